@@ -1,0 +1,144 @@
+"""Checkpoints: one file each, whole or not there.
+
+A checkpoint is a NumPy .npz of every variable of the model and the optimizer,
+with the loop's state as JSON. It is written beside its place, synced, and then
+renamed; a kill at any moment leaves the one before. The zip format's CRCs tell
+a damaged file when it is read.
+"""
+
+import json
+import os
+import pathlib
+import re
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from common.errors import RunError
+
+KEPT = 2  # the newest, and the one before should that be damaged
+STATE = "state.json"
+
+
+def named_variables(*owners: Any) -> dict[str, Any]:
+    """Every variable of models and optimizers, under a name of its own.
+
+    A name is the owner's position, the variable's position and its path.
+    """
+    return {
+        f"{i}/{j}/{variable.path}": variable
+        for i, owner in enumerate(owners)
+        for j, variable in enumerate(owner.variables)
+    }
+
+
+def save(folder: pathlib.Path, step: int, variables: dict, state: dict) -> None:
+    """Writes the checkpoint of `step` and removes all but the newest two.
+
+    Raises:
+        RunError: if a value is not finite, the disk is full or cannot be
+            written; what was there before is kept.
+    """
+    arrays = {name: np.asarray(v.numpy()) for name, v in variables.items()}
+    _require_finite(folder, step, arrays)
+    arrays[STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    target = folder / f"step-{step:09d}.npz"
+
+    def write(file):
+        np.savez(file, **arrays)
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, write)
+    except OSError as error:
+        raise RunError(
+            f"The checkpoint of step {step} could not be written to {folder}: "
+            f"{error.strerror or error}. "
+            + kept_sentence(folder)
+            + "Make room, then run the same command again: it continues."
+        ) from error
+    for old in newest_first(folder)[KEPT:]:
+        old.unlink()
+
+
+def _require_finite(folder: pathlib.Path, step: int, arrays: dict) -> None:
+    bad = [n for n, a in arrays.items() if not np.isfinite(a).all()]
+    if bad:
+        raise RunError(
+            f"At step {step} {bad[0]} is not finite: training has diverged. "
+            + kept_sentence(folder)
+        )
+
+
+def kept_sentence(folder: pathlib.Path) -> str:
+    """What there is to go back to, for an error message."""
+    kept = newest_first(folder)
+    if not kept:
+        return "There is no checkpoint from before. "
+    return f"The last good checkpoint, {kept[0].name}, is kept. "
+
+
+def write_atomically(target: pathlib.Path, write: Callable) -> None:
+    """Calls `write(binary file)`; `target` appears whole or stays as it was."""
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with open(beside, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def newest_first(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The checkpoints in `folder`."""
+    files = [
+        f for f in folder.glob("step-*.npz") if re.match(r"step-\d+$", f.stem)
+    ]
+    return sorted(files, reverse=True)
+
+
+def restore(folder: pathlib.Path, variables: dict) -> dict | None:
+    """Assigns the newest readable checkpoint's values; returns its state.
+
+    None where there is no checkpoint.
+
+    Raises:
+        RunError: if there are checkpoints and none can be read, or the
+            newest belongs to another network.
+    """
+    files = newest_first(folder)
+    damaged = []
+    for file in files:
+        try:
+            with np.load(file) as arrays:
+                values = {name: arrays[name] for name in arrays.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            damaged.append(f"{file.name} ({error})")
+            continue
+        state = json.loads(values.pop(STATE).tobytes())
+        _assign(file, variables, values)
+        return {**state, "damaged": damaged}
+    if damaged:
+        raise RunError(
+            f"No checkpoint in {folder} can be read: {'; '.join(damaged)}. "
+            "Remove them to start anew, or restore the folder from a copy."
+        )
+    return None
+
+
+def _assign(file: pathlib.Path, variables: dict, values: dict) -> None:
+    shapes = {name: tuple(v.shape) for name, v in variables.items()}
+    if shapes != {name: value.shape for name, value in values.items()}:
+        odd = sorted(set(shapes) ^ set(values)) or [
+            n for n in shapes if shapes[n] != values[n].shape
+        ]
+        raise RunError(
+            f"{file} is of another network: {odd[0]} does not match. Give this "
+            "run a folder of its own with --workdir."
+        )
+    for name, variable in variables.items():
+        variable.assign(values[name])

@@ -1,0 +1,1 @@
+"""The one tf.data path: catalogue, shards, transforms, batches."""

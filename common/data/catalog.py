@@ -1,0 +1,293 @@
+"""The data sets: what exists, how large it is, and how to obtain it.
+
+Importing this module imports no TensorFlow.
+"""
+
+import dataclasses
+import difflib
+import json
+import os
+import pathlib
+from typing import Any
+
+from common.errors import RunError, UsageError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataSet:
+    """A data set, as far as it is known without reading it.
+
+    Attributes:
+        name: What users type, such as "mnist" or "folder:/data/birds".
+        title: What tables show.
+        num_classes: Labels are 0 .. num_classes - 1.
+        channels: 1 (grey) or 3 (RGB), as stored.
+        splits: Examples in each split.
+        test_split: The split that errors are measured on.
+        tfds_names: Its names under TFDS's data directory, best first.
+        how_to_get: A sentence for people who do not have it.
+    """
+
+    name: str
+    title: str
+    num_classes: int
+    channels: int
+    splits: dict[str, int]
+    test_split: str
+    tfds_names: tuple[str, ...]
+    how_to_get: str
+
+
+_TFDS_LOAD = (
+    'Run `python -c "import tensorflow_datasets as tfds; '
+    "tfds.load('{}')\"` ({}) and pass the same --data_dir."
+)
+
+_KNOWN = (
+    DataSet(
+        name="mnist",
+        title="MNIST",
+        num_classes=10,
+        channels=1,
+        splits={"train": 60_000, "test": 10_000},
+        test_split="test",
+        tfds_names=("mnist",),
+        how_to_get=_TFDS_LOAD.format("mnist", "11 MB"),
+    ),
+    DataSet(
+        name="cifar10",
+        title="CIFAR-10",
+        num_classes=10,
+        channels=3,
+        splits={"train": 50_000, "test": 10_000},
+        test_split="test",
+        tfds_names=("cifar10",),
+        how_to_get=_TFDS_LOAD.format("cifar10", "163 MB"),
+    ),
+    DataSet(
+        name="imagenette",
+        title="Imagenette (160 px)",
+        num_classes=10,
+        channels=3,
+        splits={"train": 9_469, "validation": 3_925},
+        test_split="validation",
+        tfds_names=("imagenette160_s", "imagenette/160px-v2"),
+        how_to_get=_TFDS_LOAD.format("imagenette/160px-v2", "95 MB"),
+    ),
+    DataSet(
+        name="imagenet2012",
+        title="ImageNet (ILSVRC-2012)",
+        num_classes=1000,
+        channels=3,
+        splits={"train": 1_281_167, "validation": 50_000},
+        test_split="validation",
+        tfds_names=("imagenet2012",),
+        how_to_get=(
+            "Register at image-net.org, put ILSVRC2012_img_train.tar and "
+            "ILSVRC2012_img_val.tar into DATA_DIR/downloads/manual, and run "
+            "`tfds build imagenet2012 --data_dir DATA_DIR` (300 GB while it "
+            "runs)."
+        ),
+    ),
+    DataSet(
+        name="sample",
+        title="synthetic shapes (sample)",
+        num_classes=10,
+        channels=3,
+        splits={"train": 1_000, "test": 200},
+        test_split="test",
+        tfds_names=("sample_shapes",),
+        how_to_get="It is drawn here when it is first used.",
+    ),
+    DataSet(
+        name="sample",
+        title="UCI handwritten digits (sample)",
+        num_classes=10,
+        channels=1,
+        splits={"train": 1_437, "test": 360},
+        test_split="test",
+        tfds_names=("sample_digits",),
+        how_to_get="It is written from scikit-learn when it is first used.",
+    ),
+)
+
+
+def names() -> tuple[str, ...]:
+    """What users may type, the two open-ended forms last."""
+    known = dict.fromkeys(dataset.name for dataset in _KNOWN)
+    return (*known, "folder:PATH", "tfds:NAME")
+
+
+def find(name: str, channels: int = 3, data_dir: str | None = None) -> DataSet:
+    """The data set of that name; only open-ended names touch the disk.
+
+    Args:
+        name: One of `names()`.
+        channels: Of the recipe: 1 makes "sample" the digits.
+        data_dir: Where "tfds:NAME" is looked for.
+
+    Raises:
+        UsageError: if there is none of that name; names what is nearest.
+        RunError: if a "folder:" or "tfds:" set is not where it should be.
+    """
+    kind, _, rest = name.partition(":")
+    if rest and kind == "folder":
+        return _folder(name, rest)
+    if rest and kind == "tfds":
+        return _prepared(name, rest, data_dir)
+    found = [dataset for dataset in _KNOWN if dataset.name == name]
+    if not found:
+        near = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UsageError(
+            f"There is no data set called {name!r}.{hint} "
+            f"Known: {', '.join(names())}."
+        )
+    grey_first = sorted(found, key=lambda dataset: dataset.channels)
+    return grey_first[0] if channels == 1 else grey_first[-1]
+
+
+def open_source(
+    dataset: DataSet, data_dir: str | None = None, cache_dir: str | None = None
+) -> Any:
+    """The records of a data set: a RecordSource or a FolderSource.
+
+    Nothing is ever downloaded. "sample" is made in `cache_dir` if it is not
+    there yet (seconds).
+
+    Raises:
+        RunError: if the data set is missing; says how to get it.
+    """
+    from common.data import sources
+
+    if dataset.name.startswith("folder:"):
+        return sources.FolderSource(dataset, _folder_path(dataset.name))
+    if dataset.name == "sample":
+        from common.data import sample
+
+        folder = sample.prepare(
+            dataset.tfds_names[0], cache_dir or default_cache_dir()
+        )
+    else:
+        folder = builder_dir(dataset, data_dir)
+    info = _read_info(folder)
+    return sources.RecordSource(
+        dataclasses.replace(dataset, splits=info["splits"]), folder
+    )
+
+
+def default_cache_dir() -> str:
+    """Where what can be computed again is kept."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(base, "classic-convnets")
+
+
+def builder_dir(dataset: DataSet, data_dir: str | None) -> pathlib.Path:
+    """The folder of the newest version that TFDS has prepared.
+
+    Raises:
+        RunError: if there is none; says how to get it.
+    """
+    root = pathlib.Path(
+        data_dir
+        or os.environ.get("TFDS_DATA_DIR")
+        or os.path.expanduser("~/tensorflow_datasets")
+    )
+    for name in dataset.tfds_names:
+        infos = (root / name).glob("*/dataset_info.json")
+        versions = [info.parent for info in infos]
+        if versions:
+            return max(versions, key=_version)
+    raise RunError(
+        f"The data set {dataset.name!r} ({dataset.title}) is not under {root}: "
+        f"there is no {' or '.join(dataset.tfds_names)}/VERSION prepared by "
+        f"TFDS in it. {dataset.how_to_get} Nothing was downloaded. To try "
+        "without it: --data sample."
+    )
+
+
+def _version(folder: pathlib.Path) -> tuple[int, ...]:
+    parts = folder.name.split(".")
+    return tuple(int(part) if part.isdigit() else -1 for part in parts)
+
+
+def _read_info(folder: pathlib.Path) -> dict[str, Any]:
+    """Split sizes, classes and channels from TFDS's own metadata."""
+    info = json.loads((folder / "dataset_info.json").read_text())
+    features = json.loads((folder / "features.json").read_text())
+    features = features.get("featuresDict", {}).get("features", {})
+    if not {"image", "label"} <= features.keys():
+        raise RunError(
+            f"{folder} is not an image classification set: it has the "
+            f"features {', '.join(sorted(features))}, and needs 'image' and "
+            "'label'. Choose another --data."
+        )
+    shape = features["image"]["image"].get("shape", {}).get("dimensions", [])
+    return {
+        "splits": {
+            split["name"]: sum(map(int, split["shardLengths"]))
+            for split in info["splits"]
+        },
+        "num_classes": int(features["label"]["classLabel"]["numClasses"]),
+        "channels": 1 if shape[-1:] == ["1"] else 3,
+    }
+
+
+def _prepared(name: str, tfds_name: str, data_dir: str | None) -> DataSet:
+    dataset = DataSet(
+        name=name,
+        title=tfds_name,
+        num_classes=0,
+        channels=3,
+        splits={},
+        test_split="",
+        tfds_names=(tfds_name,),
+        how_to_get=_TFDS_LOAD.format(tfds_name, "it may be large"),
+    )
+    info = _read_info(builder_dir(dataset, data_dir))
+    return dataclasses.replace(
+        dataset, **info, test_split=_test_split(name, info["splits"])
+    )
+
+
+def _test_split(name: str, splits: dict[str, int]) -> str:
+    measured = [s for s in ("validation", "val", "test") if splits.get(s)]
+    if not measured or not splits.get("train"):
+        raise RunError(
+            f"{name} has the splits {', '.join(splits) or '(none)'}; it needs "
+            "'train', and one of 'validation', 'val' and 'test', with images "
+            "in both."
+        )
+    return measured[0]
+
+
+def _folder_path(name: str) -> pathlib.Path:
+    return pathlib.Path(name.partition(":")[2]).expanduser()
+
+
+def _folder(name: str, path: str) -> DataSet:
+    from common.data import folder
+
+    layout = "PATH/{train,validation}/CLASS/*.{jpg,jpeg,png}"
+    root = _folder_path(name)
+    if not root.is_dir():
+        raise RunError(
+            f"{name}: there is no folder {path}. Give one laid out as "
+            f"{layout}, or try --data sample."
+        )
+    listing = folder.list_images(root)
+    splits = {split: len(images) for split, images in listing.items()}
+    try:
+        test_split = _test_split(name, splits)
+    except RunError as error:
+        raise RunError(f"{error} The layout is {layout}.") from None
+    return DataSet(
+        name=name,
+        title=root.name,
+        num_classes=len(folder.class_names(listing)),
+        channels=3,
+        splits=splits,
+        test_split=test_split,
+        tfds_names=(),
+        how_to_get=f"Lay it out as {layout}.",
+    )

@@ -1,0 +1,109 @@
+"""Which record broke the input pipeline."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from common.data.pipeline import frame
+from common.errors import RunError
+from common.recipe import Recipe
+
+
+@contextlib.contextmanager
+def explained(source: Any, split: str, recipe: Recipe) -> Iterator[None]:
+    """Turns a failure of the input pipeline inside into a RunError."""
+    import tensorflow as tf
+
+    try:
+        yield
+    except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
+        raise explain(error, source, split, recipe) from error
+
+
+def explain(
+    error: Exception, source: Any, split: str, recipe: Recipe
+) -> RunError:
+    """The error to show after the input pipeline failed.
+
+    Reads the split once more, in file order, up to its first bad record.
+
+    Args:
+        error: A tf.errors.InvalidArgumentError or DataLossError.
+        source: See common.data.catalog.open_source.
+        split: What was being read.
+        recipe: Its channels, classes and test_transforms are tried.
+    """
+    import tensorflow as tf
+
+    what = f"{source.dataset.name}, split {split!r} in {source.where}"
+    fix = f"Mend it or prepare the data set again. {source.dataset.how_to_get}"
+    try:
+        for _ in source.records(split):
+            pass
+        place = _first_bad(source, split, recipe)
+    except tf.errors.OpError as damage:
+        return RunError(f"{what}: a file is damaged: {_line(damage)} {fix}")
+    if place is None:
+        return RunError(
+            f"Reading {what} failed, though each record reads well by itself: "
+            f"{_line(error)} Run the same command again."
+        )
+    record = next(iter(source.records(split).skip(place)))
+    name = record["id"].numpy().decode()
+    reason = _reason(source, record, recipe)
+    return RunError(f"{what}: the record {name} {reason} {fix}")
+
+
+def _first_bad(source: Any, split: str, recipe: Recipe) -> int | None:
+    """The place of the first record that cannot be used."""
+    import tensorflow as tf
+
+    @tf.autograph.experimental.do_not_convert
+    def tried(place: Any, record: dict[str, Any]) -> tuple:
+        whole, seen = _try(source, record, recipe)
+        # All of it is given back: what nobody asks for is not computed.
+        return place, whole[0, 0, 0], seen["image"][0, 0, 0], seen["label"]
+
+    records = source.records(split).enumerate()
+    sound = records.map(tried, tf.data.AUTOTUNE, deterministic=True)
+    expected = 0
+    for place, *_ in sound.ignore_errors().as_numpy_iterator():
+        if place != expected:
+            return expected
+        expected += 1
+    return expected if expected < source.dataset.splits[split] else None
+
+
+def _try(source: Any, record: dict[str, Any], recipe: Recipe) -> tuple:
+    """Decodes all of the image, not only the part that the frame needs."""
+    import tensorflow as tf
+
+    whole = tf.io.decode_image(
+        record["image"], channels=recipe.channels, expand_animations=False
+    )
+    return whole, frame(source, record, recipe)
+
+
+def _reason(source: Any, record: dict[str, Any], recipe: Recipe) -> str:
+    import tensorflow as tf
+
+    label = int(np.asarray(record["label"]))
+    if not 0 <= label < recipe.num_classes:
+        return (
+            f"has the label {label}, which is not one of "
+            f"0 .. {recipe.num_classes - 1}."
+        )
+    try:
+        _try(source, record, recipe)
+    except tf.errors.OpError as error:
+        return f"does not decode: {_line(error)}"
+    return "failed, but reads well now."
+
+
+def _line(error: Exception) -> str:
+    """TensorFlow's message without its machinery."""
+    text = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error))
+    return text.strip().splitlines()[0].strip().rstrip(".") + "."

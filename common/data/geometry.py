@@ -1,0 +1,265 @@
+"""Views: what part of an encoded image is wanted, realised in one go.
+
+Resizing and cropping only write down numbers. `realize` then decodes no more
+of the file than is needed and resamples it once, with the same result as
+decoding all, resizing all and cropping.
+"""
+
+import dataclasses
+from typing import Any
+
+from common.errors import UsageError
+
+_MARGIN = 2  # libjpeg's chroma upsampling differs in a cut's border column
+
+
+@dataclasses.dataclass(frozen=True)
+class Box:
+    """A rectangle, pixels; each an int or a scalar int32 tensor."""
+
+    top: Any
+    left: Any
+    height: Any
+    width: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """A window of the canvas, which is the resized source.
+
+    Attributes:
+        source: (height, width) of the encoded image.
+        canvas: (height, width) that the whole source is resized to.
+        window: The part of the canvas that is wanted, before mirroring; what
+            lies outside of the canvas is 0.
+        frame: The last window that chance had no part in: what a mean image
+            is the mean of.
+        mirrored: Whether left and right are exchanged; a bool, or a tensor.
+    """
+
+    source: tuple[Any, Any]
+    canvas: tuple[Any, Any]
+    window: Box
+    frame: Box
+    mirrored: Any = False
+
+    @classmethod
+    def whole(cls, height: Any, width: Any) -> "View":
+        """The image as it is stored."""
+        box = Box(0, 0, height, width)
+        return cls((height, width), (height, width), box, box)
+
+    def resize(self, height: Any, width: Any) -> "View":
+        """The whole image at another size.
+
+        Raises:
+            UsageError: if something was cut off or added before.
+        """
+        if not _same(self.window, Box(0, 0, *self.canvas)):
+            raise UsageError("a resize must come before crops and padding")
+        box = Box(0, 0, height, width)
+        return View(self.source, (height, width), box, box, self.mirrored)
+
+    def crop(self, top: Any, left: Any, size: int, *, chance: bool) -> "View":
+        """A size x size window at (top, left) of what is seen now."""
+        import tensorflow as tf
+
+        old = self.window
+        if self.mirrored is not False:
+            mirror = old.width - size - left
+            left = tf.where(self.mirrored, mirror, left)
+        window = Box(old.top + top, old.left + left, size, size)
+        frame = self.frame if chance else window
+        return dataclasses.replace(self, window=window, frame=frame)
+
+    def pad(self, pixels: int) -> "View":
+        """A border of zeros on all four sides."""
+        old = self.window
+        window = Box(
+            old.top - pixels,
+            old.left - pixels,
+            old.height + 2 * pixels,
+            old.width + 2 * pixels,
+        )
+        return dataclasses.replace(self, window=window, frame=window)
+
+    def mirror(self, mirrored: Any) -> "View":
+        """Left and right exchanged where the scalar `mirrored` is true."""
+        import tensorflow as tf
+
+        if self.mirrored is not False:
+            mirrored = tf.math.logical_xor(self.mirrored, mirrored)
+        return dataclasses.replace(self, mirrored=mirrored)
+
+
+def image_size(encoded: Any, jpeg: bool | None) -> tuple[Any, Any]:
+    """(height, width) from the header of a JPEG or PNG file."""
+    import tensorflow as tf
+
+    if jpeg is None:
+        return tf.cond(
+            tf.io.is_jpeg(encoded),
+            lambda: image_size(encoded, True),
+            lambda: image_size(encoded, False),
+        )
+    if jpeg:
+        shape = tf.io.extract_jpeg_shape(encoded)
+        tf.debugging.assert_less(shape[2], 4, "a CMYK JPEG; convert it to RGB")
+        return shape[0], shape[1]
+    header = tf.strings.substr(encoded, 16, 8)
+    size = tf.io.decode_raw(header, tf.int32, little_endian=False)
+    return size[1], size[0]
+
+
+def realize(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
+    """The view's pixels, (height, width, channels) float32, 0 .. 255.
+
+    Args:
+        view: The window must have a static size.
+        encoded: The file's bytes, a scalar string tensor.
+        channels: 1 or 3; a grey image is repeated, colour becomes luminance.
+        jpeg: Whether the file is JPEG; None if that is to be found out.
+    """
+    kept = _same(Box(0, 0, *view.source), Box(0, 0, *view.canvas))
+    cut = _copied if kept else _resampled
+    image = cut(view, encoded, channels, jpeg)
+    image.set_shape((view.window.height, view.window.width, channels))
+    return mirror(image, view.mirrored)
+
+
+def mirror(image: Any, mirrored: Any) -> Any:
+    """The image with left and right exchanged if `mirrored`."""
+    import tensorflow as tf
+
+    if isinstance(mirrored, bool):
+        return tf.reverse(image, [1]) if mirrored else image
+    return tf.cond(mirrored, lambda: tf.reverse(image, [1]), lambda: image)
+
+
+def _copied(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
+    """The window of an image that keeps its size."""
+    import tensorflow as tf
+
+    top, height, above, below = _overlap(
+        view.window.top, view.window.height, view.source[0]
+    )
+    left, width, before, after = _overlap(
+        view.window.left, view.window.width, view.source[1]
+    )
+    box = Box(top, left, height, width)
+    image = tf.cast(
+        _decode(encoded, box, view.source, channels, jpeg), "float32"
+    )
+    border = (above, below, before, after)
+    if all(isinstance(b, int) and b == 0 for b in border):
+        return image
+    return tf.pad(image, [[above, below], [before, after], [0, 0]])
+
+
+def _overlap(start: Any, length: Any, size: Any) -> tuple[Any, Any, Any, Any]:
+    """Of a window: start and length inside of the image; what is outside."""
+    first = _max(start, 0)
+    last = _min(start + length, size)
+    return first, last - first, first - start, start + length - last
+
+
+def _resampled(
+    view: View, encoded: Any, channels: int, jpeg: bool | None
+) -> Any:
+    """The window of a resized image: bilinear, antialiased."""
+    import tensorflow as tf
+
+    y = _span(
+        view.window.top, view.window.height, view.source[0], view.canvas[0]
+    )
+    x = _span(
+        view.window.left, view.window.width, view.source[1], view.canvas[1]
+    )
+    part = _decode(
+        encoded, Box(y[0], x[0], y[1], x[1]), view.source, channels, jpeg
+    )
+    image = tf.raw_ops.ScaleAndTranslate(
+        images=part[None],
+        size=[view.window.height, view.window.width],
+        scale=tf.stack([y[2], x[2]]),
+        translation=tf.stack([y[3], x[3]]),
+        kernel_type="triangle",
+        antialias=True,
+    )
+    return image[0]
+
+
+def _span(start: Any, length: int, source: Any, canvas: Any) -> tuple:
+    """Along one axis: first source pixel and how many, scale, translation."""
+    import tensorflow as tf
+
+    source = tf.cast(source, tf.float64)
+    scale = tf.cast(canvas, tf.float64) / source
+    start = tf.cast(start, tf.float64)
+    reach = tf.maximum(1 / scale, 1) + 1  # of the kernel, and rounding
+    first = tf.maximum(tf.floor(start / scale - reach), 0)
+    end = tf.minimum(tf.math.ceil((start + length) / scale + reach), source)
+    return (
+        tf.cast(first, tf.int32),
+        tf.cast(end - first, tf.int32),
+        tf.cast(scale, tf.float32),
+        tf.cast(first * scale - start, tf.float32),
+    )
+
+
+def _decode(
+    encoded: Any, box: Box, source: tuple, channels: int, jpeg: bool | None
+) -> Any:
+    """The uint8 pixels of a part of the file."""
+    import tensorflow as tf
+
+    if jpeg is None:
+        return tf.cond(
+            tf.io.is_jpeg(encoded),
+            lambda: _decode(encoded, box, source, channels, True),
+            lambda: _decode(encoded, box, source, channels, False),
+        )
+    if jpeg:
+        top, left = _max(box.top - _MARGIN, 0), _max(box.left - _MARGIN, 0)
+        bottom = _min(box.top + box.height + _MARGIN, source[0])
+        right = _min(box.left + box.width + _MARGIN, source[1])
+        image = tf.io.decode_and_crop_jpeg(
+            encoded,
+            tf.stack([top, left, bottom - top, right - left]),
+            channels=channels,
+            dct_method="INTEGER_ACCURATE",
+        )
+        begin = [box.top - top, box.left - left, 0]
+    else:
+        image = tf.io.decode_png(encoded, channels=channels)
+        if _same(box, Box(0, 0, *source)):
+            return tf.ensure_shape(image, (*_static(source), channels))
+        begin = [box.top, box.left, 0]
+    return tf.slice(image, begin, [box.height, box.width, channels])
+
+
+def _same(a: Box, b: Box) -> bool:
+    """Whether both are known to be the same; tensors have no `==`."""
+    pairs = zip(vars(a).values(), vars(b).values(), strict=True)
+    return all(
+        p is q or (isinstance(p, int) and isinstance(q, int) and p == q)
+        for p, q in pairs
+    )
+
+
+def _static(size: tuple) -> tuple:
+    return tuple(n if isinstance(n, int) else None for n in size)
+
+
+def _max(a: Any, b: Any) -> Any:
+    import tensorflow as tf
+
+    both = isinstance(a, int) and isinstance(b, int)
+    return max(a, b) if both else tf.maximum(a, b)
+
+
+def _min(a: Any, b: Any) -> Any:
+    import tensorflow as tf
+
+    both = isinstance(a, int) and isinstance(b, int)
+    return min(a, b) if both else tf.minimum(a, b)

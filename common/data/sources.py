@@ -1,0 +1,263 @@
+"""Where encoded images come from: TFDS's record files, or image files.
+
+Both kinds of source have the same methods. A record is a dict of scalars:
+`image` (encoded bytes), `label` (int64) and `id` (string). The test order is
+the order of the files; a training order is a function of (seed, epoch) alone.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from common.data import folder as folder_layout
+from common.data.catalog import DataSet
+from common.data.keys import mix
+from common.errors import RunError
+
+# Splits within both are read once and kept in memory, still encoded.
+HELD_BYTES = 2**30
+HELD_EXAMPLES = 100_000
+SHUFFLE_BUFFER = 8192  # encoded images, where a split is not held
+
+
+@dataclasses.dataclass(frozen=True)
+class Shuffled:
+    """Training records in the order of one epoch.
+
+    Attributes:
+        elements: A tf.data.Dataset of (position in the epoch, element).
+        read: From an element to its record, inside a `Dataset.map`.
+    """
+
+    elements: Any
+    read: Callable[[Any], dict[str, Any]]
+
+
+def _order(size: int, seed: int, epoch: int, skip: int) -> Any:
+    """The (position, index) pairs of a permutation, from `skip` on."""
+    import numpy as np
+    import tensorflow as tf
+
+    order = np.random.default_rng((seed, epoch)).permutation(size)[skip:]
+    positions = np.arange(skip, size)
+    return tf.data.Dataset.from_tensor_slices((positions, order))
+
+
+class RecordSource:
+    """A data set that TFDS has prepared.
+
+    Attributes:
+        dataset: Its row of the catalogue, with the sizes found here.
+        where: The folder, for messages.
+        image_shape: (height, width) if all images have the same, else None.
+        jpeg: Whether all images are JPEG; None if it is not known.
+    """
+
+    def __init__(self, dataset: DataSet, folder: pathlib.Path):
+        import tensorflow_datasets as tfds
+
+        self.dataset = dataset
+        self.where = str(folder)
+        self._builder = tfds.builder_from_directory(folder)
+        self._held: dict[str, dict[str, Any]] = {}
+        image = self._builder.info.features["image"]
+        self.image_shape = image.shape[:2] if all(image.shape) else None
+        # TFDS writes arrays as PNG unless it is told otherwise.
+        guess = False if self.image_shape else None
+        formats = {"jpeg": True, "png": False}
+        self.jpeg = formats.get(_encoding(self.where), guess)
+
+    def records(self, split: str) -> Any:
+        """A tf.data.Dataset of the records in the order of the files."""
+        import tensorflow as tf
+
+        if not self._is_small(split):
+            return self._stream(split)
+        return tf.data.Dataset.from_tensor_slices(self._hold(split))
+
+    def shuffled(
+        self, split: str, *, seed: int, epoch: int, skip: int
+    ) -> Shuffled:
+        """The records of one epoch, from position `skip` on.
+
+        Held splits: a permutation. Others: files in a shuffled order, read 16
+        at a time, then a shuffle buffer; TensorFlow's global seed takes part.
+        """
+        import tensorflow as tf
+
+        if not self._is_small(split):
+            order = mix(seed, epoch) % 2**31
+            records = self._stream(split, shuffle_seed=order)
+            records = records.shuffle(
+                SHUFFLE_BUFFER, seed=order, reshuffle_each_iteration=False
+            )
+            return Shuffled(records.enumerate().skip(skip), lambda r: r)
+        held = self._hold(split)
+        size = self.dataset.splits[split]
+        return Shuffled(
+            _order(size, seed, epoch, skip),
+            lambda index: {k: tf.gather(v, index) for k, v in held.items()},
+        )
+
+    def class_names(self) -> tuple[str, ...]:
+        """Names in the order of the labels."""
+        return tuple(self._builder.info.features["label"].names)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells this data set from another one of the same name."""
+        digest = hashlib.sha256()
+        for name in ("dataset_info.json", "features.json"):
+            digest.update((pathlib.Path(self.where) / name).read_bytes())
+        info = self._builder.info
+        return {
+            "name": info.full_name,
+            "version": str(info.version),
+            "splits": dict(self.dataset.splits),
+            "sha256": digest.hexdigest(),
+        }
+
+    def _is_small(self, split: str) -> bool:
+        few = self.dataset.splits[split] <= HELD_EXAMPLES
+        return few and self._builder.info.splits[split].num_bytes <= HELD_BYTES
+
+    def _hold(self, split: str) -> dict[str, Any]:
+        if split not in self._held:
+            import tensorflow as tf
+
+            with tf.device("CPU:0"):
+                try:
+                    batches = list(self._read(split, batch_size=1000))
+                except tf.errors.OpError as error:
+                    raise RunError(
+                        f"{self.dataset.name}: the files of the split "
+                        f"{split!r} in {self.where} are damaged: {error} "
+                        "Prepare the data set again. "
+                        f"{self.dataset.how_to_get}"
+                    ) from error
+                held = {
+                    name: tf.concat([batch[name] for batch in batches], 0)
+                    for name in ("image", "label")
+                }
+                held["id"] = tf.constant(self._ids(split))
+            self._held[split] = held
+        return self._held[split]
+
+    def _ids(self, split: str) -> list[str]:
+        """As ReadConfig(add_tfds_id=True), which takes longer than reading."""
+        info = self._builder.info.splits[split]
+        return [
+            f"{file}__{i}"
+            for file, size in zip(
+                info.filenames, info.shard_lengths, strict=True
+            )
+            for i in range(size)
+        ]
+
+    def _stream(self, split: str, shuffle_seed: int | None = None) -> Any:
+        records = self._read(split, add_tfds_id=True, shuffle_seed=shuffle_seed)
+        return records.map(
+            lambda r: {
+                "image": r["image"],
+                "label": r["label"],
+                "id": r["tfds_id"],
+            }
+        )
+
+    def _read(
+        self, split: str, batch_size: int | None = None, **read_config: Any
+    ) -> Any:
+        import tensorflow as tf
+        import tensorflow_datasets as tfds
+
+        options = tf.data.Options()
+        options.deterministic = True
+        return self._builder.as_dataset(
+            split=split,
+            batch_size=batch_size,
+            shuffle_files=read_config.get("shuffle_seed") is not None,
+            decoders=tfds.decode.PartialDecoding(
+                {"image": True, "label": True},
+                decoders={"image": tfds.decode.SkipDecoding()},
+            ),
+            read_config=tfds.ReadConfig(
+                options=options, try_autocache=False, **read_config
+            ),
+        )
+
+
+def _encoding(folder: str) -> str | None:
+    features = json.loads((pathlib.Path(folder) / "features.json").read_text())
+    image = features["featuresDict"]["features"]["image"]["image"]
+    return image.get("encodingFormat")
+
+
+class FolderSource:
+    """Image files, read when they are needed; attributes as RecordSource's."""
+
+    image_shape = None
+    jpeg = None
+
+    def __init__(self, dataset: DataSet, root: pathlib.Path):
+        self.dataset = dataset
+        self.where = str(root)
+        self._listing = folder_layout.list_images(root)
+
+    def records(self, split: str) -> Any:
+        """A tf.data.Dataset of the records in the order of the listing."""
+        import tensorflow as tf
+
+        indices = tf.data.Dataset.range(self.dataset.splits[split])
+        return indices.map(
+            self._reader(split), tf.data.AUTOTUNE, deterministic=True
+        )
+
+    def shuffled(
+        self, split: str, *, seed: int, epoch: int, skip: int
+    ) -> Shuffled:
+        """The records of one epoch, from position `skip` on: a permutation."""
+        size = self.dataset.splits[split]
+        return Shuffled(_order(size, seed, epoch, skip), self._reader(split))
+
+    def class_names(self) -> tuple[str, ...]:
+        """Names in the order of the labels."""
+        return folder_layout.class_names(self._listing)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells this folder from another one: its files and sizes."""
+        digest = hashlib.sha256()
+        root = pathlib.Path(self.where)
+        for split in sorted(self._listing):
+            for path, _ in self._listing[split]:
+                size = (root / path).stat().st_size
+                digest.update(f"{path}\0{size}\0".encode())
+        return {
+            "name": self.dataset.name,
+            "version": "",
+            "splits": dict(self.dataset.splits),
+            "sha256": digest.hexdigest(),
+        }
+
+    def _reader(self, split: str) -> Callable[[Any], dict[str, Any]]:
+        import tensorflow as tf
+
+        labels = {name: i for i, name in enumerate(self.class_names())}
+        with tf.device("CPU:0"):
+            ids = tf.constant([path for path, _ in self._listing[split]])
+            classes = tf.constant(
+                [labels[name] for _, name in self._listing[split]], tf.int64
+            )
+
+        def read(index: Any) -> dict[str, Any]:
+            path = tf.gather(ids, index)
+            return {
+                "image": tf.io.read_file(
+                    tf.strings.join([self.where, path], separator="/")
+                ),
+                "label": tf.gather(classes, index),
+                "id": path,
+            }
+
+        return read

@@ -1,0 +1,141 @@
+"""Means and covariances of a training set, computed once and kept.
+
+Importing this module imports no TensorFlow.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from common.recipe import Recipe
+
+_VERSION = 1  # of the computation; a new one makes old files stale
+_BATCH = 64  # images
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """Of the training set's frames, pixels 0 .. 255.
+
+    Attributes:
+        mean_image: (F, F, C) float32, the mean of each pixel of the frame.
+        pixel_mean: (C,) float64, over all pixels of all frames.
+        pixel_std: (C,) float64, likewise.
+        covariance: (C, C) float64, of the channels, over the same pixels.
+    """
+
+    mean_image: np.ndarray
+    pixel_mean: np.ndarray
+    pixel_std: np.ndarray
+    covariance: np.ndarray
+
+
+def needed(recipe: Recipe) -> bool:
+    """Whether any of the recipe's operations uses statistics."""
+    from common.data.transforms import active
+
+    chain = (*recipe.train_transforms, recipe.normalize, *recipe.train_noise)
+    return any(
+        not operation.geometric and operation.needs_statistics
+        for _, operation in active(chain, epoch=-1)
+    )
+
+
+def statistics_for(
+    source: Any,
+    recipe: Recipe,
+    cache_dir: str,
+    progress: Callable[[int, int], None] | None = None,
+) -> Statistics | None:
+    """The statistics of the training set, or None if none are needed.
+
+    One pass over the training split, through the recipe's test_transforms; the
+    result is kept in `cache_dir`, and computed again if the file is damaged.
+
+    Args:
+        source: See common.data.catalog.open_source.
+        recipe: Its test_transforms and channels.
+        cache_dir: Created if it is missing.
+        progress: Called with (images done, images in all).
+    """
+    if not needed(recipe):
+        return None
+    folder = pathlib.Path(cache_dir) / "statistics"
+    file = folder / f"{cache_key(source, recipe)}.npz"
+    kept = _load(file)
+    if kept is not None:
+        return kept
+    computed = compute(source, recipe, progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    _save(computed, file)
+    return computed
+
+
+def cache_key(source: Any, recipe: Recipe) -> str:
+    """What the statistics depend on, as one word."""
+    facts = {
+        "version": _VERSION,
+        "data": source.fingerprint(),
+        "transforms": repr(recipe.test_transforms),
+        "channels": recipe.channels,
+    }
+    text = json.dumps(facts, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def compute(
+    source: Any,
+    recipe: Recipe,
+    progress: Callable[[int, int], None] | None = None,
+) -> Statistics:
+    """The statistics, by one pass over the training split."""
+    from common.data.pipeline import frames
+
+    total = source.dataset.splits["train"]
+    images = frames(source, "train", recipe).map(lambda record: record["image"])
+    done, summed, products = 0, 0.0, 0.0
+    for batch in images.batch(_BATCH).prefetch(1).as_numpy_iterator():
+        done += len(batch)
+        summed = summed + batch.sum(axis=0, dtype=np.float64)
+        pixels = batch.reshape(-1, batch.shape[-1]).astype(np.float64)
+        products = products + pixels.T @ pixels
+        if progress:
+            progress(done, total)
+    mean_image = summed / done
+    pixel_mean = mean_image.mean(axis=(0, 1))
+    count = done * mean_image.shape[0] * mean_image.shape[1]
+    covariance = products / count - np.outer(pixel_mean, pixel_mean)
+    return Statistics(
+        mean_image=mean_image.astype(np.float32),
+        pixel_mean=pixel_mean,
+        pixel_std=np.sqrt(np.diag(covariance)),
+        covariance=covariance,
+    )
+
+
+def _save(statistics: Statistics, file: pathlib.Path) -> None:
+    """Written beside the file and renamed: it is whole or not there."""
+    handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".partial")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            np.savez(stream, **vars(statistics))
+        os.replace(temporary, file)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _load(file: pathlib.Path) -> Statistics | None:
+    """None if the file is missing or damaged."""
+    try:
+        with np.load(file) as arrays:
+            return Statistics(**arrays)
+    except Exception:  # a damaged zip file raises many different ones
+        return None

@@ -1,0 +1,183 @@
+"""Preprocessing, one frozen value per operation of a paper.
+
+Geometric operations (`geometric = True`) map (view, key) to a view; they come
+first. Pixel operations, of common.data.pixels, map (image, context) to an
+image. `scaled(factor)` is the same operation for a network whose input is
+`factor` times the paper's. Importing this module imports no TensorFlow.
+"""
+
+import dataclasses
+from typing import Any, ClassVar
+
+from common.data.geometry import View
+from common.data.keys import Key
+from common.data.pixels import (
+    Context,
+    PcaColourNoise,
+    RandomAffine,
+    ScalePixels,
+    SubtractCentreMean,
+    SubtractMeanImage,
+)
+from common.errors import UsageError
+
+__all__ = [
+    "CentreCrop",
+    "Context",
+    "Pad",
+    "PcaColourNoise",
+    "RandomAffine",
+    "RandomCrop",
+    "RandomFlip",
+    "ResizeShorterSide",
+    "ScalePixels",
+    "SubtractCentreMean",
+    "SubtractMeanImage",
+    "UntilEpoch",
+    "active",
+]
+
+
+def _pixels(size: float, factor: float) -> int:
+    return max(1, round(size * factor))
+
+
+@dataclasses.dataclass(frozen=True)
+class ResizeShorterSide:
+    """Resize so that the shorter side is `size`; the shape stays."""
+
+    size: int
+    geometric: ClassVar[bool] = True
+
+    def __call__(self, view: View, key: Key) -> View:
+        """See the class."""
+        import tensorflow as tf
+
+        height, width = view.canvas
+        short = tf.minimum(height, width)
+        resized = [
+            (side * self.size + short // 2) // short for side in (height, width)
+        ]
+        return view.resize(*resized)
+
+    def scaled(self, factor: float) -> "ResizeShorterSide":
+        """For an input `factor` times as large."""
+        return ResizeShorterSide(_pixels(self.size, factor))
+
+
+def _room(view: View, size: int) -> tuple[Any, Any]:
+    """(vertical, horizontal) pixels that a crop leaves.
+
+    Raises:
+        UsageError: if the view is known to be smaller than the crop.
+    """
+    import tensorflow as tf
+
+    sides = (view.window.height, view.window.width)
+    for side in sides:
+        if not isinstance(side, int):
+            tf.debugging.assert_greater_equal(
+                side, size, "the image is smaller than the crop"
+            )
+        elif side < size:
+            raise UsageError(f"a crop of {size} from an image of {sides}")
+    return sides[0] - size, sides[1] - size
+
+
+@dataclasses.dataclass(frozen=True)
+class CentreCrop:
+    """Cut the size x size window in the middle."""
+
+    size: int
+    geometric: ClassVar[bool] = True
+
+    def __call__(self, view: View, key: Key) -> View:
+        """See the class."""
+        down, across = _room(view, self.size)
+        return view.crop(down // 2, across // 2, self.size, chance=False)
+
+    def scaled(self, factor: float) -> "CentreCrop":
+        """For an input `factor` times as large."""
+        return CentreCrop(_pixels(self.size, factor))
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomCrop:
+    """Cut a size x size window, all places equally likely.
+
+    From 256 to 224 there are 33 x 33 places.
+    """
+
+    size: int
+    geometric: ClassVar[bool] = True
+
+    def __call__(self, view: View, key: Key) -> View:
+        """See the class."""
+        import tensorflow as tf
+
+        places = tf.stack(_room(view, self.size)) + 1
+        drawn = key.uniform(2) * tf.cast(places, tf.float32)
+        top, left = tf.unstack(tf.cast(drawn, tf.int32))
+        return view.crop(top, left, self.size, chance=True)
+
+    def scaled(self, factor: float) -> "RandomCrop":
+        """For an input `factor` times as large."""
+        return RandomCrop(_pixels(self.size, factor))
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomFlip:
+    """Exchange left and right of half of the images."""
+
+    geometric: ClassVar[bool] = True
+
+    def __call__(self, view: View, key: Key) -> View:
+        """See the class."""
+        return view.mirror(key.uniform(1)[0] < 0.5)
+
+    def scaled(self, factor: float) -> "RandomFlip":
+        """The same."""
+        return self
+
+
+@dataclasses.dataclass(frozen=True)
+class Pad:
+    """Add `pixels` of zeros on each side, before any normalisation."""
+
+    pixels: int
+    geometric: ClassVar[bool] = True
+
+    def __call__(self, view: View, key: Key) -> View:
+        """See the class."""
+        return view.pad(self.pixels)
+
+    def scaled(self, factor: float) -> "Pad":
+        """For an input `factor` times as large."""
+        return Pad(round(self.pixels * factor))
+
+
+@dataclasses.dataclass(frozen=True)
+class UntilEpoch:
+    """`operation` in the epochs before `epoch`, nothing from then on.
+
+    Epochs are counted from 0. The pipeline takes it apart.
+    """
+
+    epoch: int
+    operation: Any
+
+    def scaled(self, factor: float) -> "UntilEpoch":
+        """The operation scaled."""
+        return UntilEpoch(self.epoch, self.operation.scaled(factor))
+
+
+def active(transforms: tuple, epoch: int) -> list[tuple[int, Any]]:
+    """(place in `transforms`, operation) of those at work in an epoch."""
+    unwrapped = []
+    for place, transform in enumerate(transforms):
+        if isinstance(transform, UntilEpoch):
+            if epoch >= transform.epoch:
+                continue
+            transform = transform.operation
+        unwrapped.append((place, transform))
+    return unwrapped

@@ -1,0 +1,48 @@
+"""A recipe as plain JSON values, and the short hash that names it."""
+
+import dataclasses
+import hashlib
+import json
+from typing import Any
+
+# These say what is measured or written about a run, not how it is trained.
+NOT_HASHED = ("deviations", "views", "healthy_after")
+
+
+def describe(value: Any) -> Any:
+    """`value` in JSON's types.
+
+    A dataclass becomes {"class": its name, field: ...}: `dataclasses.asdict`
+    would drop the names, and with them which transform it was.
+
+    Raises:
+        TypeError: for what cannot be written down faithfully.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {
+            field.name: describe(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+        }
+        return {"class": type(value).__name__, **fields}
+    if isinstance(value, tuple | list):
+        return [describe(element) for element in value]
+    if isinstance(value, dict):
+        return {str(key): describe(element) for key, element in value.items()}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if hasattr(value, "tolist"):  # a NumPy array or scalar
+        return value.tolist()
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    raise TypeError(f"a recipe cannot hold {value!r}: it has no description")
+
+
+def recipe_hash(recipe: Any) -> str:
+    """Eight hex digits that differ when what is trained differs.
+
+    `recipe` is a Recipe or its description, as run.json holds it.
+    """
+    described = recipe if isinstance(recipe, dict) else describe(recipe)
+    kept = {k: v for k, v in described.items() if k not in NOT_HASHED}
+    text = json.dumps(kept, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]

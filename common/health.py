@@ -1,0 +1,61 @@
+"""When a run is broken and should stop, and what to tell its owner."""
+
+import math
+import pathlib
+
+import numpy as np
+
+from common import checkpoints
+from common.errors import RunError
+from common.recipe import Recipe
+
+MOVED = 0.99  # of ln(classes): below this, a network has learnt something
+
+
+def require_finite(
+    losses: np.ndarray, *, first_step: int, epoch: int, folder: pathlib.Path
+) -> None:
+    """Checks one call's losses.
+
+    Args:
+        losses: Of the updates from `first_step` on.
+        epoch: Counted from 0.
+        folder: The run's checkpoints.
+
+    Raises:
+        RunError: if one is NaN or infinite; names its step.
+    """
+    bad = np.flatnonzero(~np.isfinite(losses))
+    if not bad.size:
+        return
+    raise RunError(
+        f"The loss is {losses[bad[0]]} at step {first_step + bad[0]} (epoch "
+        f"{epoch + 1}): training has diverged. "
+        + checkpoints.kept_sentence(folder)
+        + "Usual causes: a learning rate too high for this batch, data or "
+        "precision; damaged images. Try --set optimizer.learning_rate=... "
+        "with a fresh --workdir."
+    )
+
+
+def require_moved(row: dict, recipe: Recipe) -> None:
+    """Checks the loss of the epoch in which a healthy run has left ln(C).
+
+    Args:
+        row: Of the history.
+        recipe: Its `healthy_after` and `num_classes`.
+
+    Raises:
+        RunError: if that epoch's loss is still that of guessing.
+    """
+    start = math.log(recipe.num_classes)
+    if row["epoch"] != recipe.healthy_after or row["loss"] < MOVED * start:
+        return
+    raise RunError(
+        f"After epoch {row['epoch']} the loss is {row['loss']:.3f}, where "
+        f"guessing among {recipe.num_classes} classes gives {start:.3f}: the "
+        "network has learnt nothing, though a healthy run has moved by then. "
+        "Check the labels, the input range (the recipe's normalize), the "
+        "initialisation and the learning rate; the checkpoint is kept. To "
+        "train on regardless: --set healthy_after=0 with a fresh --workdir."
+    )

@@ -1,0 +1,116 @@
+"""Keras optimizers with what the papers' recipes need and Keras lacks.
+
+Keras decays weights beside the momentum, clips before the all-reduce, and has
+one learning rate for all variables (PEERS.md 2.A, rows 7 and 13). `Shared`
+mends all three in the one place where Keras has summed the gradients over the
+replicas.
+"""
+
+import re
+
+import keras
+import tensorflow as tf
+
+from common.recipe import Recipe
+
+
+class Shared:
+    """What comes before any update rule; mixed into a Keras optimizer.
+
+    Args (of `__init__`, keyword-only, beside the optimizer's own):
+        groups: Regular expressions on variable paths. A variable follows the
+            first that is found in its path, else the last rate.
+        decay: (rate, regular expression) or None: `rate * w` is added to the
+            gradients of the variables whose path matches.
+        clip_global_norm: Or None. All gradients are scaled to this norm
+            together if theirs is larger; before the decay is added.
+    """
+
+    def __init__(
+        self, *args, groups=(), decay=None, clip_global_norm=None, **kwargs
+    ):
+        super().__init__(*args, learning_rate=0.0, **kwargs)
+        self.groups = tuple(groups)
+        self.decay = decay
+        self.clip_global = clip_global_norm
+
+    def build(self, variables):
+        """Adds one rate for each group, and works out who follows which."""
+        if self.built:
+            return
+        super().build(variables)
+        self.rates = self.add_variable(
+            (len(self.groups) + 1,), initializer="zeros", name="rates"
+        )
+        self._group = [self._group_of(v.path) for v in variables]
+        rate, pattern = self.decay or (0.0, "$^")
+        self._decay = [
+            rate if re.search(pattern, v.path) else 0.0 for v in variables
+        ]
+
+    def _group_of(self, path: str) -> int:
+        matches = (i for i, g in enumerate(self.groups) if re.search(g, path))
+        return next(matches, len(self.groups))
+
+    def rate_of(self, variable) -> tf.Tensor:
+        """The learning rate that `variable` follows at this step."""
+        index = self._get_variable_index(variable)
+        return tf.cast(self.rates[self._group[index]], variable.dtype)
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        """Clips and decays what Keras has summed over the replicas."""
+        grads_and_vars = super()._all_reduce_sum_gradients(grads_and_vars)
+        grads, variables = zip(*grads_and_vars, strict=True)
+        if self.clip_global is not None:
+            grads, _ = tf.clip_by_global_norm(grads, self.clip_global)
+        decays = [self._decay[self._get_variable_index(v)] for v in variables]
+        return [
+            (g + d * tf.convert_to_tensor(v) if d else g, v)
+            for g, d, v in zip(grads, decays, variables, strict=True)
+        ]
+
+
+class MomentumSgd(Shared, keras.optimizers.SGD):
+    """v <- momentum v - rate (g + decay w); w <- w + v (AlexNet, Sec. 5).
+
+    With nesterov: w <- w + momentum v - rate (g + decay w).
+    """
+
+    def __init__(self, momentum: float, *, nesterov: bool, **shared):
+        super().__init__(
+            momentum=momentum,
+            nesterov=nesterov,
+            name="momentum_sgd",  # a fixed one: checkpoints hold it
+            **shared,
+        )
+
+    def update_step(self, gradient, variable, learning_rate):
+        """One update of one variable; `learning_rate` is its group's."""
+        super().update_step(gradient, variable, self.rate_of(variable))
+
+
+def build_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
+    """The recipe's optimizer, with its groups, decay and clipping."""
+    decay = recipe.weight_decay
+    return recipe.optimizer.build(
+        groups=[group.variables for group in recipe.group_schedules],
+        decay=decay and (decay.rate, decay.variables),
+        clip_global_norm=recipe.clip_global_norm,
+    )
+
+
+def rates_at(
+    recipe: Recipe, *, epoch: int, step: int, steps_per_epoch: int, history
+) -> list[float]:
+    """The learning rate of each group, and last that of all others."""
+    schedules = [g.schedule for g in recipe.group_schedules] + [recipe.schedule]
+    return [
+        recipe.optimizer.learning_rate
+        * schedule.factor(
+            epoch=epoch,
+            step=step,
+            steps_per_epoch=steps_per_epoch,
+            history=history,
+        )
+        for schedule in schedules
+    ]

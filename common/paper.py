@@ -1,0 +1,205 @@
+"""What a paper claims (expected.toml) and what was measured here.
+
+Imports no TensorFlow. Both files lie in the paper's folder; expected.toml is
+written by hand from the paper, reproduced.toml by the program after a run.
+"""
+
+import dataclasses
+import pathlib
+import tomllib
+from typing import Any
+
+from common.errors import RunError
+
+QUANTITIES = (
+    "params",
+    "weights",
+    "macs",
+    "volume",
+    "output",
+    "kernel",
+    "filters",
+    "strides",
+    "padding",
+)
+CLAIM_VERDICTS = ("checked", "not checkable", "wrong")
+RUN_KEYS = (
+    "variant",
+    "data",
+    "views",
+    "seed",
+    "epochs",
+    "top1_error",
+    "num_images",
+    "deviations",
+    "command",
+    "commit",
+    "versions",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """An error rate that the paper reports, in percent.
+
+    Attributes:
+        variant: One of RECIPES, or the paper's name for what is not built
+            here (an ensemble, another team's entry).
+        data: The data set; a name of common.data.catalog where it is one.
+        split: "validation", "test" ...
+        views: The test protocol, as in Recipe.views.
+        source: Table, section or log.
+    """
+
+    variant: str
+    data: str
+    split: str
+    views: str
+    source: str
+    top1_error: float | None = None
+    top5_error: float | None = None
+    note: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A number of a structural table.
+
+    Attributes:
+        layer: A layer's name; a prefix that stands for all layers whose names
+            begin with it and "_"; or "total".
+        quantity: One of QUANTITIES; "weights" leaves out biases.
+        paper: As printed: "35K", "724,406,816", "55x55x96".
+        explanation: Why the computed value differs; None where it does not.
+    """
+
+    row: str
+    column: str
+    layer: str
+    quantity: str
+    paper: str
+    explanation: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Table:
+    """A structural table and the variant that it describes."""
+
+    title: str
+    variant: str
+    source: str
+    cell: tuple[Cell, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Claim:
+    """Any other statement, with what became of it (CLAIM_VERDICTS)."""
+
+    text: str
+    source: str
+    verdict: str
+    note: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Hardware and time that the paper reports."""
+
+    variant: str
+    note: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Expected:
+    """expected.toml. `parameters` are trainable; `macs` are per image."""
+
+    title: str
+    authors: str
+    venue: str
+    url: str
+    parameters: dict[str, int]
+    macs: dict[str, int]
+    result: tuple[Result, ...] = ()
+    table: tuple[Table, ...] = ()
+    claim: tuple[Claim, ...] = ()
+    cost: tuple[Cost, ...] = ()
+
+
+def read_expected(folder: pathlib.Path) -> Expected:
+    """The claims of the paper in `folder`.
+
+    Raises:
+        RunError: if a key is unknown or missing, or a word is not allowed.
+    """
+    path = folder / "expected.toml"
+    data = _load(path)
+    data["result"] = _rows(Result, data, "result", path)
+    tables = data.get("table", [])
+    tables = [t | {"cell": _rows(Cell, t, "cell", path)} for t in tables]
+    data["table"] = _rows(Table, {"table": tables}, "table", path)
+    data["claim"] = _rows(Claim, data, "claim", path)
+    data["cost"] = _rows(Cost, data, "cost", path)
+    expected = _make(Expected, data, "the top level", path)
+    for table in expected.table:
+        for cell in table.cell:
+            _check_word(cell.quantity, QUANTITIES, "quantity", path)
+    for claim in expected.claim:
+        _check_word(claim.verdict, CLAIM_VERDICTS, "verdict", path)
+    return expected
+
+
+def read_reproduced(folder: pathlib.Path) -> list[dict[str, Any]]:
+    """The measured rows of the paper in `folder`; none if it was never run.
+
+    Raises:
+        RunError: if a row lacks one of RUN_KEYS.
+    """
+    path = folder / "reproduced.toml"
+    if not path.exists():
+        return []
+    data = _load(path)
+    rows = data.pop("run", [])
+    if data:
+        raise RunError(f"{path} has keys other than run: {', '.join(data)}.")
+    for number, row in enumerate(rows, 1):
+        missing = [key for key in RUN_KEYS if key not in row]
+        if missing:
+            raise RunError(f"{path}: run {number} lacks {', '.join(missing)}.")
+    return rows
+
+
+def _load(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+
+
+def _rows(kind: type, data: dict, key: str, path: pathlib.Path) -> tuple:
+    rows = data.get(key, [])
+    return tuple(
+        _make(kind, row, f"{key} {number}", path)
+        for number, row in enumerate(rows, 1)
+    )
+
+
+def _make(kind: type, data: dict, where: str, path: pathlib.Path) -> Any:
+    fields = dataclasses.fields(kind)
+    unknown = set(data) - {field.name for field in fields}
+    if unknown:
+        raise RunError(
+            f"{path}: unknown key in {where}: {', '.join(sorted(unknown))}. "
+            f"Known: {', '.join(field.name for field in fields)}."
+        )
+    needed = [f.name for f in fields if f.default is dataclasses.MISSING]
+    missing = [name for name in needed if name not in data]
+    if missing:
+        raise RunError(f"{path}: {where} lacks {', '.join(missing)}.")
+    return kind(**data)
+
+
+def _check_word(word: str, allowed: tuple, key: str, path) -> None:
+    if word not in allowed:
+        raise RunError(
+            f"{path}: {key} {word!r} is none of: {', '.join(allowed)}."
+        )

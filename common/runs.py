@@ -1,0 +1,208 @@
+"""A run is one folder; this module owns what is in it beside checkpoints.
+
+run.json has the recipe, deviations, seed, data, sessions (command, commit,
+versions, devices) and results; metrics.jsonl and metrics.csv a row per epoch.
+"""
+
+import csv
+import datetime
+import fcntl
+import importlib.metadata
+import io
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+from typing import Any, TextIO
+
+from common.checkpoints import write_atomically
+from common.errors import RunError
+
+# What must not change between the sessions of one run.
+IDENTITY = ("variant", "recipe", "seed", "data", "precision")
+PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
+
+
+class Run:
+    """A run's folder, locked for as long as this process lives."""
+
+    def __init__(self, folder: pathlib.Path, lock: TextIO, record: dict):
+        self.folder = folder
+        self.record = record
+        self._lock = lock
+
+    @property
+    def checkpoints(self) -> pathlib.Path:
+        """Where the checkpoints lie."""
+        return self.folder / "checkpoints"
+
+    def update(self, **facts: Any) -> None:
+        """Writes these facts into run.json."""
+        self.record |= facts
+        write_json(self.folder / "run.json", self.record)
+
+    def end_session(self, reason: str, **facts: Any) -> None:
+        """Says in run.json how this session ended."""
+        self.record["sessions"][-1] |= {"ended": now(), "reason": reason}
+        self.update(**facts)
+
+    def write_history(self, history: list[dict]) -> None:
+        """Rewrites metrics.jsonl and metrics.csv whole: no row twice."""
+        lines = "".join(json.dumps(row) + "\n" for row in history)
+        table = io.StringIO()
+        columns = dict.fromkeys(key for row in history for key in row)
+        writer = csv.DictWriter(table, list(columns))
+        writer.writeheader()
+        writer.writerows(history)
+        for name, text in (
+            ("metrics.jsonl", lines),
+            ("metrics.csv", table.getvalue()),
+        ):
+            write_text(self.folder / name, text)
+
+
+def open_run(folder: pathlib.Path, identity: dict, session: dict) -> Run:
+    """Starts a run in `folder`, or continues the one that is there.
+
+    Args:
+        folder: The run's own folder.
+        identity: The values of IDENTITY and whatever else describes the run.
+        session: What describes this session: command, commit, devices ...
+
+    Raises:
+        RunError: if another process runs there, if it holds another run, or
+            it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = _lock(folder)
+        record = _existing(folder) or identity | {"sessions": []}
+        _require_same(folder, record, identity)
+        run = Run(folder, lock, record)
+        run.record["sessions"].append(session)
+        run.update(status="running")
+    except OSError as error:
+        raise RunError(
+            f"The run's folder {folder} cannot be used: "
+            f"{error.strerror or error}. Choose another with --workdir."
+        ) from error
+    return run
+
+
+def _lock(folder: pathlib.Path) -> TextIO:
+    lock = open(folder / "lock", "a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        raise RunError(
+            f"Another process ({lock.read().strip() or 'unknown'}) is running "
+            f"in {folder}. Wait for it, stop it, or give this run a folder of "
+            "its own with --workdir."
+        ) from None
+    lock.truncate(0)
+    lock.write(f"pid {os.getpid()} on {platform.node()}")
+    lock.flush()
+    return lock
+
+
+def _existing(folder: pathlib.Path) -> dict | None:
+    file = folder / "run.json"
+    if not file.exists():
+        return None
+    try:
+        return json.loads(file.read_text())
+    except ValueError as error:
+        raise RunError(
+            f"{file} cannot be read ({error}). Move the folder away, or give "
+            "this run one of its own with --workdir."
+        ) from error
+
+
+def _require_same(folder: pathlib.Path, record: dict, identity: dict) -> None:
+    identity = json.loads(json.dumps(identity))
+    odd = [
+        difference
+        for key in IDENTITY
+        for difference in differences(record.get(key), identity.get(key), key)
+    ]
+    if odd:
+        raise RunError(
+            f"{folder} holds another run: {'; '.join(odd[:3])}"
+            + (f" and {len(odd) - 3} more differences" if odd[3:] else "")
+            + ". Give this run a folder of its own with --workdir; nothing "
+            "was changed."
+        )
+
+
+def differences(there: Any, here: Any, path: str) -> list[str]:
+    """Where two JSON values differ, as 'path is X there, Y here'."""
+    if isinstance(there, dict) and isinstance(here, dict):
+        keys = dict.fromkeys((*there, *here))
+        pairs = [(there.get(k), here.get(k), f"{path}.{k}") for k in keys]
+    elif (
+        isinstance(there, list)
+        and isinstance(here, list)
+        and len(there) == len(here)
+    ):
+        pairs = [
+            (a, b, f"{path}.{i}")
+            for i, (a, b) in enumerate(zip(there, here, strict=True))
+        ]
+    else:
+        return (
+            [] if there == here else [f"{path} is {there} there, {here} here"]
+        )
+    return [line for pair in pairs for line in differences(*pair)]
+
+
+def session_facts(repository: pathlib.Path, **facts: Any) -> dict:
+    """What tells one session from another: command, time, versions, commit."""
+    return {
+        "started": now(),
+        "command": " ".join(["python -m launch", *sys.argv[1:]]),
+        "commit": commit_of(repository),
+        "versions": versions(),
+        **facts,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Python's and the main packages' installed versions."""
+    return {"python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in PACKAGES
+    }
+
+
+def commit_of(repository: pathlib.Path) -> str:
+    """The git commit of the code, '+changes' if it was edited since."""
+    git = ["git", "-C", str(repository)]
+    try:
+        commit = _output([*git, "rev-parse", "HEAD"])
+        changed = _output([*git, "status", "--porcelain", "-uno"])
+    except (OSError, subprocess.CalledProcessError):
+        return "not a git checkout"
+    return commit + ("+changes" if changed else "")
+
+
+def _output(command: list[str]) -> str:
+    return subprocess.run(
+        command, check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def now() -> str:
+    """The present time, ISO 8601, UTC."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def write_json(file: pathlib.Path, value: Any) -> None:
+    """Writes indented JSON atomically."""
+    write_text(file, json.dumps(value, indent=1) + "\n")
+
+
+def write_text(file: pathlib.Path, text: str) -> None:
+    """Writes UTF-8 text atomically."""
+    write_atomically(file, lambda stream: stream.write(text.encode()))

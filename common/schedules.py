@@ -1,0 +1,92 @@
+"""Learning-rate schedules: the factor on the optimizer's learning rate.
+
+A schedule is a pure function of where the training stands and of the epochs
+behind it, so a resumed run needs no schedule state. `history` is a list with
+one dict per finished epoch; epochs and steps count from 0.
+"""
+
+import bisect
+import dataclasses
+import itertools
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Constant:
+    """The same factor throughout."""
+
+    value: float
+
+    def factor(
+        self, *, epoch: int, step: int, steps_per_epoch: int, history: list
+    ) -> float:
+        """`value`, whatever the epoch."""
+        return self.value
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ByEpoch:
+    """A staircase: `factors[i]` from epoch `starts[i]` on.
+
+    Attributes:
+        starts: Ascending, the first is 0.
+        factors: One for each start.
+    """
+
+    starts: tuple[int, ...]
+    factors: tuple[float, ...]
+
+    def __post_init__(self):
+        rising = all(a < b for a, b in itertools.pairwise(self.starts))
+        if (
+            self.starts[:1] != (0,)
+            or not rising
+            or len(self.starts) != len(self.factors)
+        ):
+            raise ValueError(
+                "ByEpoch needs ascending starts from 0 and a factor for each. "
+                f"Received: starts={self.starts}, factors={self.factors}"
+            )
+
+    def factor(
+        self, *, epoch: int, step: int, steps_per_epoch: int, history: list
+    ) -> float:
+        """The factor of the stair that `epoch` stands on."""
+        return self.factors[bisect.bisect_right(self.starts, epoch) - 1]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DivideOnPlateau:
+    """Divide by `divisor` when a metric has stopped improving.
+
+    An epoch improves if it is lower than every one since the last drop, by
+    more than `min_delta`; after `patience` epochs in a row that do not, the
+    rate drops, `max_drops` times at the most.
+
+    Attributes:
+        metric: A key of the history, lower is better.
+        min_delta: In the metric's units.
+    """
+
+    divisor: float
+    patience: int
+    max_drops: int
+    metric: str
+    min_delta: float
+
+    def factor(
+        self, *, epoch: int, step: int, steps_per_epoch: int, history: list
+    ) -> float:
+        """1 / divisor ** (drops that the history calls for)."""
+        return self.divisor ** -self.drops([h[self.metric] for h in history])
+
+    def drops(self, values: list[float]) -> int:
+        """How often `values`, one per finished epoch, have stalled."""
+        best, stalled, drops = float("inf"), 0, 0
+        for value in values:
+            if value < best - self.min_delta:
+                best, stalled = value, 0
+            else:
+                stalled += 1
+            if stalled == self.patience and drops < self.max_drops:
+                best, stalled, drops = float("inf"), 0, drops + 1
+        return drops

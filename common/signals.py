@@ -1,0 +1,38 @@
+"""SIGTERM and SIGINT as a note to read, not a death."""
+
+import signal
+import threading
+from typing import Any
+
+
+class Stopped(Exception):
+    """The run was asked to stop, and wrote a checkpoint."""
+
+    def __init__(self, signum: int, step: int):
+        super().__init__(f"stopped at step {step}")
+        self.signum = signum
+        self.step = step
+
+
+class Signals:
+    """Inside `with Signals() as signals`, `signals.received` is the first.
+
+    A second one of the same kind acts as it would without this.
+    """
+
+    received: int | None = None
+
+    def __enter__(self) -> "Signals":
+        self._before = {}
+        if threading.current_thread() is threading.main_thread():
+            for signum in (signal.SIGTERM, signal.SIGINT):
+                self._before[signum] = signal.signal(signum, self._note)
+        return self
+
+    def __exit__(self, *exception) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    def _note(self, signum: int, frame: Any) -> None:
+        self.received = signum
+        signal.signal(signum, self._before[signum])

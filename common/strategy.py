@@ -1,0 +1,78 @@
+"""From `--gpus` and `--platform` to one tf.distribute strategy.
+
+Called once in a process, before TensorFlow has touched its devices: a second
+strategy would crash the first (PEERS.md 2.A, row 10).
+"""
+
+import tensorflow as tf
+
+from common.errors import UsageError
+
+
+def make_strategy(gpus: int | None, platform: str) -> tf.distribute.Strategy:
+    """The strategy for `gpus` devices that share each batch.
+
+    Args:
+        gpus: None takes every GPU there is, or the CPU where there is none;
+            0 is the CPU.
+        platform: "gpu", "cpu" (N logical CPU devices stand for N GPUs), or
+            "auto": GPUs.
+
+    Raises:
+        UsageError: if more GPUs are asked for than there are.
+    """
+    if platform == "cpu":
+        return _logical_cpus(gpus or 1)
+    present = tf.config.list_physical_devices("GPU")
+    wanted = len(present) if gpus is None else gpus
+    if platform == "gpu" and not wanted:
+        raise UsageError(_too_few(gpus or 1, len(present)))
+    if wanted > len(present):
+        raise UsageError(_too_few(wanted, len(present)))
+    for gpu in present:
+        tf.config.experimental.set_memory_growth(gpu, True)
+    if wanted > 1:
+        return tf.distribute.MirroredStrategy(
+            [f"GPU:{i}" for i in range(wanted)]
+        )
+    return tf.distribute.OneDeviceStrategy("GPU:0" if wanted else "CPU:0")
+
+
+def _logical_cpus(count: int) -> tf.distribute.Strategy:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(
+        cpu, [tf.config.LogicalDeviceConfiguration()] * count
+    )
+    if count == 1:
+        return tf.distribute.OneDeviceStrategy("CPU:0")
+    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
+
+
+def _too_few(wanted: int, present: int) -> str:
+    return (
+        f"{wanted} GPUs were asked for, TensorFlow sees {present} on this "
+        f"machine. Ask for at most {present}, or add --platform cpu to run the "
+        f"same program on {wanted} logical CPU devices. If there should be "
+        "more, check nvidia-smi and that tensorflow[and-cuda] is installed."
+    )
+
+
+def per_replica_batch_size(
+    global_batch_size: int, replicas: int, microbatches: int
+) -> int:
+    """Images that one replica sees at a time.
+
+    More devices never change the recipe: the global batch is the paper's.
+
+    Raises:
+        UsageError: if the paper's batch does not divide.
+    """
+    parts = replicas * microbatches
+    if global_batch_size % parts:
+        fits = [n for n in range(1, parts) if global_batch_size % n == 0]
+        raise UsageError(
+            f"The recipe's batch of {global_batch_size} does not divide among "
+            f"{replicas} devices x {microbatches} microbatches. Parts that "
+            f"divide it: {', '.join(map(str, fits))}."
+        )
+    return global_batch_size // parts

@@ -1,0 +1,292 @@
+"""The one training loop, for every paper and any number of devices.
+
+It runs epochs of compiled steps, drives Keras callbacks, measures the test
+split after each epoch, writes checkpoints, and continues from them exactly:
+what a resumed run computes depends on the checkpoint and the step alone.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from common import checkpoints
+from common.data import pipeline
+from common.data.diagnosis import explained
+from common.evaluation import Result, make_test_step, measure
+from common.health import require_finite, require_moved
+from common.optimizers import rates_at
+from common.recipe import Recipe
+from common.runs import Run
+from common.signals import Signals, Stopped
+from common.steps import MAX_UPDATES, distribute, make_train_steps
+
+CALL_SECONDS = 0.5  # that one call should take; a signal waits as long
+
+
+@dataclasses.dataclass(kw_only=True)
+class State:
+    """Where a run stands: everything but the variables; JSON-able.
+
+    Attributes:
+        epoch: Epochs finished.
+        step: Updates made in all.
+        losses, wrong: Sums over the unfinished epoch's batches.
+        history: One row per finished epoch.
+        seconds: Spent training, over all sessions.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    losses: float = 0.0
+    wrong: int = 0
+    history: list[dict] = dataclasses.field(default_factory=list)
+    seconds: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is trained, on what, and where it is written."""
+
+    recipe: Recipe
+    source: Any
+    statistics: Any
+    model: keras.Model
+    optimizer: keras.optimizers.Optimizer
+    strategy: tf.distribute.Strategy
+    run: Run
+    seed: int
+    microbatches: int
+    jit_compile: bool
+    checkpoint_seconds: float
+
+
+class Loop:
+    """Trains a job to its last epoch; `train` may be called once."""
+
+    def __init__(self, job: Job, callbacks: list[keras.callbacks.Callback]):
+        self.job = job
+        self.steps_per_epoch = pipeline.steps_per_epoch(job.source, job.recipe)
+        job.optimizer.build(job.model.trainable_variables)
+        job.model.optimizer = job.optimizer
+        self.variables = checkpoints.named_variables(job.model, job.optimizer)
+        self.state = self._restored()
+        self.resumed_from = self.state.step
+        self.callbacks = keras.callbacks.CallbackList(
+            callbacks,
+            model=job.model,
+            epochs=job.recipe.epochs,
+            steps=self.steps_per_epoch,
+            verbose=0,
+        )
+        self.run_steps = make_train_steps(
+            job.model,
+            job.optimizer,
+            job.recipe.loss,
+            job.strategy,
+            global_batch_size=job.recipe.global_batch_size,
+            seed=job.seed,
+            microbatches=job.microbatches,
+            jit_compile=job.jit_compile,
+        )
+        self.test_step = make_test_step(
+            job.model, job.recipe.loss, job.strategy
+        )
+        self._saved_at = time.monotonic()
+        self._steps_per_call = 1
+
+    def _restored(self) -> State:
+        found = checkpoints.restore(self.job.run.checkpoints, self.variables)
+        if found is None:
+            return State()
+        if damaged := found.pop("damaged"):
+            self.job.run.update(damaged_checkpoints=damaged)
+        return State(**found)
+
+    def train(
+        self, signals: Signals, progress: Callable[[int, int], None]
+    ) -> State:
+        """Runs the epochs that are left.
+
+        Args:
+            signals: Asks the loop to stop.
+            progress: Called with (images done, images) while testing.
+
+        Raises:
+            RunError: if the loss is not finite or does not move at all, the
+                data is damaged, or the disk is full.
+            Stopped: after a SIGTERM or SIGINT; the checkpoint is written.
+        """
+        self.job.run.write_history(self.state.history)
+        self.job.model.stop_training = False
+        self.callbacks.on_train_begin()
+        while self.state.epoch < self.job.recipe.epochs:
+            self._train_epoch(signals)
+            self._finish_epoch(signals, progress)
+            if self.job.model.stop_training:  # a callback's wish
+                break
+        self.callbacks.on_train_end()
+        return self.state
+
+    def _train_epoch(self, signals: Signals) -> None:
+        state, job = self.state, self.job
+        done = state.step - state.epoch * self.steps_per_epoch
+        self.callbacks.on_epoch_begin(state.epoch)
+        if not done:
+            self._prepare_epoch()
+        batches = pipeline.train_batches(
+            job.source,
+            job.recipe,
+            job.statistics,
+            seed=job.seed,
+            epoch=state.epoch,
+            skip_steps=done,
+        )
+        iterator = distribute(job.strategy, batches)
+        end = (state.epoch + 1) * self.steps_per_epoch
+        while state.step < end:
+            self._call(iterator, min(self._steps_per_call, end - state.step))
+            self._save_if_due(signals)
+
+    def _prepare_epoch(self) -> None:
+        job, prepare = self.job, self.job.recipe.before_epoch
+        if prepare is None:
+            return
+        examples = pipeline.sample_batch(
+            job.source,
+            job.recipe,
+            job.statistics,
+            seed=job.seed,
+            epoch=self.state.epoch,
+            size=prepare.samples,
+        )
+        prepare(job.model, job.optimizer, job.recipe.loss, examples)
+
+    def _call(self, iterator: Iterator, steps: int) -> None:
+        """Makes `steps` updates in one call, and looks at their losses."""
+        state, recipe = self.state, self.job.recipe
+        rates = self._rates(steps)
+        self.job.optimizer.learning_rate = rates[-1][-1]
+        self.callbacks.on_train_batch_begin(state.step)
+        began = time.monotonic()
+        with explained(self.job.source, "train", recipe):
+            losses, wrong = self.run_steps(
+                iterator, tf.constant(state.step, tf.int64), *padded(rates)
+            )
+        losses, wrong = losses.numpy(), wrong.numpy()
+        seconds = time.monotonic() - began
+        require_finite(
+            losses,
+            first_step=state.step,
+            epoch=state.epoch,
+            folder=self.job.run.checkpoints,
+        )
+        state.step += steps
+        state.seconds += seconds
+        for loss in losses.tolist():  # one by one: sums do not depend on calls
+            state.losses += loss
+        state.wrong += int(wrong.sum())
+        if seconds < CALL_SECONDS and steps == self._steps_per_call:
+            self._steps_per_call = min(2 * steps, MAX_UPDATES)
+        elif seconds > 2 * CALL_SECONDS:
+            self._steps_per_call = max(1, steps // 2)
+        seen = steps * recipe.global_batch_size
+        logs = {
+            "loss": float(losses.mean()),
+            "top1_error": 100 * float(wrong.sum()) / seen,
+            "images_per_second": seen / seconds,
+        }
+        self.callbacks.on_train_batch_end(state.step - 1, logs)
+
+    def _rates(self, steps: int) -> list[list[float]]:
+        return [
+            rates_at(
+                self.job.recipe,
+                epoch=self.state.epoch,
+                step=self.state.step + i,
+                steps_per_epoch=self.steps_per_epoch,
+                history=self.state.history,
+            )
+            for i in range(steps)
+        ]
+
+    def _finish_epoch(self, signals: Signals, progress: Callable) -> None:
+        state, recipe = self.state, self.job.recipe
+        result = self.measure(recipe.monitor, signals, progress)
+        images = self.steps_per_epoch * recipe.global_batch_size
+        row = {
+            "epoch": state.epoch + 1,
+            "step": state.step,
+            "learning_rate": self._rates(1)[0][-1],
+            "loss": state.losses / self.steps_per_epoch,
+            "top1_error": 100 * state.wrong / images,
+            "val_loss": result.loss,
+            "val_top1_error": result.top1_error,
+            "val_top5_error": result.top5_error,
+            "seconds": round(state.seconds, 1),
+        }
+        state.history.append(row)
+        state.epoch += 1
+        state.losses, state.wrong = 0.0, 0
+        self.save()
+        self.job.run.write_history(state.history)
+        numbers = {k: v for k, v in row.items() if v is not None}
+        self.callbacks.on_epoch_end(state.epoch - 1, numbers)
+        require_moved(row, recipe)
+
+    def measure(
+        self, view: str, signals: Signals, progress: Callable
+    ) -> Result:
+        """The errors on the test split under `view`.
+
+        Raises:
+            Stopped: after a SIGTERM or SIGINT, between two batches.
+        """
+        job = self.job
+
+        def watched(done: int, total: int) -> None:
+            self._stop_if_asked(signals)
+            progress(done, total)
+
+        return measure(
+            self.test_step,
+            job.strategy,
+            job.source,
+            job.recipe,
+            job.statistics,
+            view,
+            watched,
+        )
+
+    def _save_if_due(self, signals: Signals) -> None:
+        self._stop_if_asked(signals)
+        waited = time.monotonic() - self._saved_at
+        if waited >= self.job.checkpoint_seconds:
+            self.save()
+
+    def _stop_if_asked(self, signals: Signals) -> None:
+        if signals.received is None:
+            return
+        self.save()
+        raise Stopped(signals.received, self.state.step)
+
+    def save(self) -> None:
+        """Writes a checkpoint of this moment."""
+        checkpoints.save(
+            self.job.run.checkpoints,
+            self.state.step,
+            self.variables,
+            dataclasses.asdict(self.state),
+        )
+        self._saved_at = time.monotonic()
+
+
+def padded(rates: list[list[float]]) -> tuple[tf.Tensor, tf.Tensor]:
+    """(number of updates, rates): always of one shape, to trace but once."""
+    table = np.zeros((MAX_UPDATES, len(rates[0])), np.float32)
+    table[: len(rates)] = rates
+    return tf.constant(len(rates)), tf.constant(table)

@@ -1,0 +1,1 @@
+"""The command line: the only place with flags and with printing for people."""

@@ -1,0 +1,143 @@
+"""Classic convolutional networks, reproduced from their papers.
+
+  python -m launch NAME [flags]      train NAME with its paper's recipe, measure
+                                     it under the paper's test views, record it
+  python -m launch list              papers, variants, size, cost, what was run
+  python -m launch audit [NAME]      the paper's tables recomputed cell by cell
+  python -m launch evaluate NAME --weights FILE [--views V,V]
+                                     error rates of trained weights
+  python -m launch report [RUN...]   record runs, regenerate results.md
+
+NAME is a paper (alexnet: its headline network) or a variant (alexnet_no_lrn).
+
+  python -m launch alexnet --gpus 2                           as in the paper
+  python -m launch alexnet --gpus 2 --platform cpu --data sample --set epochs=2
+  python -m launch lenet5 --dry_run                           only the plan
+
+Flags say where and on what to run. What the paper decides lives in the recipe;
+--set changes it, on record: such a run is not counted as the paper's.
+Exit codes: 0 done, 1 something went wrong, 2 wrong usage, 75 stopped by SIGTERM
+and 130 by Ctrl-C (the same command continues both).
+"""
+
+import functools
+import os
+import sys
+import textwrap
+
+from absl import flags
+
+from common.errors import UsageError
+from launch.dispatch import dispatch
+from launch.exits import exit_code
+
+_F = flags.FlagValues()
+_integer = functools.partial(flags.DEFINE_integer, flag_values=_F)
+_string = functools.partial(flags.DEFINE_string, flag_values=_F)
+_enum = functools.partial(flags.DEFINE_enum, flag_values=_F)
+_switch = functools.partial(flags.DEFINE_boolean, flag_values=_F)
+
+_integer(
+    "gpus",
+    None,
+    "devices that share each batch; 0 means the CPU; default: all GPUs, or 1 "
+    "CPU device where there are none",
+    lower_bound=0,
+)
+_enum(
+    "platform",
+    "auto",
+    ["auto", "cpu", "gpu"],
+    "cpu with --gpus N makes N logical CPU devices, to try that path anywhere",
+)
+_string(
+    "data",
+    None,
+    "mnist, cifar10, imagenette, imagenet2012, sample, folder:PATH or "
+    "tfds:NAME; default: the recipe's",
+)
+_string(
+    "data_dir",
+    os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets",
+    "where TFDS data sets lie; $TFDS_DATA_DIR sets the default",
+)
+_string(
+    "workdir",
+    None,
+    "the run's folder, which the same command continues; default: "
+    "runs/<variant>_<data>_seed<N>, more after --set or --precision",
+)
+_integer(
+    "seed",
+    0,
+    "weights, order, augmentation and dropout follow from it",
+    lower_bound=0,
+)
+_enum(
+    "precision",
+    "float32",
+    ["float32", "mixed_bfloat16"],
+    "of the arithmetic; weights are always float32",
+)
+_switch("jit_compile", False, "compile the step with XLA (1 device)")
+_integer(
+    "microbatches",
+    1,
+    "parts that each device's share of a batch is cut into, to save memory; "
+    "the gradient stays the whole batch's",
+    lower_bound=1,
+)
+flags.DEFINE_multi_string(
+    "set",
+    [],
+    "FIELD=VALUE changes the recipe, as a deviation on record; repeatable: "
+    "epochs=2, optimizer.learning_rate=0.02, train_transforms.0.size=128",
+    flag_values=_F,
+)
+_switch("dry_run", False, "print the plan and stop")
+flags.DEFINE_float(
+    "checkpoint_minutes",
+    5.0,
+    "minutes between checkpoints",
+    lower_bound=0.0,
+    flag_values=_F,
+)
+_string("weights", None, "the file that evaluate measures")
+flags.DEFINE_list(
+    "views",
+    [],
+    "test views for evaluate, such as centre_crop,ten_crop; default: the "
+    "recipe's",
+    flag_values=_F,
+)
+
+
+def main(argv: list[str]) -> int:
+    """Runs one command; the exit code."""
+    if {"--help", "-h"} & set(argv[1:]):
+        print(f"{__doc__}\nFlags:\n{_flag_help()}")
+        return 0
+    try:
+        words = _F(argv)[1:]
+    except flags.Error as error:
+        text = str(error).removesuffix(" ?")
+        raise UsageError(f"{text}; see python -m launch --help.") from error
+    values = {name: _F[name].value for name in _F}
+    return dispatch(words, values, {name for name in _F if _F[name].present})
+
+
+def _flag_help() -> str:
+    lines = []
+    [known] = _F.flags_by_module_dict().values()
+    for flag in known:
+        silent = flag.default is None or isinstance(flag.default, bool | list)
+        default = "" if silent else f" ({flag.default})"
+        about = flag.help.partition(";\n")[0]  # absl adds how to repeat it
+        text = textwrap.fill(about + default, 56)
+        lines.append(textwrap.indent(text, " " * 24))
+        lines[-1] = f"  --{flag.name:<20}" + lines[-1][24:]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(lambda: main(sys.argv)))

@@ -1,0 +1,120 @@
+"""From the words of a command to the module that does it."""
+
+import difflib
+
+import reproductions
+from common.errors import UsageError
+from common.recipe import Recipe
+from launch.options import from_flags
+from launch.quiet import quiet
+
+VERBS = ("list", "audit", "evaluate", "report")
+_RUN_FLAGS = {"gpus", "platform", "data", "data_dir", "precision", "set"}
+_RUN_FLAGS |= {"jit_compile"}
+_TRAIN_FLAGS = _RUN_FLAGS | {"workdir", "seed", "microbatches", "dry_run"}
+_TRAIN_FLAGS |= {"checkpoint_minutes"}
+_EVALUATE_FLAGS = _RUN_FLAGS | {"weights", "views"}
+
+
+def dispatch(words: list[str], values: dict, given: set[str]) -> int:
+    """Runs the command; the exit code.
+
+    Args:
+        words: What stands on the command line beside the flags.
+        values: Every flag's value.
+        given: The flags that were given.
+
+    Raises:
+        UsageError: for words or flags that make no command.
+    """
+    if not words:
+        raise UsageError(
+            "Name a paper, a variant or a verb: python -m launch list shows "
+            "what there is, python -m launch --help how to use it."
+        )
+    verb, *rest = words
+    if verb in ("list", "audit", "report"):
+        _refuse_flags(verb, given)
+        return _about_papers(verb, rest)
+    if verb == "evaluate":
+        return _evaluate(rest, values, given)
+    return _train(words, values, given)
+
+
+def _about_papers(verb: str, rest: list[str]) -> int:
+    if verb == "report":
+        from launch import report
+
+        return report.run(rest)
+    if verb == "audit":
+        _refuse_words("audit [NAME]", rest[1:])
+        papers = [_find(name)[0] for name in rest] or reproductions.names()
+        from launch import audit
+
+        return audit.run(papers)
+    _refuse_words("list", rest)
+    from launch import list_papers
+
+    return list_papers.run()
+
+
+def _evaluate(rest: list[str], values: dict, given: set[str]) -> int:
+    if not rest or values["weights"] is None:
+        raise UsageError(
+            "evaluate takes a name and a file: python -m launch evaluate NAME "
+            "--weights FILE [--views V,V]."
+        )
+    _refuse_words("evaluate NAME", rest[1:])
+    _refuse_flags("evaluate", given - _EVALUATE_FLAGS)
+    paper, variant = _find(rest[0])
+    options = from_flags(variant, _recipe(paper, variant), values)
+    with quiet():
+        from launch import evaluate
+
+    return evaluate.run(paper, variant, options)
+
+
+def _train(words: list[str], values: dict, given: set[str]) -> int:
+    paper, variant = _find(words[0])
+    _refuse_words("NAME", words[1:])
+    _refuse_flags("training", given - _TRAIN_FLAGS)
+    options = from_flags(variant, _recipe(paper, variant), values)
+    with quiet():
+        from launch import train
+
+    return train.run(paper, variant, options)
+
+
+def _recipe(paper: str, variant: str) -> Recipe:
+    return reproductions.load(paper).RECIPES[variant]
+
+
+def _find(name: str) -> tuple[str, str]:
+    """(paper, variant); a misspelt verb is told from a misspelt name."""
+    try:
+        return reproductions.find(name)
+    except ValueError:
+        near = difflib.get_close_matches(name, VERBS, n=1, cutoff=0.7)
+        if near:
+            raise UsageError(
+                f"There is no verb, paper or variant called {name!r}. Did you "
+                f"mean {near[0]!r}? See python -m launch --help."
+            ) from None
+        raise
+
+
+def _refuse_words(form: str, extra: list[str]) -> None:
+    if extra:
+        raise UsageError(
+            f"python -m launch {form} takes no more words; it was given "
+            f"{' '.join(extra)!r} besides. See python -m launch --help."
+        )
+
+
+def _refuse_flags(verb: str, given: set[str]) -> None:
+    if given:
+        raise UsageError(
+            f"{verb} has no use for "
+            f"{', '.join(f'--{name}' for name in sorted(given))}. See python "
+            "-m launch --help."
+        )

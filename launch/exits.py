@@ -1,0 +1,49 @@
+"""Errors as one paragraph on stderr and an exit code."""
+
+import dis
+import sys
+import types
+from collections.abc import Callable
+
+from common.errors import RunError, UsageError
+
+OURS = ("common", "launch", "reproductions", "__main__")
+
+
+def exit_code(run: Callable[[], int]) -> int:
+    """Runs `run`; errors meant for people become a paragraph and a code.
+
+    2 for wrong usage (UsageError, and any ValueError that a `raise` of ours
+    raised), 1 for RunError, 130 for Ctrl-C. Everything else is a bug of ours,
+    and its traceback is what one needs.
+    """
+    try:
+        return run()
+    except RunError as error:
+        return _say(error, 1)
+    except ValueError as error:
+        if isinstance(error, UsageError) or _raised_by_us(error.__traceback__):
+            return _say(error, 2)
+        raise
+    except KeyboardInterrupt:
+        return 130
+
+
+def _say(error: Exception, code: int) -> int:
+    print(" ".join(str(error).split()), file=sys.stderr)
+    return code
+
+
+def _raised_by_us(trace: types.TracebackType) -> bool:
+    """Whether the innermost line is a `raise` in one of our modules.
+
+    A failed int() or a NumPy shape error has one of our lines as its innermost
+    too, but is no message to a user.
+    """
+    while trace.tb_next:
+        trace = trace.tb_next
+    module = trace.tb_frame.f_globals.get("__name__", "")
+    code = trace.tb_frame.f_code.co_code[trace.tb_lasti]
+    return (
+        module.partition(".")[0] in OURS and dis.opname[code] == "RAISE_VARARGS"
+    )

@@ -1,0 +1,66 @@
+"""`python -m launch list`: what there is, what it costs, what was run."""
+
+import reproductions
+from common.paper import Expected, read_expected, read_reproduced
+from common.recipe import Recipe
+from launch import measured
+from launch.tables import show
+
+COLUMNS = [
+    "paper",
+    "variant",
+    ">parameters",
+    ">MACs/image",
+    "data",
+    ">recipe",
+    "top-1 error measured here",
+]
+
+
+def run() -> int:
+    """Prints one line for each variant; the exit code."""
+    rows = [row for paper in reproductions.names() for row in rows_of(paper)]
+    show("", COLUMNS, rows)
+    return 0
+
+
+def rows_of(paper: str) -> list[list[str]]:
+    """A paper's lines, from its recipes, claims and measured rows."""
+    folder = reproductions.folder(paper)
+    expected = read_expected(folder)
+    found = measured.measurements(paper, read_reproduced(folder))
+    return [
+        [
+            paper,
+            variant,
+            f"{expected.parameters[variant]:,}",
+            f"{expected.macs[variant]:,}",
+            recipe.data,
+            cost(recipe, expected.macs[variant]),
+            status(variant, expected, found),
+        ]
+        for variant, recipe in reproductions.load(paper).RECIPES.items()
+    ]
+
+
+def cost(recipe: Recipe, macs: int) -> str:
+    """The full recipe's arithmetic, such as "2.5e17 MAC"."""
+    digits, power = f"{measured.training_macs(recipe, macs):.1e}".split("e")
+    return f"{digits}e{int(power)} MAC"
+
+
+def status(
+    variant: str, expected: Expected, found: list[measured.Measurement]
+) -> str:
+    """The measured error beside the paper's, or what there is instead."""
+    for claim in expected.result:
+        one = measured.of_claim(claim, found)
+        if claim.variant == variant and one and claim.top1_error is not None:
+            error = one.mean("top1_error")
+            return f"{error:.2f} % (paper {claim.top1_error} %)"
+    own = [one for one in found if one.variant == variant]
+    as_paper = [one for one in own if not one.changes]
+    if as_paper:
+        error = as_paper[0].mean("top1_error")
+        return f"{error:.2f} % (no such number in the paper)"
+    return "with deviations only" if own else "not run"

@@ -1,0 +1,117 @@
+"""Measured rows set beside the paper's claims; seeds taken together."""
+
+import dataclasses
+import math
+import statistics
+from typing import Any
+
+import reproductions
+from common.data import catalog
+from common.described import recipe_hash
+from common.recipe import Recipe
+
+BOTH_SIDES_95 = 1.959964  # standard normal quantile at 97.5 %
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """The runs that differ in their seed only.
+
+    Attributes:
+        changes: What sets them apart from the paper's recipe: what `--data`
+            and `--set` changed, the precision, a recipe since changed. Empty:
+            the number may stand beside the paper's.
+        rows: Of reproduced.toml, by seed.
+    """
+
+    variant: str
+    data: str
+    split: str
+    views: str
+    changes: tuple[str, ...]
+    rows: tuple[dict, ...]
+
+    def error(self, name: str) -> str:
+        """`top1_error` or `top5_error`: mean and spread, or an interval."""
+        values = [row[name] for row in self.rows if name in row]
+        if not values:
+            return ""
+        if len(values) > 1:
+            mean, spread = statistics.mean(values), statistics.stdev(values)
+            return f"{mean:.2f} ± {spread:.2f} % ({len(values)} seeds)"
+        images = self.rows[0]["num_images"]
+        low, high = interval(values[0], images)
+        return (
+            f"{values[0]:.2f} % (1 run, {low:.2f} to {high:.2f} for "
+            f"{images:,} images)"
+        )
+
+    def mean(self, name: str) -> float:
+        """The mean error, percent; NaN if it was not measured."""
+        values = [row[name] for row in self.rows if name in row]
+        return statistics.mean(values) if values else math.nan
+
+
+def interval(error: float, images: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of an error in percent, counted on `images`."""
+    p, z = error / 100, BOTH_SIDES_95
+    scale = 1 + z * z / images
+    centre = (p + z * z / (2 * images)) / scale
+    root = math.sqrt(p * (1 - p) / images + z * z / (4 * images * images))
+    low, high = centre - z * root / scale, centre + z * root / scale
+    return 100 * max(low, 0.0), 100 * min(high, 1.0)
+
+
+def measurements(paper: str, rows: list[dict]) -> list[Measurement]:
+    """The rows, those that differ in their seed only taken together."""
+    recipes = reproductions.load(paper).RECIPES
+    groups: dict[tuple, list[dict]] = {}
+    for row in sorted(rows, key=lambda row: row["seed"]):
+        changes = changes_of(row, recipes.get(row["variant"]))
+        what = (row["variant"], row["data"], row["split"], row["views"])
+        groups.setdefault((*what, changes, row["recipe"]), []).append(row)
+    return [
+        Measurement(
+            variant=variant,
+            data=data,
+            split=split,
+            views=views,
+            changes=changes,
+            rows=tuple(group),
+        )
+        for (variant, data, split, views, changes, _), group in groups.items()
+    ]
+
+
+def changes_of(row: dict, recipe: Recipe | None) -> tuple[str, ...]:
+    """What keeps a row from counting as the paper's recipe; empty if nothing.
+
+    A row of a recipe that was edited after the run does not count either.
+    """
+    changes = list(row["deviations"])
+    if row["precision"] != "float32":
+        changes.append(f"precision {row['precision']}")
+    if not row["deviations"] and (
+        recipe is None or row["recipe"] != recipe_hash(recipe)
+    ):
+        changes.append(f"an earlier recipe ({row['recipe']})")
+    return tuple(changes)
+
+
+def of_claim(claim: Any, measured: list[Measurement]) -> Measurement | None:
+    """The measurement that may stand beside a paper's number.
+
+    Same variant, data, split and views, and the paper's recipe as it is here.
+    """
+    what = (claim.variant, claim.data, claim.split, claim.views)
+    for one in measured:
+        if what == (one.variant, one.data, one.split, one.views):
+            if not one.changes:
+                return one
+    return None
+
+
+def training_macs(recipe: Recipe, macs: int) -> float:
+    """Multiply-accumulates of the whole recipe: a backward pass costs two."""
+    images = catalog.find(recipe.data, recipe.channels).splits["train"]
+    return 3.0 * macs * images * recipe.epochs

@@ -1,0 +1,127 @@
+"""What a command was asked to do, as one plain value."""
+
+import dataclasses
+import difflib
+import pathlib
+
+from common import views
+from common.data import catalog
+from common.described import recipe_hash
+from common.errors import UsageError
+from common.overrides import apply, with_data
+from common.recipe import Recipe
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Options:
+    """Where and on what to run, and the recipe that results.
+
+    Attributes:
+        recipe: The paper's, with `--data` and `--set` applied, each with its
+            Deviation.
+        gpus: Devices that share each batch; None means all there are, 0 the
+            CPU.
+        platform: "auto", "cpu" or "gpu".
+        data_dir: Where TFDS data sets lie.
+        workdir: The run's own folder.
+        precision: "float32" or "mixed_bfloat16".
+        jit_compile: Whether XLA compiles the step.
+        microbatches: Parts that a replica's share of the batch is cut into.
+        dry_run: Print the plan and stop.
+        checkpoint_minutes: Time between checkpoints.
+        weights: The file to evaluate; None when training.
+        views: Views to evaluate; empty means the recipe's.
+    """
+
+    recipe: Recipe
+    gpus: int | None
+    platform: str
+    data_dir: pathlib.Path
+    workdir: pathlib.Path
+    seed: int
+    precision: str
+    jit_compile: bool
+    microbatches: int
+    dry_run: bool
+    checkpoint_minutes: float
+    weights: pathlib.Path | None
+    views: tuple[str, ...]
+
+
+def from_flags(variant: str, paper: Recipe, values: dict) -> Options:
+    """The options that the flags' values mean for a paper's recipe.
+
+    Raises:
+        UsageError: for a data set, recipe field, file or number of devices
+            that cannot be.
+    """
+    data_dir = pathlib.Path(values["data_dir"]).expanduser()
+    recipe = paper
+    if values["data"] is not None:
+        found = catalog.find(values["data"], paper.channels, str(data_dir))
+        recipe = with_data(recipe, found)
+    recipe = apply(recipe, values["set"])
+    workdir = values["workdir"] or _default_workdir(
+        variant,
+        recipe,
+        values["seed"],
+        values["precision"],
+        changed=bool(values["set"]),
+    )
+    kept = "gpus platform seed precision jit_compile microbatches dry_run"
+    options = Options(
+        recipe=recipe,
+        data_dir=data_dir,
+        workdir=pathlib.Path(workdir).expanduser(),
+        checkpoint_minutes=values["checkpoint_minutes"],
+        weights=values["weights"] and pathlib.Path(values["weights"]),
+        views=tuple(values["views"]),
+        **{name: values[name] for name in kept.split()},
+    )
+    _check(options)
+    return options
+
+
+def _default_workdir(
+    variant: str, recipe: Recipe, seed: int, precision: str, *, changed: bool
+) -> pathlib.Path:
+    kind, colon, data = recipe.data.partition(":")
+    data = pathlib.PurePath(data).name if colon else kind
+    mark = "" if precision == "float32" else f"_{precision}"
+    mark += f"_{recipe_hash(recipe)}" if changed or colon else ""
+    return pathlib.Path("runs", f"{variant}_{data}_seed{seed}{mark}")
+
+
+def _check(options: Options) -> None:
+    if options.weights is not None and not options.weights.is_file():
+        raise UsageError(
+            f"There is no file {options.weights} to read weights from (given "
+            "with --weights)."
+        )
+    recipe = options.recipe
+    for view in (*options.views, *recipe.views, recipe.monitor):
+        _check_view(view)
+    batch = recipe.global_batch_size
+    devices = options.gpus or 1
+    parts = devices * options.microbatches
+    if batch % parts:
+        fits = [n for n in range(1, parts) if batch % n == 0]
+        raise UsageError(
+            f"The recipe's batch of {batch} does not divide among {devices} "
+            f"devices x {options.microbatches} microbatches. Parts that "
+            f"divide it: {', '.join(map(str, fits))}."
+        )
+    data, _, path = recipe.data.partition(":")
+    if data != "sample" and not path:  # those two need nothing prepared
+        dataset = catalog.find(data, recipe.channels)
+        catalog.builder_dir(dataset, str(options.data_dir))
+
+
+def _check_view(view: str) -> None:
+    if view not in views.NAMES:
+        near = difflib.get_close_matches(view, views.NAMES, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UsageError(
+            f"There is no view called {view!r}.{hint} Known: "
+            f"{', '.join(views.NAMES)}."
+        )

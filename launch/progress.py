@@ -1,0 +1,96 @@
+"""What a person sees while a run works: a bar on a terminal, lines in a log."""
+
+import sys
+import time
+from typing import Any, TextIO
+
+import keras
+
+LINE_SECONDS = 10  # between two plain lines
+SMOOTHING = 0.9  # of the speed that the time left is computed from
+
+
+class Progress(keras.callbacks.Callback):
+    """Images/s, loss and time left of a run of `epochs` epochs.
+
+    On a terminal one line is redrawn; `log` always gets plain lines, and so
+    does the stream where it is no terminal.
+    """
+
+    def __init__(self, log: TextIO, *, images_per_step: int):
+        super().__init__()
+        self.log = log
+        self.terminal = sys.stderr.isatty()
+        self.images_per_step = images_per_step
+        self.speed = 0.0
+        self.drawn = 0
+        self.told = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Notes which epoch runs."""
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Shows where the run stands after the updates of one call."""
+        done = batch + 1
+        speed = logs["images_per_second"]
+        keep = SMOOTHING if self.speed else 0.0
+        self.speed = keep * self.speed + (1 - keep) * speed
+        steps, epochs = self.params["steps"], self.params["epochs"]
+        left = (steps * epochs - done) * self.images_per_step / self.speed
+        self._show(
+            f"epoch {self.epoch + 1}/{epochs}  "
+            f"step {done - steps * self.epoch}/{steps}  "
+            f"loss {logs['loss']:.4f}  error {logs['top1_error']:.1f} %  "
+            f"{self.speed:,.0f} images/s  {duration(left)} left"
+        )
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """One lasting line for each epoch."""
+        self.say(
+            f"epoch {epoch + 1}/{self.params['epochs']}: "
+            f"loss {logs['loss']:.4f}, error {logs['top1_error']:.2f} %; "
+            f"test loss {logs['val_loss']:.4f}, "
+            f"test error {logs['val_top1_error']:.2f} %; "
+            f"{duration(logs['seconds'])} of training so far"
+        )
+
+    def testing(self, done: int, total: int) -> None:
+        """Shows how much of a test split has been measured."""
+        self._show(f"testing {done:,}/{total:,} images")
+
+    def scanning(self, done: int, total: int) -> None:
+        """Shows how far the pass for the mean image has come."""
+        self._show(f"computing the training mean: {done:,}/{total:,} images")
+
+    def say(self, line: str) -> None:
+        """A line that stays, on the screen and in the log."""
+        self.clear()
+        print(line, file=sys.stderr, flush=True)
+        print(line, file=self.log, flush=True)
+        self.told = time.monotonic()
+
+    def _show(self, line: str) -> None:
+        if self.terminal:
+            sys.stderr.write("\r" + line.ljust(self.drawn))
+            sys.stderr.flush()
+            self.drawn = len(line)
+        if time.monotonic() - self.told >= LINE_SECONDS:
+            self.told = time.monotonic()
+            print(line, file=self.log, flush=True)
+            if not self.terminal:
+                print(line, file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Wipes the line that is being redrawn."""
+        if self.drawn:
+            sys.stderr.write("\r" + " " * self.drawn + "\r")
+            self.drawn = 0
+
+
+def duration(seconds: Any) -> str:
+    """Seconds as people say them: 45 s, 12 min, 3.4 h, 2.1 days."""
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"

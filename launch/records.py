@@ -1,0 +1,108 @@
+"""From finished runs to rows of reproduced.toml, and those rows read."""
+
+import json
+import pathlib
+
+import reproductions
+from common.described import recipe_hash
+from common.errors import RunError, UsageError
+from common.paper import read_reproduced
+from common.runs import write_text
+
+# Two rows that agree in these are the same measurement: the later one stays.
+KEY = ("variant", "data", "split", "views", "recipe", "precision", "seed")
+HEADER = (
+    "# Measured rows, written by `python -m launch report RUN...` from\n"
+    "# finished runs; never by hand. Errors in percent.\n"
+)
+
+
+def add(folders: list[str]) -> None:
+    """Writes the rows of finished runs, each in place of its older self.
+
+    Raises:
+        UsageError: if a folder holds no run.
+        RunError: if a run is not finished. Nothing was written then.
+    """
+    added: dict[str, list[dict]] = {}
+    for folder in folders:
+        paper, rows = rows_of(pathlib.Path(folder))
+        added.setdefault(paper, []).extend(rows)
+    for paper, rows in added.items():
+        folder = reproductions.folder(paper)
+        kept = {_key(row): row for row in (*read_reproduced(folder), *rows)}
+        ordered = [kept[key] for key in sorted(kept)]
+        text = HEADER + "".join(map(_table, ordered))
+        write_text(folder / "reproduced.toml", text)
+
+
+def rows_of(folder: pathlib.Path) -> tuple[str, list[dict]]:
+    """(paper, rows) of a run's folder: one row for each view measured."""
+    try:
+        run = json.loads((folder / "run.json").read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{folder} is no run's folder: its run.json cannot be read "
+            f"({error})."
+        ) from error
+    if run.get("status") != "finished" or not run.get("results"):
+        raise RunError(
+            f"The run in {folder} is not finished (status "
+            f"{run.get('status')!r}), so its numbers do not count. The command "
+            "that started it continues it."
+        )
+    if run["variant"] not in reproductions.load(run["paper"]).RECIPES:
+        raise RunError(
+            f"The run in {folder} is of {run['variant']!r}, which "
+            f"reproductions/{run['paper']} no longer has."
+        )
+    shared = _about(run)
+    return run["paper"], [shared | _result(r) for r in run["results"]]
+
+
+def _about(run: dict) -> dict:
+    session = run["sessions"][-1]
+    changes = [d for d in run["deviations"] if d["reason"].startswith("--")]
+    return {
+        "variant": run["variant"],
+        "data": run["recipe"]["data"],
+        "seed": run["seed"],
+        "recipe": recipe_hash(run["recipe"]),
+        "precision": run["precision"],
+        "deviations": [f"{d['field']} {d['here']}" for d in changes],
+        "epochs": run["recipe"]["epochs"],
+        "images_per_second": run["images_per_second"],
+        "devices": f"{session['devices']} x {session['platform']}",
+        "sessions": len(run["sessions"]),
+        "started": run["sessions"][0]["started"],
+        "finished": run["finished"],
+        "commit": session["commit"],
+        "versions": [f"{k} {v}" for k, v in session["versions"].items()],
+        "command": session["command"],
+    }
+
+
+def _result(result: dict) -> dict:
+    row = {
+        "split": result["split"],
+        "views": result["view"],
+        "num_images": result["num_images"],
+    }
+    for name in ("top1_error", "top5_error", "loss"):
+        if result[name] is not None:
+            row[name] = round(result[name], 4)
+    return row
+
+
+def _key(row: dict) -> tuple:
+    return tuple(row[name] for name in KEY)
+
+
+def _table(row: dict) -> str:
+    # JSON's strings, numbers and lists of strings are TOML's too.
+    first = {name: row[name] for name in KEY}
+    lines = [
+        f"{name} = {json.dumps(value, ensure_ascii=False)}"
+        for name, value in (first | row).items()
+    ]
+    return "\n[[run]]\n" + "\n".join(lines) + "\n"

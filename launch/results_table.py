@@ -1,0 +1,80 @@
+"""The table that a run ends with."""
+
+import math
+
+import reproductions
+from common.paper import read_expected
+from launch.progress import duration
+
+
+def results_table(record: dict, history: list[dict]) -> list[str]:
+    """Lines: each view's errors, the paper's beside them where comparable.
+
+    Args:
+        record: A finished run's run.json.
+        history: Its epochs.
+    """
+    own = not any(d["reason"].startswith("--") for d in record["deviations"])
+    lines = ["", title(record), ""]
+    form = "{:<14}{:>8}  {:>18}  {:>14}  {:>18}"
+    lines.append(
+        form.format("view", "images", "top-1 error", "top-5 error", "paper's")
+    )
+    for result in record["results"]:
+        lines.append(
+            form.format(
+                result["view"],
+                f"{result['num_images']:,}",
+                interval(result["top1_error"], result["num_images"]),
+                percent(result["top5_error"]),
+                paper_says(record, result) if own else "not comparable",
+            )
+        )
+    if not own:
+        lines += ["", "Not the paper's experiment, because:"]
+        lines += [
+            f"  {d['field']}: {d['here']}, not {d['paper']}"
+            for d in record["deviations"]
+            if d["reason"].startswith("--")
+        ]
+    first, last = history[0], history[-1]
+    lines += [
+        "",
+        f"training loss {first['loss']:.3f} -> {last['loss']:.3f} in "
+        f"{last['epoch']} epochs; {record['images_per_second']:,} images/s, "
+        f"{duration(record['train_seconds'])} of training",
+    ]
+    return lines
+
+
+def title(record: dict) -> str:
+    """Which network, on what, with which seed."""
+    return (
+        f"{record['variant']} on {record['data']['name']}, "
+        f"seed {record['seed']}, {record['epochs']} epochs"
+    )
+
+
+def percent(value: float | None) -> str:
+    """Two decimals, or a dash for what was not measured."""
+    return "-" if value is None else f"{value:.2f} %"
+
+
+def interval(error: float, images: int) -> str:
+    """A percentage with half its 95 % interval, from the images alone."""
+    p = error / 100
+    return f"{error:.2f} +- {196 * math.sqrt(p * (1 - p) / images):.2f} %"
+
+
+def paper_says(record: dict, result: dict) -> str:
+    """The paper's top-1 error for the same variant, data, split and view."""
+    expected = read_expected(reproductions.folder(record["paper"]))
+    same = [
+        row.top1_error
+        for row in expected.result
+        if (row.variant, row.data, row.views)
+        == (record["variant"], record["recipe"]["data"], result["view"])
+        and row.split == result["split"]
+        and row.top1_error is not None
+    ]
+    return " / ".join(percent(error) for error in same) or "-"

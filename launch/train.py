@@ -1,0 +1,200 @@
+"""`python -m launch NAME`: train, measure under the paper's views, record."""
+
+import dataclasses
+import logging
+import os
+import pathlib
+import signal
+import sys
+from typing import TextIO
+
+import keras
+import tensorflow as tf
+
+import reproductions
+from common.data import catalog
+from common.data.diagnosis import explained
+from common.data.statistics import statistics_for
+from common.described import describe, recipe_hash
+from common.optimizers import build_optimizer
+from common.recipe import Recipe
+from common.runs import Run, now, open_run, session_facts
+from common.signals import Signals, Stopped
+from common.strategy import make_strategy, per_replica_batch_size
+from common.training import Job, Loop
+from launch.options import Options
+from launch.plan import print_plan
+from launch.progress import Progress
+from launch.quiet import quiet
+from launch.results_table import results_table
+
+REPOSITORY = pathlib.Path(__file__).parents[1]
+STOPPED = {signal.SIGTERM: 75, signal.SIGINT: 130}  # exit codes
+
+
+def run(paper: str, variant: str, options: Options) -> int:
+    """Trains `variant` as `options` say; the process's exit code."""
+    recipe = options.recipe
+    source = catalog.open_source(
+        catalog.find(recipe.data, recipe.channels), options.data_dir
+    )
+    strategy = prepare_tensorflow(options)
+    model = build_network(paper, variant, recipe, strategy)
+    if options.dry_run:
+        return print_plan(variant, options, source, model, strategy)
+    record = open_run(
+        options.workdir,
+        _identity(paper, variant, options, source),
+        _session(options, strategy),
+    )
+    try:
+        with Signals() as signals, _log(options.workdir) as log:
+            _train(options, record, source, strategy, model, signals, log)
+    except Stopped as stop:
+        record.end_session(signal.Signals(stop.signum).name, status="stopped")
+        print(
+            f"\nStopped at step {stop.step}; the checkpoint is written. The "
+            "same command continues.",
+            file=sys.stderr,
+        )
+        return STOPPED[stop.signum]
+    except BaseException as error:
+        record.end_session(f"{type(error).__name__}: {error}", status="failed")
+        raise
+    return 0
+
+
+def _log(workdir: pathlib.Path) -> TextIO:
+    return open(workdir / "log.txt", "a", buffering=1)
+
+
+def _train(options, record, source, strategy, model, signals, log) -> None:
+    recipe = options.recipe
+    progress = Progress(log, images_per_step=recipe.global_batch_size)
+    with strategy.scope():
+        optimizer = build_optimizer(recipe)
+        optimizer.build(model.trainable_variables)
+    job = Job(
+        recipe=recipe,
+        source=source,
+        statistics=training_statistics(source, recipe, progress),
+        model=model,
+        optimizer=optimizer,
+        strategy=strategy,
+        run=record,
+        seed=options.seed,
+        microbatches=options.microbatches,
+        jit_compile=options.jit_compile,
+        checkpoint_seconds=60 * options.checkpoint_minutes,
+    )
+    tensorboard = keras.callbacks.TensorBoard(record.folder / "tensorboard")
+    loop = Loop(job, [progress, tensorboard])
+    for line in _opening(options, source, strategy, model, loop):
+        progress.say(line)
+    state = loop.train(signals, progress.testing)
+    results = [
+        loop.measure(view, signals, progress.testing) for view in recipe.views
+    ]
+    model.save_weights(record.folder / "final.weights.h5")
+    _finish(record, recipe, state, results, progress)
+
+
+def _opening(options, source, strategy, model, loop) -> list[str]:
+    recipe, replicas = options.recipe, strategy.num_replicas_in_sync
+    share = per_replica_batch_size(
+        recipe.global_batch_size, replicas, options.microbatches
+    )
+    lines = [
+        f"{model.name}: {model.count_params():,} parameters; "
+        f"{source.dataset.title}; {recipe.epochs} epochs of "
+        f"{loop.steps_per_epoch:,} steps.",
+        f"Batch {recipe.global_batch_size}: {replicas} device(s), {share} "
+        f"images each at a time. Written to {options.workdir}.",
+    ]
+    lines += [
+        f"Deviation: {d.field}: {d.here}, not {d.paper} ({d.reason})."
+        for d in recipe.deviations
+        if d.reason.startswith("--")
+    ]
+    if loop.resumed_from:
+        lines.append(f"Continues from step {loop.resumed_from:,}.")
+    return lines
+
+
+def _finish(record: Run, recipe, state, results, progress: Progress) -> None:
+    images = state.step * recipe.global_batch_size
+    record.end_session(
+        "finished",
+        status="finished",
+        finished=now(),
+        epochs=state.epoch,
+        train_seconds=round(state.seconds, 1),
+        images_per_second=round(images / state.seconds, 1),
+        results=[dataclasses.asdict(result) for result in results],
+    )
+    for line in results_table(record.record, state.history):
+        progress.say(line)
+
+
+def prepare_tensorflow(options: Options) -> tf.distribute.Strategy:
+    """Devices, precision and seeds of this process; its one strategy."""
+    logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS's deprecations
+    keras.utils.set_random_seed(options.seed)
+    tf.config.experimental.enable_op_determinism()
+    keras.mixed_precision.set_global_policy(options.precision)
+    with quiet():
+        return make_strategy(options.gpus, options.platform)
+
+
+def training_statistics(source, recipe: Recipe, progress: Progress):
+    """What the recipe needs to know of the training set's pixels."""
+    with explained(source, "train", recipe):
+        return statistics_for(
+            source, recipe, catalog.default_cache_dir(), progress.scanning
+        )
+
+
+def build_network(
+    paper: str, variant: str, recipe: Recipe, strategy
+) -> keras.Model:
+    """The variant's network for the recipe's image size and classes."""
+    with strategy.scope():
+        model = reproductions.load(paper).build_model(
+            variant,
+            image_size=recipe.image_size,
+            num_classes=recipe.num_classes,
+        )
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = recipe.synchronized_batch_norm
+    return model
+
+
+def _identity(paper, variant, options: Options, source) -> dict:
+    recipe = options.recipe
+    return {
+        "paper": paper,
+        "variant": variant,
+        "recipe": describe(dataclasses.replace(recipe, deviations=())),
+        "recipe_hash": recipe_hash(recipe),
+        "deviations": describe(recipe.deviations),
+        "seed": options.seed,
+        "data": source.fingerprint(),
+        "precision": options.precision,
+    }
+
+
+def _kind_of_device(strategy) -> str:
+    device = strategy.extended.worker_devices[0]
+    return tf.DeviceSpec.from_string(device).device_type.lower()
+
+
+def _session(options: Options, strategy) -> dict:
+    return session_facts(
+        REPOSITORY,
+        devices=strategy.num_replicas_in_sync,
+        platform=_kind_of_device(strategy),
+        jit_compile=options.jit_compile,
+        microbatches=options.microbatches,
+        cores=os.cpu_count(),
+    )

@@ -1,0 +1,242 @@
+"""AlexNet.
+
+Krizhevsky, Sutskever and Hinton, "ImageNet Classification with Deep
+Convolutional Neural Networks", NIPS 2012.
+
+Built from Figure 2 and Sections 3.1 to 3.5, 4.2 and 5; the form `as_run` from
+net 145 of the authors' source (computerhistory/AlexNet-Source-Code), the Caffe
+forms from BVLC's prototxts.
+
+Differences from the paper:
+    * The two GPU towers are one network with `groups=2` in conv2, conv4 and
+      conv5: the same sums, on one device.
+    * 3 rows and columns of zeros at the right and bottom of the 224x224 input:
+      the paper's 55x55 needs 227, and its code lets the last window overhang.
+    * LRN sums run over all maps of a layer, as its formula says. The authors'
+      code stops at the tower's edge; so does `alexnet_as_run`.
+"""
+
+import dataclasses
+
+import keras
+
+from common.errors import UsageError
+from common.layers import Dropout, GroupedConv2D, LocalResponseNormalization
+from reproductions.alexnet.recipe import RECIPES
+from reproductions.alexnet.spatial import SpatialResponseNormalization
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Form:
+    """What tells the forms of the network apart.
+
+    Attributes:
+        filters: Kernels of conv1 to conv5, of all towers together.
+        towers: Groups of conv2, conv4 and conv5.
+        after_conv1: Operations between conv1 and conv2, in order.
+        after_conv2: Operations between conv2 and conv3.
+        lrn_k: k of the paper's formula.
+        lrn_alpha: Its alpha, multiplying the plain sum of squares.
+        lrn_groups: Blocks of maps that the sum stays in.
+        pool_size: Side of the pooling window; its stride is 2.
+        conv345_std: Of the initial weights of conv3, conv4 and conv5.
+        fc67_std: Of the initial weights of fc6 and fc7.
+        bias: Initial bias of conv2, conv4, conv5, fc6 and fc7.
+        halved: Outputs are halved at test time and not doubled in training.
+    """
+
+    filters: tuple[int, ...]
+    towers: int
+    after_conv1: str
+    after_conv2: str
+    lrn_k: float
+    lrn_alpha: float
+    lrn_groups: int
+    pool_size: int
+    conv345_std: float
+    fc67_std: float
+    bias: float
+    halved: bool
+
+
+PAPER = Form(
+    filters=(96, 256, 384, 384, 256),  # Sec. 3.5
+    towers=2,  # Sec. 3.2
+    after_conv1="relu norm pool",  # Sec. 3.3, 3.5
+    after_conv2="relu norm pool",
+    lrn_k=2.0,  # Sec. 3.3
+    lrn_alpha=1e-4,
+    lrn_groups=1,
+    pool_size=3,  # Sec. 3.4
+    conv345_std=0.01,  # Sec. 5
+    fc67_std=0.01,
+    bias=1.0,
+    halved=True,  # Sec. 4.2
+)
+CAFFE = dataclasses.replace(
+    PAPER,
+    lrn_k=1.0,  # caffe.proto's default
+    lrn_alpha=2e-5,  # 1e-4 / n: Caffe takes the mean over the window
+    fc67_std=0.005,
+    bias=0.1,  # 1 gave a flat loss
+    halved=False,
+)
+FORMS = {
+    "alexnet": PAPER,
+    "alexnet_as_run": dataclasses.replace(
+        PAPER,
+        after_conv1="norm pool relu",
+        after_conv2="relu norm spatial pool",
+        lrn_alpha=2e-5,  # layer.py divides 1e-4 by n
+        lrn_groups=2,
+        conv345_std=0.03,
+    ),
+    # Every map sees every map below: the slides' counts.
+    "alexnet_1tower": dataclasses.replace(PAPER, towers=1),
+    "alexnet_no_lrn": dataclasses.replace(
+        PAPER, after_conv1="relu pool", after_conv2="relu pool"
+    ),
+    # 55 -> 27 -> 13 -> 6 as before; the last row and column of 55, 27 and 13
+    # are in no window.
+    "alexnet_non_overlapping": dataclasses.replace(PAPER, pool_size=2),
+    "bvlc_alexnet": CAFFE,
+    "caffenet": dataclasses.replace(
+        CAFFE,
+        after_conv1="relu pool norm",
+        after_conv2="relu pool norm",
+        bias=1.0,
+    ),
+    # Sec. 3.2, its footnote: half the kernels up to conv4, on one GPU.
+    "alexnet_1gpu": dataclasses.replace(
+        PAPER, filters=(48, 128, 192, 192, 256), towers=1
+    ),
+}
+
+
+def build_model(
+    variant: str,
+    *,
+    image_size: int | None = None,
+    num_classes: int | None = None,
+) -> keras.Model:
+    """The network; (batch, S, S, 3) float32 -> (batch, classes) logits.
+
+    Sizes in the comments are for S = 224. Logits are float32 under any dtype
+    policy.
+
+    Raises:
+        UsageError: if the image is too small for the network.
+    """
+    form, recipe = FORMS[variant], RECIPES[variant]
+    size = image_size or recipe.image_size
+    _check_size(variant, size)
+    image = keras.Input((size, size, 3), name="image")
+    x = keras.layers.ZeroPadding2D(((0, 3), (0, 3)), name="pad1")(image)
+    x = convolution(x, form, 1, kernel_size=11, strides=4)  # 55x55x96
+    x = follow(x, form, 1, form.after_conv1)  # 27x27x96
+    x = convolution(x, form, 2, kernel_size=5, groups=form.towers)
+    x = follow(x, form, 2, form.after_conv2)  # 13x13x256
+    x = convolution(x, form, 3)  # 13x13x384, sees both towers
+    x = follow(x, form, 3, "relu")
+    x = convolution(x, form, 4, groups=form.towers)
+    x = follow(x, form, 4, "relu")
+    x = convolution(x, form, 5, groups=form.towers)
+    x = follow(x, form, 5, "relu pool")  # 6x6x256
+    x = keras.layers.Flatten(name="flatten")(x)  # 9216
+    x = hidden_layer(x, form, 6)
+    x = hidden_layer(x, form, 7)
+    logits = keras.layers.Dense(
+        num_classes or recipe.num_classes,
+        kernel_initializer=gaussian(0.01),
+        name="fc8",
+        dtype="float32",
+    )(x)
+    return keras.Model(image, logits, name=variant)
+
+
+def gaussian(std: float) -> keras.initializers.Initializer:
+    """N(0, std^2), Sec. 5."""
+    return keras.initializers.RandomNormal(0.0, std)
+
+
+def convolution(x, form, index, *, kernel_size=3, strides=1, groups=1):
+    """conv`index`, without its ReLU.
+
+    conv1 keeps to the (padded) image; the others keep the size.
+    """
+    return GroupedConv2D(
+        form.filters[index - 1],
+        kernel_size,
+        strides=strides,
+        padding="valid" if index == 1 else "same",
+        groups=groups,
+        kernel_initializer=gaussian(form.conv345_std if index > 2 else 0.01),
+        bias_initializer=keras.initializers.Constant(
+            form.bias if index in (2, 4, 5) else 0.0
+        ),
+        name=f"conv{index}",
+    )(x)
+
+
+def follow(x, form, index, operations):
+    """What stands between conv`index` and the next layer, in this order."""
+    layers = {
+        "relu": lambda: keras.layers.ReLU(name=f"relu{index}"),
+        "norm": lambda: LocalResponseNormalization(
+            n=5,  # Sec. 3.3
+            k=form.lrn_k,
+            alpha=form.lrn_alpha,
+            beta=0.75,  # Sec. 3.3
+            groups=form.lrn_groups,
+            name=f"norm{index}",
+        ),
+        "spatial": lambda: SpatialResponseNormalization(
+            size=5,  # layers-145.cfg
+            k=1.0,
+            alpha=1e-3 / 25,
+            beta=0.75,
+            name=f"spatial{index}",
+        ),
+        "pool": lambda: keras.layers.MaxPooling2D(
+            form.pool_size, strides=2, name=f"pool{index}"
+        ),
+    }
+    for operation in operations.split():
+        x = layers[operation]()(x)
+    return x
+
+
+def hidden_layer(x, form, index):
+    """fc6 or fc7: 4096 units, ReLU, dropout with probability 0.5 (Sec. 4.2).
+
+    The paper drops in training and halves in testing. Halving what inverted
+    dropout gives (0 or twice the value; the value itself in testing) is the
+    same, exactly.
+    """
+    x = keras.layers.Dense(
+        4096,
+        activation="relu",
+        kernel_initializer=gaussian(form.fc67_std),
+        bias_initializer=keras.initializers.Constant(form.bias),
+        name=f"fc{index}",
+    )(x)
+    x = Dropout(0.5, name=f"drop{index}")(x)
+    if form.halved:
+        x = keras.layers.Rescaling(0.5, name=f"halve{index}")(x)
+    return x
+
+
+def _check_size(variant: str, size: int) -> None:
+    smallest = next(s for s in range(8, 224) if _pool5_size(variant, s) > 0)
+    if size < smallest:
+        raise UsageError(
+            f"{variant} needs images of at least {smallest}x{smallest} pixels: "
+            f"from {size}x{size} nothing is left after the third pooling."
+        )
+
+
+def _pool5_size(variant: str, size: int) -> int:
+    size = (size + 3 - 11) // 4 + 1  # conv1
+    for _ in range(3):
+        size = max(0, (size - FORMS[variant].pool_size) // 2 + 1)
+    return size

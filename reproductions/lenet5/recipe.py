@@ -1,0 +1,54 @@
+"""The training recipes of LeNet-5 (Sec. III and Appendices A-C)."""
+
+import dataclasses
+
+from common.data.transforms import Pad, RandomAffine, ScalePixels
+from common.recipe import Deviation, Recipe
+from common.schedules import ByEpoch
+from reproductions.lenet5.losses import MapLoss, MseLoss
+from reproductions.lenet5.sdlm import EstimateCurvature, Sdlm
+
+LENET5 = Recipe(
+    data="mnist",  # Sec. III-A
+    image_size=32,  # Sec. II-B
+    channels=1,
+    num_classes=10,
+    epochs=20,  # Sec. III-B: "20 iterations through the entire training data"
+    global_batch_size=1,  # Sec. III-B, App. B: one pattern per update
+    optimizer=Sdlm(learning_rate=5e-4, mu=0.02),  # Sec. III-B, App. C
+    schedule=ByEpoch(  # Sec. III-B: 5e-4, 2e-4, 1e-4, 5e-5, then 1e-5
+        starts=(0, 2, 5, 8, 12), factors=(1.0, 0.4, 0.2, 0.1, 0.02)
+    ),
+    group_schedules=(),
+    weight_decay=None,
+    clip_global_norm=None,
+    loss=MapLoss(j=1.0),  # Eq. 9; j is not given
+    synchronized_batch_norm=False,
+    train_transforms=(Pad(2),),  # Sec. III-A: 28x28 in a field of background
+    normalize=ScalePixels(-0.1, 1.175),  # Sec. II-B
+    train_noise=(),
+    test_transforms=(Pad(2),),
+    views=("single",),
+    monitor="single",  # Fig. 5: the test error after each pass
+    before_epoch=EstimateCurvature(samples=500),  # Sec. III-B
+    healthy_after=1,
+    deviations=(),
+)
+
+RECIPES = {
+    "lenet5": LENET5,
+    "lenet5_distorted": dataclasses.replace(
+        LENET5,
+        train_transforms=(
+            Pad(2),
+            RandomAffine(
+                probability=0.9,  # Sec. III-C: 540,000 of 600,000 patterns
+                translate_pixels=2.0,
+                scale=0.15,
+                squeeze=0.1,
+                shear=0.3,
+            ),
+        ),
+    ),
+    "lenet5_mse": dataclasses.replace(LENET5, loss=MseLoss()),  # Eq. 8
+}

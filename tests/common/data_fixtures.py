@@ -1,0 +1,111 @@
+"""Small data sets and recipes for the tests of the data path."""
+
+import dataclasses
+import functools
+import pathlib
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+
+from common.data import catalog, sample
+from common.data.transforms import (
+    CentreCrop,
+    Pad,
+    RandomCrop,
+    RandomFlip,
+    ResizeShorterSide,
+    ScalePixels,
+)
+from common.recipe import Recipe
+
+DIGITS = Recipe(
+    data="sample",
+    image_size=32,
+    channels=1,
+    num_classes=10,
+    epochs=1,
+    global_batch_size=32,
+    optimizer=None,
+    schedule=None,
+    group_schedules=(),
+    weight_decay=None,
+    clip_global_norm=None,
+    loss=None,
+    synchronized_batch_norm=True,
+    train_transforms=(Pad(2),),
+    normalize=ScalePixels(-0.1, 1.175),
+    train_noise=(),
+    test_transforms=(Pad(2),),
+    views=("single",),
+    monitor="single",
+    before_epoch=None,
+    healthy_after=1,
+    deviations=(),
+)
+FRAME = (ResizeShorterSide(64), CentreCrop(64))
+PHOTOS = dataclasses.replace(
+    DIGITS,
+    image_size=56,
+    channels=3,
+    global_batch_size=8,
+    train_transforms=(*FRAME, RandomCrop(56), RandomFlip()),
+    normalize=ScalePixels(0.0, 255.0),
+    test_transforms=FRAME,
+    views=("ten_crop",),
+)
+
+
+@functools.cache
+def _cache() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory()
+
+
+@functools.cache
+def shapes():
+    """30 training and 10 test images of the embedded JPEG set."""
+    cache = _cache().name
+    sample.prepare("sample_shapes", cache, {"train": 30, "test": 10})
+    return catalog.open_source(catalog.find("sample"), None, cache)
+
+
+@functools.cache
+def digits():
+    """The embedded digits."""
+    return catalog.open_source(catalog.find("sample", 1), None, _cache().name)
+
+
+@functools.cache
+def mnist(shared_data):
+    """The real one."""
+    return catalog.open_source(catalog.find("mnist"), str(shared_data / "tfds"))
+
+
+def noise_image(height, width, channels=3, seed=0):
+    """Blurred noise: smooth as a photograph, different at each place."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.uniform(0, 255, (height // 8 + 2, width // 8 + 2, channels))
+    return (
+        tf.image.resize(coarse, (height, width), "bicubic")
+        .numpy()
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
+
+
+def write_image(path: pathlib.Path, image) -> None:
+    """As PNG or JPEG, by the file's name."""
+    png = path.suffix == ".png"
+    encode = tf.io.encode_png if png else tf.io.encode_jpeg
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode(image).numpy())
+
+
+def image_folder(root: pathlib.Path, train=12, validation=5):
+    """PATH/SPLIT/CLASS of two classes, PNG and JPEG, odd sizes; its source."""
+    for split, count in (("train", train), ("validation", validation)):
+        for i in range(count):
+            name = f"{split}/{'ab'[i % 2]}/{i:03}.{('png', 'jpg')[i % 3 > 0]}"
+            image = noise_image(71 + 2 * i, 93 - i, seed=i)
+            write_image(root / name, image)
+    return catalog.open_source(catalog.find(f"folder:{root}"))

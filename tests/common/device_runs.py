@@ -1,0 +1,116 @@
+"""Trains a small net on N logical devices; run as a program by test_steps.
+
+One strategy per process, so each case is a process of its own:
+
+    python -m tests.common.device_runs NET DEVICES [name=value ...]
+
+prints one JSON line: losses, wrong counts, and the final weights.
+"""
+
+import json
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from common.layers import Dropout, LocalResponseNormalization
+from common.losses import SoftmaxCrossEntropy
+from common.optimizers import MomentumSgd
+from common.steps import MAX_UPDATES, distribute, make_train_steps
+from common.strategy import make_strategy
+
+BATCH, SIZE, CLASSES = 16, 35, 10
+
+
+def alexnet_shaped() -> keras.Model:
+    image = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Conv2D(8, 7, 2, activation="relu", name="conv1")(image)
+    x = LocalResponseNormalization(
+        n=5, k=2.0, alpha=1e-4, beta=0.75, name="norm1"
+    )(x)
+    x = keras.layers.MaxPooling2D(3, 2)(x)
+    x = keras.layers.Conv2D(8, 3, activation="relu", name="conv2")(x)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(32, activation="relu", name="fc6")(x)
+    x = Dropout(0.5, name="drop6")(x)
+    return keras.Model(image, keras.layers.Dense(CLASSES, name="fc8")(x))
+
+
+def bn_shaped(*, synchronized: bool) -> keras.Model:
+    image = keras.Input((SIZE, SIZE, 3))
+    x = image
+    for i in range(2):
+        x = keras.layers.Conv2D(8, 3, 2, use_bias=False, name=f"conv{i}")(x)
+        x = keras.layers.BatchNormalization(
+            momentum=0.9, epsilon=1e-5, synchronized=synchronized
+        )(x)
+        x = keras.layers.ReLU()(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(image, keras.layers.Dense(CLASSES, name="fc")(x))
+
+
+NETS = {
+    "alexnet": alexnet_shaped,
+    "bn": lambda: bn_shaped(synchronized=True),
+    "bn_local": lambda: bn_shaped(synchronized=False),
+}
+
+
+def batches(examples: int) -> tf.data.Dataset:
+    """`examples` noise images in batches of BATCH; a short last one is cut."""
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(examples, SIZE, SIZE, 3)).astype("float32")
+    labels = rng.integers(CLASSES, size=examples)
+    data = tf.data.Dataset.from_tensor_slices((images, labels)).repeat()
+    return data.batch(BATCH, drop_remainder=True)
+
+
+def run(
+    net: str,
+    devices: int,
+    *,
+    steps: int = 20,
+    microbatches: int = 1,
+    clip: float | None = None,
+    seed: int = 1,
+    rate: float = 0.05,
+    examples: int = 64,
+) -> dict:
+    keras.utils.set_random_seed(7)
+    tf.config.experimental.enable_op_determinism()
+    strategy = make_strategy(devices, "cpu")
+    with strategy.scope():
+        model = NETS[net]()
+        optimizer = MomentumSgd(
+            0.9, nesterov=False, decay=(5e-4, "kernel"), clip_global_norm=clip
+        )
+        optimizer.build(model.trainable_variables)
+    train = make_train_steps(
+        model,
+        optimizer,
+        SoftmaxCrossEntropy(),
+        strategy,
+        global_batch_size=BATCH,
+        seed=seed,
+        microbatches=microbatches,
+    )
+    rates = np.full((MAX_UPDATES, 1), rate, np.float32)
+    losses, wrong = train(
+        distribute(strategy, batches(examples)),
+        tf.constant(0, tf.int64),
+        tf.constant(steps),
+        tf.constant(rates),
+    )
+    return {
+        "losses": losses.numpy().tolist(),
+        "wrong": wrong.numpy().tolist(),
+        "weights": [v.numpy().ravel().tolist() for v in model.variables],
+        "iterations": int(optimizer.iterations.numpy()),
+    }
+
+
+if __name__ == "__main__":
+    net, devices, *settings = sys.argv[1:]
+    values = {k: json.loads(v) for k, v in (s.split("=") for s in settings)}
+    print(json.dumps(run(net, int(devices), **values)))

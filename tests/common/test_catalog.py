@@ -1,0 +1,125 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from common.data import catalog
+from common.errors import RunError, UsageError
+from tests.common.data_fixtures import image_folder, noise_image, write_image
+
+
+def test_importing_and_finding_import_no_tensorflow():
+    program = (
+        "import sys; from common.data import catalog, transforms, statistics;"
+        "catalog.find('mnist'); assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_unknown_name_offers_the_nearest():
+    with pytest.raises(UsageError, match="'mnits'.*mean 'mnist'"):
+        catalog.find("mnits")
+
+
+def test_sizes_are_the_published_ones():
+    assert catalog.find("mnist").splits == {"train": 60_000, "test": 10_000}
+    imagenet = catalog.find("imagenet2012")
+    assert imagenet.splits == {"train": 1_281_167, "validation": 50_000}
+    assert imagenet.test_split == "validation"
+
+
+def test_sample_is_digits_for_a_grey_recipe():
+    assert catalog.find("sample", channels=1).tfds_names == ("sample_digits",)
+    assert catalog.find("sample", channels=3).tfds_names == ("sample_shapes",)
+
+
+@pytest.mark.parametrize("name", ["mnist", "imagenet2012", "tfds:svhn"])
+def test_missing_set_says_how_to_get_it_and_leaves_no_trace(name, tmp_path):
+    with pytest.raises(RunError) as caught:
+        dataset = catalog.find(name, data_dir=str(tmp_path))
+        catalog.open_source(dataset, str(tmp_path))
+    message = str(caught.value)
+    assert str(tmp_path) in message
+    assert "--data sample" in message
+    assert "tfds" in message
+    assert "Nothing was downloaded" in message
+    assert not list(tmp_path.iterdir())
+
+
+def test_newest_prepared_version_is_read(tmp_path):
+    for version in ("3.0.2", "3.0.10"):
+        folder = tmp_path / "mnist" / version
+        folder.mkdir(parents=True)
+        (folder / "dataset_info.json").write_text("{}")
+    found = catalog.builder_dir(catalog.find("mnist"), str(tmp_path))
+    assert found.name == "3.0.10"
+
+
+def test_folder_is_counted_and_labelled_by_sorted_class(tmp_path):
+    source = image_folder(tmp_path, train=7, validation=3)
+    assert source.dataset.splits == {"train": 7, "validation": 3}
+    assert source.dataset.num_classes == 2
+    assert source.dataset.test_split == "validation"
+    assert source.class_names() == ("a", "b")
+    for record in source.records("train").as_numpy_iterator():
+        assert record["label"] == b"ab".index(record["id"].split(b"/")[1])
+
+
+def test_folder_order_is_that_of_tfds_image_folder(tmp_path):
+    import tensorflow_datasets as tfds
+
+    source = image_folder(tmp_path, train=9)
+    ours = [r["id"] for r in source.records("train").as_numpy_iterator()]
+    theirs = [
+        record["image/filename"].removeprefix(f"{tmp_path}/".encode())
+        for record in tfds.ImageFolder(str(tmp_path))
+        .as_dataset(
+            split="train", decoders={"image": tfds.decode.SkipDecoding()}
+        )
+        .as_numpy_iterator()
+    ]
+    assert ours == theirs
+
+
+def test_folder_without_splits_is_refused_with_the_layout(tmp_path):
+    write_image(tmp_path / "cat" / "1.png", noise_image(9, 9))
+    with pytest.raises(RunError, match=r"PATH/\{train,validation\}/CLASS"):
+        catalog.find(f"folder:{tmp_path}")
+
+
+def test_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(RunError, match="there is no folder"):
+        catalog.find(f"folder:{tmp_path}/birds")
+
+
+def test_fingerprint_changes_with_a_files_size(tmp_path):
+    source = image_folder(tmp_path)
+    before = source.fingerprint()
+    assert json.dumps(before)
+    file = next((tmp_path / "train" / "a").iterdir())
+    file.write_bytes(file.read_bytes() + b"\0")
+    assert source.fingerprint()["sha256"] != before["sha256"]
+
+
+def test_tfds_set_describes_itself(shared_data):
+    root = str(shared_data / "tfds")
+    dataset = catalog.find("tfds:cifar10", data_dir=root)
+    assert dataset.splits == {"train": 50_000, "test": 10_000}
+    assert (dataset.num_classes, dataset.channels) == (10, 3)
+    assert dataset.test_split == "test"
+
+
+def test_imagenette_takes_the_sizes_that_are_there(shared_data):
+    root = str(shared_data / "tfds")
+    source = catalog.open_source(catalog.find("imagenette"), root)
+    assert source.dataset.splits == {"train": 3_000, "validation": 1_000}
+    assert source.class_names()[0] == "n01440764"
+
+
+def test_ids_are_those_of_tfds(shared_data):
+    root = str(shared_data / "tfds")
+    source = catalog.open_source(catalog.find("imagenette"), root)
+    held = [r["id"] for r in source.records("validation").as_numpy_iterator()]
+    streamed = source._stream("validation").as_numpy_iterator()
+    assert held == [r["id"] for r in streamed]

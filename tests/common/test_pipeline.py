@@ -1,0 +1,334 @@
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.data import catalog, pipeline, sources
+from common.data.diagnosis import explain
+from common.data.statistics import compute
+from common.data.transforms import (
+    PcaColourNoise,
+    RandomAffine,
+    ScalePixels,
+    SubtractMeanImage,
+    UntilEpoch,
+)
+from common.errors import RunError, UsageError
+from tests.common.data_fixtures import (
+    DIGITS,
+    PHOTOS,
+    digits,
+    image_folder,
+    mnist,
+    shapes,
+    write_image,
+)
+from tests.common.data_fixtures import noise_image as noise
+
+
+def batches(source, recipe, statistics=None, *, seed=0, epoch=0, skip_steps=0):
+    dataset = pipeline.train_batches(
+        source,
+        recipe,
+        statistics,
+        seed=seed,
+        epoch=epoch,
+        skip_steps=skip_steps,
+    )
+    return [(x.numpy(), y.numpy()) for x, y in dataset]
+
+
+def same(first, second):
+    pairs = zip(first, second, strict=True)
+    return all((x == u).all() and (y == v).all() for (x, y), (u, v) in pairs)
+
+
+@pytest.fixture(params=["held", "streamed", "folder"])
+def source(request, tmp_path, monkeypatch):
+    """The three ways in which records are read, 30 training images each."""
+    if request.param == "folder":
+        return image_folder(tmp_path, train=30, validation=10)
+    if request.param == "streamed":
+        monkeypatch.setattr(sources, "HELD_BYTES", 0)
+        monkeypatch.setattr(sources, "SHUFFLE_BUFFER", 10)
+    return shapes()
+
+
+@pytest.fixture
+def recipe(source):
+    return dataclasses.replace(PHOTOS, num_classes=source.dataset.num_classes)
+
+
+def test_batches_have_the_recipes_shape(source, recipe):
+    found = batches(source, recipe)
+    assert len(found) == pipeline.steps_per_epoch(source, recipe) == 3
+    for images, labels in found:
+        assert images.shape == (8, 56, 56, 3) and images.dtype == np.float32
+        assert labels.shape == (8,) and labels.dtype == np.int64
+
+
+def test_skipped_steps_leave_the_tail_bit_for_bit(source, recipe):
+    whole = batches(source, recipe)
+    assert same(batches(source, recipe, skip_steps=1), whole[1:])
+    assert same(batches(source, recipe, skip_steps=2), whole[2:])
+    assert batches(source, recipe, skip_steps=3) == []
+
+
+def test_batches_repeat_and_differ_by_seed_and_epoch(source, recipe):
+    first = batches(source, recipe)
+    assert same(batches(source, recipe), first)
+    assert not same(batches(source, recipe, seed=1), first)
+    assert not same(batches(source, recipe, epoch=1), first)
+
+
+def test_one_image_is_cut_elsewhere_in_another_epoch_and_seed(tmp_path):
+    source = image_folder(tmp_path, train=1, validation=1)
+    recipe = dataclasses.replace(PHOTOS, num_classes=2, global_batch_size=1)
+    epochs = [batches(source, recipe, epoch=i)[0][0] for i in range(4)]
+    seeds = [batches(source, recipe, seed=i)[0][0] for i in range(4)]
+    for images in (epochs, seeds):
+        assert len({image.tobytes() for image in images}) >= 3
+
+
+def test_batches_do_not_depend_on_threads(source, recipe):
+    dataset = pipeline.train_batches(source, recipe, None, seed=0, epoch=0)
+    options = tf.data.Options()
+    options.threading.private_threadpool_size = 1
+    options.threading.max_intra_op_parallelism = 1
+    options.autotune.enabled = False
+    alone = [(x.numpy(), y.numpy()) for x, y in dataset.with_options(options)]
+    assert same(alone, batches(source, recipe))
+
+
+def test_an_epoch_has_each_image_once(source, recipe):
+    recipe = dataclasses.replace(
+        recipe, global_batch_size=30, train_transforms=recipe.test_transforms
+    )
+    recipe = dataclasses.replace(recipe, image_size=64)
+    [(images, labels)] = batches(source, recipe)
+    stored = list(pipeline.frames(source, "train", recipe))
+    key = [float(image.sum()) for image in images]
+    expected = [float(r["image"].numpy().sum()) for r in stored]
+    np.testing.assert_allclose(sorted(key), sorted(expected), rtol=1e-6)
+    assert key != pytest.approx(expected, rel=1e-6)  # in another order
+    assert sorted(labels) == sorted(int(r["label"]) for r in stored)
+
+
+def test_draws_of_one_operation_do_not_move_the_others(source, recipe):
+    """The noise ends at epoch 1; crops and flips of epoch 0 do not notice."""
+    off = UntilEpoch(0, ScalePixels(1.0, 2.0))
+    without = dataclasses.replace(recipe, train_noise=(off,))
+    assert same(batches(source, without), batches(source, recipe))
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 10, 64])
+def test_every_test_image_counts_once(source, recipe, batch_size):
+    split = source.dataset.test_split
+    found = list(
+        pipeline.test_batches(
+            source, split, recipe, None, "centre_crop", batch_size=batch_size
+        )
+    )
+    assert len(found) == -(-10 // batch_size)
+    assert all(x.shape == (batch_size, 1, 56, 56, 3) for x, *_ in found)
+    labels, counts, ids = (
+        np.concatenate([batch[i].numpy() for batch in found]) for i in (1, 2, 3)
+    )
+    records = list(source.records(split).as_numpy_iterator())
+    assert counts.sum() == len(records) == 10
+    assert list(ids[counts == 1]) == [r["id"] for r in records]
+    assert list(labels[counts == 1]) == [r["label"] for r in records]
+    assert set(ids[counts == 0]) <= {b""}
+
+
+def test_ten_crop_cuts_and_normalises_each_window_at_its_place():
+    statistics = compute(shapes(), PHOTOS)
+    recipe = dataclasses.replace(PHOTOS, normalize=SubtractMeanImage())
+    images, *_ = next(
+        iter(
+            pipeline.test_batches(
+                shapes(), "test", recipe, statistics, "ten_crop", batch_size=4
+            )
+        )
+    )
+    frames = list(pipeline.frames(shapes(), "test", recipe).take(4))
+    assert images.shape == (4, 10, 56, 56, 3)
+    for views, frame in zip(images.numpy(), frames, strict=True):
+        clean = frame["image"].numpy() - statistics.mean_image
+        places = [(0, 0), (0, 8), (8, 0), (8, 8), (4, 4)]
+        for i, (y, x) in enumerate(places):
+            cut = clean[y : y + 56, x : x + 56]
+            np.testing.assert_allclose(views[i], cut, atol=1e-3)
+            np.testing.assert_allclose(views[i + 5], cut[:, ::-1], atol=1e-3)
+
+
+def test_training_subtracts_the_mean_at_the_crops_place():
+    """With one image as the mean, that image leaves zeros wherever it is cut.
+
+    A mean from another place, or not mirrored with the crop, would not.
+    """
+    recipe = dataclasses.replace(
+        PHOTOS, normalize=SubtractMeanImage(), global_batch_size=30
+    )
+    stored = [
+        record["image"].numpy()
+        for record in pipeline.frames(shapes(), "train", recipe)
+    ]
+    statistics = compute(shapes(), PHOTOS)
+    for frame in stored[:4]:
+        as_mean = dataclasses.replace(statistics, mean_image=frame)
+        [(images, _)] = batches(shapes(), recipe, as_mean)
+        assert sum(np.abs(image).max() < 0.05 for image in images) == 1
+
+
+def test_sample_batch_is_not_the_epochs_own_order():
+    images, labels = pipeline.sample_batch(
+        digits(), DIGITS, None, seed=0, epoch=0, size=500
+    )
+    assert images.shape == (500, 32, 32, 1) and labels.shape == (500,)
+    assert len({x.tobytes() for x in images.numpy()}) == 500
+    first, _ = batches(digits(), DIGITS)[0]
+    assert not (images[:32].numpy() == first).all()
+    again, _ = pipeline.sample_batch(
+        digits(), DIGITS, None, seed=0, epoch=1, size=500
+    )
+    assert not (images == again).numpy().all()
+
+
+def test_fewer_examples_than_a_batch_is_refused():
+    recipe = dataclasses.replace(PHOTOS, global_batch_size=31)
+    with pytest.raises(UsageError, match="30 training examples.*batch of 31"):
+        pipeline.train_batches(shapes(), recipe, None, seed=0, epoch=0)
+
+
+def test_transforms_that_give_another_size_are_refused():
+    recipe = dataclasses.replace(PHOTOS, image_size=48)
+    with pytest.raises(UsageError, match="image_size"):
+        pipeline.train_batches(shapes(), recipe, None, seed=0, epoch=0)
+
+
+def test_geometry_after_pixels_is_refused():
+    order = (ScalePixels(0.0, 1.0), *PHOTOS.train_transforms)
+    recipe = dataclasses.replace(PHOTOS, train_transforms=order)
+    with pytest.raises(UsageError, match="geometric"):
+        pipeline.train_batches(shapes(), recipe, None, seed=0, epoch=0)
+
+
+def explained(source, split, recipe):
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        for _ in pipeline.frames(source, split, recipe):
+            pass
+    error = explain(caught.value, source, split, recipe)
+    assert isinstance(error, RunError)
+    return str(error)
+
+
+def test_truncated_jpeg_is_named(tmp_path):
+    source = image_folder(tmp_path)
+    file = tmp_path / "train" / "b" / "007.jpg"
+    file.write_bytes(file.read_bytes()[:300])
+    recipe = dataclasses.replace(PHOTOS, num_classes=2)
+    message = explained(source, "train", recipe)
+    assert "train/b/007.jpg" in message and "does not decode" in message
+
+
+def test_a_file_that_is_no_image_is_named(tmp_path):
+    source = image_folder(tmp_path)
+    (tmp_path / "train" / "a" / "000.png").write_bytes(b"<html>" * 10)
+    recipe = dataclasses.replace(PHOTOS, num_classes=2)
+    assert "train/a/000.png" in explained(source, "train", recipe)
+
+
+def test_label_outside_of_the_classes_is_named():
+    recipe = dataclasses.replace(PHOTOS, num_classes=9)
+    message = explained(shapes(), "test", recipe)
+    assert "label 9" in message and "0 .. 8" in message
+    assert "sample_shapes-test.tfrecord-00000-of-00001__" in message
+
+
+def test_training_also_stops_at_a_label_outside():
+    recipe = dataclasses.replace(PHOTOS, num_classes=9)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        batches(shapes(), recipe)
+
+
+def test_damaged_record_file_is_an_error_for_people(tmp_path):
+    import shutil
+
+    shutil.copytree(shapes().where, tmp_path / "sample_shapes" / "1.0.0")
+    file = next(tmp_path.rglob("*train.tfrecord*"))
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    file.write_bytes(content)
+    dataset = catalog.find("tfds:sample_shapes", data_dir=str(tmp_path))
+    source = catalog.open_source(dataset, str(tmp_path))
+    with pytest.raises(RunError, match="damaged"):
+        batches(source, PHOTOS)
+
+
+def test_error_that_is_not_the_datas_is_said_so():
+    error = explain(ValueError("odd"), shapes(), "test", PHOTOS)
+    assert "reads well" in str(error) and "odd" in str(error)
+
+
+def test_png_and_jpeg_grey_and_rgb_mix_in_one_folder(tmp_path):
+    for i in range(8):
+        name = f"a/{i}.{('png', 'jpg')[i % 2]}"
+        image = noise(80, 70, channels=(1, 3)[i % 4 > 1])
+        for split in ("train", "test"):
+            write_image(tmp_path / split / name, image)
+    source = catalog.open_source(catalog.find(f"folder:{tmp_path}"))
+    recipe = dataclasses.replace(PHOTOS, num_classes=1)
+    [(images, _)] = batches(source, recipe)
+    assert images.shape == (8, 56, 56, 3)
+
+
+def test_mnist_batches_of_one_are_fast(shared_data):
+    """LeNet-5 pulls 60,000 of them for each pass."""
+    source = mnist(shared_data)
+    recipe = dataclasses.replace(DIGITS, global_batch_size=1)
+    dataset = pipeline.train_batches(source, recipe, None, seed=0, epoch=0)
+    iterator = iter(dataset.take(6_000))
+    next(iterator)
+
+    @tf.function
+    def pull(count):
+        total = 0.0
+        for _ in tf.range(count):
+            images, _ = next(iterator)
+            total += images[0, 0, 0, 0]
+        return total
+
+    pull(tf.constant(10))
+    began = time.process_time()
+    pull(tf.constant(5_000))
+    assert 5_000 / (time.process_time() - began) > 4_000  # about 13,000
+
+
+def test_affine_and_colour_noise_repeat_inside_the_pipeline():
+    distortion = RandomAffine(
+        probability=0.9,
+        translate_pixels=2.0,
+        scale=0.1,
+        squeeze=0.1,
+        shear=0.1,
+    )
+    recipe = dataclasses.replace(
+        DIGITS, train_transforms=(*DIGITS.train_transforms, distortion)
+    )
+    first = batches(digits(), recipe)
+    assert same(batches(digits(), recipe), first)
+    assert not same(batches(digits(), DIGITS), first)
+    statistics = compute(shapes(), PHOTOS)
+    recipe = dataclasses.replace(
+        PHOTOS, train_noise=(PcaColourNoise(std=0.1, shrink=1.0),)
+    )
+    noisy = batches(shapes(), recipe, statistics)
+    clean = batches(shapes(), PHOTOS)
+    shift = (noisy[0][0] - clean[0][0]).reshape(8, -1, 3)
+    np.testing.assert_allclose(
+        shift, np.broadcast_to(shift[:, :1], shift.shape), atol=1e-3
+    )
+    assert np.unique(shift[:, 0].round(3)).size > 8

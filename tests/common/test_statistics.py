@@ -1,0 +1,108 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from common.data import pipeline, statistics
+from common.data.transforms import (
+    CentreCrop,
+    PcaColourNoise,
+    SubtractMeanImage,
+    UntilEpoch,
+)
+from tests.common.data_fixtures import (
+    DIGITS,
+    PHOTOS,
+    image_folder,
+    mnist,
+    shapes,
+)
+
+MEAN = dataclasses.replace(PHOTOS, normalize=SubtractMeanImage())
+
+
+def test_statistics_are_numpys():
+    frames = np.array(
+        [
+            record["image"]
+            for record in pipeline.frames(
+                shapes(), "train", MEAN
+            ).as_numpy_iterator()
+        ],
+        np.float64,
+    )
+    found = statistics.compute(shapes(), MEAN)
+    pixels = frames.reshape(-1, 3)
+    assert found.mean_image.shape == (64, 64, 3)
+    np.testing.assert_allclose(found.mean_image, frames.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(found.pixel_mean, pixels.mean(0))
+    np.testing.assert_allclose(found.pixel_std, pixels.std(0))
+    np.testing.assert_allclose(
+        found.covariance, np.cov(pixels.T, bias=True), rtol=1e-9
+    )
+
+
+def test_mnist_has_its_known_mean_and_deviation(shared_data):
+    source = mnist(shared_data)
+    found = statistics.compute(
+        source, dataclasses.replace(DIGITS, test_transforms=())
+    )
+    assert found.pixel_mean[0] / 255 == pytest.approx(0.13066, abs=1e-5)
+    assert found.pixel_std[0] / 255 == pytest.approx(0.30811, abs=1e-5)
+
+
+def test_statistics_are_needed_by_means_and_colour_noise_only():
+    noise = PcaColourNoise(std=0.1, shrink=1.0)
+    assert not statistics.needed(PHOTOS)
+    assert statistics.needed(MEAN)
+    for operation in (noise, UntilEpoch(3, noise)):
+        noisy = dataclasses.replace(PHOTOS, train_noise=(operation,))
+        assert statistics.needed(noisy)
+
+
+def test_nothing_is_read_or_written_when_none_are_needed(tmp_path):
+    assert statistics.statistics_for(None, PHOTOS, tmp_path) is None
+    assert not list(tmp_path.iterdir())
+
+
+def test_statistics_are_kept_and_damaged_files_recomputed(
+    tmp_path, monkeypatch
+):
+    calls = []
+    first = statistics.statistics_for(
+        shapes(), MEAN, tmp_path, lambda *done: calls.append(done)
+    )
+    assert calls[-1] == (30, 30)
+    [file] = (tmp_path / "statistics").iterdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(statistics, "compute", None)  # must not be called
+        kept = statistics.statistics_for(shapes(), MEAN, tmp_path)
+    assert (kept.mean_image == first.mean_image).all()
+    assert (kept.covariance == first.covariance).all()
+    for damage in (b"", file.read_bytes()[:1000], b"nonsense" * 100):
+        file.write_bytes(damage)
+        again = statistics.statistics_for(shapes(), MEAN, tmp_path)
+        assert (again.mean_image == first.mean_image).all()
+    assert [f.name for f in file.parent.iterdir()] == [file.name]
+
+
+def test_cache_key_follows_the_data_and_the_frame(tmp_path):
+    source = image_folder(tmp_path)
+    before = statistics.cache_key(source, MEAN)
+    frame = (*MEAN.test_transforms[:1], CentreCrop(60))
+    other = dataclasses.replace(MEAN, test_transforms=frame)
+    assert statistics.cache_key(source, other) != before
+    assert statistics.cache_key(shapes(), MEAN) != before
+    grey = dataclasses.replace(MEAN, channels=1)
+    assert statistics.cache_key(source, grey) != before
+    assert statistics.cache_key(source, MEAN) == before
+
+
+def test_interrupted_writing_leaves_no_file(tmp_path, monkeypatch):
+    def full_disk(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        statistics.statistics_for(shapes(), MEAN, tmp_path)
+    assert not list((tmp_path / "statistics").iterdir())

@@ -1,0 +1,150 @@
+"""One device and many: the same run (PEERS.md 2.A)."""
+
+import functools
+import json
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.batch_slice import batch_slice
+from common.errors import UsageError
+from common.layers import Dropout
+from common.steps import make_train_steps
+from common.strategy import make_strategy, per_replica_batch_size
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@functools.cache
+def run(net: str, devices: int, *settings: str) -> dict:
+    """A process of its own: see device_runs.py."""
+    command = [sys.executable, "-m", "tests.common.device_runs", net]
+    done = subprocess.run(
+        [*command, str(devices), *settings],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def assert_same_run(one: dict, other: dict) -> None:
+    """The same losses to 5 digits, the same updates, the same weights."""
+    assert len(one["losses"]) == 20
+    np.testing.assert_allclose(one["losses"], other["losses"], rtol=1e-5)
+    assert one["wrong"] == other["wrong"]
+    assert one["iterations"] == other["iterations"] == 20
+    for a, b in zip(one["weights"], other["weights"], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("net", ["alexnet", "bn"])
+def test_two_devices_make_the_same_run_as_one(net):
+    # Rows 8 (dropout), 12 (BN), 15 and 16 (no N-fold gradient).
+    assert_same_run(run(net, 1), run(net, 2))
+
+
+def test_local_batch_statistics_are_another_run():
+    # Row 12: what the recipe's synchronized_batch_norm decides.
+    one, two = run("bn_local", 1), run("bn_local", 2)
+    assert not np.allclose(one["losses"][5:], two["losses"][5:], rtol=1e-5)
+
+
+def test_global_clipping_comes_after_the_all_reduce():
+    # Row 7.
+    assert_same_run(
+        run("alexnet", 1, "clip=0.5"), run("alexnet", 2, "clip=0.5")
+    )
+    free = run("alexnet", 1)["losses"]
+    assert not np.allclose(run("alexnet", 1, "clip=0.5")["losses"], free)
+
+
+def test_microbatches_equal_the_large_batch():
+    # Row 5: accumulation, alone and on two devices.
+    assert_same_run(run("alexnet", 1), run("alexnet", 1, "microbatches=4"))
+    assert_same_run(run("alexnet", 1), run("alexnet", 2, "microbatches=2"))
+
+
+def test_runs_repeat_and_seeds_differ():
+    again = run.__wrapped__("alexnet", 2)
+    assert again == run("alexnet", 2)
+    assert run("alexnet", 2, "seed=2")["losses"] != again["losses"]
+
+
+def test_a_short_last_batch_leaves_finite_weights():
+    # Row 9: 17 examples, batches of 16, two devices.
+    found = run("bn", 2, "examples=17")
+    assert all(np.isfinite(w).all() for w in found["weights"])
+
+
+def masks(step: int, start: int, seed: int = 0, name: str = "drop6"):
+    where = batch_slice(
+        seed=seed, step=tf.constant(step, tf.int64), start=start, size=8
+    )
+    with where:
+        return Dropout(0.5, name=name)(np.ones((4, 64)), training=True).numpy()
+
+
+def test_dropout_masks_differ_between_replicas_and_repeat_between_runs():
+    # Row 8: the second replica's examples start at 4.
+    first, second = masks(3, 0), masks(3, 4)
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first[0], first[1])
+    np.testing.assert_array_equal(first, masks(3, 0))
+    for other in (masks(4, 0), masks(3, 0, seed=1), masks(3, 0, name="d7")):
+        assert not np.array_equal(first, other)
+
+
+def test_a_batch_that_does_not_divide_is_refused():
+    assert per_replica_batch_size(128, 2, 4) == 16
+    with pytest.raises(UsageError, match="128 does not divide among 3 dev"):
+        per_replica_batch_size(128, 3, 1)
+
+
+def test_more_gpus_than_present_are_refused():
+    with pytest.raises(UsageError, match="99 GPUs .* --platform cpu"):
+        make_strategy(99, "auto")
+
+
+def test_xla_on_several_devices_is_refused():
+    class TwoDevices:
+        num_replicas_in_sync = 2
+
+    with pytest.raises(UsageError, match="one device only"):
+        make_train_steps(
+            None,
+            None,
+            None,
+            TwoDevices(),
+            global_batch_size=4,
+            seed=0,
+            jit_compile=True,
+        )
+
+
+def test_importing_the_suite_makes_no_strategy():
+    # Row 10: a second strategy in a process crashes the first.
+    code = (
+        "import tensorflow as tf; made = []\n"
+        "for kind in (tf.distribute.MirroredStrategy,):\n"
+        "    kind.__init__ = lambda *a, **k: made.append(1)\n"
+        "import launch.train, launch.evaluate, common.training\n"
+        "assert not made"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT)
+    assert done.returncode == 0
+
+
+def test_keras_fit_still_works_with_our_dropout():
+    model = keras.Sequential(
+        [keras.Input((4,)), Dropout(0.5), keras.layers.Dense(1)]
+    )
+    model.compile("sgd", "mse")
+    history = model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
+    assert np.isfinite(history.history["loss"][0])

@@ -1,0 +1,191 @@
+"""The loop, on real digits and a small network."""
+
+import dataclasses
+import json
+import math
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import reproductions
+from common.data import catalog
+from common.errors import RunError
+from common.health import require_finite, require_moved
+from common.optimizers import build_optimizer
+from common.recipe import Sgd
+from common.runs import open_run
+from common.schedules import ByEpoch
+from common.signals import Signals, Stopped
+from common.training import Job, Loop
+
+BATCH, EPOCHS, STEPS = 64, 3, 1437 // 64
+
+
+def recipe(**changes):
+    fields = dict(
+        data="sample",
+        epochs=EPOCHS,
+        global_batch_size=BATCH,
+        optimizer=Sgd(learning_rate=0.02, momentum=0.9, nesterov=False),
+        schedule=ByEpoch(starts=(0, 2), factors=(1.0, 0.1)),
+        loss=reproductions.load("alexnet").RECIPES["alexnet"].loss,
+        before_epoch=None,
+        healthy_after=2,
+    )
+    lenet5 = reproductions.load("lenet5").RECIPES["lenet5"]
+    return dataclasses.replace(lenet5, **(fields | changes))
+
+
+def network():
+    keras.utils.set_random_seed(0)
+    image = keras.Input((32, 32, 1))
+    x = keras.layers.Conv2D(4, 5, 2, activation="relu", name="conv")(image)
+    x = keras.layers.Flatten()(x)
+    return keras.Model(image, keras.layers.Dense(10, name="fc")(x))
+
+
+@pytest.fixture(scope="module")
+def source():
+    return catalog.open_source(catalog.find("sample", channels=1))
+
+
+def loop(source, folder, callbacks=(), **changes):
+    changed = recipe(**changes)
+    model = network()
+    job = Job(
+        recipe=changed,
+        source=source,
+        statistics=None,
+        model=model,
+        optimizer=build_optimizer(changed),
+        strategy=tf.distribute.get_strategy(),
+        run=open_run(folder, {}, {}),
+        seed=0,
+        microbatches=1,
+        jit_compile=False,
+        checkpoint_seconds=math.inf,
+    )
+    return Loop(job, list(callbacks))
+
+
+def train(made, signals=None):
+    return made.train(signals or Signals(), lambda done, total: None)
+
+
+class Calls(keras.callbacks.Callback):
+    def __init__(self, stop_after=None):
+        super().__init__()
+        self.calls, self.steps, self.stop_after = [], [], stop_after
+
+    def on_train_begin(self, logs=None):
+        self.calls.append("train")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.calls.append(f"epoch {epoch}")
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps.append(batch)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.calls.append(f"end {epoch}")
+        self.logs = logs
+        if self.stop_after == epoch:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        self.calls.append("over")
+
+
+def test_it_learns_and_drives_keras_callbacks(source, tmp_path):
+    calls = Calls()
+    state = train(loop(source, tmp_path, [calls]))
+    epochs = [f"{w} {e}" for e in range(EPOCHS) for w in ("epoch", "end")]
+    assert calls.calls == ["train", *epochs, "over"]
+    assert calls.steps[-1] == state.step - 1 == EPOCHS * STEPS - 1
+    assert calls.model.optimizer.iterations.numpy() == state.step
+    assert calls.logs["val_top1_error"] == state.history[-1]["val_top1_error"]
+    assert state.history[-1]["loss"] < 0.5 * state.history[0]["loss"]
+    assert state.history[-1]["val_top1_error"] < 20
+    rates = [row["learning_rate"] for row in state.history]
+    assert rates == pytest.approx([0.02, 0.02, 0.002])
+
+
+def test_a_callback_can_stop_the_training(source, tmp_path):
+    calls = Calls(stop_after=0)
+    assert train(loop(source, tmp_path, [calls])).epoch == 1
+    assert calls.calls[-1] == "over"
+
+
+class StopAt(keras.callbacks.Callback):
+    """A SIGTERM that arrives after some call."""
+
+    def __init__(self, signals, calls):
+        super().__init__()
+        self.signals, self.left = signals, calls
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if not self.left:
+            self.signals.received = signal.SIGTERM
+
+
+@pytest.mark.parametrize("calls", [1, 4, 7])
+def test_stopped_anywhere_it_continues_to_the_same_end(source, tmp_path, calls):
+    whole = loop(source, tmp_path / "whole")
+    expected = train(whole)
+    signals = Signals()
+    stopped = loop(source, tmp_path / "part", [StopAt(signals, calls)])
+    with pytest.raises(Stopped):
+        train(stopped, signals)
+    stopped.job.run._lock.close()
+    again = loop(source, tmp_path / "part")
+    assert again.resumed_from == stopped.state.step > 0
+    found = train(again)
+    for row in (*expected.history, *found.history):
+        row.pop("seconds")
+    assert found.history == expected.history
+    for name, variable in whole.variables.items():
+        np.testing.assert_array_equal(
+            variable.numpy(), again.variables[name].numpy(), err_msg=name
+        )
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_step(source, tmp_path):
+    train(loop(source, tmp_path, epochs=1))
+    wild = Sgd(learning_rate=1e30, momentum=0.9, nesterov=False)
+    diverging = loop(source, tmp_path / "wild", optimizer=wild)
+    diverging.save()
+    with pytest.raises(
+        RunError, match=r"step \d+ .*step-000000000.npz, is kept"
+    ):
+        train(diverging)
+
+
+def test_the_step_that_is_named_is_the_first_bad_one(tmp_path):
+    losses = np.array([2.3, 2.2, np.nan, np.inf])
+    with pytest.raises(RunError, match=r"nan at step 102 \(epoch 6\)"):
+        require_finite(losses, first_step=100, epoch=5, folder=tmp_path)
+
+
+def test_a_loss_that_does_not_move_stops_with_a_diagnosis(source, tmp_path):
+    still = Sgd(learning_rate=0.0, momentum=0.9, nesterov=False)
+    # Uniform scores: a loss of ln(10) in every epoch.
+    frozen = loop(source, tmp_path, optimizer=still)
+    for variable in frozen.job.model.trainable_variables:
+        variable.assign(tf.zeros_like(variable))
+    with pytest.raises(RunError, match="epoch 2 the loss is 2.303.*labels"):
+        train(frozen)
+
+
+@pytest.mark.parametrize("epoch, loss", [(1, 2.4), (2, 2.2), (3, 2.4)])
+def test_a_healthy_epoch_does_not_stop(epoch, loss):
+    require_moved({"epoch": epoch, "loss": loss}, recipe())
+
+
+def test_history_is_on_disk_once_an_epoch(source, tmp_path):
+    state = train(loop(source, tmp_path))
+    rows = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(row) for row in rows] == state.history

@@ -1,0 +1,171 @@
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import pytest
+
+from common.errors import RunError, UsageError
+from launch import exits
+
+ROOT = pathlib.Path(__file__).parents[2]
+SECONDS = 0.5
+# Runs the command line and says on stderr if it loaded what takes seconds.
+PROGRAM = """
+import sys
+from launch.__main__ import main
+from launch.exits import exit_code
+code = exit_code(lambda: main(sys.argv))
+heavy = {"tensorflow", "keras", "torch"} & set(sys.modules)
+sys.stderr.write(f"LOADED {sorted(heavy)}" if heavy else "")
+sys.exit(code)
+"""
+
+
+# Composes results.md and does not write it.
+PAGE = """
+import sys
+from launch.results_page import page
+assert page()
+assert not {"tensorflow", "keras"} & set(sys.modules)
+"""
+
+
+def launch(*words, cwd=ROOT, data_dir=""):
+    """(exit code, stdout, stderr) of the command line in a fresh process."""
+    path = {"PYTHONPATH": str(ROOT), "TFDS_DATA_DIR": str(data_dir)}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *words],
+        cwd=cwd,
+        env=os.environ | path,
+        capture_output=True,
+        text=True,
+    )
+    assert "LOADED" not in done.stderr
+    return done.returncode, done.stdout, done.stderr
+
+
+WRONG = {
+    "nothing": ([], "--help"),
+    "a name": (["alexnt"], "'alexnet'"),
+    "a variant": (["alexnet_1towr"], "'alexnet_1tower'"),
+    "a verb": (["evalute", "alexnet"], "'evaluate'"),
+    "a name after a verb": (["audit", "lenet"], "'lenet5'"),
+    "a flag": (["alexnet", "--gpu", "2"], "gpus"),
+    "a flag's value": (["alexnet", "--gpus", "two"], "--gpus"),
+    "a negative number": (["alexnet", "--gpus", "-1"], "--gpus"),
+    "a choice": (["alexnet", "--platform", "tpu"], "auto|cpu|gpu"),
+    "a field": (["alexnet", "--set", "epoch=2"], "'epochs'"),
+    "a nested field": (
+        ["alexnet", "--set", "optimizer.learning_rte=2"],
+        "'learning_rate'",
+    ),
+    "a field's type": (["alexnet", "--set", "epochs=many"], "whole number"),
+    "a data set": (["alexnet", "--data", "imagenete"], "'imagenette'"),
+    "too many names": (["alexnet", "lenet5"], "'lenet5'"),
+    "words after list": (["list", "alexnet"], "'alexnet'"),
+    "a flag of another verb": (["list", "--gpus", "2"], "--gpus"),
+    "evaluate's flag": (["alexnet", "--views", "single"], "--views"),
+    "no weights": (["evaluate", "alexnet"], "--weights FILE"),
+    "missing weights": (["evaluate", "alexnet", "--weights", "no.h5"], "no.h5"),
+    "a view": (["alexnet", "--set", "monitor=ten_crp"], "'ten_crop'"),
+    "a batch that does not divide": (["alexnet", "--gpus", "3"], "128"),
+    "a folder without a run": (["report", "no_such_run"], "no_such_run"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_usage_is_one_paragraph_and_exit_code_2(name):
+    words, said = WRONG[name]
+    code, out, err = launch(*words)
+    assert (code, out) == (2, "")
+    assert said in err
+    assert err.count("\n") == 1 and "Traceback" not in err
+
+
+@pytest.mark.parametrize("words", [["alexnet"], ["lenet5"]])
+def test_a_missing_data_set_is_found_before_tensorflow_loads(words, tmp_path):
+    code, _, err = launch(*words, cwd=tmp_path, data_dir=tmp_path)
+    assert code == 1
+    assert str(tmp_path) in err and "--data sample" in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_shows_every_verb_and_flag():
+    code, out, err = launch("--help")
+    assert (code, err) == (0, "")
+    for word in ("list", "audit", "evaluate", "report", "--gpus", "--set"):
+        assert word in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_list_loads_no_tensorflow():
+    code, out, _ = launch("list")
+    assert code == 0 and "lenet5" in out
+
+
+def test_report_takes_no_time_and_no_tensorflow():
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", PAGE], cwd=ROOT, check=True)
+        times.append(time.perf_counter() - start)
+    assert min(times) < SECONDS
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["list"], ["alexnt"], ["alexnet", "--set", "a=1"]]
+)
+def test_answers_at_once(words):
+    """The best of three, so that a busy machine does not count."""
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        launch(*words)
+        times.append(time.perf_counter() - start)
+    assert min(times) < SECONDS
+
+
+def raised_in(module, line):
+    """`line` run by a function of a module of that name."""
+    namespace = {"__name__": module, "RunError": RunError}
+    exec(f"import numpy\ndef run():\n    {line}", namespace)
+    return namespace["run"]
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("raise RunError('no disk')", 1),
+        ("raise ValueError('no name')", 2),
+        ("raise KeyboardInterrupt", 130),
+        ("return 75", 75),
+    ],
+)
+def test_exit_codes(line, code, capsys):
+    assert exits.exit_code(raised_in("common.toy", line)) == code
+    assert capsys.readouterr().err.count("\n") == (code < 3)
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "error"),
+    [
+        ("common.toy", "int('x')", ValueError),
+        ("common.toy", "numpy.ones(2) + numpy.ones(3)", ValueError),
+        ("keras.toy", "raise ValueError('shapes')", ValueError),
+        ("common.toy", "raise KeyError('x')", KeyError),
+    ],
+)
+def test_a_bug_keeps_its_traceback(module, line, error):
+    with pytest.raises(error):
+        exits.exit_code(raised_in(module, line))
+
+
+def test_a_usage_error_may_come_from_anywhere(capsys):
+    def run():
+        raise UsageError("two\n  lines")
+
+    assert exits.exit_code(run) == 2
+    assert capsys.readouterr().err == "two lines\n"

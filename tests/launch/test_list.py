@@ -1,0 +1,39 @@
+import pytest
+
+from launch import list_papers, report
+from tests.launch import toy
+
+
+@pytest.fixture
+def paper(tmp_path, monkeypatch):
+    return toy.make(tmp_path, monkeypatch)
+
+
+def lines(capsys):
+    assert list_papers.run() == 0
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_line_for_each_variant_with_size_data_and_cost(paper, capsys):
+    head, first, second = lines(capsys)
+    assert head.split()[:3] == ["paper", "variant", "parameters"]
+    # 3 x 2,000 MACs x 60,000 images x 20 epochs
+    expected = ["toy", "toy", "1,000", "2,000", "mnist", "7.2e9", "MAC"]
+    assert first.split() == [*expected, "not", "run"]
+    assert second.split()[1] == "toy_small"
+
+
+def test_the_measured_error_stands_beside_the_papers(paper, tmp_path, capsys):
+    run = toy.write_run(tmp_path / "a", error=0.93)
+    report.run([run], tmp_path / "results.md")
+    capsys.readouterr()
+    _, first, second = lines(capsys)
+    assert first.endswith("0.93 % (paper 0.95 %)")
+    assert second.endswith("not run")
+
+
+def test_a_changed_run_is_not_passed_off_as_the_papers(paper, tmp_path, capsys):
+    run = toy.write_run(tmp_path / "a", settings=["epochs=2"])
+    report.run([run], tmp_path / "results.md")
+    capsys.readouterr()
+    assert lines(capsys)[1].endswith("with deviations only")

@@ -1,0 +1,186 @@
+import statistics
+import tomllib
+
+import pytest
+
+from common.errors import RunError, UsageError
+from common.overrides import apply
+from launch import measured, report
+from launch.results_page import page
+from tests.launch import toy
+
+
+@pytest.fixture
+def paper(tmp_path, monkeypatch):
+    return toy.make(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def write(paper, tmp_path):
+    """Reports runs; the text of results.md."""
+
+    def run(*folders):
+        results = tmp_path / "results.md"
+        assert report.run(list(folders), results) == 0
+        return results.read_text()
+
+    return run
+
+
+def line_of(text, *words):
+    (line,) = [
+        line
+        for line in text.splitlines()
+        if line.startswith("|") and all(word in line for word in words)
+    ]
+    return line
+
+
+def rows_in(paper):
+    return tomllib.loads((paper / "reproduced.toml").read_text())["run"]
+
+
+def test_what_was_not_run_says_so_with_its_cost(write):
+    # 3 x 2,000 MACs x 60,000 images x 20 epochs
+    assert "not run: 7.2e9 MAC" in line_of(write(), "Table 1")
+
+
+def test_a_run_stands_beside_the_papers_number(write, tmp_path):
+    text = write(toy.write_run(tmp_path / "a", error=0.93))
+    line = line_of(text, "Table 1")
+    assert "0.95 %" in line and "0.93 % (1 run" in line
+    assert "10,000 images" in line
+
+
+def test_seeds_are_taken_together(write, tmp_path):
+    errors = {0: 0.90, 1: 0.94, 2: 1.01}
+    runs = [
+        toy.write_run(tmp_path / str(seed), seed=seed, error=error)
+        for seed, error in errors.items()
+    ]
+    spread = statistics.stdev(errors.values())
+    line = line_of(write(*runs), "Table 1")
+    assert f"0.95 ± {spread:.2f} % (3 seeds)" in line
+
+
+def test_another_view_is_not_compared(write, tmp_path):
+    text = write(toy.write_run(tmp_path / "a", view="ten_crop"))
+    assert "not run" in line_of(text, "Table 1")
+    assert "0.93 %" in line_of(text, "Table 2")
+
+
+@pytest.mark.parametrize(
+    ("changed", "label"),
+    [
+        ({"settings": ["epochs=2"]}, "epochs 2"),
+        ({"precision": "mixed_bfloat16"}, "precision mixed_bfloat16"),
+        ({"recipe": {"data": "mnist", "epochs": 1}}, "an earlier recipe"),
+        (
+            {
+                "recipe": {"data": "cifar10", "epochs": 20},
+                "deviations": [
+                    {
+                        "field": "data",
+                        "paper": "mnist",
+                        "here": "cifar10 (10 classes)",
+                        "reason": "--data",
+                    }
+                ],
+            },
+            "data cifar10",
+        ),
+    ],
+)
+def test_a_changed_run_never_counts_as_the_papers(
+    write, tmp_path, changed, label
+):
+    text = write(toy.write_run(tmp_path / "a", **changed))
+    assert "not run" in line_of(text, "Table 1")
+    assert "0.93 %" in line_of(text, label)
+    assert "not the paper's experiment" in text
+
+
+def test_the_recipes_own_deviations_do_not_set_a_run_apart(write, tmp_path):
+    assert toy.RECIPE.deviations
+    text = write(toy.write_run(tmp_path / "a"))
+    assert "not the paper's experiment" not in text
+
+
+def test_the_same_run_again_replaces_its_row(write, paper, tmp_path):
+    write(toy.write_run(tmp_path / "a", error=2.0))
+    write(toy.write_run(tmp_path / "b", error=1.0))
+    assert [row["top1_error"] for row in rows_in(paper)] == [1.0]
+
+
+def test_rows_keep_what_is_needed_to_run_again(write, paper, tmp_path):
+    write(toy.write_run(tmp_path / "a", seed=3))
+    (row,) = rows_in(paper)
+    assert row["command"] == "python -m launch toy --seed 3"
+    assert (row["commit"], row["seed"]) == ("abc", 3)
+    assert row["versions"] == ["python 3.11", "keras 3.15"]
+
+
+def test_reporting_twice_gives_the_same_bytes(write, paper, tmp_path):
+    runs = [
+        toy.write_run(tmp_path / "b", seed=1),
+        toy.write_run(tmp_path / "a", seed=0),
+    ]
+    first = write(*runs)
+    files = [paper / "reproduced.toml", paper / "README.md"]
+    before = [file.read_bytes() for file in files]
+    assert [row["seed"] for row in rows_in(paper)] == [0, 1]
+    assert write(*reversed(runs)) == write() == first
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_the_readme_gets_the_recipes_deviations(write, paper):
+    write()
+    text = (paper / "README.md").read_text()
+    assert "old" not in text
+    assert "| **loss** | a \\| b | b | unsaid | toy |" in text
+    assert text.startswith("# Toy\n\nBefore.\n")
+    assert text.endswith("<!-- /deviations -->\nAfter.\n")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# Toy\n", "<!-- /deviations -->\n<!-- deviations -->\n"]
+)
+def test_a_readme_without_the_place_is_an_error(write, paper, text):
+    (paper / "README.md").write_text(text)
+    with pytest.raises(RunError, match="<!-- deviations -->"):
+        write()
+
+
+@pytest.mark.parametrize("more", [{"status": "running"}, {"results": []}])
+def test_an_unfinished_run_is_refused_and_nothing_written(
+    write, paper, tmp_path, more
+):
+    good = toy.write_run(tmp_path / "good")
+    bad = toy.write_run(tmp_path / "bad", seed=1, **more)
+    with pytest.raises(RunError, match="not finished"):
+        write(good, bad)
+    assert not (paper / "reproduced.toml").exists()
+
+
+def test_a_folder_without_a_run_is_refused(write, tmp_path):
+    with pytest.raises(UsageError, match="no run's folder"):
+        write(str(tmp_path))
+
+
+def test_the_interval_is_wilsons():
+    # Wilson's 95 % interval of 10 in 100 is 5.52 % to 17.44 %.
+    low, high = measured.interval(10.0, 100)
+    assert (round(low, 2), round(high, 2)) == (5.52, 17.44)
+    assert measured.interval(0.0, 100)[0] == 0.0
+
+
+def test_results_md_is_up_to_date():
+    assert report.RESULTS.read_text() == page(), "run python -m launch report"
+
+
+def test_an_edited_recipe_no_longer_counts():
+    row = {"deviations": [], "precision": "float32"}
+    old = row | {"recipe": measured.recipe_hash(toy.RECIPE)}
+    edited = apply(toy.RECIPE, ["epochs=19"])
+    assert measured.changes_of(old, toy.RECIPE) == ()
+    assert "earlier recipe" in measured.changes_of(old, edited)[0]

@@ -1,0 +1,114 @@
+"""A run that dies continues to the same end, bit for bit."""
+
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+LENET = ("lenet5", "--data", "sample", "--set", "epochs=3")
+ALEXNET = (
+    *("alexnet", "--data", "sample", "--gpus", "2", "--platform", "cpu"),
+    *("--set", "epochs=2", "--set", "image_size=64"),
+)
+
+
+def start(command, folder, *flags):
+    arguments = [sys.executable, "-m", "launch", *command]
+    return subprocess.Popen(
+        [*arguments, "--workdir", str(folder), *flags],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finish(process):
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, output[-3000:]
+    return output
+
+
+def checkpoint_seen(process, folder, known=()):
+    """Waits for a checkpoint that is not in `known`; False if it ended."""
+    while process.poll() is None:
+        if set(names := checkpoint_names(folder)) - set(known):
+            return names
+        time.sleep(0.02)
+    return False
+
+
+def checkpoint_names(folder):
+    return [f.name for f in (folder / "checkpoints").glob("step-*.npz")]
+
+
+def weights(folder):
+    found = {}
+
+    def collect(name, item):
+        if isinstance(item, h5py.Dataset):
+            found[name] = np.array(item)
+
+    with h5py.File(folder / "final.weights.h5") as file:
+        file.visititems(collect)
+    return found
+
+
+def metrics(folder):
+    rows = (folder / "metrics.jsonl").read_text().splitlines()
+    return [json.loads(row) | {"seconds": None} for row in rows]
+
+
+def record(folder):
+    return json.loads((folder / "run.json").read_text())
+
+
+def assert_same_end(one, other):
+    a, b = weights(one), weights(other)
+    assert a.keys() == b.keys() and a
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+    assert metrics(one) == metrics(other)
+    assert record(one)["results"] == record(other)["results"]
+
+
+@pytest.mark.parametrize("command", [LENET, ALEXNET], ids=["lenet5", "alexnet"])
+def test_killed_at_random_steps_it_ends_the_same(tmp_path, command):
+    finish(start(command, tmp_path / "whole"))
+    broken, known = tmp_path / "broken", ()
+    for _ in range(2):
+        process = start(command, broken, "--checkpoint_minutes", "0")
+        known = checkpoint_seen(process, broken, known)
+        assert known, "it ended before it could be killed"
+        time.sleep(random.uniform(0, 0.5))
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        known = checkpoint_names(broken)
+    output = finish(start(command, broken))
+    assert "Continues from step" in output
+    assert len(record(broken)["sessions"]) == 3
+    assert_same_end(tmp_path / "whole", broken)
+
+
+def test_sigterm_writes_a_checkpoint_and_exits_75_within_30_seconds(tmp_path):
+    process = start(LENET, tmp_path)
+    while "step" not in process.stdout.readline():
+        pass  # the first progress line: it is training
+    os.kill(process.pid, signal.SIGTERM)
+    began = time.monotonic()
+    output, _ = process.communicate(timeout=60)
+    assert time.monotonic() - began < 30
+    assert process.returncode == 75
+    assert "The same command continues" in output
+    assert "Traceback" not in output
+    assert len(checkpoint_names(tmp_path)) == 1
+    assert record(tmp_path)["sessions"][0]["reason"] == "SIGTERM"

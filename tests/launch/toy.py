@@ -1,0 +1,134 @@
+"""A paper of its own for the tests of list, report and audit."""
+
+import dataclasses
+import json
+import types
+
+from common.described import describe
+from common.overrides import apply
+from common.recipe import Deviation, Recipe, Sgd
+
+RECIPE = Recipe(
+    data="mnist",
+    image_size=32,
+    channels=1,
+    num_classes=10,
+    epochs=20,
+    global_batch_size=10,
+    optimizer=Sgd(learning_rate=0.1, momentum=0.0, nesterov=False),
+    schedule=None,
+    group_schedules=(),
+    weight_decay=None,
+    clip_global_norm=None,
+    loss=None,
+    synchronized_batch_norm=True,
+    train_transforms=(),
+    normalize=None,
+    train_noise=(),
+    test_transforms=(),
+    views=("single", "ten_crop"),
+    monitor="single",
+    before_epoch=None,
+    healthy_after=1,
+    deviations=(
+        Deviation(field="loss", paper="a | b", here="b", reason="unsaid"),
+    ),
+)
+RECIPES = {
+    "toy": RECIPE,
+    "toy_small": dataclasses.replace(RECIPE, deviations=()),
+}
+
+EXPECTED = """
+title = "Toy networks"
+authors = "A. Author"
+venue = "Toys 1998"
+url = "https://example.org"
+[parameters]
+toy = 1_000
+toy_small = 500
+[macs]
+toy = 2_000
+toy_small = 1_000
+[[result]]
+variant = "toy"
+data = "mnist"
+split = "test"
+views = "single"
+top1_error = 0.95
+source = "Table 1"
+[[result]]
+variant = "toy"
+data = "mnist"
+split = "test"
+views = "ten_crop"
+top1_error = 0.8
+source = "Table 2"
+[[result]]
+variant = "toy_small"
+data = "mnist"
+split = "test"
+views = "single"
+top1_error = 1.7
+source = "Table 3"
+[[claim]]
+text = "It is small."
+source = "Sec. 1"
+verdict = "checked"
+note = ""
+"""
+README = (
+    "# Toy\n\nBefore.\n<!-- deviations -->\nold\n<!-- /deviations -->\nAfter.\n"
+)
+
+
+def make(tmp_path, monkeypatch):
+    """Makes the toy the only paper; its folder."""
+    folder = tmp_path / "reproductions" / "toy"
+    folder.mkdir(parents=True)
+    (folder / "expected.toml").write_text(EXPECTED)
+    (folder / "README.md").write_text(README)
+    module = types.SimpleNamespace(RECIPES=RECIPES)
+    monkeypatch.setattr("reproductions.names", lambda: ("toy",))
+    monkeypatch.setattr("reproductions.load", lambda paper: module)
+    monkeypatch.setattr("reproductions.folder", lambda paper: folder)
+    return folder
+
+
+def write_run(
+    folder, *, seed=0, error=0.93, settings=(), view="single", **more
+):
+    """A finished run's folder, as common.runs leaves it."""
+    recipe = apply(RECIPE, settings)
+    result = {
+        "view": view,
+        "split": "test",
+        "num_images": 10_000,
+        "top1_error": error,
+        "top5_error": None,
+        "loss": 0.1,
+    }
+    session = {
+        "started": "2026-01-01T00:00:00+00:00",
+        "command": f"python -m launch toy --seed {seed}",
+        "commit": "abc",
+        "versions": {"python": "3.11", "keras": "3.15"},
+        "devices": 1,
+        "platform": "cpu",
+    }
+    run = {
+        "paper": "toy",
+        "variant": "toy",
+        "recipe": describe(dataclasses.replace(recipe, deviations=())),
+        "deviations": describe(recipe.deviations),
+        "seed": seed,
+        "precision": "float32",
+        "sessions": [session],
+        "status": "finished",
+        "finished": "2026-01-01T01:00:00+00:00",
+        "images_per_second": 123.4,
+        "results": [result],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "run.json").write_text(json.dumps(run | more))
+    return str(folder)

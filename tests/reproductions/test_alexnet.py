@@ -1,0 +1,297 @@
+"""AlexNet's facts: Sections 3 to 5 of the paper, and net 145."""
+
+import dataclasses
+import math
+import pathlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import reproductions.alexnet
+from common.audit import AGREES, EXPLAINED, audit_paper, layer_table
+from common.batch_slice import batch_slice
+from common.errors import UsageError
+from common.schedules import DivideOnPlateau
+from reproductions.alexnet import RECIPES, build_model
+from reproductions.alexnet.model import FORMS
+from reproductions.alexnet.spatial import SpatialResponseNormalization
+
+FOLDER = pathlib.Path(reproductions.alexnet.__file__).parent
+
+
+@pytest.fixture(scope="module")
+def paper():
+    keras.utils.set_random_seed(0)
+    return build_model("alexnet")
+
+
+@pytest.fixture(scope="module")
+def as_run():
+    keras.utils.set_random_seed(0)
+    return build_model("alexnet_as_run", image_size=64, num_classes=10)
+
+
+def test_every_recipe_has_its_network():
+    assert list(RECIPES) == list(FORMS)
+    assert next(iter(RECIPES)) == "alexnet"
+
+
+def test_every_structural_number_has_a_verdict():
+    verdicts = audit_paper(FOLDER, build_model)
+    assert {v.verdict for v in verdicts} == {AGREES, EXPLAINED}
+    explained = {
+        (v.table, v.row, v.column)
+        for v in verdicts
+        if v.verdict == EXPLAINED and v.table.startswith("Slides")
+    }
+    assert explained == {
+        ("Slides, kernels", "CONV2", "kernel size"),
+        ("Slides, layers", "CONV1", "pad"),
+        ("Slides, layers", "NORM1", "output"),
+        ("Slides, layers", "NORM2", "output"),
+        ("Slides, layers", "CONV3", "parameters"),  # 884,736 is 885K
+        ("Slides, layers", "CONV5", "parameters"),
+        ("Slides, layers", "CONV5", "output"),
+        ("Slides, layers", "CONV5", "output volume"),
+    }
+
+
+def test_layers_have_the_sizes_of_figure_2(paper):
+    rows = {row.name: row for row in layer_table(paper)}
+    found = {
+        name: (row.output, row.weights, row.macs)
+        for name, row in rows.items()
+        if name.startswith(("conv", "pool", "fc"))
+    }
+    assert found == {
+        "conv1": ((55, 55, 96), 34_848, 105_415_200),
+        "pool1": ((27, 27, 96), 0, 0),
+        "conv2": ((27, 27, 256), 307_200, 223_948_800),
+        "pool2": ((13, 13, 256), 0, 0),
+        "conv3": ((13, 13, 384), 884_736, 149_520_384),
+        "conv4": ((13, 13, 384), 663_552, 112_140_288),
+        "conv5": ((13, 13, 256), 442_368, 74_760_192),
+        "pool5": ((6, 6, 256), 0, 0),
+        "fc6": ((4096,), 37_748_736, 37_748_736),
+        "fc7": ((4096,), 16_777_216, 16_777_216),
+        "fc8": ((1000,), 4_096_000, 4_096_000),
+    }
+
+
+@pytest.mark.parametrize(
+    "variant,wanted",
+    [
+        ("alexnet", "conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2"),
+        (
+            "alexnet_as_run",
+            "conv1 norm1 pool1 relu1 conv2 relu2 norm2 spatial2 pool2",
+        ),
+        ("alexnet_no_lrn", "conv1 relu1 pool1 conv2 relu2 pool2"),
+        ("caffenet", "conv1 relu1 pool1 norm1 conv2 relu2 pool2 norm2"),
+    ],
+)
+def test_layers_stand_in_the_right_order(variant, wanted):
+    model = build_model(variant, image_size=64, num_classes=10)
+    names = [layer.name for layer in model.layers]
+    assert names[2 : names.index("conv3")] == wanted.split()
+    assert names[names.index("conv5") + 1 :] == (
+        ["relu5", "pool5", "flatten", "fc6", "drop6"]
+        + ["halve6"] * (variant != "caffenet")
+        + ["fc7", "drop7"]
+        + ["halve7"] * (variant != "caffenet")
+        + ["fc8"]
+    )
+
+
+def test_lrn_constants_of_the_four_parameterisations():
+    def constants(variant):
+        model = build_model(variant, image_size=64, num_classes=10)
+        layer = model.get_layer("norm2")
+        return layer.n, layer.k, layer.alpha, layer.beta, layer.groups
+
+    assert constants("alexnet") == (5, 2.0, 1e-4, 0.75, 1)  # Sec. 3.3
+    assert constants("alexnet_as_run") == (5, 2.0, 2e-5, 0.75, 2)
+    assert constants("bvlc_alexnet") == (5, 1.0, 2e-5, 0.75, 1)
+    assert constants("caffenet") == (5, 1.0, 2e-5, 0.75, 1)
+
+
+@pytest.mark.parametrize("size", [64, 65, 66, 67, 68])
+def test_conv1_of_the_source_is_one_plus_the_ceiling(size):
+    model = build_model("alexnet", image_size=size, num_classes=1)
+    side = 1 + math.ceil((size - 11) / 4)  # layer.py of the 2012 source
+    assert model.get_layer("conv1").output.shape[1:3] == (side, side)
+
+
+def test_non_overlapping_pooling_keeps_the_sizes():
+    model = build_model("alexnet_non_overlapping")
+    for name, side in (("pool1", 27), ("pool2", 13), ("pool5", 6)):
+        layer = model.get_layer(name)
+        assert (layer.pool_size, layer.strides) == ((2, 2), (2, 2))
+        assert layer.output.shape[1:3] == (side, side)
+
+
+@pytest.mark.parametrize(
+    "variant,smallest", [("alexnet", 64), ("alexnet_non_overlapping", 36)]
+)
+def test_too_small_an_image_is_refused(variant, smallest):
+    model = build_model(variant, image_size=smallest, num_classes=10)
+    assert model.get_layer("pool5").output.shape[1:3] == (1, 1)
+    with pytest.raises(UsageError, match=f"at least {smallest}x{smallest}"):
+        build_model(variant, image_size=smallest - 1)
+
+
+BIASES = {"conv2", "conv4", "conv5", "fc6", "fc7"}
+
+
+@pytest.mark.parametrize(
+    "variant,bias,conv3,fc6",
+    [
+        ("alexnet", 1.0, 0.01, 0.01),  # Sec. 5
+        ("alexnet_as_run", 1.0, 0.03, 0.01),
+        ("bvlc_alexnet", 0.1, 0.01, 0.005),
+        ("caffenet", 1.0, 0.01, 0.005),
+    ],
+)
+def test_initial_weights(variant, bias, conv3, fc6):
+    keras.utils.set_random_seed(0)
+    model = build_model(variant, image_size=64, num_classes=100)
+    stds = dict.fromkeys(["conv1", "conv2", "fc8"], 0.01)
+    stds |= dict.fromkeys(["conv3", "conv4", "conv5"], conv3)
+    stds |= dict.fromkeys(["fc6", "fc7"], fc6)
+    for name, std in stds.items():
+        layer = model.get_layer(name)
+        kernel, found = layer.kernel.numpy(), layer.bias.numpy()
+        assert abs(kernel.mean()) < 5 * std / math.sqrt(kernel.size), name
+        np.testing.assert_allclose(kernel.std(), std, rtol=0.02, err_msg=name)
+        wanted = np.float32(bias if name in BIASES else 0)
+        np.testing.assert_array_equal(found, wanted, err_msg=name)
+
+
+def test_hidden_outputs_are_dropped_in_training_and_halved_in_testing(as_run):
+    parts = {n: as_run.get_layer(n) for n in ("drop6", "halve6")}
+    x = np.random.default_rng(0).normal(size=(4, 4096)).astype("float32")
+
+    def outputs(training):
+        return parts["halve6"](parts["drop6"](x, training=training)).numpy()
+
+    np.testing.assert_array_equal(outputs(False), x * np.float32(0.5))
+    with batch_slice(seed=1, step=tf.constant(0, tf.int64), start=0, size=4):
+        trained = outputs(True)
+    kept = trained != 0
+    assert 0.45 < kept.mean() < 0.55
+    np.testing.assert_array_equal(trained[kept], x[kept])  # not doubled
+
+
+def test_towers_meet_in_conv3_only():
+    model = build_model("alexnet_as_run", image_size=64, num_classes=10)
+    pool2 = keras.Model(model.input, model.get_layer("pool2").output)
+    image = np.random.default_rng(0).normal(0, 50, (1, 64, 64, 3))
+    before = pool2(image).numpy()
+    conv1 = model.get_layer("conv1")
+    kernel = conv1.kernel.numpy()
+    kernel[..., 48:] = 0  # nothing reaches the second tower
+    conv1.kernel.assign(kernel)
+    after = pool2(image).numpy()
+    np.testing.assert_array_equal(before[..., :128], after[..., :128])
+    assert (before[..., 128:] != after[..., 128:]).any()
+
+
+def test_spatial_norm_is_net_145s():
+    a = np.random.default_rng(0).normal(0, 100, (2, 7, 6, 3))
+    b = np.zeros_like(a)
+    for y in range(7):
+        for x in range(6):
+            rows, columns = (
+                slice(max(0, y - 2), y + 3),
+                slice(max(0, x - 2), x + 3),
+            )
+            total = (a[:, rows, columns] ** 2).sum((1, 2))
+            b[:, y, x] = a[:, y, x] / (1 + 1e-3 / 25 * total) ** 0.75
+    layer = SpatialResponseNormalization(
+        size=5, k=1.0, alpha=1e-3 / 25, beta=0.75
+    )
+    np.testing.assert_allclose(layer(a.astype("float32")), b, rtol=1e-4)
+    config = (
+        build_model("alexnet_as_run", image_size=64, num_classes=2)
+        .get_layer("spatial2")
+        .get_config()
+    )
+    assert {k: config[k] for k in ("size", "k", "alpha", "beta")} == {
+        "size": 5,
+        "k": 1.0,
+        "alpha": 4e-5,
+        "beta": 0.75,
+    }
+
+
+def test_logits_are_float32_under_bfloat16():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build_model("alexnet", image_size=64, num_classes=10)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert model.output.dtype == "float32"
+    assert model.get_layer("conv1").compute_dtype == "bfloat16"
+    assert model.get_layer("norm1").output.dtype == "bfloat16"
+    logits = model(np.full((1, 64, 64, 3), 100.0, "float32"))
+    assert np.isfinite(logits).all()
+
+
+def test_network_is_saved_and_loaded(as_run, tmp_path):
+    as_run.save(tmp_path / "net.keras")
+    loaded = keras.saving.load_model(tmp_path / "net.keras")
+    image = np.random.default_rng(0).normal(0, 50, (1, 64, 64, 3))
+    np.testing.assert_array_equal(loaded(image), as_run(image))
+
+
+def test_recipe_of_the_paper():
+    recipe = RECIPES["alexnet"]
+    assert (recipe.epochs, recipe.global_batch_size) == (90, 128)
+    assert recipe.optimizer.learning_rate == 0.01
+    assert recipe.optimizer.momentum == 0.9
+    assert recipe.weight_decay.rate == 5e-4
+    assert isinstance(recipe.schedule, DivideOnPlateau)
+    assert recipe.schedule.max_drops == 3
+    assert recipe.group_schedules == ()
+
+
+def test_ablations_differ_from_the_paper_in_the_network_only():
+    for variant in ("1tower", "no_lrn", "non_overlapping", "1gpu"):
+        recipe = RECIPES[f"alexnet_{variant}"]
+        main = dataclasses.replace(
+            RECIPES["alexnet"], deviations=recipe.deviations
+        )
+        assert recipe == main
+
+
+@pytest.mark.parametrize(
+    "epoch,weights,biases,conv1",
+    [
+        (0, 1e-2, 2e-2, 1e-2),
+        (25, 1e-3, 2e-2, 1e-3),
+        (51, 1e-4, 2e-2, 1e-4),
+        (67, 1e-4, 2e-2, 1e-5),
+        (72, 1e-4, 2e-2, 0.0),
+        (79, 1e-5, 2e-2, 1e-5),
+        (90, 1e-5, 2e-2, 1e-5),
+    ],
+)
+def test_rates_of_net_145(epoch, weights, biases, conv1):
+    recipe = RECIPES["alexnet_as_run"]
+    assert [g.variables for g in recipe.group_schedules] == [
+        "bias",
+        "conv1/kernel",
+    ]
+    schedules = [recipe.schedule, *(g.schedule for g in recipe.group_schedules)]
+    found = [
+        0.01 * s.factor(epoch=epoch, step=0, steps_per_epoch=1, history=[])
+        for s in schedules
+    ]
+    np.testing.assert_allclose(found, [weights, biases, conv1])
+
+
+def test_colour_noise_of_net_145_stops_at_67():
+    (noise,) = RECIPES["alexnet_as_run"].train_noise
+    assert (noise.epoch, noise.operation.shrink) == (67, 1.1)

@@ -1,0 +1,228 @@
+"""What holds for every paper's folder and every variant.
+
+Cross-entropy bound: at initialisation a network knows nothing, so its mean
+cross-entropy on noise is of the order of ln(classes); half and twice that are
+the limits here, as a network that is born sure of itself, or whose outputs are
+no logits, falls outside of them.
+"""
+
+import dataclasses
+import gc
+import json
+import math
+
+import numpy as np
+import pytest
+
+import reproductions
+from common.data.statistics import Statistics
+from common.described import describe
+from common.paper import read_expected
+from launch.markdown import with_deviations
+
+VARIANTS = [
+    (paper, variant)
+    for paper in reproductions.names()
+    for variant in reproductions.load(paper).RECIPES
+]
+# A smaller input for what does not depend on the size; the others are small.
+SMALL_IMAGE_SIZE = {"alexnet": 67}
+IMAGES = 16
+NOISE = 60.0  # grey levels: about the spread of normalised pixels
+HEADINGS = (
+    "What the paper claims",
+    "Run it",
+    "Architecture",
+    "Recipe",
+    "Differences and gaps",
+    "Result",
+)
+
+each_paper = pytest.mark.parametrize("paper", reproductions.names())
+each_variant = pytest.mark.parametrize(("paper", "variant"), VARIANTS)
+
+
+def recipe_of(paper, variant):
+    return reproductions.load(paper).RECIPES[variant]
+
+
+@pytest.fixture
+def network(paper, variant):
+    """Builds the variant; frees it after the test (AlexNet: 240 MB)."""
+    import keras
+
+    def build(**sizes):
+        keras.utils.set_random_seed(0)
+        return reproductions.load(paper).build_model(variant, **sizes)
+
+    yield build
+    gc.collect()
+
+
+def logits_of(outputs):
+    return outputs[0] if isinstance(outputs, list | tuple) else outputs
+
+
+def noise(model):
+    shape = (IMAGES, *model.input_shape[1:])
+    draws = np.random.default_rng(0).standard_normal(shape)
+    return (NOISE * draws).astype("float32")
+
+
+def test_variant_names_are_unique_and_lower_case():
+    names = [variant for _, variant in VARIANTS]
+    assert len(set(names)) == len(names)
+    assert all(name == name.lower() and name.isidentifier() for name in names)
+
+
+@each_paper
+def test_a_papers_first_variant_is_what_its_name_means(paper):
+    first = next(iter(reproductions.load(paper).RECIPES))
+    assert reproductions.find(paper) == (paper, first)
+
+
+@each_variant
+def test_network_at_the_papers_size(paper, variant, network):
+    from common.audit import layer_table, totals
+
+    recipe, expected = (
+        recipe_of(paper, variant),
+        read_expected(reproductions.folder(paper)),
+    )
+    model = network()
+    side = recipe.image_size
+    assert model.input_shape == (None, side, side, recipe.channels)
+    assert model.inputs[0].dtype == "float32"
+    logits = logits_of(model.outputs)
+    assert logits.shape == (None, recipe.num_classes)
+    assert logits.dtype == "float32"
+    total = totals(layer_table(model))
+    trainable = sum(math.prod(v.shape) for v in model.trainable_variables)
+    assert trainable == expected.parameters[variant] == total.params
+    assert total.macs == expected.macs[variant]
+
+
+@each_variant
+def test_a_new_network_knows_nothing(paper, variant, network):
+    import keras
+
+    recipe = recipe_of(paper, variant)
+    model = network(image_size=SMALL_IMAGE_SIZE.get(paper))
+    logits = logits_of(model(noise(model), training=False)).numpy()
+    assert np.isfinite(logits).all()
+    labels = np.arange(IMAGES) % recipe.num_classes
+    probs = keras.ops.log_softmax(logits).numpy()
+    loss = -probs[np.arange(IMAGES), labels].mean()
+    assert 0.5 < loss / math.log(recipe.num_classes) < 2
+
+
+@each_variant
+def test_a_network_for_other_classes_saves_and_loads(
+    paper, variant, network, tmp_path
+):
+    import keras
+
+    # LeNet-5's classes are its ten glyphs.
+    classes = 10 if recipe_of(paper, variant).data == "mnist" else 7
+    size = SMALL_IMAGE_SIZE.get(paper)
+    model = network(image_size=size, num_classes=classes)
+    images = noise(model)[:2]
+    before = logits_of(model(images, training=False)).numpy()
+    assert before.shape == (2, classes)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    after = logits_of(loaded(images, training=False)).numpy()
+    np.testing.assert_array_equal(before, after)
+
+
+@each_variant
+def test_a_recipe_can_be_written_down(paper, variant):
+    described = describe(recipe_of(paper, variant))
+    assert json.loads(json.dumps(described)) == described
+
+
+@each_variant
+def test_every_transform_can_be_scaled(paper, variant):
+    recipe = recipe_of(paper, variant)
+    transforms = (*recipe.train_transforms, *recipe.train_noise)
+    transforms += (*recipe.test_transforms, recipe.normalize)
+    for transform in transforms:
+        assert type(transform.scaled(1.0)) is type(transform)
+        assert transform.scaled(1.0) == transform
+
+
+@each_variant
+def test_every_deviation_is_complete(paper, variant):
+    for deviation in recipe_of(paper, variant).deviations:
+        for name, text in dataclasses.asdict(deviation).items():
+            assert text.strip(), f"{name} of {deviation}"
+        assert not deviation.reason.startswith("--")
+
+
+@each_variant
+def test_the_monitored_view_is_one_of_the_recipes(paper, variant):
+    recipe = recipe_of(paper, variant)
+    assert recipe.monitor in recipe.views
+
+
+@each_variant
+def test_transforms_give_the_networks_input(paper, variant):
+    recipe = dataclasses.replace(
+        recipe_of(paper, variant), data="sample", num_classes=10
+    )
+    recipe = dataclasses.replace(recipe, global_batch_size=2)
+    shape = (recipe.image_size, recipe.image_size, recipe.channels)
+    train, test = first_batches(recipe)
+    assert train.shape == (2, *shape)
+    assert test.shape[2:] == shape  # (batch, views, ...)
+    assert np.isfinite(train).all() and np.isfinite(test).all()
+
+
+def first_batches(recipe):
+    """A training and a test batch of the sample, under a mean of zero."""
+    from common.data import catalog, pipeline
+
+    source = catalog.open_source(catalog.find("sample", recipe.channels))
+    split, channels = source.dataset.test_split, recipe.channels
+    frame = next(iter(pipeline.frames(source, split, recipe)))["image"]
+    statistics = Statistics(
+        mean_image=np.zeros(frame.shape, "float32"),
+        pixel_mean=np.zeros(channels, "float32"),
+        pixel_std=np.ones(channels, "float32"),
+        covariance=np.eye(channels, dtype="float32"),
+    )
+    train = pipeline.train_batches(source, recipe, statistics, seed=0, epoch=0)
+    test = pipeline.test_batches(
+        source, split, recipe, statistics, recipe.views[-1], batch_size=2
+    )
+    return next(iter(train))[0].numpy(), next(iter(test))[0].numpy()
+
+
+@each_paper
+def test_every_claim_has_a_source_and_an_error(paper):
+    for result in read_expected(reproductions.folder(paper)).result:
+        assert result.source.strip()
+        errors = [result.top1_error, result.top5_error]
+        assert any(error is not None for error in errors)
+        assert all(0 <= error <= 100 for error in errors if error is not None)
+
+
+@each_paper
+def test_every_variant_has_its_counts(paper):
+    expected = read_expected(reproductions.folder(paper))
+    variants = set(reproductions.load(paper).RECIPES)
+    assert set(expected.parameters) == set(expected.macs) == variants
+
+
+@each_paper
+def test_the_readme_has_its_headings_in_order(paper):
+    text = (reproductions.folder(paper) / "README.md").read_text()
+    found = [line[3:] for line in text.splitlines() if line.startswith("## ")]
+    assert [heading for heading in found if heading in HEADINGS] == [*HEADINGS]
+
+
+@each_paper
+def test_the_readmes_deviations_are_the_recipes(paper):
+    readme = reproductions.folder(paper) / "README.md"
+    again = with_deviations(readme, reproductions.load(paper).RECIPES)
+    assert readme.read_text() == again, "run python -m launch report"

@@ -1,0 +1,183 @@
+"""Stochastic diagonal Levenberg-Marquardt against NumPy (Appendix C)."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.optimizers import build_optimizer, rates_at
+from reproductions.lenet5 import RECIPES
+from reproductions.lenet5.glyphs import codes
+from reproductions.lenet5.levenberg_marquardt import (
+    diagonal_curvature,
+    linear_curvature,
+    output_curvature,
+    slope,
+)
+from reproductions.lenet5.losses import MapLoss, MseLoss
+from reproductions.lenet5.model import Rbf, Subsampling, build_model, squash
+from reproductions.lenet5.sdlm import EstimateCurvature, Sdlm
+
+RANDOM = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return RANDOM.normal(size=shape).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def out():
+    layer = Rbf(10)
+    layer.build((None, 84))
+    return layer
+
+
+def test_output_curvature_of_equation_8_is_two(out):
+    h = output_curvature(out, MseLoss(), tf.constant(normal(3, 84)), [1, 2, 3])
+    np.testing.assert_allclose(h, np.full((3, 84), 2), atol=1e-4)
+
+
+@pytest.mark.parametrize("j", [1.0, 60.0, 500.0])
+def test_output_curvature_of_equation_9_is_exact(out, j):
+    # With d = x - w_c: 2 (1 - sum p) + 4 (sum p d^2 - (sum p d)^2).
+    x = 0.3 * normal(2, 84)
+    labels = np.array([7, 2])
+    d = (x[:, None] - codes()).astype("float64")
+    y = (d**2).sum(-1)
+    best = np.minimum(y.min(-1, keepdims=True), j)
+    p = np.exp(best - y)
+    p = (p / (p.sum(-1, keepdims=True) + np.exp(best - j)))[..., None]
+    spread = (p * d**2).sum(1) - (p * d).sum(1) ** 2
+    expected = 2 * (1 - p.sum(1)) + 4 * spread
+    h = output_curvature(out, MapLoss(j=j), tf.constant(x), labels)
+    np.testing.assert_allclose(h, expected, rtol=1e-3, atol=1e-4)
+
+
+def second_difference(function, w, k, step):
+    """d2 function / d w_k^2, by finite differences in float64."""
+    up, down = w.copy(), w.copy()
+    up.flat[k] += step
+    down.flat[k] -= step
+    return (function(up) - 2 * function(w) + function(down)) / step**2
+
+
+def test_curvature_of_one_dense_layer_is_the_second_derivative():
+    # Without a squashing function and without sharing nothing is neglected.
+    image = keras.Input((6,))
+    x = keras.layers.Dense(84, bias_initializer="random_normal")(image)
+    model = keras.Model(image, Rbf(10)(x))
+    images, labels = normal(4, 6), np.array([3, 1, 4, 1])
+    kernel, bias = (v.numpy().astype("float64") for v in model.weights[:2])
+
+    def loss_of(kernel, bias):
+        x = images.astype("float64") @ kernel + bias
+        y = ((x[:, None] - codes()) ** 2).sum(-1)
+        logits = np.concatenate([-y, np.full((4, 1), -90.0)], 1)
+        top = logits.max(1, keepdims=True)
+        total = np.log(np.exp(logits - top).sum(1)) + top[:, 0]
+        return (y[np.arange(4), labels] + total).mean()
+
+    of_kernel, of_bias = diagonal_curvature(
+        model, MapLoss(j=90.0), tf.constant(images), labels
+    )
+    for k in (0, 83, 200, 503):
+        expected = second_difference(
+            lambda w: loss_of(w, bias), kernel, k, 1e-3
+        )
+        found = of_kernel.numpy().flat[k]
+        assert found == pytest.approx(expected, rel=2e-3, abs=1e-4)
+        expected = second_difference(
+            lambda w: loss_of(kernel, w), bias, k % 84, 1e-3
+        )
+        found = of_bias.numpy().flat[k % 84]
+        assert found == pytest.approx(expected, rel=2e-3, abs=1e-4)
+
+
+def test_shared_weights_add_up_over_their_connections():
+    layer = keras.layers.Conv2D(2, 2)
+    x, h = normal(1, 4, 4, 3), np.abs(normal(1, 3, 3, 2))
+    layer.build(x.shape)
+    w = layer.kernel.numpy()
+    of_x, of_w = np.zeros_like(x), np.zeros_like(w)
+    for row, column, o, i, j, c in np.ndindex(3, 3, 2, 2, 2, 3):
+        unit = h[0, row, column, o]
+        of_x[0, row + i, column + j, c] += w[i, j, c, o] ** 2 * unit
+        of_w[i, j, c, o] += x[0, row + i, column + j, c] ** 2 * unit
+    found_x, (found_w, found_b) = linear_curvature(
+        layer, tf.constant(x), tf.constant(h)
+    )
+    np.testing.assert_allclose(found_x, of_x, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found_w, of_w, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found_b, h.sum((0, 1, 2)), rtol=1e-4)
+
+
+def test_a_subsampling_coefficient_has_four_connections_per_unit():
+    layer = Subsampling()
+    x, h = normal(1, 2, 2, 1), np.array([[[[3.0]]]], "float32")
+    layer.build(x.shape)
+    c = layer.coefficient.numpy()
+    found_x, (found_c, found_b) = linear_curvature(
+        layer, tf.constant(x), tf.constant(h)
+    )
+    np.testing.assert_allclose(found_x, np.full(x.shape, 3 * c**2), rtol=1e-4)
+    np.testing.assert_allclose(found_c, [3 * (x**2).sum()], rtol=1e-4)
+    np.testing.assert_allclose(found_b, [3.0], rtol=1e-4)
+
+
+def test_slope_is_that_of_the_squashing_function():
+    a = normal(5)
+    found = slope(keras.layers.Activation(squash), tf.constant(a))
+    expected = 1.7159 * (2 / 3) / np.cosh(2 * a / 3) ** 2
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+def test_curvature_is_the_mean_over_examples_and_nonnegative():
+    keras.utils.set_random_seed(0)
+    model = build_model("lenet5")
+    images, labels = tf.constant(normal(4, 32, 32, 1)), np.arange(4)
+    loss = MapLoss(j=1.0)
+    both = diagonal_curvature(model, loss, images, labels)
+    halves = [
+        diagonal_curvature(model, loss, images[s], labels[s])
+        for s in (slice(0, 1), slice(1, 4))
+    ]
+    for h, one, three in zip(both, *halves, strict=True):
+        assert h.shape == one.shape and (h.numpy() >= 0).all()
+        np.testing.assert_allclose(h, one / 4 + 3 * three / 4, 1e-3, 1e-6)
+
+
+def test_a_step_divides_the_rate_by_mu_plus_curvature():
+    keras.utils.set_random_seed(0)
+    model = build_model("lenet5")
+    optimizer = Sdlm(learning_rate=5e-4, mu=0.02).build()
+    examples = tf.constant(normal(8, 32, 32, 1)), np.arange(8)
+    loss = MapLoss(j=1.0)
+    EstimateCurvature(samples=8)(model, optimizer, loss, examples)
+    optimizer.rates.assign([2e-4])
+    curvatures = diagonal_curvature(model, loss, *examples)
+    before = [v.numpy() for v in model.trainable_variables]
+    gradients = [tf.constant(normal(*v.shape)) for v in before]
+    optimizer.apply(gradients, model.trainable_variables)
+    for v, w, g, h in zip(
+        model.trainable_variables, before, gradients, curvatures, strict=True
+    ):
+        expected = w - 2e-4 / (0.02 + h.numpy()) * g.numpy()
+        np.testing.assert_allclose(v, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_curvatures_are_among_the_variables_that_are_saved():
+    optimizer = build_optimizer(RECIPES["lenet5"])
+    model = build_model("lenet5")
+    optimizer.build(model.trainable_variables)
+    saved = {id(v) for v in optimizer.variables}
+    assert {id(v) for v in optimizer.curvatures} <= saved
+
+
+def test_rates_of_the_twenty_passes_are_the_papers():  # Sec. III-B
+    recipe = RECIPES["lenet5"]
+    rates = [
+        rates_at(recipe, epoch=e, step=0, steps_per_epoch=1, history=[])[-1]
+        for e in range(recipe.epochs)
+    ]
+    expected = [5e-4] * 2 + [2e-4] * 3 + [1e-4] * 3 + [5e-5] * 4 + [1e-5] * 8
+    assert rates == pytest.approx(expected)

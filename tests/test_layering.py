@@ -1,0 +1,138 @@
+"""Which way imports point, and the house rules that a parser can check."""
+
+import ast
+import pathlib
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
+PACKAGES = ("common", "reproductions", "launch")
+# (importer, imported), with the reason beside it.
+SHARED_PAPERS: set[tuple[str, str]] = set()
+LONGEST_FUNCTION = 40  # lines
+LONGEST_FILE = 300  # lines
+
+
+def sources(root):
+    return sorted(f for p in PACKAGES for f in (root / p).rglob("*.py"))
+
+
+def violations(root, shared=SHARED_PAPERS):
+    """What is wrong, as 'file:line: what' lines."""
+    return [
+        f"{file.relative_to(root)}:{line}: {what}"
+        for file in sources(root)
+        for line, what in in_file(file, file.relative_to(root).parts, shared)
+    ]
+
+
+def in_file(file, parts, shared):
+    text = file.read_text()
+    lines = len(text.splitlines())
+    if lines > LONGEST_FILE:
+        yield lines, f"the file has more than {LONGEST_FILE} lines"
+    for node in ast.walk(ast.parse(text)):
+        for module in imported(node):
+            if problem := import_problem(parts, module, shared):
+                yield node.lineno, problem
+        if isinstance(node, ast.ImportFrom) and node.level:
+            yield node.lineno, "relative import"
+        if isinstance(node, ast.FunctionDef):
+            length = node.end_lineno - node.lineno + 1
+            if length > LONGEST_FUNCTION:
+                yield node.lineno, f"{node.name} has {length} lines"
+        if parts[0] != "launch" and prints(node):
+            yield node.lineno, "print outside launch"
+
+
+def imported(node):
+    """The full names of what a node imports."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and not node.level:
+        return [f"{node.module}.{alias.name}" for alias in node.names]
+    return []
+
+
+def import_problem(parts, module, shared):
+    package, words = parts[0], module.split(".")
+    allowed = {
+        "common": {"common"},
+        "reproductions": {"common", "reproductions"},
+        "launch": set(PACKAGES),
+    }
+    if words[0] in PACKAGES and words[0] not in allowed[package]:
+        return f"{package} imports {module}"
+    if words[0] == "absl" and "flags" in words and package != "launch":
+        return f"flags outside launch: {module}"
+    if package == words[0] == "reproductions":
+        paper = parts[1] if len(parts) > 2 else None
+        if words[1:2] not in ([paper], []) and (paper, words[1]) not in shared:
+            return f"{paper} imports another paper: {module}"
+    return None
+
+
+def prints(node):
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "print"
+    )
+
+
+def test_house_rules_hold():
+    assert not violations(ROOT)
+
+
+PLANTED = {
+    "common imports a paper": (
+        "common/a.py",
+        "from reproductions import alexnet\n",
+    ),
+    "common imports launch": ("common/a.py", "import launch.options\n"),
+    "a paper imports launch": (
+        "reproductions/vgg/model.py",
+        "from launch import options\n",
+    ),
+    "a paper imports another": (
+        "reproductions/vgg/model.py",
+        "import reproductions.alexnet.model\n",
+    ),
+    "a paper imports another, from the package": (
+        "reproductions/vgg/model.py",
+        "from reproductions import alexnet\n",
+    ),
+    "relative import": ("reproductions/vgg/model.py", "from . import recipe\n"),
+    "hidden in a function": (
+        "common/data/a.py",
+        "def f():\n    import reproductions\n",
+    ),
+    "flags in common": ("common/a.py", "from absl import flags\n"),
+    "flags in a paper": ("reproductions/vgg/recipe.py", "import absl.flags\n"),
+    "print in common": ("common/a.py", "print('hello')\n"),
+    "a long function": ("launch/a.py", "def f():\n" + "    pass\n" * 40),
+    "a long file": ("launch/a.py", "x = 1\n" * 301),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_violation_is_found(tmp_path, name):
+    path, text = PLANTED[name]
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text(text)
+    assert len(violations(tmp_path)) == 1
+
+
+def test_what_is_allowed_is_not_a_violation(tmp_path):
+    allowed = {
+        "launch/a.py": "from absl import flags\nimport reproductions\n",
+        "reproductions/vgg/model.py": "from common import layers\n"
+        "from reproductions.vgg import recipe\n",
+        "reproductions/resnext/model.py": "import reproductions.resnet\n",
+        "launch/b.py": "def f():\n" + "    pass\n" * 39,
+    }
+    for path, text in allowed.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    assert not violations(tmp_path, {("resnext", "resnet")})
+    assert len(violations(tmp_path, set())) == 1
