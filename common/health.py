@@ -10,6 +10,7 @@ from common.errors import RunError
 from common.recipe import Recipe
 
 MOVED = 0.99  # of ln(classes): below this, a network has learnt something
+GUESSING = 0.95  # of chance's error: below this it has, whatever its loss says
 
 
 def require_finite(
@@ -49,7 +50,9 @@ def require_moved(row: dict, recipe: Recipe) -> None:
         RunError: if that epoch's loss is still that of guessing.
     """
     start = math.log(recipe.num_classes)
-    if row["epoch"] != recipe.healthy_after or row["loss"] < MOVED * start:
+    chance = 100 * (1 - 1 / recipe.num_classes)
+    moved = row["loss"] < MOVED * start or row["top1_error"] < GUESSING * chance
+    if row["epoch"] != recipe.healthy_after or moved:
         return
     raise RunError(
         f"After epoch {row['epoch']} the loss is {row['loss']:.3f}, where "

@@ -139,11 +139,12 @@ def _finish(record: Run, recipe, state, results, progress: Progress) -> None:
 def prepare_tensorflow(options: Options) -> tf.distribute.Strategy:
     """Devices, precision and seeds of this process; its one strategy."""
     logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS's deprecations
-    keras.utils.set_random_seed(options.seed)
+    with quiet():
+        strategy = make_strategy(options.gpus, options.platform)
+        keras.utils.set_random_seed(options.seed)
     tf.config.experimental.enable_op_determinism()
     keras.mixed_precision.set_global_policy(options.precision)
-    with quiet():
-        return make_strategy(options.gpus, options.platform)
+    return strategy
 
 
 def training_statistics(source, recipe: Recipe, progress: Progress):

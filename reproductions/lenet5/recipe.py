@@ -3,8 +3,9 @@
 import dataclasses
 
 from common.data.transforms import Pad, RandomAffine, ScalePixels
-from common.recipe import Deviation, Recipe
+from common.recipe import Recipe
 from common.schedules import ByEpoch
+from reproductions.lenet5.deviations import AS_WRITTEN, DISTORTED, HEADLINE, MSE
 from reproductions.lenet5.losses import MapLoss, MseLoss
 from reproductions.lenet5.sdlm import EstimateCurvature, Sdlm
 
@@ -22,8 +23,11 @@ LENET5 = Recipe(
     group_schedules=(),
     weight_decay=None,
     clip_global_norm=None,
-    loss=MapLoss(j=1.0),  # Eq. 9; j is not given
-    synchronized_batch_norm=False,
+    loss=MapLoss(  # Eq. 9
+        j=10.0,  # ours: not given
+        scale=0.1,  # ours: Eq. 9 has none
+    ),
+    synchronized_batch_norm=False,  # there is none
     train_transforms=(Pad(2),),  # Sec. III-A: 28x28 in a field of background
     normalize=ScalePixels(-0.1, 1.175),  # Sec. II-B
     train_noise=(),
@@ -31,8 +35,8 @@ LENET5 = Recipe(
     views=("single",),
     monitor="single",  # Fig. 5: the test error after each pass
     before_epoch=EstimateCurvature(samples=500),  # Sec. III-B
-    healthy_after=1,
-    deviations=(),
+    healthy_after=1,  # ours
+    deviations=HEADLINE,
 )
 
 RECIPES = {
@@ -42,13 +46,19 @@ RECIPES = {
         train_transforms=(
             Pad(2),
             RandomAffine(
-                probability=0.9,  # Sec. III-C: 540,000 of 600,000 patterns
-                translate_pixels=2.0,
+                probability=0.9,  # Sec. III-B: 540,000 of 600,000 patterns
+                translate_pixels=2.0,  # ours, as all amplitudes
                 scale=0.15,
                 squeeze=0.1,
                 shear=0.3,
             ),
         ),
+        deviations=DISTORTED,
     ),
-    "lenet5_mse": dataclasses.replace(LENET5, loss=MseLoss()),  # Eq. 8
+    "lenet5_mse": dataclasses.replace(  # Eq. 8
+        LENET5, loss=MseLoss(scale=0.1), deviations=MSE
+    ),
+    "lenet5_as_written": dataclasses.replace(  # Eq. 9 and App. A to the letter
+        LENET5, loss=MapLoss(j=10.0, scale=1.0), deviations=AS_WRITTEN
+    ),
 }

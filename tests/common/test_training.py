@@ -180,9 +180,14 @@ def test_a_loss_that_does_not_move_stops_with_a_diagnosis(source, tmp_path):
         train(frozen)
 
 
-@pytest.mark.parametrize("epoch, loss", [(1, 2.4), (2, 2.2), (3, 2.4)])
-def test_a_healthy_epoch_does_not_stop(epoch, loss):
-    require_moved({"epoch": epoch, "loss": loss}, recipe())
+@pytest.mark.parametrize(
+    "epoch, loss, error",
+    [(1, 2.4, 90), (2, 2.2, 90), (3, 2.4, 90), (2, 5.0, 30)],
+    ids=["too early", "has moved", "past", "a loss of another scale"],
+)
+def test_a_healthy_epoch_does_not_stop(epoch, loss, error):
+    row = {"epoch": epoch, "loss": loss, "top1_error": error}
+    require_moved(row, recipe())
 
 
 def test_history_is_on_disk_once_an_epoch(source, tmp_path):

@@ -1,0 +1,164 @@
+"""`python -m launch NAME`, end to end, as users run it."""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def launch(*arguments, timeout=300):
+    done = subprocess.run(
+        [sys.executable, "-m", "launch", *map(str, arguments)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+LENET = ("lenet5", "--data", "sample", "--set", "epochs=2")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A short run of LeNet-5 on the UCI digits."""
+    folder = tmp_path_factory.mktemp("run") / "lenet5"
+    code, out, err = launch(*LENET, "--workdir", folder)
+    assert code == 0, err
+    return folder, err
+
+
+def test_it_ends_with_a_table_that_says_what_it_is(trained):
+    _, screen = trained
+    assert re.search(r"single +360 +\d+\.\d\d \+- \d+\.\d\d %", screen)
+    assert "not comparable" in screen
+    assert "data: sample (10 classes), not mnist (10 classes)" in screen
+    assert "epochs: 2, not 20" in screen
+
+
+def test_the_screen_has_no_noise_of_tensorflows(trained):
+    _, screen = trained
+    for noise in ("oneDNN", "cuda", "CUDA", "WARNING", "Traceback", "I0000"):
+        assert noise not in screen
+
+
+def test_the_log_file_has_plain_lines_with_speed_and_time_left(trained):
+    folder, _ = trained
+    log = (folder / "log.txt").read_text()
+    assert re.search(r"step \d+/1437 .* images/s .* left", log)
+    assert re.search(r"epoch 2/2: loss .* test error", log)
+    assert "\r" not in log
+
+
+def test_the_run_can_be_told_from_its_record(trained):
+    folder, _ = trained
+    record = json.loads((folder / "run.json").read_text())
+    assert record["status"] == "finished"
+    assert record["recipe"]["epochs"] == 2
+    assert {d["field"] for d in record["deviations"]} >= {"data", "epochs"}
+    assert record["data"]["splits"] == {"train": 1437, "test": 360}
+    (result,) = record["results"]
+    assert result["view"] == "single" and result["num_images"] == 360
+    (session,) = record["sessions"]
+    assert session["command"].startswith("python -m launch lenet5 --data")
+    assert {"tensorflow", "keras", "numpy"} <= session["versions"].keys()
+    assert session["platform"] == "cpu" and session["devices"] == 1
+
+
+def test_everything_is_written_by_default(trained):
+    folder, _ = trained
+    rows = (folder / "metrics.jsonl").read_text().splitlines()
+    assert len(rows) == 2
+    assert len((folder / "metrics.csv").read_text().splitlines()) == 3
+    assert list(folder.glob("tensorboard/**/events.*"))
+    assert list(folder.glob("checkpoints/step-*.npz"))
+
+
+def test_the_same_command_again_only_says_what_was_measured(trained):
+    folder, _ = trained
+    code, _, err = launch(*LENET, "--workdir", folder)
+    assert code == 0, err
+    assert "Continues from step 2,874" in err
+    assert re.search(r"single +360 ", err)
+
+
+def test_evaluate_gives_the_recorded_error(trained):
+    folder, _ = trained
+    record = json.loads((folder / "run.json").read_text())
+    code, out, err = launch(
+        *("evaluate", "lenet5", "--data", "sample"),
+        *("--weights", folder / "final.weights.h5"),
+    )
+    assert code == 0, err
+    assert f"top-1 error {record['results'][0]['top1_error']:.2f} +-" in out
+
+
+def test_weights_of_another_network_are_a_plain_error(trained):
+    folder, _ = trained
+    code, _, err = launch(
+        *("evaluate", "alexnet", "--data", "sample"),
+        *("--set", "image_size=67"),
+        *("--weights", folder / "final.weights.h5"),
+    )
+    assert code == 1 and "does not fit alexnet" in err
+    assert "Traceback" not in err
+
+
+def test_another_recipe_in_the_same_folder_is_refused(trained):
+    folder, _ = trained
+    before = {f: f.stat().st_mtime for f in folder.rglob("*") if f.is_file()}
+    code, _, err = launch(
+        *("lenet5", "--data", "sample", "--set", "epochs=3"),
+        *("--workdir", folder),
+    )
+    assert code == 1
+    assert "recipe.epochs is 2 there, 3 here" in err and "Traceback" not in err
+    after = {f: f.stat().st_mtime for f in folder.rglob("*") if f.is_file()}
+    before.pop(folder / "lock"), after.pop(folder / "lock")
+    assert after == before
+
+
+def test_dry_run_says_what_it_would_cost_and_writes_nothing(tmp_path):
+    folder = tmp_path / "run"
+    code, out, err = launch(*LENET, "--dry_run", "--workdir", folder)
+    assert code == 0, err
+    for fact in ("60,840 parameters", "2 epochs x 1,437 = 2,874", "GiB"):
+        assert fact in out
+    assert re.search(r"time +about .* at [\d,]+ images/s", out)
+    assert str(folder) in out and not folder.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, code, words",
+    [
+        (("alexnet", "--gpus", "99"), 2, ["does not divide", "99"]),
+        (
+            ("alexnet", "--data", "sample", "--gpus", "64"),
+            2,
+            ["64 GPUs", "--platform cpu"],
+        ),
+        (
+            ("lenet5", "--data_dir", "/nowhere"),
+            1,
+            ["/nowhere", "--data sample", "Nothing was downloaded"],
+        ),
+        (
+            ("lenet5", "--data", "sample", "--platform", "gpu"),
+            2,
+            ["1 GPUs", "--platform cpu"],
+        ),
+    ],
+)
+def test_what_cannot_be_is_one_paragraph(tmp_path, arguments, code, words):
+    found, out, err = launch(*arguments, "--workdir", tmp_path / "run")
+    assert found == code, err
+    assert "Traceback" not in err and len(err.strip().splitlines()) == 1
+    for word in words:
+        assert word in err
+    assert not (tmp_path / "run").exists()
