@@ -61,12 +61,13 @@ def diagonal_curvature(model: keras.Model, loss, images, labels) -> list:
     return [found[v.path] for v in model.trainable_variables]
 
 
+@tf.function  # traced once; by hand, each pass would trace it anew
 def output_curvature(output, loss, x, labels) -> tf.Tensor:
     """The exact d2E/dx_i^2 of each example, (batch, units).
 
-    For Eq. 8 it is 2; for Eq. 9, with p_c the probability of class c (of
-    eleven) and d_c = x - w_c (0 for the rubbish class), it is
-    2 (1 - p_rubbish)... see the test.
+    For Eq. 8 it is 2. For Eq. 9, with p_c the probabilities of the classes
+    and of rubbish, and d_c = x_i - w_ci, sums over the ten classes, it is
+    2 (1 - sum p_c) + 4 (sum p_c d_c^2 - (sum p_c d_c)^2), never negative.
     """
     with tf.GradientTape() as outer:
         outer.watch(x)

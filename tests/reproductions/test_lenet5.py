@@ -90,6 +90,38 @@ def test_c3_table_is_the_papers():  # Table I
         assert row == "".join("X" if i in g else " " for g in C3_INPUTS)
 
 
+# Fan-ins of the units, biases not counted; C3's by groups of maps.
+FAN_INS = {"C1": 25, "C5": 400, "F6": 120}
+C3_FAN_INS = np.array([75] * 6 + [100] * 9 + [150])
+
+
+@pytest.mark.parametrize(
+    ("variant", "power"), [("lenet5", 0.5), ("lenet5_as_written", 1.0)]
+)
+def test_weights_start_within_their_bounds_and_fill_them(variant, power):
+    keras.utils.set_random_seed(0)
+    model = build_model(variant)
+    for name, fan_in in FAN_INS.items():
+        bound = 2.4 / fan_in**power
+        largest = np.abs(model.get_layer(name).kernel.numpy()).max()
+        assert 0.95 * bound < largest <= bound * (1 + 1e-6)
+        assert np.abs(model.get_layer(name).bias.numpy()).max() <= bound
+    c3, bounds = model.get_layer("C3"), 2.4 / C3_FAN_INS**power
+    of_link = np.repeat(bounds, [len(g) for g in C3_INPUTS])
+    filled = np.abs(c3.kernel.numpy()) / of_link
+    assert filled.max() <= 1 + 1e-6
+    assert (filled.max((0, 1)) > 0.7).all()  # each link by its own map
+    assert (np.abs(c3.bias.numpy()) <= bounds).all()
+    assert (np.abs(filled.mean() - 0.5)) < 0.05  # uniform
+
+
+def test_subsampling_starts_as_an_average(model):
+    for name in ("S2", "S4"):
+        layer = model.get_layer(name)
+        assert (layer.coefficient.numpy() == 0.25).all()
+        assert np.abs(layer.bias.numpy()).max() <= 0.6
+
+
 def test_c3_map_sees_its_inputs_and_no_others(model):
     layer = model.get_layer("C3")
     images = np.random.default_rng(0).normal(size=(1, 14, 14, 6))
@@ -171,19 +203,18 @@ def test_other_sizes_are_refused(sizes):
         build_model("lenet5", **sizes)
 
 
-@pytest.mark.parametrize("j", [0.5, 20.0])
-def test_map_loss_is_equation_9(j):
+@pytest.mark.parametrize(("j", "scale"), [(0.5, 1.0), (20.0, 0.1)])
+def test_map_loss_is_equation_9(j, scale):
     y = np.random.default_rng(0).uniform(0, 30, (6, 10)).astype("float32")
     labels = np.array([3, 1, 4, 1, 5, 9])
     right = y[np.arange(6), labels]
-    expected = right + np.log(np.exp(-j) + np.exp(-y).sum(-1))
-    loss = MapLoss(j=j)(-y, labels)
+    expected = scale * (right + np.log(np.exp(-j) + np.exp(-y).sum(-1)))
+    loss = MapLoss(j=j, scale=scale)(-y, labels)
     np.testing.assert_allclose(loss, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_mse_loss_is_equation_8():
     y = np.random.default_rng(0).uniform(0, 30, (4, 10)).astype("float32")
     labels = np.array([3, 0, 4, 9])
-    np.testing.assert_array_equal(
-        MseLoss()(-y, labels), y[np.arange(4), labels]
-    )
+    loss = MseLoss(scale=0.5)(-y, labels)
+    np.testing.assert_allclose(loss, 0.5 * y[np.arange(4), labels])

@@ -33,7 +33,9 @@ def out():
 
 
 def test_output_curvature_of_equation_8_is_two(out):
-    h = output_curvature(out, MseLoss(), tf.constant(normal(3, 84)), [1, 2, 3])
+    h = output_curvature(
+        out, MseLoss(scale=1.0), tf.constant(normal(3, 84)), [1, 2, 3]
+    )
     np.testing.assert_allclose(h, np.full((3, 84), 2), atol=1e-4)
 
 
@@ -49,8 +51,15 @@ def test_output_curvature_of_equation_9_is_exact(out, j):
     p = (p / (p.sum(-1, keepdims=True) + np.exp(best - j)))[..., None]
     spread = (p * d**2).sum(1) - (p * d).sum(1) ** 2
     expected = 2 * (1 - p.sum(1)) + 4 * spread
-    h = output_curvature(out, MapLoss(j=j), tf.constant(x), labels)
+    h = output_curvature(out, MapLoss(j=j, scale=1.0), tf.constant(x), labels)
     np.testing.assert_allclose(h, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_curvature_scales_with_the_loss(out):
+    x, labels = tf.constant(0.3 * normal(2, 84)), [7, 2]
+    whole = output_curvature(out, MapLoss(j=60.0, scale=1.0), x, labels)
+    tenth = output_curvature(out, MapLoss(j=60.0, scale=0.1), x, labels)
+    np.testing.assert_allclose(tenth, whole / 10, rtol=1e-3, atol=1e-5)
 
 
 def second_difference(function, w, k, step):
@@ -78,7 +87,7 @@ def test_curvature_of_one_dense_layer_is_the_second_derivative():
         return (y[np.arange(4), labels] + total).mean()
 
     of_kernel, of_bias = diagonal_curvature(
-        model, MapLoss(j=90.0), tf.constant(images), labels
+        model, MapLoss(j=90.0, scale=1.0), tf.constant(images), labels
     )
     for k in (0, 83, 200, 503):
         expected = second_difference(
@@ -91,6 +100,30 @@ def test_curvature_of_one_dense_layer_is_the_second_derivative():
         )
         found = of_bias.numpy().flat[k % 84]
         assert found == pytest.approx(expected, rel=2e-3, abs=1e-4)
+
+
+def test_curvature_goes_back_through_the_squashing_function():
+    # App. C by hand: d2E/da^2 = f'(a)^2 sum_k u_k^2 d2E/da_k^2.
+    image = keras.Input((5,))
+    a = keras.layers.Dense(3, bias_initializer="random_normal")(image)
+    b = keras.layers.Dense(84)(keras.layers.Activation(squash)(a))
+    model = keras.Model(image, Rbf(10)(b))
+    images = normal(4, 5)
+    kernel, bias, upper, _ = (v.numpy() for v in model.trainable_variables)
+    inner = images @ kernel + bias
+    y = 1.7159 * np.tanh(2 * inner / 3)
+    f1 = 1.7159 * (2 / 3) / np.cosh(2 * inner / 3) ** 2
+    h = f1**2 * 2 * (upper**2).sum(1)  # Eq. 8: 2 at each of the 84 units
+    expected = (
+        (images**2).T @ h / 4,
+        h.mean(0),
+        (y**2).T @ np.full((4, 84), 2) / 4,
+    )
+    found = diagonal_curvature(
+        model, MseLoss(scale=1.0), tf.constant(images), np.array([3, 1, 4, 1])
+    )
+    for one, other in zip(found[:3], expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
 def test_shared_weights_add_up_over_their_connections():
@@ -135,7 +168,7 @@ def test_curvature_is_the_mean_over_examples_and_nonnegative():
     keras.utils.set_random_seed(0)
     model = build_model("lenet5")
     images, labels = tf.constant(normal(4, 32, 32, 1)), np.arange(4)
-    loss = MapLoss(j=1.0)
+    loss = MapLoss(j=1.0, scale=1.0)
     both = diagonal_curvature(model, loss, images, labels)
     halves = [
         diagonal_curvature(model, loss, images[s], labels[s])
@@ -151,7 +184,7 @@ def test_a_step_divides_the_rate_by_mu_plus_curvature():
     model = build_model("lenet5")
     optimizer = Sdlm(learning_rate=5e-4, mu=0.02).build()
     examples = tf.constant(normal(8, 32, 32, 1)), np.arange(8)
-    loss = MapLoss(j=1.0)
+    loss = MapLoss(j=1.0, scale=1.0)
     EstimateCurvature(samples=8)(model, optimizer, loss, examples)
     optimizer.rates.assign([2e-4])
     curvatures = diagonal_curvature(model, loss, *examples)
