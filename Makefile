@@ -1,4 +1,5 @@
 # make demo   set up and train AlexNet on the synthetic sample, two CPU devices
+#             (as its authors ran it: as written it stalls, see its README)
 # make test   set up and run ruff and the tests
 # PYTHON=python3.12 make demo   with another Python (3.11 or newer)
 
@@ -8,10 +9,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test
 
-# Two epochs at a reduced size: the whole path in a few minutes on two cores.
+# At a reduced size: the whole path in a few minutes on two cores.
 demo: .venv/installed
-	$(BIN)/python -m launch alexnet --gpus 2 --platform cpu --data sample \
-		--set image_size=67 --set epochs=2 --workdir runs/demo
+	$(BIN)/python -m launch alexnet_as_run --gpus 2 --platform cpu \
+		--data sample --set image_size=67 --set epochs=10 \
+		--set global_batch_size=32
 
 test: .venv/installed-test
 	$(BIN)/ruff check

@@ -50,10 +50,11 @@ def _logical_cpus(count: int) -> tf.distribute.Strategy:
 
 def _too_few(wanted: int, present: int) -> str:
     return (
-        f"{wanted} GPUs were asked for, TensorFlow sees {present} on this "
-        f"machine. Ask for at most {present}, or add --platform cpu to run the "
-        f"same program on {wanted} logical CPU devices. If there should be "
-        "more, check nvidia-smi and that tensorflow[and-cuda] is installed."
+        f"GPUs asked for: {wanted}; TensorFlow sees {present} on this machine. "
+        + (f"Ask for at most {present}" if present else "Leave --gpus out")
+        + ", or add --platform cpu to run the same program on logical CPU "
+        "devices. If there should be more, check nvidia-smi and that "
+        "tensorflow[and-cuda] is installed."
     )
 
 

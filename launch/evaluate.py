@@ -2,7 +2,6 @@
 
 import os
 
-from common.data import catalog
 from common.errors import RunError
 from common.evaluation import make_test_step, measure
 from launch.options import Options
@@ -10,6 +9,7 @@ from launch.progress import Progress
 from launch.results_table import interval, percent
 from launch.train import (
     build_network,
+    open_data,
     prepare_tensorflow,
     training_statistics,
 )
@@ -18,10 +18,8 @@ from launch.train import (
 def run(paper: str, variant: str, options: Options) -> int:
     """Prints a line for each view; exit code 0."""
     recipe = options.recipe
-    source = catalog.open_source(
-        catalog.find(recipe.data, recipe.channels), options.data_dir
-    )
     strategy = prepare_tensorflow(options)
+    source = open_data(options)
     model = build_network(paper, variant, recipe, strategy)
     _load(model, options)
     with open(os.devnull, "w") as log:

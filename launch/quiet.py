@@ -6,12 +6,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from common.errors import RunError, UsageError
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Holds back what native code writes to stderr; shows it on an error.
+    """Holds back what native code writes to stderr; shows it on a crash.
 
     TensorFlow 2.21 logs from C++ before any log level takes effect.
     """
@@ -20,6 +22,8 @@ def quiet() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
+        except (UsageError, RunError):
+            raise  # says all there is to say
         except BaseException:
             held.seek(0)
             real.write(held.read())

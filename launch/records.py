@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 import reproductions
 from common.described import recipe_hash
@@ -78,8 +79,14 @@ def _about(run: dict) -> dict:
         "finished": run["finished"],
         "commit": session["commit"],
         "versions": [f"{k} {v}" for k, v in session["versions"].items()],
-        "command": session["command"],
+        "read": run["data"]["name"],
+        "command": _without_places(session["command"]),
     }
+
+
+def _without_places(command: str) -> str:
+    """The command without the folders of the machine that it ran on."""
+    return re.sub(r" --(data_dir|workdir)[ =]\S+", "", command)
 
 
 def _result(result: dict) -> dict:

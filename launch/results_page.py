@@ -158,11 +158,13 @@ def _measured_table(found: list[Measurement], *, changes: bool) -> str:
 
 
 def _runs(found: list[Measurement]) -> str:
-    head = ["Command", "Seed", "Finished", "Devices", "Images/s", "Commit"]
+    head = ["Command", "Seed", "Data read", "Finished", "Devices"]
+    head += ["Images/s", "Commit"]
     rows = {
         (
             f"`{row['command']}`",
             str(row["seed"]),
+            row["read"],
             row["finished"],
             row["devices"],
             f"{row['images_per_second']:,.1f}",

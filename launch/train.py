@@ -35,10 +35,8 @@ STOPPED = {signal.SIGTERM: 75, signal.SIGINT: 130}  # exit codes
 def run(paper: str, variant: str, options: Options) -> int:
     """Trains `variant` as `options` say; the process's exit code."""
     recipe = options.recipe
-    source = catalog.open_source(
-        catalog.find(recipe.data, recipe.channels), options.data_dir
-    )
     strategy = prepare_tensorflow(options)
+    source = open_data(options)
     model = build_network(paper, variant, recipe, strategy)
     if options.dry_run:
         return print_plan(variant, options, source, model, strategy)
@@ -145,6 +143,13 @@ def prepare_tensorflow(options: Options) -> tf.distribute.Strategy:
     tf.config.experimental.enable_op_determinism()
     keras.mixed_precision.set_global_policy(options.precision)
     return strategy
+
+
+def open_data(options: Options):
+    """The source of the recipe's data; after the devices were chosen."""
+    recipe, where = options.recipe, options.data_dir
+    dataset = catalog.find(recipe.data, recipe.channels, where)
+    return catalog.open_source(dataset, where)
 
 
 def training_statistics(source, recipe: Recipe, progress: Progress):

@@ -117,6 +117,7 @@ def test_rows_keep_what_is_needed_to_run_again(write, paper, tmp_path):
     (row,) = rows_in(paper)
     assert row["command"] == "python -m launch toy --seed 3"
     assert (row["commit"], row["seed"]) == ("abc", 3)
+    assert row["read"] == "toys/1.0.0"
     assert row["versions"] == ["python 3.11", "keras 3.15"]
 
 

@@ -141,7 +141,7 @@ def test_dry_run_says_what_it_would_cost_and_writes_nothing(tmp_path):
         (
             ("alexnet", "--data", "sample", "--gpus", "64"),
             2,
-            ["64 GPUs", "--platform cpu"],
+            ["asked for: 64", "sees 0", "--platform cpu"],
         ),
         (
             ("lenet5", "--data_dir", "/nowhere"),
@@ -151,7 +151,7 @@ def test_dry_run_says_what_it_would_cost_and_writes_nothing(tmp_path):
         (
             ("lenet5", "--data", "sample", "--platform", "gpu"),
             2,
-            ["1 GPUs", "--platform cpu"],
+            ["asked for: 1", "--platform cpu"],
         ),
     ],
 )

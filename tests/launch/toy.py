@@ -110,7 +110,7 @@ def write_run(
     }
     session = {
         "started": "2026-01-01T00:00:00+00:00",
-        "command": f"python -m launch toy --seed {seed}",
+        "command": f"python -m launch toy --seed {seed} --data_dir /d/x",
         "commit": "abc",
         "versions": {"python": "3.11", "keras": "3.15"},
         "devices": 1,
@@ -121,6 +121,7 @@ def write_run(
         "variant": "toy",
         "recipe": describe(dataclasses.replace(recipe, deviations=())),
         "deviations": describe(recipe.deviations),
+        "data": {"name": "toys/1.0.0"},
         "seed": seed,
         "precision": "float32",
         "sessions": [session],
