@@ -1,8 +1,8 @@
 import os
 import pathlib
+import resource
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -10,7 +10,7 @@ from common.errors import RunError, UsageError
 from launch import exits
 
 ROOT = pathlib.Path(__file__).parents[2]
-SECONDS = 0.5
+SECONDS = 0.5  # of CPU: a busy machine's wall time says nothing
 # Runs the command line and says on stderr if it loaded what takes seconds.
 PROGRAM = """
 import sys
@@ -30,6 +30,12 @@ from launch.results_page import page
 assert page()
 assert not {"tensorflow", "keras"} & set(sys.modules)
 """
+
+
+def child_seconds():
+    """CPU seconds of the processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def launch(*words, cwd=ROOT, data_dir=""):
@@ -109,9 +115,9 @@ def test_list_loads_no_tensorflow():
 def test_report_takes_no_time_and_no_tensorflow():
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = child_seconds()
         subprocess.run([sys.executable, "-c", PAGE], cwd=ROOT, check=True)
-        times.append(time.perf_counter() - start)
+        times.append(child_seconds() - start)
     assert min(times) < SECONDS
 
 
@@ -122,9 +128,9 @@ def test_answers_at_once(words):
     """The best of three, so that a busy machine does not count."""
     times = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = child_seconds()
         launch(*words)
-        times.append(time.perf_counter() - start)
+        times.append(child_seconds() - start)
     assert min(times) < SECONDS
 
 

@@ -16,9 +16,10 @@ import pytest
 ROOT = pathlib.Path(__file__).parents[2]
 LENET = ("lenet5", "--data", "sample", "--set", "epochs=3")
 ALEXNET = (
-    *("alexnet", "--data", "sample", "--gpus", "2", "--platform", "cpu"),
-    *("--set", "epochs=2", "--set", "image_size=64"),
+    *("alexnet_as_run", "--data", "sample", "--platform", "cpu"),
+    *("--set", "epochs=2", "--set", "image_size=67"),
 )
+TWO_DEVICES = (*ALEXNET, "--gpus", "2")
 
 
 def start(command, folder, *flags):
@@ -81,7 +82,14 @@ def assert_same_end(one, other):
     assert record(one)["results"] == record(other)["results"]
 
 
-@pytest.mark.parametrize("command", [LENET, ALEXNET], ids=["lenet5", "alexnet"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(LENET, id="lenet5"),
+        pytest.param(ALEXNET, id="alexnet"),
+        pytest.param(TWO_DEVICES, id="two devices", marks=pytest.mark.full),
+    ],
+)
 def test_killed_at_random_steps_it_ends_the_same(tmp_path, command):
     finish(start(command, tmp_path / "whole"))
     broken, known = tmp_path / "broken", ()
