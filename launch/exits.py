@@ -1,12 +1,15 @@
 """Errors as one paragraph on stderr and an exit code."""
 
 import dis
+import errno
 import sys
 import types
 from collections.abc import Callable
 
 from common.errors import RunError, UsageError
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+MAKE_ROOM = "Make room, then run the same command again: it continues."
 OURS = ("common", "launch", "reproductions", "__main__")
 
 
@@ -14,13 +17,17 @@ def exit_code(run: Callable[[], int]) -> int:
     """Runs `run`; errors meant for people become a paragraph and a code.
 
     2 for wrong usage (UsageError, and any ValueError that a `raise` of ours
-    raised), 1 for RunError, 130 for Ctrl-C. Everything else is a bug of ours,
-    and its traceback is what one needs.
+    raised), 1 for RunError and a full disk, 130 for Ctrl-C. Everything else
+    is a bug of ours, and its traceback is what one needs.
     """
     try:
         return run()
     except RunError as error:
         return _say(error, 1)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        return _say(RunError(f"{error}. {MAKE_ROOM}"), 1)
     except ValueError as error:
         if isinstance(error, UsageError) or _raised_by_us(error.__traceback__):
             return _say(error, 2)

@@ -23,6 +23,8 @@ class Progress(keras.callbacks.Callback):
         self.terminal = sys.stderr.isatty()
         self.images_per_step = images_per_step
         self.speed = 0.0
+        self.left = 0.0
+        self.compiled = False
         self.drawn = 0
         self.told = 0.0
 
@@ -32,17 +34,21 @@ class Progress(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Shows where the run stands after the updates of one call."""
+        if not self.compiled:  # the first call's time is the compiler's
+            self.compiled = True
+            return
         done = batch + 1
         speed = logs["images_per_second"]
         keep = SMOOTHING if self.speed else 0.0
         self.speed = keep * self.speed + (1 - keep) * speed
         steps, epochs = self.params["steps"], self.params["epochs"]
-        left = (steps * epochs - done) * self.images_per_step / self.speed
+        images = (steps * epochs - done) * self.images_per_step
+        self.left = images / self.speed
         self._show(
             f"epoch {self.epoch + 1}/{epochs}  "
             f"step {done - steps * self.epoch}/{steps}  "
             f"loss {logs['loss']:.4f}  error {logs['top1_error']:.1f} %  "
-            f"{self.speed:,.0f} images/s  {duration(left)} left"
+            f"{self.speed:,.0f} images/s  {duration(self.left)} left"
         )
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
@@ -52,7 +58,8 @@ class Progress(keras.callbacks.Callback):
             f"loss {logs['loss']:.4f}, error {logs['top1_error']:.2f} %; "
             f"test loss {logs['val_loss']:.4f}, "
             f"test error {logs['val_top1_error']:.2f} %; "
-            f"{duration(logs['seconds'])} of training so far"
+            f"{self.speed:,.0f} images/s, {duration(logs['seconds'])} of "
+            f"training so far, {duration(self.left)} left"
         )
 
     def testing(self, done: int, total: int) -> None:

@@ -1,5 +1,6 @@
 """`python -m launch NAME`: train, measure under the paper's views, record."""
 
+import contextlib
 import dataclasses
 import logging
 import os
@@ -57,7 +58,10 @@ def run(paper: str, variant: str, options: Options) -> int:
         )
         return STOPPED[stop.signum]
     except BaseException as error:
-        record.end_session(f"{type(error).__name__}: {error}", status="failed")
+        with contextlib.suppress(OSError):  # the disk may be what failed
+            record.end_session(
+                f"{type(error).__name__}: {error}", status="failed"
+            )
         raise
     return 0
 

@@ -175,3 +175,20 @@ def test_a_usage_error_may_come_from_anywhere(capsys):
 
     assert exits.exit_code(run) == 2
     assert capsys.readouterr().err == "two lines\n"
+
+
+def test_a_full_disk_is_a_plain_error(capsys):
+    def full():
+        raise OSError(28, "No space left on device", "metrics.csv")
+
+    assert exits.exit_code(full) == 1
+    shown = capsys.readouterr().err
+    assert "No space left on device" in shown and "it continues" in shown
+
+
+def test_an_unknown_os_error_keeps_its_traceback():
+    def broken():
+        raise OSError(5, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output"):
+        exits.exit_code(broken)
