@@ -11,6 +11,8 @@ import contextvars
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from common.errors import UsageError
+
 
 class BatchSlice(NamedTuple):
     """A replica's share of one training batch.
@@ -47,3 +49,24 @@ def batch_slice(*, seed: int, step: Any, start: Any, size: int) -> Iterator:
         yield
     finally:
         _CURRENT.reset(token)
+
+
+def per_replica_batch_size(
+    global_batch_size: int, replicas: int, microbatches: int
+) -> int:
+    """Images that one replica sees at a time.
+
+    More devices never change the recipe: the global batch is the paper's.
+
+    Raises:
+        UsageError: if the paper's batch does not divide.
+    """
+    parts = replicas * microbatches
+    if global_batch_size % parts:
+        fits = [n for n in range(1, parts) if global_batch_size % n == 0]
+        raise UsageError(
+            f"The recipe's batch of {global_batch_size} does not divide among "
+            f"{replicas} devices x {microbatches} microbatches. Parts that "
+            f"divide it: {', '.join(map(str, fits))}."
+        )
+    return global_batch_size // parts

@@ -8,9 +8,8 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from common.batch_slice import batch_slice
+from common.batch_slice import batch_slice, per_replica_batch_size
 from common.errors import UsageError
-from common.strategy import per_replica_batch_size
 
 SUM = tf.distribute.ReduceOp.SUM
 MAX_UPDATES = 256  # in one call

@@ -56,24 +56,3 @@ def _too_few(wanted: int, present: int) -> str:
         "devices. If there should be more, check nvidia-smi and that "
         "tensorflow[and-cuda] is installed."
     )
-
-
-def per_replica_batch_size(
-    global_batch_size: int, replicas: int, microbatches: int
-) -> int:
-    """Images that one replica sees at a time.
-
-    More devices never change the recipe: the global batch is the paper's.
-
-    Raises:
-        UsageError: if the paper's batch does not divide.
-    """
-    parts = replicas * microbatches
-    if global_batch_size % parts:
-        fits = [n for n in range(1, parts) if global_batch_size % n == 0]
-        raise UsageError(
-            f"The recipe's batch of {global_batch_size} does not divide among "
-            f"{replicas} devices x {microbatches} microbatches. Parts that "
-            f"divide it: {', '.join(map(str, fits))}."
-        )
-    return global_batch_size // parts

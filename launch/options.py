@@ -5,6 +5,7 @@ import difflib
 import pathlib
 
 from common import views
+from common.batch_slice import per_replica_batch_size
 from common.data import catalog
 from common.described import recipe_hash
 from common.errors import UsageError
@@ -101,16 +102,9 @@ def _check(options: Options) -> None:
     recipe = options.recipe
     for view in (*options.views, *recipe.views, recipe.monitor):
         _check_view(view)
-    batch = recipe.global_batch_size
-    devices = options.gpus or 1
-    parts = devices * options.microbatches
-    if batch % parts:
-        fits = [n for n in range(1, parts) if batch % n == 0]
-        raise UsageError(
-            f"The recipe's batch of {batch} does not divide among {devices} "
-            f"devices x {options.microbatches} microbatches. Parts that "
-            f"divide it: {', '.join(map(str, fits))}."
-        )
+    per_replica_batch_size(
+        recipe.global_batch_size, options.gpus or 1, options.microbatches
+    )
     data, _, path = recipe.data.partition(":")
     if data != "sample" and not path:  # those two need nothing prepared
         dataset = catalog.find(data, recipe.channels)

@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 
 from common import audit
+from common.batch_slice import per_replica_batch_size
 from common.data import pipeline
 from common.optimizers import build_optimizer
 from common.recipe import Recipe
 from common.steps import MAX_UPDATES, distribute, make_train_steps
-from common.strategy import per_replica_batch_size
 from launch.options import Options
 from launch.progress import duration
 

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 
 import reproductions
+from common.batch_slice import per_replica_batch_size
 from common.data import catalog
 from common.data.diagnosis import explained
 from common.data.statistics import statistics_for
@@ -21,7 +22,7 @@ from common.optimizers import build_optimizer
 from common.recipe import Recipe
 from common.runs import Run, now, open_run, session_facts
 from common.signals import Signals, Stopped
-from common.strategy import make_strategy, per_replica_batch_size
+from common.strategy import make_strategy
 from common.training import Job, Loop
 from launch.options import Options
 from launch.plan import print_plan

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.batch_slice import batch_slice
+from common.batch_slice import batch_slice, per_replica_batch_size
 from common.errors import UsageError
 from common.layers import Dropout
 from common.steps import make_train_steps
-from common.strategy import make_strategy, per_replica_batch_size
+from common.strategy import make_strategy
 
 ROOT = pathlib.Path(__file__).parents[2]
 
