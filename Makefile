@@ -1,5 +1,5 @@
 # make demo   set up and train AlexNet on the synthetic sample, two CPU devices
-#             (as its authors ran it: as written it stalls, see its README)
+#             (as its authors ran it: as written, its first epochs stand still)
 # make test   set up and run ruff and the tests
 # PYTHON=python3.12 make demo   with another Python (3.11 or newer)
 
