@@ -56,8 +56,8 @@ def with_data(recipe: Recipe, dataset: Any) -> Recipe:
         return recipe
     deviation = Deviation(
         field="data",
-        paper=f"{recipe.data} ({recipe.num_classes} classes)",
-        here=f"{dataset.name} ({dataset.num_classes} classes)",
+        paper=f"{recipe.data}, {recipe.num_classes} classes",
+        here=f"{dataset.title}, {dataset.num_classes} classes",
         reason="--data",
     )
     return dataclasses.replace(

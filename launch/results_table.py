@@ -50,7 +50,7 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
 def title(record: dict) -> str:
     """Which network, on what, with which seed."""
     return (
-        f"{record['variant']} on {record['data']['name']}, "
+        f"{record['variant']} on {record['data_title']}, "
         f"seed {record['seed']}, {record['epochs']} epochs"
     )
 

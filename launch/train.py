@@ -191,6 +191,7 @@ def _identity(paper, variant, options: Options, source) -> dict:
         "deviations": describe(recipe.deviations),
         "seed": options.seed,
         "data": source.fingerprint(),
+        "data_title": source.dataset.title,
         "precision": options.precision,
     }
 

@@ -170,10 +170,16 @@ def open_source(
         )
     else:
         folder = builder_dir(dataset, data_dir)
-    info = _read_info(folder)
-    return sources.RecordSource(
-        dataclasses.replace(dataset, splits=info["splits"]), folder
-    )
+    return sources.RecordSource(_as_found(dataset, folder), folder)
+
+
+def _as_found(dataset: DataSet, folder: pathlib.Path) -> DataSet:
+    """The catalogue's row with the sizes that are there, in its title too."""
+    splits, title = _read_info(folder)["splits"], dataset.title
+    if dataset.splits and splits != dataset.splits:
+        sizes = " + ".join(f"{size:,}" for size in splits.values())
+        title += f", another set of {sizes} images ({folder.parent.name})"
+    return dataclasses.replace(dataset, splits=splits, title=title)
 
 
 def default_cache_dir() -> str:

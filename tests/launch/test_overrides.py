@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from common import overrides
+from common.data import catalog
 from common.described import describe, recipe_hash
 from common.errors import UsageError
 from common.recipe import Deviation, Recipe, Sgd, WeightDecay
@@ -27,13 +28,6 @@ class Flip:
 @dataclasses.dataclass(frozen=True)
 class Noise:
     deviation: float
-
-
-@dataclasses.dataclass(frozen=True)
-class DataSet:
-    name: str
-    num_classes: int
-    channels: int
 
 
 RECIPE = Recipe(
@@ -165,7 +159,7 @@ def test_a_field_is_set_once_only():
 
 
 def test_another_data_set_brings_its_classes_and_is_a_deviation():
-    mnist = DataSet("mnist", 10, 1)
+    mnist = catalog.find("mnist", channels=1)
     changed = overrides.with_data(RECIPE, mnist)
     assert (changed.data, changed.num_classes, changed.channels) == (
         "mnist",
@@ -174,12 +168,12 @@ def test_another_data_set_brings_its_classes_and_is_a_deviation():
     )
     (deviation,) = changed.deviations[1:]
     assert (deviation.field, deviation.reason) == ("data", "--data")
-    assert "imagenet2012 (1000" in deviation.paper
-    assert "mnist (10" in deviation.here
+    assert "imagenet2012, 1000" in deviation.paper
+    assert "MNIST, 10" in deviation.here
 
 
 def test_the_papers_own_data_set_is_no_deviation():
-    own = DataSet("imagenet2012", 1000, 3)
+    own = catalog.find("imagenet2012")
     assert overrides.with_data(RECIPE, own) == RECIPE
 
 

@@ -38,7 +38,7 @@ def test_it_ends_with_a_table_that_says_what_it_is(trained):
     _, screen = trained
     assert re.search(r"single +360 +\d+\.\d\d \+- \d+\.\d\d %", screen)
     assert "not comparable" in screen
-    assert "data: sample (10 classes), not mnist (10 classes)" in screen
+    assert "data: UCI handwritten digits (sample), 10 classes, not" in screen
     assert "epochs: 2, not 20" in screen
 
 
