@@ -2,11 +2,12 @@
 
 import signal
 import threading
+from collections.abc import Callable
 from typing import Any
 
 
 class Stopped(Exception):
-    """The run was asked to stop, and wrote a checkpoint."""
+    """The run was asked to stop; what it had done is on disk."""
 
     def __init__(self, signum: int, step: int):
         super().__init__(f"stopped at step {step}")
@@ -32,6 +33,19 @@ class Signals:
     def __exit__(self, *exception) -> None:
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
+
+    def watched(self, progress: Callable, step: int = 0) -> Callable:
+        """`progress`, raising Stopped once a signal has come.
+
+        For what can be done again: nothing is written first.
+        """
+
+        def watch(*counts: int) -> None:
+            if self.received is not None:
+                raise Stopped(self.received, step)
+            progress(*counts)
+
+        return watch
 
     def _note(self, signum: int, frame: Any) -> None:
         self.received = signum

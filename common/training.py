@@ -216,7 +216,11 @@ class Loop:
 
     def _finish_epoch(self, signals: Signals, progress: Callable) -> None:
         state, recipe = self.state, self.job.recipe
-        result = self.measure(recipe.monitor, signals, progress)
+        try:
+            result = self.measure(recipe.monitor, signals, progress)
+        except Stopped:
+            self.save()  # the epoch's last steps; the test is done again
+            raise
         images = self.steps_per_epoch * recipe.global_batch_size
         row = {
             "epoch": state.epoch + 1,
@@ -247,11 +251,6 @@ class Loop:
             Stopped: after a SIGTERM or SIGINT, between two batches.
         """
         job = self.job
-
-        def watched(done: int, total: int) -> None:
-            self._stop_if_asked(signals)
-            progress(done, total)
-
         return measure(
             self.test_step,
             job.strategy,
@@ -259,7 +258,7 @@ class Loop:
             job.recipe,
             job.statistics,
             view,
-            watched,
+            signals.watched(progress, self.state.step),
         )
 
     def _save_if_due(self, signals: Signals) -> None:

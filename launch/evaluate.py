@@ -24,7 +24,7 @@ def run(paper: str, variant: str, options: Options) -> int:
     _load(model, options)
     with open(os.devnull, "w") as log:
         progress = Progress(log, images_per_step=0)
-        statistics = training_statistics(source, recipe, progress)
+        statistics = training_statistics(source, recipe, progress.scanning)
         test = make_test_step(model, recipe.loss, strategy)
         for view in options.views or recipe.views:
             result = measure(

@@ -7,6 +7,7 @@ import os
 import pathlib
 import signal
 import sys
+from collections.abc import Callable
 from typing import TextIO
 
 import keras
@@ -53,7 +54,7 @@ def run(paper: str, variant: str, options: Options) -> int:
     except Stopped as stop:
         record.end_session(signal.Signals(stop.signum).name, status="stopped")
         print(
-            f"\nStopped at step {stop.step}; the checkpoint is written. The "
+            f"\nStopped at step {stop.step}; nothing before it is lost. The "
             "same command continues.",
             file=sys.stderr,
         )
@@ -80,7 +81,9 @@ def _train(options, record, source, strategy, model, signals, log) -> None:
     job = Job(
         recipe=recipe,
         source=source,
-        statistics=training_statistics(source, recipe, progress),
+        statistics=training_statistics(
+            source, recipe, signals.watched(progress.scanning)
+        ),
         model=model,
         optimizer=optimizer,
         strategy=strategy,
@@ -157,11 +160,11 @@ def open_data(options: Options):
     return catalog.open_source(dataset, where)
 
 
-def training_statistics(source, recipe: Recipe, progress: Progress):
+def training_statistics(source, recipe: Recipe, scanning: Callable):
     """What the recipe needs to know of the training set's pixels."""
     with explained(source, "train", recipe):
         return statistics_for(
-            source, recipe, catalog.default_cache_dir(), progress.scanning
+            source, recipe, catalog.default_cache_dir(), scanning
         )
 
 

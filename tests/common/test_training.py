@@ -153,6 +153,21 @@ def test_stopped_anywhere_it_continues_to_the_same_end(source, tmp_path, calls):
         )
 
 
+def test_stopped_while_testing_it_keeps_the_epoch(source, tmp_path):
+    signals = Signals()
+    stopped = loop(source, tmp_path)
+
+    def progress(done, total):
+        signals.received = signal.SIGTERM
+
+    with pytest.raises(Stopped):
+        stopped.train(signals, progress)
+    stopped.job.run._lock.close()
+    again = loop(source, tmp_path)
+    assert again.resumed_from == STEPS and again.state.epoch == 0
+    assert train(again).history[0]["step"] == STEPS
+
+
 def test_a_loss_that_is_not_finite_stops_with_the_step(source, tmp_path):
     train(loop(source, tmp_path, epochs=1))
     wild = Sgd(learning_rate=1e30, momentum=0.9, nesterov=False)
@@ -187,7 +202,7 @@ def test_a_loss_that_does_not_move_stops_with_a_diagnosis(source, tmp_path):
 )
 def test_a_healthy_epoch_does_not_stop(epoch, loss, error):
     row = {"epoch": epoch, "loss": loss, "top1_error": error}
-    require_moved(row, recipe())
+    assert require_moved(row, recipe()) is None
 
 
 def test_history_is_on_disk_once_an_epoch(source, tmp_path):
