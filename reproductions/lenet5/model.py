@@ -30,7 +30,7 @@ KERNEL = 5
 
 # Appendix A says that weights start in +-2.4 / F, with F a unit's fan-in. By
 # that rule the network does not train (README.md): the headline takes the root
-# of F, as LeCun, Bottou, Orr and Mueller's "Efficient BackProp" (1998) does.
+# of F, which keeps the spread of the weighted sums alike in all units.
 FAN_IN_POWER = {"lenet5_as_written": 1.0}
 
 # Table I: the S2 maps that each of the 16 C3 maps takes its input from.

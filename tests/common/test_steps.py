@@ -71,10 +71,15 @@ def test_microbatches_equal_the_large_batch():
     assert_same_run(run("alexnet", 1), run("alexnet", 2, "microbatches=2"))
 
 
-def test_runs_repeat_bit_for_bit_and_seeds_differ():
-    again = run.__wrapped__("alexnet", 1)
-    assert again == run("alexnet", 1)
-    assert run("alexnet", 1, "seed=2")["losses"] != again["losses"]
+# Two devices: once, on an overloaded machine, a repeated run differed in late
+# digits; not explained yet, so it is run by hand.
+@pytest.mark.parametrize(
+    "devices", [1, pytest.param(2, marks=pytest.mark.full)]
+)
+def test_runs_repeat_bit_for_bit_and_seeds_differ(devices):
+    again = run.__wrapped__("alexnet", devices)
+    assert again == run("alexnet", devices)
+    assert run("alexnet", devices, "seed=2")["losses"] != again["losses"]
 
 
 def test_a_short_last_batch_leaves_finite_weights():
