@@ -7,6 +7,14 @@ from typing import Any
 
 # These say what is measured or written about a run, not how it is trained.
 NOT_HASHED = ("deviations", "views", "healthy_after")
+# Fields that came later; at these values a recipe is what it was before them,
+# and its recorded runs remain runs of it.
+ABSENT = {
+    "updates": None,
+    "held_out": 0,
+    "initialize_from": None,
+    "average_decay": None,
+}
 
 
 def describe(value: Any) -> Any:
@@ -43,6 +51,10 @@ def recipe_hash(recipe: Any) -> str:
     `recipe` is a Recipe or its description, as run.json holds it.
     """
     described = recipe if isinstance(recipe, dict) else describe(recipe)
-    kept = {k: v for k, v in described.items() if k not in NOT_HASHED}
+    kept = {
+        k: v
+        for k, v in described.items()
+        if k not in NOT_HASHED and (k not in ABSENT or v != ABSENT[k])
+    }
     text = json.dumps(kept, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -70,6 +70,20 @@ class GroupSchedule:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class InitializeFrom:
+    """Some layers begin with the weights of another, trained network.
+
+    Attributes:
+        variant: Of the same paper; trained first, by its own recipe.
+        layers: A regular expression; layers of the same name that it matches
+            wholly are copied.
+    """
+
+    variant: str
+    layers: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A training recipe.
 
@@ -79,6 +93,11 @@ class Recipe:
         channels: 1 (grey) or 3 (RGB).
         num_classes: Labels are 0 .. num_classes - 1.
         epochs: Passes over the training set.
+        updates: Training ends after so many, within a pass if need be; or
+            None.
+        held_out: Training images that are kept for validation: the last of
+            the files. They are then measured in the place of the test split.
+        initialize_from: Or None: all weights start from their initialisers.
         global_batch_size: Images per update, over all replicas.
         optimizer: `Sgd(...)` or another value with `learning_rate` and
             `build(**shared)` -> a Keras optimizer.
@@ -88,6 +107,8 @@ class Recipe:
         clip_global_norm: Clip all gradients together, after they were summed
             over the replicas; or None.
         loss: `(outputs, labels) -> (batch,)` losses; outputs are the model's.
+        average_decay: The tested weights are a running average, a <- d a +
+            (1 - d) w after each update; or None: they are the last ones.
         synchronized_batch_norm: Whether batch statistics are taken over the
             global batch (True) or each replica's share (False).
         train_transforms: From the encoded image to the network's input size;
@@ -111,6 +132,9 @@ class Recipe:
     channels: int
     num_classes: int
     epochs: int
+    updates: int | None
+    held_out: int
+    initialize_from: InitializeFrom | None
     global_batch_size: int
     optimizer: Any
     schedule: Any
@@ -118,6 +142,7 @@ class Recipe:
     weight_decay: WeightDecay | None
     clip_global_norm: float | None
     loss: Callable
+    average_decay: float | None
     synchronized_batch_norm: bool
     train_transforms: tuple
     normalize: Any

@@ -8,6 +8,7 @@ one dict per finished epoch; epochs and steps count from 0.
 import bisect
 import dataclasses
 import itertools
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,17 @@ class Constant:
         return self.value
 
 
+def _stair(starts: tuple[int, ...], factors: tuple, place: int) -> float:
+    """`factors[i]` from `starts[i]` on."""
+    rising = all(a < b for a, b in itertools.pairwise(starts))
+    if starts[:1] != (0,) or not rising or len(starts) != len(factors):
+        raise ValueError(
+            "A staircase needs ascending starts from 0 and a factor for each. "
+            f"Received: starts={starts}, factors={factors}"
+        )
+    return factors[bisect.bisect_right(starts, place) - 1]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ByEpoch:
     """A staircase: `factors[i]` from epoch `starts[i]` on.
@@ -36,22 +48,82 @@ class ByEpoch:
     factors: tuple[float, ...]
 
     def __post_init__(self):
-        rising = all(a < b for a, b in itertools.pairwise(self.starts))
-        if (
-            self.starts[:1] != (0,)
-            or not rising
-            or len(self.starts) != len(self.factors)
-        ):
-            raise ValueError(
-                "ByEpoch needs ascending starts from 0 and a factor for each. "
-                f"Received: starts={self.starts}, factors={self.factors}"
-            )
+        _stair(self.starts, self.factors, 0)
 
     def factor(
         self, *, epoch: int, step: int, steps_per_epoch: int, history: list
     ) -> float:
         """The factor of the stair that `epoch` stands on."""
-        return self.factors[bisect.bisect_right(self.starts, epoch) - 1]
+        return _stair(self.starts, self.factors, epoch)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ByStep:
+    """A staircase over updates: `factors[i]` from update `starts[i]` on.
+
+    Attributes:
+        starts: Ascending, the first is 0.
+        factors: One for each start.
+    """
+
+    starts: tuple[int, ...]
+    factors: tuple[float, ...]
+
+    def __post_init__(self):
+        _stair(self.starts, self.factors, 0)
+
+    def factor(
+        self, *, epoch: int, step: int, steps_per_epoch: int, history: list
+    ) -> float:
+        """The factor of the stair that `step` stands on."""
+        return _stair(self.starts, self.factors, step)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EveryEpochs:
+    """The rate times `times` after each `epochs` epochs."""
+
+    epochs: int
+    times: float
+
+    def factor(
+        self, *, epoch: int, step: int, steps_per_epoch: int, history: list
+    ) -> float:
+        """To the power of the whole periods gone by."""
+        return self.times ** (epoch // self.epochs)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WarmUp:
+    """`factor_before` until a metric has once been low enough, then `then`.
+
+    He et al. 2015, Sec. 4.2: "0.01 to warm up the training until the training
+    error is below 80%". Looked at after each epoch; `then` counts epochs and
+    updates from the start of the training.
+
+    Attributes:
+        metric: A key of the history.
+        below: In the metric's units.
+        then: A schedule.
+    """
+
+    factor_before: float
+    metric: str
+    below: float
+    then: Any
+
+    def factor(
+        self, *, epoch: int, step: int, steps_per_epoch: int, history: list
+    ) -> float:
+        """See the class."""
+        if not any(row[self.metric] < self.below for row in history):
+            return self.factor_before
+        return self.then.factor(
+            epoch=epoch,
+            step=step,
+            steps_per_epoch=steps_per_epoch,
+            history=history,
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

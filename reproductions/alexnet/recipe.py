@@ -30,6 +30,9 @@ ALEXNET = Recipe(
     channels=3,  # Sec. 2
     num_classes=1000,  # Sec. 2
     epochs=90,  # Sec. 5: "roughly 90 cycles"
+    updates=None,
+    held_out=0,
+    initialize_from=None,
     global_batch_size=128,  # Sec. 5
     optimizer=Sgd(
         learning_rate=0.01,  # Sec. 5
@@ -48,6 +51,7 @@ ALEXNET = Recipe(
     weight_decay=WeightDecay(rate=5e-4, variables="kernel"),
     clip_global_norm=None,  # not in the paper
     loss=SoftmaxCrossEntropy(),  # Sec. 3.5: multinomial logistic regression
+    average_decay=None,
     synchronized_batch_norm=False,  # there is none
     train_transforms=(
         *FRAME,

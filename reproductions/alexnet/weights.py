@@ -3,13 +3,12 @@
 import keras
 import numpy as np
 
-from common.errors import RunError
+from common.weights import State, assign_torch
 
-CONVOLUTIONS = ("conv1", "conv2", "conv3", "conv4", "conv5")
-DENSE = ("fc6", "fc7", "fc8")
+LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 
 
-def from_caffe(state: dict[str, np.ndarray], model: keras.Model) -> None:
+def from_caffe(state: State, model: keras.Model) -> None:
     """Sets the model's weights from a Caffe AlexNet's.
 
     Colour channels stay in the file's order: the released Caffe models were
@@ -17,53 +16,25 @@ def from_caffe(state: dict[str, np.ndarray], model: keras.Model) -> None:
     time gets fc7 and fc8 doubled, and so the same logits.
 
     Args:
-        state: LAYER.weight and LAYER.bias; convolutions (out, in / groups,
-            height, width), dense (out, in) with fc6's inputs ordered
-            (map, row, column).
+        state: LAYER.weight and LAYER.bias, as common.weights.assign_torch
+            takes them.
         model: Any form of our AlexNet.
 
     Raises:
         RunError: if an entry is missing, unknown, or of another shape.
     """
-    _check_names(state)
-    for name in (*CONVOLUTIONS, *DENSE):
-        layer, kernel = model.get_layer(name), state[f"{name}.weight"]
-        if name in CONVOLUTIONS:
-            kernel = kernel.transpose(2, 3, 1, 0)
-        else:
-            kernel = _dense_kernel(name, kernel, model)
-        _assign(layer.kernel, kernel, f"{name}.weight")
-        _assign(layer.bias, state[f"{name}.bias"], f"{name}.bias")
+    names = {layer.name for layer in model.layers}
+    for layer, halved in (("fc7", "halve6"), ("fc8", "halve7")):
+        entry = f"{layer}.weight"
+        if halved in names and entry in state:
+            state = state | {entry: state[entry] * np.float32(2)}
+    height, width, maps = model.get_layer("pool5").output.shape[1:]
+    assign_torch(
+        model,
+        state,
+        {layer: layer for layer in LAYERS},
+        flattened={"fc6": (maps, height, width)},
+    )
 
 
-def _dense_kernel(name, kernel, model):
-    if name == "fc6":
-        _, height, width, maps = model.get_layer("pool5").output.shape
-        if kernel.shape[1] == height * width * maps:
-            kernel = kernel.reshape(-1, maps, height, width)
-            kernel = kernel.transpose(0, 2, 3, 1).reshape(len(kernel), -1)
-    halves = {layer.name for layer in model.layers} & {"halve6", "halve7"}
-    doubled = {"fc7": "halve6", "fc8": "halve7"}.get(name) in halves
-    return kernel.T * np.float32(2 if doubled else 1)
-
-
-def _check_names(state) -> None:
-    layers = (*CONVOLUTIONS, *DENSE)
-    wanted = {f"{n}.{part}" for n in layers for part in ("weight", "bias")}
-    if set(state) != wanted:
-        missing, unknown = wanted - set(state), set(state) - wanted
-        raise RunError(
-            "These are not the weights of a Caffe AlexNet. Missing: "
-            f"{', '.join(sorted(missing)) or 'nothing'}; unknown: "
-            f"{', '.join(sorted(unknown)) or 'nothing'}."
-        )
-
-
-def _assign(variable, value, entry: str) -> None:
-    if tuple(variable.shape) != value.shape:
-        raise RunError(
-            f"{entry} has the shape {value.shape} (in our order), the network "
-            f"{tuple(variable.shape)}: it belongs to another network, image "
-            "size or number of classes."
-        )
-    variable.assign(value)
+LAYOUTS = {"caffe": from_caffe}

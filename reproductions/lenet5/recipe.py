@@ -15,6 +15,9 @@ LENET5 = Recipe(
     channels=1,
     num_classes=10,
     epochs=20,  # Sec. III-B: "20 iterations through the entire training data"
+    updates=None,
+    held_out=0,
+    initialize_from=None,
     global_batch_size=1,  # Sec. III-B, App. B: one pattern per update
     optimizer=Sdlm(learning_rate=5e-4, mu=0.02),  # Sec. III-B, App. C
     schedule=ByEpoch(  # Sec. III-B: 5e-4, 2e-4, 1e-4, 5e-5, then 1e-5
@@ -27,6 +30,7 @@ LENET5 = Recipe(
         j=10.0,  # ours: not given
         scale=0.1,  # ours: Eq. 9 has none
     ),
+    average_decay=None,
     synchronized_batch_norm=False,  # there is none
     train_transforms=(Pad(2),),  # Sec. III-A: 28x28 in a field of background
     normalize=ScalePixels(-0.1, 1.175),  # Sec. II-B

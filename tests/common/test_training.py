@@ -28,9 +28,13 @@ def recipe(**changes):
     fields = dict(
         data="sample",
         epochs=EPOCHS,
+        updates=None,
+        held_out=0,
+        initialize_from=None,
         global_batch_size=BATCH,
         optimizer=Sgd(learning_rate=0.02, momentum=0.9, nesterov=False),
         schedule=ByEpoch(starts=(0, 2), factors=(1.0, 0.1)),
+        average_decay=None,
         loss=reproductions.load("alexnet").RECIPES["alexnet"].loss,
         before_epoch=None,
         healthy_after=2,
