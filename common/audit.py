@@ -1,69 +1,43 @@
-"""A paper's structural tables, recomputed from the Keras graph.
+"""A paper's structural numbers, recomputed from the Keras graph."""
 
-Multiply-accumulates (MACs) are counted per image: one for each use of a weight
-of a convolution or dense layer; biases, pooling, normalisation and
-activations count nothing. Papers that write "FLOPs" mostly mean these.
-"""
-
-import dataclasses
-import gc
-import math
 import pathlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
 
 import keras
 
 from common.errors import RunError
-from common.paper import Cell, Expected, Table, read_expected
+from common.layer_table import (
+    LayerRow,
+    find_row,
+    layer_table,
+    totals,
+    without_weights,
+)
+from common.paper import Cell, Expected, Ratio, Table, read_expected
 
 AGREES, EXPLAINED = "agrees", "explained"
 MISFIT = "MISFIT"  # differs, and nobody has said why
 NEEDLESS = "NEEDLESS EXPLANATION"  # agrees, and yet somebody has said why not
 
-_SUFFIXES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9}
-_NUMBER = re.compile(r"([\d,]*\d(?:\.(\d+))?) *([KMGB]?)(?: *[x×] *10\^(\d+))?")
-_NO_WEIGHTS = ("bias", "gamma", "beta")
-_WITH_KERNEL = (
-    keras.layers.Conv1D,
-    keras.layers.Conv2D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.Dense,
+RATIOS = "[ratio]"  # the title that ratios stand under
+_SUFFIXES = {
+    None: 1,
+    "K": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "B": 10**9,
+    "Ki": 2**10,
+    "Mi": 2**20,
+}
+_NUMBER = re.compile(
+    r"([\d,]*\d(?:\.(\d+))?) *(Ki|Mi|[KMGB])?(?: *[x×] *10\^(\d+))?"
 )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class LayerRow:
-    """One layer, or several taken together.
-
-    Attributes:
-        kind: The layer's class.
-        output: Shape without the batch.
-        params: Trainable parameters.
-        weights: Those of them that are no biases, nor a batch norm's.
-        macs: Multiply-accumulates for one image.
-        volume: Values in the output for one image.
-        kernel: (height, width, maps in) of a convolution, (height, width) of
-            pooling, else ().
-        filters: Kernels of a convolution, units of a dense layer.
-        strides: Rows and columns between windows.
-        padding: Rows of zeros added, "top+bottom" where they differ.
-    """
-
-    name: str
-    kind: str
-    output: tuple[int, ...]
-    params: int
-    weights: int
-    macs: int
-    volume: int
-    kernel: tuple[int, ...] = ()
-    filters: int | None = None
-    strides: int | None = None
-    padding: str | None = None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class CellVerdict:
     """A printed number beside the computed one."""
 
@@ -76,112 +50,15 @@ class CellVerdict:
     explanation: str | None
 
 
-def layer_table(model: keras.Model) -> list[LayerRow]:
-    """One row for each layer of a built model, in the graph's order."""
-    return [
-        _row(layer)
-        for layer in model.layers
-        if not isinstance(layer, keras.layers.InputLayer)
-    ]
-
-
-def totals(rows: list[LayerRow], name: str = "total") -> LayerRow:
-    """The sums over layers; the output is the last one's."""
-    return LayerRow(
-        name=name,
-        kind="",
-        output=rows[-1].output,
-        params=sum(row.params for row in rows),
-        weights=sum(row.weights for row in rows),
-        macs=sum(row.macs for row in rows),
-        volume=sum(row.volume for row in rows),
-    )
-
-
-def _row(layer: keras.layers.Layer) -> LayerRow:
-    output = tuple(layer.output.shape[1:])
-    trainable = layer.trainable_variables
-    return LayerRow(
-        name=layer.name,
-        kind=type(layer).__name__,
-        output=output,
-        params=sum(math.prod(v.shape) for v in trainable),
-        weights=sum(
-            math.prod(v.shape) for v in trainable if v.name not in _NO_WEIGHTS
-        ),
-        macs=_macs(layer, output),
-        volume=math.prod(output),
-        **_window(layer),
-    )
-
-
-def _macs(layer, output: tuple[int, ...]) -> int:
-    if hasattr(layer, "macs"):
-        return layer.macs(tuple(layer.input.shape), tuple(layer.output.shape))
-    if not isinstance(layer, _WITH_KERNEL):
-        return 0
-    # Each weight is used once at each place of the output; a kernel is
-    # (..., maps in a group, maps out), so groups need no rule of their own.
-    return math.prod(layer.kernel.shape) * math.prod(output[:-1])
-
-
-def _window(layer) -> dict:
-    if isinstance(layer, keras.layers.Conv2D):
-        return {
-            "kernel": tuple(layer.kernel.shape[:3]),
-            "filters": layer.filters,
-            "strides": layer.strides[0],
-            "padding": _padding(layer, layer.kernel_size[0]),
-        }
-    if isinstance(
-        layer, keras.layers.MaxPooling2D | keras.layers.AveragePooling2D
-    ):
-        return {
-            "kernel": tuple(layer.pool_size),
-            "strides": layer.strides[0],
-            "padding": _padding(layer, layer.pool_size[0]),
-        }
-    if isinstance(layer, keras.layers.Dense):
-        return {"filters": layer.units}
-    return {}
-
-
-def _padding(layer, size: int) -> str:
-    if layer.padding == "same":
-        return _sides((size - 1) // 2, size // 2)
-    before = layer.input._keras_history.operation
-    if isinstance(before, keras.layers.ZeroPadding2D):
-        return _sides(*before.padding[0])
-    return "0"
-
-
-def _sides(top: int, bottom: int) -> str:
-    return str(top) if top == bottom else f"{top}+{bottom}"
-
-
-def find_row(rows: list[LayerRow], layer: str) -> LayerRow:
-    """A layer by name, layers by prefix, or "total".
-
-    Raises:
-        RunError: if no layer is called or begins like that.
-    """
-    if layer == "total":
-        return totals(rows)
-    for row in rows:
-        if row.name == layer:
-            return row
-    several = [row for row in rows if row.name.startswith(f"{layer}_")]
-    if not several:
-        raise RunError(f"expected.toml names a layer {layer!r}; there is none.")
-    return totals(several, layer)
-
-
-def agrees(paper: str, computed: int | str | tuple[int, ...] | None) -> bool:
+def agrees(
+    paper: str, computed: int | Fraction | str | tuple[int, ...] | None
+) -> bool:
     """Whether a computed value would be printed like that.
 
     A number agrees if it rounds to the printed one: "35K" is 34,500 up to but
-    not including 35,500. Shapes agree whatever the number of leading 1s, and
-    "56x56" agrees with every number of maps.
+    not including 35,500, and "35Ki" the same times 1.024. Shapes agree
+    whatever the number of leading 1s, and "56x56" agrees with every number of
+    maps.
 
     Raises:
         RunError: if `paper` is neither a number nor a shape.
@@ -190,16 +67,20 @@ def agrees(paper: str, computed: int | str | tuple[int, ...] | None) -> bool:
         return _shapes_agree(paper, computed)
     if isinstance(computed, str) or computed is None:
         return paper == computed
-    match = _NUMBER.fullmatch(paper.strip())
-    if not match:
-        raise RunError(f"expected.toml: {paper!r} is not a printed number.")
-    digits, decimals, suffix, power = match.groups()
+    digits, decimals, suffix, power = _number(paper).groups()
     unit = _SUFFIXES[suffix] * 10 ** int(power or 0)
-    # In halves of the last printed digit, so that all is whole numbers.
+    # In halves of the last printed digit, so that all is exact.
     scale = 10 ** len(decimals or "")
     printed = int(digits.replace(",", "").replace(".", ""))
     doubled = 2 * computed * scale
     return (2 * printed - 1) * unit <= doubled < (2 * printed + 1) * unit
+
+
+def _number(paper: str) -> re.Match:
+    match = _NUMBER.fullmatch(paper.strip())
+    if not match:
+        raise RunError(f"expected.toml: {paper!r} is not a printed number.")
+    return match
 
 
 def _shapes_agree(paper: str, computed: tuple[int, ...]) -> bool:
@@ -233,65 +114,99 @@ def check_table(table: Table, rows: list[LayerRow]) -> list[CellVerdict]:
 
 def _check_cell(title: str, cell: Cell, rows) -> CellVerdict:
     computed = getattr(find_row(rows, cell.layer), cell.quantity)
-    if agrees(cell.paper, computed):
-        verdict = NEEDLESS if cell.explanation else AGREES
-    else:
-        verdict = EXPLAINED if cell.explanation else MISFIT
     return CellVerdict(
         table=title,
         row=cell.row,
         column=cell.column,
         paper=cell.paper,
         computed=as_text(computed),
-        verdict=verdict,
+        verdict=_verdict(cell, computed),
         explanation=cell.explanation,
     )
 
 
+def check_ratio(
+    ratio: Ratio, of: list[LayerRow], to: list[LayerRow]
+) -> CellVerdict:
+    """A verdict on a claim between two networks; two digits more than said."""
+    parts = [getattr(totals(rows), ratio.quantity) for rows in (of, to)]
+    computed = Fraction(*parts)
+    decimals = len(_number(ratio.paper)[2] or "") + 2
+    return CellVerdict(
+        table=RATIOS,
+        row=ratio.text,
+        column=f"{ratio.quantity}: {ratio.of} / {ratio.to}",
+        paper=ratio.paper,
+        computed=f"{float(computed):,.{decimals}f}",
+        verdict=_verdict(ratio, computed),
+        explanation=ratio.explanation,
+    )
+
+
+def _verdict(printed: Cell | Ratio, computed) -> str:
+    if agrees(printed.paper, computed):
+        return NEEDLESS if printed.explanation else AGREES
+    return EXPLAINED if printed.explanation else MISFIT
+
+
+def networks(expected: Expected) -> tuple[str, ...]:
+    """The variants whose networks the checks of a paper need, each once."""
+    tables = [table.variant for table in _tables(expected)]
+    compared = [v for ratio in expected.ratio for v in (ratio.of, ratio.to)]
+    return tuple(dict.fromkeys([*tables, *compared]))
+
+
 def audit_paper(
-    folder: pathlib.Path, build_model: Callable[[str], keras.Model]
+    folder: pathlib.Path,
+    build_model: Callable[[str], keras.Model],
+    counted: dict[str, list[LayerRow]] | None = None,
 ) -> list[CellVerdict]:
     """A verdict on every structural number in a paper's expected.toml.
 
-    First the parameter and MAC counts of each variant, then the tables. Each
-    network is built once, at its paper's size, and dropped.
+    First the parameter and MAC counts of each variant, then the tables, then
+    the ratios. Each network is built once, at its paper's size, without its
+    weights (see common.layer_table.without_weights).
+
+    Args:
+        folder: The paper's.
+        build_model: From a variant's name; of any paper that a ratio names.
+        counted: By variant, the layers of networks that need not be built
+            again; those that are built are added.
     """
     expected = read_expected(folder)
-    tables = [*_count_tables(expected), *expected.table]
-    by_variant = {
-        variant: _rows_of(build_model, variant)
-        for variant in dict.fromkeys(table.variant for table in tables)
-    }
-    return [
+    counted = {} if counted is None else counted
+    for variant in networks(expected):
+        if variant not in counted:
+            with without_weights():
+                model = build_model(variant)
+            counted[variant] = layer_table(model)
+    verdicts = [
         verdict
-        for table in tables
-        for verdict in check_table(table, by_variant[table.variant])
+        for table in _tables(expected)
+        for verdict in check_table(table, counted[table.variant])
+    ]
+    return verdicts + [
+        check_ratio(ratio, counted[ratio.of], counted[ratio.to])
+        for ratio in expected.ratio
     ]
 
 
-def _rows_of(build_model: Callable, variant: str) -> list[LayerRow]:
-    rows = layer_table(build_model(variant))
-    gc.collect()  # a Keras model is a cycle of references, and 240 MB
-    return rows
-
-
-def _count_tables(expected: Expected) -> list[Table]:
+def _tables(expected: Expected) -> Iterable[Table]:
+    """The paper's, after what stands under [parameters] and [macs]."""
     counts = (("params", expected.parameters), ("macs", expected.macs))
-    return [
-        Table(
-            title="[parameters]" if quantity == "params" else "[macs]",
-            variant=variant,
-            source="expected.toml",
-            cell=(
-                Cell(
-                    row=variant,
-                    column=quantity,
-                    layer="total",
-                    quantity=quantity,
-                    paper=f"{count:,}",
-                ),
-            ),
-        )
-        for quantity, by_variant in counts
-        for variant, count in by_variant.items()
-    ]
+    for quantity, by_variant in counts:
+        for variant, count in by_variant.items():
+            cell = Cell(
+                row=variant,
+                column=quantity,
+                layer="total",
+                quantity=quantity,
+                paper=f"{count:,}",
+            )
+            yield Table(
+                title="[parameters]" if quantity == "params" else "[macs]",
+                variant=variant,
+                source="expected.toml",
+                cell=(cell,),
+            )
+    yield from expected.table

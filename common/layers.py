@@ -178,3 +178,40 @@ class Dropout(keras.layers.Dropout):
         draws = draws[start : start + tf.shape(inputs)[0]]
         kept = inputs / tf.cast(1 - self.rate, inputs.dtype)
         return tf.where(draws >= self.rate, kept, tf.zeros_like(kept))
+
+
+@keras.saving.register_keras_serializable(package="common")
+class ParameterFreeShortcut(keras.layers.Layer):
+    """Every `strides`-th row and column, then maps of zeros up to `filters`.
+
+    He et al. 2015, Sec. 3.3, option A.
+
+    Args:
+        zeros_before: How many of the zero maps come first; the paper's 0.
+    """
+
+    def __init__(self, filters, strides, *, zeros_before=0, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+        self.strides = strides
+        self.zeros_before = zeros_before
+
+    def call(self, inputs):
+        """(batch, H, W, C) -> (batch, ceil(H/s), ceil(W/s), filters)."""
+        x = inputs[:, :: self.strides, :: self.strides]
+        after = self.filters - inputs.shape[-1] - self.zeros_before
+        return tf.pad(x, [(0, 0)] * 3 + [(self.zeros_before, after)])
+
+    def compute_output_shape(self, input_shape):
+        """See `call`."""
+        batch, *sides, _ = input_shape
+        sides = [side and -(-side // self.strides) for side in sides]
+        return (batch, *sides, self.filters)
+
+    def get_config(self):
+        """The arguments."""
+        return super().get_config() | {
+            "filters": self.filters,
+            "strides": self.strides,
+            "zeros_before": self.zeros_before,
+        }

@@ -1,11 +1,11 @@
 """Keras optimizers with what the papers' recipes need and Keras lacks.
 
-Keras decays weights beside the momentum, clips before the all-reduce, and has
-one learning rate for all variables (PEERS.md 2.A, rows 7 and 13). `Shared`
-mends all three in the one place where Keras has summed the gradients over the
-replicas.
+Keras decays weights beside the momentum, clips before the all-reduce, has one
+learning rate for all variables, and cannot average weights on several devices.
+`Shared` mends all four where Keras has summed the gradients over the replicas.
 """
 
+import contextlib
 import re
 
 import keras
@@ -24,15 +24,24 @@ class Shared:
             gradients of the variables whose path matches.
         clip_global_norm: Or None. All gradients are scaled to this norm
             together if theirs is larger; before the decay is added.
+        average_decay: Or None. A running average a of each variable w:
+            a <- d a + (1 - d) w after each update.
     """
 
     def __init__(
-        self, *args, groups=(), decay=None, clip_global_norm=None, **kwargs
+        self,
+        *args,
+        groups=(),
+        decay=None,
+        clip_global_norm=None,
+        average_decay=None,
+        **kwargs,
     ):
         super().__init__(*args, learning_rate=0.0, **kwargs)
         self.groups = tuple(groups)
         self.decay = decay
         self.clip_global = clip_global_norm
+        self.average_decay = average_decay
 
     def build(self, variables):
         """Adds one rate for each group, and works out who follows which."""
@@ -46,6 +55,10 @@ class Shared:
         rate, pattern = self.decay or (0.0, "$^")
         self._decay = [
             rate if re.search(pattern, v.path) else 0.0 for v in variables
+        ]
+        self.averages = [
+            self.add_variable_from_reference(v, name="average")
+            for v in (variables if self.average_decay is not None else [])
         ]
 
     def _group_of(self, path: str) -> int:
@@ -69,6 +82,38 @@ class Shared:
             for g, d, v in zip(grads, decays, variables, strict=True)
         ]
 
+    def _distributed_tf_update_step(self, distribution, grads_and_vars, rate):
+        """Updates, then averages, on each device."""
+        super()._distributed_tf_update_step(distribution, grads_and_vars, rate)
+        for _, variable in grads_and_vars if self.averages else ():
+            average = self.averages[self._get_variable_index(variable)]
+            distribution.extended.update(
+                variable, self._average, args=(average.value,), group=False
+            )
+
+    def _average(self, variable, average):
+        """As TensorFlow's ExponentialMovingAverage(decay, num_updates).
+
+        d is (1 + t) / (10 + t) while that is smaller, t updates before this
+        one, and 0 at first: the average forgets the initial weights.
+        """
+        t = tf.cast(self.iterations, variable.dtype)
+        d = tf.minimum(self.average_decay, (1 + t) / (10 + t))
+        d = tf.where(t == 0, 0.0, d)
+        average.assign(d * average + (1 - d) * variable)
+
+    @contextlib.contextmanager
+    def averaged(self, variables):
+        """`variables` hold their averages meanwhile, if there are any."""
+        kept = [v.numpy() for v in variables] if self.averages else []
+        for variable, average in zip(variables, self.averages, strict=False):
+            variable.assign(average.numpy())
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, kept, strict=False):
+                variable.assign(value)
+
 
 class MomentumSgd(Shared, keras.optimizers.SGD):
     """v <- momentum v - rate (g + decay w); w <- w + v (AlexNet, Sec. 5).
@@ -90,12 +135,13 @@ class MomentumSgd(Shared, keras.optimizers.SGD):
 
 
 def build_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
-    """The recipe's optimizer, with its groups, decay and clipping."""
+    """The recipe's optimizer, with all that `Shared` adds."""
     decay = recipe.weight_decay
     return recipe.optimizer.build(
         groups=[group.variables for group in recipe.group_schedules],
         decay=decay and (decay.rate, decay.variables),
         clip_global_norm=recipe.clip_global_norm,
+        average_decay=recipe.average_decay,
     )
 
 

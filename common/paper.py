@@ -16,12 +16,15 @@ QUANTITIES = (
     "weights",
     "macs",
     "volume",
+    "depth",
+    "layers",
     "output",
     "kernel",
     "filters",
     "strides",
     "padding",
 )
+RATIO_QUANTITIES = ("params", "weights", "macs", "depth")
 CLAIM_VERDICTS = ("checked", "not checkable", "wrong")
 RUN_KEYS = (
     "variant",
@@ -68,8 +71,10 @@ class Cell:
     Attributes:
         layer: A layer's name; a prefix that stands for all layers whose names
             begin with it and "_"; or "total".
-        quantity: One of QUANTITIES; "weights" leaves out biases.
-        paper: As printed: "35K", "724,406,816", "55x55x96".
+        quantity: One of QUANTITIES; common.layer_table.LayerRow says what
+            each of them is. "weights" leaves out biases.
+        paper: As printed: "35K", "724,406,816", "55x55x96". Where the paper's
+            K is 1024, "35Ki".
         explanation: Why the computed value differs; None where it does not.
     """
 
@@ -83,12 +88,35 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
-    """A structural table and the variant that it describes."""
+    """A structural table, the variant it describes, how it is to be read."""
 
     title: str
     variant: str
     source: str
     cell: tuple[Cell, ...]
+    note: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """A claim between two networks, such as "12x fewer parameters".
+
+    Attributes:
+        text: The claim, as the paper words it.
+        quantity: One of RATIO_QUANTITIES.
+        of: The variant that is divided, of any paper.
+        to: The variant that it is divided by, of any paper.
+        paper: The ratio as printed: "12", "1.3".
+        explanation: Why the computed value differs; None where it does not.
+    """
+
+    text: str
+    source: str
+    quantity: str
+    of: str
+    to: str
+    paper: str
+    explanation: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,7 +139,13 @@ class Cost:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Expected:
-    """expected.toml. `parameters` are trainable; `macs` are per image."""
+    """expected.toml.
+
+    Attributes:
+        parameters: By variant, the trainable ones that the main head depends
+            on; auxiliary heads, which only train, are left out.
+        macs: By variant, of one image, without auxiliary heads.
+    """
 
     title: str
     authors: str
@@ -121,6 +155,7 @@ class Expected:
     macs: dict[str, int]
     result: tuple[Result, ...] = ()
     table: tuple[Table, ...] = ()
+    ratio: tuple[Ratio, ...] = ()
     claim: tuple[Claim, ...] = ()
     cost: tuple[Cost, ...] = ()
 
@@ -137,12 +172,15 @@ def read_expected(folder: pathlib.Path) -> Expected:
     tables = data.get("table", [])
     tables = [t | {"cell": _rows(Cell, t, "cell", path)} for t in tables]
     data["table"] = _rows(Table, {"table": tables}, "table", path)
+    data["ratio"] = _rows(Ratio, data, "ratio", path)
     data["claim"] = _rows(Claim, data, "claim", path)
     data["cost"] = _rows(Cost, data, "cost", path)
     expected = _make(Expected, data, "the top level", path)
     for table in expected.table:
         for cell in table.cell:
             _check_word(cell.quantity, QUANTITIES, "quantity", path)
+    for ratio in expected.ratio:
+        _check_word(ratio.quantity, RATIO_QUANTITIES, "quantity", path)
     for claim in expected.claim:
         _check_word(claim.verdict, CLAIM_VERDICTS, "verdict", path)
     return expected

@@ -8,7 +8,6 @@ what a resumed run computes depends on the checkpoint and the step alone.
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import keras
 import numpy as np
@@ -19,50 +18,12 @@ from common.data import pipeline
 from common.data.diagnosis import explained
 from common.evaluation import Result, make_test_step, measure
 from common.health import require_finite, require_moved
+from common.job import Job, State
 from common.optimizers import rates_at
-from common.recipe import Recipe
-from common.runs import Run
 from common.signals import Signals, Stopped
 from common.steps import MAX_UPDATES, distribute, make_train_steps
 
 CALL_SECONDS = 0.5  # that one call should take; a signal waits as long
-
-
-@dataclasses.dataclass(kw_only=True)
-class State:
-    """Where a run stands: everything but the variables; JSON-able.
-
-    Attributes:
-        epoch: Epochs finished.
-        step: Updates made in all.
-        losses, wrong: Sums over the unfinished epoch's batches.
-        history: One row per finished epoch.
-        seconds: Spent training, over all sessions.
-    """
-
-    epoch: int = 0
-    step: int = 0
-    losses: float = 0.0
-    wrong: int = 0
-    history: list[dict] = dataclasses.field(default_factory=list)
-    seconds: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Job:
-    """What is trained, on what, and where it is written."""
-
-    recipe: Recipe
-    source: Any
-    statistics: Any
-    model: keras.Model
-    optimizer: keras.optimizers.Optimizer
-    strategy: tf.distribute.Strategy
-    run: Run
-    seed: int
-    microbatches: int
-    jit_compile: bool
-    checkpoint_seconds: float
 
 
 class Loop:
@@ -71,6 +32,7 @@ class Loop:
     def __init__(self, job: Job, callbacks: list[keras.callbacks.Callback]):
         self.job = job
         self.steps_per_epoch = pipeline.steps_per_epoch(job.source, job.recipe)
+        self.updates = pipeline.updates(job.source, job.recipe)
         job.optimizer.build(job.model.trainable_variables)
         job.model.optimizer = job.optimizer
         self.variables = checkpoints.named_variables(job.model, job.optimizer)
@@ -79,8 +41,9 @@ class Loop:
         self.callbacks = keras.callbacks.CallbackList(
             callbacks,
             model=job.model,
-            epochs=job.recipe.epochs,
+            epochs=-(-self.updates // self.steps_per_epoch),
             steps=self.steps_per_epoch,
+            updates=self.updates,
             verbose=0,
         )
         self.run_steps = make_train_steps(
@@ -124,13 +87,22 @@ class Loop:
         self.job.run.write_history(self.state.history)
         self.job.model.stop_training = False
         self.callbacks.on_train_begin()
-        while self.state.epoch < self.job.recipe.epochs:
+        while self.state.step < self.updates or self._unfinished():
             self._train_epoch(signals)
             self._finish_epoch(signals, progress)
             if self.job.model.stop_training:  # a callback's wish
                 break
         self.callbacks.on_train_end()
         return self.state
+
+    def _epoch_end(self) -> int:
+        """The number of updates made when this epoch ends."""
+        whole = (self.state.epoch + 1) * self.steps_per_epoch
+        return min(whole, self.updates)
+
+    def _unfinished(self) -> bool:
+        """Whether the last epoch was trained but not yet tested."""
+        return self.state.epoch * self.steps_per_epoch < self.state.step
 
     def _train_epoch(self, signals: Signals) -> None:
         state, job = self.state, self.job
@@ -147,7 +119,7 @@ class Loop:
             skip_steps=done,
         )
         iterator = distribute(job.strategy, batches)
-        end = (state.epoch + 1) * self.steps_per_epoch
+        end = self._epoch_end()
         while state.step < end:
             self._call(iterator, min(self._steps_per_call, end - state.step))
             self._save_if_due(signals)
@@ -221,12 +193,13 @@ class Loop:
         except Stopped:
             self.save()  # the epoch's last steps; the test is done again
             raise
-        images = self.steps_per_epoch * recipe.global_batch_size
+        steps = self._epoch_end() - state.epoch * self.steps_per_epoch
+        images = steps * recipe.global_batch_size
         row = {
             "epoch": state.epoch + 1,
             "step": state.step,
             "learning_rate": self._rates(1)[0][-1],
-            "loss": state.losses / self.steps_per_epoch,
+            "loss": state.losses / steps,
             "top1_error": 100 * state.wrong / images,
             "val_loss": result.loss,
             "val_top1_error": result.top1_error,
@@ -247,19 +220,27 @@ class Loop:
     ) -> Result:
         """The errors on the test split under `view`.
 
+        Of the averaged weights, where the recipe averages them.
+
         Raises:
             Stopped: after a SIGTERM or SIGINT, between two batches.
         """
         job = self.job
-        return measure(
-            self.test_step,
-            job.strategy,
-            job.source,
-            job.recipe,
-            job.statistics,
-            view,
-            signals.watched(progress, self.state.step),
-        )
+        with self.tested_weights():
+            return measure(
+                self.test_step,
+                job.strategy,
+                job.source,
+                job.recipe,
+                job.statistics,
+                view,
+                signals.watched(progress, self.state.step),
+            )
+
+    def tested_weights(self):
+        """A context in which the model has the weights that are tested."""
+        job = self.job
+        return job.optimizer.averaged(job.model.trainable_variables)
 
     def _save_if_due(self, signals: Signals) -> None:
         self._stop_if_asked(signals)

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 
 from common.errors import RunError
+from common.state_dicts import State
 
-State = dict[str, np.ndarray]
 _NORM = {
     "gamma": "weight",
     "beta": "bias",
@@ -41,7 +41,8 @@ def assign_torch(
             flattens in this order, where ours has (height, width, maps).
 
     Raises:
-        RunError: if an entry is missing, left over, or of another shape.
+        RunError: if an entry is missing, left over, or of another shape;
+            nothing is set then.
     """
     shapes = flattened or {}
     wanted = {}
@@ -65,7 +66,7 @@ def assign_keras(
         prefixes: Our layer's name -> their layer's, for all with weights.
 
     Raises:
-        RunError: if an entry is missing, left over, or of another shape.
+        RunError: as assign_torch.
     """
     wanted = {
         f"{prefix}/{variable.name}": (variable, np.asarray)
@@ -93,10 +94,16 @@ def _torch(
         return "bias", np.asarray
     if isinstance(layer, keras.layers.Dense):
         return "weight", lambda kernel: _dense(kernel, flattened)
-    return "weight", lambda kernel: kernel.transpose(2, 3, 1, 0)
+    return "weight", _convolution
+
+
+def _convolution(kernel: np.ndarray) -> np.ndarray:
+    return kernel.transpose(2, 3, 1, 0) if kernel.ndim == 4 else kernel
 
 
 def _dense(kernel: np.ndarray, flattened: tuple | None) -> np.ndarray:
+    if kernel.ndim < 2:
+        return kernel
     if flattened and kernel.shape[1] == np.prod(flattened):
         kernel = kernel.reshape(-1, *flattened).transpose(0, 2, 3, 1)
     return kernel.reshape(len(kernel), -1).T
@@ -111,15 +118,19 @@ def _assign(
             f"{_some(set(wanted) - set(state))}; unknown: "
             f"{_some(set(state) - set(wanted))}."
         )
-    for entry, (variable, adapt) in wanted.items():
-        value = adapt(state[entry])
+    values = {
+        entry: adapt(state[entry]) for entry, (_, adapt) in wanted.items()
+    }
+    for entry, (variable, _) in wanted.items():
+        value = values[entry]
         if tuple(variable.shape) != value.shape:
             raise RunError(
                 f"{entry} has the shape {value.shape} (in our order), "
                 f"{model.name} has {tuple(variable.shape)}: it belongs to "
                 "another network, image size or number of classes."
             )
-        variable.assign(value)
+    for entry, (variable, _) in wanted.items():
+        variable.assign(values[entry])
 
 
 def _some(names: set[str]) -> str:

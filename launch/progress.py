@@ -42,7 +42,7 @@ class Progress(keras.callbacks.Callback):
         keep = SMOOTHING if self.speed else 0.0
         self.speed = keep * self.speed + (1 - keep) * speed
         steps, epochs = self.params["steps"], self.params["epochs"]
-        images = (steps * epochs - done) * self.images_per_step
+        images = (self.params["updates"] - done) * self.images_per_step
         self.left = images / self.speed
         self._show(
             f"epoch {self.epoch + 1}/{epochs}  "

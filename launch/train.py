@@ -17,6 +17,7 @@ import reproductions
 from common.batch_slice import per_replica_batch_size
 from common.data import catalog
 from common.data.diagnosis import explained
+from common.data.held_out import HeldOut
 from common.data.statistics import statistics_for
 from common.described import describe, recipe_hash
 from common.optimizers import build_optimizer
@@ -101,7 +102,8 @@ def _train(options, record, source, strategy, model, signals, log) -> None:
     results = [
         loop.measure(view, signals, progress.testing) for view in recipe.views
     ]
-    model.save_weights(record.folder / "final.weights.h5")
+    with loop.tested_weights():
+        model.save_weights(record.folder / "final.weights.h5")
     _finish(record, recipe, state, results, progress)
 
 
@@ -112,8 +114,8 @@ def _opening(options, source, strategy, model, loop) -> list[str]:
     )
     lines = [
         f"{model.name}: {model.count_params():,} parameters; "
-        f"{source.dataset.title}; {recipe.epochs} epochs of "
-        f"{loop.steps_per_epoch:,} steps.",
+        f"{source.dataset.title}; {loop.updates:,} updates, "
+        f"{loop.steps_per_epoch:,} an epoch.",
         f"Batch {recipe.global_batch_size}: {replicas} device(s), {share} "
         f"images each at a time. Written to {options.workdir}.",
     ]
@@ -157,7 +159,8 @@ def open_data(options: Options):
     """The source of the recipe's data; after the devices were chosen."""
     recipe, where = options.recipe, options.data_dir
     dataset = catalog.find(recipe.data, recipe.channels, where)
-    return catalog.open_source(dataset, where)
+    source = catalog.open_source(dataset, where)
+    return HeldOut(source, recipe.held_out) if recipe.held_out else source
 
 
 def training_statistics(source, recipe: Recipe, scanning: Callable):

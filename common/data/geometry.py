@@ -6,8 +6,10 @@ decoding all, resizing all and cropping.
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
+from common.data.resampling import resize, span, triangle
 from common.errors import UsageError
 
 _MARGIN = 2  # libjpeg's chroma upsampling differs in a cut's border column
@@ -24,6 +26,23 @@ class Box:
 
 
 @dataclasses.dataclass(frozen=True)
+class Patch:
+    """A part of the source that becomes the whole canvas.
+
+    What is around it is not seen, not even by the resampling.
+
+    Attributes:
+        box: Its place in the source.
+        filters: See common.data.resampling.resize.
+        choice: Which of the filters.
+    """
+
+    box: Box
+    filters: tuple[str, ...]
+    choice: Any
+
+
+@dataclasses.dataclass(frozen=True)
 class View:
     """A window of the canvas, which is the resized source.
 
@@ -35,6 +54,7 @@ class View:
         frame: The last window that chance had no part in: what a mean image
             is the mean of.
         mirrored: Whether left and right are exchanged; a bool, or a tensor.
+        patch: If there is one, it is resized to the canvas, not the source.
     """
 
     source: tuple[Any, Any]
@@ -42,6 +62,7 @@ class View:
     window: Box
     frame: Box
     mirrored: Any = False
+    patch: Patch | None = None
 
     @classmethod
     def whole(cls, height: Any, width: Any) -> "View":
@@ -49,16 +70,38 @@ class View:
         box = Box(0, 0, height, width)
         return cls((height, width), (height, width), box, box)
 
-    def resize(self, height: Any, width: Any) -> "View":
-        """The whole image at another size.
+    def resize(
+        self, height: Any, width: Any, *, chance: bool = False
+    ) -> "View":
+        """The whole image at another size; `chance`: one that was drawn.
 
         Raises:
             UsageError: if something was cut off or added before.
         """
-        if not _same(self.window, Box(0, 0, *self.canvas)):
+        whole = _same(self.window, Box(0, 0, *self.canvas))
+        if self.patch or not whole:
             raise UsageError("a resize must come before crops and padding")
         box = Box(0, 0, height, width)
-        return View(self.source, (height, width), box, box, self.mirrored)
+        frame = self.frame if chance else box
+        return View(self.source, (height, width), box, frame, self.mirrored)
+
+    def zoom(self, patch: Patch, size: int) -> "View":
+        """A patch of the source, drawn by chance, resized to size x size.
+
+        Raises:
+            UsageError: if this is not the whole image at its own size.
+        """
+        source = Box(0, 0, *self.source)
+        resized = not _same(Box(0, 0, *self.canvas), source)
+        if self.patch or resized or not _same(self.window, source):
+            raise UsageError(
+                "a crop of a share of the area must come before resizes, other "
+                "crops and padding"
+            )
+        window = Box(0, 0, size, size)
+        return dataclasses.replace(
+            self, canvas=(size, size), window=window, patch=patch
+        )
 
     def crop(self, top: Any, left: Any, size: int, *, chance: bool) -> "View":
         """A size x size window at (top, left) of what is seen now."""
@@ -121,7 +164,7 @@ def realize(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
         jpeg: Whether the file is JPEG; None if that is to be found out.
     """
     kept = _same(Box(0, 0, *view.source), Box(0, 0, *view.canvas))
-    cut = _copied if kept else _resampled
+    cut = _zoomed if view.patch else _copied if kept else _resampled
     image = cut(view, encoded, channels, jpeg)
     image.set_shape((view.window.height, view.window.width, channels))
     return mirror(image, view.mirrored)
@@ -140,16 +183,35 @@ def _copied(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
     """The window of an image that keeps its size."""
     import tensorflow as tf
 
-    top, height, above, below = _overlap(
-        view.window.top, view.window.height, view.source[0]
-    )
-    left, width, before, after = _overlap(
-        view.window.left, view.window.width, view.source[1]
-    )
-    box = Box(top, left, height, width)
-    image = tf.cast(
-        _decode(encoded, box, view.source, channels, jpeg), "float32"
-    )
+    def cut(box: Box) -> Any:
+        part = _decode(encoded, box, view.source, channels, jpeg)
+        return tf.cast(part, tf.float32)
+
+    return _bordered(view.window, view.source, cut)
+
+
+def _zoomed(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
+    """The window of a resized patch."""
+    import tensorflow as tf
+
+    patch = view.patch
+    part = _decode(encoded, patch.box, view.source, channels, jpeg)
+    image = resize(part, view.canvas, patch.filters, patch.choice)
+
+    def cut(box: Box) -> Any:
+        size = [box.height, box.width, channels]
+        return tf.slice(image, [box.top, box.left, 0], size)
+
+    return _bordered(view.window, view.canvas, cut)
+
+
+def _bordered(window: Box, size: tuple, cut: Callable[[Box], Any]) -> Any:
+    """The window: of an image of `size` what `cut` gives, 0 outside."""
+    import tensorflow as tf
+
+    top, height, above, below = _overlap(window.top, window.height, size[0])
+    left, width, before, after = _overlap(window.left, window.width, size[1])
+    image = cut(Box(top, left, height, width))
     border = (above, below, before, after)
     if all(isinstance(b, int) and b == 0 for b in border):
         return image
@@ -166,45 +228,12 @@ def _overlap(start: Any, length: Any, size: Any) -> tuple[Any, Any, Any, Any]:
 def _resampled(
     view: View, encoded: Any, channels: int, jpeg: bool | None
 ) -> Any:
-    """The window of a resized image: bilinear, antialiased."""
-    import tensorflow as tf
-
-    y = _span(
-        view.window.top, view.window.height, view.source[0], view.canvas[0]
-    )
-    x = _span(
-        view.window.left, view.window.width, view.source[1], view.canvas[1]
-    )
-    part = _decode(
-        encoded, Box(y[0], x[0], y[1], x[1]), view.source, channels, jpeg
-    )
-    image = tf.raw_ops.ScaleAndTranslate(
-        images=part[None],
-        size=[view.window.height, view.window.width],
-        scale=tf.stack([y[2], x[2]]),
-        translation=tf.stack([y[3], x[3]]),
-        kernel_type="triangle",
-        antialias=True,
-    )
-    return image[0]
-
-
-def _span(start: Any, length: int, source: Any, canvas: Any) -> tuple:
-    """Along one axis: first source pixel and how many, scale, translation."""
-    import tensorflow as tf
-
-    source = tf.cast(source, tf.float64)
-    scale = tf.cast(canvas, tf.float64) / source
-    start = tf.cast(start, tf.float64)
-    reach = tf.maximum(1 / scale, 1) + 1  # of the kernel, and rounding
-    first = tf.maximum(tf.floor(start / scale - reach), 0)
-    end = tf.minimum(tf.math.ceil((start + length) / scale + reach), source)
-    return (
-        tf.cast(first, tf.int32),
-        tf.cast(end - first, tf.int32),
-        tf.cast(scale, tf.float32),
-        tf.cast(first * scale - start, tf.float32),
-    )
+    """The window of a resized image."""
+    window, source, canvas = view.window, view.source, view.canvas
+    y = span(window.top, window.height, source[0], canvas[0])
+    x = span(window.left, window.width, source[1], canvas[1])
+    part = _decode(encoded, Box(y[0], x[0], y[1], x[1]), source, channels, jpeg)
+    return triangle(part, (window.height, window.width), y, x)
 
 
 def _decode(

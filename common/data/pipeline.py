@@ -35,6 +35,12 @@ def steps_per_epoch(source: Any, recipe: Recipe) -> int:
     return steps
 
 
+def updates(source: Any, recipe: Recipe) -> int:
+    """Updates in the whole training: of all epochs, or recipe.updates."""
+    whole = recipe.epochs * steps_per_epoch(source, recipe)
+    return whole if recipe.updates is None else min(whole, recipe.updates)
+
+
 def train_batches(
     source: Any,
     recipe: Recipe,

@@ -125,7 +125,8 @@ class SubtractMeanImage:
     """Subtract the training mean of each pixel of the frame.
 
     Krizhevsky et al. 2012, Sec. 2. A crop loses its own part of the mean image,
-    mirrored if the crop is.
+    mirrored if the crop is. What lies outside of the frame stays 0, as if the
+    mean had been subtracted before zeros were padded.
     """
 
     geometric: ClassVar[bool] = False
@@ -133,13 +134,17 @@ class SubtractMeanImage:
 
     def __call__(self, image: Any, context: Context) -> Any:
         """See the class."""
+        import numpy as np
         import tensorflow as tf
 
         mean = _statistics(context, "SubtractMeanImage").mean_image
         _check_fits(mean, image)
+        # A window as large as the frame leaves it wherever it is moved.
+        border = max(mean.shape) if mean.shape == tuple(image.shape) else 0
+        mean = np.pad(mean, [(border, border), (border, border), (0, 0)])
         part = tf.slice(
             tf.constant(mean, tf.float32),
-            tf.stack([context.top, context.left, 0]),
+            tf.stack([context.top + border, context.left + border, 0]),
             image.shape,
         )
         return image - mirror(part, context.mirrored)
@@ -172,6 +177,52 @@ class SubtractCentreMean:
         return image - part.astype("float32")
 
     def scaled(self, factor: float) -> "SubtractCentreMean":
+        """The same."""
+        return self
+
+
+@dataclasses.dataclass(frozen=True)
+class SubtractChannelMean:
+    """Subtract the training mean of each channel.
+
+    Simonyan and Zisserman 2014, Sec. 2.1: "the mean RGB value".
+    """
+
+    geometric: ClassVar[bool] = False
+    needs_statistics: ClassVar[bool] = True
+
+    def __call__(self, image: Any, context: Context) -> Any:
+        """See the class."""
+        mean = _statistics(context, "SubtractChannelMean").pixel_mean
+        return image - mean.astype("float32")
+
+    def scaled(self, factor: float) -> "SubtractChannelMean":
+        """The same."""
+        return self
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Standardize:
+    """(pixel / 255 - mean) / std, channel by channel.
+
+    Attributes:
+        mean: Of each channel, 0 .. 1.
+        std: Likewise.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    geometric: ClassVar[bool] = False
+    needs_statistics: ClassVar[bool] = False
+
+    def __call__(self, image: Any, context: Context) -> Any:
+        """See the class."""
+        import numpy as np
+
+        mean, std = (np.float32(v) for v in (self.mean, self.std))
+        return (image / 255 - mean) / std
+
+    def scaled(self, factor: float) -> "Standardize":
         """The same."""
         return self
 

@@ -79,24 +79,32 @@ class RecordSource:
         return tf.data.Dataset.from_tensor_slices(self._hold(split))
 
     def shuffled(
-        self, split: str, *, seed: int, epoch: int, skip: int
+        self,
+        split: str,
+        *,
+        seed: int,
+        epoch: int,
+        skip: int,
+        first: int | None = None,
     ) -> Shuffled:
         """The records of one epoch, from position `skip` on.
 
         Held splits: a permutation. Others: files in a shuffled order, read 16
         at a time, then a shuffle buffer; TensorFlow's global seed takes part.
+        Only the `first` examples of the files, if that is given.
         """
         import tensorflow as tf
 
         if not self._is_small(split):
             order = mix(seed, epoch) % 2**31
-            records = self._stream(split, shuffle_seed=order)
+            part = split if first is None else f"{split}[:{first}]"
+            records = self._stream(part, shuffle_seed=order)
             records = records.shuffle(
                 SHUFFLE_BUFFER, seed=order, reshuffle_each_iteration=False
             )
             return Shuffled(records.enumerate().skip(skip), lambda r: r)
         held = self._hold(split)
-        size = self.dataset.splits[split]
+        size = first or self.dataset.splits[split]
         return Shuffled(
             _order(size, seed, epoch, skip),
             lambda index: {k: tf.gather(v, index) for k, v in held.items()},

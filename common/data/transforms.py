@@ -1,14 +1,16 @@
 """Preprocessing, one frozen value per operation of a paper.
 
 Geometric operations (`geometric = True`) map (view, key) to a view; they come
-first. Pixel operations, of common.data.pixels, map (image, context) to an
-image. `scaled(factor)` is the same operation for a network whose input is
-`factor` times the paper's. Importing this module imports no TensorFlow.
+first; those that choose the scale are in common.data.scales. Pixel operations,
+of common.data.pixels and common.data.colour, map (image, context) to an image.
+`scaled(factor)` is the same operation for a network whose input is `factor`
+times the paper's. Importing this module imports no TensorFlow.
 """
 
 import dataclasses
 from typing import Any, ClassVar
 
+from common.data.colour import PhotometricDistortions
 from common.data.geometry import View
 from common.data.keys import Key
 from common.data.pixels import (
@@ -16,8 +18,16 @@ from common.data.pixels import (
     PcaColourNoise,
     RandomAffine,
     ScalePixels,
+    Standardize,
     SubtractCentreMean,
+    SubtractChannelMean,
     SubtractMeanImage,
+)
+from common.data.scales import (
+    RandomAreaCrop,
+    RandomShorterSide,
+    ResizeShorterSide,
+    scaled_size,
 )
 from common.errors import UsageError
 
@@ -26,43 +36,22 @@ __all__ = [
     "Context",
     "Pad",
     "PcaColourNoise",
+    "PhotometricDistortions",
     "RandomAffine",
+    "RandomAreaCrop",
     "RandomCrop",
     "RandomFlip",
+    "RandomShift",
+    "RandomShorterSide",
     "ResizeShorterSide",
     "ScalePixels",
+    "Standardize",
     "SubtractCentreMean",
+    "SubtractChannelMean",
     "SubtractMeanImage",
     "UntilEpoch",
     "active",
 ]
-
-
-def _pixels(size: float, factor: float) -> int:
-    return max(1, round(size * factor))
-
-
-@dataclasses.dataclass(frozen=True)
-class ResizeShorterSide:
-    """Resize so that the shorter side is `size`; the shape stays."""
-
-    size: int
-    geometric: ClassVar[bool] = True
-
-    def __call__(self, view: View, key: Key) -> View:
-        """See the class."""
-        import tensorflow as tf
-
-        height, width = view.canvas
-        short = tf.minimum(height, width)
-        resized = [
-            (side * self.size + short // 2) // short for side in (height, width)
-        ]
-        return view.resize(*resized)
-
-    def scaled(self, factor: float) -> "ResizeShorterSide":
-        """For an input `factor` times as large."""
-        return ResizeShorterSide(_pixels(self.size, factor))
 
 
 def _room(view: View, size: int) -> tuple[Any, Any]:
@@ -98,7 +87,7 @@ class CentreCrop:
 
     def scaled(self, factor: float) -> "CentreCrop":
         """For an input `factor` times as large."""
-        return CentreCrop(_pixels(self.size, factor))
+        return CentreCrop(scaled_size(self.size, factor))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +111,7 @@ class RandomCrop:
 
     def scaled(self, factor: float) -> "RandomCrop":
         """For an input `factor` times as large."""
-        return RandomCrop(_pixels(self.size, factor))
+        return RandomCrop(scaled_size(self.size, factor))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,6 +143,31 @@ class Pad:
     def scaled(self, factor: float) -> "Pad":
         """For an input `factor` times as large."""
         return Pad(round(self.pixels * factor))
+
+
+@dataclasses.dataclass(frozen=True)
+class RandomShift:
+    """Move the window by up to `pixels` along each axis, to a random place.
+
+    Like padding zeros on all sides and cutting the old size from anywhere, but
+    the frame stays: a mean image is subtracted from the image and not from the
+    padding (He et al. 2015, Sec. 4.2: 4 pixels, 9 x 9 places).
+    """
+
+    pixels: int
+    geometric: ClassVar[bool] = True
+
+    def __call__(self, view: View, key: Key) -> View:
+        """See the class; the window must be square and of a known size."""
+        import tensorflow as tf
+
+        drawn = tf.cast(key.uniform(2) * (2 * self.pixels + 1), tf.int32)
+        down, right = tf.unstack(drawn - self.pixels)
+        return view.crop(down, right, view.window.height, chance=True)
+
+    def scaled(self, factor: float) -> "RandomShift":
+        """For an input `factor` times as large."""
+        return RandomShift(round(self.pixels * factor))
 
 
 @dataclasses.dataclass(frozen=True)

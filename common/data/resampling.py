@@ -1,0 +1,136 @@
+"""How pixels are resampled when an image changes its size.
+
+Pixel centres are at halves: pixel i covers i .. i + 1. Importing this module
+imports no TensorFlow.
+"""
+
+from typing import Any
+
+from common.errors import UsageError
+
+
+def _bilinear(images: Any, size: Any) -> Any:
+    """Between the nearest 2 x 2 pixels, also where the image shrinks."""
+    import tensorflow as tf
+
+    return tf.raw_ops.ResizeBilinear(
+        images=images, size=size, half_pixel_centers=True
+    )
+
+
+def _area(images: Any, size: Any) -> Any:
+    """The average over what an output pixel covers, parts of pixels too."""
+    import tensorflow as tf
+
+    return tf.raw_ops.ResizeArea(images=images, size=size)
+
+
+def _nearest(images: Any, size: Any) -> Any:
+    """The pixel in which the output pixel's centre is."""
+    import tensorflow as tf
+
+    resized = tf.raw_ops.ResizeNearestNeighbor(
+        images=images, size=size, half_pixel_centers=True
+    )
+    return tf.cast(resized, tf.float32)
+
+
+def _bicubic(images: Any, size: Any) -> Any:
+    """Keys's cubic with a = -0.5 over 4 x 4 pixels, cut off at 0 and 255."""
+    import tensorflow as tf
+
+    resized = tf.raw_ops.ResizeBicubic(
+        images=images, size=size, half_pixel_centers=True
+    )
+    return tf.clip_by_value(resized, 0.0, 255.0)
+
+
+FILTERS = {
+    "bilinear": _bilinear,
+    "area": _area,
+    "nearest": _nearest,
+    "bicubic": _bicubic,
+}
+
+
+def resize(
+    image: Any, size: tuple[int, int], filters: tuple[str, ...], choice: Any
+) -> Any:
+    """The image at another size, by one of several filters.
+
+    None but "area" looks at all pixels of an image that shrinks: as
+    tf.image.resize without antialiasing.
+
+    Args:
+        image: (height, width, channels) uint8.
+        size: (height, width) of the result, which is float32, 0 .. 255.
+        filters: Names out of FILTERS.
+        choice: Which of them, from 0; an int or a scalar int32 tensor.
+
+    Raises:
+        UsageError: if a filter has another name.
+    """
+    import tensorflow as tf
+
+    unknown = [name for name in filters if name not in FILTERS]
+    if unknown or not filters:
+        raise UsageError(
+            f"resampling is {filters}; it takes one or more of {(*FILTERS,)}."
+        )
+    images = image[None]
+    branches = [
+        lambda f=FILTERS[name]: f(images, tf.constant(size)) for name in filters
+    ]
+    if len(branches) == 1:
+        return branches[0]()[0]
+    return tf.switch_case(tf.convert_to_tensor(choice), branches)[0]
+
+
+def span(start: Any, length: int, source: Any, canvas: Any) -> tuple:
+    """What `triangle` needs for one axis of a window of a resized image.
+
+    Args:
+        start: Of the window on the canvas, pixels.
+        length: Of the window.
+        source: Pixels of the source on this axis.
+        canvas: Pixels that they are resized to.
+
+    Returns:
+        First source pixel, how many, scale, translation.
+    """
+    import tensorflow as tf
+
+    source = tf.cast(source, tf.float64)
+    scale = tf.cast(canvas, tf.float64) / source
+    start = tf.cast(start, tf.float64)
+    reach = tf.maximum(1 / scale, 1) + 1  # of the kernel, and rounding
+    first = tf.maximum(tf.floor(start / scale - reach), 0)
+    end = tf.minimum(tf.math.ceil((start + length) / scale + reach), source)
+    return (
+        tf.cast(first, tf.int32),
+        tf.cast(end - first, tf.int32),
+        tf.cast(scale, tf.float32),
+        tf.cast(first * scale - start, tf.float32),
+    )
+
+
+def triangle(part: Any, size: tuple[int, int], y: tuple, x: tuple) -> Any:
+    """A window of a resized image: bilinear, antialiased.
+
+    Args:
+        part: The source's pixels that `y` and `x` name, uint8.
+        size: (height, width) of the window.
+        y: See `span`.
+        x: See `span`.
+    """
+    import tensorflow as tf
+
+    image = tf.raw_ops.ScaleAndTranslate(
+        images=part[None],
+        size=list(size),
+        scale=tf.stack([y[2], x[2]]),
+        translation=tf.stack([y[3], x[3]]),
+        kernel_type="triangle",
+        antialias=True,
+    )
+    return image[0]

@@ -1,0 +1,115 @@
+"""Residual and plain networks for CIFAR-10.
+
+He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", 2015,
+Section 4.2: a 3x3 convolution, then three stages of 2n 3x3 convolutions on
+maps of 32, 16 and 8 pixels with 16, 32 and 64 filters, global average pooling
+and a classifier: 6n + 2 layers with weights.
+
+Differences from the paper: none known. Left open by it are the constants of
+batch normalisation and the side of the zero channels (deviations.py).
+"""
+
+import functools
+
+import keras
+
+from common.layers import ParameterFreeShortcut
+from reproductions.resnet_cifar.recipe import RECIPES
+
+FILTERS = (16, 32, 64)  # Sec. 4.2
+
+
+def build_model(
+    variant: str,
+    *,
+    image_size: int | None = None,
+    num_classes: int | None = None,
+) -> keras.Model:
+    """The network; (batch, S, S, 3) float32 -> (batch, classes) logits.
+
+    Any S will do. Logits are float32 under any dtype policy.
+    """
+    family, depth = split_name(variant)
+    recipe = RECIPES[variant]
+    size = image_size or recipe.image_size
+    block = functools.partial(
+        plain_block if family == "cifar_plain" else residual_block,
+        zeros_first=family == "akamaster_resnet",
+    )
+    image = keras.Input((size, size, 3), name="image")
+    x = conv_bn(image, 16, 1, "conv1")
+    x = keras.layers.ReLU(name="conv1_relu")(x)
+    for stage, filters in enumerate(FILTERS, 1):
+        for index in range(1, (depth - 2) // 6 + 1):
+            strides = 2 if stage > 1 and index == 1 else 1
+            x = block(x, filters, strides, f"stage{stage}_{index}")
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    logits = keras.layers.Dense(
+        num_classes or recipe.num_classes,
+        kernel_initializer=he_normal(),
+        name="fc",
+        dtype="float32",
+    )(x)
+    return keras.Model(image, logits, name=variant)
+
+
+def split_name(variant: str) -> tuple[str, int]:
+    """("cifar_resnet", 20) of "cifar_resnet20"."""
+    family = variant.rstrip("0123456789")
+    return family, int(variant.removeprefix(family))
+
+
+def he_normal() -> keras.initializers.Initializer:
+    """N(0, 2 / fan-in): [13] of the paper, Eq. 10."""
+    return keras.initializers.VarianceScaling(
+        2.0, "fan_in", "untruncated_normal"
+    )
+
+
+def conv_bn(x, filters, strides, name):
+    """3x3 convolution, padded by 1 on each side, and batch normalisation."""
+    if strides > 1:  # `same` would pad on one side only
+        x = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
+    x = keras.layers.Conv2D(
+        filters,
+        3,
+        strides=strides,
+        padding="valid" if strides > 1 else "same",
+        use_bias=False,
+        kernel_initializer=he_normal(),
+        name=name,
+    )(x)
+    return keras.layers.BatchNormalization(
+        momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
+    )(x)
+
+
+def two_layers(x, filters, strides, name):
+    """Two convolutions with BN, and a ReLU between them (Fig. 2)."""
+    x = conv_bn(x, filters, strides, f"{name}_conv1")
+    x = keras.layers.ReLU(name=f"{name}_relu1")(x)
+    return conv_bn(x, filters, 1, f"{name}_conv2")
+
+
+def plain_block(x, filters, strides, name, *, zeros_first):
+    """Two layers and a ReLU."""
+    x = two_layers(x, filters, strides, name)
+    return keras.layers.ReLU(name=f"{name}_relu2")(x)
+
+
+def residual_block(x, filters, strides, name, *, zeros_first):
+    """Two layers, plus the input (option A), and a ReLU (Eq. 1).
+
+    With `zeros_first`, half of the zero channels come first.
+    """
+    shortcut, new = x, filters - x.shape[-1]
+    if strides > 1 or new:
+        shortcut = ParameterFreeShortcut(
+            filters,
+            strides,
+            zeros_before=new // 2 if zeros_first else 0,
+            name=f"{name}_shortcut",
+        )(x)
+    x = two_layers(x, filters, strides, name)
+    x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
+    return keras.layers.ReLU(name=f"{name}_relu2")(x)
