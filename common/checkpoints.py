@@ -26,11 +26,15 @@ def named_variables(*owners: Any) -> dict[str, Any]:
     """Every variable of models and optimizers, under a name of its own.
 
     A name is the owner's position, the variable's position and its path.
+    Keras's seed generators are left out: no draw of a training comes from
+    them (common.layers.Dropout), and their paths depend on what else was
+    built in the process.
     """
     return {
         f"{i}/{j}/{variable.path}": variable
         for i, owner in enumerate(owners)
         for j, variable in enumerate(owner.variables)
+        if "seed_generator" not in variable.path
     }
 
 

@@ -49,7 +49,8 @@ def require_moved(row: dict, recipe: Recipe) -> None:
     Raises:
         RunError: if that epoch's loss is still that of guessing.
     """
-    start = math.log(recipe.num_classes)
+    guessing = getattr(recipe.loss, "guessing", math.log)
+    start = guessing(recipe.num_classes)
     chance = 100 * (1 - 1 / recipe.num_classes)
     moved = row["loss"] < MOVED * start or row["top1_error"] < GUESSING * chance
     if row["epoch"] != recipe.healthy_after or moved:

@@ -134,6 +134,41 @@ class MomentumSgd(Shared, keras.optimizers.SGD):
         super().update_step(gradient, variable, self.rate_of(variable))
 
 
+class RmsProp(Shared, keras.optimizers.RMSprop):
+    """TensorFlow 1's tf.train.RMSPropOptimizer.
+
+    m <- rho m + (1 - rho) g^2; v <- momentum v + rate g / sqrt(m + epsilon);
+    w <- w - v, where m starts at 1 and v at 0. Keras's own differs in that its
+    m starts at 0: its first updates are larger. The root takes in epsilon in
+    both.
+    """
+
+    def __init__(
+        self, *, rho: float, momentum: float, epsilon: float, **shared
+    ):
+        super().__init__(
+            rho=rho,
+            momentum=momentum,
+            epsilon=epsilon,
+            name="rms_prop",  # a fixed one: checkpoints hold it
+            **shared,
+        )
+
+    def add_optimizer_variables(
+        self, trainable_variables, name, initializer="zeros"
+    ):
+        """As Keras's, which calls the mean squares "velocity"."""
+        if name == "velocity":
+            initializer = "ones"
+        return super().add_optimizer_variables(
+            trainable_variables, name, initializer
+        )
+
+    def update_step(self, gradient, variable, learning_rate):
+        """One update of one variable; `learning_rate` is its group's."""
+        super().update_step(gradient, variable, self.rate_of(variable))
+
+
 def build_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
     """The recipe's optimizer, with all that `Shared` adds."""
     decay = recipe.weight_decay

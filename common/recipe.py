@@ -56,6 +56,27 @@ class Sgd:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class RmsProp:
+    """RMSProp as TensorFlow 1 had it; see common.optimizers.RmsProp."""
+
+    learning_rate: float
+    decay: float
+    momentum: float
+    epsilon: float
+
+    def build(self, **shared: Any):
+        """The Keras optimizer; `shared` as common.optimizers.Shared takes."""
+        from common import optimizers
+
+        return optimizers.RmsProp(
+            rho=self.decay,
+            momentum=self.momentum,
+            epsilon=self.epsilon,
+            **shared,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class GroupSchedule:
     """A schedule of its own for some variables.
 
@@ -99,8 +120,8 @@ class Recipe:
             the files. They are then measured in the place of the test split.
         initialize_from: Or None: all weights start from their initialisers.
         global_batch_size: Images per update, over all replicas.
-        optimizer: `Sgd(...)` or another value with `learning_rate` and
-            `build(**shared)` -> a Keras optimizer.
+        optimizer: `Sgd(...)`, `RmsProp(...)` or another value with
+            `learning_rate` and `build(**shared)` -> a Keras optimizer.
         schedule: See common.schedules; the factor on the learning rate.
         group_schedules: First match wins; the others follow `schedule`.
         weight_decay: Or None.

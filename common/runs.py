@@ -91,6 +91,19 @@ def open_run(folder: pathlib.Path, identity: dict, session: dict) -> Run:
     return run
 
 
+def is_finished(folder: pathlib.Path, identity: dict) -> bool:
+    """Whether this run was trained in `folder` to its end.
+
+    Raises:
+        RunError: if the folder holds another run.
+    """
+    record = _existing(folder)
+    if record is None:
+        return False
+    _require_same(folder, record, identity)
+    return record["status"] == "finished"
+
+
 def _lock(folder: pathlib.Path) -> TextIO:
     lock = open(folder / "lock", "a+")
     try:

@@ -4,6 +4,7 @@ A paper's weights.py says which of our layers is which of theirs; what differs
 between the frameworks' layouts is here.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -74,6 +75,42 @@ def assign_keras(
         for variable in layer.variables
     }
     _assign(model, state, wanted)
+
+
+def copy_layers(
+    source: keras.Model, model: keras.Model, pattern: str
+) -> list[str]:
+    """Copies the layers of `source` whose names `pattern` matches wholly.
+
+    Returns:
+        Their names.
+
+    Raises:
+        RunError: if `model` lacks one of them or has it in another shape, or
+            if there is none.
+    """
+    chosen = [
+        layer
+        for layer in source.layers
+        if layer.weights and re.fullmatch(pattern, layer.name)
+    ]
+    ours = {layer.name: layer for layer in model.layers}
+    for layer in chosen:
+        shapes = [tuple(v.shape) for v in layer.variables]
+        found = ours.get(layer.name)
+        if found is None or shapes != [tuple(v.shape) for v in found.variables]:
+            raise RunError(
+                f"{model.name} cannot begin with {source.name}'s "
+                f"{layer.name}: it has no such layer of these shapes, {shapes}."
+            )
+    if not chosen:
+        raise RunError(f"No layer of {source.name} matches {pattern!r}.")
+    for layer in chosen:
+        for theirs, own in zip(
+            layer.variables, ours[layer.name].variables, strict=True
+        ):
+            own.assign(theirs.numpy())
+    return [layer.name for layer in chosen]
 
 
 def _layers(

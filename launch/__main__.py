@@ -6,6 +6,8 @@
   python -m launch audit [NAME]      the paper's tables recomputed cell by cell
   python -m launch evaluate NAME --weights FILE [--views V,V]
                                      error rates of trained weights
+  python -m launch import NAME --from LAYOUT FILE --out W.weights.h5
+                                     published weights into ours, for evaluate
   python -m launch report [RUN...]   record runs, regenerate results.md
 
 NAME is a paper (alexnet: its headline network) or a variant (alexnet_no_lrn).
@@ -103,6 +105,13 @@ flags.DEFINE_float(
     flag_values=_F,
 )
 _string("weights", None, "the file that evaluate measures")
+_string(
+    "from",
+    None,
+    "import: whose names and order of axes FILE has: torchvision, keras, "
+    "caffe ...; a wrong one is answered with those that NAME knows",
+)
+_string("out", None, "import: the file to write, for evaluate --weights")
 flags.DEFINE_list(
     "views",
     [],

@@ -1,6 +1,7 @@
 """From the words of a command to the module that does it."""
 
 import difflib
+import pathlib
 
 import reproductions
 from common.errors import UsageError
@@ -8,12 +9,13 @@ from common.recipe import Recipe
 from launch.options import from_flags
 from launch.quiet import quiet
 
-VERBS = ("list", "audit", "evaluate", "report")
+VERBS = ("list", "audit", "evaluate", "import", "report")
 _RUN_FLAGS = {"gpus", "platform", "data", "data_dir", "precision", "set"}
 _RUN_FLAGS |= {"jit_compile"}
 _TRAIN_FLAGS = _RUN_FLAGS | {"workdir", "seed", "microbatches", "dry_run"}
 _TRAIN_FLAGS |= {"checkpoint_minutes"}
 _EVALUATE_FLAGS = _RUN_FLAGS | {"weights", "views"}
+_IMPORT_FLAGS = {"from", "out"}
 
 
 def dispatch(words: list[str], values: dict, given: set[str]) -> int:
@@ -38,6 +40,8 @@ def dispatch(words: list[str], values: dict, given: set[str]) -> int:
         return _about_papers(verb, rest)
     if verb == "evaluate":
         return _evaluate(rest, values, given)
+    if verb == "import":
+        return _import(rest, values, given)
     return _train(words, values, given)
 
 
@@ -72,6 +76,27 @@ def _evaluate(rest: list[str], values: dict, given: set[str]) -> int:
         from launch import evaluate
 
     return evaluate.run(paper, variant, options)
+
+
+def _import(rest: list[str], values: dict, given: set[str]) -> int:
+    _refuse_flags("import", given - _IMPORT_FLAGS)
+    if len(rest) < 2 or not values["from"] or not values["out"]:
+        raise UsageError(
+            "import takes a name, a layout and two files: python -m launch "
+            "import NAME --from LAYOUT FILE --out W.weights.h5."
+        )
+    name, source, *more = rest
+    _refuse_words("import NAME FILE", more)
+    paper, variant = _find(name)
+    from launch import import_weights
+
+    return import_weights.run(
+        paper,
+        variant,
+        values["from"],
+        pathlib.Path(source).expanduser(),
+        pathlib.Path(values["out"]).expanduser(),
+    )
 
 
 def _train(words: list[str], values: dict, given: set[str]) -> int:

@@ -114,4 +114,7 @@ def of_claim(claim: Any, measured: list[Measurement]) -> Measurement | None:
 def training_macs(recipe: Recipe, macs: int) -> float:
     """Multiply-accumulates of the whole recipe: a backward pass costs two."""
     images = catalog.find(recipe.data, recipe.channels).splits["train"]
-    return 3.0 * macs * images * recipe.epochs
+    images *= recipe.epochs
+    if recipe.updates is not None:
+        images = min(images, recipe.updates * recipe.global_batch_size)
+    return 3.0 * macs * images

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import pathlib
 
+import reproductions
 from common import views
 from common.batch_slice import per_replica_batch_size
 from common.data import catalog
@@ -32,6 +33,8 @@ class Options:
         checkpoint_minutes: Time between checkpoints.
         weights: The file to evaluate; None when training.
         views: Views to evaluate; empty means the recipe's.
+        before: Of the training whose weights this one begins with, by the
+            recipe's `initialize_from`; or None.
     """
 
     recipe: Recipe
@@ -47,6 +50,7 @@ class Options:
     checkpoint_minutes: float
     weights: pathlib.Path | None
     views: tuple[str, ...]
+    before: "Options | None"
 
 
 def from_flags(variant: str, paper: Recipe, values: dict) -> Options:
@@ -77,10 +81,27 @@ def from_flags(variant: str, paper: Recipe, values: dict) -> Options:
         checkpoint_minutes=values["checkpoint_minutes"],
         weights=values["weights"] and pathlib.Path(values["weights"]),
         views=tuple(values["views"]),
+        before=_before(recipe, values),
         **{name: values[name] for name in kept.split()},
     )
     _check(options)
     return options
+
+
+def _before(recipe: Recipe, values: dict) -> Options | None:
+    """The same flags for the network that the recipe begins with.
+
+    Its run has its usual folder, or one inside of a --workdir.
+    """
+    start = recipe.initialize_from
+    if start is None:
+        return None
+    paper, variant = reproductions.find(start.variant)
+    inside = values["workdir"] and str(
+        pathlib.Path(values["workdir"], f"begins_with_{variant}")
+    )
+    recipes = reproductions.load(paper).RECIPES
+    return from_flags(variant, recipes[variant], values | {"workdir": inside})
 
 
 def _default_workdir(

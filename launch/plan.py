@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common import audit
 from common.batch_slice import per_replica_batch_size
 from common.data import pipeline
+from common.layer_table import layer_table, totals
 from common.optimizers import build_optimizer
 from common.recipe import Recipe
 from common.steps import MAX_UPDATES, distribute, make_train_steps
@@ -37,7 +37,7 @@ def plan(
         recipe.global_batch_size, replicas, options.microbatches
     )
     rows = [
-        ("network", f"{variant}, {model.count_params():,} parameters"),
+        ("network", f"{variant}, {parameters(model)}"),
         ("data", f"{source.dataset.title} {source.where}"),
         ("devices", ", ".join(strategy.extended.worker_devices)),
         (
@@ -50,30 +50,47 @@ def plan(
         ("views", ", ".join(recipe.views)),
         ("written to", str(options.workdir)),
     ]
+    start = recipe.initialize_from
+    if start is not None:
+        where = options.before.workdir
+        text = f"{start.layers} of {start.variant}, trained first, in {where}"
+        rows.append(("begins with", text))
     return rows + [
         ("deviation", f"{d.field}: {d.here}; paper: {d.paper}")
         for d in recipe.deviations
     ]
 
 
+def parameters(model: keras.Model) -> str:
+    """Trainable ones of the main path, then those that only train it."""
+    rows = layer_table(model)
+    main, whole = totals(rows).params, sum(row.params for row in rows)
+    text = f"{main:,} parameters"
+    if whole == main:
+        return text
+    return f"{text}; {whole - main:,} more in auxiliary heads"
+
+
 def cost(
     recipe: Recipe, source, model: keras.Model, strategy
 ) -> list[tuple[str, str]]:
     """Steps, arithmetic and time: rows of the plan."""
-    steps = pipeline.steps_per_epoch(source, recipe)
-    images = recipe.epochs * steps * recipe.global_batch_size
-    macs = audit.totals(audit.layer_table(model)).macs
+    per_epoch = pipeline.steps_per_epoch(source, recipe)
+    updates = pipeline.updates(source, recipe)
+    images = updates * recipe.global_batch_size
+    rows = layer_table(model)
+    trained = sum(row.macs for row in rows)  # with auxiliary heads
     speed = images_per_second(model, recipe, strategy)
     return [
         (
             "steps",
-            f"{recipe.epochs} epochs x {steps:,} = {recipe.epochs * steps:,}; "
+            f"{updates / per_epoch:.4g} epochs x {per_epoch:,} = {updates:,}; "
             f"{images:,} images",
         ),
         (
             "arithmetic",
-            f"{macs:,} multiply-accumulates per image forward, about "
-            f"{6 * macs * images:.2g} FLOP in all",
+            f"{totals(rows).macs:,} multiply-accumulates per image forward, "
+            f"about {6 * trained * images:.2g} FLOP in all",
         ),
         (
             "time",

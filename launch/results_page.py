@@ -1,9 +1,17 @@
 """results.md as text: the papers' claims beside what was measured."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import reproductions
-from common.paper import Expected, Result, read_expected, read_reproduced
+from common.paper import (
+    Cell,
+    Expected,
+    Ratio,
+    Result,
+    read_expected,
+    read_reproduced,
+)
 from common.recipe import Recipe
 from launch.list_papers import cost
 from launch.markdown import deviation_table, table
@@ -23,6 +31,9 @@ Written by `python -m launch report`; do not edit.
   x training images x 3 x MACs of one forward pass.
 * Errors are in percent: mean ± standard deviation over seeds, or Wilson's 95 %
   interval for the number of test images where there is one run.
+* Structural numbers are the cells of the paper's tables and its comparisons of
+  two networks. `python -m launch audit` recomputes each from the network, and
+  fails if one differs without an explanation.
 """
 
 
@@ -34,7 +45,7 @@ def page() -> str:
         "Variants",
         "Error rates in the paper",
         "Measured",
-        "Cells of its tables",
+        "Structural numbers",
         "Other statements",
     ]
     overview = table(head, [paper.overview() for paper in papers])
@@ -55,15 +66,17 @@ class Paper:
         """The paper's row of the first table."""
         claims, found = self.expected.result, self.measured
         beside = [c for c in claims if of_claim(c, found)]
-        cells = [cell for t in self.expected.table for cell in t.cell]
-        explained = sum(cell.explanation is not None for cell in cells)
+        tables = self.expected.table
+        printed = [cell for t in tables for cell in t.cell]
+        printed += self.expected.ratio
         verdicts = Counter(c.verdict for c in self.expected.claim)
         return [
             f"[{self.expected.title}](#{self.name})",
             str(len(self.recipes)),
             str(len(claims)),
             str(len(beside)),
-            f"{len(cells)}, {explained} of them differ and are explained",
+            f"{len(printed)}, {_explained(printed)} of them differ and are "
+            "explained",
             ", ".join(f"{n} {v}" for v, n in sorted(verdicts.items())),
         ]
 
@@ -77,6 +90,10 @@ class Paper:
             f"its tables: `python -m launch audit {self.name}`.",
             "### The paper's error rates\n\n" + self._claims(),
         ]
+        if about.table:
+            parts.append("### Its structural tables\n\n" + _tables(about))
+        if about.ratio:
+            parts.append("### Its networks beside others\n\n" + _ratios(about))
         as_paper, changed = self._others()
         if as_paper:
             parts.append(
@@ -128,6 +145,40 @@ class Paper:
         others = [one for one in self.measured if one not in beside]
         as_paper = [one for one in others if not one.changes]
         return as_paper, [one for one in others if one.changes]
+
+
+def _explained(printed: Sequence[Cell | Ratio]) -> int:
+    return sum(one.explanation is not None for one in printed)
+
+
+def _tables(expected: Expected) -> str:
+    head = ["Table", "Variant", "Source", "Cells", "Differ, explained"]
+    rows = [
+        [
+            f"{one.title}: {one.note}" if one.note else one.title,
+            one.variant,
+            one.source,
+            str(len(one.cell)),
+            str(_explained(one.cell)),
+        ]
+        for one in expected.table
+    ]
+    return table(head, rows)
+
+
+def _ratios(expected: Expected) -> str:
+    head = ["Claim", "Source", "Ratio", "Paper", "Verdict"]
+    rows = [
+        [
+            one.text,
+            one.source,
+            f"{one.quantity} of {one.of} / {one.to}",
+            one.paper,
+            f"differs: {one.explanation}" if one.explanation else "agrees",
+        ]
+        for one in expected.ratio
+    ]
+    return table(head, rows)
 
 
 def _percent(value: float | None) -> str:

@@ -22,10 +22,11 @@ from common.data.statistics import statistics_for
 from common.described import describe, recipe_hash
 from common.optimizers import build_optimizer
 from common.recipe import Recipe
-from common.runs import Run, now, open_run, session_facts
+from common.runs import Run, is_finished, now, open_run, session_facts
 from common.signals import Signals, Stopped
 from common.strategy import make_strategy
 from common.training import Job, Loop
+from common.weights import copy_layers
 from launch.options import Options
 from launch.plan import print_plan
 from launch.progress import Progress
@@ -33,17 +34,28 @@ from launch.quiet import quiet
 from launch.results_table import results_table
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
+WEIGHTS = "final.weights.h5"  # in the run's folder
 STOPPED = {signal.SIGTERM: 75, signal.SIGINT: 130}  # exit codes
 
 
 def run(paper: str, variant: str, options: Options) -> int:
     """Trains `variant` as `options` say; the process's exit code."""
-    recipe = options.recipe
     strategy = prepare_tensorflow(options)
+    if options.dry_run:
+        source = open_data(options)
+        model = build_network(paper, variant, options.recipe, strategy)
+        return print_plan(variant, options, source, model, strategy)
+    return train(paper, variant, options, strategy)
+
+
+def train(paper: str, variant: str, options: Options, strategy) -> int:
+    """The same on devices that are set up; first what it begins with."""
+    if code := _train_before(paper, options, strategy):
+        return code
+    recipe = options.recipe
     source = open_data(options)
     model = build_network(paper, variant, recipe, strategy)
-    if options.dry_run:
-        return print_plan(variant, options, source, model, strategy)
+    _begin_with(paper, options, model, strategy)
     record = open_run(
         options.workdir,
         _identity(paper, variant, options, source),
@@ -67,6 +79,32 @@ def run(paper: str, variant: str, options: Options) -> int:
             )
         raise
     return 0
+
+
+def _train_before(paper: str, options: Options, strategy) -> int:
+    """Trains what `options.before` says, unless that is done; exit code."""
+    start, before = options.recipe.initialize_from, options.before
+    if before is None:
+        return 0
+    identity = _identity(paper, start.variant, before, open_data(before))
+    if is_finished(before.workdir, identity):
+        return 0
+    print(
+        f"{start.variant} is trained first, in {before.workdir}: the recipe "
+        "begins with its weights.",
+        file=sys.stderr,
+    )
+    return train(paper, start.variant, before, strategy)
+
+
+def _begin_with(paper: str, options: Options, model, strategy) -> None:
+    """Copies the layers that the recipe takes from another network."""
+    start, before = options.recipe.initialize_from, options.before
+    if before is None:
+        return
+    source = build_network(paper, start.variant, before.recipe, strategy)
+    source.load_weights(before.workdir / WEIGHTS)
+    copy_layers(source, model, start.layers)
 
 
 def _log(workdir: pathlib.Path) -> TextIO:
@@ -103,7 +141,7 @@ def _train(options, record, source, strategy, model, signals, log) -> None:
         loop.measure(view, signals, progress.testing) for view in recipe.views
     ]
     with loop.tested_weights():
-        model.save_weights(record.folder / "final.weights.h5")
+        model.save_weights(record.folder / WEIGHTS)
     _finish(record, recipe, state, results, progress)
 
 

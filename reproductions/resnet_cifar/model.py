@@ -13,6 +13,7 @@ import functools
 
 import keras
 
+from common.deep_graphs import recursion_limit
 from common.layers import ParameterFreeShortcut
 from reproductions.resnet_cifar.recipe import RECIPES
 
@@ -50,7 +51,8 @@ def build_model(
         name="fc",
         dtype="float32",
     )(x)
-    return keras.Model(image, logits, name=variant)
+    with recursion_limit(20 * depth):
+        return keras.Model(image, logits, name=variant)
 
 
 def split_name(variant: str) -> tuple[str, int]:

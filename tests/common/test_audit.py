@@ -1,4 +1,4 @@
-"""The counting rules and what "agrees" means."""
+"""What "agrees" means, and a verdict on each printed number."""
 
 import keras
 import pytest
@@ -10,75 +10,12 @@ from common.audit import (
     NEEDLESS,
     agrees,
     audit_paper,
+    check_ratio,
     check_table,
-    find_row,
-    layer_table,
-    totals,
 )
 from common.errors import RunError
-from common.paper import Cell, Table
-
-
-class Rbf(keras.layers.Layer):
-    """A layer that knows its own MACs."""
-
-    def build(self, input_shape):
-        self.centres = self.add_weight(shape=(input_shape[-1], 10))
-
-    def call(self, x):
-        return keras.ops.matmul(x, self.centres)
-
-    def macs(self, input_shape, output_shape):
-        return input_shape[-1] * output_shape[-1]
-
-
-@pytest.fixture(scope="module")
-def rows():
-    layers = keras.layers
-    model = keras.Sequential(
-        [
-            keras.Input((8, 8, 4)),
-            layers.ZeroPadding2D(((0, 3), (0, 3))),
-            layers.Conv2D(6, 3, strides=2, groups=2, name="conv1"),
-            layers.BatchNormalization(name="norm1"),
-            layers.MaxPooling2D(3, strides=2, name="pool1"),
-            layers.DepthwiseConv2D(3, padding="same", name="mix_depth"),
-            layers.Conv2D(5, 3, padding="same", use_bias=False, name="mix_all"),
-            layers.Flatten(),
-            layers.Dense(7, name="fc"),
-            Rbf(name="rbf"),
-        ]
-    )
-    return layer_table(model)
-
-
-def test_layers_are_counted(rows):
-    found = {r.name: (r.params, r.weights, r.macs, r.volume) for r in rows}
-    kernel = 3 * 3 * 2 * 6  # each kernel sees 2 of the 4 maps
-    assert found["conv1"] == (kernel + 6, kernel, kernel * 25, 150)
-    assert found["norm1"] == (12, 0, 0, 150)  # gamma, beta; no moving ones
-    assert found["pool1"] == (0, 0, 0, 24)
-    assert found["mix_depth"] == (54 + 6, 54, 54 * 4, 24)
-    assert found["mix_all"] == (270, 270, 270 * 4, 20)
-    assert found["fc"] == (20 * 7 + 7, 140, 140, 7)
-    assert found["rbf"] == (70, 70, 70, 10)
-
-
-def test_windows_are_read(rows):
-    conv, pool = find_row(rows, "conv1"), find_row(rows, "pool1")
-    assert (conv.kernel, conv.filters, conv.strides) == ((3, 3, 2), 6, 2)
-    assert (conv.padding, pool.padding) == ("0+3", "0")
-    assert (pool.kernel, pool.strides) == ((3, 3), 2)
-    assert find_row(rows, "mix_all").padding == "1"
-
-
-def test_total_and_prefix_are_sums(rows):
-    assert find_row(rows, "total") == totals(rows)
-    assert totals(rows).params == 114 + 12 + 60 + 270 + 147 + 70
-    mix = find_row(rows, "mix")
-    assert (mix.params, mix.macs, mix.output) == (330, 1296, (2, 2, 5))
-    with pytest.raises(RunError, match="conv9"):
-        find_row(rows, "conv9")
+from common.layer_table import LayerRow
+from common.paper import Cell, Ratio, Table
 
 
 @pytest.mark.parametrize(
@@ -91,6 +28,8 @@ def test_total_and_prefix_are_sums(rows):
         ("3.6×10^9", 3_550_000_000, 3_649_999_999),
         ("1072K", 1_071_500, 1_072_499),
         ("15.47G", 15_465_000_000, 15_474_999_999),
+        ("159Ki", 162_304, 163_327),  # 158.5 and 159.5 times 1024
+        ("1.5Mi", 1_520_436, 1_625_292),
     ],
 )
 def test_numbers_agree_that_round_to_the_printed_one(paper, low, high):
@@ -113,7 +52,13 @@ def test_what_is_no_number_is_refused(computed):
         agrees("some", computed)
 
 
-def test_verdicts(rows):
+def row(name="conv1", *, main=True, **sizes):
+    counts = dict.fromkeys(("weights", "volume", "layers"), 0)
+    counts |= {"params": 0, "macs": 0, "depth": 0} | sizes
+    return LayerRow(name=name, kind="", main=main, output=(), **counts)
+
+
+def test_verdicts():
     def verdict(paper, explanation):
         cell = Cell(
             row="CONV1",
@@ -124,7 +69,7 @@ def test_verdicts(rows):
             explanation=explanation,
         )
         table = Table(title="t", variant="v", source="s", cell=(cell,))
-        (found,) = check_table(table, rows)
+        (found,) = check_table(table, [row(params=114)])
         assert (found.paper, found.computed) == (paper, "114")
         return found.verdict
 
@@ -134,36 +79,128 @@ def test_verdicts(rows):
     assert verdict("114", "a misprint") == NEEDLESS
 
 
-def test_audit_checks_counts_and_tables(tmp_path):
-    (tmp_path / "expected.toml").write_text(
-        """
-        title = "t"
-        authors = "a"
-        venue = "v"
-        url = "u"
-        parameters = {small = 12}
-        macs = {small = 11}
-        [[table]]
-        title = "T1"
-        variant = "small"
-        source = "s"
-        [[table.cell]]
-        row = "r"
-        column = "c"
-        layer = "fc"
-        quantity = "volume"
-        paper = "2"
-        """
+def ratio(paper, explanation=None, quantity="params"):
+    return Ratio(
+        text="12x fewer parameters than AlexNet",
+        source="Sec. 1",
+        quantity=quantity,
+        of="alexnet",
+        to="googlenet",
+        paper=paper,
+        explanation=explanation,
     )
 
-    def build_model(variant):
-        assert variant == "small"
-        x = keras.Input((5,))
+
+@pytest.mark.parametrize(
+    ("paper", "low", "high"),
+    [("12", 11_500, 12_499), ("8", 7_500, 8_499), ("1.3", 1_250, 1_349)],
+)
+def test_a_ratio_agrees_that_rounds_to_the_printed_one(paper, low, high):
+    def verdict(thousandths, explanation=None):
+        of, to = [row(params=thousandths)], [row(params=1000)]
+        return check_ratio(ratio(paper, explanation), of, to).verdict
+
+    assert verdict(low) == verdict(high) == AGREES
+    assert verdict(low - 1) == verdict(high + 1) == MISFIT
+    assert verdict(low - 1, "why") == EXPLAINED
+    assert verdict(low, "why") == NEEDLESS
+
+
+def test_a_ratio_is_of_the_main_paths_and_says_what_was_divided():
+    alexnet = [row("fc", params=60_965_224, depth=8)]
+    aux = row("aux1_fc", params=3_188_840, depth=30, main=False)
+    googlenet = [row("fc", params=6_998_552, depth=22), aux]
+    found = check_ratio(ratio("12", "why"), alexnet, googlenet)
+    assert (found.table, found.column) == (
+        "[ratio]",
+        "params: alexnet / googlenet",
+    )
+    assert (found.computed, found.verdict) == ("8.71", EXPLAINED)
+    found = check_ratio(ratio("0.4", None, "depth"), alexnet, googlenet)
+    assert (found.computed, found.verdict) == ("0.364", AGREES)
+
+
+AUDITED = """
+title = "t"
+authors = "a"
+venue = "v"
+url = "u"
+parameters = {small = 12}
+macs = {small = 11}
+[[table]]
+title = "T1"
+variant = "small"
+source = "s"
+[[table.cell]]
+row = "r"
+column = "c"
+layer = "fc"
+quantity = "volume"
+paper = "2"
+[[ratio]]
+text = "thrice the work of another paper's network"
+source = "s"
+quantity = "macs"
+of = "large"
+to = "small"
+paper = "3"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "expected.toml").write_text(AUDITED)
+    return tmp_path
+
+
+@pytest.fixture
+def built():
+    """The variants that `build_model` was called with."""
+    return []
+
+
+@pytest.fixture
+def build_model(built):
+    def build(variant):
+        built.append(variant)
+        x = keras.Input(({"small": 5, "large": 15}[variant],))
         return keras.Model(x, keras.layers.Dense(2, name="fc")(x))
 
-    verdicts = audit_paper(tmp_path, build_model)
+    return build
+
+
+def test_audit_checks_counts_tables_and_ratios(folder, build_model, built):
+    verdicts = audit_paper(folder, build_model)
     assert [(v.table, v.computed, v.verdict) for v in verdicts] == [
         ("[parameters]", "12", AGREES),
         ("[macs]", "10", MISFIT),
         ("T1", "2", AGREES),
+        ("[ratio]", "3.00", AGREES),
     ]
+    assert built == ["small", "large"]
+
+
+def test_a_network_that_was_counted_is_not_built_again(
+    folder, build_model, built
+):
+    counted = {}
+    first = audit_paper(folder, build_model, counted)
+    assert set(counted) == {"small", "large"}
+    assert audit_paper(folder, build_model, counted) == first
+    assert built == ["small", "large"]
+
+
+def test_a_network_of_any_size_is_audited(tmp_path):
+    side = 10**8  # its weights would take 40,000,000 GB
+    text = AUDITED.partition("[[table]]")[0]
+    text = text.replace("12", f"{side * side + side}")
+    (tmp_path / "expected.toml").write_text(text.replace("11", "1"))
+
+    def build(variant):
+        x = keras.Input((side,))
+        return keras.Model(x, keras.layers.Dense(side)(x))
+
+    parameters, macs = audit_paper(tmp_path, build)
+    assert parameters.verdict == AGREES
+    assert macs.computed == f"{side * side:,}"
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])

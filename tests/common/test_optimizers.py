@@ -76,3 +76,25 @@ def test_rates_are_those_of_the_groups_and_last_of_the_others():
     where = dict(step=0, steps_per_epoch=1, history=[])
     assert rates_at(Plan, epoch=2, **where) == pytest.approx([0.02, 0.01])
     assert rates_at(Plan, epoch=3, **where) == pytest.approx([0.02, 0.001])
+
+
+def test_the_average_is_tensorflows_with_num_updates():
+    # d = min(decay, (1 + t) / (10 + t)); the first average is the weight.
+    gradients = np.random.default_rng(0).normal(size=(40, 2))
+    optimizer = MomentumSgd(0.9, nesterov=False, average_decay=0.6)
+    values = updated(optimizer, gradients, [[0.1]] * 40)
+    expected = values[0]
+    for t, value in enumerate(values[1:], 1):
+        d = min(0.6, (1 + t) / (10 + t))
+        expected = d * expected + (1 - d) * value
+    found = [float(a.numpy()[0]) for a in optimizer.averages]
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_without_a_decay_there_is_no_average():
+    optimizer = MomentumSgd(0.9, nesterov=False)
+    variable = keras.Variable([1.0])
+    optimizer.build([variable])
+    assert not optimizer.averages
+    with optimizer.averaged([variable]):
+        assert variable.numpy() == 1.0

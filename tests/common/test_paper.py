@@ -28,12 +28,24 @@ source = "Table 2"
 title = "Table 1"
 variant = "net"
 source = "Sec. 3"
+note = "K is 1024"
 [[table.cell]]
 row = "conv1"
 column = "params"
 layer = "conv1"
 quantity = "params"
 paper = "35K"
+[[table]]
+title = "Table 2"
+variant = "net"
+source = "Sec. 4"
+[[ratio]]
+text = "12x fewer"
+source = "Sec. 1"
+quantity = "depth"
+of = "other"
+to = "net"
+paper = "12"
 [[claim]]
 text = "x"
 source = "y"
@@ -56,6 +68,10 @@ def test_expected_is_read(tmp_path):
     (result,) = expected.result
     assert (result.top1_error, result.top5_error) == (40.7, None)
     assert expected.table[0].cell[0].paper == "35K"
+    assert [table.note for table in expected.table] == ["K is 1024", None]
+    (ratio,) = expected.ratio
+    assert (ratio.of, ratio.to, ratio.paper) == ("other", "net", "12")
+    assert ratio.explanation is None
     assert expected.claim[0].verdict == "wrong"
     assert expected.cost[0].note == "6 days"
 
@@ -68,6 +84,8 @@ def test_expected_is_read(tmp_path):
         ('paper = "35K"', 'papper = "35K"', "cell 1: papper"),
         ('source = "Table 2"', "", "result 1 lacks source"),
         ('quantity = "params"', 'quantity = "flops"', "quantity 'flops'"),
+        ('quantity = "depth"', 'quantity = "output"', "quantity 'output'"),
+        ('of = "other"', "", "ratio 1 lacks of"),
         ('verdict = "wrong"', 'verdict = "odd"', "verdict 'odd'"),
         ("[macs]", "[macs", "cannot be read"),
     ],

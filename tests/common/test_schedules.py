@@ -2,7 +2,14 @@
 
 import pytest
 
-from common.schedules import ByEpoch, Constant, DivideOnPlateau
+from common.schedules import (
+    ByEpoch,
+    ByStep,
+    Constant,
+    DivideOnPlateau,
+    EveryEpochs,
+    WarmUp,
+)
 
 
 def factors(schedule, epochs, history=()):
@@ -65,3 +72,36 @@ def test_plateau_ignores_improvements_within_min_delta():
     slow = [90.0, 89.95, 89.9, 89.85]
     assert plateau(min_delta=0.0).drops(slow) == 0
     assert plateau(min_delta=0.5).drops(slow) == 1
+
+
+def at_step(schedule, step, history=()):
+    return schedule.factor(
+        epoch=step // 390, step=step, steps_per_epoch=390, history=[*history]
+    )
+
+
+def test_by_step_is_the_residual_networks_staircase():
+    schedule = ByStep(starts=(0, 32_000, 48_000), factors=(1.0, 0.1, 0.01))
+    steps = (0, 31_999, 32_000, 47_999, 48_000, 63_999)
+    found = [at_step(schedule, step) for step in steps]
+    assert found == [1.0, 1.0, 0.1, 0.1, 0.01, 0.01]
+    with pytest.raises(ValueError, match="staircase"):
+        ByStep(starts=(10, 20), factors=(1.0, 0.1))
+
+
+def test_every_eight_epochs_four_percent_are_taken_off():
+    # Szegedy et al. 2014, Sec. 6: after 250 epochs 0.28 of the rate is left.
+    schedule = EveryEpochs(epochs=8, times=0.96)
+    assert factors(schedule, [0, 7]) == [1.0, 1.0]
+    assert factors(schedule, [8, 16]) == pytest.approx([0.96, 0.96**2])
+    assert factors(schedule, [249]) == pytest.approx([0.28], abs=0.005)
+
+
+def test_a_warm_up_ends_once_and_for_all():
+    warm = WarmUp(
+        factor_before=0.1, metric="error", below=80.0, then=Constant(value=1.0)
+    )
+    above, below = {"error": 80.0}, {"error": 79.9}
+    histories = ([], [above], [above, below], [above, below, above])
+    found = [at_step(warm, 500, history) for history in histories]
+    assert found == [0.1, 0.1, 1.0, 1.0]

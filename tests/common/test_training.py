@@ -14,10 +14,11 @@ import reproductions
 from common.data import catalog
 from common.errors import RunError
 from common.health import require_finite, require_moved
+from common.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.optimizers import build_optimizer
 from common.recipe import Sgd
 from common.runs import open_run
-from common.schedules import ByEpoch
+from common.schedules import ByEpoch, DivideOnPlateau
 from common.signals import Signals, Stopped
 from common.training import Job, Loop
 
@@ -56,9 +57,9 @@ def source():
     return catalog.open_source(catalog.find("sample", channels=1))
 
 
-def loop(source, folder, callbacks=(), **changes):
+def loop(source, folder, callbacks=(), net=network, **changes):
     changed = recipe(**changes)
-    model = network()
+    model = net()
     job = Job(
         recipe=changed,
         source=source,
@@ -157,6 +158,80 @@ def test_stopped_anywhere_it_continues_to_the_same_end(source, tmp_path, calls):
         )
 
 
+PLATEAU = DivideOnPlateau(
+    divisor=10.0, patience=1, max_drops=2, metric="val_loss", min_delta=10.0
+)
+
+
+def two_heads():
+    """A network with an auxiliary head, as GoogLeNet's."""
+    main = network()
+    flat = main.layers[-2].output
+    aux = keras.layers.Dense(10, name="aux")(flat)
+    return keras.Model(main.input, [main.output, aux])
+
+
+@pytest.mark.parametrize("calls", [2, 5])
+def test_averages_plateaus_and_auxiliary_heads_survive_a_stop(
+    source, tmp_path, calls
+):
+    loss = WithAuxiliary(main=SoftmaxCrossEntropy(), weight=0.3, heads=1)
+    changes = dict(
+        average_decay=0.9, schedule=PLATEAU, loss=loss, updates=2 * STEPS + 5
+    )
+
+    def made(folder, *callbacks):
+        return loop(source, folder, callbacks, net=two_heads, **changes)
+
+    whole = made(tmp_path / "whole")
+    expected = train(whole)
+    rates = [row["learning_rate"] for row in expected.history]
+    assert rates == pytest.approx([0.02, 0.02, 0.002])  # it drops after two
+    signals = Signals()
+    stopped = made(tmp_path / "part", StopAt(signals, calls))
+    with pytest.raises(Stopped):
+        train(stopped, signals)
+    stopped.job.run._lock.close()
+    again = made(tmp_path / "part")
+    assert 0 < again.resumed_from < whole.state.step
+    found = train(again)
+    for row in (*expected.history, *found.history):
+        row.pop("seconds")
+    assert found.history == expected.history
+    assert sum("average" in name for name in again.variables) == 6
+    for name, variable in whole.variables.items():
+        np.testing.assert_array_equal(
+            variable.numpy(), again.variables[name].numpy(), err_msg=name
+        )
+
+
+def test_training_ends_after_its_updates_within_an_epoch(source, tmp_path):
+    made = loop(source, tmp_path, updates=STEPS + 7)
+    state = train(made)
+    assert state.step == made.job.optimizer.iterations.numpy() == STEPS + 7
+    assert [row["step"] for row in state.history] == [STEPS, STEPS + 7]
+    assert 0 < state.history[1]["loss"] < 2.3  # the mean over 7 updates
+    made.job.run._lock.close()
+    assert train(loop(source, tmp_path, updates=STEPS + 7)).step == STEPS + 7
+
+
+def test_the_averaged_weights_are_tested_and_the_last_ones_trained(
+    source, tmp_path
+):
+    made = loop(source, tmp_path, average_decay=0.9, updates=30)
+    state = train(made)
+    [kernel, *_] = made.job.model.trainable_variables
+    last = kernel.numpy()
+    with made.tested_weights():
+        tested = kernel.numpy()
+        [average, *_] = made.job.optimizer.averages
+        np.testing.assert_array_equal(tested, average.numpy())
+    np.testing.assert_array_equal(kernel.numpy(), last)
+    assert abs(tested - last).max() > 1e-4
+    seen = made.measure("single", Signals(), lambda done, total: None)
+    assert seen.loss == state.history[-1]["val_loss"]
+
+
 def test_stopped_while_testing_it_keeps_the_epoch(source, tmp_path):
     signals = Signals()
     stopped = loop(source, tmp_path)
@@ -197,6 +272,16 @@ def test_a_loss_that_does_not_move_stops_with_a_diagnosis(source, tmp_path):
         variable.assign(tf.zeros_like(variable))
     with pytest.raises(RunError, match="epoch 2 the loss is 2.303.*labels"):
         train(frozen)
+
+
+def test_guessing_costs_more_with_auxiliary_heads():
+    # 1.6 ln(10) = 3.68 is what guessing costs with two heads of 0.3.
+    loss = WithAuxiliary(main=SoftmaxCrossEntropy(), weight=0.3, heads=2)
+    assert loss.guessing(10) == pytest.approx(1.6 * math.log(10))
+    row = {"epoch": 2, "loss": 3.5, "top1_error": 90.0}
+    require_moved(row, recipe(loss=loss))
+    with pytest.raises(RunError, match="classes gives 3.684"):
+        require_moved(row | {"loss": 3.68}, recipe(loss=loss))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,13 @@
 """The verb; the arithmetic behind it is tested in tests/common."""
 
+import itertools
+import types
+
+import keras
 import pytest
 
 import reproductions
+from common.errors import RunError
 from launch import audit
 from tests.launch import toy
 
@@ -20,6 +25,7 @@ toy = 990
 title = "Slide 1"
 variant = "toy"
 source = "slides.txt"
+note = "K is 1000 here."
 [[table.cell]]
 row = "FC"
 column = "params"
@@ -29,18 +35,17 @@ paper = "{paper}"
 """
 
 
+def dense(units):
+    image = keras.Input((99,))
+    return keras.Model(image, keras.layers.Dense(units, name="fc")(image))
+
+
 @pytest.fixture
 def audited(tmp_path, monkeypatch, capsys):
     """Audits the toy paper with one cell; (exit code, what is printed)."""
-    import keras
-
     folder = toy.make(tmp_path, monkeypatch)
 
-    def build_model(variant):
-        image = keras.Input((99,))
-        return keras.Model(image, keras.layers.Dense(10, name="fc")(image))
-
-    reproductions.load("toy").build_model = build_model
+    reproductions.load("toy").build_model = lambda variant: dense(10)
 
     def run(paper, more=""):
         text = EXPECTED.format(paper=paper) + more
@@ -69,3 +74,64 @@ def test_an_explained_difference_is_shown_with_its_reason(audited):
     assert code == 0
     (line,) = [line for line in out.splitlines() if line.startswith("FC")]
     assert line.endswith("explained  printed twice")
+
+
+def test_a_tables_note_stands_under_its_title(audited):
+    lines = audited("1K")[1].splitlines()
+    place = lines.index("toy: Slide 1")
+    assert lines[place + 1] == "K is 1000 here."
+    assert lines[place + 2].split()[:2] == ["row", "column"]
+
+
+RATIO = """
+[[ratio]]
+text = "half the work"
+source = "Sec. 1"
+quantity = "macs"
+of = "toy"
+to = "{to}"
+paper = "0.5"
+"""
+
+
+@pytest.fixture
+def another_paper(audited, monkeypatch):
+    """Makes "wide", of 20 units, the network of a second paper."""
+    toy_paper = reproductions.load("toy")
+    wide = types.SimpleNamespace(
+        RECIPES={"wide": None}, build_model=lambda _: dense(20)
+    )
+    papers = {"toy": toy_paper, "widenet": wide}
+    monkeypatch.setattr("reproductions.names", lambda: tuple(papers))
+    monkeypatch.setattr("reproductions.load", papers.get)
+
+
+def test_a_ratio_names_a_network_of_another_paper(audited, another_paper):
+    code, out = audited("1K", RATIO.format(to="wide"))
+    assert code == 0
+    line = next(x for x in out.splitlines() if x.startswith("half the work"))
+    found = line.removeprefix("half the work").split()
+    assert found == ["macs:", "toy", "/", "wide", "0.5", "0.500", "agrees"]
+
+
+def test_a_ratio_to_a_network_that_is_not_there_is_an_error(audited):
+    with pytest.raises(RunError, match="called 'wide'"):
+        audited("1K", RATIO.format(to="wide"))
+
+
+def test_a_long_audit_says_how_far_it_is_on_stderr(monkeypatch, capsys):
+    clock = itertools.count(100, 6)  # seconds; a network is built in 6
+    monkeypatch.setattr("launch.audit.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("reproductions.find", lambda name: ("paper", name))
+    paper = types.SimpleNamespace(build_model=lambda name: None)
+    monkeypatch.setattr("reproductions.load", lambda name: paper)
+    building = audit.Building(4)
+    for name in ("a", "b", "c", "d"):
+        building.build_model(name)
+    out, err = capsys.readouterr()
+    assert out == ""
+    # Nothing in the first ten seconds, then at most one line in ten.
+    assert err.splitlines() == [
+        "building b (2 of 4), about 36 s left",
+        "building d (4 of 4), about 8 s left",
+    ]

@@ -1,0 +1,7 @@
+"""GoogLeNet (Szegedy et al., 2014)."""
+
+from common.on_demand import on_demand
+from reproductions.googlenet.recipe import RECIPES
+
+__all__ = ["RECIPES", "build_model"]
+__getattr__ = on_demand(__name__, build_model="model")

@@ -1,0 +1,7 @@
+"""ResNet on ImageNet (He, Zhang, Ren and Sun, 2015)."""
+
+from common.on_demand import on_demand
+from reproductions.resnet.recipe import RECIPES
+
+__all__ = ["RECIPES", "build_model"]
+__getattr__ = on_demand(__name__, build_model="model")

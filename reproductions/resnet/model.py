@@ -1,0 +1,232 @@
+"""ResNet and its plain counterpart, for ImageNet.
+
+He, Zhang, Ren and Sun, "Deep Residual Learning for Image Recognition", CVPR
+2016. https://arxiv.org/abs/1512.03385
+
+Built from Table 1, Figures 3 and 5 and Sections 3.2 to 3.4; what they leave
+open is as in the authors' release (KaimingHe/deep-residual-networks).
+
+Not in the paper:
+    * Which convolution of a bottleneck has the stride: the first 1x1, as in
+      the release. `*_v1_5` have it in the 3x3, a later habit.
+    * The padding of the max pooling: one pixel on each side, as in
+      fb.resnet.torch, torchvision and keras.applications. `*_caffe` are the
+      release's: none, and a last window that may overhang.
+    * Biases of convolutions: none. The release has one in conv1 of its
+      50-layer network only; batch normalisation cancels it.
+    * Batch normalisation: epsilon 1e-5, running averages that keep 0.9.
+"""
+
+import dataclasses
+
+import keras
+
+from common.errors import UsageError
+from common.layers import ParameterFreeShortcut
+from reproductions.resnet.recipe import RECIPES
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Form:
+    """What tells the networks of Table 1 apart.
+
+    Attributes:
+        blocks: In conv2_x to conv5_x.
+        bottleneck: Blocks of 1x1, 3x3, 1x1 instead of two 3x3 (Fig. 5).
+        shortcuts: "A" (identity, zeros for new maps), "B" (projections where
+            the number of maps changes), "C" (projections everywhere), Sec.
+            4.1; "" in a plain network.
+        stride_on_3x3: Of a bottleneck; else its first 1x1 has the stride.
+        pool_padding: Rows and columns before the first pooling window.
+    """
+
+    blocks: tuple[int, int, int, int]
+    bottleneck: bool
+    shortcuts: str
+    stride_on_3x3: bool = False
+    pool_padding: int = 1
+
+
+RESNET18 = Form(blocks=(2, 2, 2, 2), bottleneck=False, shortcuts="B")
+RESNET34 = Form(blocks=(3, 4, 6, 3), bottleneck=False, shortcuts="B")
+RESNET50 = Form(blocks=(3, 4, 6, 3), bottleneck=True, shortcuts="B")
+RESNET101 = Form(blocks=(3, 4, 23, 3), bottleneck=True, shortcuts="B")
+RESNET152 = Form(blocks=(3, 8, 36, 3), bottleneck=True, shortcuts="B")
+
+FORMS = {
+    "resnet50": RESNET50,
+    "resnet101": RESNET101,
+    "resnet152": RESNET152,
+    "plain18": dataclasses.replace(RESNET18, shortcuts=""),
+    "plain34": dataclasses.replace(RESNET34, shortcuts=""),
+    "resnet18": RESNET18,
+    "resnet34": RESNET34,
+    "resnet18_a": dataclasses.replace(RESNET18, shortcuts="A"),
+    "resnet34_a": dataclasses.replace(RESNET34, shortcuts="A"),
+    "resnet34_c": dataclasses.replace(RESNET34, shortcuts="C"),
+    "resnet50_caffe": dataclasses.replace(RESNET50, pool_padding=0),
+    "resnet101_caffe": dataclasses.replace(RESNET101, pool_padding=0),
+    "resnet152_caffe": dataclasses.replace(RESNET152, pool_padding=0),
+    "resnet50_v1_5": dataclasses.replace(RESNET50, stride_on_3x3=True),
+    "resnet101_v1_5": dataclasses.replace(RESNET101, stride_on_3x3=True),
+    "resnet152_v1_5": dataclasses.replace(RESNET152, stride_on_3x3=True),
+}
+
+
+def build_model(
+    variant: str,
+    *,
+    image_size: int | None = None,
+    num_classes: int | None = None,
+    stride_on_3x3: bool | None = None,
+) -> keras.Model:
+    """(batch, S, S, 3) images -> (batch, num_classes) logits.
+
+    Sizes in the comments are for S = 224. Every S works (the Caffe forms: from
+    3 on). Logits are float32 under any dtype policy.
+
+    Args:
+        variant: A key of RECIPES.
+        image_size: S; None is the recipe's.
+        num_classes: None is the recipe's.
+        stride_on_3x3: Of the bottlenecks; None is the variant's own. The model
+            is called after the variant that it then is.
+
+    Raises:
+        UsageError: if the image is too small, or stride_on_3x3 is given for a
+            network without bottlenecks.
+    """
+    recipe, size = RECIPES[variant], image_size or RECIPES[variant].image_size
+    name, form = _form(variant, stride_on_3x3)
+    _check_size(variant, form, size)
+    image = keras.Input((size, size, 3), name="image")
+    x = convolution(image, 64, 7, 2, name="conv1")  # 112x112x64
+    x = max_pooling(x, form)  # 56x56x64
+    x = stages(x, form)  # 7x7x512, or 2048
+    x = keras.layers.GlobalAveragePooling2D(name="pool5")(x)
+    logits = keras.layers.Dense(
+        num_classes or recipe.num_classes,
+        kernel_initializer=keras.initializers.RandomNormal(0.0, 0.01),
+        name="fc",
+        dtype="float32",
+    )(x)
+    return keras.Model(image, logits, name=name)
+
+
+def stages(x, form):
+    """conv2_x to conv5_x of Table 1: maps of 56, 28, 14 and 7 pixels."""
+    for stage, blocks in enumerate(form.blocks, 2):
+        for index in range(1, blocks + 1):
+            x = block(
+                x,
+                form,
+                filters=64 * 2 ** (stage - 2),
+                strides=2 if stage > 2 and index == 1 else 1,
+                name=f"conv{stage}_{index}",
+            )
+    return x
+
+
+def convolution(x, filters, kernel_size, strides, *, name, relu=True):
+    """A convolution, its batch normalisation and, if asked for, ReLU.
+
+    Padded by kernel_size // 2 on all sides: (batch, H, W, C) ->
+    (batch, ceil(H / strides), ceil(W / strides), filters).
+    """
+    if kernel_size > 1 and strides > 1:  # `same` would pad less at the top
+        x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
+    x = keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding="valid" if strides > 1 else "same",
+        use_bias=False,
+        # Sec. 3.4: as in He et al. 2015, "Delving Deep", Eq. 10.
+        kernel_initializer=keras.initializers.VarianceScaling(
+            2.0, "fan_in", "untruncated_normal"
+        ),
+        name=name,
+    )(x)
+    x = keras.layers.BatchNormalization(
+        momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
+    )(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
+
+
+def max_pooling(x, form):
+    """3x3, stride 2 (Table 1); what follows a ReLU can be padded with zeros.
+
+    Without padding the last window overhangs where it must (Caffe rounds the
+    number of windows up).
+    """
+    sides = (form.pool_padding, 1)
+    x = keras.layers.ZeroPadding2D((sides, sides), name="pool1_pad")(x)
+    return keras.layers.MaxPooling2D(3, strides=2, name="pool1")(x)
+
+
+def block(x, form, *, filters, strides, name):
+    """A building block: its convolutions, and what they are added to."""
+    branch = bottleneck_branch if form.bottleneck else basic_branch
+    y = branch(x, form, filters=filters, strides=strides, name=name)
+    if form.shortcuts:
+        short = shortcut(
+            x, form.shortcuts, y.shape[-1], strides, name=f"{name}_shortcut"
+        )
+        y = keras.layers.Add(name=f"{name}_add")([short, y])
+    return keras.layers.ReLU(name=f"{name}_relu")(y)
+
+
+def basic_branch(x, form, *, filters, strides, name):
+    """Two 3x3 convolutions (Fig. 5, left).
+
+    (batch, H, W, C) -> (batch, H / strides, W / strides, filters)
+    """
+    y = convolution(x, filters, 3, strides, name=f"{name}_a")
+    return convolution(y, filters, 3, 1, name=f"{name}_b", relu=False)
+
+
+def bottleneck_branch(x, form, *, filters, strides, name):
+    """1x1, 3x3 and 1x1 convolutions (Fig. 5, right).
+
+    (batch, H, W, C) -> (batch, H / strides, W / strides, 4 * filters)
+    """
+    on_1x1, on_3x3 = (1, strides) if form.stride_on_3x3 else (strides, 1)
+    y = convolution(x, filters, 1, on_1x1, name=f"{name}_a")
+    y = convolution(y, filters, 3, on_3x3, name=f"{name}_b")
+    return convolution(y, 4 * filters, 1, 1, name=f"{name}_c", relu=False)
+
+
+def shortcut(x, option, filters, strides, *, name):
+    """Options A, B and C of Sec. 4.1.
+
+    (batch, H, W, C) -> (batch, H / strides, W / strides, filters)
+    """
+    if option != "C" and x.shape[-1] == filters:
+        return x
+    if option == "A":
+        return ParameterFreeShortcut(filters, strides, name=name)(x)
+    return convolution(x, filters, 1, strides, name=name, relu=False)
+
+
+def _form(variant: str, stride_on_3x3: bool | None) -> tuple[str, Form]:
+    """(the name of the network that is asked for, its form)."""
+    form = FORMS[variant]
+    if stride_on_3x3 is None:
+        return variant, form
+    if not form.bottleneck:
+        raise UsageError(
+            f"stride_on_3x3 chooses between the convolutions of a bottleneck; "
+            f"{variant} has none. Leave it out."
+        )
+    form = dataclasses.replace(form, stride_on_3x3=stride_on_3x3)
+    known = {form: name for name, form in FORMS.items()}
+    return known.get(form, f"{variant}_stride_on_3x3"), form
+
+
+def _check_size(variant: str, form: Form, size: int) -> None:
+    smallest = 1 if form.pool_padding else 3
+    if size < smallest:
+        raise UsageError(
+            f"{variant} needs images of at least {smallest}x{smallest} pixels; "
+            f"its first pooling has no window in {size}x{size}."
+        )

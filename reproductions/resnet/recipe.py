@@ -1,0 +1,99 @@
+"""ResNet's training on ImageNet, Sections 3.4 and 4.1.
+
+Sources: "Sec." is the paper; "P2" is "Identity Mappings in Deep Residual
+Networks" (2016), by the same authors, which tells more of the same training.
+"""
+
+import dataclasses
+
+from common.data.transforms import (
+    CentreCrop,
+    PcaColourNoise,
+    RandomCrop,
+    RandomFlip,
+    RandomShorterSide,
+    ResizeShorterSide,
+    SubtractCentreMean,
+)
+from common.losses import SoftmaxCrossEntropy
+from common.recipe import Recipe, Sgd, WeightDecay
+from common.schedules import DivideOnPlateau
+from reproductions.resnet.deviations import (
+    BASIC,
+    BOTTLENECK,
+    CAFFE,
+    STRIDE_ON_3X3,
+)
+
+RESNET = Recipe(
+    data="imagenet2012",  # Sec. 4.1
+    image_size=224,  # Sec. 3.4
+    channels=3,
+    num_classes=1000,  # Sec. 4.1
+    epochs=120,  # as many as the updates take
+    updates=600_000,  # Sec. 3.4: "up to 60 x 10^4 iterations"
+    held_out=0,  # Sec. 4.1: 1.28 million images train, 50k validate
+    initialize_from=None,  # Sec. 3.4: "from scratch"
+    global_batch_size=256,  # Sec. 3.4
+    optimizer=Sgd(
+        learning_rate=0.1,  # Sec. 3.4
+        momentum=0.9,  # Sec. 3.4
+        nesterov=False,  # not in the paper; Caffe's SGD
+    ),
+    schedule=DivideOnPlateau(
+        divisor=10.0,  # Sec. 3.4: "when the error plateaus"
+        patience=6,  # ours
+        max_drops=2,  # P2: after 30 and 60 epochs
+        metric="val_top1_error",
+        min_delta=0.1,  # ours: percentage points
+    ),
+    group_schedules=(),
+    weight_decay=WeightDecay(
+        rate=1e-4,  # Sec. 3.4
+        variables="kernel",  # convolutions and fc; no gamma, beta, bias
+    ),
+    clip_global_norm=None,
+    loss=SoftmaxCrossEntropy(),  # Table 1: softmax
+    average_decay=None,
+    # 8 GPUs with 32 images each: statistics of 32 images.
+    synchronized_batch_norm=False,
+    train_transforms=(
+        RandomShorterSide(256, 480),  # Sec. 3.4
+        RandomCrop(224),  # Sec. 3.4
+        RandomFlip(),  # Sec. 3.4
+    ),
+    normalize=SubtractCentreMean(),  # Sec. 3.4: "per-pixel mean"
+    train_noise=(
+        # Sec. 3.4: "the standard color augmentation in [21]", AlexNet's.
+        PcaColourNoise(std=0.1, shrink=1.0),
+    ),
+    test_transforms=(ResizeShorterSide(256), CentreCrop(256)),
+    views=("centre_crop", "ten_crop"),  # Sec. 3.4; Fig. 4
+    monitor="centre_crop",  # Fig. 4: the curves are of centre crops
+    before_epoch=None,
+    healthy_after=5,  # ours
+    deviations=BASIC,
+)
+
+BOTTLENECK_RECIPE = dataclasses.replace(RESNET, deviations=BOTTLENECK)
+CAFFE_RECIPE = dataclasses.replace(RESNET, deviations=CAFFE)
+STRIDE_ON_3X3_RECIPE = dataclasses.replace(RESNET, deviations=STRIDE_ON_3X3)
+
+RECIPES = {
+    "resnet50": BOTTLENECK_RECIPE,
+    "resnet101": BOTTLENECK_RECIPE,
+    "resnet152": BOTTLENECK_RECIPE,
+    "plain18": RESNET,
+    "plain34": RESNET,
+    "resnet18": RESNET,
+    "resnet34": RESNET,
+    "resnet18_a": RESNET,
+    "resnet34_a": RESNET,
+    "resnet34_c": RESNET,
+    "resnet50_caffe": CAFFE_RECIPE,
+    "resnet101_caffe": CAFFE_RECIPE,
+    "resnet152_caffe": CAFFE_RECIPE,
+    "resnet50_v1_5": STRIDE_ON_3X3_RECIPE,
+    "resnet101_v1_5": STRIDE_ON_3X3_RECIPE,
+    "resnet152_v1_5": STRIDE_ON_3X3_RECIPE,
+}

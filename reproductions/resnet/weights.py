@@ -1,0 +1,156 @@
+"""Weights of other ResNets into ours.
+
+The stride of a bottleneck and the padding of the pooling change the logits and
+no shape, so each layout goes into the variants that compute what it holds.
+"""
+
+import re
+
+import keras
+
+from common.errors import RunError
+from common.weights import State, assign_keras, assign_torch
+
+KERAS_APPLICATIONS = {
+    "resnet50": "ResNet50",
+    "resnet101": "ResNet101",
+    "resnet152": "ResNet152",
+}
+KERAS_EPSILON, EPSILON = 1.001e-5, 1e-5
+_OURS = re.compile(r"conv(\d)_(\d+)_(a|b|c|shortcut)(_bn)?")
+
+
+def from_torchvision(state: State, model: keras.Model) -> None:
+    """Sets the weights from torchvision's resnet18 to resnet152.
+
+    Args:
+        state: layer1.0.conv1.weight and so on, as
+            common.weights.assign_torch takes them.
+        model: resnet18, resnet34, resnet50_v1_5, resnet101_v1_5 or
+            resnet152_v1_5.
+
+    Raises:
+        RunError: if the model is another variant, or an entry is missing,
+            unknown, or of another shape.
+    """
+    variants = ["resnet18", "resnet34"]
+    variants += [f"{name}_v1_5" for name in KERAS_APPLICATIONS]
+    _check_variant(
+        model,
+        variants,
+        "torchvision's ResNets have option B shortcuts, and the stride of a "
+        "bottleneck in its 3x3 convolution",
+    )
+    assign_torch(model, state, _torch_names(model, classifier="fc"))
+
+
+def from_caffe(state: State, model: keras.Model) -> None:
+    """Sets the weights from the authors' released Caffe networks.
+
+    Colour channels stay in the file's order: the release was trained on BGR
+    images. The bias of conv1, which the 50-layer release has and batch
+    normalisation subtracts again, goes into the running mean, exactly.
+
+    Args:
+        state: The release in torch's layout with Cadene's names:
+            torchvision's, but last_linear for fc.
+        model: resnet50_caffe, resnet101_caffe or resnet152_caffe.
+
+    Raises:
+        RunError: as from_torchvision.
+    """
+    _check_variant(
+        model,
+        [f"{name}_caffe" for name in KERAS_APPLICATIONS],
+        "the released Caffe networks have the stride of a bottleneck in its "
+        "first 1x1 convolution and a max pooling without padding",
+    )
+    state = _without_bias(state, "conv1.bias", "bn1.running_mean")
+    assign_torch(model, state, _torch_names(model, classifier="last_linear"))
+
+
+def from_keras(state: State, model: keras.Model) -> None:
+    """Sets the weights from keras.applications' ResNet50, 101 and 152.
+
+    Exact: batch normalisation subtracts the biases of the convolutions again,
+    so they go into the running means; the difference of the epsilons goes
+    into the running variances.
+
+    Args:
+        state: conv2_block1_1_conv/kernel and so on.
+        model: resnet50, resnet101 or resnet152.
+
+    Raises:
+        RunError: as from_torchvision.
+    """
+    _check_variant(
+        model,
+        list(KERAS_APPLICATIONS),
+        "keras.applications' ResNets have the stride of a bottleneck in its "
+        "first 1x1 convolution and a max pooling with padding",
+    )
+    for entry in [e for e in state if e.endswith("_conv/bias")]:
+        norm = entry.replace("_conv/bias", "_bn/moving_mean")
+        state = _without_bias(state, entry, norm)
+    state = {
+        entry: value + (KERAS_EPSILON - EPSILON)
+        if entry.endswith("/moving_variance")
+        else value
+        for entry, value in state.items()
+    }
+    assign_keras(model, state, _keras_names(model))
+
+
+def _check_variant(
+    model: keras.Model, variants: list[str], computes: str
+) -> None:
+    if model.name in variants:
+        return
+    depth = re.search(r"\d+", model.name)
+    same = [v for v in variants if depth and depth[0] in v]
+    raise RunError(
+        f"{model.name} would not compute what these weights were trained "
+        f"for: {computes}. Import them into {', '.join(same or variants)}."
+    )
+
+
+def _without_bias(state: State, bias: str, mean: str) -> State:
+    """Normalising x + bias by `mean` is normalising x by mean - bias."""
+    if bias not in state or mean not in state:
+        return state
+    rest = {entry: value for entry, value in state.items() if entry != bias}
+    return rest | {mean: state[mean] - state[bias]}
+
+
+def _torch_names(model: keras.Model, classifier: str) -> dict[str, str]:
+    names = {"conv1": "conv1", "conv1_bn": "bn1", "fc": classifier}
+    for layer in model.layers:
+        if match := _OURS.fullmatch(layer.name):
+            stage, index, part, norm = match.groups()
+            place = " abc".find(part)
+            kind = "bn" if norm else "conv"
+            if part == "shortcut":
+                theirs = "downsample.1" if norm else "downsample.0"
+            else:
+                theirs = f"{kind}{place}"
+            prefix = f"layer{int(stage) - 1}.{int(index) - 1}"
+            names[layer.name] = f"{prefix}.{theirs}"
+    return names
+
+
+def _keras_names(model: keras.Model) -> dict[str, str]:
+    names = {"conv1": "conv1_conv", "conv1_bn": "conv1_bn", "fc": "predictions"}
+    for layer in model.layers:
+        if match := _OURS.fullmatch(layer.name):
+            stage, index, part, norm = match.groups()
+            place = 0 if part == "shortcut" else " abc".find(part)
+            prefix = f"conv{stage}_block{index}_{place}"
+            names[layer.name] = prefix + (norm or "_conv")
+    return names
+
+
+LAYOUTS = {
+    "torchvision": from_torchvision,
+    "caffe": from_caffe,
+    "keras": from_keras,
+}

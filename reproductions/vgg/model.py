@@ -1,0 +1,149 @@
+"""VGG, configurations A, A-LRN, B, C, D and E.
+
+Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
+Recognition", ICLR 2015 (arXiv:1409.1556v6).
+
+Built from Table 1 and Sections 2.1, 2.2 and 3.1.
+
+Differences from the paper:
+    * Table 1 ends in a softmax; the network here ends in logits, and the loss
+      and the test views hold the softmax.
+    * Sec. 3.1 says that initial weights have "10^-2 variance". The standard
+      deviation is 10^-2 here: see deviations.py and the README.
+"""
+
+import dataclasses
+
+import keras
+
+from common.errors import UsageError
+from common.layers import Dropout, LocalResponseNormalization
+from reproductions.vgg.recipe import RECIPES
+
+FILTERS = (64, 128, 256, 512, 512)  # Table 1, blocks 1 to 5
+SMALLEST = 32  # five poolings halve it to 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """A column of Table 1.
+
+    Attributes:
+        convs: Convolutions in each of the five blocks.
+        third_kernel: Side of the kernels of a block's third convolution.
+        lrn: Whether a response normalisation follows the first convolution.
+    """
+
+    convs: tuple[int, ...]
+    third_kernel: int
+    lrn: bool
+
+
+_A = Configuration(convs=(1, 1, 2, 2, 2), third_kernel=3, lrn=False)
+CONFIGURATIONS = {
+    "A": _A,
+    "A-LRN": dataclasses.replace(_A, lrn=True),
+    "B": dataclasses.replace(_A, convs=(2, 2, 2, 2, 2)),
+    "C": dataclasses.replace(_A, convs=(2, 2, 3, 3, 3), third_kernel=1),
+    "D": dataclasses.replace(_A, convs=(2, 2, 3, 3, 3)),
+    "E": dataclasses.replace(_A, convs=(2, 2, 4, 4, 4)),
+}
+# Variants of one configuration differ in how they are trained.
+COLUMNS = {
+    "vgg16": "D",
+    "vgg11": "A",
+    "vgg11_lrn": "A-LRN",
+    "vgg13": "B",
+    "vgg16_c": "C",
+    "vgg19": "E",
+    "vgg16_c_384": "C",
+    "vgg16_384": "D",
+    "vgg19_384": "E",
+    "vgg16_c_jitter": "C",
+    "vgg16_jitter": "D",
+    "vgg19_jitter": "E",
+    "vgg16_glorot": "D",
+}
+# Sec. 3.1, the note that was added later; all others are drawn from a normal
+# distribution.
+GLOROT = ("vgg16_glorot",)
+
+
+def build_model(
+    variant: str,
+    *,
+    image_size: int | None = None,
+    num_classes: int | None = None,
+) -> keras.Model:
+    """The network; (batch, S, S, 3) float32 -> (batch, classes) logits.
+
+    Sizes in the comments are for S = 224. Logits are float32 under any dtype
+    policy.
+
+    Raises:
+        UsageError: if the image is too small for the network.
+    """
+    column, recipe = CONFIGURATIONS[COLUMNS[variant]], RECIPES[variant]
+    size = image_size or recipe.image_size
+    if size < SMALLEST:
+        raise UsageError(
+            f"{variant} needs images of at least {SMALLEST}x{SMALLEST} pixels: "
+            f"from {size}x{size} nothing is left after the fifth pooling."
+        )
+    image = keras.Input((size, size, 3), name="image")
+    x = image
+    for block in range(1, 6):  # 112x112x64, 56x56x128, 28x28x256, 14x14x512
+        x = conv_block(x, column, block, variant=variant)
+    x = keras.layers.Flatten(name="flatten")(x)  # of 7x7x512: 25088
+    x = hidden_layer(x, 6, variant=variant)
+    x = hidden_layer(x, 7, variant=variant)
+    logits = keras.layers.Dense(
+        num_classes or recipe.num_classes,
+        kernel_initializer=initial_kernel(variant),
+        name="fc8",
+        dtype="float32",
+    )(x)
+    return keras.Model(image, logits, name=variant)
+
+
+def initial_kernel(variant: str) -> keras.initializers.Initializer:
+    """N(0, 0.01^2) (Sec. 3.1), or Glorot and Bengio's; biases start at 0.
+
+    Theirs is uniform within the root of 6 / (fan in + fan out).
+    """
+    if variant in GLOROT:
+        return keras.initializers.GlorotUniform()
+    return keras.initializers.RandomNormal(0.0, 0.01)
+
+
+def conv_block(x, column: Configuration, block: int, *, variant: str):
+    """Convolutions with ReLU, then pooling (Sec. 2.1, Table 1).
+
+    (batch, H, W, C) -> (batch, H // 2, W // 2, FILTERS[block - 1])
+    """
+    for place in range(1, column.convs[block - 1] + 1):
+        x = keras.layers.Conv2D(
+            FILTERS[block - 1],
+            column.third_kernel if place == 3 else 3,
+            padding="same",  # 1 pixel for 3x3, none for 1x1: Sec. 2.1
+            activation="relu",
+            kernel_initializer=initial_kernel(variant),
+            name=f"conv{block}_{place}",
+        )(x)
+        if column.lrn and (block, place) == (1, 1):
+            # Sec. 2.1: "where applicable", the constants of AlexNet.
+            x = LocalResponseNormalization(
+                n=5, k=2.0, alpha=1e-4, beta=0.75, name="norm1"
+            )(x)
+    return keras.layers.MaxPooling2D(2, strides=2, name=f"pool{block}")(x)
+
+
+def hidden_layer(x, index: int, *, variant: str):
+    """fc6 or fc7: 4096 units, ReLU, dropout of 0.5 (Sec. 2.1, 3.1)."""
+    x = keras.layers.Dense(
+        4096,
+        activation="relu",
+        kernel_initializer=initial_kernel(variant),
+        name=f"fc{index}",
+    )(x)
+    return Dropout(0.5, name=f"drop{index}")(x)

@@ -1,0 +1,149 @@
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.data import colour, pipeline
+from common.data.keys import Key
+from common.data.transforms import Context, PhotometricDistortions
+from common.errors import UsageError
+from tests.common.data_fixtures import PHOTOS, noise_image, shapes
+
+HOWARD = PhotometricDistortions(low=0.5, high=1.5)  # Howard 2013, Sec. 2
+OURS = {
+    "Brightness": colour.brightness,
+    "Contrast": colour.contrast,
+    "Color": colour.colour,
+}
+AMOUNTS = [0.5, 0.83, 1.0, 1.21, 1.5]
+
+
+@pytest.fixture(scope="module")
+def pil():
+    pytest.importorskip("PIL.ImageEnhance")
+    import PIL.Image
+    import PIL.ImageEnhance
+
+    return PIL
+
+
+def vivid():
+    """Smooth, with values near 0 and 255, so that cutting off matters."""
+    image = noise_image(40, 56).astype(float)
+    return np.clip((image - 128) * 1.6 + 128, 0, 255).astype(np.uint8)
+
+
+def enhanced(pil, image, steps):
+    picture = pil.Image.fromarray(image)
+    for name, amount in steps:
+        picture = getattr(pil.ImageEnhance, name)(picture).enhance(amount)
+    return np.float32(picture)
+
+
+def manipulated(image, steps):
+    image = tf.constant(image, tf.float32)
+    for name, amount in steps:
+        image = OURS[name](image, amount)
+    return image.numpy()
+
+
+@pytest.mark.parametrize("amount", [0.0, *AMOUNTS, 2.0])
+@pytest.mark.parametrize("name", OURS)
+def test_each_manipulation_is_pils(pil, name, amount):
+    steps = [(name, amount)]
+    difference = manipulated(vivid(), steps) - enhanced(pil, vivid(), steps)
+    # PIL cuts off the fraction, and rounds the grey levels that it blends with.
+    assert difference.min() > -0.55 and difference.max() < 1.55
+    if amount == 1.0:
+        assert abs(difference).max() < 1e-3
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(OURS)))
+def test_all_orders_are_pils(pil, order):
+    for amounts in itertools.product([0.5, 1.21, 1.5], repeat=3):
+        steps = list(zip(order, amounts, strict=True))
+        difference = manipulated(vivid(), steps) - enhanced(pil, vivid(), steps)
+        assert abs(difference).max() < 5  # 1.55, 1.5 times more, twice
+        assert abs(difference.mean()) < 2
+
+
+def key(position, stream=11):
+    return Key(stream, position)
+
+
+def distorted(image, positions, operation=HOWARD):
+    def distort(position):
+        context = Context(0, 0, False, None, key(position))
+        return operation(tf.constant(image, tf.float32), context)
+
+    return tf.data.Dataset.range(positions).map(distort)
+
+
+def test_order_and_amounts_are_drawn_for_each_image():
+    """Each result is one order's, at the amounts drawn; all orders occur."""
+    image = vivid()[:12, :12]
+    orders = list(itertools.permutations(["Contrast", "Brightness", "Color"]))
+    seen = []
+    for position, found in enumerate(distorted(image, 120).as_numpy_iterator()):
+        drawn = key(position).uniform(4).numpy()
+        amounts = dict(zip(orders[0], 0.5 + drawn[:3], strict=True))
+        distances = [
+            abs(manipulated(image, [(n, amounts[n]) for n in order]) - found)
+            for order in orders
+        ]
+        nearest = int(np.argmin([d.max() for d in distances]))
+        assert distances[nearest].max() < 1e-2
+        seen.append([nearest, *amounts.values()])
+    counts = np.bincount([order for order, *_ in seen])
+    assert counts.shape == (6,) and counts.min() >= 8
+    assert abs(np.corrcoef(np.transpose(seen)) - np.eye(4)).max() < 0.3
+
+
+def test_amounts_lie_between_low_and_high():
+    """On mid grey only brightness shows, and it multiplies."""
+    grey = np.full((2, 2, 3), 100.0)
+    found = np.array(list(distorted(grey, 300).as_numpy_iterator()))
+    amounts = found[:, 0, 0, 0] / 100
+    assert 0.5 <= amounts.min() < 0.53 and 1.47 < amounts.max() <= 1.5
+    assert abs(amounts.mean() - 1) < 0.06
+    fixed = PhotometricDistortions(low=1.0, high=1.0)
+    [same] = distorted(vivid(), 1, fixed).as_numpy_iterator()
+    np.testing.assert_allclose(same, vivid(), atol=1e-3)
+
+
+def test_values_stay_between_0_and_255():
+    for image in distorted(vivid(), 20).as_numpy_iterator():
+        assert image.shape == (40, 56, 3) and image.dtype == np.float32
+        assert image.min() >= 0 and image.max() <= 255
+
+
+def test_grey_images_are_refused():
+    with pytest.raises(UsageError, match="RGB"):
+        HOWARD(tf.zeros((4, 4, 1)), Context(0, 0, False, None, key(0)))
+
+
+def test_it_is_the_same_for_another_input_size():
+    assert HOWARD.scaled(0.5) == HOWARD and not HOWARD.needs_statistics
+
+
+def test_batches_do_not_depend_on_threads():
+    recipe = dataclasses.replace(
+        PHOTOS, train_transforms=(*PHOTOS.train_transforms, HOWARD)
+    )
+
+    def batches(recipe, threads, seed=0):
+        dataset = pipeline.train_batches(
+            shapes(), recipe, None, seed=seed, epoch=0
+        )
+        options = tf.data.Options()
+        options.threading.private_threadpool_size = threads
+        options.threading.max_intra_op_parallelism = threads
+        options.autotune.enabled = False
+        return np.array([x for x, _ in dataset.with_options(options)])
+
+    alone = batches(recipe, 1)
+    assert (batches(recipe, 4) == alone).all()
+    assert not (batches(recipe, 4, seed=1) == alone).all()
+    assert not (batches(PHOTOS, 4) == alone).all()

@@ -1,0 +1,118 @@
+"""The papers' losses against a NumPy reading of their formulas."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.evaluation import scores_of
+from common.losses import (
+    SmoothedCrossEntropy,
+    SoftmaxCrossEntropy,
+    WithAuxiliary,
+)
+
+LABELS = np.array([2, 0, 4, 4])
+
+
+def logits(scale=3.0):
+    draws = np.random.default_rng(0).normal(0, scale, (len(LABELS), 5))
+    return draws.astype("float32")
+
+
+def by_definition(outputs, labels, smoothing):
+    """-sum of q' log p, q' = (1 - s) one-hot + s / K (Inception-v3, Sec. 7)."""
+    outputs = outputs.astype("float64")
+    classes = outputs.shape[1]
+    p = np.exp(outputs) / np.exp(outputs).sum(1, keepdims=True)
+    q = (1 - smoothing) * np.eye(classes)[labels] + smoothing / classes
+    return -(q * np.log(p)).sum(1)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5, 1.0])
+def test_smoothed_labels_are_the_papers(smoothing):
+    found = SmoothedCrossEntropy(smoothing=smoothing)(
+        tf.constant(logits()), tf.constant(LABELS)
+    )
+    assert found.dtype == "float32"
+    wanted = by_definition(logits(), LABELS, smoothing)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_without_smoothing_it_is_softmax_cross_entropy():
+    np.testing.assert_array_equal(
+        SmoothedCrossEntropy(smoothing=0.0)(logits(), LABELS),
+        SoftmaxCrossEntropy()(logits(), LABELS),
+    )
+
+
+def test_the_gradient_is_that_of_the_smoothed_labels():
+    outputs = tf.constant(logits())
+    with tf.GradientTape() as tape:
+        tape.watch(outputs)
+        loss = SmoothedCrossEntropy(smoothing=0.1)(outputs, LABELS)
+    q = 0.9 * np.eye(5)[LABELS] + 0.1 / 5
+    np.testing.assert_allclose(
+        tape.gradient(loss, outputs),
+        tf.nn.softmax(outputs).numpy() - q,
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize(
+    "classes,floor", [(1000, 1.01485), (100, 0.7778), (10, 0.50029)]
+)
+def test_no_output_does_better_than_the_labels_entropy(classes, floor):
+    q = 0.9 * np.eye(classes)[:1] + 0.1 / classes
+    loss = SmoothedCrossEntropy(smoothing=0.1)
+    best = loss(tf.constant(np.log(q), tf.float32), tf.constant([0]))
+    np.testing.assert_allclose(best, floor, rtol=1e-4)
+    for scale in (0.5, 0.9, 1.1, 2.0):
+        assert loss(tf.constant(scale * np.log(q)), [0]) > best
+
+
+def test_a_network_that_guesses_has_ln_classes():
+    # common.health takes it for the loss of guessing.
+    found = SmoothedCrossEntropy(smoothing=0.1)(np.zeros((1, 7), "f4"), [3])
+    np.testing.assert_allclose(found, math.log(7), rtol=1e-6)
+
+
+def test_each_head_is_smoothed():
+    main, aux = logits(), logits(1.0)
+    loss = WithAuxiliary(
+        main=SmoothedCrossEntropy(smoothing=0.1), weight=0.4, heads=1
+    )
+    found = loss([tf.constant(main), tf.constant(aux)], tf.constant(LABELS))
+    wanted = by_definition(main, LABELS, 0.1)
+    wanted = wanted + 0.4 * by_definition(aux, LABELS, 0.1)
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_the_loss_of_test_views_is_of_their_mean_probability(views):
+    class Model:
+        def __call__(self, images, training):
+            assert not training
+            return [images[:, 0, 0], -images[:, 0, 0]]
+
+    images = np.stack([logits(), logits(1.0)], axis=1)[:, :views]
+    p = np.exp(images) / np.exp(images).sum(-1, keepdims=True)
+    wanted = by_definition(np.log(p.mean(1)), LABELS, 0.1)
+    loss = WithAuxiliary(
+        main=SmoothedCrossEntropy(smoothing=0.1), weight=0.4, heads=1
+    )
+    _, found = scores_of(
+        Model(), loss, images[:, :, None, None], tf.constant(LABELS)
+    )
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_bfloat16_outputs_are_summed_in_float32():
+    outputs = tf.cast(
+        np.random.default_rng(0).normal(size=(1, 1000)), "bfloat16"
+    )
+    found = SmoothedCrossEntropy(smoothing=0.1)(outputs, [5])
+    wanted = by_definition(tf.cast(outputs, tf.float32).numpy(), [5], 0.1)
+    assert found.dtype == "float32"
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)

@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.data.geometry import Box, Patch, View, realize
+from common.data.resampling import FILTERS
+from common.errors import UsageError
+from tests.common.data_fixtures import noise_image
+
+BOXES = [  # of an image of 157 x 211: shrunk, stretched, uneven, at the ends
+    Box(7, 20, 101, 130),
+    Box(60, 90, 21, 18),
+    Box(0, 150, 157, 61),
+    Box(0, 0, 157, 211),
+    Box(156, 210, 1, 1),
+]
+
+
+def zoomed(encoded, box, filters, choice, channels=3, jpeg=False):
+    patch = Patch(box, filters, choice)
+    view = View.whole(157, 211).zoom(patch, 64)
+    return realize(view, encoded, channels, jpeg).numpy()
+
+
+def resized(image, box, name):
+    window = image[box.top :, box.left :][: box.height, : box.width]
+    full = tf.image.resize(window, (64, 64), method=name, antialias=False)
+    return np.clip(np.float32(full), 0, 255)
+
+
+@pytest.mark.parametrize("jpeg", [True, False, None])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", FILTERS)
+def test_zoom_is_tf_image_resize_of_the_window(jpeg, channels, name):
+    image = tf.constant(noise_image(157, 211, channels))
+    encoded = tf.io.encode_png(image)
+    if jpeg:
+        encoded = tf.io.encode_jpeg(image, quality=90)
+        image = tf.io.decode_jpeg(encoded, dct_method="INTEGER_ACCURATE")
+    for box in BOXES:
+        found = zoomed(encoded, box, (name,), 0, channels, jpeg)
+        assert found.shape == (64, 64, channels) and found.dtype == np.float32
+        np.testing.assert_allclose(found, resized(image, box, name), atol=0.01)
+
+
+def test_the_drawn_filter_is_the_one_used():
+    image = noise_image(157, 211)
+    encoded = tf.io.encode_png(image)
+    names = tuple(FILTERS)
+    for choice, name in enumerate(names):
+        found = zoomed(encoded, BOXES[0], names, tf.constant(choice))
+        expected = resized(image, BOXES[0], name)
+        np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+def test_cubic_stays_within_0_and_255():
+    checks = np.kron([[0, 255], [255, 0]], np.ones((3, 3)))[..., None]
+    encoded = tf.io.encode_png(checks.astype(np.uint8))
+    patch = Patch(Box(0, 0, 6, 6), ("bicubic",), 0)
+    image = realize(View.whole(6, 6).zoom(patch, 32), encoded, 1, False).numpy()
+    assert image.min() == 0 and image.max() == 255
+
+
+@pytest.mark.parametrize("filters", [("cubic",), ()])
+def test_unknown_filters_are_refused(filters):
+    encoded = tf.io.encode_png(noise_image(157, 211))
+    with pytest.raises(UsageError, match="'bilinear', 'area', 'nearest'"):
+        zoomed(encoded, BOXES[0], filters, 0)

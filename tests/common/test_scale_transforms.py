@@ -1,0 +1,280 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.data import pipeline
+from common.data.geometry import Box, Patch, View, image_size, realize
+from common.data.keys import Key, mix
+from common.data.transforms import (
+    CentreCrop,
+    Pad,
+    RandomAreaCrop,
+    RandomCrop,
+    RandomFlip,
+    RandomShorterSide,
+    ResizeShorterSide,
+)
+from common.errors import UsageError
+from tests.common.data_fixtures import PHOTOS, noise_image, shapes
+
+FILTERS = ("bilinear", "area", "nearest", "bicubic")
+PAPER = RandomAreaCrop(  # GoogLeNet, Sec. 6
+    size=224, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), resampling=FILTERS
+)
+SIZES = [(375, 500), (500, 375), (500, 37), (37, 500), (300, 300)]
+STREAM = mix(0, 0, 3)
+
+
+def draw(operation, size, draws, numbers):
+    """`numbers(view)` of many draws, an array (draws, ...)."""
+    views = tf.data.Dataset.range(draws).map(
+        lambda i: tf.stack(
+            numbers(operation(View.whole(*size), Key(STREAM, i)))
+        )
+    )
+    return np.array(list(views.as_numpy_iterator()))
+
+
+def windows(operation, size, draws):
+    """(top, left, height, width, filter) of many draws."""
+    return draw(
+        operation,
+        size,
+        draws,
+        lambda v: [*vars(v.patch.box).values(), v.patch.choice],
+    )
+
+
+def not_uniform(numbers, low, high):
+    """Kolmogorov's distance, 1 at the bound that one in 1000 exceeds."""
+    ordered = (np.sort(numbers) - low) / (high - low)
+    count = len(ordered)
+    steps = np.arange(count + 1) / count
+    distance = max((ordered - steps[:-1]).max(), (steps[1:] - ordered).max())
+    return distance * np.sqrt(count) / 1.95
+
+
+def pixels(encoded, channels=3):
+    if tf.io.is_jpeg(encoded):
+        return tf.io.decode_jpeg(
+            encoded, channels, dct_method="INTEGER_ACCURATE"
+        )
+    return tf.io.decode_png(encoded, channels)
+
+
+def cut(image, box):
+    y, x, height, width = (int(side) for side in vars(box).values())
+    return image[y : y + height, x : x + width]
+
+
+def test_shorter_side_is_every_whole_number_of_the_interval():
+    sides = draw(RandomShorterSide(8, 12), (30, 50), 1000, lambda v: v.canvas)
+    counts = np.bincount(sides.min(axis=1), minlength=13)
+    assert counts.sum() == counts[8:].sum() == 1000
+    assert (abs(counts[8:] - 200) < 45).all()
+
+
+def test_one_shorter_side_is_a_plain_resize():
+    view = View.whole(375, 500)
+    drawn = RandomShorterSide(256, 256)(view, Key(STREAM, 0))
+    plain = ResizeShorterSide(256)(view, None)
+    assert [int(n) for n in drawn.canvas] == [256, 341]
+    assert [int(n) for n in plain.canvas] == [256, 341]
+
+
+@pytest.mark.parametrize("size", [(91, 130), (130, 91), (33, 50)])
+def test_crop_of_a_random_scale_equals_the_slow_way(size):
+    encoded = tf.io.encode_jpeg(noise_image(*size), quality=90)
+    scales = set()
+    for position in range(6):
+        view = View.whole(*image_size(encoded, True))
+        for place, op in enumerate((RandomShorterSide(40, 60), RandomCrop(40))):
+            view = op(view, Key(mix(place), position))
+        canvas = [int(side) for side in view.canvas]
+        assert abs(canvas[0] / canvas[1] - size[0] / size[1]) < 0.03
+        full = tf.image.resize(pixels(encoded), canvas, antialias=True)
+        image = realize(view, encoded, 3, True)
+        np.testing.assert_allclose(image, cut(full, view.window), atol=0.01)
+        scales.add(min(canvas))
+    assert len(scales) > 3
+
+
+def test_chance_leaves_the_frame_as_it_was():
+    view = View.whole(40, 60)
+    assert RandomShorterSide(8, 12)(view, Key(STREAM, 0)).frame is view.frame
+    assert PAPER(view, Key(STREAM, 0)).frame is view.frame
+
+
+@pytest.mark.parametrize("size", [(375, 500), (500, 375), (300, 300)])
+def test_share_of_the_area_is_uniform_from_8_to_100_percent(size):
+    drawn = windows(PAPER, size, 1000)
+    share = drawn[:, 2] * drawn[:, 3] / (size[0] * size[1])
+    assert 0.079 < share.min() < 0.09 and 0.99 < share.max() <= 1
+    assert not_uniform(share, 0.08, 1.0) < 1
+
+
+def test_aspect_and_place_are_uniform_and_apart_where_every_window_fits():
+    crop = dataclasses.replace(PAPER, area=(0.1, 0.5))
+    drawn = windows(crop, (800, 800), 1000)
+    aspect = drawn[:, 3] / drawn[:, 2]  # width / height
+    assert not_uniform(aspect, 3 / 4, 4 / 3) < 1
+    share = drawn[:, 2] * drawn[:, 3]
+    place = (drawn[:, :2] / (801 - drawn[:, 2:4])).T
+    assert not_uniform(place[0], 0, 1) < 1 and not_uniform(place[1], 0, 1) < 1
+    every_two = np.corrcoef([aspect, share, *place, drawn[:, 4]])
+    assert abs(every_two - np.eye(5)).max() < 0.1
+
+
+@pytest.mark.parametrize("size", [*SIZES, (1, 1), (2, 3), (1, 400), (9, 4)])
+def test_windows_are_inside_and_have_a_permitted_aspect(size):
+    drawn = windows(PAPER, size, 400)
+    top, left, height, width, _ = drawn.T
+    assert (drawn[:, :2] >= 0).all() and (drawn[:, 2:4] >= 1).all()
+    assert (top + height <= size[0]).all() and (left + width <= size[1]).all()
+    assert ((width + 0.51) / (height - 0.51) > 3 / 4).all()
+    assert ((width - 0.51) / (height + 0.51) < 4 / 3).all()
+
+
+def test_long_image_gives_all_areas_that_it_has_windows_for():
+    drawn = windows(PAPER, (200, 1800), 800)
+    share = drawn[:, 2] * drawn[:, 3] / (200 * 1800)
+    assert not_uniform(share, 0.08, 4 / 3 / 9) < 1.2  # rounding adds a little
+    drawn = windows(PAPER, (300, 9000), 100)  # 8 % would be 720 wide or more
+    assert (drawn[:, 2:4] == [300, 400]).all()
+    drawn = windows(PAPER, (9000, 300), 100)
+    assert (drawn[:, 2:4] == [400, 300]).all()
+    assert np.ptp(drawn[:, 0]) > 8000
+
+
+def test_every_place_is_reached():
+    quarter = RandomAreaCrop(8, (0.25, 0.25), (1.0, 1.0), FILTERS)
+    drawn = windows(quarter, (12, 12), 600)
+    assert (drawn[:, 2:4] == 6).all()
+    counts = np.bincount(drawn[:, 0] * 7 + drawn[:, 1], minlength=49)
+    assert counts.shape == (49,) and counts.min() >= 1 and counts.max() < 30
+
+
+def test_filters_are_equally_likely_and_one_alone_is_certain():
+    counts = np.bincount(windows(PAPER, (50, 50), 800)[:, 4])
+    assert counts.shape == (4,) and (abs(counts - 200) < 50).all()
+    alone = dataclasses.replace(PAPER, resampling=("area",))
+    assert (windows(alone, (50, 50), 50)[:, 4] == 0).all()
+
+
+def test_photographs_are_cropped_as_the_slow_way_does(shared_data):
+    files = sorted((shared_data / "photos").glob("*/*.JPEG"))[::8]
+    assert len(files) >= 10
+    for position, file in enumerate(files):
+        encoded = tf.constant(file.read_bytes())
+        view = PAPER(View.whole(*image_size(encoded, None)), Key(1, position))
+        image = realize(view, encoded, 3, None)
+        assert image.shape == (224, 224, 3)
+        window = cut(pixels(encoded), view.patch.box)
+        name = FILTERS[int(view.patch.choice)]
+        expected = tf.image.resize(window, (224, 224), method=name)
+        expected = np.clip(np.float32(expected), 0, 255)
+        np.testing.assert_allclose(image, expected, atol=0.02)
+
+
+def test_no_more_of_the_file_is_read_than_the_window_needs():
+    """The lower half of the file is missing; the upper rows do not mind."""
+    encoded = tf.io.encode_jpeg(noise_image(400, 400), quality=90)
+    half = tf.strings.substr(encoded, 0, tf.strings.length(encoded) // 2)
+    whole = View.whole(400, 400)
+    top, low = (Patch(Box(y, 50, 80, 100), FILTERS, 0) for y in (60, 300))
+    image = realize(whole.zoom(top, 32), half, 3, True)
+    expected = realize(whole.zoom(top, 32), encoded, 3, True)
+    assert (image == expected).numpy().all()
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        realize(whole.zoom(low, 32), half, 3, True)
+
+
+def test_crops_padding_and_flips_after_an_area_crop():
+    encoded = tf.io.encode_png(noise_image(90, 70))
+    crop = dataclasses.replace(PAPER, size=40, resampling=("bilinear",))
+    for position in range(6):
+        view = crop(View.whole(90, 70), Key(8, position))
+        whole = realize(view, encoded, 3, False).numpy()
+        padded = np.pad(whole, ((4, 4), (4, 4), (0, 0)))
+        for place, op in enumerate((RandomFlip(), Pad(4), RandomCrop(40))):
+            view = op(view, Key(mix(place), position))
+        image = realize(view, encoded, 3, False).numpy()
+        y, x = int(view.window.top) + 4, int(view.window.left) + 4
+        expected = padded[y : y + 40, x : x + 40]
+        if view.mirrored:
+            expected = expected[:, ::-1]
+        np.testing.assert_allclose(image, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        (CentreCrop(20), PAPER),
+        (ResizeShorterSide(20), PAPER),
+        (Pad(2), PAPER),
+        (PAPER, PAPER),
+        (dataclasses.replace(PAPER, size=32), PAPER),
+        (PAPER, ResizeShorterSide(20)),
+        (PAPER, RandomShorterSide(20, 30)),
+    ],
+)
+def test_area_crop_comes_first_and_resizes_do_not_follow(chain):
+    first, second = chain
+    view = first(View.whole(32, 32), Key(STREAM, 0))
+    with pytest.raises(UsageError, match="must come before"):
+        second(view, Key(STREAM, 1))
+    corner = View.whole(32, 32).resize(40, 40).crop(0, 0, 32, chance=True)
+    with pytest.raises(UsageError, match="must come before"):
+        PAPER(corner, Key(STREAM, 1))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"area": (0.5, 0.08)},
+        {"area": (0.0, 1.0)},
+        {"area": (0.08, 1.1)},
+        {"aspect": (4 / 3, 3 / 4)},
+    ],
+)
+def test_intervals_that_are_none_are_refused(fields):
+    with pytest.raises(UsageError, match="lowest <= highest"):
+        dataclasses.replace(PAPER, **fields)(View.whole(9, 9), Key(STREAM, 0))
+    with pytest.raises(UsageError, match="low <= high"):
+        RandomShorterSide(480, 256)(View.whole(9, 9), Key(STREAM, 0))
+
+
+def test_pixels_are_scaled_and_shares_are_not():
+    assert RandomShorterSide(256, 480).scaled(0.25) == RandomShorterSide(
+        64, 120
+    )
+    expected = dataclasses.replace(PAPER, size=64)
+    assert PAPER.scaled(64 / 224) == expected
+
+
+def batches(recipe, threads=None, seed=0):
+    dataset = pipeline.train_batches(shapes(), recipe, None, seed=seed, epoch=0)
+    options = tf.data.Options()
+    if threads:
+        options.threading.private_threadpool_size = threads
+        options.threading.max_intra_op_parallelism = threads
+        options.autotune.enabled = False
+    return np.array([x for x, _ in dataset.with_options(options)])
+
+
+@pytest.mark.parametrize(
+    "transforms",
+    [
+        (dataclasses.replace(PAPER, size=56), RandomFlip()),
+        (RandomShorterSide(56, 90), RandomCrop(56), RandomFlip()),
+    ],
+)
+def test_batches_do_not_depend_on_threads(transforms):
+    recipe = dataclasses.replace(PHOTOS, train_transforms=transforms)
+    found = batches(recipe)
+    assert found.shape == (3, 8, 56, 56, 3)
+    assert (batches(recipe, threads=1) == found).all()
+    assert (batches(recipe, threads=3) == found).all()
+    assert not (batches(recipe, seed=1) == found).all()

@@ -1,0 +1,249 @@
+"""Files of weights are read whole, or refused; never executed."""
+
+import json
+import pathlib
+import pickle
+import struct
+import sys
+
+import numpy as np
+import pytest
+
+from common import state_dicts
+from common.errors import RunError, UsageError
+
+STATE = {
+    "conv.weight": np.random.default_rng(0).normal(size=(4, 3, 3, 3)),
+    "conv.bias": np.arange(4, dtype="float32"),
+    "half": np.arange(6, dtype="float16").reshape(2, 3),
+    "num_batches_tracked": np.array(3),
+}
+
+
+def write_npz(path, state):
+    np.savez(path, **state)
+
+
+def write_safetensors(path, state):
+    from safetensors.numpy import save_file
+
+    save_file(state, path)
+
+
+def write_torch(path, state):
+    torch = pytest.importorskip("torch")
+    tensors = {name: torch.tensor(array) for name, array in state.items()}
+    torch.save(tensors, path)
+
+
+def write_old_torch(path, state):
+    """Torch's format before 1.6, which the CIFAR weights have."""
+    torch = pytest.importorskip("torch")
+    torch.save(
+        {
+            "state_dict": {n: torch.tensor(a) for n, a in state.items()},
+            "best_prec1": 91.73,
+        },
+        path,
+        _use_new_zipfile_serialization=False,
+    )
+
+
+WRITERS = {
+    "a.npz": write_npz,
+    "a.safetensors": write_safetensors,
+    "a.PTH": write_torch,
+    "a.th": write_old_torch,
+}
+
+
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("name", WRITERS)
+def test_every_format_gives_the_same_arrays(name, prefix, tmp_path):
+    path = tmp_path / name
+    WRITERS[name](path, {prefix + n: array for n, array in STATE.items()})
+    found = state_dicts.read(path)
+    assert found.keys() == STATE.keys()
+    for entry, array in STATE.items():
+        assert found[entry].dtype == array.dtype
+        np.testing.assert_array_equal(found[entry], array)
+
+
+def test_module_is_a_name_where_not_all_have_it(tmp_path):
+    state = {"module.weight": np.ones(2), "fc.weight": np.ones(2)}
+    write_npz(tmp_path / "a.npz", state)
+    assert state_dicts.read(tmp_path / "a.npz").keys() == state.keys()
+
+
+def safetensors(header, data):
+    """The format: eight bytes of length, JSON, little-endian numbers."""
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def entry(dtype, shape, begin, end):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def test_bfloat16_becomes_float32(tmp_path):
+    path = tmp_path / "a.safetensors"
+    upper_halves = np.array([1.5, -2.0], "<f4").view("<u2")[1::2]
+    path.write_bytes(
+        safetensors({"a": entry("BF16", [2], 0, 4)}, upper_halves.tobytes())
+    )
+    found = state_dicts.read(path)["a"]
+    assert found.dtype == "float32" and found.tolist() == [1.5, -2.0]
+
+
+def test_bfloat16_of_torch_becomes_float32(tmp_path):
+    torch = pytest.importorskip("torch")
+    weight = torch.nn.Parameter(torch.tensor([1.5, -2.0]).bfloat16())
+    torch.save({"a": weight}, tmp_path / "a.pt")
+    found = state_dicts.read(tmp_path / "a.pt")["a"]
+    assert found.dtype == "float32" and found.tolist() == [1.5, -2.0]
+
+
+DAMAGED = {
+    "an empty file": b"",
+    "noise": bytes(range(256)) * 20,
+    "a text": b"<!DOCTYPE html> 404: not found",
+    "an array beyond the end": safetensors(
+        {"a": entry("F32", [20], 0, 80)}, b"0" * 8
+    ),
+    "arrays that overlap": safetensors(
+        {"a": entry("F32", [2], 0, 8), "b": entry("F32", [1], 4, 8)}, b"0" * 8
+    ),
+    "a shape of another size": safetensors(
+        {"a": entry("F32", [3], 0, 8)}, b"0" * 8
+    ),
+    "a header beyond the end": struct.pack("<Q", 2**62) + b"{}",
+    "text for numbers": safetensors({"a": entry("TEXT", [8], 0, 8)}, b"0" * 8),
+    "eight-bit floats": safetensors({"a": entry("F8_E4M3", [1], 0, 1)}, b"0"),
+}
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors", ".pth", ".th"])
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_file_is_a_plain_error(name, suffix, tmp_path):
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(DAMAGED[name])
+    with pytest.raises(RunError, match=r"a\.\w+ (cannot|is a torch file)"):
+        state_dicts.read(path)
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_half_a_file_is_a_plain_error(name, tmp_path):
+    path = tmp_path / name
+    WRITERS[name](path, STATE)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(RunError, match="cannot be read"):
+        state_dicts.read(path)
+
+
+class Malicious:
+    """A pickle that creates a file when it is loaded."""
+
+    def __init__(self, created):
+        self.created = created
+
+    def __reduce__(self):
+        return pathlib.Path.touch, (self.created,)
+
+
+def pickled(path, value):
+    path.write_bytes(pickle.dumps(value))
+
+
+def pickled_in_npz(path, value):
+    np.savez(path, a=np.array([value], dtype=object))
+
+
+def pickled_by_torch(path, value):
+    pytest.importorskip("torch").save({"state_dict": value}, path)
+
+
+def pickled_by_old_torch(path, value):
+    torch = pytest.importorskip("torch")
+    torch.save({"a": value}, path, _use_new_zipfile_serialization=False)
+
+
+@pytest.mark.parametrize(
+    "write,name",
+    [
+        (pickled, "a.npz"),
+        (pickled_in_npz, "a.npz"),
+        (pickled, "a.safetensors"),
+        (pickled, "a.pth"),
+        (pickled_by_torch, "a.pth"),
+        (pickled_by_old_torch, "a.th"),
+    ],
+)
+def test_a_pickle_is_never_executed(write, name, tmp_path):
+    created = tmp_path / "created"
+    write(tmp_path / name, Malicious(created))
+    with pytest.raises(RunError) as error:
+        state_dicts.read(tmp_path / name)
+    assert not created.exists()
+    assert "weights_only" not in str(error.value)  # no advice to turn it off
+
+
+def test_the_malicious_pickle_would_have_worked(tmp_path):
+    pickle.loads(pickle.dumps(Malicious(tmp_path / "created")))
+    assert (tmp_path / "created").exists()
+
+
+def test_without_torch_the_error_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    pickled(tmp_path / "a.pth", {})
+    with pytest.raises(RunError, match=r'pip install "\.\[torch\]"'):
+        state_dicts.read(tmp_path / "a.pth")
+
+
+def test_a_torch_that_a_crafted_file_can_break_is_not_used(
+    tmp_path, monkeypatch
+):
+    torch = pytest.importorskip("torch")
+    write_torch(tmp_path / "a.pth", STATE)
+    old = type(torch.__version__)("2.9.1")
+    monkeypatch.setattr(torch, "__version__", old)
+    with pytest.raises(RunError, match="can run code in torch 2.9.1"):
+        state_dicts.read(tmp_path / "a.pth")
+
+
+@pytest.mark.parametrize(
+    "content,said",
+    [
+        ({"epoch": 3, "model": {}}, "epoch is no tensor"),
+        ([1, 2], "it holds a list"),
+    ],
+)
+def test_a_torch_file_of_other_things_is_refused(content, said, tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(RunError, match=said):
+        state_dicts.read(tmp_path / "a.pt")
+
+
+def test_words_are_no_weights(tmp_path):
+    write_npz(tmp_path / "a.npz", {"a": np.array(["b"])})
+    with pytest.raises(RunError, match="a holds <U1"):
+        state_dicts.read(tmp_path / "a.npz")
+
+
+def test_another_kind_of_file_is_refused_by_its_name(tmp_path):
+    with pytest.raises(UsageError, match=r"none of \.npz, \.safetensors"):
+        state_dicts.read(tmp_path / "a.onnx")
+    with pytest.raises(UsageError, match=r"none of \.h5, \.keras"):
+        state_dicts.of_keras(tmp_path / "a.npz", "VGG16")
+
+
+@pytest.mark.parametrize(
+    "name,blocks", [("resnet20-12fca82f.th", 3), ("resnet32-d509ac18.th", 5)]
+)
+def test_the_published_cifar_weights_are_read(name, blocks, shared_data):
+    """They were saved on a GPU, and wrapped twice."""
+    pytest.importorskip("torch")
+    state = state_dicts.read(shared_data / "weights" / name)
+    assert len(state) == 5 + 3 * blocks * 10 + 2  # bn has four
+    assert state["conv1.weight"].shape == (16, 3, 3, 3)
+    assert state[f"layer3.{blocks - 1}.bn2.running_var"].shape == (64,)

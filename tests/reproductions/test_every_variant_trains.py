@@ -1,0 +1,117 @@
+"""A few updates of every variant, at a small size, on one batch of two images.
+
+The loss falls; and a network that is restored from a checkpoint half-way goes
+on to the same weights, averages and momenta as the one that was not stopped.
+"""
+
+import dataclasses
+import gc
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import reproductions
+from common import checkpoints
+from common.optimizers import build_optimizer
+from common.steps import MAX_UPDATES, make_train_steps
+from tests.reproductions.test_contract import SMALL_IMAGE_SIZE, VARIANTS
+
+BATCH, STEPS = 2, 24
+SLOWER = 0.1  # of the recipe's rate, which is for a batch of 32 and more
+CLASSES = 10
+# One of each paper in every run of the tests; all with -m full.
+QUICK = {
+    "alexnet_as_run",
+    "cifar_resnet20",
+    "googlenet",
+    "lenet5",
+    "resnet18",
+    "vgg11",
+}
+CASES = [
+    pytest.param(
+        paper, variant, marks=[] if variant in QUICK else [pytest.mark.full]
+    )
+    for paper, variant in VARIANTS
+]
+
+
+class Training:
+    """A network, its optimizer and one batch, seeded."""
+
+    def __init__(self, paper, variant):
+        module = reproductions.load(paper)
+        self.recipe = dataclasses.replace(
+            module.RECIPES[variant], global_batch_size=BATCH
+        )
+        keras.utils.set_random_seed(0)
+        tf.config.experimental.enable_op_determinism()
+        self.model = module.build_model(
+            variant,
+            image_size=SMALL_IMAGE_SIZE.get(paper),
+            num_classes=CLASSES,
+        )
+        self.optimizer = build_optimizer(self.recipe)
+        self.optimizer.build(self.model.trainable_variables)
+        self.variables = checkpoints.named_variables(self.model, self.optimizer)
+        rng = np.random.default_rng(0)
+        shape = (BATCH, *self.model.input_shape[1:])
+        images = rng.normal(scale=60.0, size=shape).astype("float32")
+        if self.recipe.channels == 1:  # LeNet-5's input is about 0 .. 1
+            images /= 60.0
+        self.batch = (images, np.array([3, 7]))
+        self.run = make_train_steps(
+            self.model,
+            self.optimizer,
+            self.recipe.loss,
+            tf.distribute.get_strategy(),
+            global_batch_size=BATCH,
+            seed=0,
+        )
+
+    def updates(self, first, count):
+        """The losses of `count` updates."""
+        prepare = self.recipe.before_epoch
+        if prepare is not None:
+            examples = tuple(tf.constant(x) for x in self.batch)
+            prepare(self.model, self.optimizer, self.recipe.loss, examples)
+        rate = SLOWER * self.recipe.optimizer.learning_rate
+        groups = len(self.recipe.group_schedules) + 1
+        losses, _ = self.run(
+            iter(tf.data.Dataset.from_tensors(self.batch).repeat()),
+            tf.constant(first, tf.int64),
+            tf.constant(count),
+            tf.fill((MAX_UPDATES, groups), rate),
+        )
+        return losses.numpy()
+
+
+@pytest.mark.parametrize(("paper", "variant"), CASES)
+def test_it_learns_two_images_and_resumes(paper, variant, tmp_path):
+    limit = sys.getrecursionlimit()
+    whole = Training(paper, variant)
+    half = STEPS // 2
+    before = whole.updates(0, half)
+    checkpoints.save(tmp_path, half, whole.variables, {})
+    after = whole.updates(half, STEPS - half)
+    losses = np.concatenate([before, after])
+    assert np.isfinite(losses).all()
+    assert losses[1:].min() < 0.98 * losses[0]
+    expected = {name: v.numpy() for name, v in whole.variables.items()}
+    del whole
+    gc.collect()
+    again = Training(paper, variant)
+    checkpoints.restore(tmp_path, again.variables)
+    np.testing.assert_array_equal(again.updates(half, STEPS - half), after)
+    for name, variable in again.variables.items():
+        np.testing.assert_array_equal(
+            variable.numpy(), expected[name], err_msg=name
+        )
+    if again.recipe.average_decay is not None:
+        averages = [name for name in again.variables if "average" in name]
+        assert len(averages) == len(again.model.trainable_variables)
+    assert sys.getrecursionlimit() == limit
+    gc.collect()

@@ -1,0 +1,130 @@
+"""The numbers of the ResNet paper: Table 1, Figure 3, Section 3.3."""
+
+import pytest
+
+import reproductions
+from common.audit import AGREES, EXPLAINED, audit_paper, check_table
+from common.layer_table import layer_table, without_weights
+from common.paper import read_expected
+from reproductions.resnet import build_model
+
+FOLDER = reproductions.folder("resnet")
+EXPECTED = read_expected(FOLDER)
+# Table 1: blocks of each stage.
+BLOCKS = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+PLAIN, A, B, C = range(4)
+
+
+def counts(blocks, *, bottleneck, option, on_3x3=False):
+    """(parameters, multiply-accumulates) from Table 1, by arithmetic."""
+    # (kernel size, maps in, maps out, side of the output)
+    convs, maps, side = [(7, 3, 64, 112)], 64, 56
+    for stage, number in enumerate(blocks):
+        width, new_side = 64 * 2**stage, 56 // 2**stage
+        out = 4 * width if bottleneck else width
+        for _ in range(number):
+            first = side if on_3x3 else new_side
+            branch = (
+                [(1, maps, width, first), (3, width, width, new_side)]
+                + [(1, width, out, new_side)]
+                if bottleneck
+                else [(3, maps, width, new_side), (3, width, width, new_side)]
+            )
+            if option == C or (option == B and maps != out):
+                branch.append((1, maps, out, new_side))
+            convs += branch
+            maps, side = out, new_side
+    params = sum(k * k * i * o + 2 * o for k, i, o, _ in convs)
+    macs = sum(k * k * i * o * s * s for k, i, o, s in convs)
+    return params + 1000 * (maps + 1), macs + 1000 * maps
+
+
+@pytest.mark.parametrize(
+    "variant,depth,option",
+    [
+        ("plain18", 18, PLAIN),
+        ("plain34", 34, PLAIN),
+        ("resnet18", 18, B),
+        ("resnet34", 34, B),
+        ("resnet18_a", 18, A),
+        ("resnet34_a", 34, A),
+        ("resnet34_c", 34, C),
+        *(
+            (f"resnet{depth}{form}", depth, B)
+            for depth in (50, 101, 152)
+            for form in ("", "_caffe", "_v1_5")
+        ),
+    ],
+)
+def test_counts_follow_from_table_1(variant, depth, option):
+    wanted = counts(
+        BLOCKS[depth],
+        bottleneck=depth >= 50,
+        option=option,
+        on_3x3=variant.endswith("_v1_5"),
+    )
+    assert (EXPECTED.parameters[variant], EXPECTED.macs[variant]) == wanted
+
+
+def test_plain_networks_and_option_a_cost_the_same():  # Sec. 3.3
+    for depth in (18, 34):
+        for numbers in (EXPECTED.parameters, EXPECTED.macs):
+            assert numbers[f"plain{depth}"] == numbers[f"resnet{depth}_a"]
+
+
+@pytest.fixture(scope="module")
+def rows_of():
+    """The layers of a variant at 224 pixels; each is built once."""
+    known = {}
+
+    def rows(variant):
+        if variant not in known:
+            with without_weights():
+                known[variant] = layer_table(build_model(variant))
+        return known[variant]
+
+    return rows
+
+
+@pytest.mark.parametrize("table", EXPECTED.table, ids=lambda table: table.title)
+def test_tables_agree_or_are_explained(table, rows_of):
+    verdicts = check_table(table, rows_of(table.variant))
+    explained = {v.row for v in verdicts if v.verdict == EXPLAINED}
+    assert {v.verdict for v in verdicts} <= {AGREES, EXPLAINED}
+    wanted = {
+        "Table 1, 50-layer": {"FLOPs"},  # 3.858 is printed as 3.8
+        "Table 1, 34-layer under option B": {"FLOPs"},
+        "Table 1, 34-layer under option C": {"FLOPs"},
+        "ResNeXt's ResNet-50": {"params"},
+    }
+    assert explained == wanted.get(table.title, set())
+
+
+@pytest.mark.full
+def test_every_structural_number_has_a_verdict():
+    def build(variant):
+        paper, _ = reproductions.find(variant)
+        with without_weights():
+            return reproductions.load(paper).build_model(variant)
+
+    verdicts = audit_paper(FOLDER, build)
+    assert {v.verdict for v in verdicts} == {AGREES, EXPLAINED}
+
+
+@pytest.mark.parametrize("variant", ["plain34", "resnet34_a", "resnet50"])
+def test_stages_have_the_sizes_of_table_1(variant, rows_of):
+    sides = {row.name: row.output for row in rows_of(variant)}
+    deeper = 4 if variant == "resnet50" else 1
+    assert sides["conv1"] == (112, 112, 64)
+    assert sides["pool1"] == (56, 56, 64)
+    assert sides["conv2_3_relu"] == (56, 56, 64 * deeper)
+    assert sides["conv3_4_relu"] == (28, 28, 128 * deeper)
+    assert sides["conv4_6_relu"] == (14, 14, 256 * deeper)
+    assert sides["conv5_3_relu"] == (7, 7, 512 * deeper)
+    assert sides["pool5"] == (512 * deeper,)
