@@ -83,8 +83,9 @@ def scores_of(model, loss, images, labels) -> tuple[tf.Tensor, tf.Tensor]:
     if views == 1:
         return logits, loss(logits, labels)
     shape = (-1, views, logits.shape[-1])
-    probabilities = tf.nn.softmax(tf.reshape(logits, shape))
-    scores = tf.math.log(tf.reduce_mean(probabilities, axis=1))
+    logs = tf.nn.log_softmax(tf.reshape(logits, shape))
+    # The logarithm of the mean; finite where a probability underflows.
+    scores = tf.reduce_logsumexp(logs, axis=1) - math.log(views)
     return scores, loss(scores, labels)
 
 

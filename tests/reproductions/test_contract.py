@@ -27,12 +27,31 @@ VARIANTS = [
     for variant in reproductions.load(paper).RECIPES
 ]
 # A smaller input for what does not depend on the size; the others are small.
-SMALL_IMAGE_SIZE = {"alexnet": 67, "vgg": 32, "googlenet": 65, "resnet": 32}
+SMALL_IMAGE_SIZE = {
+    "alexnet": 67,
+    "bn_inception": 32,
+    "googlenet": 65,
+    "inception_v3": 107,
+    "preact_resnet": 32,
+    "resnet": 32,
+    "resnext": 32,
+    "vgg": 32,
+    "wide_resnet": 32,
+}
 # Of papers with many variants, those whose graphs are of different kinds; the
 # others are as long again, and marked `full` in the tests that build them.
 EXAMPLES = {
+    "bn_inception": ("bn_inception", "inception_no_bn", "bn_inception_caffe"),
+    "inception_v3": ("inception_v3", "inception_v2_table1"),
+    "preact_resnet": (
+        "cifar_preact_resnet110",
+        "cifar_preact_resnet164",
+        "cifar_resnet110_exclusive_gating",
+    ),
     "vgg": ("vgg16", "vgg11_lrn", "vgg16_c"),
     "resnet": ("resnet18", "resnet18_a", "plain18", "resnet50_caffe"),
+    "resnext": ("resnext50_32x4d", "cifar_resnext29_8x64d"),
+    "wide_resnet": ("cifar_wrn_16_8", "wrn_50_2"),
     "resnet_cifar": ("cifar_resnet20", "cifar_plain20", "akamaster_resnet20"),
 }
 IMAGES = 16

@@ -25,10 +25,15 @@ CLASSES = 10
 # One of each paper in every run of the tests; all with -m full.
 QUICK = {
     "alexnet_as_run",
+    "bn_inception",
+    "cifar_preact_resnet110",
     "cifar_resnet20",
+    "cifar_wrn_16_8",
     "googlenet",
+    "inception_v3",
     "lenet5",
     "resnet18",
+    "resnext50_32x4d",
     "vgg11",
 }
 CASES = [

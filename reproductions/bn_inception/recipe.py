@@ -1,0 +1,128 @@
+"""Training of the networks of Section 4.2.
+
+Sources: "Sec." and "Fig." are of the paper, arXiv:1502.03167; "GoogLeNet" is
+arXiv:1409.4842, which the paper's Inception follows; "BVLC" is
+models/bvlc_googlenet of BVLC/caffe.
+"""
+
+import dataclasses
+
+from common.data.transforms import (
+    CentreCrop,
+    PhotometricDistortions,
+    RandomAreaCrop,
+    RandomFlip,
+    ResizeShorterSide,
+    SubtractChannelMean,
+)
+from common.losses import SoftmaxCrossEntropy
+from common.recipe import Recipe, Sgd, WeightDecay
+from common.schedules import EveryEpochs
+from reproductions.bn_inception.deviations import (
+    ACCELERATED,
+    CAFFE,
+    FILTERS,
+    LENGTH,
+    NARROW,
+    NORMALIZED,
+    OPEN,
+    UNCHANGED,
+)
+
+CROP_AND_FLIP = (
+    RandomAreaCrop(  # GoogLeNet, Sec. 6
+        size=224,
+        area=(0.08, 1.0),
+        aspect=(3 / 4, 4 / 3),
+        resampling=("bilinear", "area", "nearest", "bicubic"),
+    ),
+    RandomFlip(),  # GoogLeNet, Sec. 7, of the test crops
+)
+
+INCEPTION = Recipe(
+    data="imagenet2012",  # Sec. 4.2
+    image_size=224,  # Fig. 4
+    channels=3,
+    num_classes=1000,  # Sec. 4.2
+    epochs=775,  # the updates end within the 775th
+    updates=31_000_000,  # Fig. 3
+    held_out=0,
+    initialize_from=None,
+    global_batch_size=32,  # Sec. 4.2
+    optimizer=Sgd(
+        learning_rate=0.0015,  # Sec. 4.2.2
+        momentum=0.9,  # GoogLeNet, Sec. 6
+        nesterov=False,  # not in the paper
+    ),
+    schedule=EveryEpochs(epochs=8, times=0.96),  # GoogLeNet, Sec. 6
+    group_schedules=(),  # not in the paper
+    weight_decay=WeightDecay(rate=2e-4, variables="kernel"),  # BVLC
+    clip_global_norm=None,  # not in the paper
+    loss=SoftmaxCrossEntropy(),  # Sec. 4.2: a softmax layer
+    average_decay=None,  # not in the paper
+    synchronized_batch_norm=True,  # Alg. 1: over the mini-batch
+    train_transforms=(
+        *CROP_AND_FLIP,
+        PhotometricDistortions(low=0.5, high=1.5),  # GoogLeNet, Sec. 6
+    ),
+    normalize=SubtractChannelMean(),  # GoogLeNet, Sec. 5
+    train_noise=(),  # not in the paper
+    test_transforms=(ResizeShorterSide(256), CentreCrop(256)),  # GoogLeNet
+    views=("centre_crop",),  # Sec. 4.2; the 144 are not here yet
+    monitor="centre_crop",  # Fig. 2
+    before_epoch=None,
+    healthy_after=5,  # ours
+    deviations=(*UNCHANGED, *FILTERS, *OPEN),
+)
+
+BN_BASELINE = dataclasses.replace(  # Sec. 4.2.2: nothing else is changed
+    INCEPTION,
+    deviations=(*UNCHANGED, *LENGTH, *FILTERS, *NORMALIZED, *OPEN),
+)
+
+# Sec. 4.2.1. Dropout and LRN, removed as well, are the network's.
+BN_X30 = dataclasses.replace(
+    INCEPTION,
+    epochs=150,  # the updates end within the 150th
+    updates=6_000_000,  # Sec. 4.2.2
+    optimizer=Sgd(
+        learning_rate=0.045,  # Sec. 4.2.2: 30 times Inception's
+        momentum=0.9,  # GoogLeNet, Sec. 6
+        nesterov=False,  # not in the paper
+    ),
+    schedule=EveryEpochs(epochs=4, times=0.96**3),  # 6 times faster
+    weight_decay=WeightDecay(rate=2e-4 / 5, variables="kernel"),
+    train_transforms=(
+        *CROP_AND_FLIP,
+        PhotometricDistortions(low=0.75, high=1.25),  # ours: half as much
+    ),
+    deviations=(*ACCELERATED, *FILTERS, *NORMALIZED, *OPEN),
+)
+
+BN_X5 = dataclasses.replace(
+    BN_X30,
+    optimizer=dataclasses.replace(
+        BN_X30.optimizer,
+        learning_rate=0.0075,  # Sec. 4.2.2: 5 times Inception's
+    ),
+    deviations=(*ACCELERATED, *LENGTH, *FILTERS, *NORMALIZED, *OPEN),
+)
+
+RECIPES = {
+    "bn_inception": BN_X30,
+    "bn_x5": BN_X5,
+    "bn_x5_sigmoid": BN_X5,  # Sec. 4.2.2: another nonlinearity
+    "bn_baseline": BN_BASELINE,
+    "inception_no_bn": INCEPTION,
+    "inception_no_bn_sigmoid": dataclasses.replace(
+        INCEPTION,
+        healthy_after=INCEPTION.epochs,  # it never leaves chance, Sec. 4.2.2
+        deviations=(*UNCHANGED, *LENGTH, *FILTERS, *OPEN),
+    ),
+    "bn_inception_narrow": dataclasses.replace(
+        BN_X30, deviations=(*ACCELERATED, *NARROW, *NORMALIZED, *OPEN)
+    ),
+    "bn_inception_caffe": dataclasses.replace(
+        BN_X30, deviations=(*ACCELERATED, *CAFFE, *NORMALIZED, *OPEN)
+    ),
+}

@@ -1,0 +1,42 @@
+"""Weights of the released BN-Inception into ours."""
+
+import keras
+
+from common.errors import RunError
+from common.weights import State, assign_torch
+from reproductions.bn_inception.model import FORMS
+
+_RENAMED = {
+    "conv1_7x7": "conv1_7x7_s2",
+    "conv1_7x7_bn": "conv1_7x7_s2_bn",
+    "classifier": "last_linear",
+}
+
+
+def from_cadene(state: State, model: keras.Model) -> None:
+    """Sets the model's weights from Cadene's bninception.
+
+    Colour channels stay in the file's order: the released network was trained
+    on BGR images of 0 .. 255, minus 104, 117 and 128.
+
+    Args:
+        state: LAYER.weight and so on, as common.weights.assign_torch takes
+            them; our names, but for conv1 and the classifier.
+        model: A bn_inception_caffe.
+
+    Raises:
+        RunError: if an entry is missing, unknown, or of another shape, or if
+            the model is another variant.
+    """
+    if model.name not in FORMS or not FORMS[model.name].caffe:
+        raise RunError(
+            "Cadene's bninception is a port of a Caffe network with a plain "
+            "7x7 conv1, another epsilon and another average pooling than "
+            f"{model.name}'s: import its weights into bn_inception_caffe."
+        )
+    names = (layer.name for layer in model.layers)
+    prefixes = {name: _RENAMED.get(name, name) for name in names}
+    assign_torch(model, state, prefixes)
+
+
+LAYOUTS = {"cadene": from_cadene}

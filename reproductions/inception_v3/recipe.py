@@ -1,0 +1,108 @@
+"""Inception-v3's training, Sections 7, 8 and 10.
+
+Sources: "Sec." is the paper, arXiv:1512.00567; "release" is the code that its
+authors published with TensorFlow, tensorflow/models, research/inception.
+"""
+
+import dataclasses
+
+from common.data.transforms import (
+    CentreCrop,
+    RandomAreaCrop,
+    RandomFlip,
+    ResizeShorterSide,
+    ScalePixels,
+)
+from common.losses import SmoothedCrossEntropy, WithAuxiliary
+from common.recipe import Recipe, RmsProp, WeightDecay
+from common.schedules import EveryEpochs
+from reproductions.inception_v3.deviations import (
+    LOW_RESOLUTION,
+    PAPER,
+    RELEASED,
+    TABLE_1,
+    TORCHVISION,
+)
+from reproductions.inception_v3.distortions import ColourDistortions
+
+INCEPTION_V3 = Recipe(
+    data="imagenet2012",  # Sec. 10
+    image_size=299,  # Table 1
+    channels=3,  # Table 1
+    num_classes=1000,  # Table 1
+    epochs=100,  # Sec. 8
+    updates=None,
+    held_out=0,
+    initialize_from=None,
+    global_batch_size=1600,  # Sec. 8: 50 replicas of 32
+    optimizer=RmsProp(
+        learning_rate=0.045,  # Sec. 8
+        decay=0.9,  # Sec. 8
+        momentum=0.9,  # release
+        epsilon=1.0,  # Sec. 8
+    ),
+    schedule=EveryEpochs(epochs=2, times=0.94),  # Sec. 8
+    group_schedules=(),
+    weight_decay=WeightDecay(rate=4e-5, variables="kernel"),  # release
+    clip_global_norm=2.0,  # Sec. 8: "gradient clipping with threshold 2.0"
+    loss=WithAuxiliary(
+        main=SmoothedCrossEntropy(smoothing=0.1),  # Sec. 7
+        weight=0.4,  # release
+        heads=1,  # Sec. 4
+    ),
+    average_decay=0.9999,  # Sec. 8: a running average; the constant: release
+    synchronized_batch_norm=False,  # release: of each replica's 32
+    train_transforms=(  # release
+        RandomAreaCrop(
+            size=299,
+            area=(0.05, 1.0),
+            aspect=(0.75, 1.33),
+            resampling=("bilinear", "area", "nearest", "bicubic"),
+        ),
+        RandomFlip(),
+        ColourDistortions(
+            brightness=32 / 255,
+            saturation=(0.5, 1.5),
+            hue=0.2,
+            contrast=(0.5, 1.5),
+        ),
+    ),
+    normalize=ScalePixels(-1.0, 1.0),  # release
+    train_noise=(),
+    # release: 299 pixels show the central 87.5 % of each side
+    test_transforms=(ResizeShorterSide(342), CentreCrop(342)),
+    views=("centre_crop",),  # Table 3; the 12 and 144 crops are not here yet
+    monitor="centre_crop",
+    before_epoch=None,
+    healthy_after=5,  # ours
+    deviations=(*RELEASED, *PAPER),
+)
+
+
+def at_resolution(size: int) -> Recipe:
+    """The recipe for images of `size` pixels (Table 2)."""
+    factor = size / INCEPTION_V3.image_size
+
+    def scaled(transforms: tuple) -> tuple:
+        return tuple(transform.scaled(factor) for transform in transforms)
+
+    return dataclasses.replace(
+        INCEPTION_V3,
+        image_size=size,
+        train_transforms=scaled(INCEPTION_V3.train_transforms),
+        test_transforms=scaled(INCEPTION_V3.test_transforms),
+        deviations=(*RELEASED, *LOW_RESOLUTION, *PAPER),
+    )
+
+
+RECIPES = {
+    "inception_v3": INCEPTION_V3,
+    "inception_v3_torchvision": dataclasses.replace(
+        INCEPTION_V3, deviations=(*RELEASED, *TORCHVISION, *PAPER)
+    ),
+    "inception_v3_151": at_resolution(151),
+    "inception_v3_79": at_resolution(79),
+    "inception_v2_table1": dataclasses.replace(
+        INCEPTION_V3, deviations=(*TABLE_1, *PAPER)
+    ),
+}

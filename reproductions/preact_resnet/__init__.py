@@ -1,0 +1,7 @@
+"""Pre-activation ResNets (He, Zhang, Ren and Sun, 2016)."""
+
+from common.on_demand import on_demand
+from reproductions.preact_resnet.recipe import RECIPES
+
+__all__ = ["RECIPES", "build_model"]
+__getattr__ = on_demand(__name__, build_model="model")

@@ -1,0 +1,206 @@
+"""Pre-activation ResNets, and the units that they are compared with.
+
+He, Zhang, Ren and Sun, "Identity Mappings in Deep Residual Networks", ECCV
+2016. https://arxiv.org/abs/1603.05027
+
+Built from Figures 2 and 4, Sections 3.1 and 4.1 and the appendix; what they
+leave open is as in the authors' release (KaimingHe/resnet-1k-layers).
+
+Not in the paper:
+    * Which convolution of a bottleneck has the stride: the first 1x1, as in
+      the release. `preact_resnet200_fair` has it in the 3x3, as the network
+      of fb.resnet.torch that Table 5 marks with a dagger.
+    * The shortcut of a two-layer unit that halves its maps: of the unit's
+      input, not of its pre-activation, which Fig. 5 gives to the other path.
+    * Of Table 1, where a unit halves: the gate and the 1x1 shortcut have the
+      stride; scaling, gating and dropout come after the subsampling.
+    * Constants of batch normalisation: epsilon 1e-5, averages that keep 0.9.
+"""
+
+import keras
+
+from common.deep_graphs import recursion_limit
+from common.layers import Dropout, ParameterFreeShortcut
+from reproductions.preact_resnet.forms import FORMS, Form
+from reproductions.preact_resnet.recipe import RECIPES
+
+
+def build_model(
+    variant: str,
+    *,
+    image_size: int | None = None,
+    num_classes: int | None = None,
+) -> keras.Model:
+    """(batch, S, S, 3) images -> (batch, num_classes) logits.
+
+    Any S will do. Logits are float32 under any dtype policy.
+    """
+    recipe = RECIPES[variant]
+    return network(
+        FORMS[variant],
+        image_size or recipe.image_size,
+        num_classes or recipe.num_classes,
+        name=variant,
+    )
+
+
+def network(
+    form: Form, image_size: int, num_classes: int, *, name: str
+) -> keras.Model:
+    """A network of any form, such as a shallow one; see `build_model`."""
+    image = keras.Input((image_size, image_size, 3), name="image")
+    x = stem(image, form)
+    for stage, units in enumerate(form.units, 1):
+        for index in range(1, units + 1):
+            x = residual_unit(x, form, stage, index)
+    x = activation(x, form.order.before, "last")  # Appendix: an extra one
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    logits = keras.layers.Dense(
+        num_classes,
+        kernel_initializer=keras.initializers.RandomNormal(0.0, 0.01),
+        name="fc",
+        dtype="float32",
+    )(x)
+    with recursion_limit(20 * form.layers * sum(form.units)):
+        return keras.Model(image, logits, name=name)
+
+
+def stem(image, form):
+    """conv1, its activation and, for ImageNet, the pooling.
+
+    Of a pre-activation network the activation is the first unit's, "before
+    splitting into two paths" (appendix); of another it is conv1's own.
+    (batch, S, S, 3) -> (batch, S, S, 16), or (batch, S/4, S/4, 64).
+    """
+    if len(form.units) == 3:
+        x = convolution(image, 16, 3, 1, "conv1")
+        return activation(x, "bn_relu", "conv1")
+    x = convolution(image, 64, 7, 2, "conv1")
+    x = activation(x, "bn_relu", "conv1")
+    x = keras.layers.ZeroPadding2D(1, name="pool1_pad")(x)
+    return keras.layers.MaxPooling2D(3, strides=2, name="pool1")(x)
+
+
+def residual_unit(x, form, stage, index):
+    """x_{l+1} = f(h(x_l) + F(x_l)) of Eqs. 1 and 2, in the form's order.
+
+    (batch, H, W, C) -> (batch, H / s, W / s, filters), where s is 2 in the
+    first unit of each stage but the first.
+    """
+    name, order = f"stage{stage}_{index}", form.order
+    strides = 2 if stage > 1 and index == 1 else 1
+    base = (16 if len(form.units) == 3 else 64) * 2 ** (stage - 1)
+    filters = base * 4 if form.layers == 3 else base
+    first = stage == index == 1  # its activation stands in the stem
+    ready = x if first else activation(x, order.before, f"{name}_pre")
+    projected = form.layers == 3 and x.shape[-1] != filters
+    y = branch(ready, form, base, strides, name)
+    if projected or form.shortcut == "conv":
+        # Appendix: projections "are also with pre-activation".
+        short = convolution(ready, filters, 1, strides, f"{name}_shortcut")
+        short = activation(short, order.end, f"{name}_shortcut")
+    else:
+        short = identity(x, filters, strides, name)
+    short, y = modulated(short, y, ready, form, strides, name)
+    x = keras.layers.Add(name=f"{name}_add")([short, y])
+    return activation(x, order.after, f"{name}_add")
+
+
+def branch(x, form, base, strides, name):
+    """F without its first activation: its weight layers and what follows.
+
+    (batch, H, W, C) -> (batch, H / s, W / s, base), times 4 of a bottleneck.
+    """
+    if form.layers == 3:
+        kernels, filters = (1, 3, 1), (base, base, 4 * base)
+    else:
+        kernels, filters = (3,) * form.layers, (base,) * form.layers
+    strided = 2 if form.stride_on_3x3 else 1
+    for layer, (kernel, maps) in enumerate(zip(kernels, filters, strict=True)):
+        layer += 1
+        step = strides if layer == strided else 1
+        x = convolution(x, maps, kernel, step, f"{name}_conv{layer}")
+        follows = form.order.end if layer == form.layers else "bn_relu"
+        x = activation(x, follows, f"{name}_conv{layer}")
+    return x
+
+
+def identity(x, filters, strides, name):
+    """The input, subsampled and with maps of zeros where the unit changes it.
+
+    Option A of the first paper.
+    """
+    if strides == 1 and x.shape[-1] == filters:
+        return x
+    return ParameterFreeShortcut(filters, strides, name=f"{name}_shortcut")(x)
+
+
+def modulated(short, y, x, form, strides, name):
+    """What Table 1 does to the shortcut and to F, Fig. 2(b) to (d) and (f).
+
+    Args:
+        short: h(x) so far, (batch, H, W, C).
+        y: F(x), of the same shape.
+        x: The unit's input, which the gate looks at.
+    """
+    layers = keras.layers
+    if form.shortcut == "dropout":
+        short = Dropout(0.5, name=f"{name}_shortcut_dropout")(short)
+    if form.shortcut == "scale":
+        short = layers.Rescaling(0.5, name=f"{name}_shortcut_scale")(short)
+    if form.branch == "scale":
+        y = layers.Rescaling(0.5, name=f"{name}_branch_scale")(y)
+    if form.shortcut == "gate":
+        g = gate(x, y.shape[-1], strides, form.gate_bias, f"{name}_gate")
+        rest = layers.Rescaling(-1.0, offset=1.0, name=f"{name}_gate_rest")(g)
+        short = layers.Multiply(name=f"{name}_shortcut_gated")([short, rest])
+        if form.branch == "gate":
+            y = layers.Multiply(name=f"{name}_branch_gated")([y, g])
+    return short, y
+
+
+def gate(x, filters, strides, bias, name):
+    """g(x) = sigmoid(W_g x + b_g), a 1x1 convolution (Sec. 3.1)."""
+    return keras.layers.Conv2D(
+        filters,
+        1,
+        strides=strides,
+        activation="sigmoid",
+        kernel_initializer=he_normal(),
+        bias_initializer=keras.initializers.Constant(bias),
+        name=name,
+    )(x)
+
+
+def convolution(x, filters, kernel_size, strides, name):
+    """A convolution without bias, padded by kernel_size // 2 on all sides."""
+    padded = kernel_size > 1 and strides > 1  # `same` would pad less on top
+    if padded:
+        x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
+    return keras.layers.Conv2D(
+        filters,
+        kernel_size,
+        strides=strides,
+        padding="valid" if strides > 1 else "same",
+        use_bias=False,
+        kernel_initializer=he_normal(),
+        name=name,
+    )(x)
+
+
+def activation(x, kind, name):
+    """Batch normalisation and ReLU, one of them, or nothing, by `kind`."""
+    if "bn" in kind:
+        x = keras.layers.BatchNormalization(
+            momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
+        )(x)
+    if "relu" in kind:
+        x = keras.layers.ReLU(name=f"{name}_relu")(x)
+    return x
+
+
+def he_normal() -> keras.initializers.Initializer:
+    """N(0, 2 / fan-in): [23] of the paper, Eq. 10."""
+    return keras.initializers.VarianceScaling(
+        2.0, "fan_in", "untruncated_normal"
+    )

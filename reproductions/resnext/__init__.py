@@ -1,0 +1,7 @@
+"""ResNeXt (Xie, Girshick, Dollar, Tu and He, 2016)."""
+
+from common.on_demand import on_demand
+from reproductions.resnext.recipe import RECIPES
+
+__all__ = ["RECIPES", "build_model"]
+__getattr__ = on_demand(__name__, build_model="model")

@@ -1,0 +1,121 @@
+"""ResNeXt's training, Section 4 and Appendix A.
+
+Sources: "Sec." is the paper, arXiv:1611.05431v2; "release" is
+facebookresearch/ResNeXt, whose code is that of fb.resnet.torch ("fb"), which
+the paper refers to for what it does not say.
+"""
+
+import dataclasses
+
+from common.data.transforms import (
+    CentreCrop,
+    PcaColourNoise,
+    PhotometricDistortions,
+    RandomAreaCrop,
+    RandomFlip,
+    RandomShift,
+    ResizeShorterSide,
+    Standardize,
+)
+from common.losses import SoftmaxCrossEntropy
+from common.recipe import Recipe, Sgd, WeightDecay
+from common.schedules import ByEpoch
+from reproductions.resnext.deviations import CIFAR, IMAGENET
+
+IMAGENET_RECIPE = Recipe(
+    data="imagenet2012",  # Sec. 5.1
+    image_size=224,  # Sec. 4
+    channels=3,
+    num_classes=1000,  # Sec. 5.1
+    epochs=100,  # release
+    updates=None,
+    held_out=0,
+    initialize_from=None,
+    global_batch_size=256,  # Sec. 4: on 8 GPUs, 32 each
+    optimizer=Sgd(
+        learning_rate=0.1,  # Sec. 4
+        momentum=0.9,  # Sec. 4
+        nesterov=True,  # release
+    ),
+    schedule=ByEpoch(  # Sec. 4: divided by 10 three times; release: when
+        starts=(0, 30, 60, 90), factors=(1.0, 0.1, 0.01, 0.001)
+    ),
+    group_schedules=(),
+    weight_decay=WeightDecay(
+        rate=1e-4,  # Sec. 4
+        variables=".",  # release: gamma, beta and the bias of fc too
+    ),
+    clip_global_norm=None,
+    loss=SoftmaxCrossEntropy(),
+    average_decay=None,
+    synchronized_batch_norm=False,  # Sec. 4: 32 images on each GPU
+    train_transforms=(
+        # Sec. 4: scale and aspect ratio augmentation, as implemented by fb,
+        # whose aspect is the square of a number within 3/4 .. 4/3.
+        RandomAreaCrop(
+            size=224,
+            area=(0.08, 1.0),
+            aspect=(9 / 16, 16 / 9),
+            resampling=("bicubic",),  # fb
+        ),
+        RandomFlip(),  # fb
+        PhotometricDistortions(low=0.6, high=1.4),  # fb: ColorJitter of 0.4
+        PcaColourNoise(std=0.1, shrink=1.0),  # fb: Lighting of 0.1
+    ),
+    normalize=Standardize(  # fb
+        mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+    ),
+    train_noise=(),
+    test_transforms=(ResizeShorterSide(256), CentreCrop(256)),  # Sec. 4
+    views=("centre_crop",),  # Sec. 4: "single 224x224 center crop"
+    monitor="centre_crop",  # Fig. 5
+    before_epoch=None,
+    healthy_after=5,  # ours
+    deviations=IMAGENET,
+)
+
+FRAME = (ResizeShorterSide(32), CentreCrop(32))  # CIFAR-10 as it is
+CIFAR_RECIPE = dataclasses.replace(
+    IMAGENET_RECIPE,
+    data="cifar10",  # Sec. 5.3
+    image_size=32,
+    num_classes=10,
+    epochs=300,  # App. A
+    global_batch_size=128,  # App. A: on 8 GPUs, 16 each
+    schedule=ByEpoch(  # App. A: divided at 150 and 225 of 300 epochs
+        starts=(0, 150, 225), factors=(1.0, 0.1, 0.01)
+    ),
+    weight_decay=WeightDecay(rate=5e-4, variables="."),  # App. A; release
+    train_transforms=(
+        *FRAME,
+        RandomShift(4),  # App. A: 32x32 of a zero-padded 40x40
+        RandomFlip(),  # App. A
+    ),
+    normalize=Standardize(  # fb: 125.3, 123.0, 113.9 and 63.0, 62.1, 66.7
+        mean=(125.3 / 255, 123.0 / 255, 113.9 / 255),
+        std=(63.0 / 255, 62.1 / 255, 66.7 / 255),
+    ),
+    test_transforms=FRAME,
+    views=("single",),  # Sec. 5.3
+    monitor="single",  # Fig. 7
+    healthy_after=10,  # ours
+    deviations=CIFAR,
+)
+
+RECIPES = {
+    "resnext50_32x4d": IMAGENET_RECIPE,
+    "resnext50_8x14d": IMAGENET_RECIPE,
+    "resnext50_4x24d": IMAGENET_RECIPE,
+    "resnext50_2x40d": IMAGENET_RECIPE,
+    "resnet50_1x64d": IMAGENET_RECIPE,
+    "resnext101_32x4d": IMAGENET_RECIPE,
+    "resnext101_8x14d": IMAGENET_RECIPE,
+    "resnext101_4x24d": IMAGENET_RECIPE,
+    "resnext101_2x40d": IMAGENET_RECIPE,
+    "resnet101_1x64d": IMAGENET_RECIPE,
+    "resnext101_64x4d": IMAGENET_RECIPE,
+    "resnext101_2x64d": IMAGENET_RECIPE,
+    "resnet101_1x100d": IMAGENET_RECIPE,
+    "cifar_resnext29_8x64d": CIFAR_RECIPE,
+    "cifar_resnext29_16x64d": CIFAR_RECIPE,
+}

@@ -1,0 +1,111 @@
+"""The training of wide residual networks, Section 3.
+
+Sources: "Sec." is the paper, arXiv:1605.07146v4; "release" is
+szagoruyko/wide-residual-networks; "fb" is fb.resnet.torch, which trained the
+networks for ImageNet.
+"""
+
+import dataclasses
+
+from common.data.transforms import (
+    CentreCrop,
+    PcaColourNoise,
+    PhotometricDistortions,
+    RandomAreaCrop,
+    RandomFlip,
+    ResizeShorterSide,
+    Standardize,
+)
+from common.losses import SoftmaxCrossEntropy
+from common.recipe import Recipe, Sgd, WeightDecay
+from common.schedules import ByEpoch
+from reproductions.wide_resnet.augmentation import RandomReflectedShift
+from reproductions.wide_resnet.deviations import CIFAR, IMAGENET, WRN_68_2
+
+FRAME = (ResizeShorterSide(32), CentreCrop(32))  # CIFAR-10 as it is
+
+CIFAR_RECIPE = Recipe(
+    data="cifar10",  # Sec. 3
+    image_size=32,
+    channels=3,
+    num_classes=10,
+    epochs=200,  # Sec. 3
+    updates=None,
+    held_out=0,  # release
+    initialize_from=None,
+    global_batch_size=128,  # Sec. 3
+    optimizer=Sgd(
+        learning_rate=0.1,  # Sec. 3
+        momentum=0.9,  # Sec. 3
+        nesterov=True,  # Sec. 3
+    ),
+    schedule=ByEpoch(  # Sec. 3: dropped by 0.2 at 60, 120 and 160 epochs
+        starts=(0, 60, 120, 160), factors=(1.0, 0.2, 0.04, 0.008)
+    ),
+    group_schedules=(),
+    weight_decay=WeightDecay(
+        rate=5e-4,  # Sec. 3
+        variables=".",  # release: gamma, beta and the bias of fc too
+    ),
+    clip_global_norm=None,
+    loss=SoftmaxCrossEntropy(),  # Sec. 3: cross-entropy
+    average_decay=None,
+    synchronized_batch_norm=False,  # release: one GPU
+    train_transforms=(
+        *FRAME,
+        RandomFlip(),  # Sec. 3
+        RandomReflectedShift(4),  # Sec. 3
+    ),
+    normalize=Standardize(  # Tables 5 and 6; release: 125.3, ..., 66.7
+        mean=(125.3 / 255, 123.0 / 255, 113.9 / 255),
+        std=(63.0 / 255, 62.1 / 255, 66.7 / 255),
+    ),
+    train_noise=(),
+    test_transforms=FRAME,
+    views=("single",),  # release
+    monitor="single",  # Fig. 2
+    before_epoch=None,
+    healthy_after=10,  # ours
+    deviations=CIFAR,
+)
+
+IMAGENET_RECIPE = dataclasses.replace(
+    CIFAR_RECIPE,
+    data="imagenet2012",  # Sec. 3
+    image_size=224,
+    num_classes=1000,
+    epochs=90,  # fb
+    global_batch_size=256,  # fb
+    schedule=ByEpoch(  # fb: divided by 10 every 30 epochs
+        starts=(0, 30, 60), factors=(1.0, 0.1, 0.01)
+    ),
+    weight_decay=WeightDecay(rate=1e-4, variables="."),  # fb
+    train_transforms=(
+        # fb: its aspect is the square of a number within 3/4 .. 4/3.
+        RandomAreaCrop(
+            size=224,
+            area=(0.08, 1.0),
+            aspect=(9 / 16, 16 / 9),
+            resampling=("bicubic",),
+        ),
+        RandomFlip(),  # fb
+        PhotometricDistortions(low=0.6, high=1.4),  # fb: ColorJitter of 0.4
+        PcaColourNoise(std=0.1, shrink=1.0),  # fb: Lighting of 0.1
+    ),
+    normalize=Standardize(  # fb
+        mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+    ),
+    test_transforms=(ResizeShorterSide(256), CentreCrop(256)),  # fb
+    views=("centre_crop",),  # Tables 7 and 8: single crop
+    monitor="centre_crop",
+    healthy_after=5,  # ours
+    deviations=IMAGENET,
+)
+
+RECIPES = {
+    "cifar_wrn_28_10": CIFAR_RECIPE,
+    "cifar_wrn_28_10_no_dropout": CIFAR_RECIPE,
+    "cifar_wrn_16_8": CIFAR_RECIPE,
+    "wrn_50_2": IMAGENET_RECIPE,
+    "wrn_68_2": dataclasses.replace(IMAGENET_RECIPE, deviations=WRN_68_2),
+}

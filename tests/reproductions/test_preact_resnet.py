@@ -1,0 +1,411 @@
+"""The units of "Identity Mappings in Deep Residual Networks", and Eqs. 4 to 8.
+
+What holds for units of every kind is shown on networks of two units a stage.
+"""
+
+import dataclasses
+import functools
+import math
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.data.transforms import RandomFlip, RandomShift
+from common.layer_table import layer_table, totals, without_weights
+from common.layers import ParameterFreeShortcut
+from common.optimizers import rates_at
+from reproductions.preact_resnet import RECIPES, build_model
+from reproductions.preact_resnet.forms import FORMS, FULL
+from reproductions.preact_resnet.model import network
+
+ORDERS = {  # Fig. 4: ahead of a unit, behind its last convolution, at the end
+    "cifar_resnet110_original": ("", "bn", "relu"),
+    "cifar_resnet110_bn_after_addition": ("", "", "bn relu"),
+    "cifar_resnet110_relu_before_addition": ("", "bn relu", ""),
+    "cifar_resnet110_relu_only_preactivation": ("relu", "bn", ""),
+    "cifar_preact_resnet110": ("bn relu", "", ""),
+}
+IDENTITY = [name for name, order in ORDERS.items() if not order[2]]
+NOT_IDENTITY = [name for name, order in ORDERS.items() if order[2]]
+KINDS = {
+    "BatchNormalization": "bn",
+    "ReLU": "relu",
+    "Conv2D": "conv",
+    "Add": "add",
+}
+TABLE_1 = [name for name in FORMS if FORMS[name].shortcut]
+
+
+def toy(variant, units=2, size=8, **changes):
+    """The variant with few units; its statistics and scales are random."""
+    keras.utils.set_random_seed(0)
+    stages = len(FORMS[variant].units)
+    form = dataclasses.replace(
+        FORMS[variant], units=(units,) * stages, **changes
+    )
+    model = network(form, size, 10, name="toy")
+    rng = np.random.default_rng(1)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            shape = layer.gamma.shape
+            layer.gamma.assign(rng.uniform(0.5, 1.5, shape))
+            layer.beta.assign(rng.normal(0, 0.3, shape))
+            layer.moving_mean.assign(rng.normal(0, 0.3, shape))
+            layer.moving_variance.assign(rng.uniform(0.5, 1.5, shape))
+    return model
+
+
+def noise(*shape):
+    draws = np.random.default_rng(0).standard_normal(shape)
+    return draws.astype("float32")
+
+
+def part(model, first, *last):
+    """From the output of one layer to those of others."""
+    outputs = [model.get_layer(name).output for name in last]
+    return keras.Model(model.get_layer(first).output, outputs)
+
+
+def forward(model, *names, size=8):
+    outputs = part(model, "image", *names)(noise(2, size, size, 3))
+    return [output.numpy() for output in outputs]
+
+
+def before(layer):
+    return layer.input._keras_history.operation
+
+
+def sequence(model, start, stop):
+    """The kinds of layers from the one behind `start` to `stop`, backwards."""
+    found, layer = [], model.get_layer(stop)
+    while layer.name != start:
+        kind = KINDS.get(type(layer).__name__)
+        found += [kind] if kind else []
+        layer = before(layer)
+    return " ".join(reversed(found))
+
+
+@functools.cache
+def counted(variant):
+    with without_weights():
+        model = build_model(variant)
+    rows = layer_table(model)
+    adds = sum(row.kind == "Add" for row in rows)
+    norms = [r.params for r in rows if r.kind == "BatchNormalization"]
+    return totals(rows), sum(norms), adds
+
+
+@pytest.mark.parametrize(
+    ("variant", "params", "norms", "units"),
+    [
+        ("cifar_preact_resnet110", 1_727_962, 8_096, 54),
+        ("cifar_preact_resnet110_one_layer", 1_727_962, 8_096, 108),
+        ("cifar_preact_resnet164", 1_703_258, 24_224, 54),
+        ("cifar_resnet164_original", 1_704_154, 25_120, 54),
+        ("cifar_resnet110_conv_shortcut", 1_826_202, 12_128, 54),
+        ("preact_resnet152", 60_185_128, 143_744, 50),
+        ("preact_resnet200", 64_666_152, 168_320, 66),
+        ("resnet200_original", 64_673_832, 176_000, 66),
+    ],
+)
+def test_counts_of_parameters_scales_and_units(variant, params, norms, units):
+    total, found, adds = counted(variant)
+    assert (total.params, found, adds) == (params, norms, units)
+
+
+def test_1001_layers_are_built_within_a_minute():
+    limit, began = sys.getrecursionlimit(), time.monotonic()
+    total, norms, adds = counted("cifar_preact_resnet1001")
+    assert time.monotonic() - began < 60  # 6 s alone on two cores
+    assert sys.getrecursionlimit() == limit
+    assert (total.params, norms, adds) == (10_327_706, 149_216, 333)
+    assert total.weights == 10_178_480  # the 10.2M of Table 4
+    assert (total.macs, total.depth) == (1_487_849_984, 1001)
+
+
+@pytest.mark.parametrize(
+    ("units", "params", "millions"),
+    [(3, 312_218, 44.0), (12, 1_146_842, 164.3)],
+)
+def test_shallower_bottlenecks(units, params, millions):
+    form = dataclasses.replace(
+        FORMS["cifar_preact_resnet164"], units=(units,) * 3
+    )
+    with without_weights():
+        total = totals(layer_table(network(form, 32, 10, name="shallow")))
+    assert total.params == params
+    assert round(total.macs / 1e6, 1) == millions
+    assert total.depth == 9 * units + 2
+
+
+def test_every_recipe_has_its_network():
+    assert list(RECIPES) == list(FORMS)
+    assert next(iter(RECIPES)) == "preact_resnet200"
+
+
+@pytest.mark.parametrize("variant", ORDERS)
+def test_bn_and_relu_stand_where_figure_4_has_them(variant):
+    model = toy(variant)
+    ahead, end, after = ORDERS[variant]
+    start = end_of("stage1_1", variant)
+    stop = before_add(model, "stage1_2")
+    found = sequence(model, start, stop)
+    assert found == " ".join(f"{ahead} conv bn relu conv {end}".split())
+    # Behind the addition, up to the next unit or, at the end, the pooling.
+    last = before(model.get_layer("pool"))
+    found = sequence(model, "stage3_2_add", last.name)
+    assert found == " ".join(f"{after} {ahead}".split())
+
+
+def before_add(model, unit):
+    """The last layer of F."""
+    _, branch = model.get_layer(f"{unit}_add").input
+    return branch._keras_history.operation.name
+
+
+@pytest.mark.parametrize("variant", ORDERS)
+def test_the_first_activation_stands_before_the_split(variant):
+    model = toy(variant)
+    assert sequence(model, "image", "conv1_relu") == "conv bn relu"
+    short, _ = model.get_layer("stage1_1_add").input
+    assert short._keras_history.operation.name == "conv1_relu"
+    assert before(model.get_layer("stage1_1_conv1")).name == "conv1_relu"
+
+
+@pytest.mark.parametrize(
+    "variant", ["cifar_preact_resnet164", "preact_resnet200"]
+)
+def test_projections_are_preactivated_with_their_branch(variant):
+    # As in the release: BN and ReLU once, where the number of maps changes.
+    model = toy(variant, size=32)
+    stages = len(FORMS[variant].units)
+    for stage in range(1, stages + 1):
+        unit = f"stage{stage}_1"
+        activation = f"{unit}_pre_relu"
+        if stage == 1:
+            activation = "conv1_relu" if stages == 3 else "pool1"
+        projection = model.get_layer(f"{unit}_shortcut")
+        assert before(projection).name == activation
+        assert before(model.get_layer(f"{unit}_conv1")).name == activation
+        short, _ = model.get_layer(f"{unit}_add").input
+        assert short._keras_history.operation is projection
+        short, _ = model.get_layer(f"stage{stage}_2_add").input
+        assert short._keras_history.operation.name == f"{unit}_add"
+
+
+def test_an_original_projection_has_its_bn():
+    model = toy("cifar_resnet164_original")
+    for stage in (1, 2, 3):
+        short, _ = model.get_layer(f"stage{stage}_1_add").input
+        norm = short._keras_history.operation
+        assert norm.name == f"stage{stage}_1_shortcut_bn"
+
+
+@pytest.mark.parametrize(
+    ("variant", "strided"),
+    [
+        ("cifar_preact_resnet110", "conv1"),
+        ("cifar_preact_resnet110_one_layer", "conv1"),
+        ("cifar_preact_resnet164", "conv1"),  # the first 1x1
+        ("preact_resnet200", "conv1"),
+        ("preact_resnet200_fair", "conv2"),  # the 3x3
+    ],
+)
+def test_strides_are_where_the_form_has_them(variant, strided):
+    model = toy(variant, size=32)
+    stages = len(FORMS[variant].units)
+    found = {
+        layer.name
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Conv2D) and layer.strides == (2, 2)
+    }
+    wanted = {"conv1"} if stages == 4 else set()
+    for stage in range(2, stages + 1):
+        wanted.add(f"stage{stage}_1_{strided}")
+        if FORMS[variant].layers == 3:
+            wanted.add(f"stage{stage}_1_shortcut")
+    assert found == wanted
+
+
+def test_empty_residuals_leave_the_stems_features_at_every_stage():
+    model = toy("cifar_preact_resnet110")
+    for layer in model.layers:
+        if layer.name.endswith("_conv2"):
+            layer.kernel.assign(keras.ops.zeros_like(layer.kernel))
+    names = ("conv1_relu", "stage1_2_add", "stage2_2_add", "stage3_2_add")
+    stem, one, two, three = forward(model, *names)
+    assert stem.any()
+    np.testing.assert_array_equal(one, stem)
+    np.testing.assert_array_equal(two[..., :16], stem[:, ::2, ::2])
+    np.testing.assert_array_equal(three[..., :16], stem[:, ::4, ::4])
+    assert not two[..., 16:].any() and not three[..., 16:].any()
+
+
+def end_of(unit, variant):
+    """The last layer of a unit."""
+    after = ORDERS[variant][2]
+    return f"{unit}_add_{after.split()[-1]}" if after else f"{unit}_add"
+
+
+@pytest.mark.parametrize("variant", ORDERS)
+def test_a_units_input_is_an_earlier_one_plus_residuals(variant):  # Eq. 4
+    model = toy(variant, units=4)
+    names = [end_of(f"stage1_{index}", variant) for index in (1, 4)]
+    names += [before_add(model, f"stage1_{index}") for index in (2, 3, 4)]
+    start, end, *branches = forward(model, *names)
+    error = abs(end - start - sum(branches)).max() / abs(end).max()
+    if variant in IDENTITY:
+        assert error < 1e-6
+    else:  # ReLU, or BN and ReLU, on the path
+        assert error > 1e-2
+
+
+@pytest.mark.parametrize("variant", ORDERS)
+def test_the_gradient_is_the_later_one_plus_that_of_the_residuals(
+    variant,
+):  # Eq. 5
+    model = toy(variant, units=4)
+    first, last = (end_of(f"stage1_{index}", variant) for index in (1, 4))
+    branches = [before_add(model, f"stage1_{i}") for i in (2, 3, 4)]
+    inner = part(model, first, last, *branches)
+    head = part(model, last, "fc")
+    x = tf.constant(noise(2, 8, 8, 16))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        end, *parts = inner(x)
+        total = tf.add_n(parts)
+        loss = tf.reduce_sum(head(end) * noise(2, 10))
+    at_x, at_end = tape.gradient(loss, [x, end])
+    formula = at_end + tape.gradient(total, x, output_gradients=at_end)
+    error = abs(at_x - formula).numpy().max() / abs(at_x).numpy().max()
+    assert (error < 1e-4) == (variant in IDENTITY), error
+
+
+def test_halved_shortcuts_shrink_the_signal_with_every_unit():  # Eqs. 6 to 8
+    model = toy("cifar_resnet110_scaled_shortcut", units=4)
+    for layer in model.layers:
+        if layer.name.endswith("_conv2_bn"):
+            layer.gamma.assign(keras.ops.zeros_like(layer.gamma))
+            layer.beta.assign(keras.ops.zeros_like(layer.beta))
+    stem, end = forward(model, "conv1_relu", "stage1_4_add_relu")
+    np.testing.assert_array_equal(end, stem / 2**4)
+
+
+@pytest.mark.parametrize("variant", TABLE_1)
+@pytest.mark.parametrize("halves", [False, True])
+def test_shortcuts_are_those_of_table_1(variant, halves):
+    form, model = FORMS[variant], toy(variant)
+    unit = "stage2_1" if halves else "stage2_2"
+    inputs = "stage1_2_add_relu" if halves else "stage2_1_add_relu"
+    x, f, found = forward(model, inputs, f"{unit}_conv2_bn", f"{unit}_add_relu")
+    strided = x[:, ::2, ::2] if halves else x
+    same = np.pad(strided, [(0, 0)] * 3 + [(0, 16 if halves else 0)])
+    if form.shortcut == "scale":
+        h, scale = 0.5 * same, 0.5 if form.branch else 1.0
+    elif form.shortcut == "gate":
+        layer = model.get_layer(f"{unit}_gate")
+        kernel, bias = (w.numpy() for w in (layer.kernel, layer.bias))
+        g = 1 / (1 + np.exp(-(strided @ kernel[0, 0] + bias)))
+        h, scale = (1 - g) * same, g if form.branch else 1.0
+    elif form.shortcut == "conv":
+        layer = model.get_layer(f"{unit}_shortcut")
+        norm = model.get_layer(f"{unit}_shortcut_bn")
+        h = norm(strided @ layer.kernel.numpy()[0, 0]).numpy()
+        scale = 1.0
+    else:  # dropout, in testing
+        h, scale = same, 1.0
+    wanted = np.maximum(h + scale * f, 0)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("variant", "bias"),
+    [
+        ("cifar_resnet110_exclusive_gating", -6),
+        ("cifar_resnet110_exclusive_gating_bias7", -7),
+        ("cifar_resnet110_shortcut_gating", -6),
+        ("cifar_resnet110_shortcut_gating_bias0", 0),
+    ],
+)
+def test_gates_begin_with_the_bias_of_table_1(variant, bias):
+    model = toy(variant)
+    gates = [x for x in model.layers if x.name.endswith("_gate")]
+    assert len(gates) == 6
+    for gate in gates:
+        np.testing.assert_array_equal(gate.bias.numpy(), bias)
+
+
+def test_dropout_zeroes_half_of_the_shortcut_in_training():
+    model = toy("cifar_resnet110_dropout_shortcut")
+    dropped = part(model, "image", "stage1_1_shortcut_dropout", "conv1_relu")
+    out, same = dropped(noise(4, 8, 8, 3), training=True)
+    kept = (out.numpy() != 0)[same.numpy() != 0]
+    assert kept.mean() == pytest.approx(0.5, abs=0.06)
+
+
+def test_a_shortcut_of_a_two_layer_unit_is_not_activated():
+    model = toy("cifar_preact_resnet110")
+    for stage in (2, 3):
+        shortcut = model.get_layer(f"stage{stage}_1_shortcut")
+        assert isinstance(shortcut, ParameterFreeShortcut)
+        assert before(shortcut).name == f"stage{stage - 1}_2_add"
+
+
+def test_initial_weights_have_the_variance_of_he():
+    model = toy("cifar_preact_resnet164")
+    for name, fan in (("stage3_2_conv1", 256), ("stage3_2_conv2", 576)):
+        std = model.get_layer(name).kernel.numpy().std()
+        assert std == pytest.approx(np.sqrt(2 / fan), rel=0.05)
+
+
+def rates(variant, steps, steps_per_epoch):
+    return [
+        rates_at(
+            RECIPES[variant],
+            epoch=step // steps_per_epoch,
+            step=step,
+            steps_per_epoch=steps_per_epoch,
+            history=[],
+        )[0]
+        for step in steps
+    ]
+
+
+@pytest.mark.parametrize(
+    "variant", [name for name in RECIPES if RECIPES[name].updates]
+)
+def test_cifar_rates_are_warmed_up_for_400_updates(variant):
+    steps = (0, 399, 400, 31_999, 32_000, 47_999, 48_000, 63_999)
+    wanted = [0.01, 0.01, 0.1, 0.1, 0.01, 0.01, 1e-3, 1e-3]
+    np.testing.assert_allclose(rates(variant, steps, 390), wanted)
+    recipe = RECIPES[variant]
+    assert (recipe.updates, recipe.global_batch_size) == (64_000, 128)
+    assert recipe.epochs * 351 >= 64_000  # also without 5,000 images
+    assert recipe.train_transforms[-2:] == (RandomShift(4), RandomFlip())
+
+
+def test_the_release_trains_200_epochs_of_smaller_batches():
+    recipe = RECIPES["cifar_preact_resnet1001_released"]
+    assert recipe.epochs * (50_000 // recipe.global_batch_size) == 156_200
+    starts = [781 * epoch for epoch in (0, 79, 80, 120, 121, 199)]
+    found = rates("cifar_preact_resnet1001_released", starts, 781)
+    np.testing.assert_allclose(found, [0.1, 0.1, 0.01, 0.01, 1e-3, 1e-3])
+    assert recipe.optimizer.nesterov
+
+
+@pytest.mark.parametrize("variant", ["preact_resnet200", "resnet200_original"])
+def test_imagenet_rates_fall_after_30_and_60_epochs_without_warm_up(variant):
+    starts = [5004 * epoch for epoch in (0, 29, 30, 59, 60, 89)]
+    found = rates(variant, starts, 5004)
+    np.testing.assert_allclose(found, [0.1, 0.1, 0.01, 0.01, 1e-3, 1e-3])
+    assert math.prod((RECIPES[variant].global_batch_size, 5004)) <= 1_281_167
+
+
+def test_the_full_preactivation_is_the_headline_networks():
+    names = [name for name in FORMS if "preact_resnet" in name]
+    assert len(names) == 8
+    assert all(FORMS[name].order == FULL for name in names)

@@ -1,0 +1,120 @@
+"""The same weights give the logits of torchvision's ResNeXt."""
+
+import keras
+import numpy as np
+import pytest
+
+from common.errors import RunError
+from reproductions.resnext import build_model
+from reproductions.resnext.weights import from_torchvision
+from tests import golden
+
+ORACLE = "torchvision_resnext50_32x4d"
+BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+
+
+def test_logits_are_torchvisions():
+    model = build_model("resnext50_32x4d")
+    from_torchvision(golden.state(ORACLE), model)
+    logits = model(golden.image(ORACLE)).numpy()
+    # Measured 1.6e-5.
+    assert golden.difference(logits, ORACLE) < 5e-5
+
+
+def torch_entries(depth, cardinality, width):
+    """torchvision's state dict by its own loops: name -> shape."""
+    shapes = {}
+
+    def add(conv, norm, *shape):
+        shapes[f"{conv}.weight"] = shape
+        for entry in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"{norm}.{entry}"] = shape[:1]
+        shapes[f"{norm}.num_batches_tracked"] = ()
+
+    add("conv1", "bn1", 64, 3, 7, 7)
+    maps = 64
+    for layer, (planes, number) in enumerate(
+        zip((64, 128, 256, 512), BLOCKS[depth], strict=True), 1
+    ):
+        inner = int(planes * (width / 64.0)) * cardinality
+        for index in range(number):
+            at = f"layer{layer}.{index}"
+            add(f"{at}.conv1", f"{at}.bn1", inner, maps, 1, 1)
+            add(f"{at}.conv2", f"{at}.bn2", inner, inner // cardinality, 3, 3)
+            add(f"{at}.conv3", f"{at}.bn3", planes * 4, inner, 1, 1)
+            if index == 0:
+                down = f"{at}.downsample"
+                add(f"{down}.0", f"{down}.1", planes * 4, maps, 1, 1)
+            maps = planes * 4
+    return shapes | {"fc.weight": (1000, maps), "fc.bias": (1000,)}
+
+
+def constant(entries):
+    """A state whose n-th entry is n throughout; takes no memory."""
+    return {
+        entry: np.broadcast_to(np.float32(number), shape)
+        for number, (entry, shape) in enumerate(entries.items())
+    }
+
+
+def test_torch_entries_are_torchvisions():
+    wanted = golden.state(ORACLE)
+    found = torch_entries(50, 32, 4)
+    assert {e: v.shape for e, v in wanted.items()} == {
+        e: v for e, v in found.items() if "num_batches" not in e
+    }
+
+
+def test_torchvisions_entries_of_101_64x4d_fit():
+    state = constant(torch_entries(101, 64, 4))
+    assert state["layer3.22.conv2.weight"].shape == (1024, 16, 3, 3)
+    model = build_model("resnext101_64x4d", image_size=32)
+    from_torchvision(state, model)
+    for ours, theirs in (
+        ("conv4_23_b", "layer3.22.conv2"),
+        ("conv2_1_shortcut", "layer1.0.downsample.0"),
+        ("conv5_3_c", "layer4.2.conv3"),
+    ):
+        kernel = model.get_layer(ours).kernel.numpy()
+        assert (kernel == state[f"{theirs}.weight"].max()).all()
+    norm = model.get_layer("conv3_4_a_bn")
+    variance = norm.moving_variance.numpy()
+    assert (variance == state["layer2.3.bn1.running_var"]).all()
+
+
+def empty(variant):
+    return keras.Model(*[keras.Input((1,))] * 2, name=variant)
+
+
+@pytest.mark.parametrize(
+    "weights,variant,message",
+    [
+        ((50, 32, 4), "resnext101_32x4d", "into resnext50_32x4d"),
+        ((50, 32, 4), "resnext50_8x14d", "into resnext50_32x4d"),
+        ((101, 64, 4), "resnext50_32x4d", "into resnext101_64x4d"),
+        ((101, 64, 4), "resnext101_32x4d", "into resnext101_64x4d"),
+        ((50, 1, 64), "resnext50_32x4d", "into resnet50_1x64d"),
+        ((101, 32, 8), "resnext101_32x4d", "101 layers of 32x8d.*no such"),
+        ((101, 32, 8), "resnext101_64x4d", "101 layers of 32x8d.*no such"),
+        ((50, 32, 4), "cifar_resnext29_8x64d", "a network for CIFAR-10"),
+    ],
+)
+def test_weights_of_another_network_are_refused(weights, variant, message):
+    with pytest.raises(RunError, match=message):
+        from_torchvision(constant(torch_entries(*weights)), empty(variant))
+
+
+def test_weights_of_something_else_are_refused():
+    with pytest.raises(RunError, match="Missing: bn1.bias"):
+        from_torchvision(
+            {"features.0.weight": np.zeros((64, 3, 11, 11))},
+            build_model("resnext50_32x4d", image_size=32),
+        )
+
+
+def test_the_layout_serves_every_template():
+    state = constant(torch_entries(50, 8, 14))
+    model = build_model("resnext50_8x14d", image_size=32)
+    from_torchvision(state, model)
+    kernel = model.get_layer("conv3_1_b").kernel.numpy()
+    assert (kernel == state["layer2.0.conv2.weight"].max()).all()
