@@ -14,6 +14,7 @@ ABSENT = {
     "held_out": 0,
     "initialize_from": None,
     "average_decay": None,
+    "kept": 0.0,  # of lenet5's EstimateCurvature
 }
 
 
@@ -51,10 +52,19 @@ def recipe_hash(recipe: Any) -> str:
     `recipe` is a Recipe or its description, as run.json holds it.
     """
     described = recipe if isinstance(recipe, dict) else describe(recipe)
-    kept = {
-        k: v
-        for k, v in described.items()
-        if k not in NOT_HASHED and (k not in ABSENT or v != ABSENT[k])
-    }
+    kept = {k: v for k, v in described.items() if k not in NOT_HASHED}
+    kept = _without_absent(kept)
     text = json.dumps(kept, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _without_absent(described: Any) -> Any:
+    if isinstance(described, list):
+        return [_without_absent(element) for element in described]
+    if not isinstance(described, dict):
+        return described
+    return {
+        k: _without_absent(v)
+        for k, v in described.items()
+        if k not in ABSENT or v != ABSENT[k]
+    }

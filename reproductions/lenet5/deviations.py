@@ -27,7 +27,8 @@ _OPEN = (
         field="order of the patterns",
         paper="a constant random order (App. C)",
         here="another random order in each pass",
-        reason="the suite's one data path; it also serves the resume",
+        reason="on held-out digits the constant order erred 0.11 +- 0.05 "
+        "points more (3 seeds)",
     ),
 )
 
@@ -49,16 +50,33 @@ _START = Deviation(
     "the spread of the weighted sums alike in all units",
 )
 
-_SCALE = Deviation(
+_MSE_SCALE = Deviation(
     field="loss.scale",
     paper="1 (Eqs. 8 and 9)",
     here="0.1",
-    reason="chosen on held-out digits, by one run. The first pass's rates "
-    "eta / (mu + h) then span about 5e-5 to 0.025, and the paper reports 7e-5 "
-    "to 0.016 (Sec. III-B); with 1 the smallest is 5e-6",
+    reason="chosen on held-out digits for Eq. 9, by one run",
 )
 
-HEADLINE = (_START, _SCALE, _WHICH_LOSS, *_OPEN)
+_SCALE = Deviation(
+    field="loss.scale",
+    paper="1 (Eqs. 8 and 9)",
+    here="0.3",
+    reason="chosen on held-out digits together with before_epoch.kept. The "
+    "first pass's rates eta / (mu + h) then span about 1.5e-5 to 0.025, and "
+    "the paper reports 7e-5 to 0.016 (Sec. III-B); with 1 the smallest is 5e-6",
+)
+
+_KEPT = Deviation(
+    field="before_epoch.kept",
+    paper="h_kk is re-estimated before each pass (Sec. III-B)",
+    here="the mean of the new estimate and of the last pass's value",
+    reason="when most digits are right, the curvature of Eq. 9 falls "
+    "thirtyfold from one pass to the next, and nearly all weights take the "
+    "largest step. With loss.scale 0.3 it errs 0.10 +- 0.02 points less on "
+    "held-out digits than without both (8 seeds)",
+)
+
+HEADLINE = (_START, _SCALE, _KEPT, _WHICH_LOSS, *_OPEN)
 
 DISTORTED = (
     *HEADLINE,
@@ -78,6 +96,6 @@ DISTORTED = (
     ),
 )
 
-MSE = (_START, _SCALE, *_OPEN[1:])
+MSE = (_START, _MSE_SCALE, *_OPEN[1:])
 
 AS_WRITTEN = (_WHICH_LOSS, *_OPEN)

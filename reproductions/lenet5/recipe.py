@@ -28,7 +28,7 @@ LENET5 = Recipe(
     clip_global_norm=None,
     loss=MapLoss(  # Eq. 9
         j=10.0,  # ours: not given
-        scale=0.1,  # ours: Eq. 9 has none
+        scale=0.3,  # ours: Eq. 9 has none
     ),
     average_decay=None,
     synchronized_batch_norm=False,  # there is none
@@ -38,7 +38,10 @@ LENET5 = Recipe(
     test_transforms=(Pad(2),),
     views=("single",),
     monitor="single",  # Fig. 5: the test error after each pass
-    before_epoch=EstimateCurvature(samples=500),  # Sec. III-B
+    before_epoch=EstimateCurvature(
+        samples=500,  # Sec. III-B
+        kept=0.5,  # ours
+    ),
     healthy_after=1,  # ours
     deviations=HEADLINE,
 )
@@ -60,9 +63,15 @@ RECIPES = {
         deviations=DISTORTED,
     ),
     "lenet5_mse": dataclasses.replace(  # Eq. 8
-        LENET5, loss=MseLoss(scale=0.1), deviations=MSE
+        LENET5,
+        loss=MseLoss(scale=0.1),
+        before_epoch=EstimateCurvature(samples=500, kept=0.0),
+        deviations=MSE,
     ),
     "lenet5_as_written": dataclasses.replace(  # Eq. 9 and App. A to the letter
-        LENET5, loss=MapLoss(j=10.0, scale=1.0), deviations=AS_WRITTEN
+        LENET5,
+        loss=MapLoss(j=10.0, scale=1.0),
+        before_epoch=EstimateCurvature(samples=500, kept=0.0),
+        deviations=AS_WRITTEN,
     ),
 }

@@ -33,13 +33,22 @@ class EstimateCurvature:
 
     Attributes:
         samples: Examples that it is averaged over.
+        kept: The share of the last pass's h_kk that stays; with 0 it is the
+            new measurement alone.
     """
 
     samples: int
+    kept: float
 
     def __call__(self, model, optimizer, loss, examples) -> None:
         """Assigns h_kk to `optimizer`; examples are (images, labels)."""
         from reproductions.lenet5.levenberg_marquardt import diagonal_curvature
 
         optimizer.build(model.trainable_variables)
-        optimizer.set_curvatures(diagonal_curvature(model, loss, *examples))
+        measured = diagonal_curvature(model, loss, *examples)
+        first = int(optimizer.iterations) == 0
+        kept = 0.0 if first else self.kept
+        pairs = zip(optimizer.curvatures, measured, strict=True)
+        optimizer.set_curvatures(
+            [kept * last.value + (1 - kept) * new for last, new in pairs]
+        )

@@ -185,7 +185,7 @@ def test_a_step_divides_the_rate_by_mu_plus_curvature():
     optimizer = Sdlm(learning_rate=5e-4, mu=0.02).build()
     examples = tf.constant(normal(8, 32, 32, 1)), np.arange(8)
     loss = MapLoss(j=1.0, scale=1.0)
-    EstimateCurvature(samples=8)(model, optimizer, loss, examples)
+    EstimateCurvature(samples=8, kept=0.5)(model, optimizer, loss, examples)
     optimizer.rates.assign([2e-4])
     curvatures = diagonal_curvature(model, loss, *examples)
     before = [v.numpy() for v in model.trainable_variables]
@@ -196,6 +196,23 @@ def test_a_step_divides_the_rate_by_mu_plus_curvature():
     ):
         expected = w - 2e-4 / (0.02 + h.numpy()) * g.numpy()
         np.testing.assert_allclose(v, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_part_of_the_last_passes_curvature_is_kept_but_not_its_zeros():
+    model = build_model("lenet5")
+    optimizer = Sdlm(learning_rate=5e-4, mu=0.02).build()
+    loss, labels = MapLoss(j=1.0, scale=1.0), np.arange(8)
+    estimate = EstimateCurvature(samples=8, kept=0.25)
+    before, now = (tf.constant(normal(8, 32, 32, 1)) for _ in range(2))
+    estimate(model, optimizer, loss, (before, labels))
+    first = diagonal_curvature(model, loss, before, labels)
+    for h, expected in zip(optimizer.curvatures, first, strict=True):
+        np.testing.assert_array_equal(h, expected)
+    optimizer.iterations.assign(60_000)
+    estimate(model, optimizer, loss, (now, labels))
+    second = diagonal_curvature(model, loss, now, labels)
+    for h, a, b in zip(optimizer.curvatures, first, second, strict=True):
+        np.testing.assert_allclose(h, 0.25 * a + 0.75 * b, 1e-5)
 
 
 def test_curvatures_are_among_the_variables_that_are_saved():
