@@ -44,6 +44,12 @@ CASES = [
 ]
 
 
+def small_size(paper, recipe):
+    """Batch norm needs more than one place in the last maps: 2 x 2 of them."""
+    size = SMALL_IMAGE_SIZE.get(paper)
+    return 64 if size == 32 and recipe.image_size == 224 else size
+
+
 class Training:
     """A network, its optimizer and one batch, seeded."""
 
@@ -56,7 +62,7 @@ class Training:
         tf.config.experimental.enable_op_determinism()
         self.model = module.build_model(
             variant,
-            image_size=SMALL_IMAGE_SIZE.get(paper),
+            image_size=small_size(paper, self.recipe),
             num_classes=CLASSES,
         )
         self.optimizer = build_optimizer(self.recipe)
@@ -107,6 +113,7 @@ def test_it_learns_two_images_and_resumes(paper, variant, tmp_path):
     assert losses[1:].min() < 0.98 * losses[0]
     expected = {name: v.numpy() for name, v in whole.variables.items()}
     del whole
+    keras.backend.clear_session()
     gc.collect()
     again = Training(paper, variant)
     checkpoints.restore(tmp_path, again.variables)
@@ -119,4 +126,6 @@ def test_it_learns_two_images_and_resumes(paper, variant, tmp_path):
         averages = [name for name in again.variables if "average" in name]
         assert len(averages) == len(again.model.trainable_variables)
     assert sys.getrecursionlimit() == limit
+    del again
+    keras.backend.clear_session()
     gc.collect()
