@@ -30,8 +30,7 @@ import itertools
 import keras
 
 from common.errors import UsageError
-from common.layers import Dropout
-from reproductions.inception_v3.layers import BatchNormalization
+from common.layers import BatchNormalization, Dropout
 from reproductions.inception_v3.modules import FORMS, Form, layer_names
 from reproductions.inception_v3.recipe import RECIPES
 

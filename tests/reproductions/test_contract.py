@@ -32,6 +32,8 @@ SMALL_IMAGE_SIZE = {
     "bn_inception": 32,
     "googlenet": 65,
     "inception_v3": 107,
+    "inception_v4": 107,
+    "polynet": 75,
     "preact_resnet": 32,
     "resnet": 32,
     "resnext": 32,
@@ -43,6 +45,8 @@ SMALL_IMAGE_SIZE = {
 EXAMPLES = {
     "bn_inception": ("bn_inception", "inception_no_bn", "bn_inception_caffe"),
     "inception_v3": ("inception_v3", "inception_v2_table1"),
+    "inception_v4": ("inception_v4", "inception_resnet_v2_released"),
+    "polynet": ("ir_3_6_3_poly3_b",),
     "preact_resnet": (
         "cifar_preact_resnet110",
         "cifar_preact_resnet164",

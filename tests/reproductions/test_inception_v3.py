@@ -17,11 +17,10 @@ from common.data.keys import Key
 from common.data.transforms import Context
 from common.errors import UsageError
 from common.layer_table import find_row, layer_table, totals, without_weights
-from common.layers import Dropout
+from common.layers import BatchNormalization, Dropout
 from common.losses import SmoothedCrossEntropy
 from reproductions.inception_v3 import RECIPES, build_model
 from reproductions.inception_v3.distortions import ColourDistortions
-from reproductions.inception_v3.layers import BatchNormalization
 from reproductions.inception_v3.modules import FORMS, convolutions
 from tests.golden import ORACLES
 

@@ -1,0 +1,114 @@
+"""PolyNet's training.
+
+The paper's own text was not at hand. Sources: "summaries" are what others
+wrote about it (Chinese, Korean and SH Tsang's reviews, and secondary ones);
+"release" is open-mmlab/polynet with the network of its prototxt; "issue 1" and
+"issue 2" are its authors' answers there.
+"""
+
+import dataclasses
+
+from common.data.transforms import (
+    CentreCrop,
+    RandomAreaCrop,
+    RandomFlip,
+    ResizeShorterSide,
+    Standardize,
+)
+from common.losses import SoftmaxCrossEntropy
+from common.recipe import InitializeFrom, Recipe, RmsProp, WeightDecay
+from common.schedules import ByStep
+from reproductions.polynet.deviations import (
+    ABLATION,
+    EVERY,
+    FIRST_ORDER,
+    POLY,
+    POLYNET,
+)
+from reproductions.polynet.forms import FORMS
+
+# Summaries: against over-fitting, late in the training. The update is ours.
+STOCHASTIC_PATHS_FROM = {"polynet": 480_000}
+
+IR_10_20_10 = Recipe(
+    data="imagenet2012",
+    image_size=331,  # release
+    channels=3,
+    num_classes=1000,
+    epochs=224,  # as many as the updates take
+    updates=560_000,  # summaries
+    held_out=0,
+    initialize_from=None,
+    global_batch_size=512,  # summaries: 32 GPUs with 16 each
+    optimizer=RmsProp(
+        learning_rate=0.45,  # summaries
+        decay=0.9,  # from memory
+        momentum=0.0,  # ours
+        epsilon=1.0,  # from memory
+    ),
+    schedule=ByStep(  # summaries: divided by 10 every 160,000 updates
+        starts=(0, 160_000, 320_000, 480_000), factors=(1.0, 0.1, 0.01, 0.001)
+    ),
+    group_schedules=(),
+    weight_decay=WeightDecay(rate=4e-5, variables="kernel"),  # ours
+    clip_global_norm=None,  # not found
+    loss=SoftmaxCrossEntropy(),  # ours
+    average_decay=None,  # not found
+    synchronized_batch_norm=False,  # ours
+    train_transforms=(  # ours
+        RandomAreaCrop(
+            size=331,
+            area=(0.08, 1.0),
+            aspect=(3 / 4, 4 / 3),
+            resampling=("bilinear",),
+        ),
+        RandomFlip(),
+    ),
+    normalize=Standardize(  # port
+        mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+    ),
+    train_noise=(),  # not found
+    test_transforms=(ResizeShorterSide(378), CentreCrop(378)),  # issue 1
+    views=("centre_crop",),  # issue 1; its multi-crops were not published
+    monitor="centre_crop",
+    before_epoch=None,
+    healthy_after=5,  # ours
+    deviations=(*FIRST_ORDER, *EVERY),
+)
+
+
+def at_299() -> Recipe:
+    """For the networks of the ablation study."""
+    factor = 299 / IR_10_20_10.image_size
+    return dataclasses.replace(
+        IR_10_20_10,
+        image_size=299,
+        train_transforms=tuple(
+            transform.scaled(factor)
+            for transform in IR_10_20_10.train_transforms
+        ),
+        test_transforms=(ResizeShorterSide(342), CentreCrop(342)),
+        deviations=(*ABLATION, *EVERY),
+    )
+
+
+ABLATED = at_299()
+RECIPES = {
+    "polynet": dataclasses.replace(
+        IR_10_20_10,
+        # Summaries: second-order blocks are inserted into a trained network of
+        # first-order units; only what is new begins at random.
+        initialize_from=InitializeFrom(variant="ir_10_20_10", layers=".*"),
+        deviations=(*POLYNET, *EVERY),
+    ),
+    **{
+        variant: dataclasses.replace(
+            ABLATED, deviations=(*POLY, *ABLATED.deviations)
+        )
+        if "_poly" in variant
+        else ABLATED
+        for variant in FORMS
+        if variant.startswith("ir_3_6_3")
+    },
+    "ir_10_20_10": IR_10_20_10,
+}

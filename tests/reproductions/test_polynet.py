@@ -1,0 +1,375 @@
+"""PolyNet's facts: counts, sizes, the release's factors, the recipe."""
+
+import dataclasses
+import json
+import re
+
+import keras
+import numpy as np
+import pytest
+
+import reproductions
+from common.audit import AGREES, EXPLAINED, audit_paper, check_table
+from common.errors import UsageError
+from common.layer_table import (
+    find_row,
+    layer_table,
+    totals,
+    without_weights,
+)
+from common.layers import Dropout
+from common.paper import read_expected
+from reproductions.polynet import RECIPES, build_model
+from reproductions.polynet.forms import FORMS, first_order, with_stage
+from reproductions.polynet.model import SMALLEST, network
+from reproductions.polynet.polynomials import POLYNOMIALS
+from reproductions.polynet.recipe import STOCHASTIC_PATHS_FROM
+from reproductions.polynet.weights import _torch_name
+from tests import golden
+
+FOLDER = reproductions.folder("polynet")
+EXPECTED = read_expected(FOLDER)
+KINDS = [kind for kind in POLYNOMIALS if kind != "ir"]
+
+
+@pytest.fixture(scope="module")
+def polynet():
+    """The network at 331 pixels, without weights, and its layers."""
+    with without_weights():
+        model = build_model("polynet")
+        return model, layer_table(model)
+
+
+def test_variants_are_the_forms():
+    assert list(RECIPES) == list(FORMS)
+    assert list(RECIPES)[:2] == ["polynet", "ir_3_6_3"]
+    ablated = {f"ir_3_6_3_{kind}_{s}" for kind in KINDS for s in "abc"}
+    assert len(ablated) == 18
+    assert set(RECIPES) == {"polynet", "ir_3_6_3", "ir_10_20_10"} | ablated
+    for kind in KINDS:
+        stages = FORMS[f"ir_3_6_3_{kind}_b"].stages
+        assert stages == {"a": ("ir",) * 3, "b": (kind,) * 6, "c": ("ir",) * 3}
+
+
+def test_polynet_to_the_last_digit(polynet):
+    model, rows = polynet
+    total = totals(rows)
+    assert total.params == 95_366_600
+    assert total.weights == 95_004_512
+    assert total.macs == 34_699_493_472
+    assert total.depth == 296
+    assert model.count_params() == 95_727_688
+
+
+def test_polynet_executes_537_convolutions(polynet):  # Fig. 1
+    model, _ = polynet
+    layers = [x for x in model.layers if isinstance(x, keras.layers.Conv2D)]
+    assert sum(len(layer._inbound_nodes) for layer in layers) == 537
+    assert len(layers) == 537 - 10 * 2 * 4 - 5 * 2 * 4  # 4 shared, 3 uses
+
+
+def test_a_shared_convolution_costs_what_its_uses_do(polynet):
+    _, rows = polynet
+    shared = find_row(rows, "stage_b_1_f_path0_2")
+    assert shared.weights == 7 * 128 * 160
+    assert shared.macs == 3 * shared.weights * 19 * 19
+    once = find_row(rows, "stage_b_2_f_path0_2")
+    assert once.macs == shared.macs // 3
+
+
+def test_sizes_of_the_stages(polynet):
+    _, rows = polynet
+    at_331 = {row.name: row.output for row in rows}
+    with without_weights():
+        model = network(first_order(1, 1, 1), 299, 1000, name="ir")
+        at_299 = {row.name: row.output for row in layer_table(model)}
+    sides = {"a": (39, 35), "b": (19, 17), "c": (9, 8)}
+    maps = {"a": 384, "b": 1152, "c": 2048}
+    for stage, (large, small) in sides.items():
+        name = f"stage_{stage}_1_relu"
+        assert at_331[name] == (large, large, maps[stage])
+        assert at_299[name] == (small, small, maps[stage])
+
+
+# Convolutions of F, their weights, and batch-normalised maps of its paths.
+OF_F = {
+    "a": (7, 136_704, 32 + 48 + 64 + 32 + 32 + 32),
+    "b": (5, 1_169_408, 128 + 160 + 192 + 192),
+    "c": (5, 2_004_992, 192 + 224 + 256 + 192),
+}
+LINEAR = {"a": 128 * 384, "b": 384 * 1152, "c": 448 * 2048}
+MAPS = {"a": 384, "b": 1152, "c": 2048}
+# (weights, maps, the grid of the output) outside of the stages; see `grids`.
+OTHERS = [
+    (864, 32, "conv1_1"),
+    (9_216, 32, "conv1_2"),
+    (18_432, 64, "conv1_2"),
+    (55_296, 96, "pool1"),
+    (10_240, 64, "pool1"),
+    (55_296, 96, "conv2"),
+    (10_240, 64, "pool1"),
+    (28_672, 64, "pool1"),
+    (28_672, 64, "pool1"),
+    (55_296, 96, "conv2"),
+    (331_776, 192, "a"),
+    (384 * 256, 256, "a"),  # reduction A
+    (9 * 256 * 256, 256, "a"),
+    (9 * 256 * 384, 384, "b"),
+    (9 * 384 * 384, 384, "b"),
+    (1152 * 256, 256, "b"),  # reduction B
+    (9 * 256 * 256, 256, "b"),
+    (9 * 256 * 256, 256, "c"),
+    (1152 * 256, 256, "b"),
+    (9 * 256 * 256, 256, "c"),
+    (1152 * 256, 256, "b"),
+    (9 * 256 * 384, 384, "c"),
+]
+
+
+def grids(size):
+    """The sides of the maps: nothing is padded where the grid changes."""
+    sides = {"conv1_1": (size - 1) // 2}
+    sides["conv1_2"] = sides["conv1_1"] - 2
+    sides["pool1"] = (sides["conv1_2"] - 1) // 2
+    sides["conv2"] = sides["pool1"] - 2
+    for before, stage in (("conv2", "a"), ("a", "b"), ("b", "c")):
+        sides[stage] = (sides[before] - 1) // 2
+    return sides
+
+
+def counts(form, size):
+    """(parameters, multiply-accumulates) by arithmetic."""
+    sides = grids(size)
+    weights = sum(w for w, _, _ in OTHERS)
+    maps = sum(m for _, m, _ in OTHERS)
+    macs = sum(w * sides[grid] ** 2 for w, _, grid in OTHERS)
+    for stage, kinds in form.stages.items():
+        _, of_f, of_paths = OF_F[stage]
+        for kind in kinds:
+            uses = len(POLYNOMIALS[kind])
+            own = len({term[0] for term in POLYNOMIALS[kind]})
+            linear = 0 if form.shared_expansion else uses - own
+            weights += own * of_f + linear * LINEAR[stage]
+            maps += uses * (of_paths + MAPS[stage])
+            macs += uses * of_f * sides[stage] ** 2
+    return weights + 2 * maps + 2048 * 1000 + 1000, macs + 2048 * 1000
+
+
+@pytest.mark.parametrize("variant", RECIPES)
+def test_counts_follow_from_the_tables(variant):
+    wanted = counts(FORMS[variant], RECIPES[variant].image_size)
+    assert (EXPECTED.parameters[variant], EXPECTED.macs[variant]) == wanted
+
+
+def convolutions(form):
+    return 22 + sum(
+        OF_F[stage][0] * len(POLYNOMIALS[kind])
+        for stage, kinds in form.stages.items()
+        for kind in kinds
+    )
+
+
+def test_convolutions_of_figure_1():
+    second = third = FORMS["ir_3_6_3"]
+    for stage in "abc":
+        second = with_stage(second, stage, "mpoly2")
+        third = with_stage(third, stage, "way3")
+    found = [
+        convolutions(form)
+        for form in (
+            FORMS["ir_3_6_3"],
+            first_order(5, 10, 5),  # Inception-ResNet-v2
+            second,
+            third,
+            FORMS["ir_10_20_10"],
+            with_stage(first_order(6, 12, 6), "b", "poly3"),
+            FORMS["polynet"],
+            first_order(20, 56, 20),  # the figure has 654
+        )
+    ]
+    assert found == [88, 132, 154, 220, 242, 274, 537, 542]
+
+
+TABLES = {table.title: table for table in EXPECTED.table}
+
+
+def test_the_released_structure_agrees(polynet):
+    _, rows = polynet
+    tables = [t for t in EXPECTED.table if t.variant == "polynet"]
+    verdicts = [v for table in tables for v in check_table(table, rows)]
+    assert len(verdicts) > 100
+    other = [v.row for v in verdicts if v.verdict != AGREES]
+    assert other == ["PolyNet"]  # osmr's count of operations
+
+
+@pytest.mark.parametrize("variant", ["ir_3_6_3_poly3_b", "ir_3_6_3_way2_a"])
+def test_tables_of_the_ablation_agree(variant):
+    (table,) = (t for t in EXPECTED.table if t.variant == variant)
+    with without_weights():
+        rows = layer_table(build_model(variant))
+    assert {v.verdict for v in check_table(table, rows)} == {AGREES}
+    assert totals(rows).params == EXPECTED.parameters[variant]
+    assert totals(rows).macs == EXPECTED.macs[variant]
+
+
+@pytest.mark.full
+def test_every_structural_number_has_a_verdict():
+    def build(variant):
+        paper, _ = reproductions.find(variant)
+        with without_weights():
+            return reproductions.load(paper).build_model(variant)
+
+    verdicts = audit_paper(FOLDER, build)
+    assert {v.verdict for v in verdicts} == {AGREES, EXPLAINED}
+
+
+def test_factors_are_the_releases():
+    found = FORMS["polynet"].module_scales()
+    assert len(found) == 40
+    np.testing.assert_allclose(found, 1 - 0.3 * np.arange(40) / 39, atol=5e-7)
+    printed = {0: 1, 1: 0.992308, 9: 0.930769, 10: 0.923077, 13: 0.9}
+    printed |= {29: 0.776923, 30: 0.769231, 38: 0.707692, 39: 0.7}
+    assert {i: found[i] for i in printed} == printed  # prototxt, port
+
+
+def test_factors_stand_in_the_network(polynet):
+    model, _ = polynet
+    sums = [x for x in model.layers if x.name.endswith("_sum")]
+    assert [x.scale for x in sums] == FORMS["polynet"].module_scales()
+    assert {x.stochastic_from for x in sums} == {480_000}
+    with without_weights():
+        other = build_model("ir_3_6_3_mpoly2_c")
+    sums = [x for x in other.layers if x.name.endswith("_sum")]
+    assert {(x.scale, x.stochastic_from) for x in sums} == {(0.3, None)}
+
+
+def test_our_names_are_the_ports(polynet):
+    model, _ = polynet
+    entries = json.loads((golden.ORACLES / "cadene_polynet.json").read_text())
+    theirs = {e.rpartition(".")[0] for e in entries}
+    ours = [
+        "last_linear" if layer.name == "fc" else _torch_name(layer.name, model)
+        for layer in model.layers
+        if layer.weights
+    ]
+    assert len(set(ours)) == len(ours)
+    assert set(ours) == theirs
+
+
+def test_terms_take_the_blocks_of_the_port(polynet):
+    model, _ = polynet
+    names = {
+        "stem_conv2_long_4": "stem.conv2_long.3.conv",
+        "stem_conv1_branch_bn": "stem.conv1_branch.bn",
+        "reduction_b_path2_1": "reduction_b.path2.0.conv",
+        "reduction_a_path1_bn": "reduction_a.path1.bn",
+        "stage_a_3_g_path1_2": "stage_a.2.blocks.1.path1.1.conv",
+        "stage_a_3_f_expand_bn": "stage_a.2.blocks.0.conv2d.bn",
+        "stage_b_1_f_path0_2": "stage_b.0.path0_1x7.conv",
+        "stage_b_1_fff_path0_2_bn": "stage_b.0.path0_1x7.bn_blocks.2",
+        "stage_c_9_ff_path1_bn": "stage_c.8.path1.bn_blocks.1",
+        "stage_c_9_ff_expand": "stage_c.8.conv2d_blocks.1.conv",
+    }
+    assert {name: _torch_name(name, model) for name in names} == names
+
+
+@pytest.mark.parametrize("variant", ["polynet", "ir_3_6_3"])
+def test_too_small_an_image_is_refused(variant):
+    with pytest.raises(UsageError, match=f"{variant}.*at least 75x75"):
+        build_model(variant, image_size=SMALLEST - 1)
+    with without_weights():
+        model = network(first_order(1, 1, 1), SMALLEST, 2, name="ir")
+        assert model.get_layer("pool").input.shape[1:3] == (1, 1)
+        with pytest.raises(ValueError):
+            network(first_order(1, 1, 1), SMALLEST - 1, 2, name="ir")
+
+
+def test_logits_are_float32_under_bfloat16():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        form = with_stage(first_order(1, 1, 1), "a", "poly3")
+        model = network(form, SMALLEST, 2, name="ir")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert model.outputs[0].dtype == "float32"
+    assert model.get_layer("stage_a_1_sum").output.dtype == "bfloat16"
+    assert model(np.ones((1, 75, 75, 3))).numpy().dtype == "float32"
+
+
+def test_initial_weights_and_constants():
+    keras.utils.set_random_seed(0)
+    form = dataclasses.replace(
+        FORMS["polynet"], stages={"a": ("poly3",), "b": ("ir",), "c": ("ir",)}
+    )
+    model = network(form, SMALLEST, 100, name="one_each")
+    for name, fan_in in (
+        ("stem_conv1_3", 9 * 32),
+        ("reduction_a_path0_3", 9 * 256),
+        ("stage_b_1_f_path0_3", 7 * 160),
+        ("stage_a_1_fff_expand", 128),
+    ):
+        kernel = model.get_layer(name).kernel.numpy()
+        np.testing.assert_allclose(kernel.std(), np.sqrt(2 / fan_in), rtol=0.02)
+        assert abs(kernel).max() > 3 * kernel.std()  # not truncated
+        assert not model.get_layer(name).use_bias
+    fc = model.get_layer("fc")
+    np.testing.assert_allclose(fc.kernel.numpy().std(), 0.01, rtol=0.02)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            assert (layer.epsilon, layer.momentum) == (1e-5, 0.9)
+            gamma = 0.3 if layer.name.endswith("expand_bn") else 1.0
+            np.testing.assert_array_equal(layer.gamma, np.float32(gamma))
+    dropout = model.get_layer("dropout")
+    assert isinstance(dropout, Dropout) and dropout.rate == 0.2
+
+
+def rate(step):
+    recipe = RECIPES["polynet"]
+    return recipe.optimizer.learning_rate * recipe.schedule.factor(
+        epoch=0, step=step, steps_per_epoch=2502, history=[]
+    )
+
+
+def test_recipe_of_the_summaries():
+    recipe = RECIPES["polynet"]
+    assert recipe.global_batch_size == 512
+    steps = 1_281_167 // 512
+    assert (recipe.epochs - 1) * steps < recipe.updates < recipe.epochs * steps
+    rates = {0: 0.45, 159_999: 0.45, 160_000: 0.045, 320_000: 0.0045}
+    rates |= {479_999: 0.0045, 480_000: 0.00045, 559_999: 0.00045}
+    for step, wanted in rates.items():
+        np.testing.assert_allclose(rate(step), wanted)
+    assert STOCHASTIC_PATHS_FROM == {"polynet": 480_000}
+    assert recipe.updates == 560_000
+    optimizer = recipe.optimizer
+    assert (optimizer.decay, optimizer.epsilon) == (0.9, 1.0)
+
+
+def test_polynet_grows_from_its_first_order_network():
+    start = RECIPES["polynet"].initialize_from
+    assert start.variant == "ir_10_20_10"
+    with without_weights():
+        first = build_model(start.variant)
+        names = [x.name for x in first.layers if x.weights]
+    assert all(re.fullmatch(start.layers, name) for name in names)
+    same = dataclasses.replace(
+        RECIPES["polynet"],
+        initialize_from=None,
+        deviations=RECIPES[start.variant].deviations,
+    )
+    assert same == RECIPES[start.variant]
+
+
+def test_the_ablation_has_one_recipe():
+    recipes = {
+        dataclasses.replace(RECIPES[variant], deviations=())
+        for variant in RECIPES
+        if variant.startswith("ir_3_6_3")
+    }
+    (recipe,) = recipes
+    assert recipe.image_size == 299
+    assert recipe.initialize_from is None
+    assert recipe.train_transforms[0].size == 299
+    large = RECIPES["polynet"]
+    assert recipe.optimizer == large.optimizer
+    assert recipe.schedule == large.schedule
