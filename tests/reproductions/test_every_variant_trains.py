@@ -50,6 +50,14 @@ def small_size(paper, recipe):
     return 64 if size == 32 and recipe.image_size == 224 else size
 
 
+def first_rate(recipes, variant):
+    """Of the training that a fine-tuning begins with: all start anew here."""
+    start = recipes[variant].initialize_from
+    if start is not None:
+        return first_rate(recipes, start.variant)
+    return recipes[variant].optimizer.learning_rate
+
+
 class Training:
     """A network, its optimizer and one batch, seeded."""
 
@@ -58,6 +66,7 @@ class Training:
         self.recipe = dataclasses.replace(
             module.RECIPES[variant], global_batch_size=BATCH
         )
+        self.rate = first_rate(module.RECIPES, variant)
         keras.utils.set_random_seed(0)
         tf.config.experimental.enable_op_determinism()
         self.model = module.build_model(
@@ -89,7 +98,7 @@ class Training:
         if prepare is not None:
             examples = tuple(tf.constant(x) for x in self.batch)
             prepare(self.model, self.optimizer, self.recipe.loss, examples)
-        rate = SLOWER * self.recipe.optimizer.learning_rate
+        rate = SLOWER * self.rate
         groups = len(self.recipe.group_schedules) + 1
         losses, _ = self.run(
             iter(tf.data.Dataset.from_tensors(self.batch).repeat()),
