@@ -50,11 +50,12 @@ _START = Deviation(
     "the spread of the weighted sums alike in all units",
 )
 
-_MSE_SCALE = Deviation(
+_FIRST_SCALE = Deviation(
     field="loss.scale",
     paper="1 (Eqs. 8 and 9)",
     here="0.1",
-    reason="chosen on held-out digits for Eq. 9, by one run",
+    reason="the first choice on held-out digits, for Eq. 9 and by one run; "
+    "lenet5 has a later one",
 )
 
 _SCALE = Deviation(
@@ -79,7 +80,10 @@ _KEPT = Deviation(
 HEADLINE = (_START, _SCALE, _KEPT, _WHICH_LOSS, *_OPEN)
 
 DISTORTED = (
-    *HEADLINE,
+    _START,
+    _FIRST_SCALE,
+    _WHICH_LOSS,
+    *_OPEN,
     Deviation(
         field="train_transforms: RandomAffine",
         paper="translation, scaling, squeezing, shear; no amplitudes "
@@ -96,6 +100,6 @@ DISTORTED = (
     ),
 )
 
-MSE = (_START, _MSE_SCALE, *_OPEN[1:])
+MSE = (_START, _FIRST_SCALE, *_OPEN[1:])
 
 AS_WRITTEN = (_WHICH_LOSS, *_OPEN)
