@@ -30,7 +30,6 @@ QUICK = {
     "cifar_resnet20",
     "cifar_wrn_16_8",
     "googlenet",
-    "inception_v3",
     "lenet5",
     "resnet18",
     "resnext50_32x4d",
