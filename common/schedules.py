@@ -58,19 +58,8 @@ class ByEpoch:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ByStep:
-    """A staircase over updates: `factors[i]` from update `starts[i]` on.
-
-    Attributes:
-        starts: Ascending, the first is 0.
-        factors: One for each start.
-    """
-
-    starts: tuple[int, ...]
-    factors: tuple[float, ...]
-
-    def __post_init__(self):
-        _stair(self.starts, self.factors, 0)
+class ByStep(ByEpoch):
+    """The same staircase over updates: from update `starts[i]` on."""
 
     def factor(
         self, *, epoch: int, step: int, steps_per_epoch: int, history: list

@@ -41,7 +41,7 @@ def from_torchvision(state: State, model: keras.Model) -> None:
         "torchvision's ResNets have option B shortcuts, and the stride of a "
         "bottleneck in its 3x3 convolution",
     )
-    assign_torch(model, state, _torch_names(model, classifier="fc"))
+    assign_torch(model, state, torch_names(model))
 
 
 def from_caffe(state: State, model: keras.Model) -> None:
@@ -66,7 +66,7 @@ def from_caffe(state: State, model: keras.Model) -> None:
         "first 1x1 convolution and a max pooling without padding",
     )
     state = _without_bias(state, "conv1.bias", "bn1.running_mean")
-    assign_torch(model, state, _torch_names(model, classifier="last_linear"))
+    assign_torch(model, state, torch_names(model, classifier="last_linear"))
 
 
 def from_keras(state: State, model: keras.Model) -> None:
@@ -122,7 +122,10 @@ def _without_bias(state: State, bias: str, mean: str) -> State:
     return rest | {mean: state[mean] - state[bias]}
 
 
-def _torch_names(model: keras.Model, classifier: str) -> dict[str, str]:
+def torch_names(
+    model: keras.Model, *, classifier: str = "fc"
+) -> dict[str, str]:
+    """What torchvision's ResNet class calls our layers; its descendants too."""
     names = {"conv1": "conv1", "conv1_bn": "bn1", "fc": classifier}
     for layer in model.layers:
         if match := _OURS.fullmatch(layer.name):

@@ -6,9 +6,9 @@ import keras
 
 from common.errors import RunError
 from common.weights import State, assign_torch
+from reproductions.resnet.weights import torch_names
 from reproductions.resnext.model import FORMS
 
-_OURS = re.compile(r"conv(\d)_(\d+)_(a|b|c|shortcut)(_bn)?")
 _THEIRS = re.compile(r"layer(\d)\.(\d+)\.conv2\.weight")
 
 
@@ -26,7 +26,7 @@ def from_torchvision(state: State, model: keras.Model) -> None:
             CIFAR-10, or an entry is missing, unknown, or of another shape.
     """
     _check_variant(state, model)
-    assign_torch(model, state, _torch_names(model))
+    assign_torch(model, state, torch_names(model))
 
 
 def _check_variant(state: State, model: keras.Model) -> None:
@@ -74,20 +74,6 @@ def _template(state: State) -> tuple[int, int, int]:
         return 0, 0, 0
     maps, width = first.shape[:2]
     return blocks, maps // width, width
-
-
-def _torch_names(model: keras.Model) -> dict[str, str]:
-    names = {"conv1": "conv1", "conv1_bn": "bn1", "fc": "fc"}
-    for layer in model.layers:
-        if match := _OURS.fullmatch(layer.name):
-            stage, index, part, norm = match.groups()
-            if part == "shortcut":
-                theirs = "downsample.1" if norm else "downsample.0"
-            else:
-                theirs = f"{'bn' if norm else 'conv'}{' abc'.find(part)}"
-            prefix = f"layer{int(stage) - 1}.{int(index) - 1}"
-            names[layer.name] = f"{prefix}.{theirs}"
-    return names
 
 
 LAYOUTS = {"torchvision": from_torchvision}
