@@ -52,6 +52,6 @@ def _unknown(name: str, known: tuple[str, ...]) -> str:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return (
-        f"There is no paper or variant called {name!r}.{hint} "
-        f"Known: {', '.join(dict.fromkeys(known))}."
+        f"There is no paper or variant called {name!r}.{hint} Papers: "
+        f"{', '.join(names())}; python -m launch list shows their variants."
     )
