@@ -108,9 +108,10 @@ def test_killed_at_random_steps_it_ends_the_same(tmp_path, command):
 
 
 def test_sigterm_writes_a_checkpoint_and_exits_75_within_30_seconds(tmp_path):
-    process = start(LENET, tmp_path)
-    while "step" not in process.stdout.readline():
-        pass  # the first progress line: it is training
+    process = start((*LENET[:-1], "epochs=200"), tmp_path)
+    # After the first epoch's line it is training; an empty line is its end.
+    while not (line := process.stdout.readline()).startswith("epoch 1/"):
+        assert line, "it ended before it had trained an epoch"
     os.kill(process.pid, signal.SIGTERM)
     began = time.monotonic()
     output, _ = process.communicate(timeout=60)
@@ -118,5 +119,5 @@ def test_sigterm_writes_a_checkpoint_and_exits_75_within_30_seconds(tmp_path):
     assert process.returncode == 75
     assert "The same command continues" in output
     assert "Traceback" not in output
-    assert len(checkpoint_names(tmp_path)) == 1
+    assert len(checkpoint_names(tmp_path)) == 2  # the first epoch's, and this
     assert record(tmp_path)["sessions"][0]["reason"] == "SIGTERM"
