@@ -15,6 +15,16 @@ SUM = tf.distribute.ReduceOp.SUM
 MAX_UPDATES = 256  # in one call
 
 
+def repeat_bit_for_bit() -> None:
+    """The same step on the same machine gives the same bits from now on."""
+    tf.config.experimental.enable_op_determinism()
+    # That overlooks AddN: it adds to whichever of its inputs is free first.
+    # `gradients` has no use for it, if Grappler does not put it back.
+    tf.config.optimizer.set_experimental_options(
+        {"arithmetic_optimization": False}
+    )
+
+
 def make_train_steps(
     model: keras.Model,
     optimizer: keras.optimizers.Optimizer,
@@ -90,13 +100,15 @@ def gradients(model, loss, images, labels, global_batch_size: int) -> tuple:
     The share's losses are divided by the global batch size, so that sums over
     replicas and microbatches are the means over the whole batch.
     """
-    with tf.GradientTape() as tape:
-        outputs = model(images, training=True)
-        outputs = tf.nest.map_structure(
-            lambda x: tf.cast(x, tf.float32), outputs
-        )
-        total = tf.reduce_sum(loss(outputs, labels)) / global_batch_size
-    grads = tape.gradient(total, [v.value for v in model.trainable_variables])
+    outputs = model(images, training=True)
+    outputs = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), outputs)
+    total = tf.reduce_sum(loss(outputs, labels)) / global_batch_size
+    grads = tf.gradients(
+        total,
+        [v.value for v in model.trainable_variables],
+        # Two at a time; three and more come in any order.
+        aggregation_method=tf.AggregationMethod.EXPERIMENTAL_TREE,
+    )
     return total, wrong_count(outputs, labels), grads
 
 

@@ -24,6 +24,7 @@ from common.optimizers import build_optimizer
 from common.recipe import Recipe
 from common.runs import Run, is_finished, now, open_run, session_facts
 from common.signals import Signals, Stopped
+from common.steps import repeat_bit_for_bit
 from common.strategy import make_strategy
 from common.training import Job, Loop
 from common.weights import copy_layers
@@ -188,7 +189,7 @@ def prepare_tensorflow(options: Options) -> tf.distribute.Strategy:
     with quiet():
         strategy = make_strategy(options.gpus, options.platform)
         keras.utils.set_random_seed(options.seed)
-    tf.config.experimental.enable_op_determinism()
+    repeat_bit_for_bit()
     keras.mixed_precision.set_global_policy(options.precision)
     return strategy
 

@@ -17,7 +17,12 @@ import tensorflow as tf
 from common.layers import Dropout, LocalResponseNormalization
 from common.losses import SoftmaxCrossEntropy
 from common.optimizers import MomentumSgd
-from common.steps import MAX_UPDATES, distribute, make_train_steps
+from common.steps import (
+    MAX_UPDATES,
+    distribute,
+    make_train_steps,
+    repeat_bit_for_bit,
+)
 from common.strategy import make_strategy
 
 BATCH, SIZE, CLASSES = 16, 35, 10
@@ -78,7 +83,7 @@ def run(
     examples: int = 64,
 ) -> dict:
     keras.utils.set_random_seed(7)
-    tf.config.experimental.enable_op_determinism()
+    repeat_bit_for_bit()
     strategy = make_strategy(devices, "cpu")
     with strategy.scope():
         model = NETS[net]()

@@ -14,7 +14,8 @@ import tensorflow as tf
 from common.batch_slice import batch_slice, per_replica_batch_size
 from common.errors import UsageError
 from common.layers import Dropout
-from common.steps import make_train_steps
+from common.losses import SoftmaxCrossEntropy
+from common.steps import gradients, make_train_steps, repeat_bit_for_bit
 from common.strategy import make_strategy
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -153,3 +154,28 @@ def test_keras_fit_still_works_with_our_dropout():
     model.compile("sgd", "mse")
     history = model.fit(np.ones((8, 4)), np.ones((8, 1)), verbose=0)
     assert np.isfinite(history.history["loss"][0])
+
+
+def test_gradients_that_meet_are_added_in_one_order():
+    # AddN adds to whichever input is free first: Inception-v3's gradients,
+    # where four meet, changed in the last bits from call to call.
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3)(images)
+    fan = [keras.layers.Conv2D(4, 3, name=f"b{i}")(x) for i in range(4)]
+    logits = keras.layers.GlobalAveragePooling2D()(keras.layers.add(fan))
+    model = keras.Model(images, logits)
+    repeat_bit_for_bit()
+
+    @tf.function
+    def step(images, labels):
+        return gradients(model, SoftmaxCrossEntropy(), images, labels, 2)
+
+    graph = step.get_concrete_function(
+        tf.TensorSpec((2, 8, 8, 3)), tf.TensorSpec((2,), tf.int64)
+    ).graph
+    sums = [
+        len(op.inputs) for op in graph.get_operations() if op.type == "AddN"
+    ]
+    assert sums and max(sums) == 2
+    grappler = tf.config.optimizer.get_experimental_options()
+    assert grappler["arithmetic_optimization"] is False
