@@ -118,14 +118,25 @@ def measure(
             recipe,
             statistics,
             view,
-            batch_size=_test_batch_size(view, strategy),
+            batch_size=test_batch_size(view, strategy),
         )
         iterator = distribute(strategy, batches)
         sums = _total(test, iterator, num_images, progress)
-    return _result(view, split, sums, num_images, recipe.num_classes)
+    return result(view, split, sums, num_images, recipe.num_classes)
 
 
-def _result(view, split, sums, num_images: int, num_classes: int) -> Result:
+def result(
+    view: str,
+    split: str,
+    sums: np.ndarray,
+    num_images: int,
+    num_classes: int,
+) -> Result:
+    """From sums over a split, (4,): losses, top-1 and top-5 wrong, images.
+
+    Raises:
+        RunError: unless every image of the split was counted.
+    """
     if sums[3] != num_images:
         raise RunError(
             f"The split {split!r} has {num_images} images, {int(sums[3])} were "
@@ -152,7 +163,7 @@ def _total(test, iterator, num_images: int, progress: Callable) -> np.ndarray:
         progress(int(sums[3]), num_images)
 
 
-def _test_batch_size(view: str, strategy: tf.distribute.Strategy) -> int:
+def test_batch_size(view: str, strategy: tf.distribute.Strategy) -> int:
     """Images at a time, so that all their views fit; divides by replicas."""
     replicas = strategy.num_replicas_in_sync
     views = 10 if view == "ten_crop" else 1

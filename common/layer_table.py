@@ -85,9 +85,16 @@ def layer_table(model: keras.Model) -> list[LayerRow]:
         RunError: if a layer has kernels that no rule counts.
     """
     main = {id(node.operation) for node in _calls(model.outputs[:1])}
+    # Another network may share its layers: they have their first one's shape.
+    calls = {id(node.operation): node for node in _calls(model.outputs)[::-1]}
     depths = _depths(model)
     return [
-        _row(layer, main=id(layer) in main, depth=depths[id(layer)])
+        _row(
+            layer,
+            calls[id(layer)],
+            main=id(layer) in main,
+            depth=depths[id(layer)],
+        )
         for layer in model.layers
         if not isinstance(layer, keras.layers.InputLayer)
     ]
@@ -170,8 +177,10 @@ def _has_kernel(operation) -> bool:
     return hasattr(operation, "macs") and bool(operation.weights)
 
 
-def _row(layer: keras.layers.Layer, *, main: bool, depth: int) -> LayerRow:
-    output = tuple(layer.output.shape[1:])
+def _row(
+    layer: keras.layers.Layer, call, *, main: bool, depth: int
+) -> LayerRow:
+    output = tuple(call.outputs[0].shape[1:])
     trainable = layer.trainable_variables
     return LayerRow(
         name=layer.name,
@@ -182,7 +191,7 @@ def _row(layer: keras.layers.Layer, *, main: bool, depth: int) -> LayerRow:
         weights=sum(
             math.prod(v.shape) for v in trainable if v.name not in _NO_WEIGHTS
         ),
-        macs=_macs(layer, output),
+        macs=_macs(layer, call),
         volume=math.prod(output),
         depth=depth,
         layers=int(_has_kernel(layer)),
@@ -190,14 +199,15 @@ def _row(layer: keras.layers.Layer, *, main: bool, depth: int) -> LayerRow:
     )
 
 
-def _macs(layer, output: tuple[int, ...]) -> int:
+def _macs(layer, call) -> int:
+    output = tuple(call.outputs[0].shape)
     if hasattr(layer, "macs"):
-        return layer.macs(tuple(layer.input.shape), tuple(layer.output.shape))
+        return layer.macs(tuple(call.input_tensors[0].shape), output)
     if isinstance(layer, _WITH_KERNEL):
         # Each weight is used once at each place of the output; a kernel is
         # (..., maps in a group, maps out), so groups need no rule of their
         # own.
-        return math.prod(layer.kernel.shape) * math.prod(output[:-1])
+        return math.prod(layer.kernel.shape) * math.prod(output[1:-1])
     if any(len(v.shape) > 1 for v in layer.trainable_variables):
         raise RunError(
             f"The layer {layer.name} ({type(layer).__name__}) has weights that "

@@ -61,8 +61,8 @@ class LocalResponseNormalization(keras.layers.Layer):
         return tf.cast(outputs, self.compute_dtype)
 
     def _native(self, x):
-        _, height, width, maps = x.shape
-        rows = (-1, height, width * self.groups, maps // self.groups)
+        # The sums stay within a place: how places are laid out is no matter.
+        rows = (tf.shape(x)[0], -1, self.groups, x.shape[-1] // self.groups)
         normalized = tf.nn.local_response_normalization(
             tf.reshape(x, rows), self.n // 2, self.k, self.alpha, self.beta
         )

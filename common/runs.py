@@ -91,6 +91,21 @@ def open_run(folder: pathlib.Path, identity: dict, session: dict) -> Run:
     return run
 
 
+def add_result(folder: pathlib.Path, result: dict) -> None:
+    """Writes another measurement of a finished run into its run.json.
+
+    It replaces that of the same view.
+
+    Raises:
+        RunError: if a process is running there.
+    """
+    with _lock(folder):
+        record = _existing(folder)
+        others = [r for r in record["results"] if r["view"] != result["view"]]
+        record["results"] = [*others, result]
+        write_json(folder / "run.json", record)
+
+
 def is_finished(folder: pathlib.Path, identity: dict) -> bool:
     """Whether this run was trained in `folder` to its end.
 
@@ -175,11 +190,16 @@ def session_facts(repository: pathlib.Path, **facts: Any) -> dict:
     """What tells one session from another: command, time, versions, commit."""
     return {
         "started": now(),
-        "command": " ".join(["python -m launch", *sys.argv[1:]]),
+        "command": command(),
         "commit": commit_of(repository),
         "versions": versions(),
         **facts,
     }
+
+
+def command() -> str:
+    """What was typed."""
+    return " ".join(["python -m launch", *sys.argv[1:]])
 
 
 def versions() -> dict[str, str]:

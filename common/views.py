@@ -1,4 +1,7 @@
-"""Test-time views: the windows of one frame that a network looks at."""
+"""Test-time views: the windows of one frame that a network looks at.
+
+A paper's own, which start from the whole image, are in common.protocols.
+"""
 
 import dataclasses
 

@@ -5,9 +5,18 @@
   python -m launch list              papers, variants, size, cost, what was run
   python -m launch audit [NAME]      the paper's tables recomputed cell by cell
   python -m launch evaluate NAME --weights FILE [--views V,V]
-                                     error rates of trained weights
+                                     error rates of trained weights;
+                                     --predictions FILE keeps the scores;
+                                     --dry_run: what each view costs
+  python -m launch predict NAME IMAGE... --weights RUN_OR_FILE [--out SHEET.png]
+                                     the five likeliest classes of photographs
   python -m launch import NAME --from LAYOUT FILE --out W.weights.h5
                                      published weights into ours, for evaluate
+  python -m launch ensemble FILE FILE... | SPEC | ilsvrc2016
+                                     fuses prediction files of evaluate
+  python -m launch prepare DATASET --source DIR [--shorter_side N]
+                                     downloads into records that are read
+  python -m launch doctor DATASET    is the prepared data what it should be?
   python -m launch report [RUN...]   record runs, regenerate results.md
 
 NAME is a paper (alexnet: its headline network) or a variant (alexnet_no_lrn).
@@ -104,21 +113,75 @@ flags.DEFINE_float(
     lower_bound=0.0,
     flag_values=_F,
 )
-_string("weights", None, "the file that evaluate measures")
+_string(
+    "weights",
+    None,
+    "the file that evaluate measures and predict asks; for predict also a "
+    "run's folder, which knows its data and --set",
+)
 _string(
     "from",
     None,
     "import: whose names and order of axes FILE has: torchvision, keras, "
     "caffe ...; a wrong one is answered with those that NAME knows",
 )
-_string("out", None, "import: the file to write, for evaluate --weights")
+_string(
+    "out",
+    None,
+    "import: the file to write, for evaluate --weights; predict: a contact "
+    "sheet, SHEET.png",
+)
 flags.DEFINE_list(
     "views",
     [],
-    "test views for evaluate, such as centre_crop,ten_crop; default: the "
-    "recipe's",
+    "test views for evaluate, such as centre_crop,ten_crop, or the paper's own "
+    "(--dry_run shows them); default: the recipe's",
     flag_values=_F,
 )
+_string(
+    "predictions",
+    None,
+    "the file that evaluate writes every image's scores to; killed at any "
+    "moment, the same command continues",
+)
+flags.DEFINE_list(
+    "rules",
+    [],
+    "ensemble: rules of fusion, such as simple,weighted_nll; default: all",
+    flag_values=_F,
+)
+_switch("record", False, "ensemble: keep the counts, for results.md")
+_string(
+    "source",
+    None,
+    "prepare: the folder with the downloads (tars, folders, parquet files)",
+)
+_integer(
+    "shorter_side",
+    None,
+    "prepare: shrink larger images once to so many pixels; default: as they "
+    "are",
+    lower_bound=32,
+)
+_integer(
+    "jobs",
+    None,
+    "prepare, doctor: processes; default: all cores",
+    lower_bound=1,
+)
+_string(
+    "counts",
+    None,
+    "prepare: JSON of what a part of a data set has, "
+    '{"train": {"n01440764": 1300}, ...}',
+)
+_switch(
+    "leave_out_unreadable",
+    False,
+    "prepare: go on without files that are no whole images, on record",
+)
+_switch("download", False, "prepare: let TFDS download a small set")
+_switch("deep", False, "doctor: decode every image, too")
 
 
 def main(argv: list[str]) -> int:

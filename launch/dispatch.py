@@ -9,13 +9,22 @@ from common.recipe import Recipe
 from launch.options import from_flags
 from launch.quiet import quiet
 
-VERBS = ("list", "audit", "evaluate", "import", "report")
+VERBS = (
+    *("audit", "doctor", "ensemble", "evaluate", "import", "list"),
+    *("predict", "prepare", "report"),
+)
 _RUN_FLAGS = {"gpus", "platform", "data", "data_dir", "precision", "set"}
 _RUN_FLAGS |= {"jit_compile"}
 _TRAIN_FLAGS = _RUN_FLAGS | {"workdir", "seed", "microbatches", "dry_run"}
 _TRAIN_FLAGS |= {"checkpoint_minutes"}
-_EVALUATE_FLAGS = _RUN_FLAGS | {"weights", "views"}
+_EVALUATE_FLAGS = _RUN_FLAGS | {"weights", "views", "predictions", "dry_run"}
+_PREDICT_FLAGS = {"weights", "out", "views", "data", "data_dir", "set"}
+_PREDICT_FLAGS |= {"platform"}
 _IMPORT_FLAGS = {"from", "out"}
+_PREPARE_FLAGS = {"source", "data_dir", "shorter_side", "jobs", "counts"}
+_PREPARE_FLAGS |= {"leave_out_unreadable", "download"}
+_DOCTOR_FLAGS = {"data_dir", "jobs", "deep"}
+_ENSEMBLE_FLAGS = {"rules", "out", "seed", "record"}
 
 
 def dispatch(words: list[str], values: dict, given: set[str]) -> int:
@@ -40,8 +49,14 @@ def dispatch(words: list[str], values: dict, given: set[str]) -> int:
         return _about_papers(verb, rest)
     if verb == "evaluate":
         return _evaluate(rest, values, given)
+    if verb == "predict":
+        return _predict(rest, values, given)
     if verb == "import":
         return _import(rest, values, given)
+    if verb == "ensemble":
+        return _ensemble(rest, values, given)
+    if verb in ("prepare", "doctor"):
+        return _data(verb, rest, values, given)
     return _train(words, values, given)
 
 
@@ -63,19 +78,56 @@ def _about_papers(verb: str, rest: list[str]) -> int:
 
 
 def _evaluate(rest: list[str], values: dict, given: set[str]) -> int:
-    if not rest or values["weights"] is None:
+    planned = values["dry_run"]
+    if not rest or not (planned or values["weights"]):
         raise UsageError(
             "evaluate takes a name and a file: python -m launch evaluate NAME "
-            "--weights FILE [--views V,V]."
+            "--weights FILE [--views V,V]; or --dry_run without a file."
         )
     _refuse_words("evaluate NAME", rest[1:])
     _refuse_flags("evaluate", given - _EVALUATE_FLAGS)
     paper, variant = _find(rest[0])
-    options = from_flags(variant, _recipe(paper, variant), values)
+    recipe, run = _recipe(paper, variant), None
+    if not planned:
+        from launch import trained
+
+        weights, run = trained.locate(values["weights"])
+        values = values | {"weights": weights}
+        if run and not given & {"data", "set"}:
+            recipe = trained.recipe_of(run, variant, recipe)
+            if "precision" not in given:
+                values["precision"] = run.record["precision"]
+        else:
+            run = None  # it may be another experiment
+    options = from_flags(variant, recipe, values, needs_data=not planned)
     with quiet():
         from launch import evaluate
 
-    return evaluate.run(paper, variant, options)
+    return evaluate.run(paper, variant, options, run)
+
+
+def _predict(rest: list[str], values: dict, given: set[str]) -> int:
+    _refuse_flags("predict", given - _PREDICT_FLAGS)
+    if len(rest) < 2 or not values["weights"]:
+        raise UsageError(
+            "predict takes a name, photographs and weights: python -m launch "
+            "predict NAME IMAGE... --weights RUN_OR_FILE [--out SHEET.png]."
+        )
+    name, *words = rest
+    paper, variant = _find(name)
+    from launch import photograph_words, trained
+
+    weights, run = trained.locate(values["weights"])
+    recipe = _recipe(paper, variant)
+    if run and not given & {"data", "set"}:
+        recipe = trained.recipe_of(run, variant, recipe)
+    values = values | {"weights": weights}
+    options = from_flags(variant, recipe, values, needs_data=False)
+    asked = photograph_words.read(words, options.views, values["out"])
+    with quiet():
+        from launch import predict
+
+    return predict.run(paper, variant, options, run, asked)
 
 
 def _import(rest: list[str], values: dict, given: set[str]) -> int:
@@ -99,6 +151,40 @@ def _import(rest: list[str], values: dict, given: set[str]) -> int:
     )
 
 
+def _ensemble(rest: list[str], values: dict, given: set[str]) -> int:
+    _refuse_flags("ensemble", given - _ENSEMBLE_FLAGS)
+    if not rest:
+        raise UsageError(
+            "ensemble takes prediction files or a spec: python -m launch "
+            "ensemble FILE.npz FILE.npz ... [--rules R,R]; ensemble ilsvrc2016 "
+            "shows the challenge's."
+        )
+    from launch import ensemble
+
+    out = values["out"] and pathlib.Path(values["out"]).expanduser()
+    return ensemble.run(
+        rest, values["rules"], out, values["seed"], record=values["record"]
+    )
+
+
+def _data(verb: str, rest: list[str], values: dict, given: set[str]) -> int:
+    flags = _PREPARE_FLAGS if verb == "prepare" else _DOCTOR_FLAGS
+    _refuse_flags(verb, given - flags)
+    if not rest:
+        raise UsageError(
+            f"{verb} takes a data set: python -m launch {verb} imagenet2012."
+        )
+    name, *more = rest
+    _refuse_words(f"{verb} DATASET", more)
+    if verb == "prepare":
+        from launch import prepare
+
+        return prepare.run(name, values)
+    from launch import doctor
+
+    return doctor.run(name, values)
+
+
 def _train(words: list[str], values: dict, given: set[str]) -> int:
     paper, variant = _find(words[0])
     _refuse_words("NAME", words[1:])
@@ -119,6 +205,11 @@ def _find(name: str) -> tuple[str, str]:
     try:
         return reproductions.find(name)
     except ValueError:
+        if name == "ilsvrc2016":
+            raise UsageError(
+                "ilsvrc2016 has no network of its own: python -m launch "
+                "ensemble ilsvrc2016 shows its ensembles."
+            ) from None
         near = difflib.get_close_matches(name, VERBS, n=1, cutoff=0.7)
         if near:
             raise UsageError(

@@ -1,58 +1,166 @@
 """`python -m launch evaluate NAME --weights FILE`: error rates, no training."""
 
+import dataclasses
+import hashlib
+import json
 import os
+from typing import Any
 
-from common.errors import RunError
-from common.evaluation import make_test_step, measure
+import numpy as np
+
+import reproductions
+from common import evaluation, protocols, scores, views
+from common.data import catalog
+from common.data.statistics import load, needed
+from common.described import recipe_hash
+from common.predictions import Unfinished
+from common.recipe import Recipe
+from common.runs import add_result, command, commit_of, now, versions
+from launch.evaluate_plan import print_plan
 from launch.options import Options
 from launch.progress import Progress
+from launch.published import published
 from launch.results_table import interval, percent
 from launch.train import (
+    REPOSITORY,
     build_network,
     open_data,
     prepare_tensorflow,
     training_statistics,
 )
+from launch.trained import STATISTICS, Trained, load_weights
 
 
-def run(paper: str, variant: str, options: Options) -> int:
-    """Prints a line for each view; exit code 0."""
+def run(
+    paper: str, variant: str, options: Options, trained: Trained | None
+) -> int:
+    """Prints a line for each view; exit code 0.
+
+    Args:
+        trained: The run whose weights, data and recipe these are, if they are
+            a run's: the results are written into it, for `report`.
+    """
     recipe = options.recipe
+    own = own_views(paper, variant, recipe)
     strategy = prepare_tensorflow(options)
+    if options.dry_run:
+        model = build_network(paper, variant, recipe, strategy)
+        data = catalog.find(recipe.data, recipe.channels, options.data_dir)
+        return print_plan(model, options, own, data, strategy)
     source = open_data(options)
     model = build_network(paper, variant, recipe, strategy)
-    _load(model, options)
+    load_weights(model, options.weights, recipe)
     with open(os.devnull, "w") as log:
         progress = Progress(log, images_per_step=0)
-        statistics = training_statistics(source, recipe, progress.scanning)
-        test = make_test_step(model, recipe.loss, strategy)
-        for view in options.views or recipe.views:
-            result = measure(
-                test,
-                strategy,
-                source,
-                recipe,
-                statistics,
-                view,
-                progress.testing,
-            )
+        subject = scores.Subject(
+            model=model,
+            strategy=strategy,
+            source=source,
+            recipe=recipe,
+            statistics=_statistics(options, source, progress),
+        )
+        for name in options.views or recipe.views:
+            view = own.get(name, name)
+            if options.predictions:
+                file = _unfinished(paper, variant, name, options, subject)
+                result = scores.predict(
+                    subject, name, view, file, progress.testing
+                )
+            else:
+                result = _measure(subject, name, view, progress)
             progress.clear()
-            print(
-                f"{view}: top-1 error "
-                f"{interval(result.top1_error, result.num_images)}, top-5 "
-                f"error {percent(result.top5_error)}, loss {result.loss:.4f}, "
-                f"{result.num_images:,} images of {source.dataset.title}",
-            )
+            print(_line(result, source.dataset.title))
+            if trained:
+                _record(trained, result, source)
     return 0
 
 
-def _load(model, options: Options) -> None:
-    try:
-        model.load_weights(options.weights)
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(
-            f"{options.weights} does not fit {model.name} with image size "
-            f"{options.recipe.image_size} and {options.recipe.num_classes} "
-            f"classes: {error}. Give the --data and --set values of the run "
-            "that wrote it."
-        ) from error
+def _record(trained: Trained, result: evaluation.Result, source: Any) -> None:
+    """Into run.json, unless the run saw other data or is not finished."""
+    record = trained.record
+    if record["data"] != json.loads(json.dumps(source.fingerprint())):
+        print("Not written into the run: its data set was another one.")
+    elif record["status"] != "finished":
+        print("Not written into the run: it is not finished.")
+    else:
+        how = {"command": command(), "commit": commit_of(REPOSITORY)}
+        facts = dataclasses.asdict(result) | how | {"finished": now()}
+        add_result(trained.folder, facts)
+        print(f"Written into {trained.folder}, for `report`.")
+
+
+def _statistics(options: Options, source: Any, progress: Progress):
+    """Of the training set; where that is not at hand, of the run, or known."""
+    recipe = options.recipe
+    if "train" in source.dataset.splits:
+        return training_statistics(source, recipe, progress.scanning)
+    if not needed(recipe):
+        return None
+    kept = load(options.weights.parent / STATISTICS)
+    return kept or published(recipe)
+
+
+def own_views(paper: str, variant: str, recipe: Recipe) -> dict:
+    """The paper's own views of a variant, for the recipe's image size."""
+    trained_at = reproductions.load(paper).RECIPES[variant].image_size
+    return {
+        name: protocols.scaled(view, recipe.image_size / trained_at)
+        for name, view in reproductions.views(paper, variant).items()
+    }
+
+
+def _measure(
+    subject: scores.Subject, name: str, view: Any, progress: Progress
+) -> evaluation.Result:
+    if view not in views.NAMES:
+        return scores.measure(subject, name, view, progress.testing)
+    return evaluation.measure(
+        evaluation.make_test_step(
+            subject.model, subject.recipe.loss, subject.strategy
+        ),
+        subject.strategy,
+        subject.source,
+        subject.recipe,
+        subject.statistics,
+        name,
+        progress.testing,
+    )
+
+
+def _line(result: evaluation.Result, title: str) -> str:
+    return (
+        f"{result.view}: top-1 error "
+        f"{interval(result.top1_error, result.num_images)}, top-5 "
+        f"error {percent(result.top5_error)}, loss {result.loss:.4f}, "
+        f"{result.num_images:,} images of {title}"
+    )
+
+
+def _unfinished(
+    paper: str,
+    variant: str,
+    view: str,
+    options: Options,
+    subject: scores.Subject,
+) -> Unfinished:
+    """The prediction file, with what it says of itself."""
+    source, dataset = subject.source, subject.source.dataset
+    with open(options.weights, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    record = {
+        "paper": paper,
+        "variant": variant,
+        "view": view,
+        "data": options.recipe.data,
+        "data_sha256": source.fingerprint()["sha256"],
+        "split": dataset.test_split,
+        "image_size": options.recipe.image_size,
+        "recipe": recipe_hash(options.recipe),
+        "weights": digest,
+        "precision": options.precision,
+        "command": command(),
+        "versions": versions(),
+    }
+    images = dataset.splits[dataset.test_split]
+    classes = np.array(source.class_names())
+    return Unfinished(options.predictions, record, images, classes)

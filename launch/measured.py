@@ -9,8 +9,7 @@ import reproductions
 from common.data import catalog
 from common.described import recipe_hash
 from common.recipe import Recipe
-
-BOTH_SIDES_95 = 1.959964  # standard normal quantile at 97.5 %
+from common.scoring import wilson
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,7 +39,8 @@ class Measurement:
             mean, spread = statistics.mean(values), statistics.stdev(values)
             return f"{mean:.2f} ± {spread:.2f} % ({len(values)} seeds)"
         images = self.rows[0]["num_images"]
-        low, high = interval(values[0], images)
+        shares = wilson(values[0] / 100 * images, images)
+        low, high = (100 * share for share in shares)
         return (
             f"{values[0]:.2f} % (1 run, {low:.2f} to {high:.2f} for "
             f"{images:,} images)"
@@ -50,16 +50,6 @@ class Measurement:
         """The mean error, percent; NaN if it was not measured."""
         values = [row[name] for row in self.rows if name in row]
         return statistics.mean(values) if values else math.nan
-
-
-def interval(error: float, images: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of an error in percent, counted on `images`."""
-    p, z = error / 100, BOTH_SIDES_95
-    scale = 1 + z * z / images
-    centre = (p + z * z / (2 * images)) / scale
-    root = math.sqrt(p * (1 - p) / images + z * z / (4 * images * images))
-    low, high = centre - z * root / scale, centre + z * root / scale
-    return 100 * max(low, 0.0), 100 * min(high, 1.0)
 
 
 def measurements(paper: str, rows: list[dict]) -> list[Measurement]:

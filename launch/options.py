@@ -33,6 +33,7 @@ class Options:
         checkpoint_minutes: Time between checkpoints.
         weights: The file to evaluate; None when training.
         views: Views to evaluate; empty means the recipe's.
+        predictions: The file to write the scores to; or None.
         before: Of the training whose weights this one begins with, by the
             recipe's `initialize_from`; or None.
     """
@@ -50,11 +51,28 @@ class Options:
     checkpoint_minutes: float
     weights: pathlib.Path | None
     views: tuple[str, ...]
+    predictions: pathlib.Path | None
     before: "Options | None"
 
 
-def from_flags(variant: str, paper: Recipe, values: dict) -> Options:
+_AS_GIVEN = (
+    "gpus",
+    "platform",
+    "seed",
+    "precision",
+    "jit_compile",
+    "microbatches",
+    "dry_run",
+)
+
+
+def from_flags(
+    variant: str, paper: Recipe, values: dict, *, needs_data: bool = True
+) -> Options:
     """The options that the flags' values mean for a paper's recipe.
+
+    Args:
+        needs_data: Whether a data set that is not there is an error.
 
     Raises:
         UsageError: for a data set, recipe field, file or number of devices
@@ -73,22 +91,24 @@ def from_flags(variant: str, paper: Recipe, values: dict) -> Options:
         values["precision"],
         changed=bool(values["set"]),
     )
-    kept = "gpus platform seed precision jit_compile microbatches dry_run"
     options = Options(
         recipe=recipe,
         data_dir=data_dir,
         workdir=pathlib.Path(workdir).expanduser(),
         checkpoint_minutes=values["checkpoint_minutes"],
-        weights=values["weights"] and pathlib.Path(values["weights"]),
+        weights=_file(values["weights"]),
         views=tuple(values["views"]),
-        before=_before(recipe, values),
-        **{name: values[name] for name in kept.split()},
+        predictions=_file(values["predictions"]),
+        before=_before(recipe, values, needs_data=needs_data),
+        **{name: values[name] for name in _AS_GIVEN},
     )
-    _check(options)
+    _check(variant, options, needs_data=needs_data)
     return options
 
 
-def _before(recipe: Recipe, values: dict) -> Options | None:
+def _before(
+    recipe: Recipe, values: dict, *, needs_data: bool
+) -> Options | None:
     """The same flags for the network that the recipe begins with.
 
     Its run has its usual folder, or one inside of a --workdir.
@@ -101,7 +121,10 @@ def _before(recipe: Recipe, values: dict) -> Options | None:
         pathlib.Path(values["workdir"], f"begins_with_{variant}")
     )
     recipes = reproductions.load(paper).RECIPES
-    return from_flags(variant, recipes[variant], values | {"workdir": inside})
+    changed = {"workdir": inside, "views": [], "predictions": None}
+    return from_flags(
+        variant, recipes[variant], values | changed, needs_data=needs_data
+    )
 
 
 def _default_workdir(
@@ -114,29 +137,52 @@ def _default_workdir(
     return pathlib.Path("runs", f"{variant}_{data}_seed{seed}{mark}")
 
 
-def _check(options: Options) -> None:
+def _check(variant: str, options: Options, *, needs_data: bool) -> None:
     if options.weights is not None and not options.weights.is_file():
         raise UsageError(
             f"There is no file {options.weights} to read weights from (given "
             "with --weights)."
         )
     recipe = options.recipe
-    for view in (*options.views, *recipe.views, recipe.monitor):
-        _check_view(view)
+    for view in (*recipe.views, recipe.monitor):
+        _check_view(view, views.NAMES)
+    own = reproductions.views(*reproductions.find(variant))
+    for view in options.views:
+        _check_view(view, (*views.NAMES, *own))
+    if options.predictions:
+        _check_predictions(options)
     per_replica_batch_size(
         recipe.global_batch_size, options.gpus or 1, options.microbatches
     )
     data, _, path = recipe.data.partition(":")
-    if data != "sample" and not path:  # those two need nothing prepared
+    prepared = data != "sample" and not path  # the others lie anywhere
+    if needs_data and prepared:
         dataset = catalog.find(data, recipe.channels)
         catalog.builder_dir(dataset, str(options.data_dir))
 
 
-def _check_view(view: str) -> None:
-    if view not in views.NAMES:
-        near = difflib.get_close_matches(view, views.NAMES, n=1)
+def _file(name: str | None) -> pathlib.Path | None:
+    return name and pathlib.Path(name).expanduser()
+
+
+def _check_predictions(options: Options) -> None:
+    if len(options.views or options.recipe.views) != 1:
+        raise UsageError(
+            "--predictions writes the scores of one view: name it with --views "
+            f"{(options.views or options.recipe.views)[0]}."
+        )
+    if options.predictions.exists():
+        raise UsageError(
+            f"{options.predictions} exists already; it stays as it is. Remove "
+            "it, or give another --predictions."
+        )
+
+
+def _check_view(view: str, known: tuple[str, ...]) -> None:
+    if view not in known:
+        near = difflib.get_close_matches(view, known, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise UsageError(
             f"There is no view called {view!r}.{hint} Known: "
-            f"{', '.join(views.NAMES)}."
+            f"{', '.join(known)}."
         )

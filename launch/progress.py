@@ -6,7 +6,8 @@ from typing import Any, TextIO
 
 import keras
 
-LINE_SECONDS = 10  # between two plain lines
+from launch.counting import LINE_SECONDS, duration
+
 SMOOTHING = 0.9  # of the speed that the time left is computed from
 
 
@@ -27,6 +28,7 @@ class Progress(keras.callbacks.Callback):
         self.compiled = False
         self.drawn = 0
         self.told = 0.0
+        self.tests = (0, 0.0)  # images done when a split was begun, and when
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Notes which epoch runs."""
@@ -63,8 +65,17 @@ class Progress(keras.callbacks.Callback):
         )
 
     def testing(self, done: int, total: int) -> None:
-        """Shows how much of a test split has been measured."""
-        self._show(f"testing {done:,}/{total:,} images")
+        """Shows how much of a test split has been measured, and time left."""
+        began, at = self.tests
+        if not at or done <= began:  # the first call's time is the compiler's
+            self.tests = began, at = done, time.monotonic()
+        line = f"testing {done:,}/{total:,} images"
+        if done > began:
+            left = (total - done) * (time.monotonic() - at) / (done - began)
+            line += f", {duration(left)} left"
+        self._show(line)
+        if done == total:
+            self.tests = (0, 0.0)
 
     def scanning(self, done: int, total: int) -> None:
         """Shows how far the pass for the mean image has come."""
@@ -93,11 +104,3 @@ class Progress(keras.callbacks.Callback):
         if self.drawn:
             sys.stderr.write("\r" + " " * self.drawn + "\r")
             self.drawn = 0
-
-
-def duration(seconds: Any) -> str:
-    """Seconds as people say them: 45 s, 12 min, 3.4 h, 2.1 days."""
-    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.0f} s"

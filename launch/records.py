@@ -98,6 +98,9 @@ def _result(result: dict) -> dict:
     for name in ("top1_error", "top5_error", "loss"):
         if result[name] is not None:
             row[name] = round(result[name], 4)
+    if "command" in result:  # measured later, by `evaluate`
+        row["command"] = _without_places(result["command"])
+        row |= {name: result[name] for name in ("commit", "finished")}
     return row
 
 

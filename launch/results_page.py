@@ -13,6 +13,7 @@ from common.paper import (
     read_reproduced,
 )
 from common.recipe import Recipe
+from launch import fusion_records
 from launch.list_papers import cost
 from launch.markdown import deviation_table, table
 from launch.measured import Measurement, measurements, of_claim
@@ -49,7 +50,8 @@ def page() -> str:
         "Other statements",
     ]
     overview = table(head, [paper.overview() for paper in papers])
-    return "\n".join([CREED, overview, *(p.section() for p in papers)])
+    sections = [*(p.section() for p in papers), fusion_records.section()]
+    return "\n".join([CREED, overview, *filter(None, sections)])
 
 
 class Paper:
@@ -136,7 +138,7 @@ class Paper:
         if claim.data != recipe.data:
             return f"not run: the recipe is for {recipe.data}"
         if claim.views not in recipe.views:
-            return "not run: these views are not among the recipe's"
+            return "not run: a run's own views are others; see `evaluate`"
         price = cost(recipe, self.expected.macs[claim.variant])
         return f"not run: {price}, `python -m launch {claim.variant}`"
 

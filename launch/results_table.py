@@ -1,9 +1,8 @@
 """The table that a run ends with."""
 
-import math
-
 import reproductions
 from common.paper import read_expected
+from common.scoring import wilson
 from launch.progress import duration
 
 
@@ -16,7 +15,7 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
     """
     own = not any(d["reason"].startswith("--") for d in record["deviations"])
     lines = ["", title(record), ""]
-    form = "{:<14}{:>8}  {:>18}  {:>14}  {:>18}"
+    form = "{:<14}{:>8}  {:>24}  {:>14}  {:>18}"
     lines.append(
         form.format("view", "images", "top-1 error", "top-5 error", "paper's")
     )
@@ -61,9 +60,9 @@ def percent(value: float | None) -> str:
 
 
 def interval(error: float, images: int) -> str:
-    """A percentage with half its 95 % interval, from the images alone."""
-    p = error / 100
-    return f"{error:.2f} +- {196 * math.sqrt(p * (1 - p) / images):.2f} %"
+    """A percentage with its 95 % interval, from the images alone."""
+    low, high = wilson(error / 100 * images, images)
+    return f"{error:.2f} ({100 * low:.2f} to {100 * high:.2f}) %"
 
 
 def paper_says(record: dict, result: dict) -> str:

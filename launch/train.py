@@ -18,7 +18,7 @@ from common.batch_slice import per_replica_batch_size
 from common.data import catalog
 from common.data.diagnosis import explained
 from common.data.held_out import HeldOut
-from common.data.statistics import statistics_for
+from common.data.statistics import save, statistics_for
 from common.described import describe, recipe_hash
 from common.optimizers import build_optimizer
 from common.recipe import Recipe
@@ -29,13 +29,13 @@ from common.strategy import make_strategy
 from common.training import Job, Loop
 from common.weights import copy_layers
 from launch.options import Options
-from launch.plan import print_plan
+from launch.plan import parameters, print_plan
 from launch.progress import Progress
 from launch.quiet import quiet
 from launch.results_table import results_table
+from launch.trained import STATISTICS, WEIGHTS
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
-WEIGHTS = "final.weights.h5"  # in the run's folder
 STOPPED = {signal.SIGTERM: 75, signal.SIGINT: 130}  # exit codes
 
 
@@ -118,12 +118,15 @@ def _train(options, record, source, strategy, model, signals, log) -> None:
     with strategy.scope():
         optimizer = build_optimizer(recipe)
         optimizer.build(model.trainable_variables)
+    statistics = training_statistics(
+        source, recipe, signals.watched(progress.scanning)
+    )
+    if statistics:  # for predict, where the data may not be
+        save(statistics, record.folder / STATISTICS)
     job = Job(
         recipe=recipe,
         source=source,
-        statistics=training_statistics(
-            source, recipe, signals.watched(progress.scanning)
-        ),
+        statistics=statistics,
         model=model,
         optimizer=optimizer,
         strategy=strategy,
@@ -152,7 +155,7 @@ def _opening(options, source, strategy, model, loop) -> list[str]:
         recipe.global_batch_size, replicas, options.microbatches
     )
     lines = [
-        f"{model.name}: {model.count_params():,} parameters; "
+        f"{model.name}: {parameters(model)}; "
         f"{source.dataset.title}; {loop.updates:,} updates, "
         f"{loop.steps_per_epoch:,} an epoch.",
         f"Batch {recipe.global_batch_size}: {replicas} device(s), {share} "
@@ -237,6 +240,7 @@ def _identity(paper, variant, options: Options, source) -> dict:
         "seed": options.seed,
         "data": source.fingerprint(),
         "data_title": source.dataset.title,
+        "class_names": list(source.class_names()),
         "precision": options.precision,
     }
 

@@ -6,6 +6,7 @@ import importlib
 import pathlib
 import pkgutil
 import types
+from typing import Any
 
 
 @functools.cache
@@ -30,6 +31,11 @@ def load(paper: str) -> types.ModuleType:
 def folder(paper: str) -> pathlib.Path:
     """Where the paper's files lie."""
     return pathlib.Path(__file__).parent / paper
+
+
+def views(paper: str, variant: str) -> dict[str, Any]:
+    """The paper's own test protocols (common.protocols) of a variant."""
+    return getattr(load(paper), "VIEWS", {}).get(variant, {})
 
 
 def find(name: str) -> tuple[str, str]:

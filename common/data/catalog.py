@@ -256,9 +256,9 @@ def _prepared(name: str, tfds_name: str, data_dir: str | None) -> DataSet:
     )
 
 
-def _test_split(name: str, splits: dict[str, int]) -> str:
+def _test_split(name: str, splits: dict[str, int], trains: bool = True) -> str:
     measured = [s for s in ("validation", "val", "test") if splits.get(s)]
-    if not measured or not splits.get("train"):
+    if not measured or (trains and not splits.get("train")):
         raise RunError(
             f"{name} has the splits {', '.join(splits) or '(none)'}; it needs "
             "'train', and one of 'validation', 'val' and 'test', with images "
@@ -283,8 +283,9 @@ def _folder(name: str, path: str) -> DataSet:
         )
     listing = folder.list_images(root)
     splits = {split: len(images) for split, images in listing.items()}
+    trains = not folder.only_tests_imagenet(listing)
     try:
-        test_split = _test_split(name, splits)
+        test_split = _test_split(name, splits, trains)
     except RunError as error:
         raise RunError(f"{error} The layout is {layout}.") from None
     return DataSet(

@@ -158,7 +158,7 @@ def realize(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
     """The view's pixels, (height, width, channels) float32, 0 .. 255.
 
     Args:
-        view: The window must have a static size.
+        view: What is wanted; its window may have any size.
         encoded: The file's bytes, a scalar string tensor.
         channels: 1 or 3; a grey image is repeated, colour becomes luminance.
         jpeg: Whether the file is JPEG; None if that is to be found out.
@@ -166,7 +166,8 @@ def realize(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
     kept = _same(Box(0, 0, *view.source), Box(0, 0, *view.canvas))
     cut = _zoomed if view.patch else _copied if kept else _resampled
     image = cut(view, encoded, channels, jpeg)
-    image.set_shape((view.window.height, view.window.width, channels))
+    size = _static((view.window.height, view.window.width))
+    image.set_shape((*size, channels))
     return mirror(image, view.mirrored)
 
 

@@ -24,7 +24,7 @@ def steps_per_epoch(source: Any, recipe: Recipe) -> int:
     Raises:
         UsageError: if there are fewer examples than one batch has.
     """
-    examples = source.dataset.splits["train"]
+    examples = source.dataset.splits.get("train", 0)
     steps = examples // recipe.global_batch_size
     if not steps:
         raise UsageError(
@@ -101,13 +101,14 @@ def sample_batch(
     return examples.take(size).batch(size).get_single_element()
 
 
-def frames(source: Any, split: str, recipe: Recipe) -> Any:
+def frames(source: Any, split: str, recipe: Recipe, skip: int = 0) -> Any:
     """Every image of a split once, in file order, as the views' frame.
 
     Returns:
-        A tf.data.Dataset of what `frame` gives.
+        A tf.data.Dataset of what `frame` gives, without the first `skip`.
     """
-    return _map(source.records(split), lambda r: frame(source, r, recipe))
+    records = source.records(split).skip(skip)
+    return _map(records, lambda r: frame(source, r, recipe))
 
 
 def frame(
@@ -131,7 +132,7 @@ def frame(
         view = op(view, None)
     return {
         "image": realize(view, record["image"], recipe.channels, source.jpeg),
-        "label": _checked(record["label"], recipe),
+        "label": checked(record["label"], recipe),
         "id": record["id"],
     }
 
@@ -144,8 +145,12 @@ def test_batches(
     view: str,
     *,
     batch_size: int,
+    skip: int = 0,
 ) -> Any:
     """Every image of a split once, in file order, a tf.data.Dataset.
+
+    Args:
+        skip: Images at the beginning that are left out; not decoded.
 
     Returns:
         (images, labels, counts, ids): (batch_size, V, H, W, C) float32, the V
@@ -161,8 +166,8 @@ def test_batches(
         images = _windows(seen["image"], recipe, statistics, view)
         return images, seen["label"], tf.ones(()), seen["id"]
 
-    examples = _map(frames(source, split, recipe), cut)
-    padding = -source.dataset.splits[split] % batch_size
+    examples = _map(frames(source, split, recipe, skip), cut)
+    padding = (skip - source.dataset.splits[split]) % batch_size
     blank = [tf.zeros(spec.shape, spec.dtype) for spec in examples.element_spec]
     blanks = tf.data.Dataset.from_tensors(tuple(blank)).repeat(padding)
     batches = examples.concatenate(blanks).batch(
@@ -207,7 +212,7 @@ def _examples(
     def example(position: Any, element: Any) -> tuple[Any, Any]:
         record = shuffled.read(element)
         image = make(record["image"], position)
-        return image, _checked(record["label"], recipe)
+        return image, checked(record["label"], recipe)
 
     return _map(shuffled.elements, example)
 
@@ -281,7 +286,7 @@ def _sized(image: Any, recipe: Recipe) -> Any:
     return image
 
 
-def _checked(label: Any, recipe: Recipe) -> Any:
+def checked(label: Any, recipe: Recipe) -> Any:
     """The label; fails if it is not one of 0 .. num_classes - 1."""
     import tensorflow as tf
 

@@ -86,7 +86,7 @@ def resize(
     return tf.switch_case(tf.convert_to_tensor(choice), branches)[0]
 
 
-def span(start: Any, length: int, source: Any, canvas: Any) -> tuple:
+def span(start: Any, length: Any, source: Any, canvas: Any) -> tuple:
     """What `triangle` needs for one axis of a window of a resized image.
 
     Args:
@@ -102,7 +102,7 @@ def span(start: Any, length: int, source: Any, canvas: Any) -> tuple:
 
     source = tf.cast(source, tf.float64)
     scale = tf.cast(canvas, tf.float64) / source
-    start = tf.cast(start, tf.float64)
+    start, length = (tf.cast(n, tf.float64) for n in (start, length))
     reach = tf.maximum(1 / scale, 1) + 1  # of the kernel, and rounding
     first = tf.maximum(tf.floor(start / scale - reach), 0)
     end = tf.minimum(tf.math.ceil((start + length) / scale + reach), source)
@@ -114,11 +114,11 @@ def span(start: Any, length: int, source: Any, canvas: Any) -> tuple:
     )
 
 
-def triangle(part: Any, size: tuple[int, int], y: tuple, x: tuple) -> Any:
+def triangle(part: Any, size: tuple, y: tuple, x: tuple) -> Any:
     """A window of a resized image: bilinear, antialiased.
 
     Args:
-        part: The source's pixels that `y` and `x` name, uint8.
+        part: The source's pixels that `y` and `x` name.
         size: (height, width) of the window.
         y: See `span`.
         x: See `span`.

@@ -67,15 +67,23 @@ def statistics_for(
     """
     if not needed(recipe):
         return None
-    folder = pathlib.Path(cache_dir) / "statistics"
-    file = folder / f"{cache_key(source, recipe)}.npz"
-    kept = _load(file)
-    if kept is not None:
-        return kept
+    if (found := kept(source, recipe, cache_dir)) is not None:
+        return found
     computed = compute(source, recipe, progress)
-    folder.mkdir(parents=True, exist_ok=True)
-    _save(computed, file)
+    file = _file(source, recipe, cache_dir)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save(computed, file)
     return computed
+
+
+def kept(source: Any, recipe: Recipe, cache_dir: str) -> Statistics | None:
+    """What an earlier `statistics_for` kept; None if there was none."""
+    return load(_file(source, recipe, cache_dir))
+
+
+def _file(source: Any, recipe: Recipe, cache_dir: str) -> pathlib.Path:
+    name = f"{cache_key(source, recipe)}.npz"
+    return pathlib.Path(cache_dir, "statistics", name)
 
 
 def cache_key(source: Any, recipe: Recipe) -> str:
@@ -120,7 +128,7 @@ def compute(
     )
 
 
-def _save(statistics: Statistics, file: pathlib.Path) -> None:
+def save(statistics: Statistics, file: pathlib.Path) -> None:
     """Written beside the file and renamed: it is whole or not there."""
     handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".partial")
     try:
@@ -132,8 +140,8 @@ def _save(statistics: Statistics, file: pathlib.Path) -> None:
         raise
 
 
-def _load(file: pathlib.Path) -> Statistics | None:
-    """None if the file is missing or damaged."""
+def load(file: pathlib.Path) -> Statistics | None:
+    """What `save` wrote; None if the file is missing or damaged."""
     try:
         with np.load(file) as arrays:
             return Statistics(**arrays)

@@ -71,7 +71,7 @@ INCEPTION_V4 = Recipe(
     train_noise=(),
     # release: 299 pixels show the central 87.5 % of each side
     test_transforms=(ResizeShorterSide(342), CentreCrop(342)),
-    views=("centre_crop",),  # Table 2; the 12 and 144 crops are not here yet
+    views=("centre_crop",),  # Table 2; 12 and 144 crops: views.py
     monitor="centre_crop",
     before_epoch=None,
     healthy_after=5,  # ours

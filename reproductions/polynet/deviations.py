@@ -196,8 +196,9 @@ _DATA = (
         field="test_transforms",
         paper="378x378, aspect ratio ignored (issue 1)",
         here="shorter side 378, then the centre",
-        reason="that view is not here yet; of the port's weights it takes "
-        "0.14 points of top-1 error more",
+        reason="a run ends with the usual view; `evaluate --views "
+        "squashed_centre_crop` measures the other, 0.14 points of top-1 error "
+        "better with the port's weights",
     ),
     Deviation(
         field="views",

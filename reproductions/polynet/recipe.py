@@ -69,7 +69,7 @@ IR_10_20_10 = Recipe(
     ),
     train_noise=(),  # not found
     test_transforms=(ResizeShorterSide(378), CentreCrop(378)),  # issue 1
-    views=("centre_crop",),  # issue 1; its multi-crops were not published
+    views=("centre_crop",),  # issue 1; squashed as there: views.py
     monitor="centre_crop",
     before_epoch=None,
     healthy_after=5,  # ours

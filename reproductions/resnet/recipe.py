@@ -68,7 +68,7 @@ RESNET = Recipe(
         PcaColourNoise(std=0.1, shrink=1.0),
     ),
     test_transforms=(ResizeShorterSide(256), CentreCrop(256)),
-    views=("centre_crop", "ten_crop"),  # Sec. 3.4; Fig. 4
+    views=("centre_crop", "ten_crop"),  # Sec. 3.4; Fig. 4; dense: views.py
     monitor="centre_crop",  # Fig. 4: the curves are of centre crops
     before_epoch=None,
     healthy_after=5,  # ours

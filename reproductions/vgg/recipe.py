@@ -69,7 +69,7 @@ VGG11 = Recipe(
     normalize=SubtractChannelMean(),  # Sec. 2.1: the mean RGB value
     train_noise=(PcaColourNoise(std=0.1, shrink=1.0),),  # Sec. 3.1: AlexNet's
     test_transforms=frame(256),  # Sec. 4.1: Q = S
-    views=("centre_crop",),  # the paper's dense evaluation is not here yet
+    views=("centre_crop",),  # ours; the paper's dense ones: views.py
     monitor="centre_crop",  # ours
     before_epoch=None,
     healthy_after=5,  # ours

@@ -168,13 +168,6 @@ def test_a_folder_without_a_run_is_refused(write, tmp_path):
         write(str(tmp_path))
 
 
-def test_the_interval_is_wilsons():
-    # Wilson's 95 % interval of 10 in 100 is 5.52 % to 17.44 %.
-    low, high = measured.interval(10.0, 100)
-    assert (round(low, 2), round(high, 2)) == (5.52, 17.44)
-    assert measured.interval(0.0, 100)[0] == 0.0
-
-
 def test_results_md_is_up_to_date():
     assert report.RESULTS.read_text() == page(), "run python -m launch report"
 

@@ -2,6 +2,7 @@
 
 The loss falls; and a network that is restored from a checkpoint half-way goes
 on to the same weights, averages and momenta as the one that was not stopped.
+What is exported as a SavedModel gives the same logits.
 """
 
 import dataclasses
@@ -105,6 +106,18 @@ class Training:
         return losses.numpy()
 
 
+def assert_exports(model, images, folder):
+    model.export(folder, verbose=False)
+    saved = tf.saved_model.load(str(folder))  # it holds the variables
+    served = saved.serve(images)
+    logits = model(images, training=False)
+    for one, other in zip(
+        tf.nest.flatten(served), tf.nest.flatten(logits), strict=True
+    ):
+        scale = 1 + abs(other.numpy()).max()
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-4 * scale)
+
+
 @pytest.mark.parametrize(("paper", "variant"), CASES)
 def test_it_learns_two_images_and_resumes(paper, variant, tmp_path):
     limit = sys.getrecursionlimit()
@@ -131,6 +144,7 @@ def test_it_learns_two_images_and_resumes(paper, variant, tmp_path):
         averages = [name for name in again.variables if "average" in name]
         assert len(averages) == len(again.model.trainable_variables)
     assert sys.getrecursionlimit() == limit
+    assert_exports(again.model, again.batch[0], tmp_path / "saved")
     del again
     keras.backend.clear_session()
     gc.collect()

@@ -1,0 +1,150 @@
+"""Fusions in reproductions/ilsvrc2016/reproduced.toml, and in results.md."""
+
+import dataclasses
+import json
+import pathlib
+import tomllib
+from typing import Any
+
+import reproductions
+from common.errors import RunError
+from common.fusion import RULES
+from common.runs import commit_of, now, write_text
+from launch.error_counts import Count, Missed
+from launch.markdown import table
+
+ROOT = pathlib.Path(__file__).parents[1]
+HEADER = (
+    "# Measured fusions, written by `python -m launch ensemble ... --record`;\n"
+    "# never by hand. Counts are wrong images of n.\n"
+)
+# Two rows that agree in these are the same measurement: the later one stays.
+KEY = ("data", "split", "predictions", "rule", "seed", "n")
+NEEDED = (*KEY, "members", "weights", "how", "wrong1", "command", "commit")
+
+
+def row(
+    members: dict[str, dict], rule: str, how: str, found: Missed, **facts: Any
+) -> dict:
+    """What reproduced.toml says of one rule, or of one member alone.
+
+    Args:
+        members: Each member's record, of its prediction file.
+        how: "untuned" or "out of 5 folds"; "" of a member.
+        facts: seed, command.
+    """
+    first = next(iter(members.values()))
+    counted = dataclasses.asdict(found.count())
+    return {
+        "data": str(first.get("data", "unknown")),
+        "split": str(first.get("split", "unknown")),
+        "rule": rule,
+        "how": how,
+        **{key: value for key, value in counted.items() if value is not None},
+        "members": list(members),
+        "predictions": [_hash(r, "sha256") for r in members.values()],
+        "weights": [_hash(r, "weights") for r in members.values()],
+        **facts,
+        "finished": now(),
+        "commit": commit_of(ROOT),
+    }
+
+
+def _hash(record: dict, key: str) -> str:
+    return str(record.get(key, "unknown"))[:16]
+
+
+def add(rows: list[dict]) -> None:
+    """Writes rows into reproduced.toml, each in place of its older self."""
+    kept = {_key(row): row for row in (*read(), *rows)}
+    ordered = [kept[key] for key in sorted(kept)]
+    write_text(_file(), HEADER + "".join(map(_toml, ordered)))
+
+
+def _file() -> pathlib.Path:
+    return reproductions.folder("ilsvrc2016") / "reproduced.toml"
+
+
+def read() -> list[dict]:
+    """The recorded rows; none if there is no file.
+
+    Raises:
+        RunError: if the file is damaged or a row lacks a key.
+    """
+    file = _file()
+    if not file.exists():
+        return []
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{file} cannot be read: {error}.") from error
+    rows = data.get("fusion", [])
+    for number, row in enumerate(rows, 1):
+        missing = [key for key in NEEDED if key not in row]
+        if missing:
+            raise RunError(
+                f"{file}: fusion {number} lacks {', '.join(missing)}."
+            )
+    return rows
+
+
+def section() -> str:
+    """The part of results.md about fusion; empty if nothing was measured."""
+    groups: dict[tuple, list[dict]] = {}
+    alone = {}
+    order = ["alone", *(rule.name for rule in RULES)]
+    for row in sorted(read(), key=lambda row: order.index(row["rule"])):
+        if row["rule"] == "alone":
+            alone[row["predictions"][0], row["n"]] = row
+        else:
+            what = (row["data"], row["split"], row["n"], row["seed"])
+            groups.setdefault((*what, *row["predictions"]), []).append(row)
+    if not groups:
+        return ""
+    parts = [_INTRODUCTION]
+    for (data, split, n, *_), rows in groups.items():
+        first = rows[0]
+        singles = [alone.get((p, n)) for p in first["predictions"]]
+        parts.append(
+            f"### {data}, {split}, {n:,} images: {', '.join(first['members'])}"
+            f"\n\n{_table([r for r in singles if r] + rows)}"
+            f"\n\nPrediction files (sha256): {', '.join(first['predictions'])}."
+            f" `{first['command']}`, commit {first['commit']}."
+        )
+    return "\n" + "\n\n".join(parts) + "\n"
+
+
+_INTRODUCTION = """\
+<a id="fusion"></a>
+
+## Fusion: the ensembles of ILSVRC2016
+
+The rules of [reproductions/ilsvrc2016](reproductions/ilsvrc2016) on prediction
+files of networks that were evaluated here. What is fitted to labels is fitted
+on four fifths of the images and counted on the fifth, five times. Wrong images,
+and Wilson's 95 % interval."""
+
+
+def _table(rows: list[dict]) -> str:
+    head = ["Rule", "How", "Wrong, top-1", "Top-1 error"]
+    head += ["Wrong, top-5", "Top-5 error"]
+    lines = []
+    for row in rows:
+        found = Count(row["n"], row["wrong1"], row.get("wrong5"))
+        single = row["rule"] == "alone"
+        name = row["members"][0] if single else row["rule"]
+        lines.append([name, row["how"], *found.cells()])
+    return table(head, lines)
+
+
+def _key(row: dict) -> tuple:
+    return tuple(str(row[name]) for name in KEY)
+
+
+def _toml(row: dict) -> str:
+    # JSON's strings, numbers and lists of strings are TOML's too.
+    lines = [
+        f"{name} = {json.dumps(value, ensure_ascii=False)}"
+        for name, value in row.items()
+    ]
+    return "\n[[fusion]]\n" + "\n".join(lines) + "\n"

@@ -1,0 +1,97 @@
+"""The official lists against what is known of them elsewhere.
+
+The first eight validation labels are written here in both orders, as public
+lists of the validation set have them.
+"""
+
+import importlib.util
+import pathlib
+import subprocess
+import sys
+
+from common.data import imagenet
+
+TFDS = pathlib.Path(importlib.util.find_spec("tensorflow_datasets").origin)
+BUILDER = TFDS.parent / "datasets" / "imagenet2012"
+FIRST_SORTED = [65, 970, 230, 809, 516, 57, 334, 415]
+FIRST_DEVKIT = [490, 361, 171, 822, 297, 482, 13, 704]
+
+
+def validation_wnids():
+    """TFDS's list of the validation labels, in the order of the files."""
+    return (BUILDER / "validation_labels.txt").read_text().split()
+
+
+def test_there_are_1000_classes_in_tfdss_order():
+    assert len(set(imagenet.WNIDS)) == 1000
+    assert list(imagenet.WNIDS) == sorted(imagenet.WNIDS)
+    labels = (BUILDER / "labels.txt").read_text().split()
+    assert list(imagenet.WNIDS) == labels
+
+
+def test_devkit_ids_are_a_permutation_that_agrees_nowhere():
+    ids = imagenet.devkit_ids()
+    assert sorted(ids) == list(range(1, 1001))
+    assert not [i for i, number in enumerate(ids) if number == i + 1]
+
+
+def test_the_first_eight_validation_labels_in_both_orders():
+    first = [imagenet.WNIDS.index(w) for w in validation_wnids()[:8]]
+    assert first == FIRST_SORTED
+    assert [imagenet.devkit_ids()[i] for i in first] == FIRST_DEVKIT
+
+
+def test_known_classes():
+    known = dict(zip(imagenet.WNIDS, imagenet.names(), strict=True))
+    assert imagenet.WNIDS[0] == "n01440764" and known["n01440764"] == "tench"
+    assert known["n02119789"] == "kit fox"
+    assert known["n15075141"] == "toilet tissue" == imagenet.names()[999]
+
+
+def test_no_two_names_are_alike():
+    names = [name.casefold() for name in imagenet.names()]
+    assert len(set(names)) == 1000
+    known = dict(zip(imagenet.WNIDS, imagenet.names(), strict=True))
+    assert known["n02012849"] == "crane (bird)"
+    assert known["n03126707"] == "crane (machine)"
+    assert known["n03710637"] == "maillot (tights)"
+    assert known["n03710721"] == "maillot (tank suit)"
+
+
+def test_the_blacklist_leaves_48238_images():
+    assert len(imagenet.blacklist()) == 1762
+    assert min(imagenet.blacklist()) >= 1
+    assert max(imagenet.blacklist()) <= 50_000
+    assert 50_000 - len(imagenet.blacklist()) == 48_238
+
+
+def test_the_blacklisted_images_are_those_of_the_public_list():
+    """The first five and the last three, with the classes it gives them."""
+    wnids = validation_wnids()
+    listed = sorted(imagenet.blacklist())
+    found = [(number, wnids[number - 1]) for number in listed]
+    assert found[:5] == [
+        (36, "n04532106"),
+        (50, "n02640242"),
+        (56, "n02930766"),
+        (103, "n04485082"),
+        (127, "n02422699"),
+    ]
+    assert found[-3:] == [
+        (49_875, "n07717556"),
+        (49_877, "n07716358"),
+        (49_981, "n01981276"),
+    ]
+
+
+def test_the_photographs_at_hand_have_known_classes(shared_data):
+    folders = [entry.name for entry in (shared_data / "photos").iterdir()]
+    assert folders and set(folders) <= set(imagenet.WNIDS)
+
+
+def test_neither_numpy_nor_tensorflow_is_needed():
+    program = (
+        "import sys; from common.data import imagenet; imagenet.names();"
+        "assert not {'numpy', 'tensorflow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,0 +1,286 @@
+"""Prediction files are whole, sorted, checked, and survive a kill."""
+
+import dataclasses
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from common.errors import RunError, UsageError
+from common.frames import FrameLog
+from common.predictions import (
+    Predictions,
+    Unfinished,
+    read,
+    require_same_images,
+    write,
+)
+
+RECORD = {"paper": "toy", "view": "single", "command": "evaluate toy"}
+CLASSES = np.array(["ant", "bee", "cat"])
+
+
+def some(num_images=20, seed=0):
+    rng = np.random.default_rng(seed)
+    return Predictions(
+        ids=np.array([f"test_{i:05d}.png" for i in range(num_images)]),
+        labels=rng.integers(0, 3, num_images),
+        classes=CLASSES,
+        scores=rng.normal(size=(num_images, 3)).astype(np.float32),
+        record=RECORD,
+    )
+
+
+def changed(predictions, **arrays):
+    return dataclasses.replace(predictions, **arrays)
+
+
+def assert_equal(a, b):
+    for name in ("ids", "labels", "classes", "scores"):
+        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
+
+
+def test_a_file_is_read_as_it_was_written_and_by_numpy_alone(tmp_path):
+    write(tmp_path / "p.npz", some())
+    found = read(tmp_path / "p.npz")
+    assert_equal(found, some())
+    assert found.record.items() >= RECORD.items()
+    assert len(found.record["sha256"]) == 64
+    with np.load(tmp_path / "p.npz", allow_pickle=False) as file:
+        np.testing.assert_array_equal(file["scores"], some().scores)
+
+
+def test_a_file_that_was_changed_is_refused(tmp_path):
+    path = tmp_path / "p.npz"
+    write(path, some())
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays["scores"][3, 1] += 1
+    np.savez(path, **arrays)
+    with pytest.raises(RunError, match="changed since it was written"):
+        read(path)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 300, -1])
+def test_a_damaged_file_is_refused_in_words(tmp_path, keep):
+    path = tmp_path / "p.npz"
+    write(path, some())
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(RunError, match="not a prediction file"):
+        read(path)
+
+
+def test_other_files_and_missing_files_are_refused(tmp_path):
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    for name in ("other.npz", "array.npy"):
+        with pytest.raises(RunError, match="not a prediction file"):
+            read(tmp_path / name)
+    with pytest.raises(RunError, match="no file"):
+        read(tmp_path / "none.npz")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"scores": np.full((20, 3), np.nan, np.float32)}, "00000.png.*nan"),
+        ({"scores": np.full((20, 3), -np.inf, np.float32)}, "for ant is -inf"),
+        ({"scores": np.zeros((20, 3))}, "float32"),
+        ({"scores": np.zeros((20, 4), np.float32)}, r"\(20, 4\) scores"),
+        ({"labels": np.full(20, 3)}, "label 3 of 3 classes"),
+        ({"labels": np.full(20, -2)}, "label -2"),
+        ({"ids": some().ids[::-1]}, "ascending"),
+        ({"ids": np.full(20, "x")}, "once"),
+        ({"classes": np.array(["ant", "ant", "cat"])}, "named twice"),
+    ],
+)
+def test_nothing_unsound_is_written(tmp_path, wrong, message):
+    with pytest.raises(RunError, match=message):
+        write(tmp_path / "p.npz", changed(some(), **wrong))
+    assert not list(tmp_path.iterdir())
+
+
+def test_labels_that_are_not_known_are_minus_one(tmp_path):
+    write(tmp_path / "p.npz", changed(some(), labels=np.full(20, -1)))
+    assert (read(tmp_path / "p.npz").labels == -1).all()
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (some(19), "20 and 19 images, and 'test_00019.png' is in the first"),
+        (
+            changed(some(), ids=np.array([f"val_{i:02d}" for i in range(20)])),
+            "'test_00000.png' is in the first only",
+        ),
+        (
+            changed(some(), classes=CLASSES[::-1]),
+            "classes are in different orders: number 1 is 'ant' in the one, "
+            "'cat'",
+        ),
+        (
+            changed(some(), classes=np.array(["ant", "bee", "dog"])),
+            "'cat' is in the first only",
+        ),
+        (
+            changed(some(), ids=some().ids[::-1]),
+            "images are in different orders: number 1",
+        ),
+        (
+            changed(some(), labels=(some().labels + 1) % 3),
+            "image test_00000.png has the label",
+        ),
+    ],
+)
+def test_files_that_do_not_go_together_name_the_first_difference(
+    other, message
+):
+    require_same_images([("a", some()), ("b", some(seed=0))])
+    with pytest.raises(UsageError, match=message):
+        require_same_images([("a", some()), ("same", some()), ("b", other)])
+
+
+def order(num_images):
+    """The order of a data set: not that of the names."""
+    return np.random.default_rng(1).permutation(num_images)
+
+
+def resume(path, stop=None, batch=3):
+    """Predicts what is missing, up to `stop` images."""
+    all_of = some()
+    there = Unfinished(path, RECORD, 20, CLASSES)
+    stop = 20 if stop is None else stop
+    while there.done < stop:
+        rows = order(20)[there.done : min(stop, there.done + batch)]
+        there.append(all_of.ids[rows], all_of.labels[rows], all_of.scores[rows])
+    return there
+
+
+def test_what_was_begun_is_continued_and_sorted_by_name(tmp_path):
+    path = tmp_path / "p.npz"
+    assert resume(path, stop=7).done == 7
+    assert not path.exists()
+    assert Unfinished(path, RECORD, 20, CLASSES).done == 7
+    assert_equal(resume(path).finish(), some())
+    assert_equal(read(path), some())
+    assert [f.name for f in tmp_path.iterdir()] == ["p.npz"]
+
+
+def test_a_cut_at_any_byte_loses_at_most_the_batches_it_cut(tmp_path):
+    path = tmp_path / "p.npz"
+    ends = []
+    for stop in (0, 3, 6, 9, 12):
+        resume(path, stop)
+        (log,) = (tmp_path / "p.npz.part").iterdir()
+        ends.append(log.stat().st_size)
+    whole = log.read_bytes()
+    cuts = np.random.default_rng(2).integers(0, len(whole), 60)
+    for cut in [*cuts, *ends, 0, 1]:
+        log.write_bytes(whole[:cut])
+        kept = sum(3 for end in ends[1:] if cut >= end)
+        assert Unfinished(path, RECORD, 20, CLASSES).done == kept
+    log.write_bytes(whole[: ends[2] + 50])
+    assert_equal(resume(path).finish(), some())
+
+
+def test_bytes_that_were_damaged_or_never_reached_the_disk_are_cut_off(
+    tmp_path,
+):
+    path = tmp_path / "p.npz"
+    resume(path, 12)
+    (log,) = (tmp_path / "p.npz.part").iterdir()
+    whole = log.read_bytes()
+    log.write_bytes(whole + bytes(4096))  # a hole that the disk left
+    assert Unfinished(path, RECORD, 20, CLASSES).done == 12
+    log.write_bytes(whole[:-5] + b"wrong")
+    assert Unfinished(path, RECORD, 20, CLASSES).done == 9
+    # Batches after a damaged one must not come back once it is replaced.
+    batch = len(whole) - log.stat().st_size
+    resume(path, 12)
+    log.write_bytes(whole[: -batch - 5] + b"wrong" + whole[-batch:])
+    assert Unfinished(path, RECORD, 20, CLASSES).done == 6
+    assert_equal(resume(path).finish(), some())
+
+
+def test_a_frame_that_failed_does_not_spoil_the_next(tmp_path):
+    log = FrameLog(tmp_path / "log")
+    log.append(b"one")
+    with open(tmp_path / "log", "ab") as file:
+        file.write(b"half a frame of a full disk")
+    log.append(b"two")
+    assert list(FrameLog(tmp_path / "log")) == [b"one", b"two"]
+
+
+def test_a_folder_of_another_record_is_refused(tmp_path):
+    path = tmp_path / "p.npz"
+    resume(path, 7)
+    again = {**RECORD, "command": "evaluate toy --gpus 2"}
+    assert Unfinished(path, again, 20, CLASSES).done == 7
+    with pytest.raises(UsageError, match='view = "single"; now it is "dense"'):
+        Unfinished(path, {**RECORD, "view": "dense"}, 20, CLASSES)
+    with pytest.raises(UsageError, match="images = 20; now it is 21"):
+        Unfinished(path, RECORD, 21, CLASSES)
+    with pytest.raises(UsageError, match="classes"):
+        Unfinished(path, RECORD, 20, CLASSES[::-1])
+    assert Unfinished(path, RECORD, 20, CLASSES).done == 7
+
+
+def test_too_few_too_many_and_repeated_images_are_refused(tmp_path):
+    there = resume(tmp_path / "p.npz", 18)
+    with pytest.raises(RunError, match="18 of 20"):
+        there.finish()
+    rows = order(20)[:3]
+    three = some().ids[rows], some().labels[rows], some().scores[rows]
+    with pytest.raises(RunError, match="more came"):
+        there.append(*three)
+    there.append(*(x[:2] for x in three))
+    with pytest.raises(RunError, match="once"):
+        there.finish()
+    assert there.folder.is_dir()
+
+
+def test_scores_that_are_not_finite_are_refused_at_once(tmp_path):
+    there = resume(tmp_path / "p.npz", 3)
+    with pytest.raises(RunError, match="scores of b are not finite.*3 images"):
+        there.append(["a", "b"], [0, 1], [[0, 0, 0], [0, np.nan, 0]])
+    assert Unfinished(tmp_path / "p.npz", RECORD, 20, CLASSES).done == 3
+
+
+ENDLESS = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from tests.common.test_predictions import *
+there = Unfinished(sys.argv[1], RECORD, 10**6, CLASSES)
+while True:
+    n = there.done
+    ids = [f"{n + i:07d}" for i in range(4)]
+    there.append(ids, [0] * 4, np.full((4, 3), n))
+"""
+
+
+def test_a_killed_process_leaves_what_it_had_appended(tmp_path, request):
+    path = tmp_path / "p.npz"
+    done = 0
+    for _ in range(2):
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                ENDLESS,
+                str(path),
+                str(request.config.rootpath),
+            ]
+        )
+        log = tmp_path / "p.npz.part" / "batches"
+        before = log.stat().st_size if log.exists() else 0
+        deadline = time.monotonic() + 20
+        while not log.exists() or log.stat().st_size < before + 20_000:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        there = Unfinished(path, RECORD, 10**6, CLASSES)
+        assert there.done > done and there.done % 4 == 0
+        done = there.done

@@ -1,0 +1,350 @@
+"""The verb `ensemble`: its tables, files, records and refusals."""
+
+import re
+import tomllib
+
+import numpy as np
+import pytest
+
+import reproductions
+from common import fusion
+from common.data import imagenet
+from common.errors import RunError, UsageError
+from common.predictions import Predictions, read, write
+from common.scoring import wrong
+from launch import ensemble, fusion_records
+from launch.dispatch import dispatch
+from launch.error_counts import missed, percent, without_blacklist
+from launch.results_page import page
+from tests.common.test_fusion import simulated
+from tests.launch import toy
+from tests.launch.test_command_line import launch
+
+CLASSES = 12
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Three files a.npz, b.npz, c.npz in the present folder."""
+    monkeypatch.chdir(tmp_path)
+    scores, labels = simulated(1, per_class=20)
+    for name, one in zip("abc", scores, strict=True):
+        save(name, one, labels)
+    return ["a.npz", "b.npz", "c.npz"]
+
+
+def save(name, scores, labels, *, first="image", classes=None, **record):
+    record = {
+        "data": "toys",
+        "split": "test",
+        "weights": f"hash {name}",
+    } | record
+    n, c = scores.shape
+    predictions = Predictions(
+        ids=np.array([f"{first}_{i:05d}" for i in range(n)]),
+        labels=labels,
+        classes=np.array(classes or [f"class {j:02d}" for j in range(c)]),
+        scores=scores.astype(np.float32),
+        record=record,
+    )
+    write(f"{name}.npz", predictions)
+    return predictions
+
+
+def run(*words, rules=(), out=None, seed=0, record=False):
+    assert ensemble.run(list(words), list(rules), out, seed, record=record) == 0
+
+
+def cells(text, *words):
+    """The one line that begins with these words, as its columns."""
+    lines = [re.split(r"  +", line) for line in text.splitlines()]
+    (found,) = [line for line in lines if line[: len(words)] == list(words)]
+    return found[len(words) :]
+
+
+def test_every_rule_that_applies_is_counted(files, capsys):
+    run(*files)
+    said = capsys.readouterr().out
+    a = read("a.npz")
+    top1 = int(wrong(a.scores, a.labels, 1).sum())
+    top5 = int(wrong(a.scores, a.labels, 5).sum())
+    found = cells(said, "a", "alone")
+    assert found == [
+        str(top1),
+        percent(top1, 240),
+        str(top5),
+        percent(top5, 240),
+    ]
+    for rule in fusion.RULES:
+        how = "out of 5 folds" if rule.tuned else "untuned"
+        if rule.name in ("multi_scale", "fused_scale"):
+            assert f"{rule.name} does not apply: every model has one" in said
+        else:
+            assert len(cells(said, rule.name, how)) >= 4
+    average = np.log(
+        sum(np.exp(fusion.rules.log_softmax(read(f).scores)) for f in files)
+    )
+    count = int(wrong(average, a.labels, 1).sum())
+    assert cells(said, "simple", "untuned")[0] == str(count)
+
+
+def test_leave_one_out_and_pairs_are_shown(files, capsys):
+    run(*files, rules=["simple"])
+    said = capsys.readouterr().out
+    assert cells(said, "none")[0] == cells(said, "simple", "untuned")[0]
+    scores = [fusion.rules.log_softmax(read(f).scores) for f in files]
+    labels = read("a.npz").labels
+    rest = missed(fusion.rules.average(np.stack(scores[1:])), labels)
+    *_, left_out = [
+        line for line in said.splitlines() if re.match(r"a  +\d", line)
+    ]
+    assert re.split(r"  +", left_out)[1] == str(rest.count().wrong1)
+    a, b = (wrong(s, labels, 1) for s in scores[:2])
+    top1, _ = [
+        re.split(r"  +", line)[2:5]
+        for line in said.splitlines()
+        if re.match(r"a  +b  +", line)
+    ]
+    only = [(a & ~b).sum(), (b & ~a).sum(), (a & b).sum()]
+    assert top1 == [str(n) for n in only]
+
+
+def test_views_of_the_same_weights_are_scales_of_one_model(files, capsys):
+    a = read("a.npz")
+    save("a_large", a.scores * 1.5, a.labels, weights="hash a")
+    run("a.npz", "a_large.npz", "b.npz")
+    said = capsys.readouterr().out
+    assert "does not apply" not in said
+    assert cells(said, "multi_scale", "untuned")
+
+
+def test_a_spec_names_members_scales_and_rules(files, tmp_path, capsys):
+    (tmp_path / "spec.toml").write_text(
+        'title = "Two nets"\nrules = ["simple", "fused_scale"]\n'
+        'unknown = ["the third"]\n'
+        '[[member]]\nname = "one"\nfile = "a.npz"\nmodel = "m"\n'
+        '[[member]]\nvariant = "two"\nscale = 331\nmodel = "m"\nfile = "b.npz"'
+        "\n"
+        '[[member]]\nfile = "c.npz"\n[[member]]\nname = "nobody knows"\n'
+    )
+    run("spec.toml")
+    said = capsys.readouterr().out
+    assert said.startswith("Two nets\nNot known: the third\n")
+    for name in ("one", "two@331", "c"):
+        assert cells(said, name, "alone")
+    assert cells(said, "fused_scale", "out of 5 folds")
+    assert "geometric" not in said
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('rules = ["simpel"]', "called 'simpel'. Did you mean 'simple'"),
+        ("folds = 1", "has a key 'folds'"),
+        ("[[member]]\nweight = 2\nfile = 'a.npz'", "has a key 'weight'"),
+        ("[[member]]\nmodel = 'x'", "without name and file"),
+        ("[[member]]\nname = 'x'", "cannot be run"),
+        ("[[member]]\nfile = 'x.npz'", "there is no x.npz"),
+    ],
+)
+def test_a_wrong_spec_is_refused(files, tmp_path, text, message):
+    (tmp_path / "spec.toml").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        run("spec.toml")
+
+
+def test_files_that_differ_are_refused_with_the_difference(files):
+    a = read("a.npz")
+    save("few", a.scores[:-1], a.labels[:-1])
+    save("other", a.scores, a.labels, first="another")
+    save("labels", a.scores, (a.labels + 1) % CLASSES)
+    mixed = [f"class {j:02d}" for j in (1, 0, *range(2, CLASSES))]
+    save("classes", a.scores, a.labels, classes=mixed)
+    wanted = {
+        "few": "240 and 239 images, and 'image_00239' is in the first only",
+        "other": "'another_00000' is in the second only",
+        "labels": "the image image_00000 has the label 0 in the one and 1 in",
+        "classes": "number 1 is 'class 00' in the one, 'class 01' in the other",
+    }
+    for name, message in wanted.items():
+        with pytest.raises(UsageError, match=f"a and {name}.*{message}"):
+            run("a.npz", f"{name}.npz")
+
+
+def test_nan_and_wrong_words_are_refused(files):
+    with np.load("a.npz") as file:
+        arrays = dict(file)
+    arrays["scores"][7, 3] = np.nan
+    np.savez("nan.npz", **arrays)
+    with pytest.raises(RunError, match="image_00007 for class 03 is nan"):
+        run("b.npz", "nan.npz")
+    with pytest.raises(UsageError, match="at least two"):
+        run("a.npz")
+    with pytest.raises(UsageError, match="there is no none.npz"):
+        run("a.npz", "none.npz")
+    with pytest.raises(UsageError, match="Did you mean 'trimps_soushen'"):
+        run("trimps_soushn")
+    with pytest.raises(UsageError, match="called 'a'"):
+        run("a.npz", "a.npz")
+
+
+def test_a_team_says_which_files_it_needs(files):
+    with pytest.raises(UsageError) as said:
+        run("trimps_soushen")
+    assert "evaluate inception_v4 --weights" in str(said.value)
+    assert "--predictions predictions/inception_v4.npz" in str(said.value)
+    with pytest.raises(UsageError, match="Not known: The three models"):
+        run("samexynos")
+
+
+def test_the_leaderboard_is_shown(capsys):
+    run("ilsvrc2016")
+    said = capsys.readouterr().out
+    assert cells(said, " 1", "Trimps-Soushen", "Ensemble 2")[0] == "2,991"
+    assert "not in the slides" in said
+
+
+def test_fused_predictions_are_a_prediction_file(files, tmp_path, capsys):
+    run(*files, rules=["simple"], out=tmp_path / "fused.npz")
+    found = read("fused.npz")
+    assert found.record["fusion"] == "simple" and not found.record["tuned"]
+    assert set(found.record["members"]) == {"a", "b", "c"}
+    top1 = int(wrong(found.scores, found.labels, 1).sum())
+    said = capsys.readouterr().out
+    assert cells(said, "simple", "untuned")[0] == str(top1)
+    run("fused.npz", "a.npz", rules=["simple"])  # untuned, so it may go on
+
+
+def test_what_was_tuned_is_written_out_of_fold_and_never_tuned_again(
+    files, tmp_path, capsys
+):
+    run(*files, rules=["class_reweighted"], out=tmp_path / "tuned.npz")
+    found = read("tuned.npz")
+    assert found.record["tuned"] and found.record["folds"] == 5
+    [rule] = [r for r in fusion.RULES if r.name == "class_reweighted"]
+    members = [(f, f, read(f)) for f in files]
+    np.testing.assert_array_equal(
+        found.scores, fusion.fuse(rule, fusion.of_members(members), 0)
+    )
+    with pytest.raises(UsageError, match="fitted to labels of these images"):
+        run("tuned.npz", "a.npz")
+
+
+def test_out_takes_one_rule_and_a_new_file(files, tmp_path):
+    with pytest.raises(UsageError, match="one rule"):
+        run(*files, out=tmp_path / "fused.npz")
+    for out in ("a.npz", "fused.csv"):
+        with pytest.raises(UsageError, match="new file"):
+            run(*files, rules=["simple"], out=tmp_path / out)
+
+
+def test_without_labels_only_an_untuned_rule_can_be_written(files, tmp_path):
+    for name in "ab":
+        found = read(f"{name}.npz")
+        save(f"{name}_test", found.scores, np.full(len(found.ids), -1))
+    words = ["a_test.npz", "b_test.npz"]
+    with pytest.raises(UsageError, match="labels .* not all known"):
+        run(*words)
+    run(*words, rules=["geometric"], out=tmp_path / "test.npz")
+    assert (read("test.npz").labels == -1).all()
+    with pytest.raises(UsageError, match="fitted to labels, and not all"):
+        run(*words, rules=["weighted_nll"], out=tmp_path / "more.npz")
+
+
+def test_the_blacklist_is_left_out_of_the_validation_set_only():
+    ids = np.array([f"ILSVRC2012_val_{i:08d}.JPEG" for i in range(1, 50_001)])
+    predictions = Predictions(
+        ids=ids, labels=ids, classes=ids, scores=ids, record={}
+    )
+    kept = without_blacklist(predictions)
+    assert kept.sum() == 48_238
+    numbers = set((np.flatnonzero(~kept) + 1).tolist())
+    assert numbers == imagenet.blacklist()
+    for other in (ids[:-1], np.array([f"test_{i}" for i in range(50_000)])):
+        some = Predictions(
+            ids=other, labels=ids, classes=ids, scores=ids, record={}
+        )
+        assert without_blacklist(some) is None
+
+
+@pytest.fixture
+def challenge(tmp_path, monkeypatch):
+    """The folder of records, beside a toy paper."""
+    paper = toy.make(tmp_path, monkeypatch)
+    folder = paper.parent / "ilsvrc2016"
+    folder.mkdir()
+    folders = {"toy": paper, "ilsvrc2016": folder}
+    monkeypatch.setattr("reproductions.folder", folders.get)
+    return folder
+
+
+def test_recorded_counts_stand_in_results_md(
+    files, challenge, monkeypatch, capsys
+):
+    words = ["ensemble", "/data/x/a.npz", "b.npz", "--record"]
+    monkeypatch.setattr("sys.argv", ["launch", *words])
+    rules = ["simple", "accuracy_weighted"]
+    run("a.npz", "b.npz", rules=rules, record=True)
+    said = capsys.readouterr().out
+    rows = tomllib.loads((challenge / "reproduced.toml").read_text())["fusion"]
+    assert [row["rule"] for row in rows].count("alone") == 2
+    (simple,) = [row for row in rows if row["rule"] == "simple"]
+    assert str(simple["wrong1"]) == cells(said, "simple", "untuned")[0]
+    assert simple["n"] == 240 and simple["members"] == ["a", "b"]
+    assert simple["weights"] == ["hash a", "hash b"]
+    assert simple["predictions"][0] == read("a.npz").record["sha256"][:16]
+    assert "/data" not in simple["command"]
+    text = fusion_records.section()
+    assert text in page()
+    count, error = simple["wrong1"], percent(simple["wrong1"], 240)
+    assert f"| simple | untuned | {count} | {error} |" in text
+    assert "| accuracy_weighted | out of 5 folds |" in text
+    assert "toys, test, 240 images: a, b" in text
+    run("a.npz", "b.npz", rules=rules, record=True)  # the same measurement
+    again = tomllib.loads((challenge / "reproduced.toml").read_text())["fusion"]
+    assert len(again) == len(rows)
+
+
+def test_results_md_has_no_fusion_before_one_was_measured(challenge):
+    assert fusion_records.section() == ""
+    assert "Fusion" not in page()
+
+
+def test_rows_that_lack_a_key_are_refused(challenge):
+    (challenge / "reproduced.toml").write_text('[[fusion]]\nrule = "simple"\n')
+    with pytest.raises(RunError, match="fusion 1 lacks data"):
+        fusion_records.read()
+
+
+FLAGS = {"out": None, "rules": [], "seed": 0, "record": False}
+
+
+def test_the_command_line_reaches_it(files, capsys):
+    assert dispatch(["ensemble", *files], FLAGS, set()) == 0
+    assert cells(capsys.readouterr().out, "simple", "untuned")
+    with pytest.raises(UsageError, match="no use for --gpus"):
+        dispatch(["ensemble", *files], FLAGS, {"gpus"})
+    with pytest.raises(UsageError, match="takes prediction files or a spec"):
+        dispatch(["ensemble"], FLAGS, set())
+    with pytest.raises(UsageError, match="ensemble ilsvrc2016 shows"):
+        dispatch(["ilsvrc2016"], FLAGS, set())
+
+
+def test_what_is_recorded_for_real_was_written_by_the_program():
+    file = reproductions.folder("ilsvrc2016") / "reproduced.toml"
+    for row in fusion_records.read() if file.exists() else []:
+        assert set(row["rule"].split()) <= {r.name for r in fusion.RULES} | {
+            "alone"
+        }
+        assert 0 <= row.get("wrong5", 0) <= row["wrong1"] <= row["n"]
+        assert row["how"] in ("", "untuned", f"out of {fusion.FOLDS} folds")
+
+
+def test_it_loads_no_tensorflow_and_answers_in_words(files, tmp_path):
+    # `launch` fails if TensorFlow or Keras was loaded.
+    words = ("--rules", "simple,weighted_nll")
+    code, said, _ = launch("ensemble", *files, *words, cwd=tmp_path)
+    assert code == 0 and cells(said, "weighted_nll", "out of 5 folds")
+    code, said, error = launch("ensemble", "a.npz", "none.npz", cwd=tmp_path)
+    assert (code, said) == (2, "")
+    assert error == "ensemble: there is no none.npz.\n"

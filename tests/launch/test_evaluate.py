@@ -1,0 +1,247 @@
+"""`python -m launch evaluate`: views, prediction files, costs, photographs."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import reproductions
+from common import protocols
+from common.data import catalog, imagenet
+from common.layer_table import layer_table, totals, without_weights
+from common.overrides import apply
+from common.predictions import read
+from launch import evaluate, evaluate_plan
+from tests.common.data_fixtures import noise_image, write_image
+from tests.launch.test_command_line import ROOT, launch
+
+WRONG = {
+    "a view": (
+        ("evaluate", "vgg16", "--dry_run", "--views", "dens"),
+        "no view called 'dens'. Did you mean 'dense'? Known: single, "
+        "centre_crop, ten_crop, dense, dense_multi_scale.",
+    ),
+    "another paper's view": (
+        ("evaluate", "alexnet", "--dry_run", "--views", "dense"),
+        "Known: single, centre_crop, ten_crop.",
+    ),
+    "predictions of two views": (
+        *(("evaluate", "lenet5", "--data", "sample", "--weights", "w.h5"),),
+        "writes the scores of one view",
+    ),
+    "predictions that exist": (
+        ("evaluate", "lenet5", "--data", "sample", "--weights", "w.h5"),
+        "p.npz exists already",
+    ),
+    "no weights": (("evaluate", "vgg16"), "--weights FILE"),
+    "a view of the network it begins with": (
+        ("evaluate", "vgg16_jitter", "--weights", "w.h5"),
+        "imagenet2012",
+    ),
+}
+MORE = {
+    "predictions of two views": (
+        *("--views", "single,centre_crop"),
+        *("--predictions", "q.npz"),
+    ),
+    "predictions that exist": ("--predictions", "p.npz"),
+    "a view of the network it begins with": ("--views", "multi_crop"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_usage_is_answered_at_once(name, tmp_path):
+    words, said = WRONG[name]
+    for file in ("w.h5", "p.npz"):
+        (tmp_path / file).touch()
+    code, out, err = launch(
+        *words, *MORE.get(name, ()), cwd=tmp_path, data_dir=tmp_path
+    )
+    assert code in (1, 2) and not out
+    assert said in err and err.count("\n") == 1
+
+
+@pytest.fixture
+def plan(monkeypatch, capsys):
+    """The printed plan of a paper's network that makes 10 inputs a second."""
+    monkeypatch.setattr(evaluate_plan, "inputs_per_second", lambda *_: 10.0)
+
+    def of(paper, *views):
+        module = reproductions.load(paper)
+        recipe = apply(module.RECIPES[paper], ["image_size=112"])
+        with without_weights():
+            model = module.build_model(paper, image_size=112)
+        own = evaluate.own_views(paper, paper, recipe)
+        options = type("Options", (), {"recipe": recipe, "views": views})
+        data = catalog.find("imagenet2012")
+        evaluate_plan.print_plan(model, options, own, data, None)
+        return capsys.readouterr().out, totals(layer_table(model)).macs
+
+    return of
+
+
+def test_every_protocol_of_the_paper_has_its_cost(plan):
+    out, macs = plan("googlenet")
+    rows = {line.split()[0]: line for line in out.splitlines()[5:]}
+    assert list(rows) == ["view", "centre_crop", "ten_crop", "144_crop"]
+    assert "50,000 images of the split 'validation'" in out
+    assert f"{10 * macs:,}" in rows["ten_crop"]
+    many = rows["144_crop"]
+    assert f"{144 * macs:,}" in many and "144 of 112x112" in many
+    days = 50_000 * 144 / 10 / 86_400
+    assert many.endswith(f"{days:.1f} days")
+
+
+def test_one_view_can_be_asked_for(plan):
+    out, _ = plan("googlenet", "144_crop")
+    assert len(out.splitlines()) == 7
+
+
+def test_inputs_of_several_sizes_are_counted_by_size():
+    dense = protocols.Dense(sides=(256, 384), mirrored=True)
+    sizes = {(256, 341): 2, (384, 512): 2}
+    assert evaluate_plan.input_sizes(dense, (224, 224)) == sizes
+    assert evaluate_plan.input_sizes("ten_crop", (9, 9)) == {(9, 9): 10}
+
+
+def test_speed_is_measured(monkeypatch):
+    monkeypatch.setattr(evaluate_plan, "TIMED_SECONDS", 0.2)
+    image = keras.Input((8, 8, 3))
+    scores = keras.layers.Dense(2)(keras.layers.Flatten()(image))
+    model = keras.Model(image, scores)
+    strategy = tf.distribute.get_strategy()
+    assert evaluate_plan.inputs_per_second(model, 384, strategy) > 100
+
+
+def photographs(root, wnids=imagenet.WNIDS[3:6]):
+    """PATH/WNID/*.JPEG, three sizes."""
+    for i, wnid in enumerate(wnids):
+        write_image(root / wnid / f"{wnid}_x.JPEG", noise_image(70 + i, 93 - i))
+    return root
+
+
+def test_folders_of_wnids_are_a_test_set_of_imagenet(tmp_path):
+    found = catalog.find(f"folder:{photographs(tmp_path)}")
+    assert (found.num_classes, found.splits) == (1000, {"test": 3})
+    source = catalog.open_source(found)
+    assert source.class_names() == imagenet.WNIDS
+    labels = {
+        record["id"].numpy().decode(): int(record["label"])
+        for record in source.records("test")
+    }
+    wnid = imagenet.WNIDS[4]
+    assert labels[f"{wnid}/{wnid}_x.JPEG"] == 4
+
+
+SMALL = ("--set", "image_size=32", "--platform", "cpu")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Of a small VGG-11 of 1,000 classes; random."""
+    file = tmp_path_factory.mktemp("weights") / "vgg11.weights.h5"
+    build = reproductions.load("vgg").build_model
+    keras.utils.set_random_seed(0)
+    build("vgg11", image_size=32).save_weights(file)
+    yield file
+    file.unlink()
+
+
+@pytest.mark.full
+def test_photographs_go_through_the_same_command(shared_data, weights):
+    """As the validation set would; at a reduced size."""
+    photos = shared_data / "photos"
+    words = ("evaluate", "vgg11", "--data", f"folder:{photos}", *SMALL)
+    words = (*words, "--weights", weights)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "launch", *map(str, words)),
+            *("--views", "centre_crop,ten_crop,dense,dense_multi_scale"),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        "centre_crop",
+        "ten_crop",
+        "dense",
+        "dense_multi_scale",
+    ]
+    number = r"\d+\.\d\d"
+    form = rf"top-1 error {number} \({number} to {number}\) %, top-5 error .*"
+    images = len(list(photos.glob("*/*")))
+    for line in lines:
+        assert re.search(form, line) and f" {images} images of photos" in line
+    assert "123.68, 116.779, 103.939" in done.stderr
+
+
+def start(*words):
+    return subprocess.Popen(
+        [sys.executable, "-m", "launch", *map(str, words)],
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.full
+def test_a_killed_evaluation_goes_on_to_the_same_file(weights, tmp_path):
+    root = photographs(tmp_path / "photos", imagenet.WNIDS[:40])
+    words = ("evaluate", "vgg11", "--data", f"folder:{root}", *SMALL)
+    words = (*words, "--weights", weights, "--views", "dense", "--predictions")
+    whole, killed = tmp_path / "whole.npz", tmp_path / "killed.npz"
+    at_once = start(*words, whole).communicate()[0]
+    process = start(*words, killed)
+    log = tmp_path / "killed.npz.part" / "batches"
+    while not log.exists() or log.stat().st_size < 10 * 4_000:
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert not killed.exists() and log.exists()
+    begun = log.stat().st_size
+    assert start(*words, killed).communicate()[0] == at_once
+    assert begun < 40 * 4_000 and not log.exists()
+    one, other = read(whole), read(killed)
+    assert one.ids.tolist() == other.ids.tolist() == sorted(one.ids)
+    np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+    assert one.record["view"] == "dense" and one.record["variant"] == "vgg11"
+    assert len(one.record["weights"]) == 64
+    assert one.classes.tolist() == list(imagenet.WNIDS)
+
+
+@pytest.mark.full
+def test_dry_run_needs_neither_weights_nor_data(tmp_path):
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "launch", "evaluate", "vgg11"),
+            *("--dry_run", *SMALL, "--data_dir", str(tmp_path)),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    names = [line.split()[0] for line in done.stdout.splitlines()[6:]]
+    assert names == ["centre_crop", "dense", "dense_multi_scale"]
+
+
+@pytest.mark.full
+def test_two_devices_give_the_same_errors(weights, tmp_path):
+    root = photographs(tmp_path / "photos", imagenet.WNIDS[:5])
+    words = ("evaluate", "vgg11", "--data", f"folder:{root}", *SMALL)
+    words = (*words, "--weights", weights, "--views", "dense,ten_crop")
+    one = start(*words).communicate()[0]
+    two = start(*words, "--gpus", 2).communicate()[0]
+    assert one == two and one.count("\n") == 2

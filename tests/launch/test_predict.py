@@ -1,0 +1,309 @@
+"""`python -m launch predict`: what a person's own photographs show."""
+
+import dataclasses
+import json
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import reproductions
+from common.data import imagenet
+from common.data.pixels import ScalePixels, SubtractMeanImage
+from common.data.scales import ResizeShorterSide
+from common.data.statistics import Statistics, save
+from common.data.transforms import CentreCrop, Pad
+from common.described import describe
+from common.errors import RunError, UsageError
+from common.losses import SoftmaxCrossEntropy
+from launch import contact_sheet, trained
+from launch.dispatch import dispatch
+from tests.launch import toy
+
+# Says which of red, green and blue an image has most of.
+COLOURS = dataclasses.replace(
+    toy.RECIPE,
+    data="cifar10",
+    image_size=16,
+    channels=3,
+    num_classes=3,
+    loss=SoftmaxCrossEntropy(),
+    normalize=ScalePixels(0.0, 1.0),
+    test_transforms=(ResizeShorterSide(24), CentreCrop(24)),
+    views=("centre_crop", "ten_crop"),
+    monitor="centre_crop",
+    deviations=(),
+)
+NAMES = ["red", "green", "blue"]
+SHARPNESS = 8
+
+
+def build_model(variant, *, image_size, num_classes):
+    import keras
+
+    image = keras.Input((image_size, image_size, 3))
+    mean = keras.layers.GlobalAveragePooling2D()(image)
+    logits = keras.layers.Dense(3, use_bias=False, name="colours")(mean)
+    model = keras.Model(image, logits, name=variant)
+    model.get_layer("colours").set_weights([SHARPNESS * np.eye(3)])
+    return model
+
+
+@pytest.fixture
+def colours(tmp_path, monkeypatch):
+    """A finished run of the network of colours; its folder.
+
+    The other flags have the values that nobody gave them.
+    """
+    import tensorflow as tf
+
+    from launch import predict
+
+    recipes = {"colours": COLOURS}
+    monkeypatch.setattr(reproductions, "names", lambda: ("colours",))
+    monkeypatch.setattr(
+        reproductions,
+        "load",
+        lambda paper: types.SimpleNamespace(
+            RECIPES=recipes, build_model=build_model
+        ),
+    )
+    monkeypatch.setattr(reproductions, "folder", lambda paper: tmp_path)
+    monkeypatch.setattr(
+        predict, "prepare_tensorflow", lambda o: tf.distribute.get_strategy()
+    )
+    folder = tmp_path / "run"
+    folder.mkdir()
+    model = build_model("colours", image_size=16, num_classes=3)
+    model.save_weights(folder / trained.WEIGHTS)
+    write_record(folder, COLOURS)
+    return folder
+
+
+def write_record(folder, recipe, **more):
+    record = {
+        "variant": "colours",
+        "recipe": describe(dataclasses.replace(recipe, deviations=())),
+        "deviations": describe(recipe.deviations),
+        "data_title": "Colours",
+        "class_names": NAMES,
+    }
+    (folder / "run.json").write_text(json.dumps(record | more))
+
+
+def predict_here(folder, *words, **given):
+    values = {
+        "weights": str(folder),
+        "data_dir": str(folder / "no_data"),
+        "platform": "auto",
+        "out": None,
+        "data": None,
+        "views": [],
+        "set": [],
+        "workdir": None,
+        "seed": 0,
+        "precision": "float32",
+        "gpus": None,
+        "jit_compile": False,
+        "microbatches": 1,
+        "dry_run": False,
+        "checkpoint_minutes": 5.0,
+        "predictions": None,
+    }
+    words = ["predict", "colours", *map(str, words)]
+    return dispatch(words, values | given, {"weights", *given})
+
+
+def colour(path, rgb, size=(60, 40)):
+    Image.new("RGB", size, rgb).save(path)
+    return path
+
+
+def test_photographs_are_named_in_their_order(colours, tmp_path, capsys):
+    blue = colour(tmp_path / "b.jpg", (0, 0, 255))
+    red = colour(tmp_path / "r.png", (255, 0, 0), (31, 90))
+    assert predict_here(colours, blue, red) == 0
+    said = capsys.readouterr()
+    sure = np.exp(SHARPNESS) / (np.exp(SHARPNESS) + 2)
+    assert said.out.splitlines() == [
+        f"{blue}",
+        f"  {100 * sure:5.1f} %  blue",
+        "    0.0 %  red",
+        "    0.0 %  green",
+        f"{red}",
+        f"  {100 * sure:5.1f} %  red",
+        "    0.0 %  green",
+        "    0.0 %  blue",
+    ]
+    assert said.err == ""
+
+
+def test_probabilities_are_those_of_the_pixels(colours, tmp_path, capsys):
+    photograph = colour(tmp_path / "a.png", (51, 0, 0))  # a fifth of red
+    assert predict_here(colours, photograph, views=["ten_crop"]) == 0
+    expected = np.exp(SHARPNESS / 5) / (np.exp(SHARPNESS / 5) + 2)
+    assert f"{100 * expected:.1f} %  red" in capsys.readouterr().out
+
+
+def test_ten_crops_see_the_corners(colours, tmp_path, capsys):
+    framed = Image.new("RGB", (24, 24), (255, 0, 0))
+    framed.paste((0, 0, 255), (4, 4, 20, 20))  # all of the centre crop
+    framed.save(tmp_path / "a.png")
+    sure = {}
+    for view in ("centre_crop", "ten_crop"):
+        assert predict_here(colours, tmp_path / "a.png", views=[view]) == 0
+        best = capsys.readouterr().out.splitlines()[1].split()
+        assert best[-1] == "blue"
+        sure[view] = float(best[0])
+    assert sure["centre_crop"] == 99.9 and sure["ten_crop"] < 99
+
+
+def test_a_file_that_cannot_be_read_is_named_at_the_end(
+    colours, tmp_path, capsys
+):
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    (folder / "a.jpg").write_text("not an image")
+    colour(folder / "b.jpg", (0, 255, 0))
+    (tmp_path / "c.heic").write_bytes(b"....ftypheic")
+    assert predict_here(colours, folder, tmp_path / "c.heic") == 1
+    said = capsys.readouterr()
+    assert "green" in said.out and "a.jpg" not in said.out
+    one, other = said.err.splitlines()
+    assert one.startswith(f"{folder}/a.jpg was left out")
+    assert "c.heic" in one + other and "Save it as JPEG" in other
+
+
+def test_the_contact_sheet_shows_each_photograph(colours, tmp_path, capsys):
+    folder = tmp_path / "holiday"
+    folder.mkdir()
+    for place, rgb in enumerate([(250, 0, 0), (0, 250, 0), (0, 0, 250)]):
+        colour(folder / f"{place} $x$ {'long' * 20}.png", rgb)
+    sheet = tmp_path / "sheet.png"
+    assert predict_here(colours, folder, out=str(sheet)) == 0
+    assert str(sheet) in capsys.readouterr().out
+    pixels = np.asarray(Image.open(sheet).convert("RGB")).astype(int)
+    for channel in range(3):
+        wanted = np.zeros(3)
+        wanted[channel] = 250
+        shown = (np.abs(pixels - wanted).max(axis=-1) < 8).mean()
+        assert shown > 0.08  # of the sheet
+    left, right = np.array_split(pixels, 2, axis=1)
+    assert left.min() < 50 and right.min() < 50  # ink in both
+
+
+def test_a_sheet_never_replaces_a_file(colours, tmp_path):
+    photograph = colour(tmp_path / "a.png", (1, 2, 3))
+    before = photograph.read_bytes()
+    with pytest.raises(UsageError, match="exists already"):
+        predict_here(colours, photograph, out=str(photograph))
+    assert photograph.read_bytes() == before
+
+
+def test_the_runs_own_mean_is_subtracted(
+    colours, tmp_path, capsys, monkeypatch
+):
+    """Grey minus a red mean is least of all red."""
+    recipe = dataclasses.replace(COLOURS, normalize=SubtractMeanImage())
+    monkeypatch.setitem(reproductions.load("").RECIPES, "colours", recipe)
+    write_record(colours, recipe)
+    photograph = colour(tmp_path / "a.png", (9, 9, 8))
+    with pytest.raises(
+        RunError, match="needs the mean .* --weights the folder"
+    ):
+        predict_here(colours, photograph)
+    mean = np.zeros((24, 24, 3), np.float32)
+    mean[..., 0] = 10
+    nothing = np.zeros(3)
+    statistics = Statistics(
+        mean_image=mean,
+        pixel_mean=nothing,
+        pixel_std=nothing,
+        covariance=np.zeros((3, 3)),
+    )
+    save(statistics, colours / trained.STATISTICS)
+    assert predict_here(colours, photograph) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in lines[1:]] == ["green", "blue", "red"]
+
+
+def test_imagenet_itself_is_not_needed(colours, tmp_path, capsys, monkeypatch):
+    """Without it the published means serve, and its names are known."""
+    recipe = dataclasses.replace(
+        COLOURS, data="imagenet2012", normalize=SubtractMeanImage()
+    )
+    monkeypatch.setitem(reproductions.load("").RECIPES, "colours", recipe)
+    write_record(colours, recipe, class_names=None)
+    mean = [round(channel) for channel in imagenet.CHANNEL_MEAN]
+    for place, name in enumerate(imagenet.names()[:3]):
+        rgb = np.array(mean)
+        rgb[place] += 3
+        photograph = colour(tmp_path / f"{place}.png", tuple(map(int, rgb)))
+        assert predict_here(colours, photograph) == 0
+        said = capsys.readouterr()
+        assert said.out.splitlines()[1].split("%  ")[1] == name
+        assert "123.68, 116.779, 103.939" in said.err
+
+
+def test_the_weights_alone_are_enough(colours, tmp_path, capsys):
+    """The classes then have numbers."""
+    alone = (colours / trained.WEIGHTS).rename(tmp_path / "w.weights.h5")
+    photograph = colour(tmp_path / "a.png", (0, 255, 0))
+    assert predict_here(alone, photograph) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[1].endswith("%  class 1")
+    assert "cifar10, which is not here" in said.err
+
+
+def test_a_run_brings_its_image_size_and_its_data(colours):
+    from common.overrides import apply
+
+    changed = apply(COLOURS, ["image_size=8", "epochs=3"])
+    changed = dataclasses.replace(changed, data="folder:/gone", num_classes=2)
+    write_record(colours, changed)
+    _, run = trained.locate(str(colours))
+    recipe = trained.recipe_of(run, "colours", COLOURS)
+    assert (recipe.data, recipe.num_classes) == ("folder:/gone", 2)
+    assert recipe.image_size == 8
+    assert recipe.test_transforms == changed.test_transforms
+    assert recipe.epochs == COLOURS.epochs  # says nothing of images
+
+
+def test_a_run_of_another_network_or_recipe_is_refused(colours):
+    _, run = trained.locate(str(colours))
+    with pytest.raises(UsageError, match="a run of colours, not of greys"):
+        trained.recipe_of(run, "greys", COLOURS)
+    edited = dataclasses.replace(COLOURS, normalize=ScalePixels(-1.0, 1.0))
+    with pytest.raises(RunError, match="earlier recipe: normalize.background"):
+        trained.recipe_of(run, "colours", edited)
+
+
+def test_weights_of_another_network_are_refused(colours, tmp_path):
+    import keras
+
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(9)])
+    other.save_weights(colours / trained.WEIGHTS)
+    photograph = colour(tmp_path / "a.png", (1, 2, 3))
+    with pytest.raises(RunError, match="does not fit colours"):
+        predict_here(colours, photograph)
+
+
+@pytest.mark.parametrize(
+    ("transforms", "size", "side"),
+    [((Pad(2),), 32, 28), ((), 32, 32), (COLOURS.test_transforms, 16, None)],
+)
+def test_the_size_of_the_training_images_is_known(transforms, size, side):
+    from launch.predict import _stored_side
+
+    recipe = dataclasses.replace(
+        COLOURS, test_transforms=transforms, image_size=size
+    )
+    assert _stored_side(recipe) == side
+
+
+def test_a_sheet_of_very_many_photographs_stays_a_picture(tmp_path):
+    picture = Image.new("RGB", (8, 8))
+    entries = [("a", picture, (("b", 0.5),))] * (contact_sheet.MOST + 9)
+    contact_sheet.write(tmp_path / "a.png", "many", entries[:1])
+    assert Image.open(tmp_path / "a.png").height < 600

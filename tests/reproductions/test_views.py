@@ -1,0 +1,82 @@
+"""Each paper's own test protocols: those its numbers were measured with."""
+
+import pytest
+
+import reproductions
+from common import protocols, views
+from common.paper import read_expected
+
+# Neither the places nor the rule of these were published (see its views.py).
+UNPUBLISHED = {("polynet", "multi_crop")}
+PAPERS = [
+    name
+    for name in reproductions.names()
+    if hasattr(reproductions.load(name), "VIEWS")
+]
+
+
+def test_papers_with_protocols_of_their_own_have_them():
+    assert set(PAPERS) == {
+        "bn_inception",
+        "googlenet",
+        "inception_v3",
+        "inception_v4",
+        "polynet",
+        "preact_resnet",
+        "resnet",
+        "resnext",
+        "vgg",
+        "wide_resnet",
+    }
+
+
+@pytest.mark.parametrize("paper", reproductions.names())
+def test_every_number_of_a_variant_has_its_view(paper):
+    module = reproductions.load(paper)
+    for claim in read_expected(reproductions.folder(paper)).result:
+        if claim.variant not in module.RECIPES:
+            continue  # another team's network, or an ensemble
+        known = {*views.NAMES, *reproductions.views(paper, claim.variant)}
+        if (paper, claim.views) not in UNPUBLISHED:
+            assert claim.views in known, (claim.variant, claim.views)
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_own_views_are_of_variants_and_hide_no_common_one(paper):
+    module = reproductions.load(paper)
+    assert set(module.VIEWS) <= set(module.RECIPES)
+    for variant, own in module.VIEWS.items():
+        assert not set(own) & set(views.NAMES)
+        for view in own.values():
+            size = module.RECIPES[variant].image_size
+            for part in view.parts(375, 500):
+                assert min(part.size) >= size
+                assert sum(p.weight for p in view.parts(3, 4)) == pytest.approx(
+                    1
+                )
+
+
+def sides(name, variant):
+    return reproductions.load("vgg").VIEWS[variant][name].sides
+
+
+def test_vggs_scales():  # Tables 3 and 4
+    assert sides("dense", "vgg16") == (256,)
+    assert sides("dense", "vgg16_384") == (384,)
+    assert sides("dense", "vgg16_jitter") == (384,)
+    assert sides("dense_multi_scale", "vgg16") == (224, 256, 288)
+    assert sides("dense_multi_scale", "vgg19_384") == (352, 384, 416)
+    assert sides("dense_multi_scale", "vgg19_jitter") == (256, 384, 512)
+    assert "multi_crop" not in reproductions.views("vgg", "vgg16")  # Table 5
+
+
+def test_resnets_scales():  # Sec. 3.4
+    view = reproductions.views("resnet", "resnet152")["multi_scale_dense"]
+    assert view.sides == (224, 256, 384, 480, 640)
+
+
+def test_smaller_networks_have_smaller_views():
+    small = reproductions.views("inception_v3", "inception_v3_79")["12_crop"]
+    assert small == protocols.SquashedCrops(side=85, size=79)
+    ablated = reproductions.views("polynet", "ir_3_6_3")
+    assert ablated["squashed_centre_crop"].side == 342
