@@ -12,6 +12,8 @@ SHARED_PAPERS: set[tuple[str, str]] = {
     # torchvision has all three in one class: one map of its names.
     ("resnext", "resnet"),
     ("wide_resnet", "resnet"),
+    # The same authors' 12 and 144 crops.
+    ("inception_v4", "inception_v3"),
 }
 LONGEST_FUNCTION = 40  # lines
 LONGEST_FILE = 300  # lines

@@ -64,8 +64,8 @@ _ALL = (
         "of shorter side Q, and over its mirror image (Sec. 3.2)",
         here="the centre 224x224 of the centre QxQ",
         reason="a run ends with the cheap view; `evaluate --views dense` "
-        "measures the paper's; errors of a centre crop are not comparable with Tables "
-        "3 to 7, the less the larger Q",
+        "measures the paper's; errors of a centre crop are not comparable with "
+        "Tables 3 to 7, the less the larger Q",
     ),
     Deviation(
         field="train_transforms: resampling",
