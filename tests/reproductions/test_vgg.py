@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import gc
 import math
 import pathlib
 import re
@@ -23,7 +22,7 @@ from common.data.transforms import (
     ResizeShorterSide,
 )
 from common.errors import UsageError
-from common.layer_table import layer_table, totals
+from common.layer_table import layer_table, totals, without_weights
 from common.paper import read_expected
 from reproductions.vgg import RECIPES, build_model
 from reproductions.vgg.model import COLUMNS
@@ -88,12 +87,9 @@ each_network = pytest.mark.parametrize("variant", PAPERS)
 
 @pytest.fixture(scope="module")
 def tables():
-    """The layers of each network at full size; the networks are dropped."""
-    rows = {}
-    for variant in PAPERS:
-        rows[variant] = layer_table(build_model(variant))
-        gc.collect()
-    return rows
+    """The layers of each network at full size."""
+    with without_weights():
+        return {v: layer_table(build_model(v)) for v in PAPERS}
 
 
 def small(variant, **sizes):
