@@ -60,14 +60,11 @@ def run(
             statistics=_statistics(options, source, progress),
         )
         for name in options.views or recipe.views:
-            view = own.get(name, name)
+            file = None
             if options.predictions:
                 file = _unfinished(paper, variant, name, options, subject)
-                result = scores.predict(
-                    subject, name, view, file, progress.testing
-                )
-            else:
-                result = _measure(subject, name, view, progress)
+            view = own.get(name, name)
+            result = _measure(subject, name, view, file, progress)
             progress.clear()
             print(_line(result, source.dataset.title))
             if trained:
@@ -110,8 +107,14 @@ def own_views(paper: str, variant: str, recipe: Recipe) -> dict:
 
 
 def _measure(
-    subject: scores.Subject, name: str, view: Any, progress: Progress
+    subject: scores.Subject,
+    name: str,
+    view: Any,
+    file: Unfinished | None,
+    progress: Progress,
 ) -> evaluation.Result:
+    if file:
+        return scores.predict(subject, name, view, file, progress.testing)
     if view not in views.NAMES:
         return scores.measure(subject, name, view, progress.testing)
     return evaluation.measure(
