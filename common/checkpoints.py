@@ -45,9 +45,8 @@ def save(folder: pathlib.Path, step: int, variables: dict, state: dict) -> None:
         RunError: if a value is not finite, the disk is full or cannot be
             written; what was there before is kept.
     """
-    arrays = {name: np.asarray(v.numpy()) for name, v in variables.items()}
+    arrays = packed(variables, state)
     _require_finite(folder, step, arrays)
-    arrays[STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     target = folder / f"step-{step:09d}.npz"
 
     def write(file):
@@ -65,6 +64,20 @@ def save(folder: pathlib.Path, step: int, variables: dict, state: dict) -> None:
         ) from error
     for old in newest_first(folder)[KEPT:]:
         old.unlink()
+
+
+def packed(variables: dict, state: dict) -> dict[str, np.ndarray]:
+    """Their values and the state, as the arrays of a checkpoint."""
+    arrays = {name: np.asarray(v.numpy()) for name, v in variables.items()}
+    arrays[STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    return arrays
+
+
+def unpacked(variables: dict, arrays: dict[str, np.ndarray]) -> dict:
+    """Assigns what `packed` gave; returns the state."""
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+    return json.loads(arrays[STATE].tobytes())
 
 
 def _require_finite(folder: pathlib.Path, step: int, arrays: dict) -> None:
@@ -114,6 +127,8 @@ def restore(folder: pathlib.Path, variables: dict) -> dict | None:
         RunError: if there are checkpoints and none can be read, or the
             newest belongs to another network.
     """
+    for torn in folder.glob(".step-*.part"):  # of a killed process
+        torn.unlink()
     files = newest_first(folder)
     damaged = []
     for file in files:
@@ -123,9 +138,8 @@ def restore(folder: pathlib.Path, variables: dict) -> dict | None:
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             damaged.append(f"{file.name} ({error})")
             continue
-        state = json.loads(values.pop(STATE).tobytes())
-        _assign(file, variables, values)
-        return {**state, "damaged": damaged}
+        _require_fits(file, variables, values)
+        return {**unpacked(variables, values), "damaged": damaged}
     if damaged:
         raise RunError(
             f"No checkpoint in {folder} can be read: {'; '.join(damaged)}. "
@@ -134,8 +148,9 @@ def restore(folder: pathlib.Path, variables: dict) -> dict | None:
     return None
 
 
-def _assign(file: pathlib.Path, variables: dict, values: dict) -> None:
+def _require_fits(file: pathlib.Path, variables: dict, values: dict) -> None:
     shapes = {name: tuple(v.shape) for name, v in variables.items()}
+    values = {name: v for name, v in values.items() if name != STATE}
     if shapes != {name: value.shape for name, value in values.items()}:
         odd = sorted(set(shapes) ^ set(values)) or [
             n for n in shapes if shapes[n] != values[n].shape
@@ -144,5 +159,3 @@ def _assign(file: pathlib.Path, variables: dict, values: dict) -> None:
             f"{file} is of another network: {odd[0]} does not match. Give this "
             "run a folder of its own with --workdir."
         )
-    for name, variable in variables.items():
-        variable.assign(values[name])

@@ -7,3 +7,7 @@ class UsageError(ValueError):
 
 class RunError(Exception):
     """Something went wrong that the user can mend. Exit code 1."""
+
+
+class LostWorker(RunError):
+    """Another process of the same training is gone. Exit code 69."""

@@ -14,6 +14,7 @@ from common.data.diagnosis import explained
 from common.errors import RunError
 from common.recipe import Recipe
 from common.steps import SUM, distribute
+from common.workers import Workers
 
 TEST_VIEWS = 128  # network inputs in a test batch, over all replicas
 
@@ -119,6 +120,7 @@ def measure(
             statistics,
             view,
             batch_size=test_batch_size(view, strategy),
+            part=Workers(strategy).part,
         )
         iterator = distribute(strategy, batches)
         sums = _total(test, iterator, num_images, progress)

@@ -13,6 +13,9 @@ import tensorflow as tf
 
 from common.recipe import Recipe
 
+FIRST_SCALE = 2.0**15  # as Keras's LossScaleOptimizer; and its:
+SOUND_UPDATES = 2000
+
 
 class Shared:
     """What comes before any update rule; mixed into a Keras optimizer.
@@ -26,7 +29,11 @@ class Shared:
             together if theirs is larger; before the decay is added.
         average_decay: Or None. A running average a of each variable w:
             a <- d a + (1 - d) w after each update.
+        loss_scaling: Whether the loss is scaled for float16: twice as much
+            after 2,000 updates without overflow, half as much after one.
     """
+
+    loss_scale = None  # until it is built
 
     def __init__(
         self,
@@ -35,6 +42,7 @@ class Shared:
         decay=None,
         clip_global_norm=None,
         average_decay=None,
+        loss_scaling=False,
         **kwargs,
     ):
         super().__init__(*args, learning_rate=0.0, **kwargs)
@@ -42,6 +50,7 @@ class Shared:
         self.decay = decay
         self.clip_global = clip_global_norm
         self.average_decay = average_decay
+        self.loss_scaling = loss_scaling
 
     def build(self, variables):
         """Adds one rate for each group, and works out who follows which."""
@@ -60,6 +69,28 @@ class Shared:
             self.add_variable_from_reference(v, name="average")
             for v in (variables if self.average_decay is not None else [])
         ]
+
+        if self.loss_scaling:
+            self.loss_scale = self.add_variable(
+                (),
+                initializer=keras.initializers.Constant(FIRST_SCALE),
+                name="loss_scale",
+            )
+            self.sound_updates = self.add_variable(
+                (), initializer="zeros", dtype="int64", name="sound_updates"
+            )
+
+    def scale(self):
+        """What the loss is multiplied with before its gradient; or None."""
+        return None if self.loss_scale is None else self.loss_scale.value + 0
+
+    def rescale(self, finite):
+        """Moves the loss scale after an update that overflowed, or did not."""
+        sound = tf.where(finite, self.sound_updates.value + 1, 0)
+        double = sound >= SOUND_UPDATES
+        factor = tf.where(finite, tf.where(double, 2.0, 1.0), 0.5)
+        self.loss_scale.assign(tf.maximum(self.loss_scale.value * factor, 1.0))
+        self.sound_updates.assign(tf.where(double, tf.zeros_like(sound), sound))
 
     def _group_of(self, path: str) -> int:
         matches = (i for i, g in enumerate(self.groups) if re.search(g, path))
@@ -169,7 +200,9 @@ class RmsProp(Shared, keras.optimizers.RMSprop):
         super().update_step(gradient, variable, self.rate_of(variable))
 
 
-def build_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
+def build_optimizer(
+    recipe: Recipe, *, loss_scaling: bool = False
+) -> keras.optimizers.Optimizer:
     """The recipe's optimizer, with all that `Shared` adds."""
     decay = recipe.weight_decay
     return recipe.optimizer.build(
@@ -177,6 +210,7 @@ def build_optimizer(recipe: Recipe) -> keras.optimizers.Optimizer:
         decay=decay and (decay.rate, decay.variables),
         clip_global_norm=recipe.clip_global_norm,
         average_decay=recipe.average_decay,
+        loss_scaling=loss_scaling,
     )
 
 

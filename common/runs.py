@@ -63,6 +63,23 @@ class Run:
             write_text(self.folder / name, text)
 
 
+class Onlooker:
+    """The run as a worker sees it that is not the chief: it writes nothing."""
+
+    def __init__(self, folder: pathlib.Path):
+        self.folder = folder
+        self.checkpoints = folder / "checkpoints"
+
+    def update(self, **facts: Any) -> None:
+        """The chief does."""
+
+    def end_session(self, reason: str, **facts: Any) -> None:
+        """The chief does."""
+
+    def write_history(self, history: list[dict]) -> None:
+        """The chief does."""
+
+
 def open_run(folder: pathlib.Path, identity: dict, session: dict) -> Run:
     """Starts a run in `folder`, or continues the one that is there.
 

@@ -1,9 +1,11 @@
-"""SIGTERM and SIGINT as a note to read, not a death."""
+"""SIGTERM, SIGINT and the end of --max_hours as a note to read, no death."""
 
 import signal
 import threading
 from collections.abc import Callable
 from typing import Any
+
+ALARM = signal.SIGALRM
 
 
 class Stopped(Exception):
@@ -18,19 +20,28 @@ class Stopped(Exception):
 class Signals:
     """Inside `with Signals() as signals`, `signals.received` is the first.
 
-    A second one of the same kind acts as it would without this.
+    A second one of the same kind acts as it would without this. After
+    `seconds`, if that is given, a SIGALRM comes.
     """
 
     received: int | None = None
 
+    def __init__(self, seconds: float | None = None):
+        self.seconds = seconds
+
     def __enter__(self) -> "Signals":
         self._before = {}
         if threading.current_thread() is threading.main_thread():
-            for signum in (signal.SIGTERM, signal.SIGINT):
+            timed = self.seconds is not None
+            for signum in (signal.SIGTERM, signal.SIGINT) + timed * (ALARM,):
                 self._before[signum] = signal.signal(signum, self._note)
+            if timed:  # 0 would mean never
+                signal.setitimer(signal.ITIMER_REAL, max(self.seconds, 1e-3))
         return self
 
     def __exit__(self, *exception) -> None:
+        if ALARM in self._before:
+            signal.setitimer(signal.ITIMER_REAL, 0)
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
 

@@ -3,9 +3,12 @@
 Not `model.fit`: that fails under MultiWorkerMirroredStrategy (DESIGN.md 6).
 """
 
+import functools
+import time
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from common.batch_slice import batch_slice, per_replica_batch_size
@@ -13,6 +16,7 @@ from common.errors import UsageError
 
 SUM = tf.distribute.ReduceOp.SUM
 MAX_UPDATES = 256  # in one call
+TIMED_UPDATES = 32  # of them; a look at the clock takes 0.04 ms
 
 
 def repeat_bit_for_bit() -> None:
@@ -39,76 +43,150 @@ def make_train_steps(
     """`run(iterator, step, updates, rates)` makes `updates` updates.
 
     `step` is the number of updates made before, an int64 scalar; `rates` is
-    (MAX_UPDATES, groups) float32. Returns two (updates,) tensors: mean loss
-    of each batch, and how many of its images were classified wrongly.
+    (MAX_UPDATES, groups) float32. Returns two (updates,) tensors, batches'
+    mean losses and images classified wrongly, and seconds without input.
 
     Raises:
         UsageError: if the batch does not divide, or XLA meets several devices.
     """
     size, replicas = global_batch_size, strategy.num_replicas_in_sync
     share = per_replica_batch_size(size, replicas, microbatches)
-    _check_xla(jit_compile, replicas)
+    _check_xla(jit_compile, replicas, optimizer)
 
     def replica_step(images, labels, step):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        totals, grads = [0.0, 0], None
+        totals, grads, scale = [0.0, 0], None, optimizer.scale()
         for part in range(microbatches):
             start = (replica * microbatches + part) * share
             with batch_slice(seed=seed, step=step, start=start, size=size):
                 span = slice(part * share, (part + 1) * share)
                 totals, grads = _with_gradients(
-                    totals, grads, model, loss, images[span], labels[span], size
+                    *(totals, grads, model, loss),
+                    *(images[span], labels[span], size, scale),
                 )
+        return totals, grads
+
+    make = _plain_step if optimizer.loss_scale is None else _scaled_step
+    parts = (replica_step, model, optimizer, strategy, jit_compile)
+    return _repeated(make(*parts), optimizer, strategy)
+
+
+def _plain_step(replica_step, model, optimizer, strategy, jit_compile):
+    """The step of all replicas: gradients, then the update."""
+
+    def whole(*args):
+        totals, grads = replica_step(*args)
         optimizer.apply(grads, model.trainable_variables)
         return totals
 
     if jit_compile:
-        replica_step = tf.function(replica_step, jit_compile=True)
-    return _repeated(replica_step, optimizer, strategy)
+        whole = tf.function(whole, jit_compile=True)
+    return functools.partial(strategy.run, whole)
 
 
-def _check_xla(jit_compile: bool, replicas: int) -> None:
+def _scaled_step(replica_step, model, optimizer, strategy, jit_compile):
+    """The same, which leaves out updates that overflow; without XLA."""
+
+    def measured(*args):
+        totals, grads = replica_step(*args)
+        sound = [tf.math.is_finite(g) for g in grads if g is not None]
+        whole = tf.reduce_all([tf.reduce_all(s) for s in sound])
+        return totals, grads, tf.cast(not whole, tf.int32)
+
+    def apply(grads):
+        optimizer.apply(grads, model.trainable_variables)
+
+    def step(args):
+        totals, grads, broken = strategy.run(measured, args=args)
+        finite = strategy.reduce(SUM, broken, None) == 0
+        if finite:  # known to all replicas: they update, or none does
+            strategy.run(apply, args=(grads,))
+        optimizer.rescale(finite)
+        return totals
+
+    return step
+
+
+def _check_xla(jit_compile: bool, replicas: int, optimizer) -> None:
     if jit_compile and replicas > 1:
         raise UsageError(
             "--jit_compile works on one device only: XLA cannot compile a step "
             f"whose variables lie on {replicas} devices (keras issue 18145)."
         )
+    if jit_compile and optimizer.loss_scale is not None:
+        raise UsageError(
+            "--jit_compile does not work with --precision mixed_float16; "
+            "mixed_bfloat16 needs no loss scaling and works with both."
+        )
 
 
-def _repeated(replica_step: Callable, optimizer, strategy) -> Callable:
-    """The function of `make_train_steps`, from the step of one replica."""
+def _repeated(step_of: Callable, optimizer, strategy) -> Callable:
+    """The function of `make_train_steps`, from one step of all replicas."""
 
     @tf.function
     def run(iterator, step, updates, rates):
         losses = tf.TensorArray(tf.float32, updates)
         wrong = tf.TensorArray(tf.int32, updates)
+        waited = tf.constant(0.0, tf.float64)
         for i in tf.range(updates):
             optimizer.rates.assign(rates[i])
-            images, labels = next(iterator)
+            asked = _clock(i)
+            with tf.control_dependencies([asked]):
+                images, labels = next(iterator)
+            with tf.control_dependencies(
+                strategy.experimental_local_results(images)
+            ):
+                waited += _clock(i) - asked
             here = step + tf.cast(i, tf.int64)
-            totals = strategy.run(replica_step, args=(images, labels, here))
+            totals = step_of(args=(images, labels, here))
             losses = losses.write(i, strategy.reduce(SUM, totals[0], None))
             wrong = wrong.write(i, strategy.reduce(SUM, totals[1], None))
-        return losses.stack(), wrong.stack()
+        timed = tf.minimum(updates, TIMED_UPDATES)
+        waited *= tf.cast(updates / timed, tf.float64)
+        return losses.stack(), wrong.stack(), waited
 
     return run
 
 
-def gradients(model, loss, images, labels, global_batch_size: int) -> tuple:
+def _clock(update) -> tf.Tensor:
+    """Seconds, in the first updates of a call; then 0.
+
+    Not tf.timestamp: TensorFlow refuses it where it repeats bit for bit.
+    """
+
+    def seconds():
+        return tf.numpy_function(
+            lambda: np.float64(time.monotonic()), [], tf.float64
+        )
+
+    def nothing():
+        return tf.constant(0.0, tf.float64)
+
+    timed = tf.cond(update < TIMED_UPDATES, seconds, nothing)
+    return tf.ensure_shape(timed, ())
+
+
+def gradients(
+    model, loss, images, labels, global_batch_size: int, scale=None
+) -> tuple:
     """(loss, wrong, gradients) of a share of the batch.
 
-    The share's losses are divided by the global batch size, so that sums over
-    replicas and microbatches are the means over the whole batch.
+    In float16 the loss is multiplied by `scale`, and the gradients divided by
+    it, so that the smallest do not become zero. The share's losses are divided
+    by the global batch size, so that sums over replicas and microbatches are
+    the means over the whole batch.
     """
     outputs = model(images, training=True)
     outputs = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), outputs)
     total = tf.reduce_sum(loss(outputs, labels)) / global_batch_size
     grads = tf.gradients(
-        total,
+        total if scale is None else scale * total,
         [v.value for v in model.trainable_variables],
         # Two at a time; three and more come in any order.
         aggregation_method=tf.AggregationMethod.EXPERIMENTAL_TREE,
     )
+    if scale is not None:
+        grads = [g if g is None else g / scale for g in grads]
     return total, wrong_count(outputs, labels), grads
 
 
@@ -130,9 +208,23 @@ def _with_gradients(totals, grads, *share) -> tuple[list, list]:
 
 
 def distribute(strategy: tf.distribute.Strategy, batches: tf.data.Dataset):
-    """An iterator over `batches`, each split among the replicas in order."""
+    """An iterator over `batches`, each split among the replicas in order.
+
+    Of several workers each gives its own part: see common.data.parts.
+    """
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return iter(
+            strategy.distribute_datasets_from_function(lambda _: batches)
+        )
     if strategy.num_replicas_in_sync == 1 and isinstance(
         strategy, tf.distribute.OneDeviceStrategy
     ):
         return iter(batches)
     return iter(strategy.experimental_distribute_dataset(batches))
+
+
+def padded(rates: list[list[float]]) -> tuple[tf.Tensor, tf.Tensor]:
+    """(number of updates, rates): always of one shape, to trace but once."""
+    table = np.zeros((MAX_UPDATES, len(rates[0])), np.float32)
+    table[: len(rates)] = rates
+    return tf.constant(len(rates)), tf.constant(table)

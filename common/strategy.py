@@ -1,4 +1,4 @@
-"""From `--gpus` and `--platform` to one tf.distribute strategy.
+"""From `--gpus`, `--platform` and the cluster to one tf.distribute strategy.
 
 Called once in a process, before TensorFlow has touched its devices: a second
 strategy would crash the first (PEERS.md 2.A, row 10).
@@ -6,10 +6,13 @@ strategy would crash the first (PEERS.md 2.A, row 10).
 
 import tensorflow as tf
 
-from common.errors import UsageError
+from common.cluster import Cluster
+from common.errors import RunError, UsageError
 
 
-def make_strategy(gpus: int | None, platform: str) -> tf.distribute.Strategy:
+def make_strategy(
+    gpus: int | None, platform: str, cluster: Cluster | None = None
+) -> tf.distribute.Strategy:
     """The strategy for `gpus` devices that share each batch.
 
     Args:
@@ -17,10 +20,15 @@ def make_strategy(gpus: int | None, platform: str) -> tf.distribute.Strategy:
             0 is the CPU.
         platform: "gpu", "cpu" (N logical CPU devices stand for N GPUs), or
             "auto": GPUs.
+        cluster: The hosts that share each batch, each with `gpus` devices.
+            This waits for all of them.
 
     Raises:
         UsageError: if more GPUs are asked for than there are.
+        RunError: if this process cannot listen at its address.
     """
+    if platform == "cpu" and cluster is not None:
+        return _several_hosts(cluster, _one_cpu(gpus))
     if platform == "cpu":
         return _logical_cpus(gpus or 1)
     present = tf.config.list_physical_devices("GPU")
@@ -31,11 +39,44 @@ def make_strategy(gpus: int | None, platform: str) -> tf.distribute.Strategy:
         raise UsageError(_too_few(wanted, len(present)))
     for gpu in present:
         tf.config.experimental.set_memory_growth(gpu, True)
+    if cluster is not None:
+        tf.config.set_visible_devices(present[:wanted], "GPU")
+        return _several_hosts(cluster, wanted)
     if wanted > 1:
         return tf.distribute.MirroredStrategy(
             [f"GPU:{i}" for i in range(wanted)]
         )
     return tf.distribute.OneDeviceStrategy("GPU:0" if wanted else "CPU:0")
+
+
+def _one_cpu(gpus: int | None) -> int:
+    """No GPUs; several logical devices are more than TensorFlow can do."""
+    if gpus is not None and gpus > 1:
+        raise UsageError(
+            f"--platform cpu --gpus {gpus} on several hosts: there each host "
+            "is one device. Leave --gpus out, or start more workers."
+        )
+    tf.config.set_visible_devices([], "GPU")
+    return 0
+
+
+def _several_hosts(cluster: Cluster, gpus: int) -> tf.distribute.Strategy:
+    own = cluster.workers[cluster.index]
+    resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
+        tf.train.ClusterSpec({"worker": list(cluster.workers)}),
+        task_type="worker",
+        task_id=cluster.index,
+        num_accelerators={"GPU": gpus},
+        rpc_layer="grpc",
+    )
+    try:
+        return tf.distribute.MultiWorkerMirroredStrategy(resolver)
+    except tf.errors.UnknownError as error:
+        raise RunError(
+            f"Worker {cluster.index} cannot listen at {own}: "
+            f"{str(error).splitlines()[0]}. Another program may have that "
+            f"port; {cluster.source} names it."
+        ) from error
 
 
 def _logical_cpus(count: int) -> tf.distribute.Strategy:

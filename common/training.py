@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from common import checkpoints
@@ -21,7 +20,13 @@ from common.health import require_finite, require_moved
 from common.job import Job, State
 from common.optimizers import rates_at
 from common.signals import Signals, Stopped
-from common.steps import MAX_UPDATES, distribute, make_train_steps
+from common.steps import (
+    MAX_UPDATES,
+    distribute,
+    make_train_steps,
+    padded,
+)
+from common.workers import Workers
 
 CALL_SECONDS = 0.5  # that one call should take; a signal waits as long
 
@@ -36,6 +41,7 @@ class Loop:
         job.optimizer.build(job.model.trainable_variables)
         job.model.optimizer = job.optimizer
         self.variables = checkpoints.named_variables(job.model, job.optimizer)
+        self.workers = Workers(job.strategy)
         self.state = self._restored()
         self.resumed_from = self.state.step
         self.callbacks = keras.callbacks.CallbackList(
@@ -63,12 +69,16 @@ class Loop:
         self._steps_per_call = 1
 
     def _restored(self) -> State:
-        found = checkpoints.restore(self.job.run.checkpoints, self.variables)
-        if found is None:
-            return State()
-        if damaged := found.pop("damaged"):
-            self.job.run.update(damaged_checkpoints=damaged)
-        return State(**found)
+        """Of the chief's newest checkpoint, whose values all workers get."""
+        found = None
+        if self.workers.chief:
+            folder = self.job.run.checkpoints
+            found = checkpoints.restore(folder, self.variables)
+        self.ignored = found.pop("damaged") if found else []
+        if self.ignored:
+            self.job.run.update(damaged_checkpoints=self.ignored)
+        state = found or dataclasses.asdict(State())
+        return State(**self.workers.shared(self.variables, state))
 
     def train(
         self, signals: Signals, progress: Callable[[int, int], None]
@@ -117,12 +127,14 @@ class Loop:
             seed=job.seed,
             epoch=state.epoch,
             skip_steps=done,
+            part=self.workers.part,
         )
         iterator = distribute(job.strategy, batches)
         end = self._epoch_end()
         while state.step < end:
             self._call(iterator, min(self._steps_per_call, end - state.step))
             self._save_if_due(signals)
+            self._agree()
 
     def _prepare_epoch(self) -> None:
         job, prepare = self.job, self.job.recipe.before_epoch
@@ -146,7 +158,7 @@ class Loop:
         self.callbacks.on_train_batch_begin(state.step)
         began = time.monotonic()
         with explained(self.job.source, "train", recipe):
-            losses, wrong = self.run_steps(
+            losses, wrong, waited = self.run_steps(
                 iterator, tf.constant(state.step, tf.int64), *padded(rates)
             )
         losses, wrong = losses.numpy(), wrong.numpy()
@@ -171,6 +183,7 @@ class Loop:
             "loss": float(losses.mean()),
             "top1_error": 100 * float(wrong.sum()) / seen,
             "images_per_second": seen / seconds,
+            "input_wait": min(1.0, float(waited) / seconds),
         }
         self.callbacks.on_train_batch_end(state.step - 1, logs)
 
@@ -234,8 +247,21 @@ class Loop:
                 job.recipe,
                 job.statistics,
                 view,
-                signals.watched(progress, self.state.step),
+                self._watched(progress, signals),
             )
+
+    def _watched(self, progress: Callable, signals: Signals) -> Callable:
+        """`progress`, raising Stopped once a signal has come to a worker.
+
+        For what can be done again: nothing is written first.
+        """
+
+        def watch(*counts: int) -> None:
+            if received := self._told(signals):
+                raise Stopped(received, self.state.step)
+            progress(*counts)
+
+        return watch
 
     def tested_weights(self):
         """A context in which the model has the weights that are tested."""
@@ -243,19 +269,27 @@ class Loop:
         return job.optimizer.averaged(job.model.trainable_variables)
 
     def _save_if_due(self, signals: Signals) -> None:
-        self._stop_if_asked(signals)
+        received = self._told(signals)
         waited = time.monotonic() - self._saved_at
-        if waited >= self.job.checkpoint_seconds:
+        if received or waited >= self.job.checkpoint_seconds:
             self.save()
+        if received:
+            raise Stopped(received, self.state.step)
 
-    def _stop_if_asked(self, signals: Signals) -> None:
-        if signals.received is None:
-            return
-        self.save()
-        raise Stopped(signals.received, self.state.step)
+    def _told(self, signals: Signals) -> int:
+        """The signal that any worker has received, or 0; all must ask."""
+        return int(self.workers.everyones(signals.received or 0).max())
+
+    def _agree(self) -> None:
+        """All take the chief's pace: they must make the same calls."""
+        paces = self.workers.everyones(self._steps_per_call)
+        self._steps_per_call = int(paces[0, 0])
 
     def save(self) -> None:
-        """Writes a checkpoint of this moment."""
+        """Writes a checkpoint of this moment, on the chief."""
+        self._saved_at = time.monotonic()
+        if not self.workers.chief:
+            return
         checkpoints.save(
             self.job.run.checkpoints,
             self.state.step,
@@ -263,10 +297,3 @@ class Loop:
             dataclasses.asdict(self.state),
         )
         self._saved_at = time.monotonic()
-
-
-def padded(rates: list[list[float]]) -> tuple[tf.Tensor, tf.Tensor]:
-    """(number of updates, rates): always of one shape, to trace but once."""
-    table = np.zeros((MAX_UPDATES, len(rates[0])), np.float32)
-    table[: len(rates)] = rates
-    return tf.constant(len(rates)), tf.constant(table)

@@ -27,8 +27,9 @@ NAME is a paper (alexnet: its headline network) or a variant (alexnet_no_lrn).
 
 Flags say where and on what to run. What the paper decides lives in the recipe;
 --set changes it, on record: such a run is not counted as the paper's.
-Exit codes: 0 done, 1 something went wrong, 2 wrong usage, 75 stopped by SIGTERM
-and 130 by Ctrl-C (the same command continues both).
+Exit codes: 0 done, 1 something went wrong, 2 wrong usage, 69 another host is
+gone, 75 stopped by SIGTERM or --max_hours, 130 by Ctrl-C (the same command
+continues these three).
 """
 
 import functools
@@ -87,8 +88,9 @@ _integer(
 _enum(
     "precision",
     "float32",
-    ["float32", "mixed_bfloat16"],
-    "of the arithmetic; weights are always float32",
+    ["float32", "mixed_bfloat16", "mixed_float16"],
+    "of the arithmetic; weights are always float32; mixed_float16 scales the "
+    "loss",
 )
 _switch("jit_compile", False, "compile the step with XLA (1 device)")
 _integer(
@@ -110,6 +112,22 @@ flags.DEFINE_float(
     "checkpoint_minutes",
     5.0,
     "minutes between checkpoints",
+    lower_bound=0.0,
+    flag_values=_F,
+)
+flags.DEFINE_float(
+    "stalled_minutes",
+    15.0,
+    "minutes without a finished step after which the stacks of all threads "
+    "are shown, to see what hangs; 0: never",
+    lower_bound=0.0,
+    flag_values=_F,
+)
+flags.DEFINE_float(
+    "max_hours",
+    None,
+    "stop with a checkpoint and exit code 75 after so long, to go on later "
+    "with the same command",
     lower_bound=0.0,
     flag_values=_F,
 )
@@ -176,7 +194,7 @@ _string(
     '{"train": {"n01440764": 1300}, ...}',
 )
 _switch(
-    "leave_out_unreadable",
+    "leave_out_bad",
     False,
     "prepare: go on without files that are no whole images, on record",
 )

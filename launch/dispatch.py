@@ -16,13 +16,13 @@ VERBS = (
 _RUN_FLAGS = {"gpus", "platform", "data", "data_dir", "precision", "set"}
 _RUN_FLAGS |= {"jit_compile"}
 _TRAIN_FLAGS = _RUN_FLAGS | {"workdir", "seed", "microbatches", "dry_run"}
-_TRAIN_FLAGS |= {"checkpoint_minutes"}
+_TRAIN_FLAGS |= {"checkpoint_minutes", "max_hours", "stalled_minutes"}
 _EVALUATE_FLAGS = _RUN_FLAGS | {"weights", "views", "predictions", "dry_run"}
 _PREDICT_FLAGS = {"weights", "out", "views", "data", "data_dir", "set"}
 _PREDICT_FLAGS |= {"platform"}
 _IMPORT_FLAGS = {"from", "out"}
 _PREPARE_FLAGS = {"source", "data_dir", "shorter_side", "jobs", "counts"}
-_PREPARE_FLAGS |= {"leave_out_unreadable", "download"}
+_PREPARE_FLAGS |= {"leave_out_bad", "download"}
 _DOCTOR_FLAGS = {"data_dir", "jobs", "deep"}
 _ENSEMBLE_FLAGS = {"rules", "out", "seed", "record"}
 

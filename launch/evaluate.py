@@ -21,8 +21,8 @@ from launch.options import Options
 from launch.progress import Progress
 from launch.published import published
 from launch.results_table import interval, percent
+from launch.sessions import REPOSITORY
 from launch.train import (
-    REPOSITORY,
     build_network,
     open_data,
     prepare_tensorflow,

@@ -6,9 +6,10 @@ import sys
 import types
 from collections.abc import Callable
 
-from common.errors import RunError, UsageError
+from common.errors import LostWorker, RunError, UsageError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+LOST = 69  # EX_UNAVAILABLE of sysexits.h: another host is gone
 MAKE_ROOM = "Make room, then run the same command again: it continues."
 OURS = ("common", "launch", "reproductions", "__main__")
 
@@ -17,13 +18,14 @@ def exit_code(run: Callable[[], int]) -> int:
     """Runs `run`; errors meant for people become a paragraph and a code.
 
     2 for wrong usage (UsageError, and any ValueError that a `raise` of ours
-    raised), 1 for RunError and a full disk, 130 for Ctrl-C. Everything else
+    raised), 69 for LostWorker, 1 for other RunErrors and a full disk, 130 for
+    Ctrl-C. Everything else
     is a bug of ours, and its traceback is what one needs.
     """
     try:
         return run()
     except RunError as error:
-        return _say(error, 1)
+        return _say(error, LOST if isinstance(error, LostWorker) else 1)
     except OSError as error:
         if error.errno not in FULL:
             raise

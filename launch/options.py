@@ -26,11 +26,13 @@ class Options:
         platform: "auto", "cpu" or "gpu".
         data_dir: Where TFDS data sets lie.
         workdir: The run's own folder.
-        precision: "float32" or "mixed_bfloat16".
+        precision: "float32", "mixed_bfloat16" or "mixed_float16".
         jit_compile: Whether XLA compiles the step.
         microbatches: Parts that a replica's share of the batch is cut into.
         dry_run: Print the plan and stop.
         checkpoint_minutes: Time between checkpoints.
+        max_hours: After which it stops, with a checkpoint; or None.
+        stalled_minutes: Without a finished step, until all stacks are shown.
         weights: The file to evaluate; None when training.
         views: Views to evaluate; empty means the recipe's.
         predictions: The file to write the scores to; or None.
@@ -49,6 +51,8 @@ class Options:
     microbatches: int
     dry_run: bool
     checkpoint_minutes: float
+    max_hours: float | None
+    stalled_minutes: float
     weights: pathlib.Path | None
     views: tuple[str, ...]
     predictions: pathlib.Path | None
@@ -63,6 +67,9 @@ _AS_GIVEN = (
     "jit_compile",
     "microbatches",
     "dry_run",
+    "checkpoint_minutes",
+    "max_hours",
+    "stalled_minutes",
 )
 
 
@@ -95,7 +102,6 @@ def from_flags(
         recipe=recipe,
         data_dir=data_dir,
         workdir=pathlib.Path(workdir).expanduser(),
-        checkpoint_minutes=values["checkpoint_minutes"],
         weights=_file(values["weights"]),
         views=tuple(values["views"]),
         predictions=_file(values["predictions"]),

@@ -20,19 +20,21 @@ TIMED_IMAGES = 8  # per device, in the steps that the time is estimated from
 
 
 def print_plan(
-    variant: str, options: Options, source, model: keras.Model, strategy
+    variant: str, options: Options, source, model, strategy, cluster=None
 ) -> int:
     """Prints the plan; exit code 0. Writes nothing."""
-    for name, value in plan(variant, options, source, model, strategy):
+    for name, value in plan(variant, options, source, model, strategy, cluster):
         print(f"{name:<14}{value}")
     return 0
 
 
 def plan(
-    variant: str, options: Options, source, model: keras.Model, strategy
+    variant: str, options: Options, source, model, strategy, cluster=None
 ) -> list[tuple[str, str]]:
-    """(what, value) rows."""
-    recipe, replicas = options.recipe, strategy.num_replicas_in_sync
+    """(what, value) rows; `strategy` is one worker's of `cluster`."""
+    recipe, local = options.recipe, strategy.num_replicas_in_sync
+    workers = cluster.workers if cluster else ("this process",)
+    replicas = len(workers) * local
     share = per_replica_batch_size(
         recipe.global_batch_size, replicas, options.microbatches
     )
@@ -40,13 +42,15 @@ def plan(
         ("network", f"{variant}, {parameters(model)}"),
         ("data", f"{source.dataset.title} {source.where}"),
         ("devices", ", ".join(strategy.extended.worker_devices)),
+        ("workers", f"{len(workers)}: {', '.join(workers)}"),
         (
             "batch",
-            f"{recipe.global_batch_size} = {replicas} devices x "
+            f"{recipe.global_batch_size} = "
+            f"{len(workers)} workers x {local} devices x "
             f"{options.microbatches} microbatches x {share} images",
         ),
         ("memory", f"about {memory(model, share) / 2**30:.1f} GiB per device"),
-        *cost(recipe, source, model, strategy),
+        *cost(recipe, source, model, strategy, len(workers)),
         ("views", ", ".join(recipe.views)),
         ("written to", str(options.workdir)),
     ]
@@ -72,7 +76,7 @@ def parameters(model: keras.Model) -> str:
 
 
 def cost(
-    recipe: Recipe, source, model: keras.Model, strategy
+    recipe: Recipe, source, model: keras.Model, strategy, workers: int = 1
 ) -> list[tuple[str, str]]:
     """Steps, arithmetic and time: rows of the plan."""
     per_epoch = pipeline.steps_per_epoch(source, recipe)
@@ -80,7 +84,7 @@ def cost(
     images = updates * recipe.global_batch_size
     rows = layer_table(model)
     trained = sum(row.macs for row in rows)  # with auxiliary heads
-    speed = images_per_second(model, recipe, strategy)
+    speed = workers * images_per_second(model, recipe, strategy)
     return [
         (
             "steps",
@@ -95,7 +99,7 @@ def cost(
         (
             "time",
             f"about {duration(images / speed)} at {speed:,.0f} images/s, timed "
-            "just now; input and tests come on top",
+            "just now; input, tests and the network between hosts come on top",
         ),
     ]
 

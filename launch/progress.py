@@ -2,7 +2,7 @@
 
 import sys
 import time
-from typing import Any, TextIO
+from typing import TextIO
 
 import keras
 
@@ -18,12 +18,22 @@ class Progress(keras.callbacks.Callback):
     does the stream where it is no terminal.
     """
 
-    def __init__(self, log: TextIO, *, images_per_step: int):
+    def __init__(
+        self,
+        log: TextIO,
+        *,
+        images_per_step: int,
+        devices: int = 1,
+        screen: TextIO | None = None,
+    ):
         super().__init__()
         self.log = log
-        self.terminal = sys.stderr.isatty()
+        self.screen = screen or sys.stderr
+        self.terminal = self.screen.isatty()
         self.images_per_step = images_per_step
+        self.devices = devices
         self.speed = 0.0
+        self.wait = 0.0
         self.left = 0.0
         self.compiled = False
         self.drawn = 0
@@ -43,6 +53,7 @@ class Progress(keras.callbacks.Callback):
         speed = logs["images_per_second"]
         keep = SMOOTHING if self.speed else 0.0
         self.speed = keep * self.speed + (1 - keep) * speed
+        self.wait = keep * self.wait + (1 - keep) * logs["input_wait"]
         steps, epochs = self.params["steps"], self.params["epochs"]
         images = (self.params["updates"] - done) * self.images_per_step
         self.left = images / self.speed
@@ -50,8 +61,16 @@ class Progress(keras.callbacks.Callback):
             f"epoch {self.epoch + 1}/{epochs}  "
             f"step {done - steps * self.epoch}/{steps}  "
             f"loss {logs['loss']:.4f}  error {logs['top1_error']:.1f} %  "
-            f"{self.speed:,.0f} images/s  {duration(self.left)} left"
+            f"{self._pace()}  {duration(self.left)} left"
         )
+
+    def _pace(self) -> str:
+        """Images/s, in all and on each device, and who waits for whom."""
+        text = f"{self.speed:,.0f} images/s"
+        if self.devices > 1:
+            each = self.speed / self.devices
+            text += f" ({each:,.0f} on each of {self.devices} devices)"
+        return f"{text}, {100 * self.wait:.0f} % of the time without input"
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """One lasting line for each epoch."""
@@ -60,7 +79,7 @@ class Progress(keras.callbacks.Callback):
             f"loss {logs['loss']:.4f}, error {logs['top1_error']:.2f} %; "
             f"test loss {logs['val_loss']:.4f}, "
             f"test error {logs['val_top1_error']:.2f} %; "
-            f"{self.speed:,.0f} images/s, {duration(logs['seconds'])} of "
+            f"{self._pace()}, {duration(logs['seconds'])} of "
             f"training so far, {duration(self.left)} left"
         )
 
@@ -84,23 +103,23 @@ class Progress(keras.callbacks.Callback):
     def say(self, line: str) -> None:
         """A line that stays, on the screen and in the log."""
         self.clear()
-        print(line, file=sys.stderr, flush=True)
+        print(line, file=self.screen, flush=True)
         print(line, file=self.log, flush=True)
         self.told = time.monotonic()
 
     def _show(self, line: str) -> None:
         if self.terminal:
-            sys.stderr.write("\r" + line.ljust(self.drawn))
-            sys.stderr.flush()
+            self.screen.write("\r" + line.ljust(self.drawn))
+            self.screen.flush()
             self.drawn = len(line)
         if time.monotonic() - self.told >= LINE_SECONDS:
             self.told = time.monotonic()
             print(line, file=self.log, flush=True)
             if not self.terminal:
-                print(line, file=sys.stderr, flush=True)
+                print(line, file=self.screen, flush=True)
 
     def clear(self) -> None:
         """Wipes the line that is being redrawn."""
         if self.drawn:
-            sys.stderr.write("\r" + " " * self.drawn + "\r")
+            self.screen.write("\r" + " " * self.drawn + "\r")
             self.drawn = 0

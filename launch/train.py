@@ -1,12 +1,13 @@
 """`python -m launch NAME`: train, measure under the paper's views, record."""
 
 import contextlib
-import dataclasses
+import json
 import logging
 import os
 import pathlib
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import TextIO
 
@@ -15,63 +16,75 @@ import tensorflow as tf
 
 import reproductions
 from common.batch_slice import per_replica_batch_size
+from common.cluster import Cluster, from_environment
 from common.data import catalog
 from common.data.diagnosis import explained
 from common.data.held_out import HeldOut
 from common.data.statistics import save, statistics_for
-from common.described import describe, recipe_hash
 from common.optimizers import build_optimizer
 from common.recipe import Recipe
-from common.runs import Run, is_finished, now, open_run, session_facts
+from common.runs import is_finished
 from common.signals import Signals, Stopped
 from common.steps import repeat_bit_for_bit
 from common.strategy import make_strategy
 from common.training import Job, Loop
 from common.weights import copy_layers
+from common.workers import Workers
 from launch.options import Options
 from launch.plan import parameters, print_plan
 from launch.progress import Progress
 from launch.quiet import quiet
-from launch.results_table import results_table
+from launch.rendezvous import waiting
+from launch.sessions import finish, identity_of, open_record
 from launch.trained import STATISTICS, WEIGHTS
+from launch.watchdog import Watchdog
 
-REPOSITORY = pathlib.Path(__file__).parents[1]
-STOPPED = {signal.SIGTERM: 75, signal.SIGINT: 130}  # exit codes
+STOPPED = {  # exit codes; SIGALRM is the end of --max_hours
+    signal.SIGTERM: 75,
+    signal.SIGALRM: 75,
+    signal.SIGINT: 130,
+}
+STARTED = time.monotonic()
 
 
 def run(paper: str, variant: str, options: Options) -> int:
     """Trains `variant` as `options` say; the process's exit code."""
-    strategy = prepare_tensorflow(options)
-    if options.dry_run:
+    cluster = from_environment()
+    if options.dry_run:  # the other hosts need not be there
+        strategy = prepare_tensorflow(options)
         source = open_data(options)
         model = build_network(paper, variant, options.recipe, strategy)
-        return print_plan(variant, options, source, model, strategy)
-    return train(paper, variant, options, strategy)
+        return print_plan(variant, options, source, model, strategy, cluster)
+    strategy = prepare_tensorflow(options, cluster)
+    with Workers(strategy).watched():
+        return train(paper, variant, options, strategy)
 
 
 def train(paper: str, variant: str, options: Options, strategy) -> int:
     """The same on devices that are set up; first what it begins with."""
     if code := _train_before(paper, options, strategy):
         return code
-    recipe = options.recipe
-    source = open_data(options)
-    model = build_network(paper, variant, recipe, strategy)
-    _begin_with(paper, options, model, strategy)
-    record = open_run(
-        options.workdir,
-        _identity(paper, variant, options, source),
-        _session(options, strategy),
-    )
+    workers, source = Workers(strategy), open_data(options)
+    model = build_network(paper, variant, options.recipe, strategy)
+    identity = identity_of(paper, variant, options, source)
+    workers.require_same("command or data set", json.dumps(identity))
+    if workers.chief:
+        _begin_with(paper, options, model, strategy)
+    record = open_record(workers, options, identity, strategy)
     try:
-        with Signals() as signals, _log(options.workdir) as log:
-            _train(options, record, source, strategy, model, signals, log)
+        with Signals(_seconds_left(options)) as signals:
+            with workers.watched(), _log(workers, options.workdir) as log:
+                _train(options, record, source, strategy, model, signals, log)
     except Stopped as stop:
-        record.end_session(signal.Signals(stop.signum).name, status="stopped")
-        print(
-            f"\nStopped at step {stop.step}; nothing before it is lost. The "
-            "same command continues.",
-            file=sys.stderr,
-        )
+        timed = stop.signum == signal.SIGALRM
+        reason = "--max_hours" if timed else signal.Signals(stop.signum).name
+        record.end_session(reason, status="stopped")
+        if workers.chief:
+            print(
+                f"\nStopped at step {stop.step}; nothing before it is lost. "
+                "The same command continues.",
+                file=sys.stderr,
+            )
         return STOPPED[stop.signum]
     except BaseException as error:
         with contextlib.suppress(OSError):  # the disk may be what failed
@@ -82,19 +95,29 @@ def train(paper: str, variant: str, options: Options, strategy) -> int:
     return 0
 
 
+def _seconds_left(options: Options) -> float | None:
+    """Of --max_hours, which count from the start of the process."""
+    if options.max_hours is None:
+        return None
+    return 3600 * options.max_hours - (time.monotonic() - STARTED)
+
+
 def _train_before(paper: str, options: Options, strategy) -> int:
     """Trains what `options.before` says, unless that is done; exit code."""
     start, before = options.recipe.initialize_from, options.before
     if before is None:
         return 0
-    identity = _identity(paper, start.variant, before, open_data(before))
-    if is_finished(before.workdir, identity):
+    identity = identity_of(paper, start.variant, before, open_data(before))
+    workers = Workers(strategy)
+    done = workers.chief and is_finished(before.workdir, identity)
+    if workers.everyones(int(done))[0, 0]:
         return 0
-    print(
-        f"{start.variant} is trained first, in {before.workdir}: the recipe "
-        "begins with its weights.",
-        file=sys.stderr,
-    )
+    if workers.chief:
+        print(
+            f"{start.variant} is trained first, in {before.workdir}: the "
+            "recipe begins with its weights.",
+            file=sys.stderr,
+        )
     return train(paper, start.variant, before, strategy)
 
 
@@ -108,20 +131,23 @@ def _begin_with(paper: str, options: Options, model, strategy) -> None:
     copy_layers(source, model, start.layers)
 
 
-def _log(workdir: pathlib.Path) -> TextIO:
-    return open(workdir / "log.txt", "a", buffering=1)
+def _log(workers: Workers, workdir: pathlib.Path) -> TextIO:
+    path = workdir / "log.txt" if workers.chief else os.devnull
+    return open(path, "a", buffering=1)
 
 
 def _train(options, record, source, strategy, model, signals, log) -> None:
-    recipe = options.recipe
-    progress = Progress(log, images_per_step=recipe.global_batch_size)
+    recipe, chief = options.recipe, Workers(strategy).chief
+    progress = _progress(log, recipe, strategy, chief)
     with strategy.scope():
-        optimizer = build_optimizer(recipe)
+        optimizer = build_optimizer(
+            recipe, loss_scaling=options.precision == "mixed_float16"
+        )
         optimizer.build(model.trainable_variables)
     statistics = training_statistics(
         source, recipe, signals.watched(progress.scanning)
     )
-    if statistics:  # for predict, where the data may not be
+    if statistics and chief:  # for predict, where the data may not be
         save(statistics, record.folder / STATISTICS)
     job = Job(
         recipe=recipe,
@@ -136,17 +162,34 @@ def _train(options, record, source, strategy, model, signals, log) -> None:
         jit_compile=options.jit_compile,
         checkpoint_seconds=60 * options.checkpoint_minutes,
     )
-    tensorboard = keras.callbacks.TensorBoard(record.folder / "tensorboard")
-    loop = Loop(job, [progress, tensorboard])
+    board = keras.callbacks.TensorBoard(record.folder / "tensorboard")
+    watchdog = Watchdog(60 * options.stalled_minutes)
+    chiefs = [progress, board] if chief else [progress]
+    loop = Loop(job, [*chiefs, watchdog])
     for line in _opening(options, source, strategy, model, loop):
         progress.say(line)
-    state = loop.train(signals, progress.testing)
-    results = [
-        loop.measure(view, signals, progress.testing) for view in recipe.views
-    ]
+    with watchdog:
+        testing = watchdog.fed_by(progress.testing)
+        loop.train(signals, testing)
+        results = [loop.measure(v, signals, testing) for v in recipe.views]
+    if chief:
+        _finish(record, recipe, loop, results, progress)
+
+
+def _progress(log, recipe: Recipe, strategy, chief: bool) -> Progress:
+    return Progress(
+        log,
+        images_per_step=recipe.global_batch_size,
+        devices=strategy.num_replicas_in_sync,
+        screen=sys.stderr if chief else log,
+    )
+
+
+def _finish(record, recipe, loop, results, progress) -> None:
+    """The chief's last words: the weights, and the results."""
     with loop.tested_weights():
-        model.save_weights(record.folder / WEIGHTS)
-    _finish(record, recipe, state, results, progress)
+        loop.job.model.save_weights(record.folder / WEIGHTS)
+    finish(record, recipe, loop.state, results, progress)
 
 
 def _opening(options, source, strategy, model, loop) -> list[str]:
@@ -166,31 +209,22 @@ def _opening(options, source, strategy, model, loop) -> list[str]:
         for d in recipe.deviations
         if d.reason.startswith("--")
     ]
+    lines += [
+        f"Ignored: {checkpoint}, a damaged checkpoint."
+        for checkpoint in loop.ignored
+    ]
     if loop.resumed_from:
         lines.append(f"Continues from step {loop.resumed_from:,}.")
     return lines
 
 
-def _finish(record: Run, recipe, state, results, progress: Progress) -> None:
-    images = state.step * recipe.global_batch_size
-    record.end_session(
-        "finished",
-        status="finished",
-        finished=now(),
-        epochs=state.epoch,
-        train_seconds=round(state.seconds, 1),
-        images_per_second=round(images / state.seconds, 1),
-        results=[dataclasses.asdict(result) for result in results],
-    )
-    for line in results_table(record.record, state.history):
-        progress.say(line)
-
-
-def prepare_tensorflow(options: Options) -> tf.distribute.Strategy:
+def prepare_tensorflow(
+    options: Options, cluster: Cluster | None = None
+) -> tf.distribute.Strategy:
     """Devices, precision and seeds of this process; its one strategy."""
     logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS's deprecations
-    with quiet():
-        strategy = make_strategy(options.gpus, options.platform)
+    with waiting(cluster), quiet():
+        strategy = make_strategy(options.gpus, options.platform, cluster)
         keras.utils.set_random_seed(options.seed)
     repeat_bit_for_bit()
     keras.mixed_precision.set_global_policy(options.precision)
@@ -227,35 +261,3 @@ def build_network(
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = recipe.synchronized_batch_norm
     return model
-
-
-def _identity(paper, variant, options: Options, source) -> dict:
-    recipe = options.recipe
-    return {
-        "paper": paper,
-        "variant": variant,
-        "recipe": describe(dataclasses.replace(recipe, deviations=())),
-        "recipe_hash": recipe_hash(recipe),
-        "deviations": describe(recipe.deviations),
-        "seed": options.seed,
-        "data": source.fingerprint(),
-        "data_title": source.dataset.title,
-        "class_names": list(source.class_names()),
-        "precision": options.precision,
-    }
-
-
-def _kind_of_device(strategy) -> str:
-    device = strategy.extended.worker_devices[0]
-    return tf.DeviceSpec.from_string(device).device_type.lower()
-
-
-def _session(options: Options, strategy) -> dict:
-    return session_facts(
-        REPOSITORY,
-        devices=strategy.num_replicas_in_sync,
-        platform=_kind_of_device(strategy),
-        jit_compile=options.jit_compile,
-        microbatches=options.microbatches,
-        cores=os.cpu_count(),
-    )

@@ -10,6 +10,7 @@ import os
 import pathlib
 from typing import Any
 
+from common.data.manifest import shrunk
 from common.errors import RunError, UsageError
 
 
@@ -83,10 +84,8 @@ _KNOWN = (
         test_split="validation",
         tfds_names=("imagenet2012",),
         how_to_get=(
-            "Register at image-net.org, put ILSVRC2012_img_train.tar and "
-            "ILSVRC2012_img_val.tar into DATA_DIR/downloads/manual, and run "
-            "`tfds build imagenet2012 --data_dir DATA_DIR` (300 GB while it "
-            "runs)."
+            "Get both tar files from image-net.org, then run `python -m launch "
+            "prepare imagenet2012 --source DIR --data_dir DATA_DIR`."
         ),
     ),
     DataSet(
@@ -179,6 +178,7 @@ def _as_found(dataset: DataSet, folder: pathlib.Path) -> DataSet:
     if dataset.splits and splits != dataset.splits:
         sizes = " + ".join(f"{size:,}" for size in splits.values())
         title += f", another set of {sizes} images ({folder.parent.name})"
+    title += shrunk(folder)
     return dataclasses.replace(dataset, splits=splits, title=title)
 
 

@@ -1,13 +1,13 @@
 """Which record broke the input pipeline."""
 
 import contextlib
-import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from common.data.pipeline import frame
+from common.data.shards import line_of
 from common.errors import RunError
 from common.recipe import Recipe
 
@@ -19,7 +19,11 @@ def explained(source: Any, split: str, recipe: Recipe) -> Iterator[None]:
 
     try:
         yield
-    except (tf.errors.InvalidArgumentError, tf.errors.DataLossError) as error:
+    except (
+        tf.errors.InvalidArgumentError,
+        tf.errors.DataLossError,
+        tf.errors.FailedPreconditionError,  # fewer records than there should be
+    ) as error:
         raise explain(error, source, split, recipe) from error
 
 
@@ -31,7 +35,7 @@ def explain(
     Reads the split once more, in file order, up to its first bad record.
 
     Args:
-        error: A tf.errors.InvalidArgumentError or DataLossError.
+        error: One of those that `explained` turns.
         source: See common.data.catalog.open_source.
         split: What was being read.
         recipe: Its channels, classes and test_transforms are tried.
@@ -45,11 +49,12 @@ def explain(
             pass
         place = _first_bad(source, split, recipe)
     except tf.errors.OpError as damage:
-        return RunError(f"{what}: a file is damaged: {_line(damage)} {fix}")
+        told = source.damage(split) or line_of(damage)
+        return RunError(f"{what}: a file is damaged: {told} {fix}")
     if place is None:
         return RunError(
             f"Reading {what} failed, though each record reads well by itself: "
-            f"{_line(error)} Run the same command again."
+            f"{line_of(error)} Run the same command again."
         )
     record = next(iter(source.records(split).skip(place)))
     name = record["id"].numpy().decode()
@@ -99,11 +104,5 @@ def _reason(source: Any, record: dict[str, Any], recipe: Recipe) -> str:
     try:
         _try(source, record, recipe)
     except tf.errors.OpError as error:
-        return f"does not decode: {_line(error)}"
+        return f"does not decode: {line_of(error)}"
     return "failed, but reads well now."
-
-
-def _line(error: Exception) -> str:
-    """TensorFlow's message without its machinery."""
-    text = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error))
-    return text.strip().splitlines()[0].strip().rstrip(".") + "."

@@ -59,6 +59,10 @@ class HeldOut:
             split, seed=seed, epoch=epoch, skip=skip, first=self.kept
         )
 
+    def damage(self, split: str) -> str | None:
+        """Both splits are parts of the same files."""
+        return self._source.damage("train")
+
     def fingerprint(self) -> dict[str, Any]:
         """That of the whole set, with the splits made here."""
         splits = dict(self.dataset.splits)

@@ -9,6 +9,7 @@ from typing import Any
 
 from common.data.geometry import View, image_size, mirror, realize
 from common.data.keys import Key, mix
+from common.data.parts import WHOLE, Part
 from common.data.statistics import Statistics
 from common.data.transforms import Context, active
 from common.errors import UsageError
@@ -49,6 +50,7 @@ def train_batches(
     seed: int,
     epoch: int,
     skip_steps: int = 0,
+    part: Part = WHOLE,
 ) -> Any:
     """The batches of one epoch, a tf.data.Dataset.
 
@@ -59,21 +61,22 @@ def train_batches(
         seed: Of the run.
         epoch: Counted from 0; each has its own order and its own draws.
         skip_steps: Batches that a resumed run has seen; they are not decoded.
+        part: Of each batch, what this worker computes.
 
     Returns:
         (images, labels): (global_batch_size, H, W, C) float32 and
-        (global_batch_size,) int64. A last, smaller batch is dropped.
+        (global_batch_size,) int64, or a part of them. A last, smaller batch
+        is dropped.
 
     Raises:
         UsageError: if there are fewer examples than one batch has.
     """
-    steps_per_epoch(source, recipe)
+    left = steps_per_epoch(source, recipe) - skip_steps
     batch_size = recipe.global_batch_size
     examples = _examples(
-        source, recipe, statistics, seed, epoch, skip_steps * batch_size
+        source, recipe, statistics, seed, epoch, skip_steps * batch_size, part
     )
-    batches = examples.batch(batch_size, drop_remainder=True)
-    return batches.prefetch(_AUTOTUNE).with_options(_options())
+    return part.batches(examples, batch_size).take(left * part.devices)
 
 
 def sample_batch(
@@ -97,18 +100,17 @@ def sample_batch(
             f"{source.dataset.name} has fewer than {size} training examples."
         )
     seed = mix(seed, _SAMPLE_STREAM)
-    examples = _examples(source, recipe, statistics, seed, epoch, 0)
+    examples = _examples(source, recipe, statistics, seed, epoch, 0, WHOLE)
     return examples.take(size).batch(size).get_single_element()
 
 
-def frames(source: Any, split: str, recipe: Recipe, skip: int = 0) -> Any:
+def frames(source: Any, split: str, recipe: Recipe) -> Any:
     """Every image of a split once, in file order, as the views' frame.
 
     Returns:
-        A tf.data.Dataset of what `frame` gives, without the first `skip`.
+        A tf.data.Dataset of what `frame` gives.
     """
-    records = source.records(split).skip(skip)
-    return _map(records, lambda r: frame(source, r, recipe))
+    return _map(source.records(split), lambda r: frame(source, r, recipe))
 
 
 def frame(
@@ -146,11 +148,13 @@ def test_batches(
     *,
     batch_size: int,
     skip: int = 0,
+    part: Part = WHOLE,
 ) -> Any:
     """Every image of a split once, in file order, a tf.data.Dataset.
 
     Args:
         skip: Images at the beginning that are left out; not decoded.
+        part: Of each batch, what this worker computes.
 
     Returns:
         (images, labels, counts, ids): (batch_size, V, H, W, C) float32, the V
@@ -162,18 +166,17 @@ def test_batches(
     """
     import tensorflow as tf
 
-    def cut(seen: dict[str, Any]) -> tuple:
+    def cut(record: dict[str, Any]) -> tuple:
+        seen = frame(source, record, recipe)
         images = _windows(seen["image"], recipe, statistics, view)
         return images, seen["label"], tf.ones(()), seen["id"]
 
-    examples = _map(frames(source, split, recipe, skip), cut)
-    padding = (skip - source.dataset.splits[split]) % batch_size
+    records = part.own_records(source.records(split).skip(skip), batch_size)
+    examples = _map(records, cut)
+    padding = part.missing(source.dataset.splits[split] - skip, batch_size)
     blank = [tf.zeros(spec.shape, spec.dtype) for spec in examples.element_spec]
     blanks = tf.data.Dataset.from_tensors(tuple(blank)).repeat(padding)
-    batches = examples.concatenate(blanks).batch(
-        batch_size, drop_remainder=True
-    )
-    return batches.prefetch(_AUTOTUNE).with_options(_options())
+    return part.batches(examples.concatenate(blanks), batch_size)
 
 
 _AUTOTUNE = -1  # tf.data.AUTOTUNE, without importing TensorFlow
@@ -186,18 +189,6 @@ def _map(dataset: Any, function: Callable) -> Any:
     return dataset.map(plain, _AUTOTUNE, deterministic=True)
 
 
-def _options() -> Any:
-    import tensorflow as tf
-
-    options = tf.data.Options()
-    options.deterministic = True
-    # Batches are global: each worker reads them all and takes its share.
-    options.experimental_distribute.auto_shard_policy = (
-        tf.data.experimental.AutoShardPolicy.OFF
-    )
-    return options
-
-
 def _examples(
     source: Any,
     recipe: Recipe,
@@ -205,8 +196,10 @@ def _examples(
     seed: int,
     epoch: int,
     skip: int,
+    part: Part,
 ) -> Any:
     shuffled = source.shuffled("train", seed=seed, epoch=epoch, skip=skip)
+    elements = part.own(shuffled.elements, recipe.global_batch_size)
     make = _maker(source, recipe, statistics, seed, epoch)
 
     def example(position: Any, element: Any) -> tuple[Any, Any]:
@@ -214,7 +207,7 @@ def _examples(
         image = make(record["image"], position)
         return image, checked(record["label"], recipe)
 
-    return _map(shuffled.elements, example)
+    return _map(elements, example)
 
 
 def _maker(

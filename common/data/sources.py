@@ -15,6 +15,8 @@ from typing import Any
 from common.data import folder as folder_layout
 from common.data.catalog import DataSet
 from common.data.keys import mix
+from common.data.manifest import MANIFEST, read_manifest
+from common.data.shards import damage, line_of
 from common.errors import RunError
 
 # Splits within both are read once and kept in memory, still encoded.
@@ -116,16 +118,24 @@ class RecordSource:
 
     def fingerprint(self) -> dict[str, Any]:
         """What tells this data set from another one of the same name."""
-        digest = hashlib.sha256()
-        for name in ("dataset_info.json", "features.json"):
-            digest.update((pathlib.Path(self.where) / name).read_bytes())
+        digest, folder = hashlib.sha256(), pathlib.Path(self.where)
+        manifest = read_manifest(folder)
+        names = ["dataset_info.json", "features.json"]
+        for name in names + [MANIFEST] * (manifest is not None):
+            digest.update((folder / name).read_bytes())
         info = self._builder.info
+        side = (manifest or {}).get("shorter_side")
         return {
             "name": info.full_name,
             "version": str(info.version),
             "splits": dict(self.dataset.splits),
             "sha256": digest.hexdigest(),
+            **({"shorter_side": side} if side else {}),
         }
+
+    def damage(self, split: str) -> str | None:
+        """Which file of the split is damaged, and how."""
+        return damage(self.where, self._builder.info.splits[split])
 
     def _is_small(self, split: str) -> bool:
         few = self.dataset.splits[split] <= HELD_EXAMPLES
@@ -141,7 +151,8 @@ class RecordSource:
                 except tf.errors.OpError as error:
                     raise RunError(
                         f"{self.dataset.name}: the files of the split "
-                        f"{split!r} in {self.where} are damaged: {error} "
+                        f"{split!r} in {self.where} are damaged: "
+                        f"{self.damage(split) or line_of(error)} "
                         "Prepare the data set again. "
                         f"{self.dataset.how_to_get}"
                     ) from error
@@ -149,7 +160,11 @@ class RecordSource:
                     name: tf.concat([batch[name] for batch in batches], 0)
                     for name in ("image", "label")
                 }
-                held["id"] = tf.constant(self._ids(split))
+                held["id"] = (
+                    tf.concat([batch["file_name"] for batch in batches], 0)
+                    if self._named
+                    else tf.constant(self._ids(split))
+                )
             self._held[split] = held
         return self._held[split]
 
@@ -164,14 +179,18 @@ class RecordSource:
             for i in range(size)
         ]
 
+    @property
+    def _named(self) -> bool:
+        """Whether the images have file names, as ImageNet's have."""
+        return "file_name" in self._builder.info.features
+
     def _stream(self, split: str, shuffle_seed: int | None = None) -> Any:
-        records = self._read(split, add_tfds_id=True, shuffle_seed=shuffle_seed)
+        name = "file_name" if self._named else "tfds_id"
+        records = self._read(
+            split, add_tfds_id=not self._named, shuffle_seed=shuffle_seed
+        )
         return records.map(
-            lambda r: {
-                "image": r["image"],
-                "label": r["label"],
-                "id": r["tfds_id"],
-            }
+            lambda r: {"image": r["image"], "label": r["label"], "id": r[name]}
         )
 
     def _read(
@@ -182,16 +201,22 @@ class RecordSource:
 
         options = tf.data.Options()
         options.deterministic = True
+        shuffled = read_config.get("shuffle_seed") is not None
+        wanted = ["image", "label"] + ["file_name"] * self._named
         return self._builder.as_dataset(
             split=split,
             batch_size=batch_size,
-            shuffle_files=read_config.get("shuffle_seed") is not None,
+            shuffle_files=shuffled,
             decoders=tfds.decode.PartialDecoding(
-                {"image": True, "label": True},
+                dict.fromkeys(wanted, True),
                 decoders={"image": tfds.decode.SkipDecoding()},
             ),
             read_config=tfds.ReadConfig(
-                options=options, try_autocache=False, **read_config
+                options=options,
+                try_autocache=False,
+                # One file after the other, unless the order is to be mixed.
+                interleave_cycle_length=16 if shuffled else 1,
+                **read_config,
             ),
         )
 
@@ -247,6 +272,9 @@ class FolderSource:
             "splits": dict(self.dataset.splits),
             "sha256": digest.hexdigest(),
         }
+
+    def damage(self, split: str) -> None:
+        """A file that cannot be read is named by the error itself."""
 
     def _reader(self, split: str) -> Callable[[Any], dict[str, Any]]:
         import tensorflow as tf

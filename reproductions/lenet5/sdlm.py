@@ -46,7 +46,7 @@ class EstimateCurvature:
 
         optimizer.build(model.trainable_variables)
         measured = diagonal_curvature(model, loss, *examples)
-        first = int(optimizer.iterations) == 0
+        first = optimizer.iterations.numpy() == 0  # int() fails on two devices
         kept = 0.0 if first else self.kept
         pairs = zip(optimizer.curvatures, measured, strict=True)
         optimizer.set_curvatures(

@@ -101,7 +101,7 @@ def run(
         microbatches=microbatches,
     )
     rates = np.full((MAX_UPDATES, 1), rate, np.float32)
-    losses, wrong = train(
+    losses, wrong, _ = train(
         distribute(strategy, batches(examples)),
         tf.constant(0, tf.int64),
         tf.constant(steps),

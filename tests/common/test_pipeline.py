@@ -1,12 +1,14 @@
 import dataclasses
+import shutil
 import time
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data import catalog, pipeline, sources
+from common.data import catalog, diagnosis, pipeline, sources
 from common.data.diagnosis import explain
+from common.data.parts import Part
 from common.data.statistics import compute
 from common.data.transforms import (
     PcaColourNoise,
@@ -254,18 +256,75 @@ def test_training_also_stops_at_a_label_outside():
         batches(shapes(), recipe)
 
 
-def test_damaged_record_file_is_an_error_for_people(tmp_path):
-    import shutil
+def one_bit_flipped(content):
+    middle = len(content) // 2
+    return (
+        content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
+    )
 
+
+def cut_in_a_record(content):
+    return content[: len(content) // 2]
+
+
+def cut_between_records(content):
+    length, place = 0, 0
+    while place < len(content) // 2:  # length, its checksum, data, its checksum
+        length = int.from_bytes(content[place : place + 8], "little")
+        place += 8 + 4 + length + 4
+    return content[:place]
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "streamed"])
+@pytest.mark.parametrize(
+    "damage, words",
+    [
+        (one_bit_flipped, "corrupted record"),
+        (cut_in_a_record, "truncated record"),
+        (cut_between_records, "whole records, not 30"),
+    ],
+)
+def test_a_damaged_record_file_is_named(
+    tmp_path, monkeypatch, held, damage, words
+):
+    if not held:
+        monkeypatch.setattr(sources, "HELD_BYTES", 0)
     shutil.copytree(shapes().where, tmp_path / "sample_shapes" / "1.0.0")
     file = next(tmp_path.rglob("*train.tfrecord*"))
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 0xFF
-    file.write_bytes(content)
+    file.write_bytes(damage(file.read_bytes()))
     dataset = catalog.find("tfds:sample_shapes", data_dir=str(tmp_path))
     source = catalog.open_source(dataset, str(tmp_path))
-    with pytest.raises(RunError, match="damaged"):
+    with pytest.raises(RunError) as caught, explained_in(source):
         batches(source, PHOTOS)
+    assert file.name in str(caught.value) and words in str(caught.value)
+    assert "repare the data set again" in str(caught.value)
+
+
+def explained_in(source):
+    return diagnosis.explained(source, "train", PHOTOS)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_the_workers_parts_are_the_whole_batches(source, recipe, count):
+    whole = batches(source, recipe, skip_steps=1)
+    parts = [
+        list(
+            pipeline.train_batches(
+                *(source, recipe, None),
+                **{"seed": 0, "epoch": 0, "skip_steps": 1},
+                part=Part(index, count),
+            )
+        )
+        for index in range(count)
+    ]
+    together = [
+        tuple(
+            np.concatenate([x.numpy() for x in share])
+            for share in zip(*row, strict=True)
+        )
+        for row in zip(*parts, strict=True)
+    ]
+    assert same(together, whole)
 
 
 def test_error_that_is_not_the_datas_is_said_so():

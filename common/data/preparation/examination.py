@@ -1,0 +1,87 @@
+"""A look at every record of a data set that is prepared."""
+
+import dataclasses
+import hashlib
+import json
+import pathlib
+
+from common.data.preparation.jpeg import read_header
+from common.data.preparation.mending import Unreadable, require_decodable
+
+
+@dataclasses.dataclass(kw_only=True)
+class Examined:
+    """What was seen in one record file; a record is (name, label, digest)."""
+
+    split: str
+    file: str
+    sha256: str = ""
+    records: list[tuple[str, int, bytes]] = dataclasses.field(
+        default_factory=list
+    )
+    bad: list[str] = dataclasses.field(default_factory=list)
+    damage: str = ""
+    turned: int = 0
+
+
+def examine(path: pathlib.Path, split: str, deep: bool) -> Examined:
+    """Reads a record file: its hash, every label, every image's header.
+
+    Args:
+        path: The file.
+        split: Which it is part of.
+        deep: Decodes every image, too.
+    """
+    import tensorflow as tf
+
+    seen = Examined(split=split, file=path.name)
+    try:
+        with open(path, "rb") as file:
+            seen.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        for serialized in tf.data.TFRecordDataset(str(path)):
+            _examine_record(seen, serialized.numpy(), deep=deep)
+    except FileNotFoundError:
+        seen.damage = "it is not there"
+    except (tf.errors.OpError, OSError) as error:
+        reason = getattr(error, "message", str(error)).partition(" [Op:")[0]
+        seen.damage = (
+            f"it cannot be read after record {len(seen.records):,}: {reason}"
+        )
+    return seen
+
+
+def _examine_record(seen: Examined, serialized: bytes, *, deep: bool) -> None:
+    from tensorflow.core.example import example_pb2
+
+    features = example_pb2.Example.FromString(serialized).features.feature
+    [data] = features["image"].bytes_list.value or [b""]
+    [label] = features["label"].int64_list.value or [-1]
+    [name] = features["file_name"].bytes_list.value or [b""]
+    name = name.decode(errors="surrogateescape")
+    digest = hashlib.blake2b(data, digest_size=16).digest()
+    seen.records.append((name, label, digest))
+    try:
+        header = read_header(data)
+        seen.turned += header.orientation != 1
+        if header.components == 4 and header.kind == "JPEG":
+            raise ValueError("it is CMYK")
+        if not header.complete or deep:
+            require_decodable(data)
+    except (ValueError, Unreadable) as error:
+        own = f" ({name})" if name else ""
+        seen.bad.append(
+            f"{seen.file}, record {len(seen.records) - 1}{own}: {error}"
+        )
+
+
+def record_files(folder: pathlib.Path) -> list[tuple[str, pathlib.Path]]:
+    """(split, path) of every file that there should be."""
+    info = json.loads((folder / "dataset_info.json").read_text())
+    files = []
+    for split in info["splits"]:
+        count = len(split["shardLengths"])
+        for i in range(count):
+            prefix = f"{info['name']}-{split['name']}.{info['fileFormat']}"
+            name = f"{prefix}-{i:05d}-of-{count:05d}"
+            files.append((split["name"], folder / name))
+    return files

@@ -1,0 +1,140 @@
+"""What a whole data set has in it: counts, sums and labels, as data.
+
+ImageNet's (ILSVRC2012, classification): Russakovsky et al. 2015, Table 2 and
+Sec. 3.1: 1,281,167 training images, 732 to 1,300 of each class, and 50 of each
+in validation. The md5 sums are those of image-net.org's download page, which
+torchvision's `datasets/imagenet.py` has as well. The labels of the validation
+images come with TFDS, by number; they agree with the devkit's.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+from common.data.imagenet import WNIDS
+from common.errors import RunError, UsageError
+
+VALIDATION = "ILSVRC2012_val_{:08d}.JPEG"
+FIRST_EIGHT = (65, 970, 230, 809, 516, 57, 334, 415)  # labels, files 1 .. 8
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What there must be.
+
+    Attributes:
+        totals: Images in each split.
+        of_class: The fewest and most of one class in each split.
+        classes: Images of each class, where that is known, by split.
+        md5: Of files, by name.
+    """
+
+    totals: dict[str, int]
+    of_class: dict[str, tuple[int, int]] = dataclasses.field(
+        default_factory=dict
+    )
+    classes: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
+    md5: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+IMAGENET = Expected(
+    totals={"train": 1_281_167, "validation": 50_000},
+    of_class={"train": (732, 1_300), "validation": (50, 50)},
+    md5={
+        "ILSVRC2012_img_train.tar": "1d675b47d978889d74fa0da5fadfb00e",
+        "ILSVRC2012_img_val.tar": "29b22e2961454d5413ddabcf34fc5622",
+    },
+)
+
+
+def from_file(path: pathlib.Path) -> Expected:
+    """Of a subset: {"train": {CLASS: images}, "validation": {...}}.
+
+    "md5" may be there as well: {FILE: sum}.
+
+    Raises:
+        UsageError: if the file is not of that form.
+    """
+    form = '{"train": {"n01440764": 1300}, "validation": {"n01440764": 50}}'
+    try:
+        read = json.loads(path.read_text())
+        md5 = {str(k): str(v) for k, v in read.pop("md5", {}).items()}
+        classes = {
+            split: {str(name): int(count) for name, count in counts.items()}
+            for split, counts in read.items()
+        }
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise UsageError(
+            f"{path} (given with --counts) is not of the form {form}: {error}."
+        ) from error
+    totals = {split: sum(counts.values()) for split, counts in classes.items()}
+    return Expected(totals=totals, classes=classes, md5=md5)
+
+
+def differences(
+    expected: Expected, found: dict[str, dict[str, int]]
+) -> list[str]:
+    """What is not as it must be, as sentences.
+
+    Args:
+        expected: What there must be.
+        found: Images of each class by name, by split.
+    """
+    sentences = []
+    for split in {**expected.totals, **found}:
+        counts = found.get(split, {})
+        total, wanted = sum(counts.values()), expected.totals.get(split, 0)
+        if total != wanted:
+            sentences.append(
+                f"{split}: {total:,} images, and it must have {wanted:,}"
+            )
+        odd = list(_odd_classes(expected, split, counts))
+        if odd:
+            more = f", and {len(odd) - 3} more" if len(odd) > 3 else ""
+            sentences.append(f"{split}: {', '.join(odd[:3])}{more}")
+    return sentences
+
+
+def _odd_classes(expected: Expected, split: str, counts: dict[str, int]):
+    exact = expected.classes.get(split)
+    if exact is not None:
+        for name in sorted({*exact, *counts}):
+            has, wanted = counts.get(name, 0), exact.get(name, 0)
+            if has != wanted:
+                yield f"{name} has {has:,} of {wanted:,}"
+    elif split in expected.of_class:
+        low, high = expected.of_class[split]
+        wanted = f"{low:,} to {high:,}" if low < high else f"{low:,}"
+        for name in WNIDS:
+            if not low <= counts.get(name, 0) <= high:
+                yield f"{name} has {counts.get(name, 0):,}, not {wanted}"
+
+
+def validation_labels() -> list[int]:
+    """The label of each validation image of ImageNet; of file 1 first.
+
+    Raises:
+        RunError: if this TensorFlow Datasets does not bring them.
+    """
+    import importlib.util
+
+    package = importlib.util.find_spec("tensorflow_datasets").origin
+    file = pathlib.Path(package).parent / (
+        "datasets/imagenet2012/validation_labels.txt"
+    )
+    place = {wnid: label for label, wnid in enumerate(WNIDS)}
+    try:
+        labels = [place[wnid] for wnid in file.read_text().split()]
+    except (OSError, KeyError) as error:
+        raise RunError(
+            f"The validation labels that tensorflow-datasets brings are not "
+            f"as they must be ({file}: {error}). Install the version of "
+            "constraints.txt."
+        ) from error
+    if len(labels) != 50_000 or tuple(labels[:8]) != FIRST_EIGHT:
+        raise RunError(
+            f"{file} has {len(labels)} labels, first {labels[:8]}; it must "
+            f"have 50,000, first {list(FIRST_EIGHT)}. Install the version of "
+            "tensorflow-datasets in constraints.txt."
+        )
+    return labels

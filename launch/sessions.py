@@ -1,0 +1,73 @@
+"""What a training writes of itself into its run's record."""
+
+import dataclasses
+import os
+import pathlib
+
+import tensorflow as tf
+
+from common.described import describe, recipe_hash
+from common.runs import Onlooker, Run, now, open_run, session_facts
+from common.workers import Workers
+from launch.options import Options
+from launch.progress import Progress
+from launch.results_table import results_table
+
+REPOSITORY = pathlib.Path(__file__).parents[1]
+
+
+def open_record(workers: Workers, options: Options, identity, strategy):
+    """The run's folder, which only the chief opens."""
+    if not workers.chief:
+        return Onlooker(options.workdir)
+    return open_run(options.workdir, identity, _session(options, strategy))
+
+
+def identity_of(paper, variant, options: Options, source) -> dict:
+    """What must not change between the sessions of one run, and more."""
+    recipe = options.recipe
+    return {
+        "paper": paper,
+        "variant": variant,
+        "recipe": describe(dataclasses.replace(recipe, deviations=())),
+        "recipe_hash": recipe_hash(recipe),
+        "deviations": describe(recipe.deviations),
+        "seed": options.seed,
+        "data": source.fingerprint(),
+        "data_title": source.dataset.title,
+        "class_names": list(source.class_names()),
+        "precision": options.precision,
+    }
+
+
+def _session(options: Options, strategy) -> dict:
+    return session_facts(
+        REPOSITORY,
+        devices=strategy.num_replicas_in_sync,
+        workers=Workers(strategy).count,
+        platform=_kind_of_device(strategy),
+        jit_compile=options.jit_compile,
+        microbatches=options.microbatches,
+        cores=os.cpu_count(),
+    )
+
+
+def _kind_of_device(strategy) -> str:
+    device = strategy.extended.worker_devices[0]
+    return tf.DeviceSpec.from_string(device).device_type.lower()
+
+
+def finish(record: Run, recipe, state, results, progress: Progress) -> None:
+    """Writes the results, and shows them."""
+    images = state.step * recipe.global_batch_size
+    record.end_session(
+        "finished",
+        status="finished",
+        finished=now(),
+        epochs=state.epoch,
+        train_seconds=round(state.seconds, 1),
+        images_per_second=round(images / state.seconds, 1),
+        results=[dataclasses.asdict(result) for result in results],
+    )
+    for line in results_table(record.record, state.history):
+        progress.say(line)

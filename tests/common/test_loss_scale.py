@@ -1,0 +1,107 @@
+"""Float16: the loss is scaled, and an update that overflows is left out."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common import checkpoints
+from common.errors import UsageError
+from common.losses import SoftmaxCrossEntropy
+from common.optimizers import FIRST_SCALE, SOUND_UPDATES, MomentumSgd
+from common.steps import MAX_UPDATES, make_train_steps
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.normal(size=(8, 8, 8, 3)).astype("float32")
+LABELS = RNG.integers(5, size=8)
+
+
+@pytest.fixture
+def float16():
+    before = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    yield
+    keras.mixed_precision.set_global_policy(before)
+
+
+def trainer(*, loss_scaling, **more):
+    keras.utils.set_random_seed(1)
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, activation="relu", name="conv")(image)
+    x = keras.layers.Flatten()(x)
+    model = keras.Model(image, keras.layers.Dense(5, name="fc")(x))
+    optimizer = MomentumSgd(0.9, nesterov=False, loss_scaling=loss_scaling)
+    optimizer.build(model.trainable_variables)
+    run = make_train_steps(
+        model,
+        optimizer,
+        SoftmaxCrossEntropy(),
+        tf.distribute.get_strategy(),
+        global_batch_size=8,
+        seed=0,
+        **more,
+    )
+    data = tf.data.Dataset.from_tensors((IMAGES, LABELS)).repeat()
+    rates = tf.fill((MAX_UPDATES, 1), 0.05)
+
+    def train(updates):
+        zero = tf.constant(0, tf.int64)
+        return run(iter(data), zero, tf.constant(updates), rates)
+
+    return model, optimizer, train
+
+
+def values(model):
+    return [v.numpy() for v in model.variables]
+
+
+def test_float16_with_a_scale_learns_as_float32_does(float16):
+    _, optimizer, train = trainer(loss_scaling=True)
+    losses = train(10)[0].numpy()
+    keras.mixed_precision.set_global_policy("float32")
+    expected = trainer(loss_scaling=False)[2](10)[0].numpy()
+    np.testing.assert_allclose(losses, expected, rtol=0.02)
+    assert losses[-1] < 0.7 * losses[0]
+    assert optimizer.scale().numpy() == FIRST_SCALE
+    assert optimizer.sound_updates.numpy() == 10
+
+
+def test_an_update_that_overflows_is_left_out_and_halves_the_scale(float16):
+    model, optimizer, train = trainer(loss_scaling=True)
+    train(1)
+    before = values(model), optimizer.momentums[0].numpy()
+    optimizer.loss_scale.assign(2.0**40)
+    losses, _, _ = train(3)
+    assert np.isfinite(losses.numpy()).all()
+    for old, new in zip(before[0], values(model), strict=True):
+        np.testing.assert_array_equal(old, new)
+    np.testing.assert_array_equal(before[1], optimizer.momentums[0].numpy())
+    assert optimizer.loss_scale.numpy() == 2.0**37
+    assert optimizer.iterations.numpy() == 1
+    assert optimizer.sound_updates.numpy() == 0
+
+
+def test_the_scale_doubles_after_many_sound_updates(float16):
+    _, optimizer, train = trainer(loss_scaling=True)
+    optimizer.sound_updates.assign(SOUND_UPDATES - 2)
+    train(2)
+    assert optimizer.loss_scale.numpy() == 2 * FIRST_SCALE
+    assert optimizer.sound_updates.numpy() == 0
+
+
+def test_the_scale_is_in_the_checkpoint(float16, tmp_path):
+    model, optimizer, train = trainer(loss_scaling=True)
+    optimizer.loss_scale.assign(2.0**40)
+    train(3)
+    named = checkpoints.named_variables(model, optimizer)
+    checkpoints.save(tmp_path, 3, named, {})
+    expected = train(4)[0].numpy()
+    other, fresh, again = trainer(loss_scaling=True)
+    checkpoints.restore(tmp_path, checkpoints.named_variables(other, fresh))
+    assert fresh.loss_scale.numpy() == 2.0**37
+    np.testing.assert_array_equal(again(4)[0].numpy(), expected)
+
+
+def test_xla_with_float16_is_refused(float16):
+    with pytest.raises(UsageError, match="mixed_bfloat16"):
+        trainer(loss_scaling=True, jit_compile=True)

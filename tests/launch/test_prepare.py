@@ -1,0 +1,297 @@
+"""`python -m launch prepare` and `doctor`: what a person is told."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.data import catalog
+from common.data.imagenet import WNIDS
+from common.data.manifest import read_manifest
+from common.errors import RunError, UsageError
+from launch.counting import Counting
+from launch.dispatch import dispatch
+from tests.common import synthetic_imagenet as synthetic
+from tests.common.test_preparation import ROOT, hashes, write_idx
+
+NOT_GIVEN = {
+    **{"source": None, "shorter_side": None, "jobs": 1, "counts": None},
+    **{"leave_out_bad": False, "download": False, "deep": False},
+}
+
+
+def launch(verb, name, **flags):
+    values = NOT_GIVEN | {k: v for k, v in flags.items() if v is not None}
+    return dispatch([verb, name], values, set(flags))
+
+
+def prepare(made, data_dir, **flags):
+    flags |= {"counts": str(made.counts), "leave_out_bad": True}
+    return launch(
+        "prepare",
+        "imagenet2012",
+        source=str(made.folder),
+        data_dir=str(data_dir),
+        **flags,
+    )
+
+
+def doctor(data_dir, name="imagenet2012", **flags):
+    return launch("doctor", name, data_dir=str(data_dir), **flags)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return synthetic.make(tmp_path_factory.mktemp("source"), 10, 4)
+
+
+@pytest.fixture
+def data_dir(made, tmp_path, capsys):
+    """Prepared, with what was printed."""
+    assert prepare(made, tmp_path) == 0
+    return tmp_path
+
+
+def folder_in(data_dir):
+    return data_dir / "imagenet2012" / "5.1.0"
+
+
+def rewrite(folder, split, change):
+    """Puts a record file through `change(file_name, features)`."""
+    [file] = folder.glob(f"*-{split}.tfrecord-*")
+    kept = []
+    for raw in list(tf.data.TFRecordDataset(str(file)).as_numpy_iterator()):
+        example = tf.train.Example.FromString(raw)
+        features = example.features.feature
+        change(features["file_name"].bytes_list.value[0].decode(), features)
+        kept.append(example.SerializeToString())
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for example in kept:
+            writer.write(example)
+
+
+def forget_hashes(folder):
+    """As a set that TFDS prepared."""
+    (folder / "manifest.json").unlink()
+
+
+def test_prepare_says_what_it_did(made, data_dir, capsys):
+    output = capsys.readouterr().out
+    assert "70 train, 18 validation" in output
+    assert "not the whole of imagenet2012" in output
+    assert f"{made.odd['png']}: PNG, re-encoded as JPEG" in output
+    assert f"{made.odd['empty']}: it has zero bytes" in output
+    assert "1 ask by EXIF to be turned" in output
+
+
+def test_doctor_finds_the_duplicate_and_nothing_else(made, data_dir, capsys):
+    capsys.readouterr()
+    assert doctor(data_dir, deep=True) == 1
+    output = capsys.readouterr().out
+    wrong = [line for line in output.splitlines() if line.startswith("WRONG")]
+    assert len(wrong) == 1
+    assert "1 images of validation are in train" in wrong[0]
+    assert made.odd["duplicate"] in wrong[0]
+    assert "[65, 970, 230, 809, 516, 57, 334, 415]" in output
+    assert "3 images were repaired" in output
+
+
+def test_doctor_is_content_with_a_whole_set(made, tmp_path, capsys):
+    clean = synthetic.make(tmp_path / "source", 10, 4)
+    clean.validation[clean.odd["duplicate"]] = synthetic.jpeg(
+        synthetic.noise(synthetic.np.random.default_rng(9))
+    )
+    synthetic.write(clean, synthetic.validation_labels())
+    assert prepare(clean, tmp_path) == 0
+    assert doctor(tmp_path) == 0
+    assert "Nothing is wrong." in capsys.readouterr().out
+
+
+def test_doctor_finds_labels_that_tfds_shifted(data_dir, capsys):
+    labels = []
+
+    def shift(name, features):
+        labels.append(features["label"].int64_list.value[0])
+        if name > "ILSVRC2012_val_00000003.JPEG":
+            features["label"].int64_list.value[:] = [labels[-2]]
+
+    rewrite(folder_in(data_dir), "validation", shift)
+    forget_hashes(folder_in(data_dir))
+    assert doctor(data_dir) == 1
+    output = capsys.readouterr().out
+    assert "15 of 18 validation labels are wrong" in output
+    assert "[65, 970, 230, 230, 809, 516, 57, 334]" in output
+    assert "TFDS's own builder shifts all labels" in output
+
+
+def test_doctor_names_damaged_files_and_images(made, data_dir, capsys):
+    folder = folder_in(data_dir)
+
+    def truncate(name, features):
+        if name == made.odd["grey"]:
+            image = features["image"].bytes_list.value
+            image[:] = [image[0][:-40]]
+
+    rewrite(folder, "train", truncate)
+    [validation] = folder.glob("*-validation.tfrecord-*")
+    content = bytearray(validation.read_bytes())
+    content[len(content) // 2] ^= 1
+    validation.write_bytes(content)
+    assert doctor(data_dir) == 1
+    output = capsys.readouterr().out
+    assert f"({made.odd['grey']}): it is cut off" in output
+    assert f"{validation}: it cannot be read after record" in output
+    assert "is not what was written: its hash" in output
+
+
+def test_doctor_finds_another_class_order(data_dir, capsys):
+    names = folder_in(data_dir) / "label.labels.txt"
+    names.write_text("\n".join([*WNIDS[:3], *reversed(WNIDS[3:])]))
+    assert doctor(data_dir) == 1
+    assert "label 3 is the first that differs" in capsys.readouterr().out
+
+
+def test_doctor_looks_at_a_part_that_another_program_made(shared_data, capsys):
+    assert doctor(shared_data / "tfds", "imagenette") == 1
+    output = capsys.readouterr().out
+    assert "train: 3,000 images, and it must have 9,469" in output
+    assert "train: 3,000 images of 10 classes, 300 to 300" in output
+
+
+@pytest.mark.full
+def test_doctor_looks_at_what_tfds_prepared(shared_data, capsys):
+    assert doctor(shared_data / "tfds", "mnist") == 0
+    output = capsys.readouterr().out
+    assert "train: 60,000 images of 10 classes, 5,421 to 6,742" in output
+    assert "No manifest" in output
+
+
+def test_what_to_fetch_is_said(tmp_path):
+    for name, word in (
+        ("imagenet2012", "ILSVRC2012_img_train.tar"),
+        ("mnist", "idx3"),
+        ("cifar10", "cifar-10-binary.tar.gz"),
+        ("imagenette", "imagenette2-160.tgz"),
+        ("birds", "train/CLASS"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            launch("prepare", name, data_dir=str(tmp_path))
+        message = str(caught.value)
+        assert word in message and "--source FOLDER" in message
+        online = name in ("mnist", "cifar10", "imagenette")
+        assert ("--download" in message) is online
+    with pytest.raises(UsageError, match="register at"):
+        launch("prepare", "imagenet2012", data_dir=str(tmp_path), download=True)
+
+
+def test_download_is_tfdss_and_its_failure_is_told(tmp_path, monkeypatch):
+    import tensorflow_datasets as tfds
+
+    def fail(name, data_dir):
+        raise ConnectionError(f"no way to {name}")
+
+    monkeypatch.setattr(tfds, "builder", fail)
+    with pytest.raises(RunError, match="no way to imagenette/160px-v2.*--sour"):
+        launch("prepare", "imagenette", data_dir=str(tmp_path), download=True)
+
+
+@pytest.mark.parametrize("name", ["folder:/x", "Birds", "a/b", "sample", ".."])
+def test_names_that_cannot_be_are_refused(tmp_path, name):
+    with pytest.raises(UsageError, match="no name for a data set"):
+        launch("prepare", name, source=str(tmp_path), data_dir=str(tmp_path))
+
+
+def test_progress_shows_speed_and_time_left(capsys, monkeypatch):
+    clock = iter([0.0, 5.0, 20.0])
+    monkeypatch.setattr("launch.counting.time.monotonic", lambda: next(clock))
+    counting = Counting()
+    counting.show("writing images", 100, 1100)
+    counting.show("writing images", 150, 1100)  # not every time
+    counting.show("writing images", 300, 1100)
+    assert capsys.readouterr().err == (
+        "writing images: 300/1,100, 10/s, 80 s left\n"
+    )
+
+
+def run_command(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "launch", *map(str, words)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+@pytest.mark.full
+def test_imagenet_in_its_official_form_is_prepared_and_trained_on(tmp_path):
+    """1,000 classes, through the commands a person types."""
+    made = synthetic.make(tmp_path / "source", 1000, 3)
+    data_dir = tmp_path / "data"
+    prepared = run_command(
+        *("prepare", "imagenet2012", "--source", made.folder),
+        *("--data_dir", data_dir, "--counts", made.counts, "--leave_out_bad"),
+    )
+    assert prepared.returncode == 0, prepared.stderr
+    folder = folder_in(data_dir)
+    assert read_manifest(folder)["splits"] == {
+        "train": 3000 - 2,
+        "validation": len(made.validation),
+    }
+    assert len(read_manifest(folder)["classes"]["train"]) == 1000
+    examined = run_command("doctor", "imagenet2012", "--data_dir", data_dir)
+    assert examined.returncode in (0, 1)
+    assert "validation images are right" in examined.stdout
+    recipe = ("--set", "image_size=67", "--set", "epochs=1")
+    trained = run_command(
+        *("alexnet_as_run", "--data_dir", data_dir, "--platform", "cpu"),
+        *("--workdir", tmp_path / "run", *recipe),
+    )
+    assert trained.returncode == 0, trained.stderr[-3000:]
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    found = catalog.open_source(catalog.find("imagenet2012"), str(data_dir))
+    assert record["data"] == found.fingerprint()
+    assert record["data"]["splits"]["train"] == 2998
+    [result] = [r for r in record["results"] if r["view"] == "centre_crop"]
+    assert result["num_images"] == len(made.validation)
+
+
+@pytest.mark.full
+def test_many_processes_give_what_one_gives(made, data_dir, tmp_path):
+    other = tmp_path / "other"
+    prepared = run_command(
+        *("prepare", "imagenet2012", "--source", made.folder, "--jobs", 3),
+        *("--data_dir", other, "--counts", made.counts, "--leave_out_bad"),
+    )
+    assert prepared.returncode == 0, prepared.stderr
+    assert "TensorFlow" not in prepared.stderr
+    assert hashes(folder_in(other)) == hashes(folder_in(data_dir))
+
+
+@pytest.mark.full
+def test_mnist_of_tfds_is_the_idx_files(shared_data, tmp_path):
+    """TFDS's set, written as idx files and prepared, is TFDS's set."""
+    mnist = catalog.find("mnist", channels=1)
+    theirs = catalog.open_source(mnist, str(shared_data / "tfds"))
+    arrays = pixels_and_labels(theirs)
+    write_idx(tmp_path, arrays)
+    flags = {"source": str(tmp_path), "data_dir": str(tmp_path / "data")}
+    assert launch("prepare", "mnist", **flags) == 0
+    assert doctor(tmp_path / "data", "mnist") == 0
+    ours = catalog.open_source(mnist, str(tmp_path / "data"))
+    for split, found in pixels_and_labels(ours).items():
+        for one, other in zip(found, arrays[split], strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def pixels_and_labels(source):
+    """split -> ((N, H, W), (N,)) uint8."""
+    found = {}
+    for split in ("train", "test"):
+        records = source.records(split).batch(60_000).get_single_element()
+        images = [tf.io.decode_png(png)[..., 0] for png in records["image"]]
+        found[split] = np.uint8(images), np.uint8(records["label"])
+    return found
