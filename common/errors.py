@@ -1,5 +1,8 @@
 """Errors that are shown to people, one paragraph and no traceback."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class UsageError(ValueError):
     """What was asked for cannot be: a name, a flag, a field. Exit code 2."""
@@ -11,3 +14,9 @@ class RunError(Exception):
 
 class LostWorker(RunError):
     """Another process of the same training is gone. Exit code 69."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """' Did you mean X?', X the nearest of the known; '' if none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" Did you mean {near[0]!r}?" if near else ""

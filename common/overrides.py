@@ -6,13 +6,12 @@ by dots (`optimizer.learning_rate`), the elements of tuples by their index
 """
 
 import dataclasses
-import difflib
 import math
 import types
 import typing
 from typing import Any
 
-from common.errors import UsageError
+from common.errors import UsageError, did_you_mean
 from common.recipe import Deviation, Recipe
 
 _NOT_SET = {
@@ -138,8 +137,7 @@ def _check_field(value: Any, name: str, whole: str) -> None:
         )
     known = [field.name for field in dataclasses.fields(value)]
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, known)
         raise UsageError(
             f"--set {whole}: {type(value).__name__} has no field {name!r}."
             f"{hint} Its fields: {', '.join(known) or 'none'}."

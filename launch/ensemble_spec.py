@@ -1,13 +1,12 @@
 """What to fuse: prediction files, a spec in TOML, or a team of ILSVRC2016."""
 
 import dataclasses
-import difflib
 import pathlib
 import tomllib
 from typing import Any
 
 import reproductions
-from common.errors import RunError, UsageError
+from common.errors import RunError, UsageError, did_you_mean
 from common.fusion import RULES, Rule
 from common.predictions import Predictions, read
 
@@ -68,8 +67,7 @@ def spec_of(words: list[str], rules: list[str]) -> Spec:
         spec = _read(teams()[words[0]])
     else:
         known = (CHALLENGE, *teams())
-        near = difflib.get_close_matches(" ".join(words), known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(" ".join(words), known)
         raise UsageError(
             "ensemble takes prediction files (.npz), one spec (.toml), or one "
             f"of {', '.join(known)}; it was given {' '.join(words)!r}.{hint}"
@@ -176,8 +174,7 @@ def _rules(names: list[str]) -> tuple[Rule, ...]:
     known = {rule.name: rule for rule in RULES}
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, known)
             raise UsageError(
                 f"There is no rule of fusion called {name!r}.{hint} Known: "
                 f"{', '.join(known)}."

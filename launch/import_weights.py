@@ -1,7 +1,6 @@
 """`python -m launch import NAME --from LAYOUT FILE --out W.weights.h5`."""
 
 import ast
-import difflib
 import hashlib
 import importlib
 import os
@@ -9,7 +8,7 @@ import pathlib
 
 import reproductions
 from common import state_dicts
-from common.errors import RunError, UsageError
+from common.errors import RunError, UsageError, did_you_mean
 from launch.quiet import quiet
 
 SUFFIX = ".weights.h5"  # Keras takes no other
@@ -102,8 +101,7 @@ def _check_layout(paper: str, variant: str, layout: str) -> None:
             "weights.py that maps another implementation's names to ours."
         )
     if layout not in known:
-        near = difflib.get_close_matches(layout, known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(layout, known)
         raise UsageError(
             f"{paper} has no layout called {layout!r}.{hint} Known for --from: "
             f"{', '.join(known)}."

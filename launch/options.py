@@ -1,7 +1,6 @@
 """What a command was asked to do, as one plain value."""
 
 import dataclasses
-import difflib
 import pathlib
 
 import reproductions
@@ -9,7 +8,7 @@ from common import views
 from common.batch_slice import per_replica_batch_size
 from common.data import catalog
 from common.described import recipe_hash
-from common.errors import UsageError
+from common.errors import UsageError, did_you_mean
 from common.overrides import apply, with_data
 from common.recipe import Recipe
 
@@ -186,8 +185,7 @@ def _check_predictions(options: Options) -> None:
 
 def _check_view(view: str, known: tuple[str, ...]) -> None:
     if view not in known:
-        near = difflib.get_close_matches(view, known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(view, known)
         raise UsageError(
             f"There is no view called {view!r}.{hint} Known: "
             f"{', '.join(known)}."

@@ -1,12 +1,13 @@
 """The papers, one folder each; a folder's name is the paper's name here."""
 
-import difflib
 import functools
 import importlib
 import pathlib
 import pkgutil
 import types
 from typing import Any
+
+from common.errors import did_you_mean
 
 
 @functools.cache
@@ -55,8 +56,7 @@ def find(name: str) -> tuple[str, str]:
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(name, known)
     return (
         f"There is no paper or variant called {name!r}.{hint} Papers: "
         f"{', '.join(names())}; python -m launch list shows their variants."

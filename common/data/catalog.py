@@ -4,14 +4,13 @@ Importing this module imports no TensorFlow.
 """
 
 import dataclasses
-import difflib
 import json
 import os
 import pathlib
 from typing import Any
 
 from common.data.manifest import shrunk
-from common.errors import RunError, UsageError
+from common.errors import RunError, UsageError, did_you_mean
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,8 +135,7 @@ def find(name: str, channels: int = 3, data_dir: str | None = None) -> DataSet:
         return _prepared(name, rest, data_dir)
     found = [dataset for dataset in _KNOWN if dataset.name == name]
     if not found:
-        near = difflib.get_close_matches(name, names(), n=1, cutoff=0.5)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, names())
         raise UsageError(
             f"There is no data set called {name!r}.{hint} "
             f"Known: {', '.join(names())}."

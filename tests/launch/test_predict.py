@@ -109,6 +109,8 @@ def predict_here(folder, *words, **given):
         "microbatches": 1,
         "dry_run": False,
         "checkpoint_minutes": 5.0,
+        "max_hours": None,
+        "stalled_minutes": 15.0,
         "predictions": None,
     }
     words = ["predict", "colours", *map(str, words)]

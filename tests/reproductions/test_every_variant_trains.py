@@ -97,7 +97,7 @@ class Training:
             prepare(self.model, self.optimizer, self.recipe.loss, examples)
         rate = SLOWER * self.rate
         groups = len(self.recipe.group_schedules) + 1
-        losses, _ = self.run(
+        losses, *_ = self.run(
             iter(tf.data.Dataset.from_tensors(self.batch).repeat()),
             tf.constant(first, tf.int64),
             tf.constant(count),
