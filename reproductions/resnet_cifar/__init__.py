@@ -2,6 +2,7 @@
 
 from common.on_demand import on_demand
 from reproductions.resnet_cifar.recipe import RECIPES
+from reproductions.resnet_cifar.views import VIEWS
 
-__all__ = ["RECIPES", "build_model"]
+__all__ = ["RECIPES", "VIEWS", "build_model"]
 __getattr__ = on_demand(__name__, build_model="model")
