@@ -23,7 +23,7 @@ def mean(image, box):
     return np.asarray(image.crop(box)).reshape(-1, 3).mean(axis=0)
 
 
-def is_two_halves(image):
+def assert_two_halves(image):
     assert (image.mode, image.size) == ("RGB", (80, 40))
     left, right = mean(image, (0, 0, 36, 40)), mean(image, (44, 0, 80, 40))
     np.testing.assert_allclose(left, RED, atol=6)
@@ -51,7 +51,9 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_every_kind_of_file_shows_the_same_colours(name, tmp_path):
     image, options = FILES[name]
-    is_two_halves(photographs.read(saved(image, tmp_path / name, **options)))
+    assert_two_halves(
+        photographs.read(saved(image, tmp_path / name, **options))
+    )
 
 
 TURNED = {
@@ -67,7 +69,7 @@ def test_a_photograph_of_a_turned_camera_is_upright(orientation, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = two_halves().transpose(TURNED[orientation])
-    is_two_halves(
+    assert_two_halves(
         photographs.read(saved(stored, tmp_path / "a.jpg", exif=exif))
     )
 

@@ -25,7 +25,7 @@ SLOWER = 0.1  # of the recipe's rate, which is for a batch of 32 and more
 CLASSES = 10
 # What the loop meets in them: towers and dropout, heads and averages, batch
 # norm with and without a projection, the paper's own algorithm. The others
-# take ten minutes, and -m full.
+# take half a minute to twelve minutes each, and -m full.
 QUICK = {
     "alexnet_as_run",
     "cifar_resnet20",
