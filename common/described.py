@@ -14,6 +14,7 @@ ABSENT = {
     "held_out": 0,
     "initialize_from": None,
     "average_decay": None,
+    "renamed": None,  # of InitializeFrom
     "kept": 0.0,  # of lenet5's EstimateCurvature
 }
 

@@ -96,12 +96,15 @@ class InitializeFrom:
 
     Attributes:
         variant: Of the same paper; trained first, by its own recipe.
-        layers: A regular expression; layers of the same name that it matches
-            wholly are copied.
+        layers: A regular expression; layers of that network whose names it
+            matches wholly are copied.
+        renamed: Gives each one's name here from its name there; or None: the
+            names are the same.
     """
 
     variant: str
     layers: str
+    renamed: Any
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

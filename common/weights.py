@@ -78,12 +78,21 @@ def assign_keras(
 
 
 def copy_layers(
-    source: keras.Model, model: keras.Model, pattern: str
+    source: keras.Model,
+    model: keras.Model,
+    pattern: str,
+    renamed: Callable[[str], str] | None = None,
 ) -> list[str]:
     """Copies the layers of `source` whose names `pattern` matches wholly.
 
+    Args:
+        source: Has the weights.
+        model: Gets them; of the same strategy.
+        pattern: A regular expression.
+        renamed: See common.recipe.InitializeFrom.
+
     Returns:
-        Their names.
+        The names of the layers of `model` that were set.
 
     Raises:
         RunError: if `model` lacks one of them or has it in another shape, or
@@ -94,23 +103,25 @@ def copy_layers(
         for layer in source.layers
         if layer.weights and re.fullmatch(pattern, layer.name)
     ]
+    if not chosen:
+        raise RunError(f"No layer of {source.name} matches {pattern!r}.")
+    names = [renamed(x.name) if renamed else x.name for x in chosen]
     ours = {layer.name: layer for layer in model.layers}
-    for layer in chosen:
+    for name, layer in zip(names, chosen, strict=True):
         shapes = [tuple(v.shape) for v in layer.variables]
-        found = ours.get(layer.name)
+        found = ours.get(name)
         if found is None or shapes != [tuple(v.shape) for v in found.variables]:
             raise RunError(
                 f"{model.name} cannot begin with {source.name}'s "
-                f"{layer.name}: it has no such layer of these shapes, {shapes}."
+                f"{layer.name}: it has no layer {name} of these shapes, "
+                f"{shapes}."
             )
-    if not chosen:
-        raise RunError(f"No layer of {source.name} matches {pattern!r}.")
-    for layer in chosen:
+    for name, layer in zip(names, chosen, strict=True):
         for theirs, own in zip(
-            layer.variables, ours[layer.name].variables, strict=True
+            layer.variables, ours[name].variables, strict=True
         ):
             own.assign(theirs.numpy())
-    return [layer.name for layer in chosen]
+    return names
 
 
 def _layers(

@@ -128,7 +128,7 @@ def _begin_with(paper: str, options: Options, model, strategy) -> None:
         return
     source = build_network(paper, start.variant, before.recipe, strategy)
     source.load_weights(before.workdir / WEIGHTS)
-    copy_layers(source, model, start.layers)
+    copy_layers(source, model, start.layers, start.renamed)
 
 
 def _log(workers: Workers, workdir: pathlib.Path) -> TextIO:

@@ -62,9 +62,19 @@ POLYNET = (
         "units are interleaved (summaries); from which network and after how "
         "many updates was not found",
         here="blocks are inserted into ir_10_20_10, trained by the same "
-        "recipe from random weights",
-        reason="copying by name inserts, but does not renumber what is "
-        "interleaved; growth.py has that as a function",
+        "recipe from random weights; ir_10_20_10_interleaved is the other step",
+        reason="one network more to train first",
+    ),
+)
+
+INTERLEAVED = (
+    Deviation(
+        field="initialize_from",
+        paper="new units are interleaved with those of a trained network "
+        "(summaries); with which sizes was not found",
+        here="every other unit is one of ir_5_10_5, trained by the same recipe "
+        "from random weights",
+        reason="the factors of the units, 1 to 0.7, are the larger network's",
     ),
 )
 
@@ -72,7 +82,7 @@ FIRST_ORDER = (
     _SCALES,
     _EXPANSION,
     Deviation(
-        field="recipe: ir_10_20_10",
+        field="recipe: first-order networks",
         paper="a first-order network comes before the polynomial one "
         "(summaries)",
         here="with polynet's constants, image size and recipe, without "

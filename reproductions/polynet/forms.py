@@ -75,7 +75,12 @@ FORMS = {
         if kind != "ir"
     },
     # What polynet grows from: its first-order terms, and its constants.
-    "ir_10_20_10": dataclasses.replace(
-        POLYNET, stages=first_order(10, 20, 10).stages
-    ),
+    **{
+        variant: dataclasses.replace(POLYNET, stages=first_order(*sizes).stages)
+        for variant, sizes in {
+            "ir_10_20_10": (10, 20, 10),
+            "ir_5_10_5": (5, 10, 5),
+            "ir_10_20_10_interleaved": (10, 20, 10),
+        }.items()
+    },
 }

@@ -22,10 +22,12 @@ from reproductions.polynet.deviations import (
     ABLATION,
     EVERY,
     FIRST_ORDER,
+    INTERLEAVED,
     POLY,
     POLYNET,
 )
 from reproductions.polynet.forms import FORMS
+from reproductions.polynet.growth import Interleaved
 
 # Summaries: against over-fitting, late in the training. The update is ours.
 STOCHASTIC_PATHS_FROM = {"polynet": 480_000}
@@ -98,7 +100,9 @@ RECIPES = {
         IR_10_20_10,
         # Summaries: second-order blocks are inserted into a trained network of
         # first-order units; only what is new begins at random.
-        initialize_from=InitializeFrom(variant="ir_10_20_10", layers=".*"),
+        initialize_from=InitializeFrom(
+            variant="ir_10_20_10", layers=".*", renamed=None
+        ),
         deviations=(*POLYNET, *EVERY),
     ),
     **{
@@ -111,4 +115,15 @@ RECIPES = {
         if variant.startswith("ir_3_6_3")
     },
     "ir_10_20_10": IR_10_20_10,
+    "ir_5_10_5": IR_10_20_10,
+    "ir_10_20_10_interleaved": dataclasses.replace(
+        IR_10_20_10,
+        # Summaries: new units are interleaved with those of a trained network.
+        initialize_from=InitializeFrom(
+            variant="ir_5_10_5",
+            layers=".*",
+            renamed=Interleaved(before=(5, 10, 5), after=(10, 20, 10)),
+        ),
+        deviations=(*INTERLEAVED, *FIRST_ORDER, *EVERY),
+    ),
 }

@@ -45,7 +45,8 @@ def test_variants_are_the_forms():
     assert list(RECIPES)[:2] == ["polynet", "ir_3_6_3"]
     ablated = {f"ir_3_6_3_{kind}_{s}" for kind in KINDS for s in "abc"}
     assert len(ablated) == 18
-    assert set(RECIPES) == {"polynet", "ir_3_6_3", "ir_10_20_10"} | ablated
+    steps = {"ir_10_20_10", "ir_5_10_5", "ir_10_20_10_interleaved"}
+    assert set(RECIPES) == {"polynet", "ir_3_6_3"} | steps | ablated
     for kind in KINDS:
         stages = FORMS[f"ir_3_6_3_{kind}_b"].stages
         assert stages == {"a": ("ir",) * 3, "b": (kind,) * 6, "c": ("ir",) * 3}
@@ -358,6 +359,25 @@ def test_polynet_grows_from_its_first_order_network():
         deviations=RECIPES[start.variant].deviations,
     )
     assert same == RECIPES[start.variant]
+
+
+def test_units_are_interleaved_with_those_of_a_smaller_network():
+    start = RECIPES["ir_10_20_10_interleaved"].initialize_from
+    assert FORMS[start.variant].stages["b"] == ("ir",) * 10
+    with without_weights():
+        smaller, larger = (
+            {x.name: [v.shape for v in x.variables] for x in model.layers}
+            for model in map(build_model, [start.variant, "ir_10_20_10"])
+        )
+    for name, shapes in smaller.items():
+        if shapes:
+            assert larger[start.renamed(name)] == shapes
+    same = dataclasses.replace(
+        RECIPES["ir_10_20_10_interleaved"],
+        initialize_from=None,
+        deviations=RECIPES["ir_10_20_10"].deviations,
+    )
+    assert same == RECIPES["ir_10_20_10"]
 
 
 def test_the_ablation_has_one_recipe():

@@ -18,12 +18,7 @@ from reproductions.polynet.forms import (
     first_order,
     with_stage,
 )
-from reproductions.polynet.growth import (
-    grow,
-    grown_name,
-    interleaved,
-    modules,
-)
+from reproductions.polynet.growth import Interleaved
 from reproductions.polynet.model import SMALLEST, module, network
 from reproductions.polynet.paths import PathSum
 from reproductions.polynet.polynomials import POLYNOMIALS, evaluate
@@ -330,7 +325,9 @@ def test_inserted_paths_of_gamma_zero_change_nothing(kind, parent):
 def test_interleaved_modules_of_gamma_zero_change_nothing(parent):
     source, images, wanted = parent
     model = small(first_order(2, 3, 1))
-    new = grow(source, model)
+    renamed = Interleaved(before=(1, 1, 1), after=(2, 3, 1))
+    copied = copy_layers(source, model, ".*", renamed)
+    new = {x.name for x in model.layers if x.weights} - set(copied)
     assert {name.split("_f_")[0] for name in new} == {
         "stage_a_2",
         "stage_b_2",
@@ -341,23 +338,18 @@ def test_interleaved_modules_of_gamma_zero_change_nothing(parent):
     np.testing.assert_array_equal(model(images), wanted)
 
 
-def test_growing_by_nothing_copies_everything(parent):
-    source, images, wanted = parent
-    model = network(first_order(1, 1, 1), SMALLEST, 5, name="same")
-    assert grow(source, model) == []
-    np.testing.assert_array_equal(model(images), wanted)
-
-
 def test_a_network_does_not_grow_into_one_that_lacks_its_layers(parent):
     source, _, _ = parent
-    fewer = network(first_order(1, 1, 1), SMALLEST, 4, name="fewer")
-    before = fewer.get_layer("stem_conv1_1").kernel.numpy()
-    with pytest.raises(RunError, match="small cannot grow into fewer.* fc "):
-        grow(source, fewer)
+    model = small(first_order(1, 1, 1))
+    before = model.get_layer("stem_conv1_1").kernel.numpy()
+    renamed = Interleaved(before=(1, 1, 1), after=(1, 1, 1))
+    with pytest.raises(RunError, match="no layer stage_b_2_f_path0_1 of"):
+        copy_layers(
+            source, model, ".*", lambda x: renamed(x.replace("b_1", "b_2"))
+        )
     np.testing.assert_array_equal(
-        fewer.get_layer("stem_conv1_1").kernel, before
+        model.get_layer("stem_conv1_1").kernel, before
     )
-    assert modules(source) == {"a": 1, "b": 1, "c": 1}
 
 
 @pytest.mark.parametrize(
@@ -371,16 +363,13 @@ def test_a_network_does_not_grow_into_one_that_lacks_its_layers(parent):
     ],
 )
 def test_old_modules_are_spread_among_the_new(before, after, places):
-    assert interleaved(before, after) == places
-
-
-def test_fewer_places_than_modules_are_refused():
-    with pytest.raises(RunError, match="6 modules cannot grow into 3"):
-        interleaved(6, 3)
+    renamed = Interleaved(before=(before, 1, 1), after=(after, 1, 1))
+    names = [renamed(f"stage_a_{i + 1}_f_expand") for i in range(before)]
+    assert names == [f"stage_a_{place}_f_expand" for place in places]
 
 
 def test_layers_of_modules_are_renumbered_and_no_others():
-    sizes = {"a": 3, "b": 6, "c": 3}, {"a": 6, "b": 12, "c": 3}
+    renamed = Interleaved(before=(3, 6, 3), after=(6, 12, 3))
     names = {
         "stage_a_2_f_path0_1_bn": "stage_a_3_f_path0_1_bn",
         "stage_b_6_gf_expand": "stage_b_11_gf_expand",
@@ -389,7 +378,7 @@ def test_layers_of_modules_are_renumbered_and_no_others():
         "reduction_b_path0_3": "reduction_b_path0_3",
     }
     for old, new in names.items():
-        assert grown_name(old, *sizes) == new
+        assert renamed(old) == new
 
 
 def test_polynet_begins_with_layers_that_it_has():
