@@ -54,6 +54,13 @@ def image(name: str) -> np.ndarray:
     return values
 
 
+def rounded(name: str) -> np.ndarray:
+    """The input with each value off by one float32 rounding, float64."""
+    values = image(name).astype("float64")
+    signs = np.random.default_rng(1).choice([-1.0, 1.0], values.shape)
+    return values * (1 + 2.0**-24 * signs)
+
+
 def logits(name: str) -> np.ndarray:
     """(2, 1000) float64."""
     return np.load(ORACLES / f"{name}.npz")["logits"]
