@@ -3,6 +3,9 @@
 import logging
 import os
 import pathlib
+import signal
+import sys
+from typing import Any
 
 from common.data import catalog
 from common.data.manifest import MANIFEST, read_manifest
@@ -47,12 +50,26 @@ def run(name: str, values: dict) -> int:
     with quiet():  # its import's log lines; not what follows
         import tensorflow_datasets  # noqa: F401
     counting = Counting()
+    before = signal.signal(signal.SIGTERM, _stop)
     try:
         folder = prepare(request, counting.show)
+    except (KeyboardInterrupt, SystemExit):
+        counting.clear()
+        print(
+            "Stopped. What was finished is kept: the same command continues.",
+            file=sys.stderr,
+        )
+        raise
     finally:
+        signal.signal(signal.SIGTERM, before)
         counting.clear()
     _tell(name, folder, read_manifest(folder))
     return 0
+
+
+def _stop(signum: int, frame: Any) -> None:
+    """Nothing has to be written first: a shard is finished or not there."""
+    raise SystemExit(75)
 
 
 def _expected(name: str, counts: str | None):

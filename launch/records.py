@@ -10,7 +10,8 @@ from common.errors import RunError, UsageError
 from common.paper import read_reproduced
 from common.runs import write_text
 
-# Two rows that agree in these are the same measurement: the later one stays.
+# Two rows that agree in these and in their deviations are the same measurement:
+# the later one stays.
 KEY = ("variant", "data", "split", "views", "recipe", "precision", "seed")
 HEADER = (
     "# Measured rows, written by `python -m launch report RUN...` from\n"
@@ -63,14 +64,20 @@ def rows_of(folder: pathlib.Path) -> tuple[str, list[dict]]:
 
 def _about(run: dict) -> dict:
     session = run["sessions"][-1]
-    changes = [d for d in run["deviations"] if d["reason"].startswith("--")]
+    changes = [
+        f"{d['field']} {d['here']}"
+        for d in run["deviations"]
+        if d["reason"].startswith("--")
+    ]
+    if side := run["data"].get("shorter_side"):  # of `prepare`
+        changes.append(f"data shrunk once to a shorter side of {side} pixels")
     return {
         "variant": run["variant"],
         "data": run["recipe"]["data"],
         "seed": run["seed"],
         "recipe": recipe_hash(run["recipe"]),
         "precision": run["precision"],
-        "deviations": [f"{d['field']} {d['here']}" for d in changes],
+        "deviations": changes,
         "epochs": run["recipe"]["epochs"],
         "images_per_second": run["images_per_second"],
         "devices": f"{session['devices']} x {session['platform']}",
@@ -105,7 +112,7 @@ def _result(result: dict) -> dict:
 
 
 def _key(row: dict) -> tuple:
-    return tuple(row[name] for name in KEY)
+    return (*(row[name] for name in KEY), tuple(row["deviations"]))
 
 
 def _table(row: dict) -> str:

@@ -38,9 +38,9 @@ class DataSet:
     how_to_get: str
 
 
-_TFDS_LOAD = (
-    'Run `python -c "import tensorflow_datasets as tfds; '
-    "tfds.load('{}')\"` ({}) and pass the same --data_dir."
+_DOWNLOAD = (
+    "`python -m launch prepare {} --download` lets TFDS fetch it ({}); with "
+    "--source FOLDER it is made from files that you have."
 )
 
 _KNOWN = (
@@ -52,7 +52,7 @@ _KNOWN = (
         splits={"train": 60_000, "test": 10_000},
         test_split="test",
         tfds_names=("mnist",),
-        how_to_get=_TFDS_LOAD.format("mnist", "11 MB"),
+        how_to_get=_DOWNLOAD.format("mnist", "11 MB"),
     ),
     DataSet(
         name="cifar10",
@@ -62,7 +62,7 @@ _KNOWN = (
         splits={"train": 50_000, "test": 10_000},
         test_split="test",
         tfds_names=("cifar10",),
-        how_to_get=_TFDS_LOAD.format("cifar10", "163 MB"),
+        how_to_get=_DOWNLOAD.format("cifar10", "163 MB"),
     ),
     DataSet(
         name="imagenette",
@@ -72,7 +72,7 @@ _KNOWN = (
         splits={"train": 9_469, "validation": 3_925},
         test_split="validation",
         tfds_names=("imagenette160_s", "imagenette/160px-v2"),
-        how_to_get=_TFDS_LOAD.format("imagenette/160px-v2", "95 MB"),
+        how_to_get=_DOWNLOAD.format("imagenette", "95 MB"),
     ),
     DataSet(
         name="imagenet2012",
@@ -246,7 +246,11 @@ def _prepared(name: str, tfds_name: str, data_dir: str | None) -> DataSet:
         splits={},
         test_split="",
         tfds_names=(tfds_name,),
-        how_to_get=_TFDS_LOAD.format(tfds_name, "it may be large"),
+        how_to_get=(
+            'Run `python -c "import tensorflow_datasets as tfds; '
+            f"tfds.load('{tfds_name}')\"` (it may be large) and pass the same "
+            "--data_dir."
+        ),
     )
     info = _read_info(builder_dir(dataset, data_dir))
     return dataclasses.replace(

@@ -1,8 +1,10 @@
 """`python -m launch prepare` and `doctor`: what a person is told."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -224,6 +226,26 @@ def run_command(*words):
         text=True,
         timeout=600,
     )
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name,code", [("SIGTERM", 75), ("SIGINT", 130)])
+def test_asked_to_stop_it_says_that_it_continues(made, tmp_path, name, code):
+    command = [sys.executable, "-m", "launch", "prepare", "imagenet2012"]
+    command += ["--source", made.folder, "--counts", made.counts]
+    command += ["--data_dir", tmp_path, "--leave_out_bad", "--jobs", "2"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    while not (tmp_path / "imagenet2012.part").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(getattr(signal, name))
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code, said
+    assert "the same command continues" in said and "Traceback" not in said
+    assert subprocess.run(command, cwd=ROOT).returncode == 0
+    assert folder_in(tmp_path).exists()
 
 
 @pytest.mark.full

@@ -69,11 +69,15 @@ def test_another_view_is_not_compared(write, tmp_path):
     assert "0.93 %" in line_of(text, "Table 2")
 
 
+SHRUNK = {"name": "toys/1.0.0", "shorter_side": 256}
+
+
 @pytest.mark.parametrize(
     ("changed", "label"),
     [
         ({"settings": ["epochs=2"]}, "epochs 2"),
         ({"precision": "mixed_bfloat16"}, "precision mixed_bfloat16"),
+        ({"data": SHRUNK}, "data shrunk once to a shorter side of 256 pixels"),
         ({"recipe": {"data": "mnist", "epochs": 1}}, "an earlier recipe"),
         (
             {
@@ -110,6 +114,12 @@ def test_the_same_run_again_replaces_its_row(write, paper, tmp_path):
     write(toy.write_run(tmp_path / "a", error=2.0))
     write(toy.write_run(tmp_path / "b", error=1.0))
     assert [row["top1_error"] for row in rows_in(paper)] == [1.0]
+
+
+def test_a_run_on_shrunk_images_replaces_no_other(write, paper, tmp_path):
+    write(toy.write_run(tmp_path / "a", error=2.0))
+    write(toy.write_run(tmp_path / "b", error=1.0, data=SHRUNK))
+    assert {row["top1_error"] for row in rows_in(paper)} == {1.0, 2.0}
 
 
 def test_rows_keep_what_is_needed_to_run_again(write, paper, tmp_path):
