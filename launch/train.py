@@ -69,7 +69,7 @@ def train(paper: str, variant: str, options: Options, strategy) -> int:
     identity = identity_of(paper, variant, options, source)
     workers.require_same("command or data set", json.dumps(identity))
     if workers.chief:
-        _begin_with(paper, options, model, strategy)
+        _begin_with(paper, options, model)
     record = open_record(workers, options, identity, strategy)
     try:
         with Signals(_seconds_left(options)) as signals:
@@ -121,12 +121,16 @@ def _train_before(paper: str, options: Options, strategy) -> int:
     return train(paper, start.variant, before, strategy)
 
 
-def _begin_with(paper: str, options: Options, model, strategy) -> None:
-    """Copies the layers that the recipe takes from another network."""
+def _begin_with(paper: str, options: Options, model) -> None:
+    """Copies the layers that the recipe takes from another network.
+
+    For the chief, whose values all get: the other network is its alone.
+    """
     start, before = options.recipe.initialize_from, options.before
     if before is None:
         return
-    source = build_network(paper, start.variant, before.recipe, strategy)
+    alone = tf.distribute.get_strategy()
+    source = build_network(paper, start.variant, before.recipe, alone)
     source.load_weights(before.workdir / WEIGHTS)
     copy_layers(source, model, start.layers, start.renamed)
 

@@ -148,6 +148,38 @@ def test_a_lost_worker_is_reported_and_the_run_goes_on(three, tmp_path, victim):
 
 
 @pytest.mark.full
+def test_a_worker_that_hangs_is_reported(tmp_path):
+    processes = start_all(LONG, tmp_path, 2, "--checkpoint_minutes", "0")
+    assert checkpoint_seen(processes[0], tmp_path)
+    processes[1].send_signal(signal.SIGSTOP)
+    began = time.monotonic()
+    try:
+        ((code, output),) = ends(processes[:1], timeout=90)
+    finally:
+        processes[1].kill()
+    assert code == 69, output[-3000:]
+    assert "has lost another" in output and "Traceback" not in output
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.full
+def test_workers_begin_with_the_weights_of_another_network(tmp_path):
+    """VGG's B begins with layers of A, which the same command trains first."""
+    settings = ("image_size=32", "global_batch_size=64", "epochs=1")
+    command = ("vgg13", "--data", "sample", "--platform", "cpu")
+    command += tuple(f"--set={setting}" for setting in settings)
+    done = launch(command, "--workdir", str(tmp_path / "alone"))
+    assert done.returncode == 0, done.stderr
+    finish(start_all(command, tmp_path / "two", 2))
+    for folder in ("", "begins_with_vgg11"):
+        (one,), (two,) = (
+            metrics(tmp_path / run / folder) for run in ("alone", "two")
+        )
+        for key in ("loss", "val_loss"):
+            assert one[key] == pytest.approx(two[key], rel=1e-5)
+
+
+@pytest.mark.full
 def test_a_signal_to_one_worker_stops_all_at_the_same_step(tmp_path):
     processes = start_all(LONG, tmp_path, 2)
     while not (line := processes[0].stdout.readline()).startswith("epoch 1/"):
