@@ -119,6 +119,8 @@ class Recipe:
         epochs: Passes over the training set.
         updates: Training ends after so many, within a pass if need be; or
             None.
+        train_images: Only so many are trained on, the first of the files; or
+            None.
         held_out: Training images that are kept for validation: the last of
             the files. They are then measured in the place of the test split.
         initialize_from: Or None: all weights start from their initialisers.
@@ -157,6 +159,7 @@ class Recipe:
     num_classes: int
     epochs: int
     updates: int | None
+    train_images: int | None
     held_out: int
     initialize_from: InitializeFrom | None
     global_batch_size: int

@@ -85,11 +85,7 @@ def copy_layers(
 ) -> list[str]:
     """Copies the layers of `source` whose names `pattern` matches wholly.
 
-    Args:
-        source: Has the weights.
-        model: Gets them; of the same strategy.
-        pattern: A regular expression.
-        renamed: See common.recipe.InitializeFrom.
+    `renamed`, if given, says what they are called in `model`.
 
     Returns:
         The names of the layers of `model` that were set.
@@ -108,20 +104,20 @@ def copy_layers(
     names = [renamed(x.name) if renamed else x.name for x in chosen]
     ours = {layer.name: layer for layer in model.layers}
     for name, layer in zip(names, chosen, strict=True):
-        shapes = [tuple(v.shape) for v in layer.variables]
-        found = ours.get(name)
-        if found is None or shapes != [tuple(v.shape) for v in found.variables]:
+        shapes = _shapes(layer)
+        if name not in ours or shapes != _shapes(ours[name]):
             raise RunError(
                 f"{model.name} cannot begin with {source.name}'s "
                 f"{layer.name}: it has no layer {name} of these shapes, "
                 f"{shapes}."
             )
     for name, layer in zip(names, chosen, strict=True):
-        for theirs, own in zip(
-            layer.variables, ours[name].variables, strict=True
-        ):
-            own.assign(theirs.numpy())
+        ours[name].set_weights(layer.get_weights())
     return names
+
+
+def _shapes(layer: keras.layers.Layer) -> list[tuple[int, ...]]:
+    return [tuple(variable.shape) for variable in layer.variables]
 
 
 def _layers(

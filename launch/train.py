@@ -18,8 +18,8 @@ import reproductions
 from common.batch_slice import per_replica_batch_size
 from common.cluster import Cluster, from_environment
 from common.data import catalog
+from common.data.cut import cut
 from common.data.diagnosis import explained
-from common.data.held_out import HeldOut
 from common.data.statistics import save, statistics_for
 from common.optimizers import build_optimizer
 from common.recipe import Recipe
@@ -239,8 +239,7 @@ def open_data(options: Options):
     """The source of the recipe's data; after the devices were chosen."""
     recipe, where = options.recipe, options.data_dir
     dataset = catalog.find(recipe.data, recipe.channels, where)
-    source = catalog.open_source(dataset, where)
-    return HeldOut(source, recipe.held_out) if recipe.held_out else source
+    return cut(catalog.open_source(dataset, where), recipe)
 
 
 def training_statistics(source, recipe: Recipe, scanning: Callable):

@@ -246,11 +246,8 @@ def _prepared(name: str, tfds_name: str, data_dir: str | None) -> DataSet:
         splits={},
         test_split="",
         tfds_names=(tfds_name,),
-        how_to_get=(
-            'Run `python -c "import tensorflow_datasets as tfds; '
-            f"tfds.load('{tfds_name}')\"` (it may be large) and pass the same "
-            "--data_dir."
-        ),
+        how_to_get=f"tensorflow_datasets.load({tfds_name!r}) prepares it, "
+        "which may be large; pass the same --data_dir.",
     )
     info = _read_info(builder_dir(dataset, data_dir))
     return dataclasses.replace(

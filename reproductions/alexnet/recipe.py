@@ -31,6 +31,7 @@ ALEXNET = Recipe(
     num_classes=1000,  # Sec. 2
     epochs=90,  # Sec. 5: "roughly 90 cycles"
     updates=None,
+    train_images=None,
     held_out=0,
     initialize_from=None,
     global_batch_size=128,  # Sec. 5

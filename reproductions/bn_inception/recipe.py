@@ -46,6 +46,7 @@ INCEPTION = Recipe(
     num_classes=1000,  # Sec. 4.2
     epochs=775,  # the updates end within the 775th
     updates=31_000_000,  # Fig. 3
+    train_images=None,
     held_out=0,
     initialize_from=None,
     global_batch_size=32,  # Sec. 4.2

@@ -31,6 +31,7 @@ GOOGLENET = Recipe(
     num_classes=1000,  # Table 1
     epochs=250,  # BVLC: 10,000,000 updates of 32
     updates=None,
+    train_images=None,
     held_out=0,
     initialize_from=None,
     global_batch_size=32,  # BVLC

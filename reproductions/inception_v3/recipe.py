@@ -32,6 +32,7 @@ INCEPTION_V3 = Recipe(
     num_classes=1000,  # Table 1
     epochs=100,  # Sec. 8
     updates=None,
+    train_images=None,
     held_out=0,
     initialize_from=None,
     global_batch_size=1600,  # Sec. 8: 50 replicas of 32

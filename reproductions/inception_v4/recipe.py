@@ -41,6 +41,7 @@ INCEPTION_V4 = Recipe(
     num_classes=1000,  # Fig. 9
     epochs=100,  # v3, Sec. 8
     updates=None,
+    train_images=None,
     held_out=0,
     initialize_from=None,
     global_batch_size=640,  # Sec. 4: 20 replicas; v3, Sec. 8: of 32

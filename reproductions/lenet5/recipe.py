@@ -5,7 +5,13 @@ import dataclasses
 from common.data.transforms import Pad, RandomAffine, ScalePixels
 from common.recipe import Recipe
 from common.schedules import ByEpoch
-from reproductions.lenet5.deviations import AS_WRITTEN, DISTORTED, HEADLINE, MSE
+from reproductions.lenet5.deviations import (
+    AS_WRITTEN,
+    DISTORTED,
+    FEWER,
+    HEADLINE,
+    MSE,
+)
 from reproductions.lenet5.losses import MapLoss, MseLoss
 from reproductions.lenet5.sdlm import EstimateCurvature, Sdlm
 
@@ -16,6 +22,7 @@ LENET5 = Recipe(
     num_classes=10,
     epochs=20,  # Sec. III-B: "20 iterations through the entire training data"
     updates=None,
+    train_images=None,
     held_out=0,
     initialize_from=None,
     global_batch_size=1,  # Sec. III-B, App. B: one pattern per update
@@ -64,6 +71,13 @@ RECIPES = {
             ),
         ),
         deviations=DISTORTED,
+    ),
+    # Fig. 6: 15,000, 30,000 and 60,000 training patterns.
+    "lenet5_15k": dataclasses.replace(
+        LENET5, train_images=15_000, deviations=FEWER
+    ),
+    "lenet5_30k": dataclasses.replace(
+        LENET5, train_images=30_000, deviations=FEWER
     ),
     "lenet5_mse": dataclasses.replace(  # Eq. 8
         LENET5,

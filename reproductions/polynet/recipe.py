@@ -39,6 +39,7 @@ IR_10_20_10 = Recipe(
     num_classes=1000,
     epochs=224,  # as many as the updates take
     updates=560_000,  # summaries
+    train_images=None,
     held_out=0,
     initialize_from=None,
     global_batch_size=512,  # summaries: 32 GPUs with 16 each

@@ -32,6 +32,7 @@ RESNET = Recipe(
     num_classes=1000,  # Sec. 4.1
     epochs=120,  # as many as the updates take
     updates=600_000,  # Sec. 3.4: "up to 60 x 10^4 iterations"
+    train_images=None,
     held_out=0,  # Sec. 4.1: 1.28 million images train, 50k validate
     initialize_from=None,  # Sec. 3.4: "from scratch"
     global_batch_size=256,  # Sec. 3.4

@@ -31,6 +31,7 @@ RESNET20 = Recipe(
     num_classes=10,
     epochs=183,  # as many as 64k iterations of 45,000 images need
     updates=64_000,  # Sec. 4.2: "terminate training at 64k iterations"
+    train_images=None,
     held_out=0,  # Sec. 4.2: "trained on the training set"; 5,000 for its split
     initialize_from=None,
     global_batch_size=128,  # Sec. 4.2

@@ -29,6 +29,7 @@ IMAGENET_RECIPE = Recipe(
     num_classes=1000,  # Sec. 5.1
     epochs=100,  # release
     updates=None,
+    train_images=None,
     held_out=0,
     initialize_from=None,
     global_batch_size=256,  # Sec. 4: on 8 GPUs, 32 each

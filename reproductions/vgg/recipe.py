@@ -44,6 +44,7 @@ VGG11 = Recipe(
     num_classes=1000,  # Sec. 4
     epochs=74,  # Sec. 3.1
     updates=370_000,  # Sec. 3.1; 73.9 epochs of 5,004 whole batches
+    train_images=None,
     held_out=0,
     initialize_from=None,  # Sec. 3.1
     global_batch_size=256,  # Sec. 3.1

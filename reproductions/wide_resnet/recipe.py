@@ -31,6 +31,7 @@ CIFAR_RECIPE = Recipe(
     num_classes=10,
     epochs=200,  # Sec. 3
     updates=None,
+    train_images=None,
     held_out=0,  # release
     initialize_from=None,
     global_batch_size=128,  # Sec. 3

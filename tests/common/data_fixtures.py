@@ -26,6 +26,7 @@ DIGITS = Recipe(
     num_classes=10,
     epochs=1,
     updates=None,
+    train_images=None,
     held_out=0,
     initialize_from=None,
     global_batch_size=32,

@@ -30,6 +30,7 @@ def recipe(**changes):
         data="sample",
         epochs=EPOCHS,
         updates=None,
+        train_images=None,
         held_out=0,
         initialize_from=None,
         global_batch_size=BATCH,

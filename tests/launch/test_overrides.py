@@ -37,6 +37,7 @@ RECIPE = Recipe(
     num_classes=1000,
     epochs=90,
     updates=None,
+    train_images=None,
     held_out=0,
     initialize_from=None,
     global_batch_size=128,

@@ -15,6 +15,7 @@ RECIPE = Recipe(
     num_classes=10,
     epochs=20,
     updates=None,
+    train_images=None,
     held_out=0,
     initialize_from=None,
     global_batch_size=10,

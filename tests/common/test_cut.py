@@ -1,0 +1,84 @@
+"""Training images that are left out, or kept for validation."""
+
+import dataclasses
+
+import pytest
+
+from common.data import catalog
+from common.data.cut import Cut, cut
+from common.data.pipeline import steps_per_epoch
+from common.errors import UsageError
+from tests.common.data_fixtures import DIGITS, image_folder
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return catalog.open_source(catalog.find("sample", channels=1))
+
+
+def ids(records):
+    return [record["id"] for record in records.as_numpy_iterator()]
+
+
+def test_the_last_images_are_held_out_and_never_trained_on(digits):
+    source = Cut(digits, None, 437)
+    whole = ids(digits.records("train"))
+    kept = len(whole) - 437
+    assert ids(source.records("train")) == whole[:kept]
+    assert ids(source.records(source.dataset.test_split)) == whole[kept:]
+    order = source.shuffled("train", seed=1, epoch=0, skip=0)
+    seen = ids(order.elements.map(lambda _, element: order.read(element)))
+    assert sorted(seen) == sorted(whole[:kept]) and seen != whole[:kept]
+
+
+def test_sizes_and_fingerprint_say_so(digits):
+    source = Cut(digits, None, 437)
+    assert source.dataset.splits == {"train": 1000, "held_out": 437}
+    assert steps_per_epoch(source, DIGITS) == 1000 // DIGITS.global_batch_size
+    assert "437 training images held out" in source.dataset.title
+    assert source.fingerprint()["splits"] == source.dataset.splits
+    assert source.fingerprint()["sha256"] == digits.fingerprint()["sha256"]
+
+
+def test_fewer_training_images_leave_the_test_split_as_it_is(digits):
+    source = Cut(digits, 100, 0)
+    assert ids(source.records("train")) == ids(digits.records("train"))[:100]
+    assert ids(source.records("test")) == ids(digits.records("test"))
+    assert source.dataset.test_split == digits.dataset.test_split
+    assert source.dataset.splits == digits.dataset.splits | {"train": 100}
+    assert "100 training images" in source.dataset.title
+    assert steps_per_epoch(source, DIGITS) == 100 // DIGITS.global_batch_size
+    order = source.shuffled("train", seed=1, epoch=0, skip=0)
+    seen = ids(order.elements.map(lambda _, element: order.read(element)))
+    assert sorted(seen) == sorted(ids(source.records("train")))
+
+
+def test_what_is_left_out_is_not_held_out(digits):
+    source = Cut(digits, 100, 437)
+    whole = ids(digits.records("train"))
+    assert ids(source.records("train")) == whole[:100]
+    assert ids(source.records("held_out")) == whole[1000:]
+
+
+def test_a_recipe_of_the_whole_set_has_the_whole_set(digits):
+    assert cut(digits, DIGITS) is digits
+    fewer = dataclasses.replace(DIGITS, train_images=9)
+    assert cut(digits, fewer).dataset.splits["train"] == 9
+
+
+@pytest.mark.parametrize("first,last", [(0, 0), (1438, 0), (1001, 437)])
+def test_no_more_images_than_there_are(digits, first, last):
+    with pytest.raises(UsageError, match="cannot be cut"):
+        Cut(digits, first, last)
+
+
+@pytest.mark.parametrize("count", [-1, 1437, 5000])
+def test_both_sides_must_have_images(digits, count):
+    with pytest.raises(UsageError, match="held_out"):
+        Cut(digits, None, count)
+
+
+def test_a_folder_is_refused_since_its_order_is_not_random(tmp_path):
+    source = image_folder(tmp_path)
+    with pytest.raises(UsageError, match="is a folder"):
+        Cut(source, None, 2)
