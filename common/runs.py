@@ -94,7 +94,7 @@ def open_run(folder: pathlib.Path, identity: dict, session: dict) -> Run:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = _lock(folder)
+        lock = lock_folder(folder)
         record = _existing(folder) or identity | {"sessions": []}
         _require_same(folder, record, identity)
         run = Run(folder, lock, record)
@@ -116,11 +116,21 @@ def add_result(folder: pathlib.Path, result: dict) -> None:
     Raises:
         RunError: if a process is running there.
     """
-    with _lock(folder):
+    with lock_folder(folder):
         record = _existing(folder)
         others = [r for r in record["results"] if r["view"] != result["view"]]
         record["results"] = [*others, result]
         write_json(folder / "run.json", record)
+
+
+def last_session(folder: pathlib.Path) -> dict:
+    """What describes the last session of the run in `folder`; or {}.
+
+    Raises:
+        RunError: if its record cannot be read.
+    """
+    record = _existing(folder) or {"sessions": []}
+    return record["sessions"][-1] if record["sessions"] else {}
 
 
 def is_finished(folder: pathlib.Path, identity: dict) -> bool:
@@ -136,7 +146,12 @@ def is_finished(folder: pathlib.Path, identity: dict) -> bool:
     return record["status"] == "finished"
 
 
-def _lock(folder: pathlib.Path) -> TextIO:
+def lock_folder(folder: pathlib.Path) -> TextIO:
+    """The lock of a folder, held while the returned file is open.
+
+    Raises:
+        RunError: if another process holds it.
+    """
     lock = open(folder / "lock", "a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

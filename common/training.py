@@ -120,30 +120,30 @@ class Loop:
         self.callbacks.on_epoch_begin(state.epoch)
         if not done:
             self._prepare_epoch()
-        batches = pipeline.train_batches(
-            job.source,
-            job.recipe,
-            job.statistics,
-            seed=job.seed,
-            epoch=state.epoch,
-            skip_steps=done,
-            part=self.workers.part,
-        )
-        iterator = distribute(job.strategy, batches)
+        iterator = distribute(job.strategy, self.batches(done))
         end = self._epoch_end()
         while state.step < end:
             self._call(iterator, min(self._steps_per_call, end - state.step))
             self._save_if_due(signals)
             self._agree()
 
+    def batches(self, skip_steps: int) -> tf.data.Dataset:
+        """This epoch's, without the first; see pipeline.train_batches."""
+        job = self.job
+        return pipeline.train_batches(
+            *(job.source, job.recipe, job.statistics),
+            seed=job.seed,
+            epoch=self.state.epoch,
+            skip_steps=skip_steps,
+            part=self.workers.part,
+        )
+
     def _prepare_epoch(self) -> None:
         job, prepare = self.job, self.job.recipe.before_epoch
         if prepare is None:
             return
         examples = pipeline.sample_batch(
-            job.source,
-            job.recipe,
-            job.statistics,
+            *(job.source, job.recipe, job.statistics),
             seed=job.seed,
             epoch=self.state.epoch,
             size=prepare.samples,

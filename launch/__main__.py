@@ -16,8 +16,14 @@
                                      fuses prediction files of evaluate
   python -m launch prepare DATASET --source DIR [--shorter_side N]
                                      downloads into records that are read
+  python -m launch sweep NAME --trials N [--space 'FIELD=log(LOW,HIGH)']
+                                     searches fields of a recipe (keras-tuner)
   python -m launch doctor DATASET    is the prepared data what it should be?
+  python -m launch bench [input|step|start] [NAME...] [--out FILE.json]
+                                     what they cost here, beside their limits
   python -m launch report [RUN...]   record runs, regenerate results.md
+  python -m launch report --html FILE [RUN_OR_WEIGHTS...]
+                                     one page of all results, and of these runs
 
 NAME is a paper (alexnet: its headline network) or a variant (alexnet_no_lrn).
 
@@ -92,7 +98,12 @@ _enum(
     "of the arithmetic; weights are always float32; mixed_float16 scales the "
     "loss",
 )
-_switch("jit_compile", False, "compile the step with XLA (1 device)")
+_switch(
+    "jit_compile",
+    None,
+    "compile the step with XLA (1 device); default: where it pays, which is on "
+    "a CPU for the smallest batches, or as the run was begun",
+)
 _integer(
     "microbatches",
     1,
@@ -147,7 +158,7 @@ _string(
     "out",
     None,
     "import: the file to write, for evaluate --weights; predict: a contact "
-    "sheet, SHEET.png",
+    "sheet, SHEET.png; bench: a JSON file",
 )
 flags.DEFINE_list(
     "views",
@@ -168,7 +179,34 @@ flags.DEFINE_list(
     "ensemble: rules of fusion, such as simple,weighted_nll; default: all",
     flag_values=_F,
 )
-_switch("record", False, "ensemble: keep the counts, for results.md")
+_switch("record", False, "ensemble, sweep: keep the result, for results.md")
+_integer("trials", None, "sweep: trials at most", lower_bound=1)
+_enum(
+    "tuner",
+    "random",
+    ["random", "hyperband", "bayesian"],
+    "sweep: keras-tuner's oracle that chooses the trials",
+)
+flags.DEFINE_multi_string(
+    "space",
+    [],
+    "sweep: FIELD=log(LOW,HIGH), FIELD=linear(LOW,HIGH) or FIELD=choice(A,B), "
+    "a field as for --set; repeatable; default: around the recipe's values",
+    flag_values=_F,
+)
+_integer(
+    "workers",
+    1,
+    "sweep: processes here that train trials at the same time, each with GPUs "
+    "of its own where there are any",
+    lower_bound=1,
+)
+_string(
+    "html",
+    None,
+    "report: the page to write; runs on it may be under way, and are not "
+    "recorded",
+)
 _string(
     "source",
     None,

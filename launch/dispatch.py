@@ -10,8 +10,8 @@ from launch.options import from_flags
 from launch.quiet import quiet
 
 VERBS = (
-    *("audit", "doctor", "ensemble", "evaluate", "import", "list"),
-    *("predict", "prepare", "report"),
+    *("audit", "bench", "doctor", "ensemble", "evaluate", "import", "list"),
+    *("predict", "prepare", "report", "sweep"),
 )
 _RUN_FLAGS = {"gpus", "platform", "data", "data_dir", "precision", "set"}
 _RUN_FLAGS |= {"jit_compile"}
@@ -24,6 +24,8 @@ _IMPORT_FLAGS = {"from", "out"}
 _PREPARE_FLAGS = {"source", "data_dir", "shorter_side", "jobs", "counts"}
 _PREPARE_FLAGS |= {"leave_out_bad", "download"}
 _DOCTOR_FLAGS = {"data_dir", "jobs", "deep"}
+_SWEEP_FLAGS = {"trials", "tuner", "space", "workers", "record"}
+_SWEEP_FLAGS |= _TRAIN_FLAGS
 _ENSEMBLE_FLAGS = {"rules", "out", "seed", "record"}
 
 
@@ -44,7 +46,9 @@ def dispatch(words: list[str], values: dict, given: set[str]) -> int:
             "what there is, python -m launch --help how to use it."
         )
     verb, *rest = words
-    if verb in ("list", "audit", "report"):
+    if verb == "report":
+        return _report(rest, values, given)
+    if verb in ("list", "audit"):
         _refuse_flags(verb, given)
         return _about_papers(verb, rest)
     if verb == "evaluate":
@@ -55,16 +59,16 @@ def dispatch(words: list[str], values: dict, given: set[str]) -> int:
         return _import(rest, values, given)
     if verb == "ensemble":
         return _ensemble(rest, values, given)
+    if verb == "sweep":
+        return _sweep(rest, values, given)
+    if verb == "bench":
+        return _bench(rest, values, given)
     if verb in ("prepare", "doctor"):
         return _data(verb, rest, values, given)
     return _train(words, values, given)
 
 
 def _about_papers(verb: str, rest: list[str]) -> int:
-    if verb == "report":
-        from launch import report
-
-        return report.run(rest)
     if verb == "audit":
         _refuse_words("audit [NAME]", rest[1:])
         papers = [_find(name)[0] for name in rest] or reproductions.names()
@@ -75,6 +79,15 @@ def _about_papers(verb: str, rest: list[str]) -> int:
     from launch import list_papers
 
     return list_papers.run()
+
+
+def _report(rest: list[str], values: dict, given: set[str]) -> int:
+    _refuse_flags("report", given - {"html"})
+    from launch import report
+
+    if "html" in given:
+        return report.run_html(rest, pathlib.Path(values["html"]).expanduser())
+    return report.run(rest)
 
 
 def _evaluate(rest: list[str], values: dict, given: set[str]) -> int:
@@ -165,6 +178,40 @@ def _ensemble(rest: list[str], values: dict, given: set[str]) -> int:
     return ensemble.run(
         rest, values["rules"], out, values["seed"], record=values["record"]
     )
+
+
+def _sweep(rest: list[str], values: dict, given: set[str]) -> int:
+    _refuse_flags("sweep", given - _SWEEP_FLAGS)
+    if not rest or values["trials"] is None:
+        raise UsageError(
+            "sweep takes a name and a number: python -m launch sweep NAME "
+            "--trials N [--tuner random] [--space 'FIELD=log(LOW,HIGH)']."
+        )
+    _refuse_words("sweep NAME", rest[1:])
+    paper, variant = _find(rest[0])
+    from launch.sweep_request import read_request
+
+    recipe = _recipe(paper, variant)
+    request = read_request(paper, variant, recipe, values, given)
+    with quiet():
+        from launch import sweep
+
+    return sweep.run(request)
+
+
+def _bench(rest: list[str], values: dict, given: set[str]) -> int:
+    _refuse_flags("bench", given - {"data", "data_dir", "out"})
+    from launch import bench
+    from launch.bench_rows import Request
+
+    parts, names = bench.parts_and_names(rest)
+    request = Request(
+        names=tuple(_find(name)[1] for name in names),
+        data=values["data"],
+        data_dir=pathlib.Path(values["data_dir"]).expanduser(),
+    )
+    out = values["out"] and pathlib.Path(values["out"]).expanduser()
+    return bench.run(parts, request, out)
 
 
 def _data(verb: str, rest: list[str], values: dict, given: set[str]) -> int:

@@ -10,7 +10,7 @@ import reproductions
 from common.errors import RunError
 from common.fusion import RULES
 from common.runs import commit_of, now, write_text
-from launch.error_counts import Count, Missed
+from launch.error_counts import Count, Missed, percent
 from launch.markdown import table
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -88,9 +88,9 @@ def read() -> list[dict]:
     return rows
 
 
-def section() -> str:
-    """The part of results.md about fusion; empty if nothing was measured."""
-    groups: dict[tuple, list[dict]] = {}
+def groups() -> list[list[dict]]:
+    """The rows of each ensemble: its members alone, then its rules."""
+    found: dict[tuple, list[dict]] = {}
     alone = {}
     order = ["alone", *(rule.name for rule in RULES)]
     for row in sorted(read(), key=lambda row: order.index(row["rule"])):
@@ -98,42 +98,83 @@ def section() -> str:
             alone[row["predictions"][0], row["n"]] = row
         else:
             what = (row["data"], row["split"], row["n"], row["seed"])
-            groups.setdefault((*what, *row["predictions"]), []).append(row)
-    if not groups:
+            found.setdefault((*what, *row["predictions"]), []).append(row)
+    return [
+        [alone[p, n] for p in hashes if (p, n) in alone] + rows
+        for (_, _, n, _, *hashes), rows in found.items()
+    ]
+
+
+def named(rows: list[dict]) -> list[tuple[str, dict]]:
+    """Each row of an ensemble with the name of its member or rule."""
+    return [
+        (row["members"][0] if row["rule"] == "alone" else row["rule"], row)
+        for row in rows
+    ]
+
+
+def section() -> str:
+    """The part of results.md about fusion; empty if nothing was measured."""
+    found = groups()
+    if not found:
         return ""
-    parts = [_INTRODUCTION]
-    for (data, split, n, *_), rows in groups.items():
-        first = rows[0]
-        singles = [alone.get((p, n)) for p in first["predictions"]]
-        parts.append(
-            f"### {data}, {split}, {n:,} images: {', '.join(first['members'])}"
-            f"\n\n{_table([r for r in singles if r] + rows)}"
-            f"\n\nPrediction files (sha256): {', '.join(first['predictions'])}."
-            f" `{first['command']}`, commit {first['commit']}."
+    head = ["Ensemble", "Images", "Best member alone", "`simple` average"]
+    head += ["Lowest of the rules (seen afterwards)"]
+    rows = []
+    for group in found:
+        alone = [pair for pair in named(group) if pair[1]["rule"] == "alone"]
+        rules = [pair for pair in named(group) if pair[1]["rule"] != "alone"]
+        simple = [pair for pair in rules if pair[0] == "simple"]
+        first = group[-1]
+        what = (
+            f"{first['data']}, {first['split']}: {', '.join(first['members'])}"
         )
-    return "\n" + "\n\n".join(parts) + "\n"
+        cells = [_lowest(pairs) for pairs in (alone, simple, rules)]
+        rows.append([what, f"{first['n']:,}", *cells])
+    return f"\n{_INTRODUCTION}\n\n{table(head, rows)}\n"
+
+
+def _lowest(pairs: list[tuple[str, dict]]) -> str:
+    if not pairs:
+        return ""
+    name, row = min(pairs, key=lambda pair: pair[1]["wrong1"])
+    return f"{name}: {percent(row['wrong1'], row['n'])}"
 
 
 _INTRODUCTION = """\
 <a id="fusion"></a>
 
-## Fusion: the ensembles of ILSVRC2016
+## Fusion: the rules of ILSVRC2016, measured
 
-The rules of [reproductions/ilsvrc2016](reproductions/ilsvrc2016) on prediction
-files of networks that were evaluated here. What is fitted to labels is fitted
-on four fifths of the images and counted on the fifth, five times. Wrong images,
-and Wilson's 95 % interval."""
+Top-1 errors of networks that were evaluated here, and of their fusions. What
+is fitted to labels is fitted on four fifths of the images and counted on the
+fifth, five times. In brackets Wilson's 95 % interval. Every rule:
+[reproductions/ilsvrc2016/results.md](reproductions/ilsvrc2016/results.md#fusion)."""
+
+
+def details() -> str:
+    """Every rule of every ensemble, for the challenge's own page."""
+    parts = ['<a id="fusion"></a>\n\n## Fusions measured here']
+    for group in groups():
+        first = group[-1]
+        parts.append(
+            f"### {first['data']}, {first['split']}, {first['n']:,} images: "
+            f"{', '.join(first['members'])}"
+            f"\n\n{_table(group)}"
+            f"\n\nPrediction files (sha256): {', '.join(first['predictions'])}."
+            f" `{first['command']}`, commit {first['commit']}."
+        )
+    return "\n\n".join(parts)
 
 
 def _table(rows: list[dict]) -> str:
     head = ["Rule", "How", "Wrong, top-1", "Top-1 error"]
     head += ["Wrong, top-5", "Top-5 error"]
-    lines = []
-    for row in rows:
-        found = Count(row["n"], row["wrong1"], row.get("wrong5"))
-        single = row["rule"] == "alone"
-        name = row["members"][0] if single else row["rule"]
-        lines.append([name, row["how"], *found.cells()])
+    lines = [
+        [name, row["how"]]
+        + Count(row["n"], row["wrong1"], row.get("wrong5")).cells()
+        for name, row in named(rows)
+    ]
     return table(head, lines)
 
 

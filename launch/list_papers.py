@@ -52,7 +52,12 @@ def cost(recipe: Recipe, macs: int) -> str:
     `macs` are expected.toml's, of the main path: what auxiliary heads add in
     training is left out (GoogLeNet: 0.5 %).
     """
-    digits, power = f"{measured.training_macs(recipe, macs):.1e}".split("e")
+    return multiply_accumulates(measured.training_macs(recipe, macs))
+
+
+def multiply_accumulates(count: float) -> str:
+    """Such as "2.5e17 MAC"."""
+    digits, power = f"{count:.1e}".split("e")
     return f"{digits}e{int(power)} MAC"
 
 

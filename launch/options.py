@@ -26,7 +26,8 @@ class Options:
         data_dir: Where TFDS data sets lie.
         workdir: The run's own folder.
         precision: "float32", "mixed_bfloat16" or "mixed_float16".
-        jit_compile: Whether XLA compiles the step.
+        jit_compile: Whether XLA compiles the step; None leaves it to
+            launch.xla.
         microbatches: Parts that a replica's share of the batch is cut into.
         dry_run: Print the plan and stop.
         checkpoint_minutes: Time between checkpoints.
@@ -46,7 +47,7 @@ class Options:
     workdir: pathlib.Path
     seed: int
     precision: str
-    jit_compile: bool
+    jit_compile: bool | None
     microbatches: int
     dry_run: bool
     checkpoint_minutes: float

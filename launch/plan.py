@@ -1,6 +1,7 @@
 """`--dry_run`: what a run would do and cost, before it starts."""
 
 import math
+import pathlib
 import time
 
 import keras
@@ -15,24 +16,30 @@ from common.recipe import Recipe
 from common.steps import MAX_UPDATES, distribute, make_train_steps
 from launch.options import Options
 from launch.progress import duration
+from launch.sessions import kind_of_device
 
-TIMED_IMAGES = 8  # per device, in the steps that the time is estimated from
+INPUT_BATCHES = 4  # in the step, being made, and prefetched
+TIMED_VALUES = 8 * 224 * 224 * 3  # in the images of a timed step, per device
 
 
 def print_plan(
-    variant: str, options: Options, source, model, strategy, cluster=None
+    variant: str, options: Options, source, build, strategy, cluster=None
 ) -> int:
     """Prints the plan; exit code 0. Writes nothing."""
-    for name, value in plan(variant, options, source, model, strategy, cluster):
+    for name, value in plan(variant, options, source, build, strategy, cluster):
         print(f"{name:<14}{value}")
     return 0
 
 
 def plan(
-    variant: str, options: Options, source, model, strategy, cluster=None
+    variant: str, options: Options, source, build, strategy, cluster=None
 ) -> list[tuple[str, str]]:
-    """(what, value) rows; `strategy` is one worker's of `cluster`."""
+    """(what, value) rows; `strategy` is one worker's of `cluster`.
+
+    `build()` makes the network, in Keras's present precision.
+    """
     recipe, local = options.recipe, strategy.num_replicas_in_sync
+    model = build()
     workers = cluster.workers if cluster else ("this process",)
     replicas = len(workers) * local
     share = per_replica_batch_size(
@@ -49,11 +56,24 @@ def plan(
             f"{len(workers)} workers x {local} devices x "
             f"{options.microbatches} microbatches x {share} images",
         ),
-        ("memory", f"about {memory(model, share) / 2**30:.1f} GiB per device"),
-        *cost(recipe, source, model, strategy, len(workers)),
+        ("memory", _memory(model, recipe, strategy, share, len(workers))),
+        (
+            "step",
+            arithmetic(options) + faster(options, model, build, strategy),
+        ),
+        *cost(
+            *(recipe, source, model, strategy, len(workers)),
+            jit_compile=options.jit_compile,
+        ),
         ("views", ", ".join(recipe.views)),
         ("written to", str(options.workdir)),
     ]
+    return rows + _about(options)
+
+
+def _about(options: Options) -> list[tuple[str, str]]:
+    """What the recipe begins with, and where it differs from its paper."""
+    recipe, rows = options.recipe, []
     start = recipe.initialize_from
     if start is not None:
         where = options.before.workdir
@@ -76,7 +96,13 @@ def parameters(model: keras.Model) -> str:
 
 
 def cost(
-    recipe: Recipe, source, model: keras.Model, strategy, workers: int = 1
+    recipe: Recipe,
+    source,
+    model: keras.Model,
+    strategy,
+    workers: int = 1,
+    *,
+    jit_compile: bool = False,
 ) -> list[tuple[str, str]]:
     """Steps, arithmetic and time: rows of the plan."""
     per_epoch = pipeline.steps_per_epoch(source, recipe)
@@ -84,7 +110,7 @@ def cost(
     images = updates * recipe.global_batch_size
     rows = layer_table(model)
     trained = sum(row.macs for row in rows)  # with auxiliary heads
-    speed = workers * images_per_second(model, recipe, strategy)
+    speed = workers * images_per_second(model, recipe, strategy, jit_compile)
     return [
         (
             "steps",
@@ -104,17 +130,85 @@ def cost(
     ]
 
 
-def memory(model: keras.Model, images: int) -> int:
-    """Bytes: weights, gradients, momentum, and activations for the gradient."""
-    activations = sum(
-        math.prod(layer.output.shape[1:]) for layer in model.layers
+def arithmetic(options: Options) -> str:
+    """How the step is computed."""
+    return options.precision + (", by XLA" if options.jit_compile else "")
+
+
+def faster(options: Options, model, build, strategy) -> str:
+    """What bfloat16 would gain, where the CPU computes in it."""
+    if options.precision != "float32" or not computes_bfloat16(strategy):
+        return ""
+    before = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    try:
+        lower = build()
+    finally:
+        keras.mixed_precision.set_dtype_policy(before)
+    speeds = [
+        images_per_second(m, options.recipe, strategy, options.jit_compile)
+        for m in (model, lower)
+    ]
+    gain = speeds[1] / speeds[0]
+    if gain < 1.1:
+        return "; mixed_bfloat16 is no faster here, timed just now"
+    return (
+        f"; --precision mixed_bfloat16 is {gain:.1f} x as fast here, timed "
+        "just now, and another run"
     )
-    return 4 * (3 * model.count_params() + images * activations)
 
 
-def images_per_second(model, recipe: Recipe, strategy) -> float:
+def computes_bfloat16(strategy) -> bool:
+    """Whether the devices are CPUs with instructions for it."""
+    info = pathlib.Path("/proc/cpuinfo")
+    if kind_of_device(strategy) != "cpu" or not info.exists():
+        return False
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(info.read_text().split())
+
+
+def memory(model, optimizer, images: int, batch: int) -> dict[str, int]:
+    """Bytes on one device, by what they hold.
+
+    Args:
+        model: The network.
+        optimizer: Built for it.
+        images: That the device computes at a time.
+        batch: That one process reads for an update.
+    """
+    weights = model.trainable_variables
+    # The gradient, with the decay, times the rate; velocity times momentum.
+    copies = 4 if optimizer.decay else 3
+    return {
+        "weights": 4 * model.count_params(),
+        "update": 4 * copies * sum(math.prod(w.shape) for w in weights),
+        "optimizer state": 4
+        * sum(math.prod(v.shape) for v in optimizer.variables),
+        "activations": images
+        * sum(
+            math.prod(layer.output.shape[1:])
+            * tf.as_dtype(layer.compute_dtype).size
+            for layer in model.layers
+        ),
+        "input": 4 * INPUT_BATCHES * batch * math.prod(model.input_shape[1:]),
+    }
+
+
+def _memory(model, recipe: Recipe, strategy, images: int, workers) -> str:
+    with strategy.scope():
+        optimizer = build_optimizer(recipe)
+        optimizer.build(model.trainable_variables)
+    batch = recipe.global_batch_size // workers
+    parts = memory(model, optimizer, images, batch)
+    each = ", ".join(f"{n} {b / 2**20:,.0f}" for n, b in parts.items())
+    return f"about {sum(parts.values()) / 2**20:,.0f} MiB per device: {each}"
+
+
+def images_per_second(
+    model, recipe: Recipe, strategy, jit_compile: bool = False
+) -> float:
     """The speed of training steps on noise, measured on this machine."""
-    batch = TIMED_IMAGES * strategy.num_replicas_in_sync
+    image = math.prod(model.input_shape[1:])
+    batch = strategy.num_replicas_in_sync * max(1, TIMED_VALUES // image)
     batch = min(batch, recipe.global_batch_size)
     with strategy.scope():
         optimizer = build_optimizer(recipe)
@@ -130,6 +224,7 @@ def images_per_second(model, recipe: Recipe, strategy) -> float:
         strategy,
         global_batch_size=batch,
         seed=0,
+        jit_compile=jit_compile,
     )
     step = tf.constant(0, tf.int64)
     rates = tf.zeros((MAX_UPDATES, len(recipe.group_schedules) + 1))

@@ -4,8 +4,16 @@ import pathlib
 
 import reproductions
 from common.runs import write_text
-from launch import records
+from launch import (
+    curves,
+    figures,
+    fusion_records,
+    html_page,
+    records,
+    results_slides,
+)
 from launch.markdown import with_deviations
+from launch.paper_results import Paper
 from launch.results_page import page
 
 RESULTS = pathlib.Path(__file__).parents[1] / "results.md"
@@ -20,19 +28,46 @@ def run(folders: list[str], results: pathlib.Path = RESULTS) -> int:
             deviations. The rows of finished runs are never lost by that.
     """
     records.add(folders)
-    texts = {results: page()}
-    for paper in reproductions.names():
-        readme = reproductions.folder(paper) / "README.md"
-        recipes = reproductions.load(paper).RECIPES
-        texts[readme] = with_deviations(readme, recipes)
-    for file, text in texts.items():
-        _write_if_changed(file, text)
+    curves.add(folders)
+    figures.write()
+    for file, text in texts(results).items():
+        if not file.exists() or file.read_text(encoding="utf-8") != text:
+            write_text(file, text)
     for folder in folders:
         print(f"{folder}: recorded.")
     print(f"{results} is up to date.")
     return 0
 
 
-def _write_if_changed(file: pathlib.Path, text: str) -> None:
-    if not file.exists() or file.read_text(encoding="utf-8") != text:
-        write_text(file, text)
+def texts(results: pathlib.Path = RESULTS) -> dict[pathlib.Path, str]:
+    """Every generated text, by its file."""
+    papers = {name: Paper(name) for name in reproductions.names()}
+    found = {results: page(papers)}
+    for name, paper in papers.items():
+        folder = reproductions.folder(name)
+        found[folder / "results.md"] = paper.page()
+        readme = folder / "README.md"
+        found[readme] = with_deviations(readme, paper.recipes)
+    challenge = reproductions.folder("ilsvrc2016")
+    if (challenge / "leaderboard.toml").exists():
+        found[challenge / "results.md"] = _challenge()
+    return found
+
+
+def _challenge() -> str:
+    return (
+        "# ILSVRC2016: leaderboard and fusions\n\nWritten by `python -m launch "
+        "report`; do not edit.\n\n![The leaderboard](leaderboard.svg)\n\n"
+        f"{results_slides.entries()}\n\n{fusion_records.details()}\n\n"
+        "![The fusions](fusion.svg)\n"
+    )
+
+
+def run_html(folders: list[str], file: pathlib.Path) -> int:
+    """Writes one self-contained page; runs may be under way.
+
+    Nothing is recorded. Weights may be given, too: their first layer is drawn.
+    """
+    write_text(file, html_page.page(folders))
+    print(f"{file} is written: {file.stat().st_size / 1e6:.1f} MB.")
+    return 0

@@ -1,35 +1,30 @@
-"""results.md as text: the papers' claims beside what was measured."""
+"""results.md as text: what is proven, what is measured, what was not run."""
 
+import pathlib
+import tomllib
 from collections import Counter
-from collections.abc import Sequence
 
 import reproductions
-from common.paper import (
-    Cell,
-    Expected,
-    Ratio,
-    Result,
-    read_expected,
-    read_reproduced,
-)
-from common.recipe import Recipe
-from launch import fusion_records
-from launch.list_papers import cost
-from launch.markdown import deviation_table, table
-from launch.measured import Measurement, measurements, of_claim
+from launch import curves, fusion_records, results_slides, sweep_records
+from launch.list_papers import cost, multiply_accumulates
+from launch.markdown import table
+from launch.measured import Measurement, training_macs
+from launch.paper_results import Paper, differing, percent
 
-CREED = """\
-# Results
+COLUMNS = ["Network", "How", "Top-1 error here", "In the paper", "Changed"]
+RATE = 1e13  # multiply-accumulates a second, to put a cost into hours
 
-Written by `python -m launch report`; do not edit.
+READING = """\
+## How to read this
 
 * A number counts as measured only if the program measured it here and wrote
   it into a paper's `reproduced.toml`. Nothing is filled in from literature.
 * A number stands beside the paper's only if the network, the data set, the
   split, the test views and the recipe are the paper's. Every other run stands
-  in a table of its own, under what was changed.
-* What was not run says so, with its cost in multiply-accumulates (MAC): epochs
-  x training images x 3 x MACs of one forward pass.
+  apart, under what was changed.
+* Costs are multiply-accumulates (MAC): epochs x training images x 3 x MACs of
+  one forward pass; hours are at 1e13 MAC a second, a round figure and no
+  measurement.
 * Errors are in percent: mean ± standard deviation over seeds, or Wilson's 95 %
   interval for the number of test images where there is one run.
 * Structural numbers are the cells of the paper's tables and its comparisons of
@@ -38,192 +33,253 @@ Written by `python -m launch report`; do not edit.
 """
 
 
-def page() -> str:
+def page(papers: dict[str, Paper]) -> str:
     """All of results.md; the same bytes for the same files."""
-    papers = [Paper(name) for name in reproductions.names()]
-    head = [
-        "Paper",
-        "Variants",
-        "Error rates in the paper",
-        "Measured",
-        "Structural numbers",
-        "Other statements",
+    parts = [
+        "# Results\n\nWritten by `python -m launch report`; do not edit. "
+        "`python -m launch report --html PAGE.html` makes a page of all this "
+        "that sorts and filters.",
+        _summary(list(papers.values())),
+        *(section(paper) for paper in papers.values()),
+        results_slides.section(papers),
+        fusion_records.section(),
+        sweep_records.section(),
+        READING,
     ]
-    overview = table(head, [paper.overview() for paper in papers])
-    sections = [*(p.section() for p in papers), fusion_records.section()]
-    return "\n".join([CREED, overview, *filter(None, sections)])
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
-class Paper:
-    """One paper's recipes, claims and measurements, for its section."""
+def oracles() -> list[dict]:
+    """The independent implementations of reproductions/oracles.toml."""
+    file = pathlib.Path(reproductions.__file__).parent / "oracles.toml"
+    return tomllib.loads(file.read_text(encoding="utf-8"))["oracle"]
 
-    def __init__(self, name: str):
-        folder = reproductions.folder(name)
-        self.name = name
-        self.recipes: dict[str, Recipe] = reproductions.load(name).RECIPES
-        self.expected: Expected = read_expected(folder)
-        self.measured = measurements(name, read_reproduced(folder))
 
-    def overview(self) -> list[str]:
-        """The paper's row of the first table."""
-        claims, found = self.expected.result, self.measured
-        beside = [c for c in claims if of_claim(c, found)]
-        tables = self.expected.table
-        printed = [cell for t in tables for cell in t.cell]
-        printed += self.expected.ratio
-        verdicts = Counter(c.verdict for c in self.expected.claim)
-        return [
-            f"[{self.expected.title}](#{self.name})",
-            str(len(self.recipes)),
-            str(len(claims)),
-            str(len(beside)),
-            f"{len(printed)}, {_explained(printed)} of them differ and are "
-            "explained",
-            ", ".join(f"{n} {v}" for v, n in sorted(verdicts.items())),
-        ]
-
-    def section(self) -> str:
-        """The paper's part of the page."""
-        about = self.expected
-        parts = [
-            f'<a id="{self.name}"></a>\n\n## {about.title}\n\n'
-            f"{about.authors}. {about.venue}. <{about.url}>\n\n"
-            f"Code: [reproductions/{self.name}](reproductions/{self.name}); "
-            f"its tables: `python -m launch audit {self.name}`.",
-            "### The paper's error rates\n\n" + self._claims(),
-        ]
-        if about.table:
-            parts.append("### Its structural tables\n\n" + _tables(about))
-        if about.ratio:
-            parts.append("### Its networks beside others\n\n" + _ratios(about))
-        as_paper, changed = self._others()
-        if as_paper:
-            parts.append(
-                "### Measured with the paper's recipe, where the paper has no "
-                "such number\n\n" + _measured_table(as_paper, changes=False)
-            )
-        if changed:
-            parts.append(
-                "### Measured with changes (not the paper's experiment)\n\n"
-                + _measured_table(changed, changes=True)
-            )
+def _summary(papers: list[Paper]) -> str:
+    rows = [row for paper in papers for row in _as_paper(paper)]
+    others = sum(len(paper.others()) for paper in papers)
+    parts = [
+        _proven(papers),
+        "**Measured here, under the paper's protocol**",
+        table(COLUMNS[:-1], [*rows, *_published(papers)]),
+        f"{others} more measurements are of changed or unpublished "
+        "experiments; they stand in the papers' sections.",
+        _not_run(papers),
+    ]
+    if _picture("networks.svg").exists():
         parts.append(
-            "### Where the recipes leave the paper\n\n"
-            + deviation_table(self.recipes)
+            "![Parameters, multiply-accumulates and the papers' errors of all "
+            "networks](reproductions/networks.svg)\n\nThe papers' own numbers: "
+            "area is parameters. Measured ones are in the table above."
         )
-        if self.measured:
-            parts.append("### Runs\n\n" + _runs(self.measured))
-        return "\n" + "\n\n".join(parts)
-
-    def _claims(self) -> str:
-        head = ["Variant", "Data, split", "Views", "Paper: top-1", "top-5"]
-        head += ["Source", "Measured: top-1", "top-5"]
-        rows = []
-        for claim in self.expected.result:
-            one = of_claim(claim, self.measured)
-            here = (
-                [one.error("top1_error"), one.error("top5_error")]
-                if one
-                else [self._not_run(claim), ""]
-            )
-            what = [claim.variant, f"{claim.data}, {claim.split}", claim.views]
-            printed = [_percent(claim.top1_error), _percent(claim.top5_error)]
-            rows.append([*what, *printed, _source(claim), *here])
-        return table(head, rows)
-
-    def _not_run(self, claim: Result) -> str:
-        recipe = self.recipes.get(claim.variant)
-        if recipe is None:
-            return "not run: no recipe for it here"
-        if claim.data != recipe.data:
-            return f"not run: the recipe is for {recipe.data}"
-        if claim.views not in recipe.views:
-            return "not run: a run's own views are others; see `evaluate`"
-        price = cost(recipe, self.expected.macs[claim.variant])
-        return f"not run: {price}, `python -m launch {claim.variant}`"
-
-    def _others(self) -> tuple[list[Measurement], list[Measurement]]:
-        beside = [of_claim(c, self.measured) for c in self.expected.result]
-        others = [one for one in self.measured if one not in beside]
-        as_paper = [one for one in others if not one.changes]
-        return as_paper, [one for one in others if one.changes]
+    head = ["Paper", "Variants", "Structural numbers", "Statements"]
+    head += ["Error rates: measured as in the paper"]
+    parts.append(table(head, [_overview(paper) for paper in papers]))
+    return "\n\n".join(parts)
 
 
-def _explained(printed: Sequence[Cell | Ratio]) -> int:
-    return sum(one.explanation is not None for one in printed)
+def _picture(name: str) -> pathlib.Path:
+    return reproductions.folder("ilsvrc2016").parent / name
 
 
-def _tables(expected: Expected) -> str:
-    head = ["Table", "Variant", "Source", "Cells", "Differ, explained"]
-    rows = [
+def _proven(papers: list[Paper]) -> str:
+    printed = [cell for paper in papers for cell in paper.printed()]
+    verdicts = sum((paper.verdicts() for paper in papers), Counter())
+    names = [v for p in papers for v in p.recipes]
+    same = [v for one in oracles() for v in one["variants"] if v in names]
+    golden = sum("golden" in one for one in oracles())
+    return f"""\
+**Proven, by computation that the tests repeat** (the largest networks with \
+`pytest -m full`)
+
+* Structure: {len(printed):,} numbers that {len(papers)} papers and the slides \
+print are recomputed from the networks. {len(printed) - differing(printed):,} \
+agree to the last digit printed, {differing(printed)} differ and each says why.
+* Numerics: {len(set(same))} of the {len(names)} networks give the logits of \
+independent implementations under the same weights ({golden} sets of golden \
+logits, and keras.applications).
+* Statements: of {sum(verdicts.values())} others, {verdicts["checked"]} hold, \
+{verdicts["wrong"]} are wrong (mostly a text that its own tables or code \
+contradict), {verdicts["not checkable"]} cannot be checked here."""
+
+
+def _as_paper(paper: Paper) -> list[list[str]]:
+    return [
         [
-            f"{one.title}: {one.note}" if one.note else one.title,
-            one.variant,
-            one.source,
-            str(len(one.cell)),
-            str(_explained(one.cell)),
-        ]
-        for one in expected.table
-    ]
-    return table(head, rows)
-
-
-def _ratios(expected: Expected) -> str:
-    head = ["Claim", "Source", "Ratio", "Paper", "Verdict"]
-    rows = [
-        [
-            one.text,
-            one.source,
-            f"{one.quantity} of {one.of} / {one.to}",
-            one.paper,
-            f"differs: {one.explanation}" if one.explanation else "agrees",
-        ]
-        for one in expected.ratio
-    ]
-    return table(head, rows)
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value} %"
-
-
-def _source(claim: Result) -> str:
-    return f"{claim.source} ({claim.note})" if claim.note else claim.source
-
-
-def _measured_table(found: list[Measurement], *, changes: bool) -> str:
-    head = ["Variant", "Data, split", "Views", "Top-1", "Top-5"]
-    rows = [
-        [
-            one.variant,
-            f"{one.data}, {one.split}",
-            one.views,
+            f"[{claim.variant}](#{paper.name})",
+            f"trained, {_where(one)}",
             one.error("top1_error"),
-            one.error("top5_error"),
+            percent(claim.top1_error),
         ]
-        for one in found
+        for claim, one in paper.beside()
     ]
-    if changes:
-        head.append("Changed")
-        for row, one in zip(rows, found, strict=True):
-            row.append("; ".join(one.changes))
-    return table(head, rows)
 
 
-def _runs(found: list[Measurement]) -> str:
-    head = ["Command", "Seed", "Data read", "Finished", "Devices"]
-    head += ["Images/s", "Commit"]
-    rows = {
-        (
-            f"`{row['command']}`",
-            str(row["seed"]),
-            row["read"],
-            row["finished"],
-            row["devices"],
-            f"{row['images_per_second']:,.1f}",
-            row["commit"],
-        ): None
-        for one in found
-        for row in one.rows
+def _others(paper: Paper) -> list[list[str]]:
+    return [
+        [
+            one.variant,
+            _where(one),
+            one.error("top1_error"),
+            "not comparable" if one.changes else "prints none",
+            "; ".join(one.changes) or "nothing",
+        ]
+        for one in paper.others()
+    ]
+
+
+def _where(one: Measurement) -> str:
+    return f"{one.data}, {one.split}, {one.views}"
+
+
+def _published(papers: list[Paper]) -> list[list[str]]:
+    """Members of fusions that have a variant's name: published weights."""
+    alone = {
+        (row["members"][0], row["data"], row["split"]): row
+        for row in fusion_records.read()
+        if row["rule"] == "alone"
     }
-    return table(head, [list(row) for row in rows])
+    return [
+        [
+            f"[{claim.variant}](#fusion)",
+            "published weights, tested, "
+            f"{claim.data}, {claim.split}, {claim.views}",
+            f"{100 * row['wrong1'] / row['n']:.2f} %",
+            percent(claim.top1_error),
+        ]
+        for paper in papers
+        for claim in paper.expected.result
+        if (row := alone.get((claim.variant, claim.data, claim.split)))
+        and claim.variant in paper.recipes
+    ]
+
+
+def _not_run(papers: list[Paper]) -> str:
+    missing = [(paper, v) for paper in papers for v in paper.not_run()]
+    claims = [claim for paper in papers for claim in paper.expected.result]
+    beside = sum(len(paper.beside()) for paper in papers)
+    macs = sum(_macs(paper, variant) for paper, variant in missing)
+    total = sum(len(paper.recipes) for paper in papers)
+    return f"""\
+**Not run**
+
+* {len(missing)} of {total} recipes were not trained as the papers say, and \
+{len(claims) - beside} of {len(claims)} printed error rates have no \
+measurement beside them. Nobody here has ImageNet or a GPU.
+* All of them once would take {multiply_accumulates(macs)} \
+(multiply-accumulates): {_time(macs)}. Each section has its share and the \
+command."""
+
+
+def _macs(paper: Paper, variant: str) -> float:
+    recipe = paper.recipes[variant]
+    return training_macs(recipe, paper.expected.macs[variant])
+
+
+def _time(macs: float) -> str:
+    hours = macs / RATE / 3600
+    if hours < 48:
+        short = f"{hours:.0f} hours" if hours >= 1 else "less than an hour"
+        return f"{short} at 1e13 a second"
+    return f"{hours / 24:,.0f} days at 1e13 a second"
+
+
+def _overview(paper: Paper) -> list[str]:
+    printed, verdicts = paper.printed(), paper.verdicts()
+    claims = paper.expected.result
+    return [
+        f"[{paper.expected.title}](#{paper.name})",
+        str(len(paper.recipes)),
+        f"{len(printed)}, {differing(printed)} differ and are explained",
+        ", ".join(f"{n} {v}" for v, n in sorted(verdicts.items())) or "none",
+        f"{len(paper.beside())} of {len(claims)}",
+    ]
+
+
+def section(paper: Paper) -> str:
+    """The paper's part: claim, checked, measured, not run and its cost."""
+    about = paper.expected
+    parts = [
+        f'<a id="{paper.name}"></a>\n\n## {about.title}\n\n'
+        f"{about.authors}. {about.venue}. <{about.url}>",
+        f"* **Claim.** {_claim(paper)}\n"
+        f"* **Checked.** {_checked(paper)}\n"
+        f"* **Not run.** {_missing(paper)}\n"
+        f"* **More.** {_links(paper)}",
+    ]
+    if paper.measured:
+        rows = [[*row, "nothing"] for row in _as_paper(paper)]
+        parts.append(table(COLUMNS, rows + _others(paper)))
+    if curves.read(paper.name):
+        folder = reproductions.folder(paper.name).name
+        parts.append(
+            f"![Training curves of the recorded runs](reproductions/{folder}"
+            "/curves.svg)"
+        )
+    return "\n\n".join(parts)
+
+
+def _claim(paper: Paper) -> str:
+    claims = paper.expected.result
+    if not claims:
+        return "No error rate."
+    first = claims[0]
+    errors = [
+        f"{error} % {name}"
+        for error, name in (
+            (first.top1_error, "top-1"),
+            (first.top5_error, "top-5"),
+        )
+        if error is not None
+    ]
+    return (
+        f"{first.variant}: {' and '.join(errors)} error on {first.data}, "
+        f"{first.split}, {first.views} ({first.source}), and "
+        f"{len(claims) - 1} more error rates."
+    )
+
+
+def _checked(paper: Paper) -> str:
+    printed = paper.printed()
+    parts = [
+        f"{len(printed)} structural numbers, of which {differing(printed)} "
+        "differ and are explained"
+    ]
+    verdicts = paper.verdicts()
+    if verdicts:
+        counts = ", ".join(f"{n} {v}" for v, n in sorted(verdicts.items()))
+        parts.append(f"{verdicts.total()} other statements ({counts})")
+    found: dict[str, list[str]] = {}
+    for one in oracles():
+        for variant in one["variants"]:
+            if variant in paper.recipes:
+                found.setdefault(one["implementation"], []).append(variant)
+    for implementation, variants in found.items():
+        parts.append(f"logits of {', '.join(variants)} with {implementation}")
+    return f"{'; '.join(parts)}."
+
+
+def _missing(paper: Paper) -> str:
+    missing = paper.not_run()
+    if not missing:
+        return "Nothing: every recipe was trained."
+    macs = sum(_macs(paper, variant) for variant in missing)
+    first = missing[0]
+    price = cost(paper.recipes[first], paper.expected.macs[first])
+    price += f" ({_time(_macs(paper, first))})"
+    whole = f"{multiply_accumulates(macs)} in all ({_time(macs)})"
+    text = (
+        f"{len(missing)} of {len(paper.recipes)} recipes, {whole}; first "
+        f"`python -m launch {first}`, {price}."
+    )
+    notes = [c.note for c in paper.expected.cost if c.variant == first]
+    return f"{text} The paper's own cost: {notes[0]}." if notes else text
+
+
+def _links(paper: Paper) -> str:
+    folder = f"reproductions/{paper.name}"
+    return (
+        f"[every claim, table and run]({folder}/results.md), [where the "
+        f"recipes leave the paper]({folder}/README.md#differences-and-gaps), "
+        f"`python -m launch audit {paper.name}`."
+    )

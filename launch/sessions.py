@@ -45,14 +45,15 @@ def _session(options: Options, strategy) -> dict:
         REPOSITORY,
         devices=strategy.num_replicas_in_sync,
         workers=Workers(strategy).count,
-        platform=_kind_of_device(strategy),
+        platform=kind_of_device(strategy),
         jit_compile=options.jit_compile,
         microbatches=options.microbatches,
         cores=os.cpu_count(),
     )
 
 
-def _kind_of_device(strategy) -> str:
+def kind_of_device(strategy) -> str:
+    """Of the strategy: "cpu" or "gpu"."""
     device = strategy.extended.worker_devices[0]
     return tf.DeviceSpec.from_string(device).device_type.lower()
 

@@ -1,6 +1,7 @@
 """`python -m launch NAME`: train, measure under the paper's views, record."""
 
 import contextlib
+import functools
 import json
 import logging
 import os
@@ -31,13 +32,19 @@ from common.training import Job, Loop
 from common.weights import copy_layers
 from common.workers import Workers
 from launch.options import Options
-from launch.plan import parameters, print_plan
+from launch.plan import arithmetic, parameters, print_plan
 from launch.progress import Progress
 from launch.quiet import quiet
 from launch.rendezvous import waiting
-from launch.sessions import finish, identity_of, open_record
+from launch.sessions import (
+    finish,
+    identity_of,
+    kind_of_device,
+    open_record,
+)
 from launch.trained import STATISTICS, WEIGHTS
 from launch.watchdog import Watchdog
+from launch.xla import decided
 
 STOPPED = {  # exit codes; SIGALRM is the end of --max_hours
     signal.SIGTERM: 75,
@@ -52,9 +59,11 @@ def run(paper: str, variant: str, options: Options) -> int:
     cluster = from_environment()
     if options.dry_run:  # the other hosts need not be there
         strategy = prepare_tensorflow(options)
-        source = open_data(options)
-        model = build_network(paper, variant, options.recipe, strategy)
-        return print_plan(variant, options, source, model, strategy, cluster)
+        options, source = _decided(options, strategy), open_data(options)
+        build = functools.partial(
+            *(build_network, paper, variant, options.recipe, strategy)
+        )
+        return print_plan(variant, options, source, build, strategy, cluster)
     strategy = prepare_tensorflow(options, cluster)
     with Workers(strategy).watched():
         return train(paper, variant, options, strategy)
@@ -64,6 +73,7 @@ def train(paper: str, variant: str, options: Options, strategy) -> int:
     """The same on devices that are set up; first what it begins with."""
     if code := _train_before(paper, options, strategy):
         return code
+    options = _decided(options, strategy)
     workers, source = Workers(strategy), open_data(options)
     model = build_network(paper, variant, options.recipe, strategy)
     identity = identity_of(paper, variant, options, source)
@@ -93,6 +103,12 @@ def train(paper: str, variant: str, options: Options, strategy) -> int:
             )
         raise
     return 0
+
+
+def _decided(options: Options, strategy) -> Options:
+    platform = kind_of_device(strategy)
+    devices = strategy.num_replicas_in_sync
+    return decided(options, devices=devices, platform=platform)
 
 
 def _seconds_left(options: Options) -> float | None:
@@ -206,7 +222,8 @@ def _opening(options, source, strategy, model, loop) -> list[str]:
         f"{source.dataset.title}; {loop.updates:,} updates, "
         f"{loop.steps_per_epoch:,} an epoch.",
         f"Batch {recipe.global_batch_size}: {replicas} device(s), {share} "
-        f"images each at a time. Written to {options.workdir}.",
+        f"images each at a time; {arithmetic(options)}. Written to "
+        f"{options.workdir}.",
     ]
     lines += [
         f"Deviation: {d.field}: {d.here}, not {d.paper} ({d.reason})."

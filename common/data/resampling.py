@@ -125,12 +125,26 @@ def triangle(part: Any, size: tuple, y: tuple, x: tuple) -> Any:
     """
     import tensorflow as tf
 
-    image = tf.raw_ops.ScaleAndTranslate(
-        images=part[None],
-        size=list(size),
-        scale=tf.stack([y[2], x[2]]),
-        translation=tf.stack([y[3], x[3]]),
+    columns = tf.transpose(_rows(part, size[0], y), [1, 0, 2])
+    return tf.transpose(_rows(columns, size[1], x), [1, 0, 2])
+
+
+def _rows(image: Any, count: Any, axis: tuple) -> Any:
+    """`count` rows in the place of the image's, its other axes as they are.
+
+    ScaleAndTranslate goes over channels in vectors and over columns one by
+    one: a whole row as the channels of one column takes half of the time,
+    both transpositions included, and gives the same bits.
+    """
+    import tensorflow as tf
+
+    height, width, channels = tf.unstack(tf.shape(image))
+    rows = tf.raw_ops.ScaleAndTranslate(
+        images=tf.reshape(image, [1, height, 1, width * channels]),
+        size=[count, 1],
+        scale=tf.stack([axis[2], 1.0]),
+        translation=tf.stack([axis[3], 0.0]),
         kernel_type="triangle",
         antialias=True,
     )
-    return image[0]
+    return tf.reshape(rows, [count, width, channels])

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from common.data.geometry import Box, Patch, View, realize
-from common.data.resampling import FILTERS
+from common.data.resampling import FILTERS, span, triangle
 from common.errors import UsageError
 from tests.common.data_fixtures import noise_image
 
@@ -66,3 +66,22 @@ def test_unknown_filters_are_refused(filters):
     encoded = tf.io.encode_png(noise_image(157, 211))
     with pytest.raises(UsageError, match="'bilinear', 'area', 'nearest'"):
         zoomed(encoded, BOXES[0], filters, 0)
+
+
+@pytest.mark.parametrize("canvas", [(64, 86), (157, 211), (200, 150), (9, 400)])
+def test_two_passes_over_rows_are_the_one_operation_bit_for_bit(canvas):
+    image = noise_image(157, 211)
+    top, left, size = canvas[0] // 7, canvas[1] // 5, (7, canvas[1] // 2)
+    y = span(top, size[0], 157, canvas[0])
+    x = span(left, size[1], 211, canvas[1])
+    part = image[y[0] : y[0] + y[1], x[0] : x[0] + x[1]]
+    expected = tf.raw_ops.ScaleAndTranslate(
+        images=part[None],
+        size=size,
+        scale=[y[2], x[2]],
+        translation=[y[3], x[3]],
+        kernel_type="triangle",
+        antialias=True,
+    )
+    found = triangle(tf.constant(part), size, y, x)
+    assert (found == expected[0]).numpy().all()

@@ -23,12 +23,12 @@ sys.exit(code)
 """
 
 
-# Composes results.md and does not write it.
+# Composes results.md and the papers' pages and does not write them.
 PAGE = """
 import sys
-from launch.results_page import page
-assert page()
-assert not {"tensorflow", "keras"} & set(sys.modules)
+from launch.report import texts
+assert texts()
+assert not {"tensorflow", "keras", "matplotlib", "PIL"} & set(sys.modules)
 """
 
 
@@ -77,6 +77,7 @@ WRONG = {
     "missing weights": (["evaluate", "alexnet", "--weights", "no.h5"], "no.h5"),
     "a view": (["alexnet", "--set", "monitor=ten_crp"], "'ten_crop'"),
     "a batch that does not divide": (["alexnet", "--gpus", "3"], "128"),
+    "a part of bench": (["bench", "inptu"], "'input'"),
     "a folder without a run": (["report", "no_such_run"], "no_such_run"),
 }
 

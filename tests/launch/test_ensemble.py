@@ -15,7 +15,7 @@ from common.scoring import wrong
 from launch import ensemble, fusion_records
 from launch.dispatch import dispatch
 from launch.error_counts import missed, percent, without_blacklist
-from launch.results_page import page
+from launch.report import texts
 from tests.common.test_fusion import simulated
 from tests.launch import toy
 from tests.launch.test_command_line import launch
@@ -294,12 +294,15 @@ def test_recorded_counts_stand_in_results_md(
     assert simple["weights"] == ["hash a", "hash b"]
     assert simple["predictions"][0] == read("a.npz").record["sha256"][:16]
     assert "/data" not in simple["command"]
-    text = fusion_records.section()
-    assert text in page()
+    text = fusion_records.details()
     count, error = simple["wrong1"], percent(simple["wrong1"], 240)
     assert f"| simple | untuned | {count} | {error} |" in text
     assert "| accuracy_weighted | out of 5 folds |" in text
     assert "toys, test, 240 images: a, b" in text
+    short = fusion_records.section()
+    assert "| toys, test: a, b | 240 | " in short
+    assert f" | simple: {error} | " in short
+    assert short.strip() in "".join(texts().values())
     run("a.npz", "b.npz", rules=rules, record=True)  # the same measurement
     again = tomllib.loads((challenge / "reproduced.toml").read_text())["fusion"]
     assert len(again) == len(rows)
@@ -307,7 +310,7 @@ def test_recorded_counts_stand_in_results_md(
 
 def test_results_md_has_no_fusion_before_one_was_measured(challenge):
     assert fusion_records.section() == ""
-    assert "Fusion" not in page()
+    assert not any("Fusion" in text for text in texts().values())
 
 
 def test_rows_that_lack_a_key_are_refused(challenge):

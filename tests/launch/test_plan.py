@@ -6,6 +6,8 @@ import types
 import keras
 import pytest
 
+from common.optimizers import build_optimizer
+from common.recipe import WeightDecay
 from launch import plan
 from tests.launch import toy
 
@@ -56,3 +58,67 @@ def test_a_recipe_may_end_within_an_epoch(rows):
     cut = rows(epochs=20, updates=90)
     assert cut["steps"] == "1.5 epochs x 60 = 90; 900 images"
     assert f"{6 * (MAIN + AUXILIARY) * 900:.2g} FLOP" in cut["arithmetic"]
+
+
+def test_memory_is_what_a_device_holds(model):
+    optimizer = build_optimizer(toy.RECIPE)  # without momentum
+    optimizer.build(model.trainable_variables)
+    parts = plan.memory(model, optimizer, 3, 6)
+    weights = 4 * (100 * 10 + 100 * 4)
+    assert parts["weights"] == weights
+    assert parts["update"] == 3 * weights  # Keras computes it in steps
+    assert parts["activations"] == 4 * 3 * (99 + 10 + 4)
+    assert parts["input"] == 4 * 6 * 99 * plan.INPUT_BATCHES
+    momentum = dataclasses.replace(toy.RECIPE.optimizer, momentum=0.9)
+    decay = WeightDecay(rate=1e-4, variables="kernel")
+    other = build_optimizer(
+        dataclasses.replace(toy.RECIPE, optimizer=momentum, weight_decay=decay)
+    )
+    other.build(model.trainable_variables)
+    more = plan.memory(model, other, 3, 6)
+    assert more["update"] == 4 * weights  # the decayed gradients, too
+    assert more["optimizer state"] - parts["optimizer state"] == weights
+
+
+def test_bfloat16_halves_activations():
+    image = keras.Input((8,))
+    layer = keras.layers.Dense(5, dtype="mixed_bfloat16")(image)
+    model = keras.Model(image, layer)
+    optimizer = build_optimizer(toy.RECIPE)
+    optimizer.build(model.trainable_variables)
+    parts = plan.memory(model, optimizer, 1, 1)
+    assert parts["activations"] == 4 * 8 + 2 * 5
+
+
+@pytest.mark.parametrize(
+    ("speeds", "said"),
+    [
+        (
+            (100.0, 190.0),
+            "float32; --precision mixed_bfloat16 is 1.9 x as fast",
+        ),
+        ((100.0, 90.0), "float32; mixed_bfloat16 is no faster here"),
+    ],
+)
+def test_the_plan_says_what_bfloat16_would_gain(monkeypatch, speeds, said):
+    made = []
+
+    def build():
+        made.append(keras.mixed_precision.dtype_policy().name)
+        return made[-1]
+
+    def speed(model, *_):
+        return dict(zip(("float32", "mixed_bfloat16"), speeds, strict=True))[
+            model
+        ]
+
+    monkeypatch.setattr(plan, "computes_bfloat16", lambda _: True)
+    monkeypatch.setattr(plan, "images_per_second", speed)
+    options = types.SimpleNamespace(
+        precision="float32", jit_compile=False, recipe=None
+    )
+    text = plan.arithmetic(options)
+    text += plan.faster(options, "float32", build, None)
+    assert text.startswith(said)
+    assert made == ["mixed_bfloat16"]
+    assert keras.mixed_precision.dtype_policy().name == "float32"

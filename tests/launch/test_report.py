@@ -1,13 +1,18 @@
+import pathlib
 import statistics
 import tomllib
 
 import pytest
 
+import reproductions
 from common.errors import RunError, UsageError
 from common.overrides import apply
-from launch import measured, report
-from launch.results_page import page
+from launch import curves, figures, measured, report
+from launch.paper_results import Paper
+from launch.results_page import oracles
 from tests.launch import toy
+
+TESTS = pathlib.Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -17,12 +22,11 @@ def paper(tmp_path, monkeypatch):
 
 @pytest.fixture
 def write(paper, tmp_path):
-    """Reports runs; the text of results.md."""
+    """Reports runs; the text of the paper's own results.md."""
 
     def run(*folders):
-        results = tmp_path / "results.md"
-        assert report.run(list(folders), results) == 0
-        return results.read_text()
+        assert report.run(list(folders), tmp_path / "results.md") == 0
+        return (paper / "results.md").read_text()
 
     return run
 
@@ -133,15 +137,53 @@ def test_rows_keep_what_is_needed_to_run_again(write, paper, tmp_path):
 
 def test_reporting_twice_gives_the_same_bytes(write, paper, tmp_path):
     runs = [
-        toy.write_run(tmp_path / "b", seed=1),
-        toy.write_run(tmp_path / "a", seed=0),
+        toy.write_run(tmp_path / name, seed=seed, history=toy.history(3))
+        for name, seed in (("b", 1), ("a", 0))
     ]
-    first = write(*runs)
-    files = [paper / "reproduced.toml", paper / "README.md"]
+    write(*runs)
+    names = ["reproduced.toml", "curves.toml", "curves.svg", "README.md"]
+    files = [paper / name for name in (*names, "results.md")]
+    files.append(tmp_path / "results.md")
     before = [file.read_bytes() for file in files]
     assert [row["seed"] for row in rows_in(paper)] == [0, 1]
-    assert write(*reversed(runs)) == write() == first
+    write(*reversed(runs))
     assert [file.read_bytes() for file in files] == before
+    (paper / "curves.svg").unlink()  # what has not changed is not drawn
+    write()
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_a_runs_curve_is_kept_and_drawn_anew_when_it_changes(
+    write, paper, tmp_path
+):
+    write(toy.write_run(tmp_path / "a", history=toy.history(3)))
+    first = (paper / "curves.svg").read_text()
+    (kept,) = curves.read("toy")
+    assert kept.test_error == (2.0, 1.0, 0.667)
+    assert kept.train_error == (4.0, 2.0, 1.333)
+    assert (kept.view, kept.split, kept.total) == ("single", "test", 20)
+    write(toy.write_run(tmp_path / "a", history=toy.history(4)))
+    assert (paper / "curves.svg").read_text() != first
+    assert len(curves.read("toy")) == 1
+    write(toy.write_run(tmp_path / "b", seed=1, history=toy.history(3)))
+    assert [curve.seed for curve in curves.read("toy")] == [0, 1]
+    assert (
+        "(reproductions/toy/curves.svg)"
+        in (tmp_path / "results.md").read_text()
+    )
+
+
+def test_results_md_says_what_was_measured_and_what_was_not(write, tmp_path):
+    write(toy.write_run(tmp_path / "a", error=0.93))
+    text = (tmp_path / "results.md").read_text()
+    assert "1 of 2 recipes were not trained as the papers say" in text
+    assert "`python -m launch toy_small`, 3.6e9 MAC (" in text
+    top = text.partition("<a id=")[0]
+    assert "| 0.93 % (1 run" in top and "| 0.95 % |" in top
+    write(toy.write_run(tmp_path / "b", error=0.9, settings=["epochs=2"]))
+    text = (tmp_path / "results.md").read_text()
+    assert "1 more measurements are of changed" in text
+    assert "| not comparable | epochs 2 |" in text
 
 
 def test_the_readme_gets_the_recipes_deviations(write, paper):
@@ -178,8 +220,38 @@ def test_a_folder_without_a_run_is_refused(write, tmp_path):
         write(str(tmp_path))
 
 
-def test_results_md_is_up_to_date():
-    assert report.RESULTS.read_text() == page(), "run python -m launch report"
+def test_what_report_writes_is_up_to_date():
+    for file, text in report.texts().items():
+        assert file.read_text() == text, "run python -m launch report"
+    for picture in figures.pictures():
+        assert picture.is_current(), "run python -m launch report"
+
+
+def test_every_measured_row_is_in_results_md():
+    text = report.RESULTS.read_text()
+    found = [
+        one for name in reproductions.names() for one in Paper(name).measured
+    ]
+    assert found
+    for one in found:
+        row = f"{one.data}, {one.split}, {one.views} | "
+        assert row + one.error("top1_error") in text
+
+
+def test_pictures_are_small():
+    sizes = [p.file.stat().st_size for p in figures.pictures()]
+    assert max(sizes) < 200_000 and sum(sizes) < 1_000_000
+
+
+def test_the_list_of_oracles_is_that_of_the_tests():
+    listed = oracles()
+    files = {f.stem for f in (TESTS / "oracles").glob("*.npz")}
+    assert {one["golden"] for one in listed if "golden" in one} == files
+    known = {v for p in reproductions.names() for v in Paper(p).recipes}
+    for one in listed:
+        test = (TESTS / "reproductions" / one["test"]).read_text()
+        assert one.get("golden", one["implementation"]) in test
+        assert set(one["variants"]) <= known
 
 
 def test_an_edited_recipe_no_longer_counts():

@@ -131,7 +131,7 @@ def test_dry_run_says_what_it_would_cost_and_writes_nothing(tmp_path):
     folder = tmp_path / "run"
     code, out, err = launch(*LENET, "--dry_run", "--workdir", folder)
     assert code == 0, err
-    for fact in ("60,000 parameters", "2 epochs x 1,437 = 2,874", "GiB"):
+    for fact in ("60,000 parameters", "2 epochs x 1,437 = 2,874", "MiB"):
         assert fact in out
     assert re.search(r"time +about .* at [\d,]+ images/s", out)
     assert str(folder) in out and not folder.exists()

@@ -101,7 +101,14 @@ def make(tmp_path, monkeypatch):
 
 
 def write_run(
-    folder, *, seed=0, error=0.93, settings=(), view="single", **more
+    folder,
+    *,
+    seed=0,
+    error=0.93,
+    settings=(),
+    view="single",
+    history=(),
+    **more,
 ):
     """A finished run's folder, as common.runs leaves it."""
     recipe = apply(RECIPE, settings)
@@ -137,4 +144,20 @@ def write_run(
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "run.json").write_text(json.dumps(run | more))
+    lines = [json.dumps(row) + "\n" for row in history]
+    (folder / "metrics.jsonl").write_text("".join(lines))
     return str(folder)
+
+
+def history(epochs):
+    """So many epochs of metrics.jsonl: errors of 4 / n and 2 / n percent."""
+    return [
+        {
+            "epoch": n,
+            "step": 6_000 * n,
+            "loss": 1 / n,
+            "top1_error": 4 / n,
+            "val_top1_error": 2 / n,
+        }
+        for n in range(1, epochs + 1)
+    ]

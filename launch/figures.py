@@ -1,0 +1,122 @@
+"""The pictures of `python -m launch report`: SVG files in the repository.
+
+A picture carries the digest of what it shows and of the code that draws it, and
+is drawn only if that changed: else `report` needs no matplotlib. The bytes
+depend on those and on matplotlib's version, not on time, machine or order.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import pathlib
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import reproductions
+from common.runs import write_text
+from launch import figure_challenge, figure_curves, figure_networks
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STYLE = {
+    "axes.edgecolor": "#555555",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "figure.dpi": 72,  # as SVG has it, so that labels fit as they were measured
+    "figure.facecolor": "white",  # also where GitHub is dark
+    "font.family": "DejaVu Sans",  # matplotlib brings it
+    "font.size": 8.5,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "svg.fonttype": "path",  # the reader's fonts do not matter
+    "svg.hashsalt": "classic-convnets",
+    "text.hinting": "none",
+    "text.parse_math": False,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A file, what it shows as JSON values, and how to draw that."""
+
+    file: pathlib.Path
+    shown: Any
+    draw: Callable[[Any], "Figure"]
+
+    def digest(self) -> str:
+        """Of what is shown and of the code that draws it."""
+        parts = [json.dumps([self.shown, STYLE], sort_keys=True)]
+        for file in sorted(pathlib.Path(__file__).parent.glob("figure*.py")):
+            parts.append(file.read_text(encoding="utf-8"))
+        return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+
+    def is_current(self) -> bool:
+        """Whether the file shows it already."""
+        if not self.file.exists():
+            return False
+        last = self.file.read_text(encoding="utf-8").rstrip()
+        return last.endswith(self._mark())
+
+    def svg(self) -> str:
+        """The file's text."""
+        import matplotlib
+
+        with matplotlib.rc_context(STYLE):
+            figure = self.draw(self.shown)
+            text = io.StringIO()
+            metadata = {"Date": None, "Creator": None}
+            figure.savefig(text, format="svg", metadata=metadata)
+        short = re.sub(r'd="[^"]+"', _rounded, text.getvalue().rstrip())
+        return f"{short}\n{self._mark()}\n"
+
+    def _mark(self) -> str:
+        return f"<!-- shows {self.digest()} -->"
+
+
+def _rounded(path: re.Match) -> str:
+    """A path in hundredths of a point: half as long, and looks the same."""
+    return re.sub(r"(\.\d\d)\d+", r"\1", path[0])
+
+
+def pictures() -> list[Picture]:
+    """Every picture that there is something to show in."""
+    challenge = reproductions.folder("ilsvrc2016")
+    found = [
+        Picture(
+            challenge.parent / "networks.svg",
+            figure_networks.shown(),
+            figure_networks.draw,
+        ),
+        Picture(
+            challenge / "leaderboard.svg",
+            figure_challenge.entries(challenge / "leaderboard.toml"),
+            figure_challenge.draw_entries,
+        ),
+        Picture(
+            challenge / "fusion.svg",
+            figure_challenge.fusions(),
+            figure_challenge.draw_fusions,
+        ),
+    ]
+    found += [
+        Picture(
+            reproductions.folder(paper) / "curves.svg",
+            figure_curves.shown(paper),
+            figure_curves.draw,
+        )
+        for paper in reproductions.names()
+    ]
+    return [picture for picture in found if picture.shown]
+
+
+def write() -> None:
+    """Draws the pictures whose content changed."""
+    for picture in pictures():
+        if not picture.is_current():
+            write_text(picture.file, picture.svg())

@@ -1,0 +1,126 @@
+"""The slides' systems and tables, and what became of each: for results.md."""
+
+from common.paper import Claim, Ratio, Table
+from launch import leaderboard
+from launch.ensemble_spec import spec_of
+from launch.error_counts import percent
+from launch.list_papers import cost, status
+from launch.markdown import table
+from launch.paper_results import Paper, differing
+
+# The slides' headings, in their order, and the papers that they are of.
+SYSTEMS = {
+    "LeNet-5": ("lenet5",),
+    "AlexNet": ("alexnet",),
+    "VGGNet": ("vgg",),
+    "GoogLeNet": ("googlenet",),
+    "ResNet": ("resnet", "resnet_cifar"),
+    "Inception": ("bn_inception", "inception_v3", "inception_v4"),
+    "PolyNet": ("polynet",),
+}
+
+
+def on_slides(one: Table | Ratio | Claim) -> bool:
+    """Whether the slides have it; expected.toml's sources say so."""
+    return "slides" in one.source
+
+
+def section(papers: dict[str, Paper]) -> str:
+    """The part of results.md; without what the given papers lack."""
+    rows = [
+        [heading if not i else "", *_row(papers[name])]
+        for heading, names in SYSTEMS.items()
+        for i, name in enumerate(names)
+        if name in papers
+    ]
+    if not rows:
+        return ""
+    head = ["Slides", "Paper", "Numbers in the slides' tables"]
+    head += ["Its statements", "Headline network: trained here?"]
+    return "\n\n".join([_INTRODUCTION, table(head, rows), _teams()])
+
+
+_INTRODUCTION = """\
+<a id="slides"></a>
+
+## The slides: every system and table
+
+Cells of the slides' tables are recomputed from the networks with those of the
+papers. ResNeXt, Wide and pre-activation ResNets are not on the slides but in
+the ensembles of their last table."""
+
+
+def _row(paper: Paper) -> list[str]:
+    about = paper.expected
+    tables = [t for t in about.table if on_slides(t)]
+    ratios = [r for r in about.ratio if on_slides(r)]
+    cells = [cell for t in tables for cell in t.cell] + ratios
+    said = [claim for claim in about.claim if on_slides(claim)]
+    wrong = sum(claim.verdict == "wrong" for claim in said)
+    variant, recipe = next(iter(paper.recipes.items()))
+    trained = status(variant, about, paper.measured)
+    if variant in paper.not_run():
+        trained += f": {cost(recipe, about.macs[variant])}"
+    numbers = f"{len(cells)} recomputed"
+    if differing(cells):
+        numbers += f", {differing(cells)} differ and are explained"
+    return [
+        f"[{paper.name}](#{paper.name})",
+        numbers if cells else "none printed",
+        f"{len(said)}, {wrong} of them wrong" if said else "none",
+        f"{variant}: {trained}",
+    ]
+
+
+def _teams() -> str:
+    data = leaderboard.read()
+    rows = []
+    for team, name in data["spec"].items():
+        entries = [one for one in data["entry"] if one["team"] == team]
+        best = min(e["classification"] for e in entries if _has_error(e))
+        wrong = round(best * data["classification_images"])
+        members = spec_of([name], []).members
+        here = [m.name for m in members if m.file is not None]
+        rules = {e["rule"]: None for e in entries if e["rule"] != "unknown"}
+        rows.append(
+            [
+                team,
+                str(len(entries)),
+                percent(wrong, data["classification_images"]),
+                ", ".join(rules) or "not known",
+                ", ".join(here) or "not known",
+                "not run: no member is trained on ImageNet here"
+                if here
+                else "cannot be run",
+            ]
+        )
+    head = ["Team", "Entries", "Best top-5 test error", "Rules that run here"]
+    head += ["Members built here", "Status"]
+    total = sum(int(row[1]) for row in rows)
+    return (
+        f"ILSVRC2016, the last table: all {total} entries are "
+        "[here](reproductions/ilsvrc2016/results.md), with each team's rule.\n"
+        f"\n{table(head, rows)}\n\n"
+        "![The leaderboard with its intervals](reproductions/ilsvrc2016/"
+        "leaderboard.svg)\n"
+    )
+
+
+def _has_error(entry: dict) -> bool:
+    return "classification" in entry
+
+
+def entries() -> str:
+    """Every row of the leaderboard, for the challenge's own page."""
+    data = leaderboard.read()
+    rows = []
+    for one in data["entry"]:
+        error = "not in the slides"
+        if _has_error(one):
+            images = data["classification_images"]
+            error = percent(round(one["classification"] * images), images)
+        named = f"{one['team']}: {one['entry']}"
+        place = f"{100 * one['localisation']:.2f} %"
+        rows.append([named, error, place, one["rule"]])
+    head = ["Entry", "Top-5 test error", "Localisation", "Rule, as read here"]
+    return f"## The slides' leaderboard\n\n{table(head, rows)}"

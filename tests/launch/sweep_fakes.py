@@ -1,0 +1,88 @@
+"""Trials that are no processes: what a training leaves, without training."""
+
+import json
+import pathlib
+
+import reproductions
+from launch.sweep_request import read_request
+
+FLAGS = {
+    "data": None,
+    "data_dir": "/nowhere",
+    "set": [],
+    "workdir": None,
+    "seed": 0,
+    "precision": "float32",
+    "gpus": None,
+    "platform": "auto",
+    "jit_compile": None,
+    "microbatches": 1,
+    "dry_run": False,
+    "checkpoint_minutes": 5.0,
+    "max_hours": None,
+    "stalled_minutes": 15.0,
+    "weights": None,
+    "views": [],
+    "predictions": None,
+    "trials": 4,
+    "tuner": "random",
+    "space": [],
+    "workers": 1,
+    "record": False,
+}
+
+
+def request(name="lenet5", **flags):
+    """The request of `sweep NAME` on the sample with these flags."""
+    paper, variant = reproductions.find(name)
+    recipe = reproductions.load(paper).RECIPES[variant]
+    values = FLAGS | {"data": "sample"} | flags
+    given = {"data", *flags}
+    return read_request(paper, variant, recipe, values, given)
+
+
+class Training:
+    """A process of a trial: each poll is the end of an epoch.
+
+    Args:
+        error: (settings, epoch) -> its held-out error; may raise what ends
+            the sweep, or return the text that the process dies with.
+    """
+
+    started: list = []
+    trained: list = []  # (trial, epoch)
+
+    def __init__(self, words, output, environment, error):
+        self.settings = dict(
+            w[6:].split("=", 1) for w in words if "--set=" in w
+        )
+        [where] = [w for w in words if w.startswith("--workdir=")]
+        self.folder = pathlib.Path(where.partition("=")[2])
+        self.output, self.error, self.asked = output, error, False
+        Training.started.append(self.folder.name)
+        self.rows = []
+        for old in sorted((self.folder / "checkpoints").glob("step-*.npz")):
+            self.rows = json.loads(old.read_text())
+
+    def poll(self):
+        if self.asked:
+            return 75
+        if len(self.rows) == int(self.settings["epochs"]):
+            return 0
+        epoch = len(self.rows) + 1
+        found = self.error(self.settings, epoch)
+        if isinstance(found, str):
+            self.output.write_text(found)
+            return 1
+        row = {"epoch": epoch, "val_top1_error": found, "seconds": 2.0 * epoch}
+        self.rows.append(row)
+        Training.trained.append((self.folder.name, epoch))
+        (self.folder / "checkpoints").mkdir(exist_ok=True)
+        file = self.folder / "checkpoints" / f"step-{epoch:09d}.npz"
+        file.write_text(json.dumps(self.rows))
+        lines = "".join(json.dumps(row) + "\n" for row in self.rows)
+        (self.folder / "metrics.jsonl").write_text(lines)
+        return None
+
+    def terminate(self):
+        self.asked = True

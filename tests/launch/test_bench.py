@@ -1,0 +1,145 @@
+import json
+import pathlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import reproductions
+from common.errors import RunError, UsageError
+from launch import bench, bench_input, bench_start
+from launch.bench_rows import Request, Row
+from tests.common.data_fixtures import noise_image, write_image
+
+
+@pytest.fixture
+def photographs(tmp_path):
+    """Six JPEG files, as a training and a validation set."""
+    for i in range(6):
+        image = noise_image(280 + 9 * i, 300 - 9 * i, seed=i)
+        for split in ("train", "validation"):
+            write_image(tmp_path / split / "ab"[i % 2] / f"{i}.jpg", image)
+    return f"folder:{tmp_path}"
+
+
+def asked(data, *names, rounds=2, images=32):
+    return Request(
+        names=names,
+        data=data,
+        data_dir=pathlib.Path("nowhere"),
+        rounds=rounds,
+        images=images,
+    )
+
+
+def test_input_stands_beside_its_limits_in_table_and_file(
+    photographs, tmp_path, capsys
+):
+    file = tmp_path / "bench.json"
+    request = asked(photographs, "resnet34")
+    assert bench.run(("input",), request, file) == 0
+    shown = capsys.readouterr().out
+    assert "resnet34 input" in shown and "6 images of" in shown
+    written = json.loads(file.read_text())
+    assert written["machine"]["cores"] >= 1 and written["machine"]["processor"]
+    assert {"load", "processor", "cores"} == written["machine"].keys()
+    assert {"measured", "command", "commit", "versions"} < written.keys()
+    rows = {row["what"]: row for row in written["input"]}
+    own, crop = rows["resnet34 input"], rows[bench_input.CROP]
+    assert own["limit"] == bench_input.CROP and crop["limit"] == ""
+    assert rows[bench_input.KERAS]["limit"] == "resnet34 input"
+    for row in rows.values():
+        assert 1e-5 < row["cpu_seconds_per_image"] < 1
+        assert f"{1e3 * row['cpu_seconds_per_image']:.3f}" in shown
+    assert own["ratio"] > 0.5
+
+
+def test_bare_loop_decodes_the_windows_that_the_suite_drew(
+    photographs, monkeypatch
+):
+    """Those that `realize` asks for, without its margin of two pixels."""
+    recipe = reproductions.load("googlenet").RECIPES["googlenet"]
+    source = bench_input._source(recipe, asked(photographs))
+    boxes = np.array(list(bench_input._boxes(recipe, source)))
+    assert boxes.shape == (32, 4)
+    cut = []
+    decode = tf.io.decode_and_crop_jpeg
+
+    def decoded(file, box, **options):
+        cut.append(box.numpy())
+        return decode(file, box, **options)
+
+    make = bench_input.pipeline._maker(
+        source, recipe, bench_input.compute(source, recipe), 0, 0
+    )
+    monkeypatch.setattr(tf.io, "decode_and_crop_jpeg", decoded)
+    for position, file in enumerate(source.images[:8]):
+        make(file, tf.constant(position, tf.int64))
+    cut, boxes = np.array(cut), boxes[:8]
+    assert cut.shape == boxes.shape
+    assert (0 <= boxes[:, :2] - cut[:, :2]).all()
+    assert (abs(boxes - cut)[:, :2] <= 2).all()
+    assert (abs(boxes - cut)[:, 2:] <= 4).all()
+
+
+def test_ratio_is_the_median_over_rounds():
+    turns = {"alexnet input": [(2, 1), (9, 1), (8, 1)]}
+    turns[bench_input.CROP] = [(1, 1), (3, 1), (2, 1)]
+    turns[bench_input.FULL] = turns[bench_input.KERAS] = [(4, 1)] * 3
+    rows = bench_input._rows("alexnet", turns, 10, "six")
+    assert [row.ratio for row in rows] == [3, None, 2, 0.5]
+    assert rows[0].cpu_seconds_per_image == 0.8
+
+
+def test_files_that_are_no_jpeg_are_refused(tmp_path):
+    for split in ("train", "test"):
+        write_image(tmp_path / split / "a" / "0.png", noise_image(40, 40))
+    with pytest.raises(UsageError, match="JPEG"):
+        bench_input.run(asked(f"folder:{tmp_path}", "alexnet"))
+
+
+def test_a_part_is_named_before_networks():
+    assert bench.parts_and_names([]) == (bench.PARTS, [])
+    words = ["input", "alexnet", "vgg16"]
+    assert bench.parts_and_names(words) == (("input",), ["alexnet", "vgg16"])
+    with pytest.raises(UsageError, match="'start'"):
+        bench.parts_and_names(["strat"])
+    with pytest.raises(UsageError, match="no names"):
+        bench.parts_and_names(["start", "alexnet"])
+
+
+def test_a_missing_folder_is_found_before_anything_is_measured(tmp_path):
+    with pytest.raises(UsageError, match="no folder"):
+        bench.run(("input",), asked(None), tmp_path / "no" / "bench.json")
+
+
+def test_starts_are_compared_with_the_import_of_tensorflow(monkeypatch):
+    programs = {
+        bench_start.IMPORT: ["-c", "sum(range(2_000_000))"],
+        "first": ["-c", "sum(range(8_000_000))"],
+    }
+    monkeypatch.setattr(bench_start, "_commands", lambda *_: programs)
+    imported, first = bench_start.run(asked(None))
+    assert isinstance(first, Row) and first.limit == bench_start.IMPORT
+    assert imported.ratio is None and 1 < first.ratio < 8
+    assert first.value > imported.value > 0
+
+
+def test_a_start_that_fails_is_an_error():
+    with pytest.raises(RunError, match="exit code 3.*out of luck"):
+        bench_start._child(
+            "list",
+            [
+                "-c",
+                "import sys; print('out of luck', file=sys.stderr)"
+                "; sys.exit(3)",
+            ],
+        )
+
+
+@pytest.mark.full
+def test_first_step_is_measured(tmp_path):
+    request = asked("sample")
+    words = bench_start._commands(request, str(tmp_path))
+    cpu, _ = bench_start._child("first", list(words.values())[-1])
+    assert cpu > 1 and (tmp_path / "run" / "run.json").exists()

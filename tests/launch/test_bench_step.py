@@ -1,0 +1,83 @@
+"""The table of `bench step`, and that its processes time what they say."""
+
+import types
+
+import pytest
+
+from launch import bench_step
+from launch.bench_step import Way, rows_of
+
+LOOP = Way(kind="loop", batch=4)
+BARE, XLA = (Way(kind="bare", jit_compile=j, batch=4) for j in (False, True))
+FIT = Way(kind="fit", batch=4)
+PRODUCT = Way(kind="product")
+
+
+def process(*turns, failure="", **facts):
+    return types.SimpleNamespace(turns=turns, failure=failure, facts=facts)
+
+
+@pytest.fixture
+def rows():
+    loop = {"save_cpu": 3.0, "bytes": 3 * 2**20, "predicted": 2 * 2**20}
+    found = {
+        # By image: CPU seconds, seconds. The second round was a slow one.
+        LOOP: process((1.1, 0.6), (9.9, 5.0), (1.1, 0.6), **loop),
+        BARE: process((1.0, 0.5), (9.0, 5.0), (1.0, 0.5), flop=100),
+        XLA: process(failure="no gradient"),
+        FIT: process((2.0, 1.0), (9.0, 5.0), (2.0, 1.0)),
+        PRODUCT: process((0.5, 0.5), (5.0, 5.0), (0.5, 0.5), flop=100),
+    }
+    return {row.what: row for row in rows_of("net", found)}
+
+
+def test_ratios_are_medians_over_rounds(rows):
+    assert rows["net bare step, batch 4"].ratio == pytest.approx(0.5)
+    assert rows["net bare step, batch 4"].limit == "net keras fit, batch 4"
+    assert rows["net keras fit, batch 4"].ratio is None
+
+
+def test_the_loop_pays_for_its_checkpoints(rows):
+    loop = rows["net loop, batch 4"]
+    # 3 CPU s in 300 s of a loop that uses 1.1 CPU s in 0.6 s.
+    share = (3.0 / 300) / (1.1 / 0.6)
+    assert loop.ratio == pytest.approx(1.1 * (1 + share))
+    assert loop.cpu_seconds_per_image == pytest.approx(1.1 * (1 + share))
+    assert loop.limit == "net bare step, batch 4"
+
+
+def test_the_rate_is_beside_that_of_a_matrix_product(rows):
+    assert rows["net bare step, batch 4"].note == "50% of its rate"
+    assert rows["matrix product"].value == pytest.approx(100 / 0.5 / 1e9)
+
+
+def test_a_step_that_cannot_be_has_no_figures(rows):
+    row = rows["net bare step, XLA, batch 4"]
+    assert row.note == "impossible: no gradient"
+    assert row.ratio is row.cpu_seconds_per_image is None
+
+
+def test_memory_stands_beside_what_was_predicted(rows):
+    assert rows["net memory"].value == 3
+    assert rows["net memory"].ratio == 1.5
+
+
+@pytest.mark.full
+def test_lenet_is_timed(monkeypatch):
+    monkeypatch.setattr(bench_step, "SECONDS", 0.2)
+    request = types.SimpleNamespace(names=("lenet5",), rounds=2)
+    named = {row.what: row for row in bench_step.run(request)}
+    assert 0 < named["lenet5 loop, XLA, batch 1"].ratio < 1.5
+    assert named["matrix product"].value > 1
+
+
+@pytest.mark.full
+def test_memory_is_within_a_third_of_what_was_predicted(tmp_path):
+    way = Way(kind="loop", batch=128)
+    one = bench_step.Process(way, "cifar_resnet20", str(tmp_path))
+    try:
+        assert one.wait(), one.failure
+        assert 2 / 3 < one.facts["bytes"] / one.facts["predicted"] < 4 / 3
+    finally:
+        one.process.kill()
+        one.process.wait()

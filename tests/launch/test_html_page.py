@@ -1,0 +1,240 @@
+"""The page of `report --html`, also in a real browser where there is one."""
+
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+import reproductions
+from common.errors import RunError, UsageError
+from launch import html_filters, html_page
+from launch.dispatch import dispatch
+from launch.paper_results import Paper
+from tests.launch import toy
+
+CHROMIUM = shutil.which("chromium")
+# Appended to the page under test: uses it as a person would, and writes down
+# what is then to be seen.
+VISIT = """
+<pre id="seen"></pre><script>
+const part = document.getElementById("variants").closest(".part");
+const names = () => [...part.querySelectorAll("tbody tr")]
+  .filter((row) => !row.hidden).map((row) => row.cells[0].textContent);
+const head = part.querySelectorAll("thead th")[1];
+const press = () => { head.querySelector("button").click();
+  return [head.getAttribute("aria-sort"), names()]; };
+const type = (text) => { const field = part.querySelector("input");
+  field.value = text; field.dispatchEvent(new Event("input", {bubbles: true}));
+  return [part.querySelector("output").textContent, names()]; };
+const choose = (value) => {
+  const select = document.getElementById("audit").closest(".part")
+    .querySelector("select");
+  select.value = value;
+  select.dispatchEvent(new Event("input", {bubbles: true}));
+  return select.closest(".part").querySelector("output").textContent; };
+const seen = {first: names(), up: press(), down: press(), typed: type("small"),
+  none: type("small zebra"), all: type(""), wrong: choose("wrong"),
+  checked: choose("checked"),
+  wide: document.documentElement.scrollWidth - innerWidth};
+document.getElementById("seen").textContent = JSON.stringify(seen);
+</script>
+"""
+
+
+@pytest.fixture
+def paper(tmp_path, monkeypatch):
+    return toy.make(tmp_path, monkeypatch)
+
+
+class Reader(html.parser.HTMLParser):
+    """Checks that every element that is opened is closed, in order."""
+
+    EMPTY = {"meta", "input", "img", "wbr", "path", "polyline"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.ids, self.links = [], set(), []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if "id" in attrs:
+            assert attrs["id"] not in self.ids
+            self.ids.add(attrs["id"])
+        self.links += [v for k, v in attrs.items() if k in ("href", "src")]
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_loads_nothing(paper, tmp_path):
+    run = toy.write_run(tmp_path / "a", history=toy.history(3))
+    text = html_page.page([run])
+    reader = Reader(text)
+    assert reader.open == []
+    for link in reader.links:
+        assert link[1:] in reader.ids or link.startswith("data:image/png")
+    assert "http" not in text.replace("http-equiv", "")
+    assert "default-src 'none'" in text
+    assert text == html_page.page([run])
+
+
+def test_a_run_under_way_is_shown_and_not_recorded(paper, tmp_path):
+    more = {"status": "running", "results": None}
+    run = toy.write_run(tmp_path / "a<b", history=toy.history(3), **more)
+    text = html_page.page([run])
+    assert "0.67 % after 3 of 20 epochs. The run is running (a&lt;b)" in text
+    assert "- - the paper: 0.95 %" in text
+    begun = toy.write_run(tmp_path / "c", **more)
+    assert "c: no epoch has ended yet" in html_page.page([begun])
+    assert not (paper / "curves.toml").exists()
+    assert not (paper / "reproduced.toml").exists()
+
+
+def test_no_paper_stands_beside_a_changed_run(paper, tmp_path):
+    changed = {"settings": ["epochs=3"], "history": toy.history(3)}
+    text = html_page.page([toy.write_run(tmp_path / "a", **changed)])
+    assert "the paper: 0.95 %" not in text
+    assert "toy on mnist (changed: epochs 3)" in text
+
+
+def test_the_first_layer_of_a_checkpoint_is_drawn(paper, tmp_path):
+    more = {"status": "running", "results": None}
+    run = tmp_path / "a"
+    toy.write_run(run, history=toy.history(2), **more)
+    (run / "checkpoints").mkdir()
+    for step in (9, 10):
+        arrays = {
+            "0/10/conv10/kernel": np.ones((7, 7, 3, 5)),
+            "0/2/conv2/kernel": np.full((5, 5, 1, step), 0.1),
+            "1/2/momentum": np.ones((3, 3, 3, 4)),
+        }
+        np.savez(run / f"checkpoints/step-{step:09d}.npz", **arrays)
+    text = html_page.page([str(run)])
+    assert "10 filters of 5x5x1, the first layer (step-000000010.npz)" in text
+
+
+def test_filters_are_scaled_each_by_itself_around_grey():
+    from base64 import b64decode
+    from io import BytesIO
+
+    from PIL import Image
+
+    kernel = np.zeros((2, 2, 3, 17), np.float32)
+    kernel[0, 0, :, 0] = (2, -2, 1)
+    kernel[1, 1, :, 16] = 1e-3
+    data = html_filters.picture(kernel).partition("base64,")[2]
+    sheet = np.asarray(Image.open(BytesIO(b64decode(data))))
+    assert sheet.shape == (5, 16 * 3 - 1, 4)  # two rows, a gap between
+    assert sheet[0, 0].tolist() == [255, 0, 191, 255]
+    assert sheet[4, 1].tolist() == [255, 255, 255, 255]
+    assert sheet[1, 1].tolist() == [128, 128, 128, 255]
+    assert sheet[2, 0, 3] == 0
+
+
+def test_keras_names_its_layers_in_this_order(tmp_path):
+    import h5py
+
+    file = tmp_path / "w.weights.h5"
+    with h5py.File(file, "w") as weights:
+        for name, size in (("conv2d_10", 4), ("conv2d_9", 3), ("optim", 2)):
+            path = f"layers/{name}/vars/0" if size > 2 else "optimizer/vars/0"
+            weights[path] = np.zeros((size, size, 3, 8))
+        weights["layers/dense/vars/0"] = np.zeros((3, 8))
+    assert html_filters.first_kernel(file).shape == (3, 3, 3, 8)
+
+
+def test_what_is_no_run_and_no_weights_is_refused(paper, tmp_path):
+    with pytest.raises(UsageError, match="no run's folder"):
+        html_page.page([str(tmp_path)])
+    (tmp_path / "x.txt").write_text("")
+    with pytest.raises(UsageError, match="neither a run's folder nor a file"):
+        html_page.page([str(tmp_path / "x.txt")])
+    (tmp_path / "x.h5").write_text("no")
+    with pytest.raises(RunError, match="x.h5 cannot be read"):
+        html_page.page([str(tmp_path / "x.h5")])
+
+
+def test_the_command_writes_the_page_and_nothing_else(paper, tmp_path, capsys):
+    file = tmp_path / "page.html"
+    before = set(paper.iterdir())
+    assert dispatch(["report"], {"html": str(file)}, {"html"}) == 0
+    assert "is written" in capsys.readouterr().out
+    assert file.read_text() == html_page.page([])
+    assert set(paper.iterdir()) == before
+    with pytest.raises(UsageError, match="no use for --gpus"):
+        dispatch(["report"], {"html": str(file)}, {"html", "gpus"})
+
+
+def test_the_real_page_is_small_and_has_every_cell():
+    text = html_page.page([])
+    assert len(text) < 3e6
+    assert text.count('class="explained"') == 100
+    text = text.replace("<wbr>", "")
+    for words in ("cifar_wrn_28_10", "724,406,816", "not run: 2.5e17 MAC"):
+        assert words in text
+    for name in reproductions.names():
+        for one in Paper(name).measured:
+            assert one.error("top1_error") in text
+
+
+def visit(file, size):
+    """(the page after its script, what the console said)."""
+    done = subprocess.run(
+        [
+            *(CHROMIUM, "--headless=new", "--no-sandbox", "--disable-gpu"),
+            "--hide-scrollbars",
+            f"--user-data-dir={file.parent / 'profile'}",
+            f"--window-size={size}",
+            *("--enable-logging=stderr", "--v=0", "--dump-dom"),
+            file.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    return done.stdout, said
+
+
+WRONG = """
+[[claim]]
+text = "It has 8 layers."
+source = "Sec. 2"
+verdict = "wrong"
+note = "it has 1 < 8"
+"""
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no chromium")
+@pytest.mark.parametrize("size", ["1280,800", "390,800"])
+def test_tables_sort_and_filter_in_a_browser(paper, tmp_path, size):
+    (paper / "expected.toml").write_text(toy.EXPECTED + WRONG)
+    run = toy.write_run(tmp_path / "a", history=toy.history(3))
+    file = tmp_path / "page.html"
+    text = html_page.page([run])
+    file.write_text(text.replace("</body>", VISIT + "</body>"))
+    dom, said = visit(file, size)
+    assert said == []
+    seen = re.search(r'<pre id="seen">(.*?)</pre>', dom)[1]
+    both = ["toy", "toy_small"]  # 1,000 and 500 parameters
+    assert json.loads(seen) == {
+        "first": both,
+        "up": ["ascending", both[::-1]],
+        "down": ["descending", both],
+        "typed": ["1 of 2 rows", ["toy_small"]],
+        "none": ["0 of 2 rows", []],
+        "all": ["2 of 2 rows", both],
+        "wrong": "1 of 2 rows",
+        "checked": "1 of 2 rows",
+        "wide": 0,  # the page itself does not scroll sideways
+    }

@@ -1,0 +1,78 @@
+"""Where the command does not say whether XLA compiles the step."""
+
+import json
+
+import pytest
+
+import reproductions
+from common.runs import last_session
+from launch.options import from_flags
+from launch.xla import decided, is_small
+
+FLAGS = {
+    "data": "sample",
+    "data_dir": "nowhere",
+    "set": [],
+    "seed": 0,
+    "gpus": None,
+    "platform": "auto",
+    "precision": "float32",
+    "jit_compile": None,
+    "microbatches": 1,
+    "dry_run": False,
+    "checkpoint_minutes": 5.0,
+    "max_hours": None,
+    "stalled_minutes": 0.0,
+    "weights": None,
+    "views": [],
+    "predictions": None,
+}
+
+
+@pytest.fixture
+def decide(tmp_path):
+    def of(name="lenet5", devices=1, platform="cpu", **values):
+        paper, variant = reproductions.find(name)
+        recipe = reproductions.load(paper).RECIPES[variant]
+        values = FLAGS | {"workdir": str(tmp_path)} | values
+        options = from_flags(variant, recipe, values)
+        made = decided(options, devices=devices, platform=platform)
+        return made.jit_compile
+
+    return of
+
+
+def test_single_images_of_lenet_are_compiled_on_one_cpu(decide):
+    assert decide() is True
+    assert decide(platform="gpu") is False
+    assert decide(precision="mixed_float16") is False
+    assert decide(devices=2) is False
+    assert decide("cifar_resnet20") is False
+    assert decide(set=["global_batch_size=128"]) is False
+
+
+def test_no_network_with_what_xla_cannot_repeat_is_compiled():
+    # Max pooling has no gradient there that repeats; LeNet-5 subsamples.
+    small = {
+        paper
+        for paper in reproductions.names()
+        for recipe in reproductions.load(paper).RECIPES.values()
+        if is_small(recipe)
+    }
+    assert small == {"lenet5"}
+
+
+def test_what_the_command_says_holds(decide):
+    assert decide(jit_compile=False) is False
+    assert decide("cifar_resnet20", jit_compile=True) is True
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_run_goes_on_as_it_was_begun(decide, tmp_path, before):
+    sessions = [{"jit_compile": not before}, {"jit_compile": before}]
+    (tmp_path / "run.json").write_text(json.dumps({"sessions": sessions}))
+    assert last_session(tmp_path) == sessions[-1]
+    for name in ("lenet5", "cifar_resnet20"):
+        assert decide(name) is before
+    assert decide(jit_compile=not before) is not before
+    assert decide(devices=2) is False  # XLA cannot
