@@ -15,6 +15,7 @@ from common.batch_slice import batch_slice, per_replica_batch_size
 from common.errors import UsageError
 
 SUM = tf.distribute.ReduceOp.SUM
+_MAX_POOLING = keras.layers.MaxPooling2D
 MAX_UPDATES = 256  # in one call
 TIMED_UPDATES = 16  # of them or a few more; a look at the clock: 0.04 ms
 
@@ -47,11 +48,13 @@ def make_train_steps(
     mean losses and images classified wrongly, and seconds without input.
 
     Raises:
-        UsageError: if the batch does not divide, or XLA meets several devices.
+        UsageError: if the batch does not divide, or XLA meets what it cannot
+            compile.
     """
     size, replicas = global_batch_size, strategy.num_replicas_in_sync
     share = per_replica_batch_size(size, replicas, microbatches)
-    _check_xla(jit_compile, replicas, optimizer)
+    if jit_compile:
+        _check_xla(model, replicas, optimizer)
 
     def replica_step(images, labels, step):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
@@ -107,16 +110,23 @@ def _scaled_step(replica_step, model, optimizer, strategy, jit_compile):
     return step
 
 
-def _check_xla(jit_compile: bool, replicas: int, optimizer) -> None:
-    if jit_compile and replicas > 1:
+def _check_xla(model, replicas: int, optimizer) -> None:
+    if replicas > 1:
         raise UsageError(
             "--jit_compile works on one device only: XLA cannot compile a step "
             f"whose variables lie on {replicas} devices (keras issue 18145)."
         )
-    if jit_compile and optimizer.loss_scale is not None:
+    if optimizer.loss_scale is not None:
         raise UsageError(
             "--jit_compile does not work with --precision mixed_float16; "
             "mixed_bfloat16 needs no loss scaling and works with both."
+        )
+    pools = [x for x in model.layers if isinstance(x, _MAX_POOLING)]
+    if pools:
+        raise UsageError(
+            f"--jit_compile does not work with {model.name}: XLA's gradient of "
+            f"max pooling ({pools[0].name}) does not repeat bit for bit, so "
+            "TensorFlow refuses it here."
         )
 
 

@@ -5,6 +5,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
@@ -128,6 +129,21 @@ def test_xla_on_several_devices_is_refused():
             None,
             None,
             TwoDevices(),
+            global_batch_size=4,
+            seed=0,
+            jit_compile=True,
+        )
+
+
+def test_xla_of_max_pooling_is_refused():
+    image = keras.Input((8, 8, 1))
+    model = keras.Model(image, keras.layers.MaxPooling2D(name="pool1")(image))
+    with pytest.raises(UsageError, match=r"max pooling \(pool1\)"):
+        make_train_steps(
+            model,
+            types.SimpleNamespace(loss_scale=None),
+            None,
+            tf.distribute.get_strategy(),
             global_batch_size=4,
             seed=0,
             jit_compile=True,
