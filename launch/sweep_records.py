@@ -143,7 +143,7 @@ def section() -> str:
             f"{row['held_out_error']:.2f} %",
             f"`{row['command']}`; {row['failed']} trials failed; in "
             f"{row['sessions']} session(s); seed {row['seed']}, commit "
-            f"{row['commit'][:7]}",
+            f"{_short(row['commit'])}",
         ]
         for row in rows
     ]
@@ -175,3 +175,9 @@ def _toml(row: dict) -> str:
         for name, value in row.items()
     ]
     return "\n[[sweep]]\n" + "\n".join(lines) + "\n"
+
+
+def _short(commit: str) -> str:
+    """Seven digits, and whether files were changed since."""
+    number, changed, _ = commit.partition("+")
+    return number[:7] + (" with uncommitted changes" if changed else "")
