@@ -48,13 +48,11 @@ def make_train_steps(
     mean losses and images classified wrongly, and seconds without input.
 
     Raises:
-        UsageError: if the batch does not divide, or XLA meets what it cannot
-            compile.
+        UsageError: if the batch does not divide, or XLA cannot compile that.
     """
     size, replicas = global_batch_size, strategy.num_replicas_in_sync
     share = per_replica_batch_size(size, replicas, microbatches)
-    if jit_compile:
-        _check_xla(model, replicas, optimizer)
+    _check_xla(jit_compile, model, replicas, optimizer)
 
     def replica_step(images, labels, step):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
@@ -110,7 +108,9 @@ def _scaled_step(replica_step, model, optimizer, strategy, jit_compile):
     return step
 
 
-def _check_xla(model, replicas: int, optimizer) -> None:
+def _check_xla(jit_compile: bool, model, replicas: int, optimizer) -> None:
+    if not jit_compile:
+        return
     if replicas > 1:
         raise UsageError(
             "--jit_compile works on one device only: XLA cannot compile a step "
