@@ -84,9 +84,9 @@ def layer_table(model: keras.Model) -> list[LayerRow]:
     Raises:
         RunError: if a layer has kernels that no rule counts.
     """
-    main = {id(node.operation) for node in _calls(model.outputs[:1])}
+    main = {id(node.operation) for node in calls_of(model.outputs[:1])}
     # Another network may share its layers: they have their first one's shape.
-    calls = {id(node.operation): node for node in _calls(model.outputs)[::-1]}
+    calls = {id(node.operation): node for node in calls_of(model.outputs)[::-1]}
     depths = _depths(model)
     return [
         _row(
@@ -102,7 +102,7 @@ def layer_table(model: keras.Model) -> list[LayerRow]:
 
 def totals(rows: list[LayerRow]) -> LayerRow:
     """The sums over what the main head depends on; the output is its own."""
-    return _together([row for row in rows if row.main], "total")
+    return together([row for row in rows if row.main], "total")
 
 
 def find_row(rows: list[LayerRow], layer: str) -> LayerRow:
@@ -119,10 +119,11 @@ def find_row(rows: list[LayerRow], layer: str) -> LayerRow:
     several = [row for row in rows if row.name.startswith(f"{layer}_")]
     if not several:
         raise RunError(f"expected.toml names a layer {layer!r}; there is none.")
-    return _together(several, layer)
+    return together(several, layer)
 
 
-def _together(rows: list[LayerRow], name: str) -> LayerRow:
+def together(rows: list[LayerRow], name: str) -> LayerRow:
+    """The sums over some layers; the output is the last one's."""
     depth = max(row.depth for row in rows)
     return LayerRow(
         name=name,
@@ -138,7 +139,7 @@ def _together(rows: list[LayerRow], name: str) -> LayerRow:
     )
 
 
-def _calls(outputs: list) -> list:
+def calls_of(outputs: list) -> list:
     """The graph's nodes behind some tensors, each after those it needs."""
     waiting = [(_call_of(tensor), False) for tensor in outputs]
     order, seen = [], set()
@@ -162,7 +163,7 @@ def _depths(model: keras.Model) -> dict[int, int]:
     """The depth of each operation of the graph, by its id."""
     of_call: dict[int, int] = {}
     of_operation: dict[int, int] = {}
-    for node in _calls(model.outputs):
+    for node in calls_of(model.outputs):
         before = [of_call[id(parent)] for parent in node.parent_nodes]
         depth = max(before, default=0) + _has_kernel(node.operation)
         of_call[id(node)] = depth

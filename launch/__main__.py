@@ -10,6 +10,10 @@
                                      --dry_run: what each view costs
   python -m launch predict NAME IMAGE... --weights RUN_OR_FILE [--out SHEET.png]
                                      the five likeliest classes of photographs
+  python -m launch export NAME --weights RUN_OR_FILE --out FOLDER_OR_FILE
+                                     a model to serve: SavedModel, ONNX, TFLite
+  python -m launch describe NAME [--svg FILE.svg]
+                                     a network block by block, and as a picture
   python -m launch import NAME --from LAYOUT FILE --out W.weights.h5
                                      published weights into ours, for evaluate
   python -m launch ensemble FILE FILE... | SPEC | ilsvrc2016
@@ -145,7 +149,7 @@ flags.DEFINE_float(
 _string(
     "weights",
     None,
-    "the file that evaluate measures and predict asks; for predict also a "
+    "the file that evaluate measures, predict asks and export serves, or a "
     "run's folder, which knows its data and --set",
 )
 _string(
@@ -158,8 +162,15 @@ _string(
     "out",
     None,
     "import: the file to write, for evaluate --weights; predict: a contact "
-    "sheet, SHEET.png; bench: a JSON file",
+    "sheet, SHEET.png; bench: a JSON file; export: a new folder or file",
 )
+_string(
+    "format",
+    None,
+    "export: savedmodel, onnx or tflite; default: as --out ends, else "
+    "savedmodel",
+)
+_string("svg", None, "describe: the picture to write")
 flags.DEFINE_list(
     "views",
     [],

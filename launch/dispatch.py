@@ -1,18 +1,13 @@
 """From the words of a command to the module that does it."""
 
-import difflib
 import pathlib
 
 import reproductions
 from common.errors import UsageError
-from common.recipe import Recipe
 from launch.options import from_flags
 from launch.quiet import quiet
+from launch.verbs import find, recipe_named, refuse_flags, refuse_words
 
-VERBS = (
-    *("audit", "bench", "doctor", "ensemble", "evaluate", "import", "list"),
-    *("predict", "prepare", "report", "sweep"),
-)
 _RUN_FLAGS = {"gpus", "platform", "data", "data_dir", "precision", "set"}
 _RUN_FLAGS |= {"jit_compile"}
 _TRAIN_FLAGS = _RUN_FLAGS | {"workdir", "seed", "microbatches", "dry_run"}
@@ -20,6 +15,7 @@ _TRAIN_FLAGS |= {"checkpoint_minutes", "max_hours", "stalled_minutes"}
 _EVALUATE_FLAGS = _RUN_FLAGS | {"weights", "views", "predictions", "dry_run"}
 _PREDICT_FLAGS = {"weights", "out", "views", "data", "data_dir", "set"}
 _PREDICT_FLAGS |= {"platform"}
+_EXPORT_FLAGS = (_PREDICT_FLAGS - {"platform"}) | {"format"}
 _IMPORT_FLAGS = {"from", "out"}
 _PREPARE_FLAGS = {"source", "data_dir", "shorter_side", "jobs", "counts"}
 _PREPARE_FLAGS |= {"leave_out_bad", "download"}
@@ -46,43 +42,42 @@ def dispatch(words: list[str], values: dict, given: set[str]) -> int:
             "what there is, python -m launch --help how to use it."
         )
     verb, *rest = words
-    if verb == "report":
-        return _report(rest, values, given)
     if verb in ("list", "audit"):
-        _refuse_flags(verb, given)
+        refuse_flags(verb, given)
         return _about_papers(verb, rest)
-    if verb == "evaluate":
-        return _evaluate(rest, values, given)
-    if verb == "predict":
-        return _predict(rest, values, given)
-    if verb == "import":
-        return _import(rest, values, given)
-    if verb == "ensemble":
-        return _ensemble(rest, values, given)
-    if verb == "sweep":
-        return _sweep(rest, values, given)
-    if verb == "bench":
-        return _bench(rest, values, given)
     if verb in ("prepare", "doctor"):
         return _data(verb, rest, values, given)
+    run = {
+        "bench": _bench,
+        "describe": _describe,
+        "ensemble": _ensemble,
+        "evaluate": _evaluate,
+        "export": _export,
+        "import": _import,
+        "predict": _predict,
+        "report": _report,
+        "sweep": _sweep,
+    }
+    if verb in run:
+        return run[verb](rest, values, given)
     return _train(words, values, given)
 
 
 def _about_papers(verb: str, rest: list[str]) -> int:
     if verb == "audit":
-        _refuse_words("audit [NAME]", rest[1:])
-        papers = [_find(name)[0] for name in rest] or reproductions.names()
+        refuse_words("audit [NAME]", rest[1:])
+        papers = [find(name)[0] for name in rest] or reproductions.names()
         from launch import audit
 
         return audit.run(papers)
-    _refuse_words("list", rest)
+    refuse_words("list", rest)
     from launch import list_papers
 
     return list_papers.run()
 
 
 def _report(rest: list[str], values: dict, given: set[str]) -> int:
-    _refuse_flags("report", given - {"html"})
+    refuse_flags("report", given - {"html"})
     from launch import report
 
     if "html" in given:
@@ -97,10 +92,10 @@ def _evaluate(rest: list[str], values: dict, given: set[str]) -> int:
             "evaluate takes a name and a file: python -m launch evaluate NAME "
             "--weights FILE [--views V,V]; or --dry_run without a file."
         )
-    _refuse_words("evaluate NAME", rest[1:])
-    _refuse_flags("evaluate", given - _EVALUATE_FLAGS)
-    paper, variant = _find(rest[0])
-    recipe, run = _recipe(paper, variant), None
+    refuse_words("evaluate NAME", rest[1:])
+    refuse_flags("evaluate", given - _EVALUATE_FLAGS)
+    paper, variant = find(rest[0])
+    recipe, run = recipe_named(paper, variant), None
     if not planned:
         from launch import trained
 
@@ -120,22 +115,17 @@ def _evaluate(rest: list[str], values: dict, given: set[str]) -> int:
 
 
 def _predict(rest: list[str], values: dict, given: set[str]) -> int:
-    _refuse_flags("predict", given - _PREDICT_FLAGS)
+    refuse_flags("predict", given - _PREDICT_FLAGS)
     if len(rest) < 2 or not values["weights"]:
         raise UsageError(
             "predict takes a name, photographs and weights: python -m launch "
             "predict NAME IMAGE... --weights RUN_OR_FILE [--out SHEET.png]."
         )
     name, *words = rest
-    paper, variant = _find(name)
-    from launch import photograph_words, trained
+    paper, variant = find(name)
+    from launch import photograph_words
 
-    weights, run = trained.locate(values["weights"])
-    recipe = _recipe(paper, variant)
-    if run and not given & {"data", "set"}:
-        recipe = trained.recipe_of(run, variant, recipe)
-    values = values | {"weights": weights}
-    options = from_flags(variant, recipe, values, needs_data=False)
+    options, run = _trained(paper, variant, values, given)
     asked = photograph_words.read(words, options.views, values["out"])
     with quiet():
         from launch import predict
@@ -143,16 +133,66 @@ def _predict(rest: list[str], values: dict, given: set[str]) -> int:
     return predict.run(paper, variant, options, run, asked)
 
 
+def _trained(paper: str, variant: str, values: dict, given: set[str]) -> tuple:
+    """(options for the weights, the run that they are from, if it is known)."""
+    from launch import trained
+
+    weights, run = trained.locate(values["weights"])
+    recipe = recipe_named(paper, variant)
+    if run and not given & {"data", "set"}:
+        recipe = trained.recipe_of(run, variant, recipe)
+    values = values | {"weights": weights}
+    return from_flags(variant, recipe, values, needs_data=False), run
+
+
+def _export(rest: list[str], values: dict, given: set[str]) -> int:
+    refuse_flags("export", given - _EXPORT_FLAGS)
+    if not rest or not values["weights"] or not values["out"]:
+        raise UsageError(
+            "export takes a name, weights and what to write: python -m launch "
+            "export NAME --weights RUN_OR_FILE --out FOLDER_OR_FILE [--format "
+            "savedmodel|onnx|tflite]."
+        )
+    refuse_words("export NAME", rest[1:])
+    paper, variant = find(rest[0])
+    from launch import export_request
+
+    kind, out = export_request.read(
+        values["out"], values["format"], values["views"]
+    )
+    options, run = _trained(paper, variant, values, given)
+    with quiet():
+        from launch import export
+
+    return export.run(paper, variant, options, run, kind, out)
+
+
+def _describe(rest: list[str], values: dict, given: set[str]) -> int:
+    refuse_flags("describe", given - {"svg"})
+    if not rest:
+        raise UsageError(
+            "describe takes a name: python -m launch describe NAME [--svg "
+            "FILE.svg]."
+        )
+    refuse_words("describe NAME", rest[1:])
+    paper, variant = find(rest[0])
+    picture = values["svg"] and pathlib.Path(values["svg"]).expanduser()
+    with quiet():
+        from launch import describe
+
+    return describe.run(paper, variant, picture)
+
+
 def _import(rest: list[str], values: dict, given: set[str]) -> int:
-    _refuse_flags("import", given - _IMPORT_FLAGS)
+    refuse_flags("import", given - _IMPORT_FLAGS)
     if len(rest) < 2 or not values["from"] or not values["out"]:
         raise UsageError(
             "import takes a name, a layout and two files: python -m launch "
             "import NAME --from LAYOUT FILE --out W.weights.h5."
         )
     name, source, *more = rest
-    _refuse_words("import NAME FILE", more)
-    paper, variant = _find(name)
+    refuse_words("import NAME FILE", more)
+    paper, variant = find(name)
     from launch import import_weights
 
     return import_weights.run(
@@ -165,7 +205,7 @@ def _import(rest: list[str], values: dict, given: set[str]) -> int:
 
 
 def _ensemble(rest: list[str], values: dict, given: set[str]) -> int:
-    _refuse_flags("ensemble", given - _ENSEMBLE_FLAGS)
+    refuse_flags("ensemble", given - _ENSEMBLE_FLAGS)
     if not rest:
         raise UsageError(
             "ensemble takes prediction files or a spec: python -m launch "
@@ -181,17 +221,17 @@ def _ensemble(rest: list[str], values: dict, given: set[str]) -> int:
 
 
 def _sweep(rest: list[str], values: dict, given: set[str]) -> int:
-    _refuse_flags("sweep", given - _SWEEP_FLAGS)
+    refuse_flags("sweep", given - _SWEEP_FLAGS)
     if not rest or values["trials"] is None:
         raise UsageError(
             "sweep takes a name and a number: python -m launch sweep NAME "
             "--trials N [--tuner random] [--space 'FIELD=log(LOW,HIGH)']."
         )
-    _refuse_words("sweep NAME", rest[1:])
-    paper, variant = _find(rest[0])
+    refuse_words("sweep NAME", rest[1:])
+    paper, variant = find(rest[0])
     from launch.sweep_request import read_request
 
-    recipe = _recipe(paper, variant)
+    recipe = recipe_named(paper, variant)
     request = read_request(paper, variant, recipe, values, given)
     with quiet():
         from launch import sweep
@@ -200,13 +240,13 @@ def _sweep(rest: list[str], values: dict, given: set[str]) -> int:
 
 
 def _bench(rest: list[str], values: dict, given: set[str]) -> int:
-    _refuse_flags("bench", given - {"data", "data_dir", "out"})
+    refuse_flags("bench", given - {"data", "data_dir", "out"})
     from launch import bench
     from launch.bench_rows import Request
 
     parts, names = bench.parts_and_names(rest)
     request = Request(
-        names=tuple(_find(name)[1] for name in names),
+        names=tuple(find(name)[1] for name in names),
         data=values["data"],
         data_dir=pathlib.Path(values["data_dir"]).expanduser(),
     )
@@ -216,13 +256,13 @@ def _bench(rest: list[str], values: dict, given: set[str]) -> int:
 
 def _data(verb: str, rest: list[str], values: dict, given: set[str]) -> int:
     flags = _PREPARE_FLAGS if verb == "prepare" else _DOCTOR_FLAGS
-    _refuse_flags(verb, given - flags)
+    refuse_flags(verb, given - flags)
     if not rest:
         raise UsageError(
             f"{verb} takes a data set: python -m launch {verb} imagenet2012."
         )
     name, *more = rest
-    _refuse_words(f"{verb} DATASET", more)
+    refuse_words(f"{verb} DATASET", more)
     if verb == "prepare":
         from launch import prepare
 
@@ -233,51 +273,11 @@ def _data(verb: str, rest: list[str], values: dict, given: set[str]) -> int:
 
 
 def _train(words: list[str], values: dict, given: set[str]) -> int:
-    paper, variant = _find(words[0])
-    _refuse_words("NAME", words[1:])
-    _refuse_flags("training", given - _TRAIN_FLAGS)
-    options = from_flags(variant, _recipe(paper, variant), values)
+    paper, variant = find(words[0])
+    refuse_words("NAME", words[1:])
+    refuse_flags("training", given - _TRAIN_FLAGS)
+    options = from_flags(variant, recipe_named(paper, variant), values)
     with quiet():
         from launch import train
 
     return train.run(paper, variant, options)
-
-
-def _recipe(paper: str, variant: str) -> Recipe:
-    return reproductions.load(paper).RECIPES[variant]
-
-
-def _find(name: str) -> tuple[str, str]:
-    """(paper, variant); a misspelt verb is told from a misspelt name."""
-    try:
-        return reproductions.find(name)
-    except ValueError:
-        if name == "ilsvrc2016":
-            raise UsageError(
-                "ilsvrc2016 has no network of its own: python -m launch "
-                "ensemble ilsvrc2016 shows its ensembles."
-            ) from None
-        near = difflib.get_close_matches(name, VERBS, n=1, cutoff=0.7)
-        if near:
-            raise UsageError(
-                f"There is no verb, paper or variant called {name!r}. Did you "
-                f"mean {near[0]!r}? See python -m launch --help."
-            ) from None
-        raise
-
-
-def _refuse_words(form: str, extra: list[str]) -> None:
-    if extra:
-        raise UsageError(
-            f"python -m launch {form} takes no more words; it was given "
-            f"{' '.join(extra)!r} besides. See python -m launch --help."
-        )
-
-
-def _refuse_flags(verb: str, given: set[str]) -> None:
-    if given:
-        raise UsageError(
-            f"{verb} has no use for "
-            f"{', '.join(f'--{name}' for name in sorted(given))}. See python "
-            "-m launch --help."
-        )

@@ -54,12 +54,12 @@ def run(
     """
     recipe = options.recipe
     strategy = prepare_tensorflow(options)
-    statistics = _statistics(options, trained)
+    statistics = subtracted(options, trained)
     names = class_names(options, trained)
     model = build_network(paper, variant, recipe, strategy)
     load_weights(model, options.weights, recipe)
     digits = recipe.channels == 1 and recipe.data in DIGITS
-    side = _stored_side(recipe)
+    side = stored_side(recipe)
     photographs = Photographs(asked.paths, side=side, digits=digits)
     view = asked.view or recipe.monitor
     entries = []
@@ -138,7 +138,7 @@ def _probabilities(
         yield int(ids[0].numpy()), weights / weights.sum()
 
 
-def _statistics(options: Options, trained: Trained | None) -> Statistics | None:
+def subtracted(options: Options, trained: Trained | None) -> Statistics | None:
     """What the recipe subtracts: from the run, from the data, or published."""
     recipe = options.recipe
     [(_, normalize)] = active((recipe.normalize,), epoch=-1)
@@ -168,7 +168,7 @@ def _statistics(options: Options, trained: Trained | None) -> Statistics | None:
     return computed
 
 
-def _stored_side(recipe: Recipe) -> int | None:
+def stored_side(recipe: Recipe) -> int | None:
     """Of the training images, where the recipe leaves them as they are.
 
     The frame is then as large as the network's input (MNIST, CIFAR-10).

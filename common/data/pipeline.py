@@ -14,7 +14,7 @@ from common.data.statistics import Statistics
 from common.data.transforms import Context, active
 from common.errors import UsageError
 from common.recipe import Recipe
-from common.views import windows
+from common.views import Window, windows
 
 _SAMPLE_STREAM = 1  # keeps the draws of sample_batch apart from the training's
 
@@ -168,7 +168,7 @@ def test_batches(
 
     def cut(record: dict[str, Any]) -> tuple:
         seen = frame(source, record, recipe)
-        images = _windows(seen["image"], recipe, statistics, view)
+        images = normalized_windows(seen["image"], recipe, statistics, view)
         return images, seen["label"], tf.ones(()), seen["id"]
 
     records = part.own_records(source.records(split).skip(skip), batch_size)
@@ -252,10 +252,10 @@ def _whole(source: Any, encoded: Any) -> View:
     return View.whole(*size)
 
 
-def _windows(
+def normalized_windows(
     frame: Any, recipe: Recipe, statistics: Statistics | None, view: str
 ) -> Any:
-    """The normalised windows of one frame, (V, H, W, C)."""
+    """What the network sees of one frame, (F, F, C) -> (V, H, W, C)."""
     import tensorflow as tf
 
     size = recipe.image_size
@@ -264,9 +264,16 @@ def _windows(
         top, left = window.top, window.left
         image = frame[top : top + size, left : left + size]
         image = mirror(image, window.mirrored)
-        context = Context(top, left, window.mirrored, statistics)
-        cut.append(_sized(recipe.normalize(image, context), recipe))
+        cut.append(normalized(image, recipe, statistics, window))
     return tf.stack(cut)
+
+
+def normalized(
+    image: Any, recipe: Recipe, statistics: Statistics | None, window: Window
+) -> Any:
+    """A window of a frame, cut and mirrored already, as the network sees it."""
+    context = Context(window.top, window.left, window.mirrored, statistics)
+    return _sized(recipe.normalize(image, context), recipe)
 
 
 def _sized(image: Any, recipe: Recipe) -> Any:

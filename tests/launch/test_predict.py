@@ -296,12 +296,12 @@ def test_weights_of_another_network_are_refused(colours, tmp_path):
     [((Pad(2),), 32, 28), ((), 32, 32), (COLOURS.test_transforms, 16, None)],
 )
 def test_the_size_of_the_training_images_is_known(transforms, size, side):
-    from launch.predict import _stored_side
+    from launch.predict import stored_side
 
     recipe = dataclasses.replace(
         COLOURS, test_transforms=transforms, image_size=size
     )
-    assert _stored_side(recipe) == side
+    assert stored_side(recipe) == side
 
 
 def test_a_sheet_of_very_many_photographs_stays_a_picture(tmp_path):

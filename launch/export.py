@@ -1,0 +1,150 @@
+"""`python -m launch export NAME --weights F --out P`: a model to serve.
+
+See common.serving for what is inside, and what each format can do.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import sys
+import time
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from common import serving
+from common.described import recipe_hash
+from common.errors import RunError
+from common.recipe import Recipe
+from common.runs import command, commit_of, now, versions
+from launch.export_request import record_of
+from launch.options import Options
+from launch.predict import class_names, stored_side, subtracted
+from launch.published import frame_side
+from launch.quiet import quiet
+from launch.sessions import REPOSITORY
+from launch.train import build_network
+from launch.trained import Trained, load_weights
+
+_WRITERS = {
+    "savedmodel": serving.write_saved_model,
+    "onnx": serving.write_onnx,
+    "tflite": serving.write_tflite,
+}
+
+
+def run(
+    paper: str,
+    variant: str,
+    options: Options,
+    trained: Trained | None,
+    kind: str,
+    target: pathlib.Path,
+) -> int:
+    """Writes `target`, and for a single file its record beside it.
+
+    Args:
+        trained: The run that the weights are from, if it is known.
+        kind: "savedmodel", "onnx" or "tflite".
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        RunError: if the weights are another network's, or the format cannot
+            hold the network.
+    """
+    began = time.monotonic()
+    served = _served(paper, variant, options, trained)
+    print(
+        f"{variant} is read ({time.monotonic() - began:.0f} s); now it is "
+        f"written as {kind}, which takes seconds, and minutes for deep or "
+        "large networks.",
+        file=sys.stderr,
+        flush=True,
+    )
+    _write(kind, served, target)
+    size = sum(
+        file.stat().st_size
+        for file in ([target] if target.is_file() else target.rglob("*"))
+    )
+    print(
+        f"{target}: {variant} as {kind}, {size / 1e6:,.1f} MB, "
+        f"{len(served.names)} classes, {served.view} of {served.recipe.data}"
+    )
+    return 0
+
+
+def _served(
+    paper: str, variant: str, options: Options, trained: Trained | None
+) -> serving.Served:
+    with quiet():
+        tf.config.set_visible_devices([], "GPU")  # it then runs anywhere
+    recipe = options.recipe
+    view = options.views[0] if options.views else recipe.monitor
+    statistics = subtracted(options, trained)
+    names = class_names(options, trained)
+    strategy = tf.distribute.get_strategy()
+    model = build_network(paper, variant, recipe, strategy)
+    load_weights(model, options.weights, recipe)
+    if len(model.outputs) > 1:  # the others only train the first
+        model = keras.Model(model.inputs, model.outputs[0], name=model.name)
+    side = stored_side(recipe)
+    return serving.Served(
+        model=model,
+        recipe=recipe,
+        statistics=statistics,
+        names=tuple(names),
+        view=view,
+        stored_side=side,
+        frame_side=frame_side(recipe, side or 4 * recipe.image_size),
+        record=_record(paper, variant, options, view, names),
+    )
+
+
+def _record(
+    paper: str, variant: str, options: Options, view: str, names
+) -> dict[str, Any]:
+    """Where the model comes from, and what it takes and gives."""
+    recipe: Recipe = options.recipe
+    with open(options.weights, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    size = [recipe.image_size, recipe.image_size, recipe.channels]
+    return {
+        "paper": paper,
+        "variant": variant,
+        "data": recipe.data,
+        "recipe": recipe_hash(recipe),
+        "test_transforms": repr(recipe.test_transforms),
+        "normalize": repr(recipe.normalize),
+        "view": view,
+        "pixels": {"shape": size, "values": "0 .. 255, RGB or grey"},
+        "weights": digest,
+        "precision": "float32",
+        "command": command(),
+        "commit": commit_of(REPOSITORY),
+        "versions": versions(),
+        "exported": now(),
+        "class_names": list(names),
+    }
+
+
+def _write(kind: str, served: serving.Served, target: pathlib.Path) -> None:
+    """`target` appears whole or not at all."""
+    beside = target.with_name(f".{os.getpid()}.{target.name}")
+    try:
+        with quiet():  # converters say much
+            _WRITERS[kind](served, beside)
+        if beside.is_file():
+            text = json.dumps(served.record, indent=1) + "\n"
+            record_of(target).write_text(text)
+        os.replace(beside, target)
+    except OSError as error:
+        raise RunError(f"{target} was not written: {error}") from error
+    finally:
+        if beside.is_dir():
+            shutil.rmtree(beside)
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,235 @@
+"""An exported model answers as the evaluation does."""
+
+import dataclasses
+import importlib.util
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common import evaluation, serving
+from common.data import pipeline
+from common.data.pixels import ScalePixels, SubtractMeanImage
+from common.data.statistics import Statistics
+from common.errors import RunError
+from common.losses import SoftmaxCrossEntropy
+from reproductions.lenet5.model import build_model
+from reproductions.lenet5.recipe import RECIPES
+from tests.common.data_fixtures import PHOTOS, digits, noise_image, shapes
+
+HAS_ONNX = importlib.util.find_spec("onnxruntime") and importlib.util.find_spec(
+    "tf2onnx"
+)
+
+
+def small_network(size, classes):
+    """Not yet trained, but sure of itself enough to have an order."""
+    keras.utils.set_random_seed(1)
+    image = keras.Input((size, size, 3))
+    x = keras.layers.Conv2D(8, 7, 4, activation="relu", name="conv1")(image)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Conv2D(16, 3, 2, activation="relu", name="conv2")(x)
+    x = keras.layers.Flatten()(x)
+    spread = keras.initializers.RandomNormal(stddev=0.01)
+    logits = keras.layers.Dense(classes, kernel_initializer=spread)(x)
+    return keras.Model(image, logits, name="small")
+
+
+def photos(view):
+    """Photographs: resized, cut, minus the mean of each pixel."""
+    frame, size = 64, PHOTOS.image_size
+    mean = noise_image(frame, frame).astype(np.float32)
+    statistics = Statistics(
+        mean_image=mean,
+        pixel_mean=mean.mean(axis=(0, 1)),
+        pixel_std=np.ones(3),
+        covariance=np.eye(3),
+    )
+    recipe = dataclasses.replace(
+        PHOTOS, normalize=SubtractMeanImage(), loss=SoftmaxCrossEntropy()
+    )
+    return serving.Served(
+        model=small_network(size, 10),
+        recipe=recipe,
+        statistics=statistics,
+        names=tuple("abcdefghij"),
+        view=view,
+        stored_side=None,
+        frame_side=frame,
+        record={"variant": "small"},
+    )
+
+
+def lenet5():
+    keras.utils.set_random_seed(2)
+    recipe = dataclasses.replace(RECIPES["lenet5"], data="sample")
+    return serving.Served(
+        model=build_model("lenet5"),
+        recipe=recipe,
+        statistics=None,
+        names=tuple(map(str, range(10))),
+        view="single",
+        stored_side=28,
+        frame_side=32,
+        record={"variant": "lenet5"},
+    )
+
+
+def evaluated(served, source):
+    """(files, probabilities) of the test images, by the evaluation's path."""
+    recipe = served.recipe
+    batches = pipeline.test_batches(
+        source, "test", recipe, served.statistics, served.view, batch_size=10
+    )
+    images, labels, _, _ = next(iter(batches))
+    loss = SoftmaxCrossEntropy()
+    scores, _ = evaluation.scores_of(served.model, loss, images, labels)
+    records = source.records("test").take(10)
+    files = tf.stack([record["image"] for record in records])
+    return images, files, tf.nn.softmax(scores).numpy()
+
+
+def loaded(served, folder):
+    serving.write_saved_model(served, folder)
+    return tf.saved_model.load(str(folder)).signatures
+
+
+def assert_top5(answer, served, expected):
+    best = np.argsort(-expected, axis=1, kind="stable")[:, :5]
+    np.testing.assert_array_equal(answer["labels"], best)
+    names = np.array(served.names)[best]
+    np.testing.assert_array_equal(answer["names"].numpy().astype(str), names)
+    np.testing.assert_allclose(
+        answer["probabilities"],
+        np.take_along_axis(expected, best, axis=1),
+        rtol=1e-4,
+    )
+
+
+@pytest.mark.parametrize("view", ["centre_crop", "ten_crop"])
+def test_a_saved_model_takes_files_of_any_size(view, tmp_path):
+    served = photos(view)
+    _, files, expected = evaluated(served, shapes())
+    assert len({tf.io.decode_jpeg(f).shape.as_list()[0] for f in files}) > 1
+    found = loaded(served, tmp_path / "made")
+    assert_top5(found["serving_default"](files=files), served, expected)
+
+
+def test_a_saved_model_takes_digits_as_they_are_stored(tmp_path):
+    served = lenet5()
+    _, files, expected = evaluated(served, digits())
+    found = loaded(served, tmp_path / "made")
+    assert_top5(found["serving_default"](files=files), served, expected)
+    names = found["classes"]()["names"].numpy()
+    assert [n.decode() for n in names] == list(served.names)
+    record = tmp_path / "made" / "assets.extra" / "record.json"
+    assert json.loads(record.read_text()) == served.record
+    other = tf.io.encode_png(np.zeros((40, 28, 1), np.uint8))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="28 x 28"):
+        found["serving_default"](files=tf.stack([other]))
+
+
+def test_pixels_are_normalised_as_the_frames_centre(tmp_path):
+    served = photos("centre_crop")
+    seen, _, expected = evaluated(served, shapes())
+    edge = (served.frame_side - served.recipe.image_size) // 2
+    mean = served.statistics.mean_image[edge:-edge, edge:-edge]
+    cut = seen[:, 0] + mean
+    found = loaded(served, tmp_path / "made")
+    assert_top5(found["pixels"](pixels=cut), served, expected)
+    whole = tf.cast(tf.round(cut), tf.uint8)
+    one, other = (
+        found[name](pixels=pixels)["probabilities"].numpy()
+        for name, pixels in (
+            ("pixels_uint8", whole),
+            ("pixels", tf.cast(whole, tf.float32)),
+        )
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+def test_grey_and_png_files_do_as_well(tmp_path):
+    served = dataclasses.replace(
+        photos("centre_crop"),
+        recipe=dataclasses.replace(PHOTOS, loss=SoftmaxCrossEntropy()),
+    )
+    grey = noise_image(90, 70).mean(axis=-1, keepdims=True).astype(np.uint8)
+    colour = np.repeat(grey, 3, axis=-1)
+    files = [tf.io.encode_png(image) for image in (grey, colour)]
+    probabilities = serving.probabilities_of_files(served, tf.stack(files))
+    np.testing.assert_array_equal(*probabilities.numpy())
+
+
+@pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated")
+@pytest.mark.parametrize("made", [lenet5, lambda: photos("centre_crop")])
+def test_tflite_gives_the_same_probabilities(made, tmp_path):
+    served = made()
+    source = digits() if served.stored_side else shapes()
+    seen, _, expected = evaluated(served, source)
+    file = tmp_path / "made.tflite"
+    serving.write_tflite(served, file)
+    answer = tf.lite.Interpreter(str(file)).get_signature_runner()(
+        pixels=before_normalising(served, seen)
+    )
+    found = answer["probabilities"]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    with zipfile.ZipFile(file) as inside:
+        labels = inside.read("labels.txt").decode().split()
+        assert labels == list(served.names)
+        assert json.loads(inside.read("record.json")) == served.record
+
+
+@pytest.mark.skipif(not HAS_ONNX, reason="no tf2onnx or no onnxruntime here")
+@pytest.mark.parametrize("made", [lenet5, lambda: photos("centre_crop")])
+def test_onnx_gives_the_same_probabilities(made, tmp_path):
+    import onnxruntime
+
+    served = made()
+    source = digits() if served.stored_side else shapes()
+    seen, _, expected = evaluated(served, source)
+    file = tmp_path / "made.onnx"
+    serving.write_onnx(served, file)
+    session = onnxruntime.InferenceSession(str(file))
+    pixels = before_normalising(served, seen)
+    [found] = session.run(None, {"pixels": pixels})
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    facts = session.get_modelmeta().custom_metadata_map
+    assert json.loads(facts["classes"]) == list(served.names)
+    assert json.loads(facts["record"]) == served.record
+
+
+def before_normalising(served, seen):
+    """The pixels, (N, H, W, C), of what the network sees."""
+    scale = served.recipe.normalize
+    if isinstance(scale, ScalePixels):
+        span = scale.foreground - scale.background
+        return (seen[:, 0].numpy() - scale.background) * np.float32(255 / span)
+    edge = (served.frame_side - served.recipe.image_size) // 2
+    return (
+        seen[:, 0] + served.statistics.mean_image[edge:-edge, edge:-edge]
+    ).numpy()
+
+
+def odd_network(operation):
+    image = keras.Input((56, 56, 3))
+    odd = keras.layers.Lambda(lambda x: operation(x[:, :10, :10, 0]))(image)
+    model = keras.Model(image, odd, name="odd")
+    return dataclasses.replace(photos("centre_crop"), model=model)
+
+
+def test_an_operation_that_tflite_lacks_is_named(tmp_path):
+    served = odd_network(lambda x: tf.linalg.inv(x)[:, 0])
+    with pytest.raises(RunError, match="odd cannot be written as TFLite.*Inv"):
+        serving.write_tflite(served, tmp_path / "made.tflite")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_conversion_that_answers_otherwise_is_refused(tmp_path):
+    """TensorFlow's converter gives one without an error here."""
+    served = odd_network(lambda x: tf.math.lgamma(x)[:, 0])
+    with pytest.raises(RunError, match="odd as TFLite gives other prob"):
+        serving.write_tflite(served, tmp_path / "made.tflite")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,200 @@
+"""`python -m launch describe`: a paper's table and figure, from the graph."""
+
+import functools
+import re
+from xml.etree import ElementTree
+
+import keras
+import pytest
+
+import reproductions
+from common.blocks import folded, network
+from common.errors import UsageError
+from common.layer_table import layer_table, totals, without_weights
+from common.paths import Parallel, boxes_of
+from launch import describe
+from launch.describe_svg import draw
+
+SVG = "{http://www.w3.org/2000/svg}"
+DRAWN = (
+    *("lenet5", "alexnet", "vgg16", "googlenet", "resnet50", "polynet"),
+    *("cifar_resnet20", "inception_v4", "resnext50_32x4d"),
+)
+EVERY = [
+    pytest.param(variant, marks=() if variant in DRAWN else pytest.mark.full)
+    for paper in reproductions.names()
+    for variant in reproductions.load(paper).RECIPES
+]
+
+
+@functools.cache
+def described(variant):
+    """(its blocks, its layers)."""
+    with without_weights():
+        paper, _ = reproductions.find(variant)
+        model = reproductions.load(paper).build_model(variant)
+        return network(model), layer_table(model)
+
+
+def block(variant, name):
+    [found] = [b for b in described(variant)[0].blocks if b.name == name]
+    return found
+
+
+def lines(variant):
+    """block -> its lines in the table."""
+    found, name = {}, None
+    for row in describe.rows_of(described(variant)[0]):
+        name = row[0] or name
+        found.setdefault(name, []).append(row[-1])
+    return found
+
+
+@pytest.mark.parametrize("variant", EVERY)
+def test_every_layer_is_in_one_block(variant):
+    found, rows = described(variant)
+    for quantity in ("params", "macs"):
+        main = sum(getattr(b.rows, quantity) for b in found.blocks)
+        assert main == getattr(totals(rows), quantity)
+        aside = sum(getattr(h.rows, quantity) for h in found.heads)
+        assert main + aside == sum(getattr(row, quantity) for row in rows)
+    assert len({b.name for b in found.blocks}) == len(found.blocks)
+
+
+def test_an_inception_module_has_the_papers_paths():
+    """Table 1 of GoogLeNet, row 3a: 64, 96 128, 16 32, 32; 28x28x256."""
+    assert lines("googlenet")["inception_3a"] == [
+        "1×1 conv, 64",
+        "1×1 conv, 96 > 3×3 conv, 128",
+        "1×1 conv, 16 > 5×5 conv, 32",
+        "3×3 max pool > 1×1 conv, 32   (concat)",
+    ]
+    assert block("googlenet", "inception_3a").rows.output == (28, 28, 256)
+
+
+def test_auxiliary_classifiers_begin_at_4a_and_4d():
+    """Sec. 5: "on top of the output of the Inception (4a) and (4d)"."""
+    found, _ = described("googlenet")
+    starts = [found.blocks[head.after].name for head in found.heads]
+    assert starts == ["inception_4a", "inception_4d"]
+    assert [head.name for head in found.heads] == ["aux1", "aux2"]
+
+
+def test_repeated_blocks_are_folded():
+    """Table 1 of ResNet: 3, 4, 6 and 3 blocks; the first of each projects."""
+    found, _ = described("resnet50")
+    times = [
+        (found.blocks[first].name, n) for first, _, n in folded(found.blocks)
+    ]
+    assert times[2:-2] == [
+        *(("conv2_1", 1), ("conv2_2", 2), ("conv3_1", 1), ("conv3_2", 3)),
+        *(("conv4_1", 1), ("conv4_2", 5), ("conv5_1", 1), ("conv5_2", 2)),
+    ]
+
+
+def test_blocks_that_take_turns_are_folded():
+    """Sec. 4.3 of PolyNet: poly-3 and 2-way modules, 10-20-10 in all."""
+    found, _ = described("polynet")
+    stages = [
+        (found.blocks[first].name, period, times)
+        for first, period, times in folded(found.blocks)
+        if found.blocks[first].name.startswith("stage")
+    ]
+    assert stages == [
+        ("stage_a_1", 1, 10),
+        ("stage_b_1", 2, 10),
+        ("stage_c_1", 2, 5),
+    ]
+    uses = [box.again for box in boxes_of(block("polynet", "stage_b_1").chain)]
+    assert sum(uses) == 8  # four convolutions, in the second and third use
+
+
+def test_a_shortcut_is_a_path_with_nothing_in_it():
+    parallel, join = block("resnet50", "conv2_2").chain
+    assert isinstance(parallel, Parallel) and parallel.identity
+    assert len(parallel.paths) == 1 and join.kind == "sum"
+    parallel, _ = block("resnet50", "conv2_1").chain
+    assert not parallel.identity and len(parallel.paths) == 2
+
+
+def test_alexnets_towers_meet_in_the_norms_conv3_and_the_dense_layers():
+    """Fig. 2; the norms, as the formula says, sum over all maps."""
+    found, _ = described("alexnet")
+    towers = {b.name: b.chain[0].towers for b in found.blocks}
+    whole = {name for name, number in towers.items() if number == 1}
+    assert whole == {"norm1", "norm2", "fc6", "fc7", "fc8"}
+    assert towers["conv3"] == 2
+    assert block("alexnet", "conv3").chain[0].groups == 1  # sees both
+
+
+def test_paths_that_cross_are_one():
+    image = keras.Input((8, 8, 4))
+    conv = functools.partial(keras.layers.Conv2D, 4, 1)
+    a, b = conv(name="a")(image), conv(name="b")(image)
+    c = keras.layers.Add(name="c")([a, b])
+    d = keras.layers.Concatenate(name="d")([c, b])
+    found = network(keras.Model(image, conv(name="e")(d)))
+    parallel, join = found.blocks[0].chain
+    assert parallel.crossing and join.name == "d"
+    assert {box.name for box in parallel.paths[0]} == {"a", "b", "c"}
+    ElementTree.fromstring(draw("crossing", found))
+
+
+def rectangles(element, x=0.0, y=0.0):
+    """(left, top, right, bottom) of the boxes, wherever their groups are."""
+    move = re.match(r"translate\((\S+) (\S+)\)", element.get("transform", ""))
+    if move:
+        x, y = x + float(move[1]), y + float(move[2])
+    if "box" in element.get("class", "") and element.tag == f"{SVG}rect":
+        left, top = x + float(element.get("x")), y + float(element.get("y"))
+        width, height = (float(element.get(k)) for k in ("width", "height"))
+        yield left, top, left + width, top + height
+    for inner in element:
+        yield from rectangles(inner, x, y)
+
+
+@pytest.mark.parametrize("variant", EVERY)
+def test_no_box_of_a_picture_covers_another(variant):
+    found, _ = described(variant)
+    picture = draw(variant, found)
+    assert picture == draw(variant, found)
+    root = ElementTree.fromstring(picture)
+    _, _, width, height = map(float, root.get("viewBox").split())
+    boxes = list(rectangles(root))
+    assert len(boxes) >= len(folded(found.blocks))
+    for k, (left, top, right, bottom) in enumerate(boxes):
+        assert 0 <= left < right <= width and 0 <= top < bottom <= height
+        for other in boxes[k + 1 :]:
+            piled = abs(other[0] - left) == 4 == abs(other[1] - top)
+            apart = (
+                other[0] >= right
+                or other[2] <= left
+                or other[1] >= bottom
+                or other[3] <= top
+            )
+            assert apart or piled
+
+
+def test_a_picture_has_its_own_ground_and_says_what_it_shows():
+    picture = draw("googlenet", described("googlenet")[0])
+    root = ElementTree.fromstring(picture)
+    ground = root.find(f"{SVG}rect")
+    assert (ground.get("width"), ground.get("fill")) == ("100%", "#fff")
+    words = {text.text for text in root.iter(f"{SVG}text")}
+    assert {"googlenet", "inception_4d", "image 224×224×3"} <= words
+    assert "5×5 conv, 32" in words and "14×14×528" in words
+
+
+def test_the_command_writes_a_new_picture(tmp_path, capsys):
+    file = tmp_path / "lenet5.svg"
+    assert describe.run("lenet5", "lenet5", file) == 0
+    said = capsys.readouterr().out
+    assert "5×5 sparse conv, 16" in said and "60,000" in said
+    ElementTree.parse(file)
+    assert [path.name for path in tmp_path.iterdir()] == ["lenet5.svg"]
+    with pytest.raises(UsageError, match="exists already"):
+        describe.run("lenet5", "lenet5", file)
+    with pytest.raises(UsageError, match=r"must end in \.svg"):
+        describe.run("lenet5", "lenet5", tmp_path / "lenet5.png")
+    with pytest.raises(UsageError, match="no folder"):
+        describe.run("lenet5", "lenet5", tmp_path / "gone" / "a.svg")

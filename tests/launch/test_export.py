@@ -1,0 +1,134 @@
+"""`python -m launch export`: what predict says, without this program."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from common.errors import RunError, UsageError
+from launch import export_request
+from launch.dispatch import dispatch
+from tests.launch import test_predict
+
+colours = test_predict.colours
+
+
+def export(folder, out, **given):
+    values = {
+        "weights": str(folder),
+        "out": str(out),
+        "format": None,
+        "data_dir": str(folder / "no_data"),
+        "platform": "auto",
+        "data": None,
+        "views": [],
+        "set": [],
+        "workdir": None,
+        "seed": 0,
+        "precision": "float32",
+        "gpus": None,
+        "jit_compile": False,
+        "microbatches": 1,
+        "dry_run": False,
+        "checkpoint_minutes": 5.0,
+        "max_hours": None,
+        "stalled_minutes": 15.0,
+        "predictions": None,
+    }
+    flags = {"weights", "out", *given}
+    return dispatch(["export", "colours"], values | given, flags)
+
+
+def test_it_answers_as_predict(colours, tmp_path, capsys):
+    noise = np.random.default_rng(0).integers(0, 256, (2, 40, 60, 3), np.uint8)
+    files = [tmp_path / "a.png", tmp_path / "b.png"]
+    for pixels, file in zip(noise, files, strict=True):
+        Image.fromarray(pixels).save(file)
+    out = tmp_path / "made"
+    assert export(colours, out) == 0
+    assert "3 classes, centre_crop of cifar10" in capsys.readouterr().out
+    served = tf.saved_model.load(str(out)).signatures["serving_default"]
+    answer = served(files=tf.constant([file.read_bytes() for file in files]))
+    lines = []
+    for place, file in enumerate(files):
+        names = answer["names"][place].numpy()
+        sure = answer["probabilities"][place].numpy()
+        lines.append(str(file))
+        lines += [
+            f"  {100 * p:5.1f} %  {name.decode()}"
+            for p, name in zip(sure, names, strict=True)
+        ]
+    test_predict.predict_here(colours, *files)
+    assert capsys.readouterr().out.splitlines() == lines
+
+
+def test_a_file_has_its_record_beside_it(colours, tmp_path):
+    out = tmp_path / "made.tflite"
+    assert export(colours, out) == 0
+    record = json.loads((tmp_path / "made.tflite.json").read_text())
+    assert record["variant"] == "colours"
+    assert record["class_names"] == test_predict.NAMES
+    assert record["pixels"]["shape"] == [16, 16, 3]
+    assert len(record["weights"]) == 64
+    assert out.stat().st_size > 0
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {"run", "made.tflite", "made.tflite.json"}
+
+
+def test_nothing_is_left_of_an_export_that_failed(
+    colours, tmp_path, monkeypatch
+):
+    from launch import export as module
+
+    def half(served, target):
+        target.mkdir()
+        (target / "saved_model.pb").write_text("half")
+        raise RunError("an operation that is not supported")
+
+    monkeypatch.setitem(module._WRITERS, "savedmodel", half)
+    with pytest.raises(RunError, match="not supported"):
+        export(colours, tmp_path / "made")
+    assert {path.name for path in tmp_path.iterdir()} == {"run"}
+
+
+WRONG = {
+    "a format": (("made", "onx"), "Did you mean 'onnx'"),
+    "no such folder": (("gone/made", None), "no folder"),
+    "the end": (("made.tf", "tflite"), "must end in .tflite"),
+    "a folder's end": (("made.onnx", "savedmodel"), "is a folder"),
+    "a view": (("made.tflite", None, ["ten_crop"]), "they take pixels"),
+    "no view": (("made", None, ["dense"]), "centre_crop"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_use_is_told(wrong, tmp_path):
+    (name, *more), said = WRONG[wrong]
+    with pytest.raises(UsageError, match=said):
+        export_request.read(str(tmp_path / name), *more)
+
+
+@pytest.mark.parametrize("name", ["made", "made.tflite"])
+def test_nothing_is_overwritten(name, tmp_path):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UsageError, match="exists already"):
+        export_request.read(str(tmp_path / name), None)
+
+
+def test_a_record_is_not_overwritten(tmp_path):
+    (tmp_path / "made.tflite.json").write_text("mine")
+    with pytest.raises(UsageError, match="json exists already"):
+        export_request.read(str(tmp_path / "made.tflite"), None)
+
+
+def test_a_missing_package_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(export_request, "ONNX_NEEDS", ("tf2onnx_is_gone",))
+    with pytest.raises(RunError, match=r"tf2onnx_is_gone.*\[onnx\]"):
+        export_request.read(str(tmp_path / "made.onnx"), None)
+
+
+def test_weights_that_are_not_there_are_told(colours, tmp_path):
+    with pytest.raises(UsageError, match="no file .*gone"):
+        export(tmp_path / "gone.weights.h5", tmp_path / "made")
