@@ -15,6 +15,7 @@ import reproductions
 from common.described import recipe_hash
 from common.errors import RunError, UsageError
 from common.runs import write_text
+from launch.toml_rows import toml_row
 
 # Two curves that agree in these are the same run: the later one stays.
 KEY = ("variant", "data", "recipe", "precision", "seed")
@@ -117,7 +118,8 @@ def add(folders: list[str]) -> None:
             added.setdefault(run["paper"], []).append(curve)
     for paper, curves in added.items():
         kept = {curve.key(): curve for curve in (*read(paper), *curves)}
-        text = HEADER + "".join(_toml(kept[key]) for key in sorted(kept))
+        rows = [dataclasses.asdict(kept[key]) for key in sorted(kept)]
+        text = HEADER + "".join(toml_row("curve", row) for row in rows)
         write_text(_file(paper), text)
 
 
@@ -143,12 +145,3 @@ def _file(paper: str) -> pathlib.Path:
 
 def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def _toml(curve: Curve) -> str:
-    # JSON's strings, numbers and lists of them are TOML's too.
-    lines = [
-        f"{name} = {json.dumps(value, ensure_ascii=False)}"
-        for name, value in dataclasses.asdict(curve).items()
-    ]
-    return "\n[[curve]]\n" + "\n".join(lines) + "\n"

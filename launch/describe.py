@@ -12,6 +12,7 @@ from common.errors import RunError, UsageError
 from common.layer_table import without_weights
 from common.paths import Box, Chain
 from launch.describe_svg import draw
+from launch.new_files import require_new
 from launch.svg_shapes import label
 from launch.tables import show
 
@@ -113,13 +114,4 @@ def _size(shape: tuple[int, ...]) -> str:
 def _check(picture: pathlib.Path) -> None:
     if picture.suffix.lower() != ".svg":
         raise UsageError(f"--svg {picture} must end in .svg: it is a picture.")
-    if picture.exists():
-        raise UsageError(
-            f"{picture} exists already; it stays as it is. Remove it, or give "
-            "another --svg."
-        )
-    if not picture.parent.is_dir():
-        raise UsageError(
-            f"There is no folder {picture.parent} to write {picture.name} in "
-            "(given with --svg)."
-        )
+    require_new(picture, "--svg")

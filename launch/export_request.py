@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from common.errors import RunError, UsageError, did_you_mean
 from common.views import NAMES
+from launch.new_files import require_new
 
 ONNX_NEEDS = ("onnx", "tf2onnx")
 SUFFIXES = {"savedmodel": "", "onnx": ".onnx", "tflite": ".tflite"}
@@ -44,7 +45,8 @@ def read(
             f"{', '.join(NAMES)}, and the other formats have none: they take "
             f"pixels. --views gave {','.join(views)}."
         )
-    _check_new(path, *([record_of(path)] if single else []))
+    for new in [path] + [record_of(path)] * single:
+        require_new(new, "--out")
     if kind == "onnx":
         _require(ONNX_NEEDS)
     return kind, path
@@ -56,20 +58,6 @@ def _check_format(kind: str) -> None:
             f"There is no format called {kind!r}.{did_you_mean(kind, SUFFIXES)}"
             f" Known for --format: {', '.join(SUFFIXES)}."
         )
-
-
-def _check_new(*paths: pathlib.Path) -> None:
-    for path in paths:
-        if path.exists():
-            raise UsageError(
-                f"{path} exists already; it stays as it is. Remove it, or give "
-                "another --out."
-            )
-        if not path.absolute().parent.is_dir():
-            raise UsageError(
-                f"There is no folder {path.parent} to write {path.name} in "
-                "(given with --out)."
-            )
 
 
 def _require(packages: tuple[str, ...]) -> None:

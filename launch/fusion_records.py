@@ -1,7 +1,6 @@
 """Fusions in reproductions/ilsvrc2016/reproduced.toml, and in results.md."""
 
 import dataclasses
-import json
 import pathlib
 import tomllib
 from typing import Any
@@ -12,6 +11,7 @@ from common.fusion import RULES
 from common.runs import commit_of, now, write_text
 from launch.error_counts import Count, Missed, percent
 from launch.markdown import table
+from launch.toml_rows import toml_row
 
 ROOT = pathlib.Path(__file__).parents[1]
 HEADER = (
@@ -58,7 +58,9 @@ def add(rows: list[dict]) -> None:
     """Writes rows into reproduced.toml, each in place of its older self."""
     kept = {_key(row): row for row in (*read(), *rows)}
     ordered = [kept[key] for key in sorted(kept)]
-    write_text(_file(), HEADER + "".join(map(_toml, ordered)))
+    write_text(
+        _file(), HEADER + "".join(toml_row("fusion", row) for row in ordered)
+    )
 
 
 def _file() -> pathlib.Path:
@@ -180,12 +182,3 @@ def _table(rows: list[dict]) -> str:
 
 def _key(row: dict) -> tuple:
     return tuple(str(row[name]) for name in KEY)
-
-
-def _toml(row: dict) -> str:
-    # JSON's strings, numbers and lists of strings are TOML's too.
-    lines = [
-        f"{name} = {json.dumps(value, ensure_ascii=False)}"
-        for name, value in row.items()
-    ]
-    return "\n[[fusion]]\n" + "\n".join(lines) + "\n"

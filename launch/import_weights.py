@@ -9,6 +9,7 @@ import pathlib
 import reproductions
 from common import state_dicts
 from common.errors import RunError, UsageError, did_you_mean
+from launch.new_files import require_new
 from launch.quiet import quiet
 
 SUFFIX = ".weights.h5"  # Keras takes no other
@@ -81,16 +82,7 @@ def _check(paper, variant, layout, source, target) -> None:
             f"--out {target} must end in {SUFFIX}, as the files that evaluate "
             "reads."
         )
-    if target.exists():
-        raise UsageError(
-            f"{target} exists already; it stays as it is. Remove it, or give "
-            "another --out."
-        )
-    if not target.parent.is_dir():
-        raise UsageError(
-            f"There is no folder {target.parent} to write {target.name} in "
-            "(given with --out)."
-        )
+    require_new(target, "--out")
 
 
 def _check_layout(paper: str, variant: str, layout: str) -> None:

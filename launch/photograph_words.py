@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from common import views
 from common.data import photographs
 from common.errors import UsageError
+from launch.new_files import require_new
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,14 +47,5 @@ def read(words: Sequence[str], named: Sequence[str], out: str | None) -> Asked:
 def _new_sheet(path: pathlib.Path) -> pathlib.Path:
     if path.suffix.lower() != ".png":
         raise UsageError(f"--out {path} must end in .png: it is a picture.")
-    if path.exists():
-        raise UsageError(
-            f"{path} exists already; it stays as it is. Remove it, or give "
-            "another --out."
-        )
-    if not path.parent.is_dir():
-        raise UsageError(
-            f"There is no folder {path.parent} to write {path.name} in (given "
-            "with --out)."
-        )
+    require_new(path, "--out")
     return path

@@ -9,6 +9,7 @@ from common.described import recipe_hash
 from common.errors import RunError, UsageError
 from common.paper import read_reproduced
 from common.runs import write_text
+from launch.toml_rows import toml_row
 
 # Two rows that agree in these and in their deviations are the same measurement:
 # the later one stays.
@@ -116,10 +117,4 @@ def _key(row: dict) -> tuple:
 
 
 def _table(row: dict) -> str:
-    # JSON's strings, numbers and lists of strings are TOML's too.
-    first = {name: row[name] for name in KEY}
-    lines = [
-        f"{name} = {json.dumps(value, ensure_ascii=False)}"
-        for name, value in (first | row).items()
-    ]
-    return "\n[[run]]\n" + "\n".join(lines) + "\n"
+    return toml_row("run", {name: row[name] for name in KEY} | row)

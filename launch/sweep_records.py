@@ -17,6 +17,7 @@ from common.errors import RunError, UsageError
 from common.runs import write_text
 from launch.markdown import table
 from launch.sweep_status import finished
+from launch.toml_rows import toml_row
 
 # Two rows that agree in these are the same sweep: the later one stays.
 KEY = ("variant", "data", "tuner", "space", "recipe", "precision", "seed")
@@ -39,7 +40,9 @@ def add(sweep: pathlib.Path) -> pathlib.Path:
     kept = {_key(r): r for r in (*read(paper), row)}
     ordered = [kept[key] for key in sorted(kept)]
     file = _file(paper)
-    write_text(file, HEADER + "".join(map(_toml, ordered)))
+    write_text(
+        file, HEADER + "".join(toml_row("sweep", row) for row in ordered)
+    )
     return file
 
 
@@ -166,15 +169,6 @@ def _file(paper: str) -> pathlib.Path:
 
 def _key(row: dict) -> tuple:
     return tuple(str(row[name]) for name in KEY)
-
-
-def _toml(row: dict) -> str:
-    # JSON's strings, numbers and lists of strings are TOML's too.
-    lines = [
-        f"{name} = {json.dumps(value, ensure_ascii=False)}"
-        for name, value in row.items()
-    ]
-    return "\n[[sweep]]\n" + "\n".join(lines) + "\n"
 
 
 def _short(commit: str) -> str:

@@ -1,0 +1,23 @@
+"""Files that a command is to make: nothing is ever written over."""
+
+import pathlib
+
+from common.errors import UsageError
+
+
+def require_new(path: pathlib.Path, flag: str) -> None:
+    """Checks that `path`, given with `flag`, can be made.
+
+    Raises:
+        UsageError: if it exists, or its folder does not.
+    """
+    if path.exists():
+        raise UsageError(
+            f"{path} exists already; it stays as it is. Remove it, or give "
+            f"another {flag}."
+        )
+    if not path.absolute().parent.is_dir():
+        raise UsageError(
+            f"There is no folder {path.parent} to write {path.name} in "
+            f"(given with {flag})."
+        )
