@@ -235,7 +235,12 @@ def test_asked_to_stop_it_says_that_it_continues(made, tmp_path, name, code):
     command += ["--source", made.folder, "--counts", made.counts]
     command += ["--data_dir", tmp_path, "--leave_out_bad", "--jobs", "2"]
     process = subprocess.Popen(
-        command, cwd=ROOT, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's background jobs, such as these tests may be, ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not (tmp_path / "imagenet2012.part").exists():
         assert process.poll() is None
