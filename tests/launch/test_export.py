@@ -16,27 +16,9 @@ colours = test_predict.colours
 
 
 def export(folder, out, **given):
-    values = {
-        "weights": str(folder),
-        "out": str(out),
-        "format": None,
-        "data_dir": str(folder / "no_data"),
-        "platform": "auto",
-        "data": None,
-        "views": [],
-        "set": [],
-        "workdir": None,
-        "seed": 0,
-        "precision": "float32",
-        "gpus": None,
-        "jit_compile": False,
-        "microbatches": 1,
-        "dry_run": False,
-        "checkpoint_minutes": 5.0,
-        "max_hours": None,
-        "stalled_minutes": 15.0,
-        "predictions": None,
-    }
+    places = {"weights": str(folder), "data_dir": str(folder / "no_data")}
+    values = test_predict.NOT_GIVEN | places
+    values |= {"out": str(out), "format": None}
     flags = {"weights", "out", *given}
     return dispatch(["export", "colours"], values | given, flags)
 

@@ -92,27 +92,29 @@ def write_record(folder, recipe, **more):
     (folder / "run.json").write_text(json.dumps(record | more))
 
 
+NOT_GIVEN = {  # the flags of predict and export
+    "platform": "auto",
+    "out": None,
+    "data": None,
+    "views": [],
+    "set": [],
+    "workdir": None,
+    "seed": 0,
+    "precision": "float32",
+    "gpus": None,
+    "jit_compile": False,
+    "microbatches": 1,
+    "dry_run": False,
+    "checkpoint_minutes": 5.0,
+    "max_hours": None,
+    "stalled_minutes": 15.0,
+    "predictions": None,
+}
+
+
 def predict_here(folder, *words, **given):
-    values = {
-        "weights": str(folder),
-        "data_dir": str(folder / "no_data"),
-        "platform": "auto",
-        "out": None,
-        "data": None,
-        "views": [],
-        "set": [],
-        "workdir": None,
-        "seed": 0,
-        "precision": "float32",
-        "gpus": None,
-        "jit_compile": False,
-        "microbatches": 1,
-        "dry_run": False,
-        "checkpoint_minutes": 5.0,
-        "max_hours": None,
-        "stalled_minutes": 15.0,
-        "predictions": None,
-    }
+    places = {"weights": str(folder), "data_dir": str(folder / "no_data")}
+    values = NOT_GIVEN | places
     words = ["predict", "colours", *map(str, words)]
     return dispatch(words, values | given, {"weights", *given})
 
