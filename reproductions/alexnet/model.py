@@ -42,6 +42,7 @@ class Form:
         conv345_std: Of the initial weights of conv3, conv4 and conv5.
         fc67_std: Of the initial weights of fc6 and fc7.
         bias: Initial bias of conv2, conv4, conv5, fc6 and fc7.
+        dropout: The share of fc6's and fc7's outputs that training drops.
         halved: Outputs are halved at test time and not doubled in training.
     """
 
@@ -56,6 +57,7 @@ class Form:
     conv345_std: float
     fc67_std: float
     bias: float
+    dropout: float
     halved: bool
 
 
@@ -71,7 +73,8 @@ PAPER = Form(
     conv345_std=0.01,  # Sec. 5
     fc67_std=0.01,
     bias=1.0,
-    halved=True,  # Sec. 4.2
+    dropout=0.5,  # Sec. 4.2
+    halved=True,
 )
 CAFFE = dataclasses.replace(
     PAPER,
@@ -99,6 +102,8 @@ FORMS = {
     # 55 -> 27 -> 13 -> 6 as before; the last row and column of 55, 27 and 13
     # are in no window.
     "alexnet_non_overlapping": dataclasses.replace(PAPER, pool_size=2),
+    # Sec. 4.2: "Without dropout, our network exhibits substantial overfitting."
+    "alexnet_no_dropout": dataclasses.replace(PAPER, dropout=0.0, halved=False),
     "bvlc_alexnet": CAFFE,
     "caffenet": dataclasses.replace(
         CAFFE,
@@ -207,7 +212,7 @@ def follow(x, form, index, operations):
 
 
 def hidden_layer(x, form, index):
-    """fc6 or fc7: 4096 units, ReLU, dropout with probability 0.5 (Sec. 4.2).
+    """fc6 or fc7: 4096 units, ReLU, dropout (Sec. 4.2).
 
     The paper drops in training and halves in testing. Halving what inverted
     dropout gives (0 or twice the value; the value itself in testing) is the
@@ -220,7 +225,7 @@ def hidden_layer(x, form, index):
         bias_initializer=keras.initializers.Constant(form.bias),
         name=f"fc{index}",
     )(x)
-    x = Dropout(0.5, name=f"drop{index}")(x)
+    x = Dropout(form.dropout, name=f"drop{index}")(x)
     if form.halved:
         x = keras.layers.Rescaling(0.5, name=f"halve{index}")(x)
     return x

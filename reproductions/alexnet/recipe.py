@@ -130,6 +130,7 @@ RECIPES = {
     "alexnet_1tower": CONTROL_RECIPE,
     "alexnet_no_lrn": CONTROL_RECIPE,  # Sec. 3.3
     "alexnet_non_overlapping": CONTROL_RECIPE,  # Sec. 3.4
+    "alexnet_no_dropout": CONTROL_RECIPE,  # Sec. 4.2
     "bvlc_alexnet": BVLC_RECIPE,
     "caffenet": BVLC_RECIPE,
     "alexnet_1gpu": CONTROL_RECIPE,  # Sec. 3.2

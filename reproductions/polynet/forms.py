@@ -68,6 +68,8 @@ IR_3_6_3 = first_order(3, 6, 3)
 FORMS = {
     "polynet": POLYNET,
     "ir_3_6_3": IR_3_6_3,
+    # As many multiplications as ir_3_6_3_poly2_b, of first order.
+    "ir_3_12_3": first_order(3, 12, 3),
     **{
         f"ir_3_6_3_{kind}_{stage}": with_stage(IR_3_6_3, stage, kind)
         for stage in IR_3_6_3.stages

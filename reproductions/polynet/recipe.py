@@ -113,7 +113,7 @@ RECIPES = {
         if "_poly" in variant
         else ABLATED
         for variant in FORMS
-        if variant.startswith("ir_3_6_3")
+        if variant.startswith("ir_3_")
     },
     "ir_10_20_10": IR_10_20_10,
     "ir_5_10_5": IR_10_20_10,

@@ -132,6 +132,15 @@ def test_non_overlapping_pooling_keeps_the_sizes():
         assert layer.output.shape[1:3] == (side, side)
 
 
+@pytest.mark.parametrize("variant", ["alexnet", "alexnet_no_dropout"])
+def test_dropout_is_in_all_but_one_control(variant):  # Sec. 4.2
+    model = build_model(variant, image_size=64, num_classes=10)
+    images = keras.random.normal((2, 64, 64, 3), seed=0)
+    tested, trained = model(images), model(images, training=True)
+    same = np.array_equal(tested, trained)
+    assert same == (variant == "alexnet_no_dropout")
+
+
 @pytest.mark.parametrize(
     "variant,smallest", [("alexnet", 64), ("alexnet_non_overlapping", 36)]
 )

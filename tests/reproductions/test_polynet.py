@@ -46,7 +46,8 @@ def test_variants_are_the_forms():
     ablated = {f"ir_3_6_3_{kind}_{s}" for kind in KINDS for s in "abc"}
     assert len(ablated) == 18
     steps = {"ir_10_20_10", "ir_5_10_5", "ir_10_20_10_interleaved"}
-    assert set(RECIPES) == {"polynet", "ir_3_6_3"} | steps | ablated
+    equal = {"ir_3_6_3", "ir_3_12_3"}
+    assert set(RECIPES) == {"polynet"} | equal | steps | ablated
     for kind in KINDS:
         stages = FORMS[f"ir_3_6_3_{kind}_b"].stages
         assert stages == {"a": ("ir",) * 3, "b": (kind,) * 6, "c": ("ir",) * 3}
@@ -160,6 +161,13 @@ def counts(form, size):
 def test_counts_follow_from_the_tables(variant):
     wanted = counts(FORMS[variant], RECIPES[variant].image_size)
     assert (EXPECTED.parameters[variant], EXPECTED.macs[variant]) == wanted
+
+
+def test_the_control_costs_what_poly2_costs():
+    """As many multiplications, first order only, so more parameters."""
+    assert EXPECTED.macs["ir_3_12_3"] == EXPECTED.macs["ir_3_6_3_poly2_b"]
+    kinds = {k for ks in FORMS["ir_3_12_3"].stages.values() for k in ks}
+    assert kinds == {"ir"}
 
 
 def convolutions(form):
