@@ -20,8 +20,8 @@ Not in the paper:
       divides by what there is of the window; torchvision's counts the zeros
       (`inception_v3_torchvision`).
     * Batch normalisation: epsilon 1e-3, moving averages that keep 0.9997, as
-      the release, but less in the first 30,000 updates (`layers.py`); with a
-      scale, which the release leaves out.
+      the release, but less in the first 30,000 updates (common/layers.py);
+      with a scale, which the release leaves out.
     * 20 % dropout before the logits, and all initial weights: the release's.
 """
 

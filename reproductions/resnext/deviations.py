@@ -74,13 +74,13 @@ IMAGENET = (
     Deviation(
         field="train_transforms: RandomAreaCrop",
         paper="scale and aspect ratio augmentation of Szegedy et al. 2014 as "
-        "implemented by fb (Sec. 4), which draws r within 3/4 .. 4/3 and cuts "
-        "an aspect of r^2 or 1 / r^2; what does not fit is drawn again, the "
-        "10th time replaced by the centre crop",
-        here="the aspect is uniform within 9/16 .. 16/9 among those that fit "
+        "implemented by fb (Sec. 4), whose aspect lies within 3/4 .. 4/3; what "
+        "does not fit is drawn again, the 10th time replaced by the centre "
+        "crop",
+        here="the aspect is uniform within 3/4 .. 4/3 among those that fit "
         "with the area, which is never drawn again",
-        reason="the range of fb, the sampling of this suite's one operation: "
-        "areas are as evenly distributed as Szegedy et al. say",
+        reason="the sampling of this suite's one operation: areas are as evenly distributed as "
+        "Szegedy et al. say",
     ),
     Deviation(
         field="train_transforms: PhotometricDistortions",

@@ -51,12 +51,11 @@ IMAGENET_RECIPE = Recipe(
     average_decay=None,
     synchronized_batch_norm=False,  # Sec. 4: 32 images on each GPU
     train_transforms=(
-        # Sec. 4: scale and aspect ratio augmentation, as implemented by fb,
-        # whose aspect is the square of a number within 3/4 .. 4/3.
+        # Sec. 4: scale and aspect ratio augmentation, as implemented by fb
         RandomAreaCrop(
             size=224,
             area=(0.08, 1.0),
-            aspect=(9 / 16, 16 / 9),
+            aspect=(3 / 4, 4 / 3),
             resampling=("bicubic",),  # fb
         ),
         RandomFlip(),  # fb

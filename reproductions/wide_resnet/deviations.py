@@ -87,12 +87,11 @@ IMAGENET = (
     ),
     Deviation(
         field="train_transforms: RandomAreaCrop",
-        paper="fb draws r within 3/4 .. 4/3 and cuts an aspect of r^2 or "
-        "1 / r^2; what does not fit is drawn again, the 10th time replaced by "
-        "the centre crop",
-        here="the aspect is uniform within 9/16 .. 16/9 among those that fit "
+        paper="fb's aspect lies within 3/4 .. 4/3; what does not fit is drawn "
+        "again, the 10th time replaced by the centre crop",
+        here="the aspect is uniform within 3/4 .. 4/3 among those that fit "
         "with the area, which is never drawn again",
-        reason="the range of fb, the sampling of this suite's one operation",
+        reason="the sampling of this suite's one operation",
     ),
     Deviation(
         field="train_transforms: PhotometricDistortions",

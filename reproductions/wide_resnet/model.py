@@ -11,8 +11,8 @@ Not in the paper, and as in the release (szagoruyko/wide-residual-networks):
     * A block that changes the number of maps shares its first BN-ReLU between
       the residual and the projection; the projection has no normalisation.
     * Initial weights; the constants of batch normalisation.
-    * WRN-68-2 is in neither. It is named as a member of the ILSVRC 2016 winner;
-      what is built here is our reading of the name (deviations.py).
+In neither: WRN-68-2, named as a member of the ILSVRC 2016 winner. What is built
+here is our reading of the name (deviations.py).
 """
 
 import dataclasses

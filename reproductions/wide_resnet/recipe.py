@@ -82,11 +82,10 @@ IMAGENET_RECIPE = dataclasses.replace(
     ),
     weight_decay=WeightDecay(rate=1e-4, variables="."),  # fb
     train_transforms=(
-        # fb: its aspect is the square of a number within 3/4 .. 4/3.
-        RandomAreaCrop(
+        RandomAreaCrop(  # fb
             size=224,
             area=(0.08, 1.0),
-            aspect=(9 / 16, 16 / 9),
+            aspect=(3 / 4, 4 / 3),
             resampling=("bicubic",),
         ),
         RandomFlip(),  # fb

@@ -373,8 +373,8 @@ def test_recipes_of_the_paper():  # Sec. 4, App. A; the release
     crop = RECIPES["resnext50_32x4d"].train_transforms[0]
     assert isinstance(crop, RandomAreaCrop)
     assert crop.area == (0.08, 1.0)
-    # fb.resnet.torch: r times and over r of the root of the area.
-    assert crop.aspect == ((3 / 4) ** 2, (4 / 3) ** 2)
+    # fb.resnet.torch: sqrt(area * r) wide and sqrt(area / r) high.
+    assert crop.aspect == (3 / 4, 4 / 3)
 
 
 def test_networks_of_one_data_set_are_trained_alike():
