@@ -4,13 +4,13 @@
                                      it under the paper's test views, record it
   python -m launch list              papers, variants, size, cost, what was run
   python -m launch audit [NAME]      the paper's tables recomputed cell by cell
-  python -m launch evaluate NAME --weights FILE [--views V,V]
+  python -m launch evaluate NAME [--weights RUN_OR_FILE] [--views V,V]
                                      error rates of trained weights;
                                      --predictions FILE keeps the scores;
                                      --dry_run: what each view costs
-  python -m launch predict NAME IMAGE... --weights RUN_OR_FILE [--out SHEET.png]
+  python -m launch predict NAME IMAGE... [--weights RUN_OR_FILE] [--out S.png]
                                      the five likeliest classes of photographs
-  python -m launch export NAME --weights RUN_OR_FILE --out FOLDER_OR_FILE
+  python -m launch export NAME --out FOLDER_OR_FILE [--weights RUN_OR_FILE]
                                      a model to serve: SavedModel, ONNX, TFLite
   python -m launch describe NAME [--svg FILE.svg]
                                      a network block by block, and as a picture
@@ -25,9 +25,11 @@
   python -m launch doctor DATASET    is the prepared data what it should be?
   python -m launch bench [input|step|start] [NAME...] [--out FILE.json]
                                      what they cost here, beside their limits
+  python -m launch baseline DATASET  logistic regression on its thumbnails
   python -m launch report [RUN...]   record runs, regenerate results.md
   python -m launch report --html FILE [RUN_OR_WEIGHTS...]
                                      one page of all results, and of these runs
+  python -m launch ship RUN...       small trained weights go with the code
 
 NAME is a paper (alexnet: its headline network) or a variant (alexnet_no_lrn).
 
@@ -150,7 +152,8 @@ _string(
     "weights",
     None,
     "the file that evaluate measures, predict asks and export serves, or a "
-    "run's folder, which knows its data and --set",
+    "run's folder, which knows its data and --set; default: those that come "
+    "with NAME, if any do",
 )
 _string(
     "from",
@@ -190,7 +193,7 @@ flags.DEFINE_list(
     "ensemble: rules of fusion, such as simple,weighted_nll; default: all",
     flag_values=_F,
 )
-_switch("record", False, "ensemble, sweep: keep the result, for results.md")
+_switch("record", False, "ensemble, sweep, baseline: keep the result")
 _integer("trials", None, "sweep: trials at most", lower_bound=1)
 _enum(
     "tuner",

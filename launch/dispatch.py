@@ -6,6 +6,7 @@ import reproductions
 from common.errors import UsageError
 from launch.options import from_flags
 from launch.quiet import quiet
+from launch.shipped import options_for
 from launch.verbs import find, recipe_named, refuse_flags, refuse_words
 
 _RUN_FLAGS = {"gpus", "platform", "data", "data_dir", "precision", "set"}
@@ -19,7 +20,11 @@ _EXPORT_FLAGS = (_PREDICT_FLAGS - {"platform"}) | {"format"}
 _IMPORT_FLAGS = {"from", "out"}
 _PREPARE_FLAGS = {"source", "data_dir", "shorter_side", "jobs", "counts"}
 _PREPARE_FLAGS |= {"leave_out_bad", "download"}
-_DOCTOR_FLAGS = {"data_dir", "jobs", "deep"}
+_DATA_FLAGS = {
+    "baseline": {"data_dir", "record"},
+    "doctor": {"data_dir", "jobs", "deep"},
+    "prepare": _PREPARE_FLAGS,
+}
 _SWEEP_FLAGS = {"trials", "tuner", "space", "workers", "record"}
 _SWEEP_FLAGS |= _TRAIN_FLAGS
 _ENSEMBLE_FLAGS = {"rules", "out", "seed", "record"}
@@ -45,7 +50,7 @@ def dispatch(words: list[str], values: dict, given: set[str]) -> int:
     if verb in ("list", "audit"):
         refuse_flags(verb, given)
         return _about_papers(verb, rest)
-    if verb in ("prepare", "doctor"):
+    if verb in _DATA_FLAGS:
         return _data(verb, rest, values, given)
     run = {
         "bench": _bench,
@@ -56,6 +61,7 @@ def dispatch(words: list[str], values: dict, given: set[str]) -> int:
         "import": _import,
         "predict": _predict,
         "report": _report,
+        "ship": _ship,
         "sweep": _sweep,
     }
     if verb in run:
@@ -86,28 +92,22 @@ def _report(rest: list[str], values: dict, given: set[str]) -> int:
 
 
 def _evaluate(rest: list[str], values: dict, given: set[str]) -> int:
-    planned = values["dry_run"]
-    if not rest or not (planned or values["weights"]):
-        raise UsageError(
-            "evaluate takes a name and a file: python -m launch evaluate NAME "
-            "--weights FILE [--views V,V]; or --dry_run without a file."
-        )
+    form = (
+        "evaluate NAME [--weights RUN_OR_FILE] [--views V,V]; or --dry_run, "
+        "which needs no weights"
+    )
+    if not rest:
+        raise UsageError(f"evaluate takes a name: python -m launch {form}.")
     refuse_words("evaluate NAME", rest[1:])
     refuse_flags("evaluate", given - _EVALUATE_FLAGS)
     paper, variant = find(rest[0])
-    recipe, run = recipe_named(paper, variant), None
-    if not planned:
-        from launch import trained
-
-        weights, run = trained.locate(values["weights"])
-        values = values | {"weights": weights}
-        if run and not given & {"data", "set"}:
-            recipe = trained.recipe_of(run, variant, recipe)
-            if "precision" not in given:
-                values["precision"] = run.record["precision"]
-        else:
-            run = None  # it may be another experiment
-    options = from_flags(variant, recipe, values, needs_data=not planned)
+    if values["dry_run"]:
+        recipe, run = recipe_named(paper, variant), None
+        options = from_flags(variant, recipe, values, needs_data=False)
+    else:
+        options, run = options_for(
+            form, paper, variant, values, given, measures=True
+        )
     with quiet():
         from launch import evaluate
 
@@ -115,43 +115,33 @@ def _evaluate(rest: list[str], values: dict, given: set[str]) -> int:
 
 
 def _predict(rest: list[str], values: dict, given: set[str]) -> int:
+    form = "predict NAME IMAGE... [--weights RUN_OR_FILE] [--out SHEET.png]"
     refuse_flags("predict", given - _PREDICT_FLAGS)
-    if len(rest) < 2 or not values["weights"]:
+    if len(rest) < 2:
         raise UsageError(
-            "predict takes a name, photographs and weights: python -m launch "
-            "predict NAME IMAGE... --weights RUN_OR_FILE [--out SHEET.png]."
+            f"predict takes a name and photographs: python -m launch {form}."
         )
     name, *words = rest
     paper, variant = find(name)
     from launch import photograph_words
 
-    options, run = _trained(paper, variant, values, given)
-    asked = photograph_words.read(words, options.views, values["out"])
+    asked = photograph_words.read(words, values["views"], values["out"])
+    options, run = options_for(form, paper, variant, values, given)
     with quiet():
         from launch import predict
 
     return predict.run(paper, variant, options, run, asked)
 
 
-def _trained(paper: str, variant: str, values: dict, given: set[str]) -> tuple:
-    """(options for the weights, the run that they are from, if it is known)."""
-    from launch import trained
-
-    weights, run = trained.locate(values["weights"])
-    recipe = recipe_named(paper, variant)
-    if run and not given & {"data", "set"}:
-        recipe = trained.recipe_of(run, variant, recipe)
-    values = values | {"weights": weights}
-    return from_flags(variant, recipe, values, needs_data=False), run
-
-
 def _export(rest: list[str], values: dict, given: set[str]) -> int:
+    form = (
+        "export NAME --out FOLDER_OR_FILE [--weights RUN_OR_FILE] [--format "
+        "savedmodel|onnx|tflite]"
+    )
     refuse_flags("export", given - _EXPORT_FLAGS)
-    if not rest or not values["weights"] or not values["out"]:
+    if not rest or not values["out"]:
         raise UsageError(
-            "export takes a name, weights and what to write: python -m launch "
-            "export NAME --weights RUN_OR_FILE --out FOLDER_OR_FILE [--format "
-            "savedmodel|onnx|tflite]."
+            f"export takes a name and what to write: python -m launch {form}."
         )
     refuse_words("export NAME", rest[1:])
     paper, variant = find(rest[0])
@@ -160,11 +150,22 @@ def _export(rest: list[str], values: dict, given: set[str]) -> int:
     kind, out = export_request.read(
         values["out"], values["format"], values["views"]
     )
-    options, run = _trained(paper, variant, values, given)
+    options, run = options_for(form, paper, variant, values, given)
     with quiet():
         from launch import export
 
     return export.run(paper, variant, options, run, kind, out)
+
+
+def _ship(rest: list[str], values: dict, given: set[str]) -> int:
+    refuse_flags("ship", given - {"data_dir"})
+    if not rest:
+        raise UsageError(
+            "ship takes finished runs: python -m launch ship RUN..."
+        )
+    from launch import ship
+
+    return ship.run(rest, values)
 
 
 def _describe(rest: list[str], values: dict, given: set[str]) -> int:
@@ -255,8 +256,7 @@ def _bench(rest: list[str], values: dict, given: set[str]) -> int:
 
 
 def _data(verb: str, rest: list[str], values: dict, given: set[str]) -> int:
-    flags = _PREPARE_FLAGS if verb == "prepare" else _DOCTOR_FLAGS
-    refuse_flags(verb, given - flags)
+    refuse_flags(verb, given - _DATA_FLAGS[verb])
     if not rest:
         raise UsageError(
             f"{verb} takes a data set: python -m launch {verb} imagenet2012."
@@ -267,6 +267,10 @@ def _data(verb: str, rest: list[str], values: dict, given: set[str]) -> int:
         from launch import prepare
 
         return prepare.run(name, values)
+    if verb == "baseline":
+        from launch import baseline
+
+        return baseline.run(name, values["data_dir"], record=values["record"])
     from launch import doctor
 
     return doctor.run(name, values)

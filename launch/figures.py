@@ -16,7 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import reproductions
 from common.runs import write_text
-from launch import figure_challenge, figure_curves, figure_networks
+from launch import (
+    figure_challenge,
+    figure_curves,
+    figure_degradation,
+    figure_networks,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,6 +107,11 @@ def pictures() -> list[Picture]:
             challenge / "fusion.svg",
             figure_challenge.fusions(),
             figure_challenge.draw_fusions,
+        ),
+        Picture(
+            reproductions.folder("resnet_cifar") / "degradation.svg",
+            figure_degradation.shown(),
+            figure_degradation.draw,
         ),
     ]
     found += [

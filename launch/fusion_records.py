@@ -2,16 +2,14 @@
 
 import dataclasses
 import pathlib
-import tomllib
 from typing import Any
 
 import reproductions
-from common.errors import RunError
 from common.fusion import RULES
 from common.runs import commit_of, now, write_text
 from launch.error_counts import Count, Missed, percent
 from launch.markdown import table
-from launch.toml_rows import toml_row
+from launch.toml_rows import read_rows, toml_row
 
 ROOT = pathlib.Path(__file__).parents[1]
 HEADER = (
@@ -73,21 +71,7 @@ def read() -> list[dict]:
     Raises:
         RunError: if the file is damaged or a row lacks a key.
     """
-    file = _file()
-    if not file.exists():
-        return []
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{file} cannot be read: {error}.") from error
-    rows = data.get("fusion", [])
-    for number, row in enumerate(rows, 1):
-        missing = [key for key in NEEDED if key not in row]
-        if missing:
-            raise RunError(
-                f"{file}: fusion {number} lacks {', '.join(missing)}."
-            )
-    return rows
+    return read_rows(_file(), "fusion", NEEDED)
 
 
 def groups() -> list[list[dict]]:

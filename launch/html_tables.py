@@ -4,6 +4,7 @@ What to sort by stands in `data-value` where it is a number.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable
 from html import escape
 
@@ -11,6 +12,9 @@ import reproductions
 from launch.list_papers import cost, status
 from launch.measured import of_claim, training_macs
 from launch.paper_results import Paper
+from launch.question_spec import Question
+from launch.question_spec import read as read_questions
+from launch.question_tables import table_of
 
 Cell = str | tuple[str, float]  # text, or text and what to sort it by
 
@@ -228,9 +232,27 @@ def _audited(paper: Paper) -> Iterable[list[Cell]]:
         yield [claim.text, *found, "", claim.source, paper.name]
 
 
+def question(asked: Question, papers: list[Paper]) -> str:
+    """A question's table; empty if the papers have none of its runs."""
+    head, rows = table_of(asked, {paper.name: paper for paper in papers})
+    if not rows:
+        return ""
+    long = ("Changed", "Difference", "Error")
+    columns = [
+        Column(name=name, look="long" if name in long else "") for name in head
+    ]
+    plain = [[cell.replace("`", "") for cell in row] for row in rows]
+    about = escape(asked.text)
+    return part(asked.name, asked.title, about, columns, plain)
+
+
 def all_parts() -> list[tuple[str, str, Callable[[list[Paper]], str]]]:
     """(anchor, name in the menu, what makes it) of every table."""
     return [
+        *(
+            (one.name, one.short(), functools.partial(question, one))
+            for one in read_questions()
+        ),
         ("measured", "Measured", measured),
         ("variants", "Networks", variants),
         ("errors", "Papers' errors", errors),

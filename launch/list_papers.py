@@ -3,7 +3,7 @@
 import reproductions
 from common.paper import Expected, read_expected, read_reproduced
 from common.recipe import Recipe
-from launch import measured
+from launch import measured, shipped
 from launch.tables import show
 
 COLUMNS = [
@@ -21,6 +21,8 @@ def run() -> int:
     """Prints one line for each variant; the exit code."""
     rows = [row for paper in reproductions.names() for row in rows_of(paper)]
     show("", COLUMNS, rows)
+    if variants := shipped.variants():
+        print(f"\nTrained weights come with {', '.join(variants)}.")
     return 0
 
 

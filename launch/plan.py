@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from common.batch_slice import per_replica_batch_size
 from common.data import pipeline
+from common.data.examples import kept_bytes
 from common.layer_table import layer_table, totals
 from common.optimizers import build_optimizer
 from common.recipe import Recipe
@@ -56,7 +57,7 @@ def plan(
             f"{len(workers)} workers x {local} devices x "
             f"{options.microbatches} microbatches x {share} images",
         ),
-        ("memory", _memory(model, recipe, strategy, share, len(workers))),
+        ("memory", _memory(model, recipe, source, strategy, share, workers)),
         (
             "step",
             arithmetic(options) + faster(options, model, build, strategy),
@@ -193,12 +194,14 @@ def memory(model, optimizer, images: int, batch: int) -> dict[str, int]:
     }
 
 
-def _memory(model, recipe: Recipe, strategy, images: int, workers) -> str:
+def _memory(model, recipe: Recipe, source, strategy, images, workers) -> str:
     with strategy.scope():
         optimizer = build_optimizer(recipe)
         optimizer.build(model.trainable_variables)
-    batch = recipe.global_batch_size // workers
+    batch = recipe.global_batch_size // len(workers)
     parts = memory(model, optimizer, images, batch)
+    if kept := kept_bytes(source, recipe):
+        parts["decoded images"] = kept
     each = ", ".join(f"{n} {b / 2**20:,.0f}" for n, b in parts.items())
     return f"about {sum(parts.values()) / 2**20:,.0f} MiB per device: {each}"
 

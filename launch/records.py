@@ -88,13 +88,14 @@ def _about(run: dict) -> dict:
         "commit": session["commit"],
         "versions": [f"{k} {v}" for k, v in session["versions"].items()],
         "read": run["data"]["name"],
-        "command": _without_places(session["command"]),
+        "command": without_places(session["command"]),
     }
 
 
-def _without_places(command: str) -> str:
+def without_places(command: str) -> str:
     """The command without the folders of the machine that it ran on."""
-    return re.sub(r" --(data_dir|workdir)[ =]\S+", "", command)
+    command = re.sub(r" --(data_dir|workdir|predictions)[ =]\S+", "", command)
+    return re.sub(r" --weights[ =]\S+", " --weights RUN", command)
 
 
 def _result(result: dict) -> dict:
@@ -107,7 +108,7 @@ def _result(result: dict) -> dict:
         if result[name] is not None:
             row[name] = round(result[name], 4)
     if "command" in result:  # measured later, by `evaluate`
-        row["command"] = _without_places(result["command"])
+        row["command"] = without_places(result["command"])
         row |= {name: result[name] for name in ("commit", "finished")}
     return row
 

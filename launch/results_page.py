@@ -5,7 +5,13 @@ import tomllib
 from collections import Counter
 
 import reproductions
-from launch import curves, fusion_records, results_slides, sweep_records
+from launch import (
+    curves,
+    fusion_records,
+    questions,
+    results_slides,
+    sweep_records,
+)
 from launch.list_papers import cost, multiply_accumulates
 from launch.markdown import table
 from launch.measured import Measurement, training_macs
@@ -40,6 +46,7 @@ def page(papers: dict[str, Paper]) -> str:
         "`python -m launch report --html PAGE.html` makes a page of all this "
         "that sorts and filters.",
         _summary(list(papers.values())),
+        questions.section(papers),
         *(section(paper) for paper in papers.values()),
         results_slides.section(papers),
         fusion_records.section(),

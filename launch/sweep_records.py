@@ -8,7 +8,6 @@ import json
 import pathlib
 import re
 import shlex
-import tomllib
 from typing import Any
 
 import reproductions
@@ -17,7 +16,7 @@ from common.errors import RunError, UsageError
 from common.runs import write_text
 from launch.markdown import table
 from launch.sweep_status import finished
-from launch.toml_rows import toml_row
+from launch.toml_rows import read_rows, toml_row
 
 # Two rows that agree in these are the same sweep: the later one stays.
 KEY = ("variant", "data", "tuner", "space", "recipe", "precision", "seed")
@@ -115,18 +114,7 @@ def read(paper: str) -> list[dict[str, Any]]:
     Raises:
         RunError: if the file is damaged or a row lacks a key.
     """
-    file = _file(paper)
-    if not file.exists():
-        return []
-    try:
-        rows = tomllib.loads(file.read_text(encoding="utf-8")).get("sweep", [])
-    except (OSError, ValueError) as error:
-        raise RunError(f"{file} cannot be read: {error}.") from error
-    for number, row in enumerate(rows, 1):
-        missing = [key for key in NEEDED if key not in row]
-        if missing:
-            raise RunError(f"{file}: sweep {number} lacks {missing}.")
-    return rows
+    return read_rows(_file(paper), "sweep", NEEDED)
 
 
 def section() -> str:

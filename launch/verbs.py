@@ -7,8 +7,10 @@ from common.errors import UsageError
 from common.recipe import Recipe
 
 VERBS = (
-    *("audit", "bench", "describe", "doctor", "ensemble", "evaluate"),
-    *("export", "import", "list", "predict", "prepare", "report", "sweep"),
+    *("audit", "baseline", "bench", "describe", "doctor", "ensemble"),
+    "evaluate",
+    *("export", "import", "list", "predict", "prepare", "report", "ship"),
+    "sweep",
 )
 
 

@@ -155,10 +155,10 @@ def open_source(
     Raises:
         RunError: if the data set is missing; says how to get it.
     """
-    from common.data import sources
+    from common.data import folder_source, sources
 
     if dataset.name.startswith("folder:"):
-        return sources.FolderSource(dataset, _folder_path(dataset.name))
+        return folder_source.FolderSource(dataset, _folder_path(dataset.name))
     if dataset.name == "sample":
         from common.data import sample
 

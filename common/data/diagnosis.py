@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from common.data.parts import mapped
 from common.data.pipeline import frame
 from common.data.shards import line_of
 from common.errors import RunError
@@ -64,16 +65,13 @@ def explain(
 
 def _first_bad(source: Any, split: str, recipe: Recipe) -> int | None:
     """The place of the first record that cannot be used."""
-    import tensorflow as tf
 
-    @tf.autograph.experimental.do_not_convert
     def tried(place: Any, record: dict[str, Any]) -> tuple:
         whole, seen = _try(source, record, recipe)
         # All of it is given back: what nobody asks for is not computed.
         return place, whole[0, 0, 0], seen["image"][0, 0, 0], seen["label"]
 
-    records = source.records(split).enumerate()
-    sound = records.map(tried, tf.data.AUTOTUNE, deterministic=True)
+    sound = mapped(source.records(split).enumerate(), tried)
     expected = 0
     for place, *_ in sound.ignore_errors().as_numpy_iterator():
         if place != expected:

@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from common.data.geometry import View, image_size, mirror, realize
+from common.data.parts import mapped
 from common.data.pipeline import checked
 from common.data.pixels import (
     Context,
@@ -48,14 +49,13 @@ def own_view_batches(
         inputs, H, W, C) float32; the others as pipeline.test_batches gives.
     """
 
-    @tf.autograph.experimental.do_not_convert
     def cut(record: dict[str, Any]) -> tuple:
         parts = inputs(source, record["image"], recipe, statistics, view)
         label = checked(record["label"], recipe)
         return parts, label, tf.ones(()), record["id"]
 
     examples = source.records(split).skip(skip)
-    examples = examples.map(cut, _in_parallel(view), deterministic=True)
+    examples = mapped(examples, cut, _in_parallel(view))
     padding = (skip - source.dataset.splits[split]) % (batch_size * multiple)
     again = examples.take(1).map(lambda p, label, _, i: (p, label, 0.0, i))
     examples = examples.concatenate(again.repeat(padding))

@@ -6,7 +6,11 @@ belongs to the others it neither decodes nor, where examples are found by
 their index, reads.
 """
 
+import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
+
+MANY = 128  # examples, or a few less, that are made together
 
 
 class Part(NamedTuple):
@@ -46,18 +50,63 @@ class Part(NamedTuple):
 
     def batches(self, examples: Any, batch_size: int) -> Any:
         """This worker's examples as its parts of global batches."""
+        share = self._share(batch_size)
+        return _ahead(examples.batch(share, drop_remainder=True))
+
+    def batches_of_many(
+        self, elements: Any, batch_size: int, make: Callable
+    ) -> Any:
+        """The same, where `make` makes the examples of many elements."""
         import tensorflow as tf
 
-        if self.count > 1:
-            batch_size //= self.count * self.devices
-        options = tf.data.Options()
-        options.deterministic = True
-        # Each worker has taken its part already; replicas split the rest.
-        options.experimental_distribute.auto_shard_policy = (
-            tf.data.experimental.AutoShardPolicy.OFF
-        )
-        batches = examples.batch(batch_size, drop_remainder=True)
-        return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
+        share = self._share(batch_size)
+        shares = elements.batch(share, drop_remainder=True)
+        if share >= MANY:
+            return _ahead(mapped(shares, make))
+
+        def several(*rows: Any) -> tuple:
+            made = make(*(tf.reshape(r, [-1]) for r in rows))
+            shapes = [[-1, share, *m.shape[1:]] for m in made]
+            pairs = zip(made, shapes, strict=True)
+            return tuple(tf.reshape(*pair) for pair in pairs)
+
+        return _ahead(mapped(shares.batch(MANY // share), several).unbatch())
+
+    def _share(self, batch_size: int) -> int:
+        """Of one device, where there are several workers."""
+        if self.count == 1:
+            return batch_size
+        return batch_size // (self.count * self.devices)
+
+
+def _ahead(batches: Any) -> Any:
+    """The batches, some of them made before they are asked for."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.deterministic = True
+    # Each worker has taken its part already; replicas split the rest.
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.OFF
+    )
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def mapped(dataset: Any, function: Callable, at_once: int | None = None) -> Any:
+    """`function` of each element, in order, `at_once` or one on each core.
+
+    tf.data's tuner is off. In TensorFlow 2.21 its thread is woken when an
+    iterator is deleted, may look before the deletion can be seen, and then
+    waits for its next turn, which is up to a minute away; so did each epoch.
+    """
+    import tensorflow as tf
+
+    plain = tf.autograph.experimental.do_not_convert(function)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    at_once = at_once or len(os.sched_getaffinity(0))
+    examples = dataset.map(plain, at_once, deterministic=True)
+    return examples.with_options(options)
 
 
 WHOLE = Part()

@@ -4,12 +4,12 @@ Whatever the threads, the replicas or the resumes: a training batch is a
 function of (seed, epoch, position) only, a test batch of its position.
 """
 
-from collections.abc import Callable
 from typing import Any
 
-from common.data.geometry import View, image_size, mirror, realize
-from common.data.keys import Key, mix
-from common.data.parts import WHOLE, Part
+from common.data.examples import batches, checked, sized, whole
+from common.data.geometry import mirror, realize
+from common.data.keys import mix
+from common.data.parts import WHOLE, Part, mapped
 from common.data.statistics import Statistics
 from common.data.transforms import Context, active
 from common.errors import UsageError
@@ -72,11 +72,10 @@ def train_batches(
         UsageError: if there are fewer examples than one batch has.
     """
     left = steps_per_epoch(source, recipe) - skip_steps
-    batch_size = recipe.global_batch_size
-    examples = _examples(
-        source, recipe, statistics, seed, epoch, skip_steps * batch_size, part
-    )
-    return part.batches(examples, batch_size).take(left * part.devices)
+    size = recipe.global_batch_size
+    order = (seed, epoch, skip_steps * size)
+    made = batches(source, recipe, statistics, order, size, part)
+    return made.take(left * part.devices)
 
 
 def sample_batch(
@@ -99,9 +98,9 @@ def sample_batch(
         raise UsageError(
             f"{source.dataset.name} has fewer than {size} training examples."
         )
-    seed = mix(seed, _SAMPLE_STREAM)
-    examples = _examples(source, recipe, statistics, seed, epoch, 0, WHOLE)
-    return examples.take(size).batch(size).get_single_element()
+    order = (mix(seed, _SAMPLE_STREAM), epoch, 0)
+    made = batches(source, recipe, statistics, order, size, WHOLE)
+    return made.take(1).get_single_element()
 
 
 def frames(source: Any, split: str, recipe: Recipe) -> Any:
@@ -110,7 +109,7 @@ def frames(source: Any, split: str, recipe: Recipe) -> Any:
     Returns:
         A tf.data.Dataset of what `frame` gives.
     """
-    return _map(source.records(split), lambda r: frame(source, r, recipe))
+    return mapped(source.records(split), lambda r: frame(source, r, recipe))
 
 
 def frame(
@@ -124,7 +123,7 @@ def frame(
     Raises:
         UsageError: if a test transform changes pixel values.
     """
-    view = _whole(source, record["image"])
+    view = whole(source, record["image"])
     for _, op in active(recipe.test_transforms, epoch=0):
         if not op.geometric:
             raise UsageError(
@@ -172,84 +171,11 @@ def test_batches(
         return images, seen["label"], tf.ones(()), seen["id"]
 
     records = part.own_records(source.records(split).skip(skip), batch_size)
-    examples = _map(records, cut)
+    examples = mapped(records, cut)
     padding = part.missing(source.dataset.splits[split] - skip, batch_size)
     blank = [tf.zeros(spec.shape, spec.dtype) for spec in examples.element_spec]
     blanks = tf.data.Dataset.from_tensors(tuple(blank)).repeat(padding)
     return part.batches(examples.concatenate(blanks), batch_size)
-
-
-_AUTOTUNE = -1  # tf.data.AUTOTUNE, without importing TensorFlow
-
-
-def _map(dataset: Any, function: Callable) -> Any:
-    import tensorflow as tf
-
-    plain = tf.autograph.experimental.do_not_convert(function)
-    return dataset.map(plain, _AUTOTUNE, deterministic=True)
-
-
-def _examples(
-    source: Any,
-    recipe: Recipe,
-    statistics: Statistics | None,
-    seed: int,
-    epoch: int,
-    skip: int,
-    part: Part,
-) -> Any:
-    shuffled = source.shuffled("train", seed=seed, epoch=epoch, skip=skip)
-    elements = part.own(shuffled.elements, recipe.global_batch_size)
-    make = _maker(source, recipe, statistics, seed, epoch)
-
-    def example(position: Any, element: Any) -> tuple[Any, Any]:
-        record = shuffled.read(element)
-        image = make(record["image"], position)
-        return image, checked(record["label"], recipe)
-
-    return _map(elements, example)
-
-
-def _maker(
-    source: Any,
-    recipe: Recipe,
-    statistics: Statistics | None,
-    seed: int,
-    epoch: int,
-) -> Callable[[Any, Any], Any]:
-    """From (encoded image, position) to the network's input."""
-    chain = active(
-        (*recipe.train_transforms, recipe.normalize, *recipe.train_noise), epoch
-    )
-    geometric = [op for op in chain if op[1].geometric]
-    pixel = [op for op in chain if not op[1].geometric]
-    if chain != geometric + pixel:
-        raise UsageError(
-            "A recipe's geometric transforms (resize, crop, flip, pad) must "
-            "come before those of pixel values."
-        )
-
-    def make(encoded: Any, position: Any) -> Any:
-        def key(place: int) -> Key:
-            return Key(mix(seed, epoch, place), position)
-
-        view = _whole(source, encoded)
-        for place, op in geometric:
-            view = op(view, key(place))
-        image = realize(view, encoded, recipe.channels, source.jpeg)
-        top = view.window.top - view.frame.top
-        left = view.window.left - view.frame.left
-        for place, op in pixel:
-            context = Context(top, left, view.mirrored, statistics, key(place))
-            image = op(image, context)
-        return _sized(image, recipe)
-
-    return make
-
-
-def _whole(source: Any, encoded: Any) -> View:
-    size = source.image_shape or image_size(encoded, source.jpeg)
-    return View.whole(*size)
 
 
 def normalized_windows(
@@ -273,22 +199,4 @@ def normalized(
 ) -> Any:
     """A window of a frame, cut and mirrored already, as the network sees it."""
     context = Context(window.top, window.left, window.mirrored, statistics)
-    return _sized(recipe.normalize(image, context), recipe)
-
-
-def _sized(image: Any, recipe: Recipe) -> Any:
-    expected = (recipe.image_size, recipe.image_size, recipe.channels)
-    if tuple(image.shape) != expected:
-        raise UsageError(
-            f"The recipe's transforms give images of {tuple(image.shape)}; its "
-            f"image_size and channels say {expected}."
-        )
-    return image
-
-
-def checked(label: Any, recipe: Recipe) -> Any:
-    """The label; fails if it is not one of 0 .. num_classes - 1."""
-    import tensorflow as tf
-
-    # One cheap operation in the place of two assertions.
-    return tf.gather(tf.range(recipe.num_classes, dtype=tf.int64), label)
+    return sized(recipe.normalize(image, context), recipe)

@@ -1,14 +1,16 @@
 """Operations on pixel values, one frozen value each.
 
-They map (image, context) to an image, both (height, width, channels) float32.
+They map (image, context) to an image, both (height, width, channels) float32;
+those that common.data.decoded names, (images, height, width, channels), too.
 Importing this module imports no TensorFlow.
 """
 
 import dataclasses
 from typing import Any, ClassVar
 
-from common.data.geometry import mirror
+from common.data.geometry import Box, mirror
 from common.data.keys import Key
+from common.data.many import cut, with_black
 from common.data.statistics import Statistics
 from common.errors import UsageError
 
@@ -18,7 +20,8 @@ class Context:
     """What a pixel operation may know of its image.
 
     Attributes:
-        top: The window's place in the frame, pixels; an int or a tensor.
+        top: The window's place in the frame, pixels; an int or a tensor, of
+            one number for each image if there are many.
         left: Likewise.
         mirrored: Whether left and right were exchanged.
         statistics: Of the training set; None if no operation needs them.
@@ -30,83 +33,6 @@ class Context:
     mirrored: Any
     statistics: Statistics | None
     key: Key | None = None
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class RandomAffine:
-    """A planar affine distortion about the centre, drawn for each image.
-
-    LeCun et al. 1998, Sec. III-A: "combinations of the following planar affine
-    transformations: horizontal and vertical translations, scaling, squeezing
-    (simultaneous horizontal compression and vertical elongation, or the
-    reverse), and horizontal shearing"; the paper gives no amplitudes. Each is
-    drawn uniformly from -amplitude .. amplitude; bilinear, 0 from outside.
-
-    Attributes:
-        probability: Of an image being distorted at all.
-        translate_pixels: Along each axis.
-        scale: Both axes times 1 + s.
-        squeeze: The horizontal axis times 1 + q, the vertical one over it.
-        shear: Pixels to the side per pixel down.
-    """
-
-    probability: float
-    translate_pixels: float
-    scale: float
-    squeeze: float
-    shear: float
-    geometric: ClassVar[bool] = False
-    needs_statistics: ClassVar[bool] = False
-
-    def __call__(self, image: Any, context: Context) -> Any:
-        """See the class; pixels 0 .. 255."""
-        import tensorflow as tf
-
-        drawn = context.key.uniform(6)
-        pixels = self.translate_pixels
-        amplitudes = (pixels, pixels, self.scale, self.squeeze, self.shear)
-        distorted = tf.cast(drawn[5] < self.probability, tf.float32)
-        by = (2 * drawn[:5] - 1) * tf.constant(amplitudes) * distorted
-        distort = tf.raw_ops.ImageProjectiveTransformV3(
-            images=image[None],
-            transforms=self._inverse(*tf.unstack(by), *image.shape[:2])[None],
-            output_shape=image.shape[:2],
-            fill_value=0.0,
-            interpolation="BILINEAR",
-            fill_mode="CONSTANT",
-        )
-        return tf.ensure_shape(distort[0], image.shape)
-
-    def scaled(self, factor: float) -> "RandomAffine":
-        """For an input `factor` times as large."""
-        pixels = self.translate_pixels * factor
-        return dataclasses.replace(self, translate_pixels=pixels)
-
-    @staticmethod
-    def _inverse(
-        right: Any,
-        down: Any,
-        scale: Any,
-        squeeze: Any,
-        shear: Any,
-        height: int,
-        width: int,
-    ) -> Any:
-        """From output to input coordinates, eight numbers.
-
-        Forwards, about the centre: x' = a x + shear y + right, y' = b y + down
-        with a = (1 + scale) (1 + squeeze), b = (1 + scale) / (1 + squeeze).
-        """
-        import tensorflow as tf
-
-        a = (1 + scale) * (1 + squeeze)
-        b = (1 + scale) / (1 + squeeze)
-        x, y = (width - 1) / 2, (height - 1) / 2
-        slant = -shear / (a * b)
-        from_x = x - (x + right) / a - slant * (y + down)
-        from_y = y - (y + down) / b
-        zero = tf.zeros(())
-        return tf.stack([1 / a, slant, from_x, zero, 1 / b, from_y, zero, zero])
 
 
 def _statistics(context: Context, what: str) -> Statistics:
@@ -134,6 +60,10 @@ class SubtractMeanImage:
 
         mean = _statistics(context, "SubtractMeanImage").mean_image
         _check_fits(mean, image)
+        if len(image.shape) == 4:  # many, each with a place of its own
+            window = Box(context.top, context.left, *image.shape[1:3])
+            place = (0, window, context.mirrored)
+            return image - cut(with_black(mean), mean.shape[:2], *place)
         # A window as large as the frame leaves it wherever it is moved.
         border = max(mean.shape) if mean.shape == tuple(image.shape) else 0
         mean = np.pad(mean, [(border, border), (border, border), (0, 0)])
@@ -165,9 +95,9 @@ class SubtractCentreMean:
         _check_fits(mean, image)
         top, left = (
             (frame - size) // 2
-            for frame, size in zip(mean.shape, image.shape[:2], strict=False)
+            for frame, size in zip(mean.shape, image.shape[-3:-1], strict=False)
         )
-        height, width = image.shape[:2]
+        height, width = image.shape[-3:-1]
         part = mean[top : top + height, left : left + width]
         return image - part.astype("float32")
 
@@ -227,8 +157,9 @@ class Standardize:
 
 
 def _check_fits(mean: Any, image: Any) -> None:
-    wide = any(m < i for m, i in zip(mean.shape, image.shape, strict=True))
-    if wide or mean.shape[2] != image.shape[2]:
+    shape = image.shape[-3:]
+    wide = any(m < i for m, i in zip(mean.shape, shape, strict=True))
+    if wide or mean.shape[2] != shape[2]:
         raise UsageError(
             f"a mean image of {mean.shape} for an image of {image.shape}"
         )

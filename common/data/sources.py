@@ -1,21 +1,24 @@
-"""Where encoded images come from: TFDS's record files, or image files.
+"""Where encoded images come from: TFDS's record files.
 
-Both kinds of source have the same methods. A record is a dict of scalars:
-`image` (encoded bytes), `label` (int64) and `id` (string). The test order is
-the order of the files; a training order is a function of (seed, epoch) alone.
+Folders of image files, in common.data.folder_source, have the same methods. A
+record is a dict of scalars: `image` (encoded bytes), `label` (int64) and `id`
+(string). The test order is the order of the files; a training order is a
+function of (seed, epoch) alone.
 """
 
 import dataclasses
+import functools
 import hashlib
 import json
 import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from common.data import folder as folder_layout
 from common.data.catalog import DataSet
+from common.data.decoded import decode
 from common.data.keys import mix
 from common.data.manifest import MANIFEST, read_manifest
+from common.data.records import ids, read
 from common.data.shards import damage, line_of
 from common.errors import RunError
 
@@ -32,13 +35,16 @@ class Shuffled:
     Attributes:
         elements: A tf.data.Dataset of (position in the epoch, element).
         read: From an element to its record, inside a `Dataset.map`.
+        decoded: From channels to all that elements are indices of, as
+            common.data.decoded.decode gives it; None if there is no such.
     """
 
     elements: Any
     read: Callable[[Any], dict[str, Any]]
+    decoded: Callable[[int], dict[str, Any] | None] | None = None
 
 
-def _order(size: int, seed: int, epoch: int, skip: int) -> Any:
+def permutation(size: int, seed: int, epoch: int, skip: int) -> Any:
     """The (position, index) pairs of a permutation, from `skip` on."""
     import numpy as np
     import tensorflow as tf
@@ -65,6 +71,7 @@ class RecordSource:
         self.where = str(folder)
         self._builder = tfds.builder_from_directory(folder)
         self._held: dict[str, dict[str, Any]] = {}
+        self._decoded: dict[tuple[str, int], dict[str, Any] | None] = {}
         image = self._builder.info.features["image"]
         self.image_shape = image.shape[:2] if all(image.shape) else None
         # TFDS writes arrays as PNG unless it is told otherwise.
@@ -95,8 +102,6 @@ class RecordSource:
         at a time, then a shuffle buffer; TensorFlow's global seed takes part.
         Only the `first` examples of the files, if that is given.
         """
-        import tensorflow as tf
-
         if not self._is_small(split):
             order = mix(seed, epoch) % 2**31
             part = split if first is None else f"{split}[:{first}]"
@@ -105,11 +110,11 @@ class RecordSource:
                 SHUFFLE_BUFFER, seed=order, reshuffle_each_iteration=False
             )
             return Shuffled(records.enumerate().skip(skip), lambda r: r)
-        held = self._hold(split)
         size = first or self.dataset.splits[split]
         return Shuffled(
-            _order(size, seed, epoch, skip),
-            lambda index: {k: tf.gather(v, index) for k, v in held.items()},
+            permutation(size, seed, epoch, skip),
+            functools.partial(self._read_held, split),
+            functools.partial(self._decode, split),
         )
 
     def class_names(self) -> tuple[str, ...]:
@@ -138,46 +143,63 @@ class RecordSource:
         return damage(self.where, self._builder.info.splits[split])
 
     def _is_small(self, split: str) -> bool:
+        info = self._builder.info.splits[split]
         few = self.dataset.splits[split] <= HELD_EXAMPLES
-        return few and self._builder.info.splits[split].num_bytes <= HELD_BYTES
+        return few and info.num_bytes <= HELD_BYTES
 
     def _hold(self, split: str) -> dict[str, Any]:
         if split not in self._held:
             import tensorflow as tf
 
+            info = self._builder.info.splits[split]
             with tf.device("CPU:0"):
-                try:
-                    batches = list(self._read(split, batch_size=1000))
-                except tf.errors.OpError as error:
-                    raise RunError(
-                        f"{self.dataset.name}: the files of the split "
-                        f"{split!r} in {self.where} are damaged: "
-                        f"{self.damage(split) or line_of(error)} "
-                        "Prepare the data set again. "
-                        f"{self.dataset.how_to_get}"
-                    ) from error
-                held = {
-                    name: tf.concat([batch[name] for batch in batches], 0)
-                    for name in ("image", "label")
-                }
-                held["id"] = (
-                    tf.concat([batch["file_name"] for batch in batches], 0)
-                    if self._named
-                    else tf.constant(self._ids(split))
-                )
+                held = self._whole(split)
+                if "file_name" in held:
+                    held["id"] = held.pop("file_name")
+                else:
+                    held["id"] = tf.constant(ids(info))
             self._held[split] = held
         return self._held[split]
 
-    def _ids(self, split: str) -> list[str]:
-        """As ReadConfig(add_tfds_id=True), which takes longer than reading."""
-        info = self._builder.info.splits[split]
-        return [
-            f"{file}__{i}"
-            for file, size in zip(
-                info.filenames, info.shard_lengths, strict=True
-            )
-            for i in range(size)
-        ]
+    def _whole(self, split: str) -> dict[str, Any]:
+        import tensorflow as tf
+
+        names = ["image", "label"] + ["file_name"] * self._named
+        files = list(map(str, self._builder.info.splits[split].filepaths))
+        try:
+            if all(".tfrecord" in file for file in files):
+                held = read(files, names)
+            else:
+                parts = list(self._read(split, batch_size=1000))
+                held = {n: tf.concat([p[n] for p in parts], 0) for n in names}
+            whole = len(held["label"]) == self.dataset.splits[split]
+            problem = None if whole else "images are missing."
+        except tf.errors.OpError as error:
+            problem = line_of(error)
+        if problem is None:
+            return held
+        raise RunError(
+            f"{self.dataset.name}: the files of the split {split!r} in "
+            f"{self.where} are damaged: {self.damage(split) or problem} "
+            f"Prepare the data set again. {self.dataset.how_to_get}"
+        )
+
+    def _read_held(self, split: str, index: Any) -> dict[str, Any]:
+        import tensorflow as tf
+
+        with tf.init_scope():
+            held = self._hold(split)
+        return {name: tf.gather(v, index) for name, v in held.items()}
+
+    def _decode(self, split: str, channels: int) -> dict[str, Any] | None:
+        if (split, channels) not in self._decoded:
+            held, shape = self._hold(split), (*self.image_shape, channels)
+            made = pixels = decode(held["image"], shape)
+            if pixels is not None:
+                made = {"image": pixels, "label": held["label"]}
+                del self._held[split]  # once is enough
+            self._decoded[split, channels] = made
+        return self._decoded[split, channels]
 
     @property
     def _named(self) -> bool:
@@ -225,75 +247,3 @@ def _encoding(folder: str) -> str | None:
     features = json.loads((pathlib.Path(folder) / "features.json").read_text())
     image = features["featuresDict"]["features"]["image"]["image"]
     return image.get("encodingFormat")
-
-
-class FolderSource:
-    """Image files, read when they are needed; attributes as RecordSource's."""
-
-    image_shape = None
-    jpeg = None
-
-    def __init__(self, dataset: DataSet, root: pathlib.Path):
-        self.dataset = dataset
-        self.where = str(root)
-        self._listing = folder_layout.list_images(root)
-
-    def records(self, split: str) -> Any:
-        """A tf.data.Dataset of the records in the order of the listing."""
-        import tensorflow as tf
-
-        indices = tf.data.Dataset.range(self.dataset.splits[split])
-        return indices.map(
-            self._reader(split), tf.data.AUTOTUNE, deterministic=True
-        )
-
-    def shuffled(
-        self, split: str, *, seed: int, epoch: int, skip: int
-    ) -> Shuffled:
-        """The records of one epoch, from position `skip` on: a permutation."""
-        size = self.dataset.splits[split]
-        return Shuffled(_order(size, seed, epoch, skip), self._reader(split))
-
-    def class_names(self) -> tuple[str, ...]:
-        """Names in the order of the labels."""
-        return folder_layout.class_names(self._listing)
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What tells this folder from another one: its files and sizes."""
-        digest = hashlib.sha256()
-        root = pathlib.Path(self.where)
-        for split in sorted(self._listing):
-            for path, _ in self._listing[split]:
-                size = (root / path).stat().st_size
-                digest.update(f"{path}\0{size}\0".encode())
-        return {
-            "name": self.dataset.name,
-            "version": "",
-            "splits": dict(self.dataset.splits),
-            "sha256": digest.hexdigest(),
-        }
-
-    def damage(self, split: str) -> None:
-        """A file that cannot be read is named by the error itself."""
-
-    def _reader(self, split: str) -> Callable[[Any], dict[str, Any]]:
-        import tensorflow as tf
-
-        labels = {name: i for i, name in enumerate(self.class_names())}
-        with tf.device("CPU:0"):
-            ids = tf.constant([path for path, _ in self._listing[split]])
-            classes = tf.constant(
-                [labels[name] for _, name in self._listing[split]], tf.int64
-            )
-
-        def read(index: Any) -> dict[str, Any]:
-            path = tf.gather(ids, index)
-            return {
-                "image": tf.io.read_file(
-                    tf.strings.join([self.where, path], separator="/")
-                ),
-                "label": tf.gather(classes, index),
-                "id": path,
-            }
-
-        return read

@@ -2,7 +2,7 @@
 
 Geometric operations (`geometric = True`) map (view, key) to a view; they come
 first; those that choose the scale are in common.data.scales. Pixel operations,
-of common.data.pixels and common.data.colour, map (image, context) to an image.
+of common.data.pixels, colour and affine, map (image, context) to an image.
 `scaled(factor)` is the same operation for a network whose input is `factor`
 times the paper's. Importing this module imports no TensorFlow.
 """
@@ -10,13 +10,13 @@ times the paper's. Importing this module imports no TensorFlow.
 import dataclasses
 from typing import Any, ClassVar
 
+from common.data.affine import RandomAffine
 from common.data.colour import PhotometricDistortions
 from common.data.geometry import View
 from common.data.keys import Key
 from common.data.pixels import (
     Context,
     PcaColourNoise,
-    RandomAffine,
     ScalePixels,
     Standardize,
     SubtractCentreMean,
@@ -104,9 +104,11 @@ class RandomCrop:
         """See the class."""
         import tensorflow as tf
 
-        places = tf.stack(_room(view, self.size)) + 1
-        drawn = key.uniform(2) * tf.cast(places, tf.float32)
-        top, left = tf.unstack(tf.cast(drawn, tf.int32))
+        drawn = tf.unstack(key.uniform(2))
+        top, left = (
+            tf.cast(d * tf.cast(room + 1, tf.float32), tf.int32)
+            for d, room in zip(drawn, _room(view, self.size), strict=True)
+        )
         return view.crop(top, left, self.size, chance=True)
 
     def scaled(self, factor: float) -> "RandomCrop":

@@ -79,8 +79,8 @@ IMAGENET = (
         "crop",
         here="the aspect is uniform within 3/4 .. 4/3 among those that fit "
         "with the area, which is never drawn again",
-        reason="the sampling of this suite's one operation: areas are as evenly distributed as "
-        "Szegedy et al. say",
+        reason="the sampling of this suite's one operation: areas are as "
+        "evenly distributed as Szegedy et al. say",
     ),
     Deviation(
         field="train_transforms: PhotometricDistortions",

@@ -1,10 +1,10 @@
-"""Trains a small net on N logical devices; run as a program by test_steps.
+"""Trains small nets on N logical devices; run as a program by test_steps.
 
-One strategy per process, so each case is a process of its own:
+One strategy per process, so each number of devices has a process of its own:
 
-    python -m tests.common.device_runs NET DEVICES [name=value ...]
+    python -m tests.common.device_runs DEVICES "NET [name=value ...]" ...
 
-prints one JSON line: losses, wrong counts, and the final weights.
+prints a JSON line for each net: losses, wrong counts, and the final weights.
 """
 
 import json
@@ -73,7 +73,7 @@ def batches(examples: int) -> tf.data.Dataset:
 
 def run(
     net: str,
-    devices: int,
+    strategy: tf.distribute.Strategy,
     *,
     steps: int = 20,
     microbatches: int = 1,
@@ -83,8 +83,6 @@ def run(
     examples: int = 64,
 ) -> dict:
     keras.utils.set_random_seed(7)
-    repeat_bit_for_bit()
-    strategy = make_strategy(devices, "cpu")
     with strategy.scope():
         model = NETS[net]()
         optimizer = MomentumSgd(
@@ -116,6 +114,10 @@ def run(
 
 
 if __name__ == "__main__":
-    net, devices, *settings = sys.argv[1:]
-    values = {k: json.loads(v) for k, v in (s.split("=") for s in settings)}
-    print(json.dumps(run(net, int(devices), **values)))
+    repeat_bit_for_bit()
+    devices, *cases = sys.argv[1:]
+    strategy = make_strategy(int(devices), "cpu")
+    for net, *settings in map(str.split, cases):
+        pairs = (setting.split("=") for setting in settings)
+        values = {name: json.loads(value) for name, value in pairs}
+        print(json.dumps(run(net, strategy, **values)))

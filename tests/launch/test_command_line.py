@@ -73,7 +73,7 @@ WRONG = {
     "words after list": (["list", "alexnet"], "'alexnet'"),
     "a flag of another verb": (["list", "--gpus", "2"], "--gpus"),
     "evaluate's flag": (["alexnet", "--views", "single"], "--views"),
-    "no weights": (["evaluate", "alexnet"], "--weights FILE"),
+    "no weights": (["evaluate", "alexnet"], "No weights come with"),
     "missing weights": (["evaluate", "alexnet", "--weights", "no.h5"], "no.h5"),
     "a view": (["alexnet", "--set", "monitor=ten_crp"], "'ten_crop'"),
     "a batch that does not divide": (["alexnet", "--gpus", "3"], "128"),

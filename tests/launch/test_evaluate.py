@@ -40,7 +40,7 @@ WRONG = {
         ("evaluate", "lenet5", "--data", "sample", "--weights", "w.h5"),
         "p.npz exists already",
     ),
-    "no weights": (("evaluate", "vgg16"), "--weights FILE"),
+    "no weights": (("evaluate", "vgg16"), "--weights RUN_OR_FILE"),
     "a view of the network it begins with": (
         ("evaluate", "vgg16_jitter", "--weights", "w.h5"),
         "imagenet2012",

@@ -88,6 +88,7 @@ def write_record(folder, recipe, **more):
         "deviations": describe(recipe.deviations),
         "data_title": "Colours",
         "class_names": NAMES,
+        "precision": "float32",
     }
     (folder / "run.json").write_text(json.dumps(record | more))
 

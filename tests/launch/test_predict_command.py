@@ -11,7 +11,7 @@ from tests.launch.test_command_line import ROOT, child_seconds, launch
 
 WEIGHTS = ("--weights", "w.weights.h5")
 WRONG = {
-    "no weights": (("alexnet", "a.jpg"), "--weights RUN_OR_FILE"),
+    "no weights": (("alexnet", "a.jpg"), "come with: lenet5"),
     "no photograph": (("alexnet", *WEIGHTS), "NAME IMAGE..."),
     "a name": (("alexnt", "a.jpg", *WEIGHTS), "'alexnet'"),
     "a missing photograph": (("alexnet", "b.jpg", *WEIGHTS), "b.jpg"),

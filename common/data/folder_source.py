@@ -1,0 +1,83 @@
+"""Where encoded images come from: a folder of image files."""
+
+import hashlib
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+from common.data import folder as folder_layout
+from common.data.catalog import DataSet
+from common.data.parts import mapped
+from common.data.sources import Shuffled, permutation
+
+
+class FolderSource:
+    """Image files, read when they are needed; attributes as RecordSource's."""
+
+    image_shape = None
+    jpeg = None
+
+    def __init__(self, dataset: DataSet, root: pathlib.Path):
+        self.dataset = dataset
+        self.where = str(root)
+        self._listing = folder_layout.list_images(root)
+
+    def records(self, split: str) -> Any:
+        """A tf.data.Dataset of the records in the order of the listing."""
+        import tensorflow as tf
+
+        indices = tf.data.Dataset.range(self.dataset.splits[split])
+        return mapped(indices, self._reader(split))
+
+    def shuffled(
+        self, split: str, *, seed: int, epoch: int, skip: int
+    ) -> Shuffled:
+        """The records of one epoch, from position `skip` on: a permutation."""
+        size = self.dataset.splits[split]
+        return Shuffled(
+            permutation(size, seed, epoch, skip), self._reader(split)
+        )
+
+    def class_names(self) -> tuple[str, ...]:
+        """Names in the order of the labels."""
+        return folder_layout.class_names(self._listing)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells this folder from another one: its files and sizes."""
+        digest = hashlib.sha256()
+        root = pathlib.Path(self.where)
+        for split in sorted(self._listing):
+            for path, _ in self._listing[split]:
+                size = (root / path).stat().st_size
+                digest.update(f"{path}\0{size}\0".encode())
+        return {
+            "name": self.dataset.name,
+            "version": "",
+            "splits": dict(self.dataset.splits),
+            "sha256": digest.hexdigest(),
+        }
+
+    def damage(self, split: str) -> None:
+        """A file that cannot be read is named by the error itself."""
+
+    def _reader(self, split: str) -> Callable[[Any], dict[str, Any]]:
+        import tensorflow as tf
+
+        labels = {name: i for i, name in enumerate(self.class_names())}
+        with tf.device("CPU:0"):
+            ids = tf.constant([path for path, _ in self._listing[split]])
+            classes = tf.constant(
+                [labels[name] for _, name in self._listing[split]], tf.int64
+            )
+
+        def read(index: Any) -> dict[str, Any]:
+            path = tf.gather(ids, index)
+            return {
+                "image": tf.io.read_file(
+                    tf.strings.join([self.where, path], separator="/")
+                ),
+                "label": tf.gather(classes, index),
+                "id": path,
+            }
+
+        return read

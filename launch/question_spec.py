@@ -1,0 +1,140 @@
+"""reproductions/questions.toml: which recorded runs answer which question."""
+
+import dataclasses
+import pathlib
+import tomllib
+from typing import Any
+
+import reproductions
+from common.errors import RunError
+
+FILE = pathlib.Path(reproductions.__file__).parent / "questions.toml"
+KINDS = ("working", "differences")
+CLAIMS = ("", "higher", "lower")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A line of a question's table: runs that differ in their seed only.
+
+    Attributes:
+        what: What the variant is, in a few words.
+        flags: Of its command, besides the question's.
+        seeds: That are to be run.
+        against: The variant of another line, which this one is compared with.
+        claim: What the paper says of this error minus that one, in CLAIMS.
+        size: Two of expected.toml's systems whose top-1 errors differ by what
+            the paper prints; or nothing.
+        source: Where it says so.
+    """
+
+    variant: str
+    what: str = ""
+    flags: str = ""
+    seeds: tuple[int, ...] = (0,)
+    against: str | None = None
+    claim: str = ""
+    size: tuple[str, ...] = ()
+    source: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Question:
+    """A question and the runs that answer it.
+
+    Attributes:
+        name: An anchor.
+        kind: One of KINDS.
+        must_contain: Of what was changed in a run; see questions.toml.
+        must_not_contain: Likewise.
+        training: Whether training errors are compared, too.
+        figure: Shown below the table if it is there; from the project's
+            folder.
+    """
+
+    name: str
+    title: str
+    kind: str
+    text: str
+    data: str
+    split: str
+    views: str
+    flags: str
+    run: tuple[Wanted, ...]
+    must_contain: tuple[str, ...] = ()
+    must_not_contain: tuple[str, ...] = ()
+    training: bool = False
+    figure: str | None = None
+
+    def takes(self, changes: tuple[str, ...]) -> bool:
+        """Whether a run with these changes belongs to it."""
+        found = [any(_is(c, e) for c in changes) for e in self.must_contain]
+        barred = [
+            any(_is(c, e) for c in changes) for e in self.must_not_contain
+        ]
+        return all(found) and not any(barred)
+
+    def short(self) -> str:
+        """Its name as words, for a menu."""
+        return self.name.replace("_", " ").capitalize()
+
+    def command(self, wanted: Wanted, seed: int) -> str:
+        """What makes a run of it."""
+        words = f"python -m launch {wanted.variant}", self.flags, wanted.flags
+        return " ".join(filter(None, (*words, f"--seed {seed}" * bool(seed))))
+
+
+def _is(change: str, entry: str) -> bool:
+    return change == entry or change.startswith(f"{entry} ")
+
+
+def read(file: pathlib.Path = FILE) -> tuple[Question, ...]:
+    """The questions, in the order of the file.
+
+    Raises:
+        RunError: if a key is unknown or missing, a word is not allowed, or a
+            line is compared with one that there is not.
+    """
+    try:
+        rows = tomllib.loads(file.read_text(encoding="utf-8"))["question"]
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{file} cannot be read: {error}.") from error
+    found = []
+    for number, row in enumerate(rows, 1):
+        where = f"{file}: question {number}"
+        runs = [_made(Wanted, one, f"{where}, run") for one in row["run"]]
+        question = _made(Question, row | {"run": runs}, where)
+        _check(question, where)
+        found.append(question)
+    return tuple(found)
+
+
+def _made(kind: type, row: dict[str, Any], where: str) -> Any:
+    try:
+        return kind(
+            **{
+                k: tuple(v) if isinstance(v, list) else v
+                for k, v in row.items()
+            }
+        )
+    except TypeError as error:  # it names the key
+        text = str(error).removeprefix(f"{kind.__name__}.__init__() ")
+        raise RunError(f"{where} {text}.") from error
+
+
+def _check(question: Question, where: str) -> None:
+    if question.kind not in KINDS:
+        raise RunError(
+            f"{where}: kind is {question.kind!r}, not {' or '.join(KINDS)}."
+        )
+    variants = [wanted.variant for wanted in question.run]
+    for wanted in question.run:
+        if wanted.claim not in CLAIMS:
+            raise RunError(
+                f"{where}: claim is {wanted.claim!r}, not higher or lower."
+            )
+        if wanted.against not in (None, *variants):
+            raise RunError(
+                f"{where}: {wanted.variant} is against {wanted.against!r}, "
+                f"which is none of {', '.join(variants)}."
+            )

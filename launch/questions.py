@@ -1,0 +1,43 @@
+"""Questions to the recorded runs, answered: a part of results.md."""
+
+import pathlib
+
+from launch import question_spec
+from launch.markdown import table
+from launch.paper_results import Paper
+from launch.question_spec import Question
+from launch.question_tables import table_of
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+_INTRODUCTION = """\
+<a id="questions"></a>
+
+## Questions
+
+What follows from the recorded runs that
+[reproductions/questions.toml](reproductions/questions.toml) names for each
+question. All else is computed from their rows, curves and baselines. A
+difference has a 95 % interval: over seeds, paired, by Student's t; or where
+there is one run each by Newcombe's method for the numbers of images, which
+says nothing of other seeds. It is undecided where 0 lies in the interval. The
+training loss is the recipe's own: where it holds more than the cross-entropy
+of one head, the table says so and the limit asks for more."""
+
+
+def section(papers: dict[str, Paper]) -> str:
+    """The part of results.md; empty if the papers have none of the runs."""
+    parts = [_part(question, papers) for question in question_spec.read()]
+    if not any(parts):
+        return ""
+    return "\n\n".join(filter(None, [_INTRODUCTION, *parts]))
+
+
+def _part(question: Question, papers: dict[str, Paper]) -> str:
+    head, rows = table_of(question, papers)
+    if not rows:
+        return ""
+    parts = [f"### {question.title}", question.text, table(head, rows)]
+    if question.figure and (ROOT / question.figure).exists():
+        parts.append(f"![{question.title}]({question.figure})")
+    return "\n\n".join(parts)

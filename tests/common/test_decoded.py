@@ -1,0 +1,162 @@
+"""Many examples at a time are, bit for bit, the same one by one."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.data import decoded, examples, many, pipeline, records
+from common.data.keys import Key, mix
+from common.data.parts import WHOLE, Part
+from common.data.philox import uniform
+from common.data.statistics import Statistics
+from common.data.transforms import (
+    CentreCrop,
+    Pad,
+    PcaColourNoise,
+    RandomAffine,
+    RandomCrop,
+    RandomFlip,
+    RandomShift,
+    ResizeShorterSide,
+    ScalePixels,
+    Standardize,
+    SubtractCentreMean,
+    SubtractChannelMean,
+    SubtractMeanImage,
+)
+from tests.common.data_fixtures import DIGITS, digits, shapes
+
+FRAME = (ResizeShorterSide(28), CentreCrop(28))
+AFFINE = RandomAffine(
+    probability=0.9, translate_pixels=2.0, scale=0.15, squeeze=0.1, shear=0.3
+)
+COLOUR = dataclasses.replace(DIGITS, image_size=28, channels=3)
+MEAN = np.random.default_rng(0).uniform(0, 255, (28, 28, 3)).astype("float32")
+STATISTICS = Statistics(
+    mean_image=MEAN,
+    pixel_mean=MEAN.mean((0, 1)).astype("float64"),
+    pixel_std=np.ones(3),
+    covariance=np.eye(3),
+)
+
+
+def of(recipe, *transforms, normalize, **fields):
+    return dataclasses.replace(
+        recipe, train_transforms=transforms, normalize=normalize, **fields
+    )
+
+
+CASES = {
+    "LeNet-5": dataclasses.replace(DIGITS, global_batch_size=1),
+    "distorted": of(DIGITS, Pad(2), AFFINE, normalize=ScalePixels(0.0, 1.0)),
+    "shift, then flip, mean image": of(
+        *(COLOUR, *FRAME, RandomShift(4), RandomFlip()),
+        normalize=SubtractMeanImage(),
+    ),
+    "flip, then shift": of(
+        *(COLOUR, *FRAME, RandomFlip(), RandomShift(4)),
+        normalize=Standardize(mean=(0.1, 0.2, 0.3), std=(0.3, 0.2, 0.1)),
+    ),
+    "crops of the mean image": of(
+        *(COLOUR, RandomCrop(20), RandomFlip()),
+        normalize=SubtractMeanImage(),
+        image_size=20,
+    ),
+    "crops of a padded image": of(
+        *(COLOUR, Pad(3), RandomCrop(28)), normalize=SubtractChannelMean()
+    ),
+    "the mean image's centre": of(
+        *(COLOUR, RandomCrop(20)),
+        normalize=SubtractCentreMean(),
+        image_size=20,
+    ),
+}
+
+
+def batches(recipe, epoch, skip, part, take=5):
+    made = pipeline.train_batches(
+        *(digits(), recipe, STATISTICS),
+        **{"seed": 3, "epoch": epoch, "skip_steps": skip},
+        part=part,
+    )
+    return [(x.numpy(), y.numpy()) for x, y in made.take(take)]
+
+
+@pytest.mark.parametrize("recipe", CASES.values(), ids=CASES)
+def test_two_epochs_and_a_resume_are_those_of_one_by_one(recipe, monkeypatch):
+    last = pipeline.steps_per_epoch(digits(), recipe) - 2
+    half = Part(1, 2, 2) if recipe.global_batch_size > 1 else WHOLE
+    asked = [(0, 0, WHOLE), (1, 0, WHOLE), (1, last, WHOLE), (1, 2, half)]
+    together = [batches(recipe, *what) for what in asked]
+    monkeypatch.setattr(decoded, "LIMIT", 0)
+    alone = [batches(recipe, *what) for what in asked]
+    assert [len(found) for found in together] == [5, 5, 2, 5]
+    for found, expected in zip(together, alone, strict=True):
+        for (x, y), (u, v) in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(x, u)
+            np.testing.assert_array_equal(y, v)
+            assert x.dtype == u.dtype and y.dtype == v.dtype
+
+
+@pytest.mark.parametrize("recipe", CASES.values(), ids=CASES)
+def test_they_are_made_together(recipe):
+    """Or the test above would compare one way with itself."""
+    operations = (*recipe.train_transforms, recipe.normalize)
+    assert decoded.fits(digits(), recipe.channels, operations)
+
+
+def test_what_is_kept_is_counted():
+    assert examples.kept_bytes(digits(), DIGITS) == 1437 * 28 * 28
+    assert examples.kept_bytes(shapes(), COLOUR) == 0
+
+
+def test_what_is_large_or_is_resized_is_made_one_by_one(monkeypatch):
+    def fits(*operations, source=None):
+        return decoded.fits(source or digits(), 1, operations)
+
+    assert fits(Pad(2)) and not fits(Pad(2), source=shapes())
+    assert not fits(ResizeShorterSide(32))
+    assert not fits(PcaColourNoise(std=0.1, shrink=1.0))
+    monkeypatch.setattr(decoded, "LIMIT", 1437 * 28 * 28 - 1)
+    assert not fits(Pad(2))
+
+
+@pytest.mark.parametrize("count", [1, 4, 6])
+def test_philox_is_tensorflows(count):
+    stream = mix(5, 1, 2)
+    positions = np.array([0, 1, 59_999, 2**31 - 1, 2**32, 2**40 + 5])
+    expected = [Key(stream, tf.constant(p)).uniform(count) for p in positions]
+    np.testing.assert_array_equal(uniform(stream, positions, count), expected)
+
+
+def test_decoded_pixels_are_the_files():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (7, 4, 5, 3), dtype=np.uint8)
+    files = tf.stack([tf.io.encode_png(image) for image in images])
+    pixels = decoded.decode(files, (4, 5, 3))
+    np.testing.assert_array_equal(pixels, many.with_black(images))
+    grey = decoded.decode(files, (4, 5, 1))
+    np.testing.assert_array_equal(
+        tf.reshape(grey[1:], (7, 4, 5, 1)),
+        [tf.io.decode_png(file, 1) for file in files],
+    )
+
+
+@pytest.mark.parametrize("file", [b"<html>", None], ids=["damaged", "odd"])
+def test_a_bad_image_leaves_it_to_who_can_name_it(file):
+    one = np.zeros((4, 5, 3), np.uint8)
+    other = np.zeros((5, 4, 3), np.uint8)
+    files = [tf.io.encode_png(one).numpy()] * 3
+    files[1] = file or tf.io.encode_png(other).numpy()
+    assert decoded.decode(tf.constant(files), (4, 5, 3)) is None
+
+
+def test_whole_files_are_read_as_tfds_reads_them():
+    source = digits()
+    read = source.records("test").as_numpy_iterator()
+    streamed = source._stream("test").as_numpy_iterator()
+    for one, other in zip(read, streamed, strict=True):
+        assert one == other
+    assert records.ids(source._builder.info.splits["test"])[0].endswith("__0")

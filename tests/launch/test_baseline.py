@@ -1,0 +1,119 @@
+"""The verb `baseline`, its record, and the recorded rows measured again."""
+
+import pathlib
+
+import pytest
+
+from common.data import catalog
+from common.errors import RunError, UsageError
+from launch import baseline, baseline_records
+from launch.dispatch import dispatch
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Where baselines.toml is written."""
+    monkeypatch.setattr(
+        "reproductions.folder", lambda paper: tmp_path / "any" / paper
+    )
+    (tmp_path / "any").mkdir()
+    return tmp_path / "any"
+
+
+def say(*words, record=True, data_dir="~"):
+    given = {"record"} if record else set()
+    return dispatch(
+        ["baseline", *words], {"data_dir": data_dir, "record": record}, given
+    )
+
+
+def test_the_sample_is_measured_and_recorded(folder, capsys, monkeypatch):
+    words = ["x", "baseline", "sample", "--record", "--data_dir", "/d/x"]
+    monkeypatch.setattr("sys.argv", words)
+    assert say("sample") == 0
+    (row,) = baseline_records.read()
+    assert f"{row['top1_error']:.2f} % (" in capsys.readouterr().out
+    assert row["top1_error"] == 100 * row["wrong"] / row["num_images"]
+    # Ten classes of shapes: not much better than guessing, yet better.
+    assert 50 < row["top1_error"] < 90 and row["num_images"] == 200
+    assert (row["data"], row["split"]) == ("sample", "test")
+    assert row["read"].startswith("sample_shapes/")
+    assert row["command"] == "python -m launch baseline sample --record"
+    assert any("scikit-learn" in text for text in row["versions"])
+    assert "/d/x" not in (folder / "baselines.toml").read_text()
+
+
+def row(**changed):
+    return {
+        "data": "mnist",
+        "split": "test",
+        "read": "mnist/3.0.1",
+        "seed": 0,
+        "num_images": 10,
+        "wrong": 4,
+        "top1_error": 40.0,
+        "c": 0.1,
+        "command": "",
+        "commit": "",
+    } | changed
+
+
+def test_a_row_replaces_its_older_self_and_no_other(folder):
+    for one in (row(), row(data="cifar10"), row(wrong=3)):
+        baseline_records.add(one)
+    assert [r["wrong"] for r in baseline_records.read()] == [4, 3]
+
+
+def test_only_a_baseline_of_the_same_images_counts(folder):
+    baseline_records.add(row())
+    run = {"data": "mnist", "split": "test", "read": "mnist/3.0.1"}
+    assert baseline_records.of(run)["wrong"] == 4
+    for key in run:
+        assert baseline_records.of(run | {key: "other"}) is None
+
+
+@pytest.mark.parametrize("text", ["no toml", '[[baseline]]\ndata = "mnist"\n'])
+def test_a_damaged_file_is_named(folder, text):
+    (folder / "baselines.toml").write_text(text)
+    with pytest.raises(RunError, match=r"baselines\.toml"):
+        baseline_records.read()
+
+
+def test_a_folder_is_recorded_by_its_name():
+    assert baseline._without_place("folder:/home/me/birds") == "folder:birds"
+    assert baseline._without_place("tfds:birds") == "tfds:birds"
+
+
+def test_wrong_usage_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="takes a data set"):
+        say()
+    with pytest.raises(UsageError, match="imagenette"):
+        say("imagenete")
+    with pytest.raises(UsageError, match="no more words"):
+        say("mnist", "cifar10")
+    with pytest.raises(UsageError, match="--seed"):
+        dispatch(["baseline", "mnist"], {"data_dir": "~"}, {"seed"})
+    with pytest.raises(RunError, match="is not under"):
+        say("imagenette", data_dir=str(tmp_path))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    "kept", baseline_records.read(), ids=lambda kept: kept["data"]
+)
+def test_recorded_baselines_are_measured_again(kept, shared_data):
+    from common import thumbnails
+
+    data_dir = str(shared_data / "tfds")
+    found = catalog.find(kept["data"], data_dir=data_dir)
+    source = catalog.open_source(found, data_dir)
+    assert source.fingerprint()["sha256"] == kept["sha256"]
+    again = thumbnails.measure(source, kept["seed"], lambda *told: None)
+    assert (again.wrong, again.c) == (kept["wrong"], kept["c"])
+
+
+def test_no_place_on_a_machine_is_recorded():
+    for kept in baseline_records.read():
+        said = f"{kept['data']} {kept['read']} {kept['command']}"
+        assert pathlib.Path.home().as_posix() not in said
+        assert "data_dir" not in said

@@ -1,0 +1,451 @@
+"""Questions to recorded runs: which runs count, and what is said of them."""
+
+import dataclasses
+import math
+import types
+
+import pytest
+
+import reproductions
+from common.data import catalog
+from common.errors import RunError
+from common.losses import (
+    SmoothedCrossEntropy,
+    SoftmaxCrossEntropy,
+    WithAuxiliary,
+)
+from common.overrides import apply, with_data
+from launch import (
+    baseline_records,
+    curves,
+    figure_degradation,
+    html_tables,
+    question_spec,
+    questions,
+    records,
+)
+from launch.measured import changes_of
+from launch.paper_results import Paper
+from launch.question_losses import held
+from launch.question_runs import difference, lines, printed_size
+from launch.question_spec import Question, Wanted
+from launch.question_tables import table_of, verdict
+from tests.launch import toy
+
+TOY = Wanted(variant="toy", flags="--set epochs=2", seeds=(0, 1))
+SMALL = Wanted(
+    variant="toy_small", what="smaller", against="toy", claim="higher"
+)
+QUESTION = Question(
+    name="size",
+    title="Does size help?",
+    kind="differences",
+    text="Toys 1998.",
+    data="mnist",
+    split="test",
+    views="single",
+    flags="--precision float32",
+    run=(TOY, SMALL),
+)
+
+
+@pytest.fixture
+def record(tmp_path, monkeypatch):
+    """Records runs given as write_run's arguments; the toy paper."""
+    folder = toy.make(tmp_path, monkeypatch)
+    monkeypatch.setattr(baseline_records, "read", lambda: [])
+
+    def run(*runs):
+        for number, one in enumerate(runs):
+            run = toy.write_run(
+                tmp_path / f"run{number}", history=toy.history(4), **one
+            )
+            records.add([run])
+            curves.add([run])
+        return {"toy": Paper("toy")}
+
+    run.folder = folder
+    return run
+
+
+def only(question, **changed):
+    return dataclasses.replace(question, **changed)
+
+
+def cells(question, papers):
+    """Each row as {heading: cell}."""
+    head, rows = table_of(question, papers)
+    return [dict(zip(head, row, strict=True)) for row in rows]
+
+
+EPOCHS = {"settings": ["epochs=2"]}
+LATE = {"finished": "2026-02-01T00:00:00+00:00"}
+BFLOAT = {"precision": "mixed_bfloat16"}
+
+
+@pytest.mark.parametrize(
+    ("must", "must_not", "error"),
+    [
+        (("epochs 2",), (), 2.0),
+        (("epochs",), (), 3.0),  # of several the longest
+        ((), ("epochs",), 1.0),
+        (("precision mixed_bfloat16",), (), 4.0),
+        ((), ("epochs", "precision"), 1.0),
+        (("epochs 3",), (), None),  # not those of 30 epochs
+        (("epochs 2", "precision"), (), None),
+    ],
+)
+def test_runs_are_chosen_by_what_was_changed(record, must, must_not, error):
+    papers = record(
+        {"error": 1.0},
+        {"error": 2.0, **EPOCHS, **LATE},
+        {"error": 3.0, "settings": ["epochs=30"]},
+        {"error": 4.0, **BFLOAT},
+    )
+    asked = only(QUESTION, must_contain=must, must_not_contain=must_not)
+    found = lines(asked, papers)[0].measured
+    assert (found and found.mean("top1_error")) == error
+
+
+@pytest.mark.parametrize(
+    "other", [{"data": "cifar10"}, {"split": "validation"}, {"views": "dense"}]
+)
+def test_another_protocol_is_another_question(record, other):
+    papers = record({"error": 1.0})
+    assert lines(only(QUESTION, **other), papers)[0].measured is None
+
+
+def test_of_runs_as_long_the_latest_counts(record):
+    papers = record(
+        {"error": 1.0, **LATE}, {"error": 2.0, "settings": ["image_size=28"]}
+    )
+    assert lines(QUESTION, papers)[0].tests() == {0: (100.0, 10_000)}
+
+
+def test_what_is_missing_is_said_with_its_command(record):
+    first, second = cells(QUESTION, record())
+    command = "python -m launch toy --precision float32 --set epochs=2"
+    assert first["Error"] == (f"no finished run yet: `{command}`, `--seed 1`")
+    assert second["Network"] == "toy_small: smaller"
+    assert "`python -m launch toy_small --precision float32`" in second["Error"]
+    (half, _) = cells(QUESTION, record({"error": 1.0}))
+    assert half["Seeds"] == f"1; not yet: `{command} --seed 1`"
+
+
+def test_other_papers_questions_are_left_out(record):
+    papers = record()
+    assert questions.section(papers) == ""
+    assert not table_of(question_spec.read()[0], papers)[1]
+    assert (
+        html_tables.question(question_spec.read()[0], [*papers.values()]) == ""
+    )
+    assert figure_degradation.shown() == []
+
+
+def test_the_page_of_all_results_has_the_table_too(record):
+    papers = record({"error": 1.0})
+    text = html_tables.question(QUESTION, [papers["toy"]])
+    assert '<h2 id="size">Does size help?</h2>' in text
+    assert "0.95 % (Table 1)" in text and "launch toy_<wbr>" not in text
+    assert "python -m launch toy_small" in text and "`" not in text
+
+
+def seeds(variant, *errors):
+    return [
+        {"variant": variant, "seed": seed, "error": error}
+        for seed, error in enumerate(errors)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        ((2.0, 2.1, 2.2), "as the paper says"),
+        ((0.2, 0.1, 0.3), "the other way"),
+        ((0.2, 1.1, 2.3), "undecided"),
+    ],
+)
+def test_seeds_are_compared_in_pairs(record, errors, said):
+    papers = record(*seeds("toy", 1.0, 1.2, 1.1), *seeds("toy_small", *errors))
+    _, small = cells(QUESTION, papers)
+    assert small["Difference"].endswith(f"3 seeds, paired): {said}")
+    assert "toy (" not in small["Difference"]
+
+
+def test_a_difference_of_seeds_is_their_mean():
+    one = {0: (30.0, 1000), 1: (50.0, 1000), 7: (900.0, 1000)}
+    other = {0: (20.0, 1000), 1: (20.0, 1000), 9: (0.0, 1000)}
+    found = difference(one, other)
+    assert found.mean == pytest.approx(2.0)
+    # 1 and 3 points: 2 +- 12.706 * 1.
+    assert (found.low, found.high) == pytest.approx((-10.706, 14.706), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        ((1.0, 2.0), "as the paper says"),
+        ((2.0, 1.0), "the other way"),
+        ((1.0, 1.1), "undecided"),
+    ],
+)
+def test_single_runs_are_compared_by_their_images(record, errors, said):
+    papers = record(
+        *seeds("toy", errors[0]),
+        {"variant": "toy_small", "seed": 5, "error": errors[1]},
+    )
+    _, small = cells(QUESTION, papers)
+    ends = f"1 run each of 10,000 images): {said}"
+    assert small["Difference"].endswith(ends)
+
+
+def test_without_a_claim_the_direction_is_said():
+    found = difference({0: (20.0, 1000)}, {0: (200.0, 1000)})
+    assert found.verdict("") == "lower"
+    assert found.text().startswith("-18.00 points (-2")
+
+
+def test_runs_that_were_changed_differently_are_not_compared(record):
+    papers = record(
+        {"error": 1.0, **EPOCHS}, {"variant": "toy_small", "error": 2.0}
+    )
+    _, small = cells(QUESTION, papers)
+    assert small["Difference"].startswith("not compared")
+
+
+def test_training_errors_are_of_the_last_epochs_images(record):
+    # 6,000 steps of 10 an epoch; the fourth has 2,000 of them.
+    short = {"settings": ["updates=20_000"]}
+    papers = record(short, {"variant": "toy_small", **short})
+    (line, _) = lines(QUESTION, papers)
+    assert line.trainings() == {0: (pytest.approx(200.0), 20_000)}
+    toys, small = cells(only(QUESTION, training=True), papers)
+    assert toys["Error"].startswith("training: 1.00 %; test: 0.93 % (1 run")
+    assert small["Difference"].startswith(
+        "minus toy: training: +0.00 points (-0.2"
+    )
+    assert "20,000 images): undecided; test: +0.00" in small["Difference"]
+
+
+def test_the_papers_number_stands_beside_an_unchanged_run_only(record):
+    papers = record({"error": 1.0})
+    assert cells(QUESTION, papers)[0]["In the paper"] == "0.95 % (Table 1)"
+    papers = record(*seeds("toy", 1.0), {"error": 2.0, **EPOCHS})
+    asked = only(QUESTION, must_contain=("epochs",))
+    assert cells(asked, papers)[0]["In the paper"] == "no claim"
+
+
+def test_the_papers_difference_is_of_one_protocol(record):
+    wanted = dataclasses.replace(
+        SMALL, size=("toy_small", "toy"), source="Table 3"
+    )
+    papers = record()
+    (line,) = lines(only(QUESTION, run=(wanted,)), papers)
+    assert printed_size(line) == pytest.approx(1.7 - 0.95)
+    (row,) = cells(only(QUESTION, run=(wanted,)), papers)
+    assert row["In the paper"] == "higher by 0.75 points than toy (Table 3)"
+    wrong = dataclasses.replace(wanted, size=("toy", "another"))
+    with pytest.raises(RunError, match="another"):
+        printed_size(dataclasses.replace(line, wanted=wrong))
+
+
+@pytest.mark.parametrize(
+    ("loss", "error", "said"),
+    [
+        (1.0, 45.0, "working"),
+        (1.15, 45.0, "fails: training loss 1.15, not below 1.15"),
+        (math.nan, 45.0, "fails: training loss nan, not below 1.15"),
+        (1.0, 50.0, "fails: error 10.0 points below the baseline's, not 15"),
+        (1.0, 70.0, "fails: error 10.0 points above the baseline's, not 15"),
+        (2.0, 70.0, "fails: training loss 2.00, not below 1.15; error 10.0"),
+        (None, 45.0, "undecided"),
+        (None, 70.0, "fails: error"),
+    ],
+)
+def test_a_network_works_by_its_loss_and_by_its_error(loss, error, said):
+    assert verdict(loss, 1.15, error, 60.0).startswith(said)
+
+
+def test_without_a_baseline_nothing_works():
+    assert verdict(1.0, 1.15, 1.0, None).startswith("undecided")
+    assert verdict(2.0, 1.15, 1.0, None).startswith("fails: training loss")
+
+
+def test_the_table_has_loss_error_and_baseline(record, monkeypatch):
+    papers = record({"error": 45.0, **EPOCHS})
+    asked = only(QUESTION, kind="working")
+    row, missing = cells(asked, papers)
+    assert row["Epochs"] == "4" and row["Changed"] == "epochs 2"
+    assert row["Training loss at the end"] == "0.25 (no cross-entropy)"
+    assert row["Error"] == "45.00 % (44.03 to 45.98)"
+    assert "baseline mnist --record" in row["Baseline"]
+    assert row["Verdict"].startswith("undecided")
+    assert missing["Verdict"] == "not run"
+    kept = {"data": "mnist", "split": "test", "read": "toys/1.0.0"}
+    kept |= {"num_images": 100, "wrong": 61, "top1_error": 61.0}
+    monkeypatch.setattr(baseline_records, "read", lambda: [kept])
+    row, _ = cells(asked, papers)
+    assert row["Baseline"].startswith("61.00 % (")
+    assert row["Verdict"] == "working"
+
+
+def test_every_seed_is_judged(record):
+    papers = record(*seeds("toy", 1.0, 2.0))
+    rows = cells(only(QUESTION, kind="working"), papers)
+    names = [row["Network"] for row in rows]
+    assert names == ["toy, seed 0", "toy, seed 1", "toy_small: smaller"]
+
+
+def test_a_loss_says_what_it_holds_besides_cross_entropy():
+    plain, smooth = SoftmaxCrossEntropy(), SmoothedCrossEntropy(smoothing=0.1)
+    assert held(plain, 10).note() == ""
+    assert held(plain, 10).guessing == math.log(10)
+    # 0.91 for the label, 0.01 for each of the nine others.
+    least = -0.91 * math.log(0.91) - 9 * 0.01 * math.log(0.01)
+    assert held(smooth, 10).least == pytest.approx(least)
+    both = held(WithAuxiliary(main=smooth, weight=0.4, heads=1), 10)
+    assert both.note() == (
+        f" (labels smoothed by 0.1, with 0.4 of that of 1 auxiliary head: "
+        f"{1.4 * least:.2f} at best, {1.4 * math.log(10):.2f} by guessing)"
+    )
+    two = WithAuxiliary(main=plain, weight=0.3, heads=2)
+    assert held(two, 10).guessing == two.guessing(10)
+    assert held(None, 10) is None
+
+
+FILE = """
+[[question]]
+name = "size"
+title = "Does size help?"
+kind = "differences"
+text = ""
+data = "mnist"
+split = "test"
+views = "single"
+flags = ""
+[[question.run]]
+variant = "toy"
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("not toml", "cannot be read"),
+        ("", "'question'"),
+        (FILE.replace("differences", "guess"), "kind is 'guess'"),
+        (FILE.replace('title = "Does size help?"\n', ""), "'title'"),
+        (FILE + 'agianst = "toy"\n', "question 1, run .*'agianst'"),
+        (FILE + 'against = "tyo"\n', "against 'tyo', which is none of toy"),
+        (FILE + 'claim = "better"\n', "'better', not higher or lower"),
+    ],
+)
+def test_a_wrong_file_says_what_is_wrong(tmp_path, text, said):
+    file = tmp_path / "questions.toml"
+    file.write_text(text)
+    with pytest.raises(RunError, match=said):
+        question_spec.read(file)
+
+
+WANTED = {
+    f"{question.name}-{wanted.variant}": (question, wanted)
+    for question in question_spec.read()
+    for wanted in question.run
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "wanted"), list(WANTED.values()), ids=list(WANTED)
+)
+def test_the_command_of_each_line_makes_a_run_that_it_takes(question, wanted):
+    words = question.command(wanted, 0).split()
+    assert words[:4] == ["python", "-m", "launch", wanted.variant]
+    flags = dict.fromkeys(("--data", "--precision"), "")
+    settings = []
+    for flag, value in zip(words[4::2], words[5::2], strict=True):
+        if flag == "--set":
+            settings.append(value)
+        else:
+            assert flag in flags
+            flags[flag] = value
+    paper, variant = reproductions.find(wanted.variant)
+    own = reproductions.load(paper).RECIPES[variant]
+    recipe = own
+    if flags["--data"]:
+        recipe = with_data(own, catalog.find(flags["--data"], own.channels))
+    recipe = apply(recipe, settings)
+    changed = [d for d in recipe.deviations if d.reason.startswith("--")]
+    row = {
+        "deviations": [f"{d.field} {d.here}" for d in changed],
+        "precision": flags["--precision"] or "float32",
+        "recipe": records.recipe_hash(recipe),
+    }
+    assert question.takes(changes_of(row, own))
+    assert recipe.data == question.data
+    assert question.views in recipe.views
+    assert recipe.monitor == question.views  # whose errors the curves have
+
+
+def test_the_questions_of_results_md_name_what_the_papers_say():
+    papers = {name: Paper(name) for name in reproductions.names()}
+    text = questions.section(papers)
+    for question in question_spec.read():
+        assert f"### {question.title}" in text
+        found = lines(question, papers)
+        assert len(found) == len(question.run)
+        for line in found:
+            if line.wanted.size:
+                higher = printed_size(line) > 0
+                assert line.wanted.claim == ("higher" if higher else "lower")
+            if line.wanted.claim:
+                assert line.wanted.source and line.wanted.against
+
+
+def curve(variant, deviations=("updates 6400",)):
+    return curves.Curve(
+        variant=variant,
+        data="cifar10",
+        recipe="r",
+        precision="float32",
+        seed=0,
+        split="test",
+        view="single",
+        deviations=deviations,
+        total=1,
+        loss=(1.0,),
+        train_error=(20.0,),
+        test_error=(30.0,),
+    )
+
+
+def test_the_degradation_is_drawn_once_all_four_runs_are_there(monkeypatch):
+    question = figure_degradation.question()
+    paper = Paper("resnet_cifar")
+
+    def recorded(wanted):
+        found = lines(only(question, must_contain=("nothing",)), {"a": paper})
+        return [
+            dataclasses.replace(
+                line,
+                measured=types.SimpleNamespace(changes=("a",)),
+                curves={0: curve(line.wanted.variant)},
+            )
+            if line.wanted.variant in wanted
+            else line
+            for line in found
+        ]
+
+    every = [wanted.variant for wanted in question.run]
+    for wanted, panels in ((every, 2), (every[:3], 0)):
+        found = recorded(wanted)
+        monkeypatch.setattr(figure_degradation, "lines", lambda *a, f=found: f)
+        shown = figure_degradation.shown()
+        assert len(shown) == panels
+        if panels:
+            names = [[run["variant"] for run in panel] for panel in shown]
+            assert names == [every[:2], every[2:]]
+            figure = figure_degradation.draw(shown)
+            left, right = figure.axes
+            assert [len(a.get_lines()) for a in (left, right)] == [4, 4]
+            looks = [line.is_dashed() for line in left.get_lines()]
+            assert looks == [True, False, True, False]

@@ -1,0 +1,319 @@
+"""Weights that come with the code: `ship`, and commands without --weights."""
+
+import dataclasses
+import json
+import os
+import re
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+import reproductions
+from common.data import catalog
+from common.data.pixels import SubtractMeanImage
+from common.data.statistics import Statistics, load, needed, save
+from common.described import recipe_hash
+from common.errors import RunError, UsageError
+from common.overrides import apply
+from common.paper import read_reproduced
+from launch import ship, shipped, trained
+from launch.dispatch import dispatch
+from tests.launch import test_predict
+from tests.launch.test_command_line import ROOT
+
+colours = test_predict.colours
+MEGABYTES = 1.5  # of a shipped run, at most
+QUICK = ("lenet5",)  # to evaluate
+SHIPPED = shipped.variants()
+STROKES = {  # of a pen, in a field of 200 x 200 pixels
+    "2": [(65, 75), (75, 50), (100, 42), (125, 52), (130, 78), (110, 110)]
+    + [(65, 158), (140, 156)],
+    "5": [(130, 42), (80, 42), (72, 92), (110, 88), (132, 115), (118, 150)]
+    + [(70, 155)],
+    "7": [(60, 45), (140, 45), (90, 160)],
+}
+
+
+def run_of(variant):
+    """(paper, its present recipe, the shipped run)."""
+    paper, _ = reproductions.find(variant)
+    _, run = trained.locate(str(shipped.place(paper, variant)))
+    return paper, reproductions.load(paper).RECIPES[variant], run
+
+
+@pytest.mark.parametrize("variant", SHIPPED)
+def test_a_shipped_run_is_whole_small_and_of_the_papers_recipe(variant):
+    paper, recipe, run = run_of(variant)
+    files = {file.name: file.stat().st_size for file in run.folder.iterdir()}
+    wanted = {trained.WEIGHTS, "run.json"}
+    wanted |= {trained.STATISTICS} if needed(recipe) else set()
+    assert files.keys() == wanted and sum(files.values()) < MEGABYTES * 1e6
+    assert (run.record["paper"], run.record["variant"]) == (paper, variant)
+    assert run.record["status"] == "finished"
+    assert recipe_hash(run.record["recipe"]) == recipe_hash(recipe)
+    assert trained.recipe_of(run, variant, recipe) == recipe
+    assert len(run.record["class_names"]) == recipe.num_classes
+    assert not needed(recipe) or load(run.folder / trained.STATISTICS)
+
+
+@pytest.mark.parametrize("variant", SHIPPED)
+def test_a_shipped_run_tells_how_it_was_made_and_on_no_machine(variant):
+    record = run_of(variant)[2].record
+    for session in record["sessions"]:
+        assert session["command"].startswith(f"python -m launch {variant}")
+        assert re.fullmatch("[0-9a-f]{40}", session["commit"])
+        assert {"tensorflow", "keras", "numpy"} <= session["versions"].keys()
+        assert session["devices"] and session["platform"]
+    assert not re.search(r"[\s\"=:]~?/\w", json.dumps(record))
+
+
+@pytest.mark.parametrize("variant", SHIPPED)
+def test_shipped_weights_are_the_networks_and_nothing_else(variant):
+    paper, recipe, run = run_of(variant)
+    file = run.folder / trained.WEIGHTS
+    with h5py.File(file) as stored:
+        assert "optimizer" not in stored
+    model = reproductions.load(paper).build_model(variant)
+    trained.load_weights(model, file, recipe)
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.full)
+        for name in SHIPPED
+    ],
+)
+def test_the_recorded_error_is_measured_again(variant, shared_data, tmp_path):
+    """To the image, by the run's record and by the row in reproduced.toml."""
+    paper, recipe, run = run_of(variant)
+    out, err = launched(
+        tmp_path, "evaluate", variant, data_dir=shared_data / "tfds"
+    )
+    assert str(run.folder) in err and run.record["precision"] in err
+    rows = {
+        row["views"]: row
+        for row in read_reproduced(reproductions.folder(paper))
+        if row["variant"] == variant
+        and row["recipe"] == recipe_hash(recipe)
+        and (row["seed"], row["precision"], row["deviations"])
+        == (run.record["seed"], run.record["precision"], [])
+    }
+    recorded = {result["view"]: result for result in run.record["results"]}
+    assert [line.partition(":")[0] for line in out] == list(recipe.views)
+    for view, line in zip(recipe.views, out, strict=True):
+        error = float(re.search(r"top-1 error (\d+\.\d+) ", line)[1])
+        assert "10,000 images" in line  # so two digits are to the image
+        assert error == round(recorded[view]["top1_error"], 2)
+        assert error == rows[view]["top1_error"]
+
+
+def launched(folder, *words, data_dir):
+    """(lines of stdout, stderr) of a command in a fresh working directory."""
+    where = {"PYTHONPATH": str(ROOT), "TFDS_DATA_DIR": str(data_dir)}
+    done = subprocess.run(
+        [sys.executable, "-m", "launch", *map(str, words)],
+        cwd=folder,
+        env=os.environ | where,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines(), done.stderr
+
+
+def test_lenet5_reads_digits_without_any_data(tmp_path):
+    """As drawn here with a pen: no folder of data, no --weights."""
+    files = [tmp_path / f"{digit}.png" for digit in STROKES]
+    for file, stroke in zip(files, STROKES.values(), strict=True):
+        paper = Image.new("L", (200, 200), "white")
+        ImageDraw.Draw(paper).line(stroke, "black", width=14, joint="curve")
+        paper.save(file)
+    before = set(tmp_path.iterdir())
+    out, err = launched(
+        tmp_path, "predict", "lenet5", *files, data_dir=tmp_path / "none"
+    )
+    assert [line.split()[-1] for line in out[1::6]] == list(STROKES)
+    assert "lenet5, seed" in err and err.count("\n") == 1
+    assert set(tmp_path.iterdir()) == before
+
+
+def finished(folder, recipe=test_predict.COLOURS, **more):
+    """Makes a finished run of the network of colours out of `folder`."""
+    session = {
+        "started": "2026-01-01T00:00:00+00:00",
+        "command": "python -m launch colours --workdir /there/run --seed 3",
+        "commit": "abc",
+        "versions": {"python": "3.11"},
+        "devices": 1,
+        "platform": "cpu",
+        "reason": "RunError: /there/data is damaged",
+    }
+    result = {
+        "view": "centre_crop",
+        "split": "test",
+        "num_images": 9,
+        "top1_error": 50.0,
+        "top5_error": 0.0,
+        "loss": 0.1,
+        "command": "python -m launch evaluate colours --weights /there/run",
+        "commit": "abc",
+        "finished": "2026-01-01T01:00:00+00:00",
+    }
+    about = {
+        "paper": "colours",
+        "seed": 3,
+        "data": {"name": "colours/1.0.0"},
+        "precision": "float32",
+        "sessions": [session],
+        "status": "finished",
+        "finished": "2026-01-01T01:00:00+00:00",
+        "images_per_second": 1.0,
+        "results": [result],
+    }
+    test_predict.write_record(folder, recipe, **about | more)
+    return folder
+
+
+def ship_here(*folders, data_dir="/nowhere"):
+    values = test_predict.NOT_GIVEN | {"weights": None, "data_dir": data_dir}
+    return dispatch(["ship", *map(str, folders)], values, set())
+
+
+def without_weights(*words, **given):
+    places = {"weights": None, "data_dir": "/nowhere", "format": None}
+    values = test_predict.NOT_GIVEN | places
+    return dispatch([*map(str, words)], values | given, {*given})
+
+
+def test_predict_takes_what_was_shipped(colours, tmp_path, capsys):
+    """It answers as from the run, which is left as it was."""
+    grow_an_optimizer(colours)
+    before = {f.name: f.read_bytes() for f in finished(colours).iterdir()}
+    photograph = test_predict.colour(tmp_path / "a.png", (0, 200, 10))
+    assert without_predict(photograph, weights=str(colours)) == 0
+    answer = capsys.readouterr().out
+    assert ship_here(colours) == 0
+    assert "seed 3, float32, top-1 error 50.00 %" in capsys.readouterr().out
+    assert {f.name: f.read_bytes() for f in colours.iterdir()} == before
+    assert without_predict(photograph) == 0
+    said = capsys.readouterr()
+    assert said.out == answer and "green" in answer
+    assert "colours, seed 3, trained in float32, used here in" in said.err
+    target = tmp_path / "trained" / "colours"
+    assert (target / trained.WEIGHTS).stat().st_size < len(
+        before[trained.WEIGHTS]
+    )
+    record = json.loads((target / "run.json").read_text())
+    assert "/there" not in json.dumps(record)
+    [session], [result] = record["sessions"], record["results"]
+    assert session["command"] == "python -m launch colours --seed 3"
+    assert session["reason"] == "RunError" and result["top1_error"] == 50
+
+
+def without_predict(*photographs, **given):
+    return without_weights("predict", "colours", *photographs, **given)
+
+
+def grow_an_optimizer(folder):
+    import keras
+
+    model = test_predict.build_model("colours", image_size=16, num_classes=3)
+    model.optimizer = keras.optimizers.Adam()
+    model.optimizer.build(model.trainable_variables)
+    model.save_weights(folder / trained.WEIGHTS)
+
+
+def test_the_mean_that_is_subtracted_goes_with_the_weights(
+    colours, tmp_path, monkeypatch
+):
+    recipe = dataclasses.replace(
+        test_predict.COLOURS, normalize=SubtractMeanImage()
+    )
+    monkeypatch.setitem(reproductions.load("").RECIPES, "colours", recipe)
+    finished(colours, recipe)
+    with pytest.raises(RunError, match="'cifar10' .* is not under"):
+        ship_here(colours)
+    numbers = np.arange(3.0)
+    statistics = Statistics(
+        mean_image=np.ones((24, 24, 3), np.float32),
+        pixel_mean=numbers,
+        pixel_std=numbers,
+        covariance=np.eye(3),
+    )
+    save(statistics, colours / trained.STATISTICS)
+    assert ship_here(colours) == 0
+    kept = load(tmp_path / "trained" / "colours" / trained.STATISTICS)
+    np.testing.assert_array_equal(kept.pixel_mean, numbers)
+
+
+SETTING = apply(test_predict.COLOURS, ["epochs=2"])
+UNFIT = {
+    "an unfinished run": ({"status": "running"}, "is not finished"),
+    "another experiment": ({"recipe": SETTING}, "not the paper's .epochs 2"),
+    "an older recipe": (
+        {"recipe": dataclasses.replace(test_predict.COLOURS, epochs=2)},
+        "recipe of colours has changed",
+    ),
+    "a large network": ({}, "final.weights.h5 has 0.0 MB"),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_what_is_not_fit_to_be_shipped_replaces_nothing(
+    name, colours, tmp_path, monkeypatch
+):
+    assert ship_here(finished(colours)) == 0
+    target = tmp_path / "trained" / "colours"
+    before = {f: f.read_bytes() for f in target.iterdir()}
+    changed, said = UNFIT[name]
+    if name == "a large network":
+        monkeypatch.setattr(ship, "LARGEST", 8_000)
+    with pytest.raises(RunError, match=said):
+        ship_here(finished(colours, **{"seed": 4} | changed))
+    assert {f: f.read_bytes() for f in target.iterdir()} == before
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_later_run_takes_the_place_of_an_earlier_one(colours, tmp_path):
+    for seed in (3, 4):
+        assert ship_here(finished(colours, seed=seed)) == 0
+    file = tmp_path / "trained" / "colours" / "run.json"
+    assert json.loads(file.read_text())["seed"] == 4
+
+
+def test_evaluate_measures_in_the_runs_precision_and_says_so(
+    colours, monkeypatch, capsys
+):
+    """And writes nothing into what was shipped."""
+    monkeypatch.setattr(catalog, "builder_dir", lambda *_: None)
+    ship_here(finished(colours, precision="mixed_bfloat16"))
+    assert "seed 3, mixed_bfloat16" in capsys.readouterr().out
+    values = test_predict.NOT_GIVEN | {"weights": None, "data_dir": "/nowhere"}
+    about = ("evaluate NAME", "colours", "colours", values)
+    options, run = shipped.options_for(*about, set(), measures=True)
+    assert options.precision == "mixed_bfloat16" and run is None
+    err = capsys.readouterr().err
+    assert "trained in mixed_bfloat16, used here in mixed_bfloat16" in err
+    options, run = shipped.options_for(*about, set())
+    assert options.precision == "float32" and run
+    assert "mixed_bfloat16, used here in float32" in capsys.readouterr().err
+
+
+def test_a_variant_without_weights_names_those_with_some(colours, tmp_path):
+    for words, given in (
+        (("evaluate", "colours"), {}),
+        (("predict", "colours", tmp_path), {}),
+        (("export", "colours"), {"out": str(tmp_path / "new")}),
+    ):
+        test_predict.colour(tmp_path / "a.png", (1, 2, 3))
+        with pytest.raises(UsageError, match="come with: no variant"):
+            without_weights(*words, **given)
+    (tmp_path / "trained" / "others").mkdir(parents=True)
+    (tmp_path / "trained" / "others" / "run.json").touch()
+    with pytest.raises(UsageError, match="RUN_OR_FILE.*come with: others"):
+        without_weights("evaluate", "colours")
