@@ -186,6 +186,9 @@ def _options() -> Any:
 
     options = tf.data.Options()
     options.deterministic = True
+    # Its thread is not woken when an iterator is deleted, which then waits
+    # for it, up to a minute (TensorFlow 2.21).
+    options.autotune.enabled = False
     # Batches are global: each worker reads them all and takes its share.
     options.experimental_distribute.auto_shard_policy = (
         tf.data.experimental.AutoShardPolicy.OFF
