@@ -52,6 +52,9 @@ class Part(NamedTuple):
             batch_size //= self.count * self.devices
         options = tf.data.Options()
         options.deterministic = True
+        # Its thread is not woken when an iterator is deleted, which then waits
+        # for it, up to a minute (TensorFlow 2.21).
+        options.autotune.enabled = False
         # Each worker has taken its part already; replicas split the rest.
         options.experimental_distribute.auto_shard_policy = (
             tf.data.experimental.AutoShardPolicy.OFF
