@@ -8,40 +8,27 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from common.data import transforms
 from common.data.geometry import View
 from common.data.many import cut
 from common.data.parts import mapped
 from common.data.philox import uniform
-from common.data.transforms import (
-    CentreCrop,
-    Pad,
-    RandomAffine,
-    RandomCrop,
-    RandomFlip,
-    RandomShift,
-    ResizeShorterSide,
-    ScalePixels,
-    Standardize,
-    SubtractCentreMean,
-    SubtractChannelMean,
-    SubtractMeanImage,
-)
 
 LIMIT = 2**29  # bytes of a set that is kept decoded
 _UNROLLED = 250  # images that one call decodes
 _FOR_MANY = (  # operations that work on many images as on one
-    CentreCrop,
-    Pad,
-    RandomAffine,
-    RandomCrop,
-    RandomFlip,
-    RandomShift,
-    ResizeShorterSide,
-    ScalePixels,
-    Standardize,
-    SubtractCentreMean,
-    SubtractChannelMean,
-    SubtractMeanImage,
+    transforms.CentreCrop,
+    transforms.Pad,
+    transforms.RandomAffine,
+    transforms.RandomCrop,
+    transforms.RandomFlip,
+    transforms.RandomShift,
+    transforms.ResizeShorterSide,
+    transforms.ScalePixels,
+    transforms.Standardize,
+    transforms.SubtractCentreMean,
+    transforms.SubtractChannelMean,
+    transforms.SubtractMeanImage,
 )
 
 
@@ -91,12 +78,12 @@ def fits(source: Any, channels: int, operations: list) -> bool:
         return False
     return all(
         type(op) in _FOR_MANY
-        and (type(op) is not ResizeShorterSide or _keeps(op, source))
+        and (type(op) is not transforms.ResizeShorterSide or _keeps(op, source))
         for op in operations
     )
 
 
-def _keeps(resize: ResizeShorterSide, source: Any) -> bool:
+def _keeps(resize: transforms.ResizeShorterSide, source: Any) -> bool:
     return min(source.image_shape) == resize.size
 
 

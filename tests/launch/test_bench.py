@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import reproductions
+from common.data import examples
 from common.errors import RunError, UsageError
 from launch import bench, bench_input, bench_start
 from launch.bench_rows import Request, Row
@@ -69,12 +70,13 @@ def test_bare_loop_decodes_the_windows_that_the_suite_drew(
         cut.append(box.numpy())
         return decode(file, box, **options)
 
-    make = bench_input.pipeline._maker(
-        source, recipe, bench_input.compute(source, recipe), 0, 0
-    )
+    known = bench_input.compute(source, recipe)
+    shuffled = source.shuffled("train", seed=0, epoch=0, skip=0)
+    make = examples._maker(recipe, known, 0, 0)
+    example = examples._one(source, recipe, shuffled, make)
     monkeypatch.setattr(tf.io, "decode_and_crop_jpeg", decoded)
-    for position, file in enumerate(source.images[:8]):
-        make(file, tf.constant(position, tf.int64))
+    for position, record in shuffled.elements.take(8):
+        example(position, record)
     cut, boxes = np.array(cut), boxes[:8]
     assert cut.shape == boxes.shape
     assert (0 <= boxes[:, :2] - cut[:, :2]).all()
