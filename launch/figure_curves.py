@@ -83,7 +83,8 @@ def draw(panels: list[dict]) -> "Figure":
 def _panel(axes: "Axes", panel: dict) -> None:
     for number, run in enumerate(panel["runs"]):
         epochs = range(1, len(run["test_error"]) + 1)
-        look = {"linewidth": 1, "marker": "o", "markersize": 2}
+        point = "o" if len(epochs) == 1 else ""  # no line has but one
+        look = {"linewidth": 1, "marker": point, "markersize": 2}
         said = ["", ""] if number else ["training error", panel["view"]]
         axes.plot(epochs, run["train_error"], TRAIN, label=said[0], **look)
         axes.plot(epochs, run["test_error"], TEST, label=said[1], **look)
