@@ -72,9 +72,11 @@ def probabilities_of_files(served: Served, files: tf.Tensor) -> tf.Tensor:
     def seen(encoded: tf.Tensor) -> tf.Tensor:
         if side:
             found = tf.stack(image_size(encoded, None))
-            tf.debugging.assert_equal(
+            as_stored = tf.debugging.assert_equal(
                 found, [side, side], f"images here have {side} x {side} pixels"
             )
+            with tf.control_dependencies([as_stored]):  # before decoding
+                encoded = tf.identity(encoded)
         label = tf.zeros((), tf.int64)
         record = {"image": encoded, "label": label, "id": ""}
         frame = pipeline.frame(source, record, recipe)["image"]
