@@ -31,6 +31,7 @@ from common.data.transforms import (
 )
 from common.errors import RunError, UsageError
 from common.recipe import Recipe
+from common.strategy import feed_gpus
 from launch.bench_rows import Request, Row
 from launch.counting import Counting
 from launch.quiet import quiet
@@ -72,6 +73,8 @@ def run(request: Request) -> list[Row]:
         UsageError: for a network that is not trained on JPEG files.
     """
     with quiet():
+        if tf.config.list_physical_devices("GPU"):
+            feed_gpus()
         tf.zeros(())  # TensorFlow says what it found no GPU by
     rows, counting = [], Counting()
     for name in request.names or NAMES:

@@ -149,6 +149,26 @@ def test_more_gpus_than_present_are_refused():
         make_strategy(99, "auto")
 
 
+@pytest.mark.parametrize(
+    "gpus, threads", [(None, [1]), (2, [1]), (1, [1]), (0, [])]
+)
+def test_beside_gpus_the_cpu_has_one_thread_an_operation(
+    gpus, threads, monkeypatch
+):
+    """There it makes only the input, many images at once; README, Speed."""
+    asked = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: "ab")
+    for where, name, told in (
+        (tf.config.experimental, "set_memory_growth", lambda *_: None),
+        (tf.config.threading, "set_intra_op_parallelism_threads", asked.append),
+        (tf.distribute, "MirroredStrategy", lambda devices: None),
+        (tf.distribute, "OneDeviceStrategy", lambda device: None),
+    ):
+        monkeypatch.setattr(where, name, told)
+    make_strategy(gpus, "auto")
+    assert asked == threads
+
+
 def test_xla_on_several_devices_is_refused():
     class TwoDevices:
         num_replicas_in_sync = 2
