@@ -57,9 +57,13 @@ def make_train_steps(
     def replica_step(images, labels, step):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         totals, grads, scale = [0.0, 0], None, optimizer.scale()
+        averages = MovingAverages(model, microbatches)
         for part in range(microbatches):
             start = (replica * microbatches + part) * share
-            with batch_slice(seed=seed, step=step, start=start, size=size):
+            with (
+                averages,
+                batch_slice(seed=seed, step=step, start=start, size=size),
+            ):
                 span = slice(part * share, (part + 1) * share)
                 totals, grads = _with_gradients(
                     *(totals, grads, model, loss),
@@ -70,6 +74,29 @@ def make_train_steps(
     make = _plain_step if optimizer.loss_scale is None else _scaled_step
     parts = (replica_step, model, optimizer, strategy, jit_compile)
     return _repeated(make(*parts), optimizer, strategy)
+
+
+class MovingAverages:
+    """Batch normalisation's, which move once in an update.
+
+    Entered for each part of a batch. Each part moves them from where they
+    were before the update, and they end as the mean of that.
+    """
+
+    def __init__(self, model: keras.Model, parts: int):
+        self._variables = model.non_trainable_variables if parts > 1 else []
+        self._before = [tf.identity(v.value) for v in self._variables]
+        self._moved: list[list[tf.Tensor]] = []
+
+    def __enter__(self) -> None:
+        for variable, value in zip(self._variables, self._before, strict=True):
+            variable.assign(value)
+
+    def __exit__(self, *_) -> None:
+        self._moved.append([tf.identity(v.value) for v in self._variables])
+        columns = zip(self._variables, *self._moved, strict=True)
+        for variable, *values in columns:
+            variable.assign(sum(values) / len(values))
 
 
 def _plain_step(replica_step, model, optimizer, strategy, jit_compile):

@@ -114,7 +114,8 @@ _integer(
     "microbatches",
     1,
     "parts that each device's share of a batch is cut into, to save memory; "
-    "the gradient stays the whole batch's",
+    "the gradient stays the whole batch's, but batch normalisation sees each "
+    "part alone, as on so many devices",
     lower_bound=1,
 )
 flags.DEFINE_multi_string(

@@ -160,6 +160,13 @@ def _check(variant: str, options: Options, *, needs_data: bool) -> None:
     per_replica_batch_size(
         recipe.global_batch_size, options.gpus or 1, options.microbatches
     )
+    if options.microbatches > 1 and recipe.synchronized_batch_norm:
+        raise UsageError(
+            f"{variant} takes batch normalisation's statistics over the whole "
+            "batch, which --microbatches cuts into parts. Leave it out, or "
+            "add --set synchronized_batch_norm=False: statistics of each part, "
+            "on record as a deviation."
+        )
     data, _, path = recipe.data.partition(":")
     prepared = data != "sample" and not path  # the others lie anywhere
     if needs_data and prepared:

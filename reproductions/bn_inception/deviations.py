@@ -45,10 +45,11 @@ NORMALIZED = (
         "mini-batches, variances times m / (m - 1), or with moving averages "
         "(Alg. 2, Sec. 3.1)",
         here="epsilon 1e-3 (1e-5 in bn_inception_caffe); moving averages that "
-        "keep 0.9 per update, of the mini-batch's variance as it is",
-        reason="epsilon is TF-slim's; its averages keep 0.9997, which leaves "
-        "74 % of the initial values after 1,000 updates; 0.9 is "
-        "fb.resnet.torch's, for as many images",
+        "keep 0.9997 per update, less in the first 30,000, of the "
+        "mini-batch's variance as it is",
+        reason="TF-slim's constants; its averages keep 0.9997 from the "
+        "beginning, which leaves 74 % of the initial values after 1,000 "
+        "updates",
     ),
     Deviation(
         field="synchronized_batch_norm",

@@ -26,7 +26,11 @@ import dataclasses
 import keras
 
 from common.errors import UsageError
-from common.layers import Dropout, LocalResponseNormalization
+from common.layers import (
+    BatchNormalization,
+    Dropout,
+    LocalResponseNormalization,
+)
 from reproductions.bn_inception.recipe import RECIPES
 
 # Figure 5: filters of 1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3; the
@@ -193,8 +197,8 @@ def convolution(x, form, filters, kernel_size, strides=1, *, name):
         name=name,
     )(x)
     if form.batch_norm:
-        x = keras.layers.BatchNormalization(
-            momentum=0.9,
+        x = BatchNormalization(
+            momentum=0.9997,
             epsilon=1e-5 if form.caffe else 1e-3,
             name=f"{name}_bn",
         )(x)

@@ -30,6 +30,9 @@ CASES = {  # of each number of devices, one process
         "alexnet seed=2",
         "bn",
         "bn_local",
+        "bn_local microbatches=2",
+        "bn_local steps=1",
+        "bn_local steps=1 microbatches=2",
     ),
     2: (
         "alexnet",
@@ -147,6 +150,22 @@ def test_a_batch_that_does_not_divide_is_refused():
 def test_more_gpus_than_present_are_refused():
     with pytest.raises(UsageError, match="asked for: 99; .* --platform cpu"):
         make_strategy(99, "auto")
+
+
+def test_parts_of_a_batch_are_normalised_as_on_so_many_devices():
+    one, two = run("bn_local", 1, "microbatches=2"), run("bn_local", 2)
+    assert one["wrong"] == two["wrong"]
+    np.testing.assert_allclose(one["losses"], two["losses"], rtol=1e-5)
+
+
+def test_moving_averages_move_once_in_an_update_to_the_mean_of_its_parts():
+    """The mean of both halves' means is that of the batch."""
+    whole, halves = (
+        run("bn_local", 1, "steps=1", *parts)["weights"]
+        for parts in ((), ("microbatches=2",))
+    )
+    assert np.abs(whole[3]).max() > 1e-3  # the first layer's moving mean
+    np.testing.assert_allclose(halves[3], whole[3], atol=1e-7)
 
 
 @pytest.mark.parametrize(
