@@ -54,26 +54,31 @@ def make_train_steps(
     share = per_replica_batch_size(size, replicas, microbatches)
     _check_xla(jit_compile, model, replicas, optimizer)
 
-    def replica_step(images, labels, step):
+    about = model, loss, optimizer, seed, size, share, microbatches
+    make = _plain_step if optimizer.loss_scale is None else _scaled_step
+    parts = (_replica_step(*about), model, optimizer, strategy, jit_compile)
+    return _repeated(make(*parts), optimizer, strategy)
+
+
+def _replica_step(model, loss, optimizer, seed, size, share, microbatches):
+    """A replica's loss, errors and gradients, of all parts of its share."""
+
+    def step_of(images, labels, step):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         totals, grads, scale = [0.0, 0], None, optimizer.scale()
         averages = MovingAverages(model, microbatches)
         for part in range(microbatches):
             start = (replica * microbatches + part) * share
-            with (
-                averages,
-                batch_slice(seed=seed, step=step, start=start, size=size),
-            ):
-                span = slice(part * share, (part + 1) * share)
+            where = batch_slice(seed=seed, step=step, start=start, size=size)
+            span = slice(part * share, (part + 1) * share)
+            with averages, where:
                 totals, grads = _with_gradients(
                     *(totals, grads, model, loss),
                     *(images[span], labels[span], size, scale),
                 )
         return totals, grads
 
-    make = _plain_step if optimizer.loss_scale is None else _scaled_step
-    parts = (replica_step, model, optimizer, strategy, jit_compile)
-    return _repeated(make(*parts), optimizer, strategy)
+    return step_of
 
 
 class MovingAverages:
