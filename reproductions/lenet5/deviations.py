@@ -90,10 +90,7 @@ FEWER = (
 )
 
 DISTORTED = (
-    _START,
-    _FIRST_SCALE,
-    _WHICH_LOSS,
-    *_OPEN,
+    *HEADLINE,
     Deviation(
         field="train_transforms: RandomAffine",
         paper="translation, scaling, squeezing, shear; no amplitudes "

@@ -57,9 +57,6 @@ RECIPES = {
     "lenet5": LENET5,
     "lenet5_distorted": dataclasses.replace(
         LENET5,
-        # As in the first round of experiments (README.md), when it was run.
-        loss=MapLoss(j=10.0, scale=0.1),
-        before_epoch=EstimateCurvature(samples=500, kept=0.0),
         train_transforms=(
             Pad(2),
             RandomAffine(
