@@ -18,6 +18,9 @@
                                      published weights into ours, for evaluate
   python -m launch ensemble FILE FILE... | SPEC | ilsvrc2016
                                      fuses prediction files of evaluate
+  python -m launch submission FILE.npz --out GUESSES.txt
+  python -m launch submission GUESSES.txt GROUND_TRUTH.txt
+                                     the file of ILSVRC's test server, its score
   python -m launch prepare DATASET --source DIR [--shorter_side N]
                                      downloads into records that are read
   python -m launch sweep NAME --trials N [--space 'FIELD=log(LOW,HIGH)']
@@ -166,7 +169,8 @@ _string(
     "out",
     None,
     "import: the file to write, for evaluate --weights; predict: a contact "
-    "sheet, SHEET.png; bench: a JSON file; export: a new folder or file",
+    "sheet, SHEET.png; bench: a JSON file; export: a new folder or file; "
+    "submission: a new text file",
 )
 _string(
     "format",
@@ -194,6 +198,7 @@ flags.DEFINE_list(
     "ensemble: rules of fusion, such as simple,weighted_nll; default: all",
     flag_values=_F,
 )
+_switch("available", False, "ensemble: leave out members without a file")
 _switch("record", False, "ensemble, sweep, baseline: keep the result")
 _integer("trials", None, "sweep: trials at most", lower_bound=1)
 _enum(

@@ -38,6 +38,8 @@ class Curve:
         loss: The training loss, one value an epoch, as the two that follow.
         train_error: Top-1.
         test_error: Top-1, of `split`.
+        images: Of the last epoch, which may be shorter than the others; 0 if
+            that is not known.
     """
 
     variant: str
@@ -52,6 +54,7 @@ class Curve:
     loss: tuple[float, ...]
     train_error: tuple[float, ...]
     test_error: tuple[float, ...]
+    images: int = 0
 
     def key(self) -> tuple:
         """What tells this run from others."""
@@ -93,7 +96,13 @@ def of_run(run: dict, history: list[dict]) -> Curve:
         loss=_column(history, "loss", 4),
         train_error=_column(history, "top1_error", 3),
         test_error=_column(history, "val_top1_error", 3),
+        images=_last_updates(history) * recipe["global_batch_size"],
     )
+
+
+def _last_updates(history: list[dict]) -> int:
+    steps = [0, *(row["step"] for row in history)]
+    return steps[-1] - steps[-2] if history else 0
 
 
 def _epochs(recipe: dict, history: list[dict]) -> int:

@@ -27,7 +27,7 @@ _DATA_FLAGS = {
 }
 _SWEEP_FLAGS = {"trials", "tuner", "space", "workers", "record"}
 _SWEEP_FLAGS |= _TRAIN_FLAGS
-_ENSEMBLE_FLAGS = {"rules", "out", "seed", "record"}
+_ENSEMBLE_FLAGS = {"rules", "out", "seed", "record", "available"}
 
 
 def dispatch(words: list[str], values: dict, given: set[str]) -> int:
@@ -62,6 +62,7 @@ def dispatch(words: list[str], values: dict, given: set[str]) -> int:
         "predict": _predict,
         "report": _report,
         "ship": _ship,
+        "submission": _submission,
         "sweep": _sweep,
     }
     if verb in run:
@@ -216,9 +217,15 @@ def _ensemble(rest: list[str], values: dict, given: set[str]) -> int:
     from launch import ensemble
 
     out = values["out"] and pathlib.Path(values["out"]).expanduser()
-    return ensemble.run(
-        rest, values["rules"], out, values["seed"], record=values["record"]
-    )
+    how = {name: values[name] for name in ("seed", "available", "record")}
+    return ensemble.run(rest, values["rules"], out, **how)
+
+
+def _submission(rest: list[str], values: dict, given: set[str]) -> int:
+    refuse_flags("submission", given - {"out"})
+    from launch import submission
+
+    return submission.run(rest, values["out"])
 
 
 def _sweep(rest: list[str], values: dict, given: set[str]) -> int:

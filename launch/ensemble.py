@@ -13,7 +13,13 @@ from common.predictions import Predictions, write
 from common.runs import versions
 from launch import ensemble_tables as tables
 from launch import fusion_records, leaderboard
-from launch.ensemble_spec import CHALLENGE, Spec, read_members, spec_of
+from launch.ensemble_spec import (
+    CHALLENGE,
+    Spec,
+    only_available,
+    read_members,
+    spec_of,
+)
 from launch.error_counts import Missed, missed, without_blacklist
 
 
@@ -21,8 +27,9 @@ def run(
     words: list[str],
     rules: list[str],
     out: pathlib.Path | None,
-    seed: int,
     *,
+    seed: int,
+    available: bool,
     record: bool,
 ) -> int:
     """Prints the tables; exit code 0.
@@ -32,6 +39,7 @@ def run(
         rules: Names; empty means the spec's, or all that apply.
         out: Where the fused predictions go, of the one rule asked for.
         seed: Of the folds.
+        available: Whether members whose file is not there are left out.
         record: Whether the counts enter reproductions/ilsvrc2016.
 
     Raises:
@@ -41,8 +49,7 @@ def run(
     if words == [CHALLENGE]:
         leaderboard.run()
         return 0
-    spec = spec_of(words, rules)
-    _check_out(out, spec)
+    spec = _checked(words, rules, out, available=available)
     members = read_members(spec)
     ensemble = of_members(members)
     labelled = _labelled(ensemble, out)
@@ -53,15 +60,24 @@ def run(
             judged[rule] = missed(scores, ensemble.labels)
         if out is not None:  # then there is one rule
             _write(out, rule, scores, files, seed)
-            print(f"{out}: {rule.name}, {tables.how(rule)}")
     if labelled:
         _report(spec, ensemble, judged, files, seed, record=record)
     return 0
 
 
-def _check_out(out: pathlib.Path | None, spec: Spec) -> None:
+def _checked(
+    words: list[str],
+    rules: list[str],
+    out: pathlib.Path | None,
+    *,
+    available: bool,
+) -> Spec:
+    """What is asked for; UsageError if --out does not go with it."""
+    spec = spec_of(words, rules)
+    if available:
+        spec = only_available(spec)
     if out is None:
-        return
+        return spec
     if len(spec.rules) != 1:
         raise UsageError(
             "--out takes the predictions of one rule: name it, for instance "
@@ -69,6 +85,7 @@ def _check_out(out: pathlib.Path | None, spec: Spec) -> None:
         )
     if out.suffix != ".npz" or out.exists():
         raise UsageError(f"--out {out} must be a new file, and end in .npz.")
+    return spec
 
 
 def _labelled(ensemble: Ensemble, out: pathlib.Path | None) -> bool:
@@ -203,3 +220,4 @@ def _write(
         "classes": first.classes,
     }
     write(out, Predictions(**arrays, scores=scores, record=record))
+    print(f"{out}: {rule.name}, {tables.how(rule)}")

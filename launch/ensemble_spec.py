@@ -12,7 +12,7 @@ from common.predictions import Predictions, read
 
 CHALLENGE = "ilsvrc2016"
 _SPEC_KEYS = ("title", "rules", "unknown", "member")
-_MEMBER_KEYS = ("name", "model", "scale", "variant", "file", "note")
+_MEMBER_KEYS = ("name", "model", "views", "variant", "file", "note")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,12 +25,14 @@ class Member:
             the same weights are.
         file: None if nobody knows what the member was.
         variant: Of this suite, for the command that would write the file.
+        views: The view that the file must be of; None: any.
     """
 
     name: str
     model: str | None
     file: pathlib.Path | None
     variant: str | None
+    views: str | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,21 +79,38 @@ def spec_of(words: list[str], rules: list[str]) -> Spec:
     return spec
 
 
+def only_available(spec: Spec) -> Spec:
+    """The spec without the members whose file is not there; its title says so.
+
+    Raises:
+        UsageError: if one file or none is there, as `read_members` does.
+    """
+    missing = _missing(spec)
+    if not missing or len(_known(spec)) - len(missing) < 2:
+        return spec
+    return dataclasses.replace(
+        spec,
+        title=f"{spec.title} without {', '.join(m.name for m in missing)}",
+        members=tuple(m for m in spec.members if m not in missing),
+    )
+
+
 def read_members(spec: Spec) -> list[tuple[str, str, Predictions]]:
     """(name, model, predictions) of every member that is known.
 
     Raises:
-        UsageError: if a file is not there, with the command that writes it.
+        UsageError: if a file is not there, with the command that writes it;
+            if one is of another view, or has the scores of another member.
         RunError: if one is damaged.
     """
-    known = [m for m in spec.members if m.file is not None]
-    missing = [m for m in known if not m.file.is_file()]
+    known, missing = _known(spec), _missing(spec)
     if missing:
         raise UsageError(
             f"{spec.title}: there is no "
             + ", ".join(str(m.file) for m in missing)
             + "."
             + "".join(_how_to_write(m) for m in missing if m.variant)
+            + _without(len(known) - len(missing))
         )
     if len(known) < 2:
         raise UsageError(
@@ -100,7 +119,48 @@ def read_members(spec: Spec) -> list[tuple[str, str, Predictions]]:
             + " ".join(f"Not known: {what}" for what in spec.unknown)
         )
     found = [(m, read(m.file)) for m in known]
+    for member, predictions in found:
+        _check_view(member, predictions)
+    _check_scores(found)
     return [(m.name, m.model or _model(m, p), p) for m, p in found]
+
+
+def _known(spec: Spec) -> list[Member]:
+    return [m for m in spec.members if m.file is not None]
+
+
+def _missing(spec: Spec) -> list[Member]:
+    return [m for m in _known(spec) if not m.file.is_file()]
+
+
+def _without(there: int) -> str:
+    if there < 2:
+        return ""
+    return f" --available fuses the {there} that are there."
+
+
+def _check_view(member: Member, predictions: Predictions) -> None:
+    view = predictions.record.get("view")
+    if member.views and view != member.views:
+        again = _how_to_write(member) if member.variant else ""
+        raise UsageError(
+            f"{member.name} is to have the view {member.views!r}, but the "
+            f"scores of {member.file} are of {view!r}. Put another file "
+            f"there.{again}"
+        )
+
+
+def _check_scores(found: list[tuple[Member, Predictions]]) -> None:
+    first: dict[str, Member] = {}
+    for member, predictions in found:
+        other = first.setdefault(predictions.record["sha256"], member)
+        if other.name != member.name:
+            raise UsageError(
+                f"{other.name} and {member.name} have the same scores "
+                f"({other.file} and {member.file}): that is one member, not "
+                "two. Evaluate one of them again, with its own weights and "
+                "--views."
+            )
 
 
 def _model(member: Member, predictions: Predictions) -> str:
@@ -109,9 +169,11 @@ def _model(member: Member, predictions: Predictions) -> str:
 
 
 def _how_to_write(member: Member) -> str:
+    views = f"--views {member.views} " if member.views else ""
     return (
         f" `python -m launch evaluate {member.variant} --weights "
-        f"{member.variant}.weights.h5 --predictions {member.file}` writes one."
+        f"{member.variant}.weights.h5 {views}--predictions {member.file}` "
+        "writes one."
     )
 
 
@@ -122,7 +184,7 @@ def _of_files(files: list[pathlib.Path]) -> Spec:
     return Spec(
         title="ensemble",
         members=tuple(
-            Member(name=name, model=None, file=file, variant=None)
+            Member(name=name, model=None, file=file, variant=None, views=None)
             for name, file in zip(names, files, strict=True)
         ),
         rules=RULES,
@@ -149,14 +211,12 @@ def _read(file: pathlib.Path) -> Spec:
 def _member(row: dict[str, Any], file: pathlib.Path) -> Member:
     _check_keys(row, _MEMBER_KEYS, file)
     path = row.get("file")
-    name = row.get("name") or row.get("variant") or pathlib.Path(path).stem
-    if "scale" in row and "name" not in row:
-        name = f"{name}@{row['scale']}"
     return Member(
-        name=name,
+        name=row.get("name") or row.get("variant") or pathlib.Path(path).stem,
         model=row.get("model"),
         file=path and pathlib.Path(path).expanduser(),
         variant=row.get("variant"),
+        views=row.get("views"),
     )
 
 

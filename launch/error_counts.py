@@ -32,10 +32,11 @@ class Count:
         ]
 
 
-def percent(errors: int, n: int) -> str:
+def percent(errors: int, n: int, digits: int = 2) -> str:
     """2.99 % (2.89 to 3.10), with Wilson's 95 % interval."""
-    low, high = wilson(errors, n)
-    return f"{100 * errors / n:.2f} % ({100 * low:.2f} to {100 * high:.2f})"
+    shares = (errors / n, *wilson(errors, n))
+    error, low, high = (f"{100 * share:.{digits}f}" for share in shares)
+    return f"{error} % ({low} to {high})"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

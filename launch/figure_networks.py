@@ -4,7 +4,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import reproductions
-from common.paper import Result, read_expected
+from common.paper import Expected, Result, read_expected
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,11 +71,12 @@ class Point:
     protocol: str
 
 
-def points(data: str, split: str, name: str) -> list[Point]:
+def points(
+    papers: dict[str, Expected], data: str, split: str, name: str
+) -> list[Point]:
     """A point for each variant that a paper prints such an error of."""
     found = []
-    for paper in reproductions.names():
-        expected = read_expected(reproductions.folder(paper))
+    for paper, expected in papers.items():
         for variant in reproductions.load(paper).RECIPES:
             claims = [
                 claim
@@ -101,7 +102,11 @@ def _windows(claim: Result) -> int:
 
 def shown() -> list[list[dict]]:
     """The panels' points; empty if there are none."""
-    panels = [points(*panel[:3]) for panel in PANELS]
+    papers = {
+        paper: read_expected(reproductions.folder(paper))
+        for paper in reproductions.names()
+    }
+    panels = [points(papers, *panel[:3]) for panel in PANELS]
     return [[dataclasses.asdict(p) for p in of] for of in panels if of]
 
 

@@ -24,14 +24,14 @@ def run() -> None:
             str(place),
             one["team"],
             one["entry"],
-            *_classification(one, images),
-            f"{100 * one['localisation']:.2f} %",
+            *errors(one, images),
             one["rule"],
         ]
         for place, one in enumerate(data["entry"], 1)
     ]
     head = [">", "team", "entry", ">wrong", ">top-5 error", ">localisation"]
     show(data["title"], [*head, "our reading"], rows)
+    print(f"\n{claims(data)}")
     teams = []
     for team, name in data["spec"].items():
         spec = spec_of([name], [])
@@ -44,8 +44,21 @@ def run() -> None:
     show("\nMembers", head, teams)
 
 
-def _classification(entry: dict, images: int) -> list[str]:
+def errors(entry: dict, images: int) -> list[str]:
+    """Wrong images of `images`, top-5 error, localisation error.
+
+    With all of the slides' digits: five and six, of shares.
+    """
+    boxes = f"{100 * entry['localisation']:.4f} %"
     if "classification" not in entry:
-        return ["", "not in the slides"]
+        return ["", "not in the slides", boxes]
     wrong = round(entry["classification"] * images)
-    return [f"{wrong:,}", percent(wrong, images)]
+    return [f"{wrong:,}", percent(wrong, images, digits=3), boxes]
+
+
+def claims(data: dict) -> str:
+    """The slides' statements, each with its verdict; a line each."""
+    return "\n".join(
+        f'"{one["text"]}" ({one["source"]}): {one["verdict"]}; {one["note"]}.'
+        for one in data["claim"]
+    )

@@ -16,13 +16,15 @@ from common.paper import (
     read_reproduced,
 )
 from common.recipe import Recipe
+from launch import curves
+from launch.curves import Curve
 from launch.list_papers import cost
 from launch.markdown import table
 from launch.measured import Measurement, measurements, of_claim
 
 
 class Paper:
-    """One paper's recipes, claims and measurements."""
+    """One paper's recipes, claims, measurements and training curves."""
 
     def __init__(self, name: str):
         folder = reproductions.folder(name)
@@ -30,6 +32,7 @@ class Paper:
         self.recipes: dict[str, Recipe] = reproductions.load(name).RECIPES
         self.expected: Expected = read_expected(folder)
         self.measured = measurements(name, read_reproduced(folder))
+        self.curves: list[Curve] = curves.read(name)
 
     def printed(self) -> list[Cell | Ratio]:
         """The structural numbers that the paper and the slides print."""

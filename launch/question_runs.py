@@ -3,7 +3,6 @@
 import dataclasses
 
 from common.comparisons import paired, unpaired
-from common.data import catalog
 from common.errors import RunError
 from common.recipe import Recipe
 from launch import curves
@@ -49,32 +48,14 @@ class Line:
     def trainings(self) -> dict[int, tuple[float, int]]:
         """(errors, images) of the last epoch as it saw them, by seed."""
         return {
-            seed: _counted(curve.train_error[-1], _seen(curve, self.recipe))
+            seed: _counted(curve.train_error[-1], curve.images)
             for seed, curve in self.curves.items()
+            if curve.images
         }
 
 
 def _counted(error: float, images: int) -> tuple[float, int]:
     return error / 100 * images, images
-
-
-def _seen(curve: Curve, recipe: Recipe) -> int:
-    """Images of the last epoch, which `updates` may have cut short."""
-    batch = _setting(curve, recipe, "global_batch_size")
-    updates = _setting(curve, recipe, "updates")
-    images = catalog.find(curve.data, recipe.channels).splits["train"]
-    steps = images // batch
-    if updates is not None:
-        steps = min(steps, updates - steps * (curve.total - 1))
-    return steps * batch
-
-
-def _setting(curve: Curve, recipe: Recipe, field: str) -> int | None:
-    for change in curve.deviations:
-        name, _, value = change.partition(" ")
-        if name == field:
-            return None if value == "None" else int(value)
-    return getattr(recipe, field)
 
 
 def lines(question: Question, papers: dict[str, Paper]) -> list[Line]:
@@ -103,7 +84,7 @@ def _line(question: Question, wanted: Wanted, paper: Paper) -> Line:
         measured=best,
         curves={
             curve.seed: curve
-            for curve in curves.read(paper.name)
+            for curve in paper.curves
             if curve.key() in wanted_curves
         },
     )

@@ -6,7 +6,6 @@ from collections import Counter
 
 import reproductions
 from launch import (
-    curves,
     fusion_records,
     questions,
     results_slides,
@@ -217,7 +216,7 @@ def section(paper: Paper) -> str:
     if paper.measured:
         rows = [[*row, "nothing"] for row in _as_paper(paper)]
         parts.append(table(COLUMNS, rows + _others(paper)))
-    if curves.read(paper.name):
+    if paper.curves:
         folder = reproductions.folder(paper.name).name
         parts.append(
             f"![Training curves of the recorded runs](reproductions/{folder}"

@@ -3,7 +3,6 @@
 from common.paper import Claim, Ratio, Table
 from launch import leaderboard
 from launch.ensemble_spec import spec_of
-from launch.error_counts import percent
 from launch.list_papers import cost, status
 from launch.markdown import table
 from launch.paper_results import Paper, differing
@@ -77,8 +76,8 @@ def _teams() -> str:
     rows = []
     for team, name in data["spec"].items():
         entries = [one for one in data["entry"] if one["team"] == team]
-        best = min(e["classification"] for e in entries if _has_error(e))
-        wrong = round(best * data["classification_images"])
+        best = min(entries, key=lambda e: e.get("classification", 1))
+        _, error, _ = leaderboard.errors(best, data["classification_images"])
         members = spec_of([name], []).members
         here = [m.name for m in members if m.file is not None]
         rules = {e["rule"]: None for e in entries if e["rule"] != "unknown"}
@@ -86,7 +85,7 @@ def _teams() -> str:
             [
                 team,
                 str(len(entries)),
-                percent(wrong, data["classification_images"]),
+                error,
                 ", ".join(rules) or "not known",
                 ", ".join(here) or "not known",
                 "not run: no member is trained on ImageNet here"
@@ -100,27 +99,28 @@ def _teams() -> str:
     return (
         f"ILSVRC2016, the last table: all {total} entries are "
         "[here](reproductions/ilsvrc2016/results.md), with each team's rule.\n"
+        f"{leaderboard.claims(data)}\n"
         f"\n{table(head, rows)}\n\n"
         "![The leaderboard with its intervals](reproductions/ilsvrc2016/"
         "leaderboard.svg)\n"
     )
 
 
-def _has_error(entry: dict) -> bool:
-    return "classification" in entry
-
-
 def entries() -> str:
     """Every row of the leaderboard, for the challenge's own page."""
     data = leaderboard.read()
-    rows = []
-    for one in data["entry"]:
-        error = "not in the slides"
-        if _has_error(one):
-            images = data["classification_images"]
-            error = percent(round(one["classification"] * images), images)
-        named = f"{one['team']}: {one['entry']}"
-        place = f"{100 * one['localisation']:.2f} %"
-        rows.append([named, error, place, one["rule"]])
-    head = ["Entry", "Top-5 test error", "Localisation", "Rule, as read here"]
-    return f"## The slides' leaderboard\n\n{table(head, rows)}"
+    images = data["classification_images"]
+    rows = [
+        [
+            f"{one['team']}: {one['entry']}",
+            *leaderboard.errors(one, images),
+            one["rule"],
+        ]
+        for one in data["entry"]
+    ]
+    head = ["Entry", f"Wrong of {images:,}", "Top-5 test error"]
+    head += ["Localisation", "Rule, as read here"]
+    shown = table(head, rows)
+    return (
+        f"## The slides' leaderboard\n\n{leaderboard.claims(data)}\n\n{shown}"
+    )

@@ -10,7 +10,7 @@ VERBS = (
     *("audit", "baseline", "bench", "describe", "doctor", "ensemble"),
     "evaluate",
     *("export", "import", "list", "predict", "prepare", "report", "ship"),
-    "sweep",
+    *("submission", "sweep"),
 )
 
 

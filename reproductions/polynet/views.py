@@ -2,7 +2,8 @@
 
 The authors in issue 1 of open-mmlab/polynet: 378x378, the aspect ratio
 ignored, then the centre 331x331. Their many crops, whose highest scores
-are pooled, were never published.
+are pooled, were never published. At 363 pixels, in the same proportion: ours,
+a second scale for `ensemble cu_deeplink`.
 """
 
 from common.protocols import SquashedCentreCrop
@@ -17,3 +18,6 @@ VIEWS = {
     }
     for variant, recipe in RECIPES.items()
 }
+VIEWS["polynet"]["squashed_centre_crop_363"] = SquashedCentreCrop(
+    side=415, size=363
+)

@@ -51,8 +51,9 @@ def save(name, scores, labels, *, first="image", classes=None, **record):
     return predictions
 
 
-def run(*words, rules=(), out=None, seed=0, record=False):
-    assert ensemble.run(list(words), list(rules), out, seed, record=record) == 0
+def run(*words, rules=(), out=None, available=False, record=False):
+    how = {"seed": 0, "available": available, "record": record}
+    assert ensemble.run(list(words), list(rules), out, **how) == 0
 
 
 def cells(text, *words):
@@ -123,14 +124,13 @@ def test_a_spec_names_members_scales_and_rules(files, tmp_path, capsys):
         'title = "Two nets"\nrules = ["simple", "fused_scale"]\n'
         'unknown = ["the third"]\n'
         '[[member]]\nname = "one"\nfile = "a.npz"\nmodel = "m"\n'
-        '[[member]]\nvariant = "two"\nscale = 331\nmodel = "m"\nfile = "b.npz"'
-        "\n"
+        '[[member]]\nvariant = "two"\nmodel = "m"\nfile = "b.npz"\n'
         '[[member]]\nfile = "c.npz"\n[[member]]\nname = "nobody knows"\n'
     )
     run("spec.toml")
     said = capsys.readouterr().out
     assert said.startswith("Two nets\nNot known: the third\n")
-    for name in ("one", "two@331", "c"):
+    for name in ("one", "two", "c"):
         assert cells(said, name, "alone")
     assert cells(said, "fused_scale", "out of 5 folds")
     assert "geometric" not in said
@@ -151,6 +151,54 @@ def test_a_wrong_spec_is_refused(files, tmp_path, text, message):
     (tmp_path / "spec.toml").write_text(text)
     with pytest.raises(UsageError, match=message):
         run("spec.toml")
+
+
+def test_the_two_scales_of_one_network_are_written_by_two_commands(files):
+    with pytest.raises(UsageError) as said:
+        run("cu_deeplink")
+    for view, size in (("", 331), ("_363", 363)):
+        wanted = f"--views squashed_centre_crop{view} --predictions "
+        assert f"{wanted}predictions/polynet_{size}.npz`" in str(said.value)
+
+
+def test_a_file_of_another_view_or_of_another_member_is_refused(
+    files, tmp_path, capsys
+):
+    a = read("a.npz")
+    save("large", a.scores * 1.5, a.labels, weights="hash a", view="larger")
+    (tmp_path / "spec.toml").write_text(
+        '[[member]]\nfile = "b.npz"\n[[member]]\nname = "a at 48"\n'
+        'views = "larger"\nvariant = "net"\nfile = "large.npz"\n'
+    )
+    run("spec.toml", rules=["simple"])
+    assert cells(capsys.readouterr().out, "a at 48", "alone")
+    save("large", a.scores * 1.5, a.labels, weights="hash a", view="single")
+    with pytest.raises(UsageError, match="view 'larger'.* 'single'.*--views"):
+        run("spec.toml", rules=["simple"])
+    save("again", a.scores, a.labels, weights="hash a")
+    with pytest.raises(UsageError, match="a and again have the same scores"):
+        run("a.npz", "again.npz")
+
+
+def test_available_leaves_out_what_is_not_there_and_says_so(
+    files, tmp_path, capsys
+):
+    (tmp_path / "spec.toml").write_text(
+        "title = 'Nets'\n"
+        + "".join(f"[[member]]\nfile = '{n}.npz'\n" for n in ("x", "a", "b"))
+    )
+    with pytest.raises(UsageError, match="no x.npz. --available fuses the 2"):
+        run("spec.toml")
+    run("spec.toml", available=True, rules=["simple"])
+    said = capsys.readouterr().out
+    assert said.startswith("Nets without x\n")
+    run("a.npz", "b.npz", rules=["simple"])
+    assert (
+        said.partition("\n")[2] == (capsys.readouterr().out.partition("\n")[2])
+    )
+    (tmp_path / "b.npz").unlink()
+    with pytest.raises(UsageError, match="no x.npz, b.npz.$"):
+        run("spec.toml", available=True)
 
 
 def test_files_that_differ_are_refused_with_the_difference(files):
@@ -200,8 +248,11 @@ def test_a_team_says_which_files_it_needs(files):
 def test_the_leaderboard_is_shown(capsys):
     run("ilsvrc2016")
     said = capsys.readouterr().out
-    assert cells(said, " 1", "Trimps-Soushen", "Ensemble 2")[0] == "2,991"
+    first = cells(said, " 1", "Trimps-Soushen", "Ensemble 2")
+    assert first[0] == "2,991" and first[2] == "7.7668 %"
+    assert "3.046 % (" in said and "3.049 % (" in said  # of the slides' digits
     assert "not in the slides" in said
+    assert '"16% better performance" (slides, ILSVRC2016): checked;' in said
 
 
 def test_fused_predictions_are_a_prediction_file(files, tmp_path, capsys):
@@ -320,6 +371,7 @@ def test_rows_that_lack_a_key_are_refused(challenge):
 
 
 FLAGS = {"out": None, "rules": [], "seed": 0, "record": False}
+FLAGS["available"] = False
 
 
 def test_the_command_line_reaches_it(files, capsys):

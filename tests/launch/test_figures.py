@@ -7,7 +7,9 @@ import sys
 
 import pytest
 
+from common.paper import read_expected
 from launch import figure_networks, figures
+from reproductions import folder, names
 
 ROOT = pathlib.Path(__file__).parents[2]
 DRAW = """
@@ -32,7 +34,10 @@ def test_two_processes_draw_the_same_bytes():
 
 
 def test_each_network_stands_at_its_numbers():
-    panel = figure_networks.points("imagenet2012", "validation", "top5_error")
+    panel = figure_networks.points(
+        {p: read_expected(folder(p)) for p in names()},
+        *("imagenet2012", "validation", "top5_error"),
+    )
     found = {point.variant: point for point in panel}
     vgg = found["vgg16"]
     assert (vgg.parameters, vgg.macs) == (138_357_544, 15_470_264_320)

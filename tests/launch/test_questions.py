@@ -57,9 +57,8 @@ def record(tmp_path, monkeypatch):
 
     def run(*runs):
         for number, one in enumerate(runs):
-            run = toy.write_run(
-                tmp_path / f"run{number}", history=toy.history(4), **one
-            )
+            about = {"history": toy.history(4)} | one
+            run = toy.write_run(tmp_path / f"run{number}", **about)
             records.add([run])
             curves.add([run])
         return {"toy": Paper("toy")}
@@ -215,10 +214,16 @@ def test_runs_that_were_changed_differently_are_not_compared(record):
 
 def test_training_errors_are_of_the_last_epochs_images(record):
     # 6,000 steps of 10 an epoch; the fourth has 2,000 of them.
-    short = {"settings": ["updates=20_000"]}
+    *epochs, last = toy.history(4)
+    short = {
+        "settings": ["updates=20_000"],
+        "history": [*epochs, last | {"step": 20_000}],
+    }
     papers = record(short, {"variant": "toy_small", **short})
     (line, _) = lines(QUESTION, papers)
     assert line.trainings() == {0: (pytest.approx(200.0), 20_000)}
+    old = {0: dataclasses.replace(line.curves[0], images=0)}  # not known
+    assert not dataclasses.replace(line, curves=old).trainings()
     toys, small = cells(only(QUESTION, training=True), papers)
     assert toys["Error"].startswith("training: 1.00 %; test: 0.93 % (1 run")
     assert small["Difference"].startswith(

@@ -1,12 +1,14 @@
 """The published arithmetic of ILSVRC2016, from the slides' numbers alone."""
 
 import math
+import re
 import tomllib
 
 import numpy as np
 import pytest
 
 import reproductions
+from common import views
 from common.fusion import RULES
 from launch import leaderboard
 from launch.ensemble_spec import CHALLENGE, spec_of, teams
@@ -128,6 +130,31 @@ def test_it_is_16_percent_better_than_the_year_before():
     before, now = DATA["winner"]["2015"], DATA["winner"]["2016"]
     assert now == 100 * ENTRIES[0]["classification"]
     assert (before - now) / before == pytest.approx(0.161, abs=0.001)
+    (claim,) = DATA["claim"]
+    assert claim["text"] == "16% better performance"
+    for number in ("2.991", "3.567", "16.1"):
+        assert f"{number} %" in claim["note"]
+
+
+def test_the_years_have_the_errors_of_the_notes(shared_data):
+    sheet = shared_data.parent / "papers/ilsvrc2016.md"
+    if not sheet.exists():
+        pytest.skip(f"no {sheet}")
+    (line,) = re.findall(r"(?m)^Context \[W\]: .*", sheet.read_text())
+    noted = re.findall(r"\d+\.\d{3}", line)
+    others = {year: one["error"] for year, one in DATA["other"].items()}
+    ours = [DATA["winner"], DATA["extra_data"], others]
+    assert sorted(map(float, noted)) == sorted(
+        error for errors in ours for error in errors.values()
+    )
+    for year, error in DATA["winner"].items():
+        assert f"{year} {error:.3f}" in line
+    for year, error in DATA["extra_data"].items():
+        assert error < DATA["winner"][year]
+    for year, error in others.items():
+        assert error > DATA["winner"][year]
+        team, _, _ = DATA["other"][year]["team"].partition("-")
+        assert f"{team} {error}" in line
 
 
 @pytest.mark.parametrize(
@@ -184,7 +211,10 @@ def test_every_team_has_a_spec_of_our_variants_and_rules():
         for member in spec.members:
             assert (member.variant is None) == (member.file is None)
             if member.variant:
-                assert reproductions.find(member.variant)[1] == member.variant
+                paper, variant = reproductions.find(member.variant)
+                assert variant == member.variant
+                known = {*views.NAMES, *reproductions.views(paper, variant)}
+                assert member.views is None or member.views in known
 
 
 def test_the_rules_of_a_teams_spec_are_those_of_its_entries():

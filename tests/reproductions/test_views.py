@@ -84,3 +84,13 @@ def test_smaller_networks_have_smaller_views():
     assert small == protocols.SquashedCrops(side=85, size=79)
     ablated = reproductions.views("polynet", "ir_3_6_3")
     assert ablated["squashed_centre_crop"].side == 342
+    assert "squashed_centre_crop_363" not in ablated
+
+
+def test_polynets_second_scale_is_cut_in_the_same_proportion():
+    large = reproductions.views("polynet", "polynet")
+    first, second = large.values()
+    assert (first.side, first.size) == (378, 331)
+    assert (second.side, second.size) == (415, 363)
+    for view in (first, second):
+        assert view.side == round(view.size / 0.875)

@@ -1,0 +1,65 @@
+"""The verb `submission`: the test server's file written and scored."""
+
+import re
+
+import pytest
+
+from common import predictions, test_server
+from common.data import imagenet
+from common.errors import UsageError
+from common.scoring import wrong
+from launch.dispatch import dispatch
+from tests.common.test_test_server import predictions as drawn
+from tests.launch.test_command_line import launch
+
+
+def submission(*words, out=None):
+    given = {"out"} if out else set()
+    return dispatch(["submission", *words], {"out": out}, given)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The present folder, with six images' a.npz and truth.txt."""
+    monkeypatch.chdir(tmp_path)
+    made = drawn()
+    predictions.write("a.npz", made)
+    ids = imagenet.devkit_ids()
+    lines = "".join(f"{ids[label]}\n" for label in made.labels)
+    (tmp_path / "truth.txt").write_text(lines)
+    return tmp_path
+
+
+def test_a_prediction_file_is_written_for_the_server_and_scored(folder):
+    # `launch` fails if TensorFlow or Keras was loaded.
+    words = ("submission", "a.npz", "--out", "guesses.txt")
+    code, said, _ = launch(*words, cwd=folder)
+    assert code == 0 and "5 guesses for each of 6 images" in said
+    assert len(test_server.read(folder / "guesses.txt").labels) == 6
+    words = ("submission", "guesses.txt", "truth.txt")
+    code, said, _ = launch(*words, cwd=folder)
+    made = predictions.read(folder / "a.npz")
+    top1, top5 = (int(wrong(made.scores, made.labels, k).sum()) for k in (1, 5))
+    _, row = said.splitlines()[-2:]
+    found = re.split(r"  +", row)
+    assert code == 0 and found[:3] == ["All", "6", str(top1)]
+    assert found[4] == str(top5)
+
+
+def test_50000_images_are_also_counted_without_the_blacklist(folder, capsys):
+    (folder / "g.txt").write_text("7 0 0 1 1\n" * 50_000)
+    (folder / "t.txt").write_text("7\n" * 49_999 + "8\n")
+    assert submission("g.txt", "t.txt") == 0
+    said = capsys.readouterr().out
+    assert re.search(r"(?m)^All  +50,000  +1 ", said)
+    assert re.search(r"(?m)^Without the blacklist  +48,238  +1 ", said)
+
+
+def test_other_words_and_files_that_are_there_are_refused(folder):
+    for words, out in (([], None), (["a.npz"], None), (["a", "b"], "c.txt")):
+        with pytest.raises(UsageError, match="takes a prediction file"):
+            submission(*words, out=out)
+    with pytest.raises(UsageError, match="truth.txt exists already"):
+        submission("a.npz", out="truth.txt")
+    with pytest.raises(UsageError, match="no use for --seed"):
+        dispatch(["submission", "a.npz"], {}, {"seed"})
