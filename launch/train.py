@@ -31,6 +31,7 @@ from common.strategy import make_strategy
 from common.training import Job, Loop
 from common.weights import copy_layers
 from common.workers import Workers
+from launch.fitting import fitting
 from launch.options import Options
 from launch.plan import arithmetic, parameters, print_plan
 from launch.progress import Progress
@@ -188,7 +189,7 @@ def _train(options, record, source, strategy, model, signals, log) -> None:
     loop = Loop(job, [*chiefs, watchdog])
     for line in _opening(options, source, strategy, model, loop):
         progress.say(line)
-    with watchdog:
+    with watchdog, fitting(options, strategy.num_replicas_in_sync):
         testing = watchdog.fed_by(progress.testing)
         loop.train(signals, testing)
         results = [loop.measure(v, signals, testing) for v in recipe.views]

@@ -1,0 +1,44 @@
+"""A network that does not fit into a device's memory."""
+
+import dataclasses
+import types
+
+import pytest
+import tensorflow as tf
+
+from common.errors import RunError
+from launch.fitting import fitting
+from reproductions.bn_inception.recipe import RECIPES as BN_RECIPES
+from reproductions.resnet.recipe import RECIPES
+
+OOM = tf.errors.ResourceExhaustedError(
+    None, None, "OOM when allocating tensor with shape[64,64,112,112]"
+)
+
+
+def said(recipe, replicas=1, microbatches=1) -> str:
+    options = types.SimpleNamespace(recipe=recipe, microbatches=microbatches)
+    with pytest.raises(RunError) as found, fitting(options, replicas):
+        raise OOM
+    return str(found.value)
+
+
+def test_the_next_smaller_part_is_named():
+    text = said(RECIPES["resnet50"])
+    assert "too small for 256 images at a time (OOM when" in text
+    assert "--microbatches 2. The same command with that goes on" in text
+    text = said(RECIPES["resnet50"], replicas=2, microbatches=4)
+    assert "for 32 images" in text and "--microbatches 8." in text
+    odd = dataclasses.replace(RECIPES["resnet50"], global_batch_size=90)
+    assert "--microbatches 9." in said(odd, replicas=2, microbatches=3)
+
+
+def test_one_image_or_statistics_of_the_whole_batch_need_more_devices():
+    one = dataclasses.replace(RECIPES["resnet50"], global_batch_size=4)
+    for text in (said(one, microbatches=4), said(BN_RECIPES["bn_inception"])):
+        assert "(--gpus). The same" in text and "microbatches" not in text
+
+
+def test_other_errors_are_left_alone():
+    with pytest.raises(tf.errors.AbortedError), fitting(None, 1):
+        raise tf.errors.AbortedError(None, None, "another")
