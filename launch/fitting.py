@@ -18,10 +18,11 @@ def fitting(options: Options, replicas: int) -> Iterator[None]:
     except tf.errors.ResourceExhaustedError as error:
         size = options.recipe.global_batch_size
         share = size // (replicas * options.microbatches)
+        told = line_of(error).rstrip(".")
         raise RunError(
             f"A device's memory is too small for {share} images at a time "
-            f"({line_of(error).rstrip('.')}). {_smaller(options, share)} The same command "
-            "with that goes on from the last checkpoint."
+            f"({told}). {_smaller(options, share)} The same command with that "
+            "goes on from the last checkpoint."
         ) from error
 
 
