@@ -25,6 +25,8 @@ from common.data.resampling import span
 from common.data.sources import Shuffled
 from common.data.statistics import Statistics, compute
 from common.data.transforms import (
+    DistortedBoxCrop,
+    FirstFittingAreaCrop,
     RandomAreaCrop,
     RandomShorterSide,
     active,
@@ -217,7 +219,8 @@ def _scale(operation: Any, size: int) -> tuple[int, float]:
     """Shorter side after decoding; the strongest zoom, as Keras counts it."""
     if isinstance(operation, RandomShorterSide):
         return operation.low, operation.low / operation.high - 1
-    if isinstance(operation, RandomAreaCrop):
+    crops = DistortedBoxCrop | FirstFittingAreaCrop | RandomAreaCrop
+    if isinstance(operation, crops):
         return size * 8 // 7, operation.area[0] ** 0.5 - 1
     return getattr(operation, "size", size), 0.0
 

@@ -13,7 +13,7 @@ from common.data.pixels import Context
 class RandomAffine:
     """A planar affine distortion about the centre, drawn for each image.
 
-    LeCun et al. 1998, Sec. III-A: "combinations of the following planar affine
+    LeCun et al. 1998, Sec. III-B: "combinations of the following planar affine
     transformations: horizontal and vertical translations, scaling, squeezing
     (simultaneous horizontal compression and vertical elongation, or the
     reverse), and horizontal shearing"; the paper gives no amplitudes. Each is

@@ -1,4 +1,4 @@
-"""The colour distortions of Howard 2013.
+"""The colour distortions of Howard 2013 and of fb.resnet.torch.
 
 Importing this module imports no TensorFlow.
 """
@@ -97,5 +97,42 @@ class PhotometricDistortions:
         return image
 
     def scaled(self, factor: float) -> "PhotometricDistortions":
+        """The same."""
+        return self
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lighting:
+    """Add sum_i a_i l_i v_i to all pixels, a_i ~ N(0, std), once per image.
+
+    Lighting of fb.resnet.torch, with the l_i, of pixels 0 .. 1, and the v_i of
+    its datasets/imagenet.lua. It is weaker than PcaColourNoise: the squares of
+    the l_i add up to 0.05, ImageNet's variances of pixels to 0.15.
+
+    Attributes:
+        std: Of the a_i.
+    """
+
+    std: float
+    values: ClassVar[tuple[float, ...]] = (0.2175, 0.0188, 0.0045)
+    vectors: ClassVar[tuple[tuple[float, ...], ...]] = (  # a row per channel
+        (-0.5675, 0.7192, 0.4009),
+        (-0.5808, -0.0045, -0.8140),
+        (-0.5836, -0.6948, 0.4203),
+    )
+    geometric: ClassVar[bool] = False
+    needs_statistics: ClassVar[bool] = False
+
+    def __call__(self, image: Any, context: Context) -> Any:
+        """See the class; the image is (height, width, 3)."""
+        import numpy as np
+        import tensorflow as tf
+
+        scaled = np.float32(self.vectors) * np.float32(self.values)
+        draws = context.key.normal(3) * (255 * self.std)
+        noise = tf.linalg.matvec(scaled, draws)
+        return image + tf.tile(noise[None], [image.shape[1], 1])  # as rows
+
+    def scaled(self, factor: float) -> "Lighting":
         """The same."""
         return self

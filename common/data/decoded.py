@@ -29,6 +29,7 @@ _FOR_MANY = (  # operations that work on many images as on one
     transforms.SubtractCentreMean,
     transforms.SubtractChannelMean,
     transforms.SubtractMeanImage,
+    transforms.ZeroBorder,
 )
 
 

@@ -224,3 +224,36 @@ class PcaColourNoise:
     def scaled(self, factor: float) -> "PcaColourNoise":
         """The same."""
         return self
+
+
+@dataclasses.dataclass(frozen=True)
+class ZeroBorder:
+    """Set to 0 what is outside of the frame, as if zeros had been padded now.
+
+    After `normalize`, so that the border has the mean colour and not black.
+    The window is as large as the frame: see RandomShift.
+    """
+
+    geometric: ClassVar[bool] = False
+    needs_statistics: ClassVar[bool] = False
+
+    def __call__(self, image: Any, context: Context) -> Any:
+        """See the class."""
+        import tensorflow as tf
+
+        def inside(start: Any, places: Any, length: int) -> Any:
+            places += tf.expand_dims(start, -1)
+            return (places >= 0) & (places < length)
+
+        height, width = image.shape[-3:-1]
+        across = tf.range(width)
+        mirrored = tf.expand_dims(context.mirrored, -1)
+        across = tf.where(mirrored, width - 1 - across, across)
+        rows = inside(context.top, tf.range(height), height)
+        columns = inside(context.left, across, width)
+        seen = rows[..., :, None, None] & columns[..., None, :, None]
+        return tf.where(seen, image, 0.0)
+
+    def scaled(self, factor: float) -> "ZeroBorder":
+        """The same."""
+        return self

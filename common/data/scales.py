@@ -80,11 +80,12 @@ class RandomShorterSide:
 class RandomAreaCrop:
     """Cut a share of the image's area, resize it to size x size.
 
-    Szegedy et al. 2014, Sec. 6: "sampling of various sized patches of the image
+    Szegedy et al., Sec. 6: "sampling of various sized patches of the image
     whose size is distributed evenly between 8% and 100% of the image area with
-    aspect ratio constrained to the interval [3/4, 4/3]"; "random interpolation
+    aspect ratio constrained to the interval [3/4, 4/3]" (CVPR 2015); "whose
+    aspect ratio is chosen randomly between 3/4 and 4/3", "random interpolation
     methods (bilinear, area, nearest neighbor and cubic, with equal
-    probability) for resizing".
+    probability) for resizing" (arXiv 2014).
 
     What the paper leaves open is chosen so that the quoted sentence is true:
 
@@ -124,8 +125,6 @@ class RandomAreaCrop:
             UsageError: if the area or the aspect is no interval, or if the
                 image was cut or resized before.
         """
-        import tensorflow as tf
-
         (small, large), (tall, wide) = self.area, self.aspect
         if not (0 < small <= large <= 1 and 0 < tall <= wide):
             raise UsageError(
@@ -134,11 +133,9 @@ class RandomAreaCrop:
             )
         drawn = key.uniform(5)
         height, width = self._window(view.source, drawn[0], drawn[1])
-        room = tf.stack([view.source[0] - height, view.source[1] - width]) + 1
-        place = tf.cast(drawn[2:4] * tf.cast(room, tf.float32), tf.int32)
-        choice = tf.cast(drawn[4] * len(self.resampling), tf.int32)
-        box = Box(place[0], place[1], height, width)
-        return view.zoom(Patch(box, self.resampling, choice), self.size)
+        return anywhere(
+            view, height, width, drawn[2:], self.resampling, self.size
+        )
 
     def _window(self, source: tuple, first: Any, second: Any) -> tuple:
         """(height, width), whole pixels, from two draws of 0 .. 1.
@@ -168,3 +165,21 @@ class RandomAreaCrop:
     def scaled(self, factor: float) -> "RandomAreaCrop":
         """For an input `factor` times as large; the shares stay."""
         return dataclasses.replace(self, size=scaled_size(self.size, factor))
+
+
+def anywhere(
+    view: View,
+    height: Any,
+    width: Any,
+    drawn: Any,
+    resampling: tuple[str, ...],
+    size: int,
+) -> View:
+    """A window at a random place, resized to size x size by a random filter."""
+    import tensorflow as tf
+
+    room = tf.stack([view.source[0] - height, view.source[1] - width]) + 1
+    place = tf.cast(drawn[:2] * tf.cast(room, tf.float32), tf.int32)
+    choice = tf.cast(drawn[2] * len(resampling), tf.int32)
+    box = Box(place[0], place[1], height, width)
+    return view.zoom(Patch(box, resampling, choice), size)

@@ -11,7 +11,9 @@ import dataclasses
 from typing import Any, ClassVar
 
 from common.data.affine import RandomAffine
-from common.data.colour import PhotometricDistortions
+from common.data.colour import Lighting, PhotometricDistortions
+from common.data.distorted_box import DistortedBoxCrop
+from common.data.first_fit import FirstFittingAreaCrop
 from common.data.geometry import View
 from common.data.keys import Key
 from common.data.pixels import (
@@ -22,6 +24,7 @@ from common.data.pixels import (
     SubtractCentreMean,
     SubtractChannelMean,
     SubtractMeanImage,
+    ZeroBorder,
 )
 from common.data.scales import (
     RandomAreaCrop,
@@ -34,6 +37,9 @@ from common.errors import UsageError
 __all__ = [
     "CentreCrop",
     "Context",
+    "DistortedBoxCrop",
+    "FirstFittingAreaCrop",
+    "Lighting",
     "Pad",
     "PcaColourNoise",
     "PhotometricDistortions",
@@ -50,6 +56,7 @@ __all__ = [
     "SubtractChannelMean",
     "SubtractMeanImage",
     "UntilEpoch",
+    "ZeroBorder",
     "active",
 ]
 

@@ -60,6 +60,13 @@ PAPER = (
         here="kernels decay, biases do not",
         reason="the authors' code decays weights only",
     ),
+    Deviation(
+        field="normalize",
+        paper="minus the mean activity of each pixel; where for a crop is not "
+        "said (Sec. 2)",
+        here="the mean image's part at the crop's place",
+        reason="as Caffe; the authors' source takes the centre: alexnet_as_run",
+    ),
     _NOISE,
     Deviation(
         field="train_transforms: RandomCrop",
@@ -88,6 +95,13 @@ AS_RUN = (
         here="one for each image, as the paper says",
         reason="examples are independent here; an image's crop does not depend "
         "on what stands next to it",
+    ),
+    Deviation(
+        field="schedule, group_schedules, train_noise, epochs",
+        paper="epochs 25, 51, 67, 72, 79 and 91 of the log, counted from 1; "
+        "whether at their start or end is not said",
+        here="after so many whole epochs",
+        reason="at most one epoch apart",
     ),
     Deviation(
         field="group_schedules: conv1/kernel",

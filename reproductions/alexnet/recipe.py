@@ -73,7 +73,8 @@ ALEXNET = Recipe(
     deviations=PAPER,
 )
 
-# Net 145, the paper's "1 CNN": epochs, rates and noise as its logs have them.
+# Net 145, the paper's "1 CNN": epochs, rates and noise as its logs have them
+# (the comments of layer-params-145.cfg, that conv1 is freed at 79 among them).
 BIAS_RATE = ByEpoch(starts=(0,), factors=(2.0,))  # epsB .02, never dropped
 CONV1_RATE = ByEpoch(
     starts=(0, 25, 51, 67, 72, 79),

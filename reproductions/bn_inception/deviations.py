@@ -93,6 +93,15 @@ _TRAINING = (
         reason="the paper's curves are of the network as training progresses",
     ),
     Deviation(
+        field="network: padding",
+        paper="not said",
+        here="strided convolutions padded alike on either side, max pooling at "
+        "the end only: its windows in 3c and 4e lie a pixel beside the "
+        "convolutions'",
+        reason="as Caffe's network; TF-slim's SAME pads 2 and 3 around conv1, "
+        "0 and 1 in 3c and 4e",
+    ),
+    Deviation(
         field="network: auxiliary classifiers",
         paper="not mentioned; no fully connected layer but the softmax layer "
         "(Sec. 4.2)",

@@ -11,13 +11,14 @@ _RENAMED = {
     "conv1_7x7_bn": "conv1_7x7_s2_bn",
     "classifier": "last_linear",
 }
+_CONV1 = "conv1_7x7_s2.weight"
 
 
 def from_cadene(state: State, model: keras.Model) -> None:
     """Sets the model's weights from Cadene's bninception.
 
-    Colour channels stay in the file's order: the released network was trained
-    on BGR images of 0 .. 255, minus 104, 117 and 128.
+    The released network was trained on BGR images of 0 .. 255, minus 104, 117
+    and 128: conv1's colours are turned to RGB, as the recipe gives them.
 
     Args:
         state: LAYER.weight and so on, as common.weights.assign_torch takes
@@ -36,7 +37,8 @@ def from_cadene(state: State, model: keras.Model) -> None:
         )
     names = (layer.name for layer in model.layers)
     prefixes = {name: _RENAMED.get(name, name) for name in names}
-    assign_torch(model, state, prefixes)
+    rgb = {_CONV1: state[_CONV1][:, ::-1]} if _CONV1 in state else {}
+    assign_torch(model, {**state, **rgb}, prefixes)
 
 
 LAYOUTS = {"cadene": from_cadene}

@@ -47,10 +47,10 @@ GOOGLENET = Recipe(
     loss=WithAuxiliary(  # Sec. 5
         main=SoftmaxCrossEntropy(), weight=0.3, heads=2
     ),
-    average_decay=0.9999,  # Sec. 6: Polyak; the constant: TensorFlow's code
+    average_decay=0.9999,  # Sec. 6: Polyak; form and constant: TensorFlow's
     synchronized_batch_norm=False,  # there is none
     train_transforms=(
-        RandomAreaCrop(  # Sec. 6
+        RandomAreaCrop(  # Sec. 6: not the contest's, but found after it
             size=224,
             area=(0.08, 1.0),
             aspect=(3 / 4, 4 / 3),

@@ -8,7 +8,7 @@ import dataclasses
 
 from common.data.transforms import (
     CentreCrop,
-    RandomAreaCrop,
+    DistortedBoxCrop,
     RandomFlip,
     ResizeShorterSide,
     ScalePixels,
@@ -52,12 +52,14 @@ INCEPTION_V3 = Recipe(
         heads=1,  # Sec. 4
     ),
     average_decay=0.9999,  # Sec. 8: a running average; the constant: release
-    synchronized_batch_norm=False,  # release: of each replica's 32
+    synchronized_batch_norm=False,  # release: each replica alone
     train_transforms=(  # release
-        RandomAreaCrop(
+        DistortedBoxCrop(
             size=299,
             area=(0.05, 1.0),
             aspect=(0.75, 1.33),
+            covered=0.1,
+            attempts=100,
             resampling=("bilinear", "area", "nearest", "bicubic"),
         ),
         RandomFlip(),

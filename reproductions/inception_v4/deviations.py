@@ -194,8 +194,8 @@ _OPTIMIZATION = (
     Deviation(
         field="synchronized_batch_norm",
         paper="not said",
-        here="statistics of each device's share of the batch, whatever its "
-        "size",
+        here="statistics of each device's share of the batch, or of each of "
+        "its microbatches",
         reason="how many devices there are is not the recipe's",
     ),
     Deviation(
@@ -217,7 +217,10 @@ _OPTIMIZATION = (
         "given",
         here="0.9999 for each update; the moments of batch normalisation are "
         "not averaged once more",
-        reason="as TensorFlow's release of v3",
+        reason="the constant of TensorFlow's release of v3; that averages the "
+        "moments too, which its distributed script calls important with tens "
+        "of replicas; there each replica moves the moments, here they move "
+        "once in an update",
     ),
 )
 
@@ -227,8 +230,8 @@ _DATA = (
         paper="not said",
         here="5 to 100 % of the area, aspect 0.75 to 1.33, bilinear; mirrored "
         "or not; brightness and saturation",
-        reason="as the release's training script calls it; its windows also "
-        "hold a tenth of an annotated box where there is one",
+        reason="as the release; its training script passes no boxes, so a "
+        "window holds at least a tenth of the image",
     ),
     Deviation(
         field="normalize",

@@ -9,7 +9,7 @@ import dataclasses
 
 from common.data.transforms import (
     CentreCrop,
-    RandomAreaCrop,
+    DistortedBoxCrop,
     RandomFlip,
     ResizeShorterSide,
     ScalePixels,
@@ -57,12 +57,14 @@ INCEPTION_V4 = Recipe(
     clip_global_norm=2.0,  # v3, Sec. 8
     loss=SMOOTHED,
     average_decay=0.9999,  # Sec. 4: a running average; the constant: as v3
-    synchronized_batch_norm=False,  # release: of each replica's 32
+    synchronized_batch_norm=False,  # release: each replica alone
     train_transforms=(  # release
-        RandomAreaCrop(
+        DistortedBoxCrop(
             size=299,
             area=(0.05, 1.0),
             aspect=(0.75, 1.33),
+            covered=0.1,
+            attempts=100,
             resampling=("bilinear",),
         ),
         RandomFlip(),

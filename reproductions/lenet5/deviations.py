@@ -7,8 +7,8 @@ _OPEN = (
         field="loss.j",
         paper="positive; no value (Eq. 9)",
         here="10",
-        reason="on 10,000 held-out training digits 1 and 50 did worse, 20 as "
-        "well",
+        reason="on 10,000 held-out training digits 1 and 50 did worse, 20 "
+        "about the same; 6, tried later, 0.985 % against 1.011 % (2 seeds)",
     ),
     Deviation(
         field="model: subsampling",
@@ -16,6 +16,12 @@ _OPEN = (
         "(Sec. II-A) or a sum (Sec. II-B) of four, times the coefficient",
         here="a sum; coefficients start as 1/4, biases in +-0.6",
         reason="at first the average of Sec. II-A; 0.6 is 2.4 / 4 (App. A)",
+    ),
+    Deviation(
+        field="model: initial biases",
+        paper="App. A speaks of weights; whether of biases is not said",
+        here="in the bounds of their unit's weights; they do not count in F",
+        reason="in one run on held-out digits biases from 0 did as well",
     ),
     Deviation(
         field="model: codes of the classes",
@@ -64,7 +70,7 @@ _SCALE = Deviation(
     here="0.3",
     reason="chosen on held-out digits together with before_epoch.kept. The "
     "first pass's rates eta / (mu + h) then span about 1.5e-5 to 0.025, and "
-    "the paper reports 7e-5 to 0.016 (Sec. III-B); with 1 the smallest is 5e-6",
+    "the paper reports 7e-5 to 0.016 (Sec. III-B); with 1 the smallest is 6e-6",
 )
 
 _KEPT = Deviation(

@@ -122,6 +122,14 @@ CIFAR_DROPOUT = (
     *CIFAR_MODULATED,
 )
 
+_VELOCITY = Deviation(
+    field="optimizer: rate and velocity",
+    paper="FAIR sums gradients in its velocity and multiplies with the rate of "
+    "the moment",
+    here="the velocity has the rate inside: after a drop by 10, some seven "
+    "updates' worth of the old rate is still to come",
+    reason="as Keras and Caffe; apart from drops it is the same",
+)
 RELEASED = (
     Deviation(
         field="the recipe as a whole",
@@ -132,13 +140,8 @@ RELEASED = (
         reason="the release's command line under FAIR's defaults: the dagger "
         "of Table 4 stands for more than the batch",
     ),
-    Deviation(
-        field="train_transforms: border",
-        paper="FAIR normalises first: zeros around the image are its mean",
-        here="black, then normalised",
-        reason="Standardize does not know which pixels are padding",
-    ),
     _FIRST_1X1,
+    _VELOCITY,
     _SPLIT,
     *_COMMON,
 )
@@ -210,19 +213,20 @@ FAIR = (
     Deviation(
         field="train_transforms: colour",
         paper="FAIR: brightness, contrast and saturation by 0.6 to 1.4, then "
-        "principal components times eigenvalues of pixels 0 .. 1",
-        here="the jitter cut off at 0 and 255 as PIL does; the components "
-        "times the standard deviations along them, more than twice as much",
-        reason="the operations that other papers here use",
+        "noise along principal components",
+        here="the same, but the jitter cut off at 0 and 255 as PIL does",
+        reason="the operation that other papers here use",
     ),
     Deviation(
         field="train_transforms: crop",
-        paper="FAIR: area and aspect drawn up to ten times until they fit",
-        here="the area is drawn once, the aspect among those that fit; bicubic",
-        reason="common.data.transforms.RandomAreaCrop; large areas are less "
-        "rare than in FAIR",
+        paper="FAIR: sides sqrt(area times aspect) and sqrt(area / aspect), "
+        "drawn up to ten times until they fit, else the middle of the resized "
+        "image; its first version has sqrt(area) times and over aspect",
+        here="the later code's sides; the middle is cut out, then resized",
+        reason="which of the two trained this network is not known",
     ),
     _VIEWS,
+    _VELOCITY,
     _SPLIT,
     *_COMMON,
 )

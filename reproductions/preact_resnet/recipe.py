@@ -9,9 +9,10 @@ import dataclasses
 
 from common.data.transforms import (
     CentreCrop,
+    FirstFittingAreaCrop,
+    Lighting,
     PcaColourNoise,
     PhotometricDistortions,
-    RandomAreaCrop,
     RandomCrop,
     RandomFlip,
     RandomShift,
@@ -20,6 +21,7 @@ from common.data.transforms import (
     Standardize,
     SubtractCentreMean,
     SubtractMeanImage,
+    ZeroBorder,
 )
 from common.losses import SoftmaxCrossEntropy
 from common.recipe import Recipe, Sgd, WeightDecay
@@ -90,6 +92,7 @@ RELEASED = dataclasses.replace(
         mean=(125.3 / 255, 123.0 / 255, 113.9 / 255),
         std=(63.0 / 255, 62.1 / 255, 66.7 / 255),
     ),
+    train_noise=(ZeroBorder(),),  # FB: normalised, then padded
     deviations=deviations.RELEASED,
 )
 
@@ -135,15 +138,16 @@ FAIR = dataclasses.replace(
     optimizer=FAIR_SGD,
     weight_decay=FAIR_DECAY,
     train_transforms=(
-        RandomAreaCrop(  # FB: RandomSizedCrop(224), bicubic
+        FirstFittingAreaCrop(  # FB: RandomSizedCrop(224), bicubic
             size=224,
             area=(0.08, 1.0),
             aspect=(3 / 4, 4 / 3),
+            attempts=10,
             resampling=("bicubic",),
         ),
         RandomFlip(),  # FB
         PhotometricDistortions(low=0.6, high=1.4),  # FB: ColorJitter, 0.4
-        PcaColourNoise(std=0.1, shrink=1.0),  # FB: Lighting, 0.1
+        Lighting(std=0.1),  # FB
     ),
     normalize=Standardize(  # FB
         mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)

@@ -9,13 +9,14 @@ import dataclasses
 
 from common.data.transforms import (
     CentreCrop,
-    PcaColourNoise,
+    FirstFittingAreaCrop,
+    Lighting,
     PhotometricDistortions,
-    RandomAreaCrop,
     RandomFlip,
     RandomShift,
     ResizeShorterSide,
     Standardize,
+    ZeroBorder,
 )
 from common.losses import SoftmaxCrossEntropy
 from common.recipe import Recipe, Sgd, WeightDecay
@@ -52,15 +53,16 @@ IMAGENET_RECIPE = Recipe(
     synchronized_batch_norm=False,  # Sec. 4: 32 images on each GPU
     train_transforms=(
         # Sec. 4: scale and aspect ratio augmentation, as implemented by fb
-        RandomAreaCrop(
+        FirstFittingAreaCrop(  # fb: RandomSizedCrop
             size=224,
             area=(0.08, 1.0),
             aspect=(3 / 4, 4 / 3),
-            resampling=("bicubic",),  # fb
+            attempts=10,
+            resampling=("bicubic",),
         ),
         RandomFlip(),  # fb
         PhotometricDistortions(low=0.6, high=1.4),  # fb: ColorJitter of 0.4
-        PcaColourNoise(std=0.1, shrink=1.0),  # fb: Lighting of 0.1
+        Lighting(std=0.1),  # fb
     ),
     normalize=Standardize(  # fb
         mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
@@ -95,6 +97,7 @@ CIFAR_RECIPE = dataclasses.replace(
         mean=(125.3 / 255, 123.0 / 255, 113.9 / 255),
         std=(63.0 / 255, 62.1 / 255, 66.7 / 255),
     ),
+    train_noise=(ZeroBorder(),),  # fb: normalised, then padded
     test_transforms=FRAME,
     views=("single",),  # Sec. 5.3
     monitor="single",  # Fig. 7

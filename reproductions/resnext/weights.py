@@ -9,7 +9,16 @@ from common.weights import State, assign_torch
 from reproductions.resnet.weights import torch_names
 from reproductions.resnext.model import FORMS
 
-_THEIRS = re.compile(r"layer(\d)\.(\d+)\.conv2\.weight")
+_OURS = re.compile(r"conv(\d)_(\d+)_(.+)")
+_CADENE = {  # the place of a layer in a block of the converted Lua network
+    **{"a": "0.0.0", "a_bn": "0.0.1", "b": "0.0.3", "b_bn": "0.0.4"},
+    **{"c": "0.1", "c_bn": "0.2", "shortcut": "1.0", "shortcut_bn": "1.1"},
+}
+_3X3 = re.compile(
+    r"layer\d\.\d+\.conv2\.weight|features\.\d\.\d+\.0\.0\.0\.3\.weight"
+)
+_FIRST_3X3 = ("layer1.0.conv2.weight", "features.4.0.0.0.0.3.weight")
+_FIRST_LAST_1X1 = ("layer1.0.conv3.weight", "features.4.0.0.0.1.weight")
 
 
 def from_torchvision(state: State, model: keras.Model) -> None:
@@ -29,14 +38,36 @@ def from_torchvision(state: State, model: keras.Model) -> None:
     assign_torch(model, state, torch_names(model))
 
 
+def from_cadene(state: State, model: keras.Model) -> None:
+    """Sets the weights that the authors released, as Cadene converted them.
+
+    Args:
+        state: features.0.weight, ..., last_linear.bias: resnext101_32x4d and
+            resnext101_64x4d of Cadene/pretrained-models.pytorch.
+        model: As for from_torchvision.
+
+    Raises:
+        RunError: as from_torchvision.
+    """
+    _check_variant(state, model)
+    stem = {"conv1": "features.0", "conv1_bn": "features.1"}
+    names = stem | {"fc": "last_linear"}
+    for layer in model.layers:
+        if layer.variables and (found := _OURS.fullmatch(layer.name)):
+            stage, number, part = found.groups()
+            block = f"features.{int(stage) + 2}.{int(number) - 1}.0"
+            names[layer.name] = f"{block}.{_CADENE[part]}"
+    assign_torch(model, state, names)
+
+
 def _check_variant(state: State, model: keras.Model) -> None:
     """Says which variant the weights are for, if it is not this one."""
     form = FORMS[model.name]
     if form.small_images:
         raise RunError(
-            f"{model.name} is a network for CIFAR-10; torchvision's ResNeXts "
-            "are for ImageNet. Import them into resnext50_32x4d or "
-            "resnext101_64x4d."
+            f"{model.name} is a network for CIFAR-10; published ResNeXts are "
+            "for ImageNet. Import them into resnext50_32x4d, resnext101_32x4d "
+            "or resnext101_64x4d."
         )
     blocks, cardinality, width = _template(state)
     if (blocks, cardinality, width) in (
@@ -67,13 +98,13 @@ def _template(state: State) -> tuple[int, int, int]:
 
     A grouped 3x3 convolution of C x d has the shape (C d, d, 3, 3).
     """
-    blocks = sum(_THEIRS.fullmatch(entry) is not None for entry in state)
-    first = state.get("layer1.0.conv2.weight")
-    bottlenecks = "layer1.0.conv3.weight" in state
+    blocks = sum(_3X3.fullmatch(entry) is not None for entry in state)
+    first = next((state[e] for e in _FIRST_3X3 if e in state), None)
+    bottlenecks = any(entry in state for entry in _FIRST_LAST_1X1)
     if first is None or first.ndim != 4 or not bottlenecks:
         return 0, 0, 0
     maps, width = first.shape[:2]
     return blocks, maps // width, width
 
 
-LAYOUTS = {"torchvision": from_torchvision}
+LAYOUTS = {"torchvision": from_torchvision, "cadene": from_cadene}

@@ -68,6 +68,13 @@ _ALL = (
         "Tables 3 to 7, the less the larger Q",
     ),
     Deviation(
+        field="views: dense",
+        paper="the class score map is spatially averaged; whether before or "
+        "after the softmax is not explicit (Sec. 3.2)",
+        here="logits are averaged, the softmax comes after",
+        reason="the text names the scores before the posteriors",
+    ),
+    Deviation(
         field="train_transforms: resampling",
         paper="isotropically rescaled; the filter is not named (Sec. 3.1)",
         here="antialiased triangle filter",
@@ -128,6 +135,12 @@ JITTERED = (
         paper="S from [256, 512] at random (Sec. 3.1)",
         here="whole numbers, all equally likely, 256 and 512 among them",
         reason="the distribution is not given",
+    ),
+    Deviation(
+        field="views: multi_crop",
+        paper="5x5 regular grid (Sec. 3.2)",
+        here="from border to border of the whole image",
+        reason="the grid's extent is not given",
     ),
     *LARGER,
 )

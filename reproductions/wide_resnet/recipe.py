@@ -9,9 +9,9 @@ import dataclasses
 
 from common.data.transforms import (
     CentreCrop,
-    PcaColourNoise,
+    FirstFittingAreaCrop,
+    Lighting,
     PhotometricDistortions,
-    RandomAreaCrop,
     RandomFlip,
     ResizeShorterSide,
     Standardize,
@@ -82,15 +82,16 @@ IMAGENET_RECIPE = dataclasses.replace(
     ),
     weight_decay=WeightDecay(rate=1e-4, variables="."),  # fb
     train_transforms=(
-        RandomAreaCrop(  # fb
+        FirstFittingAreaCrop(  # fb: RandomSizedCrop
             size=224,
             area=(0.08, 1.0),
             aspect=(3 / 4, 4 / 3),
+            attempts=10,
             resampling=("bicubic",),
         ),
         RandomFlip(),  # fb
         PhotometricDistortions(low=0.6, high=1.4),  # fb: ColorJitter of 0.4
-        PcaColourNoise(std=0.1, shrink=1.0),  # fb: Lighting of 0.1
+        Lighting(std=0.1),  # fb
     ),
     normalize=Standardize(  # fb
         mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)

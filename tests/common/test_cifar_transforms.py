@@ -16,6 +16,7 @@ from common.data.transforms import (
     Standardize,
     SubtractChannelMean,
     SubtractMeanImage,
+    ZeroBorder,
 )
 
 RNG = np.random.default_rng(0)
@@ -54,6 +55,23 @@ def test_a_moved_image_is_a_crop_of_the_mean_free_image_padded_with_zeros():
         crop = padded[4 + top : 36 + top, 4 + left : 36 + left]
         expected = crop[:, ::-1] if bool(view.mirrored) else crop
         np.testing.assert_allclose(image, expected, atol=1e-4)
+
+
+def test_zeros_after_the_normalisation_are_padding_of_what_is_normalised():
+    # fb.resnet.torch: ColorNormalize, then RandomCrop(32, 4).
+    normalize = Standardize(mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.1))
+    normalized = normalize(IMAGE.astype("float32"), None)
+    padded = np.pad(normalized, [(4, 4), (4, 4), (0, 0)])
+    encoded = tf.io.encode_png(IMAGE)
+    for position in range(40):
+        view = shifted(position)
+        top, left = place(view)
+        context = Context(top, left, view.mirrored, None)
+        image = normalize(realize(view, encoded, 3, False), context)
+        image = ZeroBorder()(image, context)
+        crop = padded[4 + top : 36 + top, 4 + left : 36 + left]
+        expected = crop[:, ::-1] if bool(view.mirrored) else crop
+        np.testing.assert_allclose(image, expected, atol=1e-5)
 
 
 def test_all_81_places_are_reached():

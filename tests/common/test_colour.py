@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from common.data import colour, pipeline
-from common.data.keys import Key
-from common.data.transforms import Context, PhotometricDistortions
+from common.data.keys import Key, mix
+from common.data.transforms import Context, Lighting, PhotometricDistortions
 from common.errors import UsageError
 from tests.common.data_fixtures import PHOTOS, noise_image, shapes
 
@@ -147,3 +147,23 @@ def test_batches_do_not_depend_on_threads():
     assert (batches(recipe, 4) == alone).all()
     assert not (batches(recipe, 4, seed=1) == alone).all()
     assert not (batches(PHOTOS, 4) == alone).all()
+
+
+def test_lighting_is_fbs():
+    """M.Lighting with imagenet.lua's numbers, of images 0 .. 1."""
+    values = [0.2175, 0.0188, 0.0045]
+    vectors = np.array(
+        [
+            [-0.5675, 0.7192, 0.4009],
+            [-0.5808, -0.0045, -0.8140],
+            [-0.5836, -0.6948, 0.4203],
+        ]
+    )
+    image = noise_image(5, 4).astype("float32")
+    for position in range(5):
+        key = Key(mix(0, 1), tf.constant(position))
+        noisy = Lighting(std=0.1)(image, Context(0, 0, False, None, key))
+        alpha = 0.1 * key.normal(3).numpy()
+        rgb = [sum(row * alpha * values) for row in vectors]
+        np.testing.assert_allclose(noisy / 255, image / 255 + rgb, atol=1e-5)
+    assert not Lighting.needs_statistics

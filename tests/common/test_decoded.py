@@ -25,6 +25,7 @@ from common.data.transforms import (
     SubtractCentreMean,
     SubtractChannelMean,
     SubtractMeanImage,
+    ZeroBorder,
 )
 from tests.common.data_fixtures import DIGITS, digits, shapes
 
@@ -58,6 +59,11 @@ CASES = {
     "flip, then shift": of(
         *(COLOUR, *FRAME, RandomFlip(), RandomShift(4)),
         normalize=Standardize(mean=(0.1, 0.2, 0.3), std=(0.3, 0.2, 0.1)),
+    ),
+    "padded after the normalisation": of(
+        *(COLOUR, *FRAME, RandomFlip(), RandomShift(4)),
+        normalize=Standardize(mean=(0.1, 0.2, 0.3), std=(0.3, 0.2, 0.1)),
+        train_noise=(ZeroBorder(),),
     ),
     "crops of the mean image": of(
         *(COLOUR, RandomCrop(20), RandomFlip()),
@@ -104,6 +110,7 @@ def test_two_epochs_and_a_resume_are_those_of_one_by_one(recipe, monkeypatch):
 def test_they_are_made_together(recipe):
     """Or the test above would compare one way with itself."""
     operations = (*recipe.train_transforms, recipe.normalize)
+    operations += recipe.train_noise
     assert decoded.fits(digits(), recipe.channels, operations)
 
 

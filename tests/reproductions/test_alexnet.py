@@ -12,13 +12,27 @@ import tensorflow as tf
 import reproductions.alexnet
 from common.audit import AGREES, EXPLAINED, audit_paper, layer_table
 from common.batch_slice import batch_slice
+from common.data.transforms import (
+    CentreCrop,
+    PcaColourNoise,
+    RandomCrop,
+    RandomFlip,
+    ResizeShorterSide,
+    SubtractCentreMean,
+    SubtractMeanImage,
+    UntilEpoch,
+)
 from common.errors import UsageError
+from common.optimizers import rates_at
+from common.recipe import WeightDecay
 from common.schedules import DivideOnPlateau
 from reproductions.alexnet import RECIPES, build_model
 from reproductions.alexnet.model import FORMS
 from reproductions.alexnet.spatial import SpatialResponseNormalization
 
 FOLDER = pathlib.Path(reproductions.alexnet.__file__).parent
+CAFFES = ("bvlc_alexnet", "caffenet")
+FRAME = (ResizeShorterSide(256), CentreCrop(256))  # Sec. 2
 
 
 @pytest.fixture(scope="module")
@@ -260,15 +274,21 @@ def test_recipe_of_the_paper():
     assert (recipe.epochs, recipe.global_batch_size) == (90, 128)
     assert recipe.optimizer.learning_rate == 0.01
     assert recipe.optimizer.momentum == 0.9
-    assert recipe.weight_decay.rate == 5e-4
+    assert recipe.weight_decay == WeightDecay(rate=5e-4, variables="kernel")
+    assert recipe.train_transforms == (*FRAME, RandomCrop(224), RandomFlip())
+    assert recipe.test_transforms == FRAME
+    assert recipe.normalize == SubtractMeanImage()
+    assert recipe.train_noise == (PcaColourNoise(std=0.1, shrink=1.0),)
+    assert recipe.views == ("centre_crop", "ten_crop")
     assert isinstance(recipe.schedule, DivideOnPlateau)
     assert recipe.schedule.max_drops == 3
     assert recipe.group_schedules == ()
 
 
 def test_ablations_differ_from_the_paper_in_the_network_only():
-    for variant in ("1tower", "no_lrn", "non_overlapping", "1gpu"):
-        recipe = RECIPES[f"alexnet_{variant}"]
+    controls = set(RECIPES) - {"alexnet", "alexnet_as_run", *CAFFES}
+    for variant in controls:
+        recipe = RECIPES[variant]
         main = dataclasses.replace(
             RECIPES["alexnet"], deviations=recipe.deviations
         )
@@ -293,14 +313,39 @@ def test_rates_of_net_145(epoch, weights, biases, conv1):
         "bias",
         "conv1/kernel",
     ]
-    schedules = [recipe.schedule, *(g.schedule for g in recipe.group_schedules)]
-    found = [
-        0.01 * s.factor(epoch=epoch, step=0, steps_per_epoch=1, history=[])
-        for s in schedules
-    ]
-    np.testing.assert_allclose(found, [weights, biases, conv1])
+    found = rates_at(recipe, epoch=epoch, step=0, steps_per_epoch=1, history=[])
+    np.testing.assert_allclose(found, [biases, conv1, weights])
 
 
-def test_colour_noise_of_net_145_stops_at_67():
-    (noise,) = RECIPES["alexnet_as_run"].train_noise
-    assert (noise.epoch, noise.operation.shrink) == (67, 1.1)
+def test_what_else_net_145_changes():
+    recipe = RECIPES["alexnet_as_run"]
+    changed = {
+        "epochs": 91,
+        "normalize": SubtractCentreMean(),
+        "train_noise": (UntilEpoch(67, PcaColourNoise(std=0.1, shrink=1.1)),),
+        "schedule": recipe.schedule,  # test_rates_of_net_145
+        "group_schedules": recipe.group_schedules,
+        "deviations": recipe.deviations,
+    }
+    assert recipe == dataclasses.replace(RECIPES["alexnet"], **changed)
+
+
+@pytest.mark.parametrize("variant", CAFFES)
+def test_recipe_of_caffe(variant):
+    recipe = RECIPES[variant]
+    assert (recipe.epochs, recipe.global_batch_size) == (90, 256)
+    assert recipe.image_size == 227
+    assert recipe.optimizer == RECIPES["alexnet"].optimizer
+    assert recipe.weight_decay == WeightDecay(rate=5e-4, variables="kernel")
+    assert recipe.train_transforms == (*FRAME, RandomCrop(227), RandomFlip())
+    assert recipe.test_transforms == FRAME
+    assert recipe.normalize == SubtractMeanImage()
+    assert recipe.train_noise == ()
+    assert recipe.views == ("centre_crop",)
+    assert [g.variables for g in recipe.group_schedules] == ["bias"]
+    for epoch in range(90):
+        biases, weights = rates_at(
+            recipe, epoch=epoch, step=0, steps_per_epoch=1, history=[]
+        )
+        wanted = 0.01 / 10 ** (epoch // 20)
+        np.testing.assert_allclose([biases, weights], [2 * wanted, wanted])

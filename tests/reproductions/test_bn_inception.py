@@ -12,9 +12,19 @@ import tensorflow as tf
 import reproductions
 import reproductions.bn_inception
 from common.audit import AGREES, EXPLAINED, audit_paper
+from common.data.transforms import (
+    CentreCrop,
+    PhotometricDistortions,
+    RandomAreaCrop,
+    RandomFlip,
+    ResizeShorterSide,
+    SubtractChannelMean,
+)
 from common.errors import UsageError
 from common.layer_table import find_row, layer_table, totals, without_weights
 from common.layers import Dropout
+from common.losses import SoftmaxCrossEntropy
+from common.recipe import WeightDecay
 from reproductions.bn_inception import RECIPES, build_model
 from reproductions.bn_inception.model import FORMS, MODULES
 
@@ -491,11 +501,32 @@ def test_the_rate_falls_6_times_faster_with_section_4_2_1(epoch):
 
 def test_section_4_2_1_changes_the_training():
     plain, fast = RECIPES["inception_no_bn"], RECIPES["bn_inception"]
-    assert plain.weight_decay.rate == 5 * fast.weight_decay.rate
+    assert plain.weight_decay == WeightDecay(rate=2e-4, variables="kernel")
+    assert fast.weight_decay == WeightDecay(rate=4e-5, variables="kernel")
     wide, narrow = (r.train_transforms[-1] for r in (plain, fast))
-    assert narrow.high - narrow.low < wide.high - wide.low
-    assert plain.train_transforms[:-1] == fast.train_transforms[:-1]
-    assert plain.global_batch_size == fast.global_batch_size == 32
+    assert wide == PhotometricDistortions(low=0.5, high=1.5)
+    assert narrow == PhotometricDistortions(low=0.75, high=1.25)
+
+
+@pytest.mark.parametrize("variant", RECIPES)
+def test_the_rest_of_the_training_is_the_same_for_all(variant):
+    recipe = RECIPES[variant]
+    assert recipe.global_batch_size == 32
+    assert recipe.optimizer.momentum == 0.9 and not recipe.optimizer.nesterov
+    assert recipe.average_decay is None and recipe.clip_global_norm is None
+    assert recipe.loss == SoftmaxCrossEntropy()
+    assert recipe.train_transforms[:-1] == (
+        RandomAreaCrop(
+            size=224,
+            area=(0.08, 1.0),
+            aspect=(3 / 4, 4 / 3),
+            resampling=("bilinear", "area", "nearest", "bicubic"),
+        ),
+        RandomFlip(),
+    )
+    assert recipe.normalize == SubtractChannelMean()
+    assert recipe.test_transforms == (ResizeShorterSide(256), CentreCrop(256))
+    assert recipe.views == ("centre_crop",)
 
 
 @pytest.mark.parametrize("variant", RECIPES)

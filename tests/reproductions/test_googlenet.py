@@ -12,15 +12,27 @@ import tensorflow as tf
 import reproductions
 import reproductions.googlenet
 from common.audit import AGREES, EXPLAINED, audit_paper
+from common.data.transforms import (
+    CentreCrop,
+    PhotometricDistortions,
+    RandomAreaCrop,
+    RandomCrop,
+    RandomFlip,
+    ResizeShorterSide,
+    SubtractChannelMean,
+)
 from common.errors import UsageError
 from common.layer_table import find_row, layer_table, totals
 from common.layers import Dropout
+from common.optimizers import rates_at
+from common.recipe import WeightDecay
 from reproductions.googlenet import RECIPES, build_model
 from reproductions.googlenet.model import CONV1
 
 FOLDER = pathlib.Path(reproductions.googlenet.__file__).parent
 SMALLEST = 65
 IMAGENET = 1_281_167  # training images
+FRAME = (ResizeShorterSide(256), CentreCrop(256))  # Sec. 7
 
 
 @pytest.fixture(scope="module")
@@ -347,18 +359,43 @@ def test_recipe_of_the_paper():
     assert recipe.optimizer.momentum == 0.9
     assert recipe.loss.weight == 0.3
     assert recipe.average_decay == 0.9999
-    crop = recipe.train_transforms[0]
-    assert (crop.area, crop.aspect) == ((0.08, 1.0), (3 / 4, 4 / 3))
-    assert sorted(crop.resampling) == ["area", "bicubic", "bilinear", "nearest"]
+    assert (recipe.epochs, recipe.global_batch_size) == (250, 32)
+    assert recipe.weight_decay == WeightDecay(rate=2e-4, variables="kernel")
+    assert recipe.group_schedules == ()
+    assert recipe.train_transforms == (
+        RandomAreaCrop(
+            size=224,
+            area=(0.08, 1.0),
+            aspect=(3 / 4, 4 / 3),
+            resampling=("bilinear", "area", "nearest", "bicubic"),
+        ),
+        RandomFlip(),
+        PhotometricDistortions(low=0.5, high=1.5),
+    )
+    assert recipe.test_transforms == FRAME
+    assert recipe.normalize == SubtractChannelMean()
+    assert recipe.train_noise == ()
     separable = RECIPES["googlenet_separable"]
     assert (
         dataclasses.replace(separable, deviations=recipe.deviations) == recipe
     )
 
 
-def rate(schedule, **place):
+def test_recipe_of_bvlc():
+    recipe = RECIPES["bvlc_googlenet"]
+    same = ("global_batch_size", "optimizer", "weight_decay", "loss")
+    same += ("normalize", "train_noise", "test_transforms")
+    for field in same:
+        wanted = getattr(RECIPES["googlenet"], field)
+        assert getattr(recipe, field) == wanted, field
+    assert recipe.train_transforms == (*FRAME, RandomCrop(224), RandomFlip())
+    assert recipe.views == ("centre_crop",)
+    assert [g.variables for g in recipe.group_schedules] == ["bias"]
+
+
+def rates(variant, **place):
     place = {"epoch": 0, "step": 0, "steps_per_epoch": 1} | place
-    return 0.01 * schedule.factor(history=[], **place)
+    return rates_at(RECIPES[variant], history=[], **place)
 
 
 @pytest.mark.parametrize(
@@ -366,8 +403,7 @@ def rate(schedule, **place):
     [(0, 0.01), (7, 0.01), (8, 0.0096), (16, 0.009216), (249, 0.01 * 0.96**31)],
 )
 def test_rate_falls_by_4_percent_every_8_epochs(epoch, wanted):
-    schedule = RECIPES["googlenet"].schedule
-    np.testing.assert_allclose(rate(schedule, epoch=epoch), wanted)
+    np.testing.assert_allclose(rates("googlenet", epoch=epoch), [wanted])
 
 
 @pytest.mark.parametrize(
@@ -382,11 +418,8 @@ def test_rate_falls_by_4_percent_every_8_epochs(epoch, wanted):
     ],
 )
 def test_rate_of_bvlcs_quick_solver(step, wanted):
-    recipe = RECIPES["bvlc_googlenet"]
-    np.testing.assert_allclose(rate(recipe.schedule, step=step), wanted)
-    (biases,) = recipe.group_schedules
-    assert biases.variables == "bias"
-    np.testing.assert_allclose(rate(biases.schedule, step=step), 2 * wanted)
+    found = rates("bvlc_googlenet", step=step)  # biases first
+    np.testing.assert_allclose(found, [2 * wanted, wanted])
 
 
 def test_quick_solver_ends_within_its_60th_pass():

@@ -14,11 +14,19 @@ import reproductions.inception_v3
 from common.audit import EXPLAINED, MISFIT, NEEDLESS, audit_paper
 from common.batch_slice import batch_slice
 from common.data.keys import Key
-from common.data.transforms import Context
+from common.data.transforms import (
+    CentreCrop,
+    Context,
+    DistortedBoxCrop,
+    RandomFlip,
+    ResizeShorterSide,
+    ScalePixels,
+)
 from common.errors import UsageError
 from common.layer_table import find_row, layer_table, totals, without_weights
 from common.layers import BatchNormalization, Dropout
 from common.losses import SmoothedCrossEntropy
+from common.recipe import RmsProp, WeightDecay
 from reproductions.inception_v3 import RECIPES, build_model
 from reproductions.inception_v3.distortions import ColourDistortions
 from reproductions.inception_v3.modules import FORMS, convolutions
@@ -367,8 +375,10 @@ def test_names_are_those_of_the_release():
 
 def test_recipe_of_the_paper():
     recipe = RECIPES["inception_v3"]
-    optimizer = recipe.optimizer
-    assert (optimizer.decay, optimizer.epsilon) == (0.9, 1.0)
+    assert recipe.optimizer == RmsProp(
+        learning_rate=0.045, decay=0.9, momentum=0.9, epsilon=1.0
+    )
+    assert recipe.weight_decay == WeightDecay(rate=4e-5, variables="kernel")
     assert recipe.loss.main == SmoothedCrossEntropy(smoothing=0.1)
     assert recipe.global_batch_size == 50 * 32
     assert recipe.epochs == 100
@@ -379,6 +389,30 @@ def test_recipe_of_the_paper():
         assert (
             dataclasses.replace(other, deviations=recipe.deviations) == recipe
         )
+
+
+def test_images_are_prepared_as_the_release_does():
+    recipe = RECIPES["inception_v3"]
+    assert recipe.train_transforms == (
+        DistortedBoxCrop(
+            size=299,
+            area=(0.05, 1.0),
+            aspect=(0.75, 1.33),
+            covered=0.1,
+            attempts=100,
+            resampling=("bilinear", "area", "nearest", "bicubic"),
+        ),
+        RandomFlip(),
+        ColourDistortions(
+            brightness=32 / 255,
+            saturation=(0.5, 1.5),
+            hue=0.2,
+            contrast=(0.5, 1.5),
+        ),
+    )
+    assert recipe.normalize == ScalePixels(-1.0, 1.0)
+    assert recipe.test_transforms == (ResizeShorterSide(342), CentreCrop(342))
+    assert recipe.views == ("centre_crop",)
 
 
 @pytest.mark.parametrize("size,frame", [(151, 173), (79, 90)])

@@ -19,11 +19,19 @@ from common.audit import (
     audit_paper,
 )
 from common.data.keys import Key
-from common.data.transforms import Context
+from common.data.transforms import (
+    CentreCrop,
+    Context,
+    DistortedBoxCrop,
+    RandomFlip,
+    ResizeShorterSide,
+    ScalePixels,
+)
 from common.errors import UsageError
 from common.layer_table import find_row, layer_table, totals, without_weights
 from common.layers import Dropout
 from common.losses import SmoothedCrossEntropy, WithAuxiliary
+from common.recipe import RmsProp
 from reproductions.inception_v4 import RECIPES, build_model
 from reproductions.inception_v4.distortions import BrightnessAndSaturation
 from reproductions.inception_v4.model import FORMS, inception
@@ -422,9 +430,12 @@ def test_initial_weights_are_the_releases():
 
 def test_recipe_of_the_paper():
     recipe = RECIPES["inception_v4"]
-    optimizer = recipe.optimizer
-    assert (optimizer.decay, optimizer.epsilon) == (0.9, 1.0)
-    assert optimizer.learning_rate == 0.045
+    assert recipe.optimizer == RmsProp(
+        learning_rate=0.045, decay=0.9, momentum=0.9, epsilon=1.0
+    )
+    assert recipe.clip_global_norm == 2.0
+    assert recipe.loss == SmoothedCrossEntropy(smoothing=0.1)
+    assert recipe.epochs == 100
     assert recipe.global_batch_size == 20 * 32
     assert recipe.average_decay == 0.9999
     assert recipe.image_size == 299
@@ -436,6 +447,25 @@ def test_recipe_of_the_paper():
             deviations=recipe.deviations,
         )
         assert same == recipe
+
+
+def test_images_are_prepared_as_the_release_does():
+    recipe = RECIPES["inception_v4"]
+    assert recipe.train_transforms == (
+        DistortedBoxCrop(
+            size=299,
+            area=(0.05, 1.0),
+            aspect=(0.75, 1.33),
+            covered=0.1,
+            attempts=100,
+            resampling=("bilinear",),
+        ),
+        RandomFlip(),
+        BrightnessAndSaturation(brightness=32 / 255, saturation=(0.5, 1.5)),
+    )
+    assert recipe.normalize == ScalePixels(-1.0, 1.0)
+    assert recipe.test_transforms == (ResizeShorterSide(342), CentreCrop(342))
+    assert recipe.views == ("centre_crop",)
 
 
 def test_every_open_choice_is_told_once():
@@ -479,8 +509,9 @@ def test_rate_falls_by_6_percent_every_2_epochs(epoch, power):
     ],
 )
 def test_what_decays(variant, path, decays):
-    found = re.search(RECIPES[variant].weight_decay.variables, path)
-    assert bool(found) is decays
+    decay = RECIPES[variant].weight_decay
+    assert decay.rate == 4e-5
+    assert bool(re.search(decay.variables, path)) is decays
 
 
 def distorted(image, position=0, **amounts):

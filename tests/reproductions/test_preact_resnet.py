@@ -14,7 +14,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data.transforms import RandomFlip, RandomShift
+from common.data.transforms import (
+    FirstFittingAreaCrop,
+    Lighting,
+    PhotometricDistortions,
+    RandomFlip,
+    RandomShift,
+    ZeroBorder,
+)
 from common.layer_table import layer_table, totals, without_weights
 from common.layers import ParameterFreeShortcut
 from common.optimizers import rates_at
@@ -403,6 +410,20 @@ def test_imagenet_rates_fall_after_30_and_60_epochs_without_warm_up(variant):
     found = rates(variant, starts, 5004)
     np.testing.assert_allclose(found, [0.1, 0.1, 0.01, 0.01, 1e-3, 1e-3])
     assert math.prod((RECIPES[variant].global_batch_size, 5004)) <= 1_281_167
+
+
+def test_images_of_fairs_recipes_are_made_as_fair_does():
+    recipe = RECIPES["preact_resnet200_fair"]
+    assert recipe.train_transforms == (
+        FirstFittingAreaCrop(224, (0.08, 1), (3 / 4, 4 / 3), 10, ("bicubic",)),
+        RandomFlip(),
+        PhotometricDistortions(low=0.6, high=1.4),
+        Lighting(std=0.1),
+    )
+    assert recipe.train_noise == ()
+    recipe = RECIPES["cifar_preact_resnet1001_released"]
+    assert recipe.train_transforms[-2:] == (RandomFlip(), RandomShift(4))
+    assert recipe.train_noise == (ZeroBorder(),)
 
 
 def test_the_full_preactivation_is_the_headline_networks():

@@ -1,11 +1,23 @@
 """What the ResNeXt paper says: Sections 3 and 4, Tables 1 to 4 and 7."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
 
 import reproductions
-from common.data.transforms import RandomAreaCrop, RandomShift
+from common.data.transforms import (
+    CentreCrop,
+    FirstFittingAreaCrop,
+    Lighting,
+    PhotometricDistortions,
+    RandomFlip,
+    RandomShift,
+    ResizeShorterSide,
+    Standardize,
+    ZeroBorder,
+)
 from common.layer_table import find_row, layer_table, totals, without_weights
 from common.optimizers import rates_at
 from common.paper import read_expected
@@ -369,12 +381,46 @@ def test_recipes_of_the_paper():  # Sec. 4, App. A; the release
         assert recipe.weight_decay.rate == decay
         assert recipe.weight_decay.variables == "."
         assert not recipe.synchronized_batch_norm
-    assert RandomShift(4) in recipe.train_transforms
-    crop = RECIPES["resnext50_32x4d"].train_transforms[0]
-    assert isinstance(crop, RandomAreaCrop)
-    assert crop.area == (0.08, 1.0)
-    # fb.resnet.torch: sqrt(area * r) wide and sqrt(area / r) high.
-    assert crop.aspect == (3 / 4, 4 / 3)
+
+
+def test_images_are_made_as_in_the_release():  # datasets/*.lua
+    recipe = RECIPES["resnext50_32x4d"]
+    assert recipe.train_transforms == (
+        FirstFittingAreaCrop(224, (0.08, 1), (3 / 4, 4 / 3), 10, ("bicubic",)),
+        RandomFlip(),
+        PhotometricDistortions(low=0.6, high=1.4),
+        Lighting(std=0.1),
+    )
+    assert recipe.normalize == Standardize(
+        mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+    )
+    assert recipe.train_noise == ()
+    assert recipe.test_transforms == (ResizeShorterSide(256), CentreCrop(256))
+    assert (recipe.views, recipe.image_size) == (("centre_crop",), 224)
+    recipe = RECIPES["cifar_resnext29_8x64d"]
+    frame = (ResizeShorterSide(32), CentreCrop(32))
+    assert recipe.train_transforms == (*frame, RandomShift(4), RandomFlip())
+    assert recipe.normalize == Standardize(
+        mean=(125.3 / 255, 123 / 255, 113.9 / 255),
+        std=(63 / 255, 62.1 / 255, 66.7 / 255),
+    )
+    assert recipe.train_noise == (ZeroBorder(),)
+    assert recipe.test_transforms == frame
+    assert (recipe.views, recipe.image_size) == (("single",), 32)
+
+
+@pytest.mark.parametrize(
+    "variant", ["resnext50_32x4d", "cifar_resnext29_8x64d"]
+)
+def test_every_variable_decays(variant):  # the release
+    with without_weights():
+        model = build_model(variant)
+    decay = RECIPES[variant].weight_decay
+    paths = [v.path for v in model.trainable_variables]
+    assert {path.rsplit("/", 1)[1] for path in paths} == {
+        *("kernel", "gamma", "beta", "bias")
+    }
+    assert all(re.search(decay.variables, path) for path in paths)
 
 
 def test_networks_of_one_data_set_are_trained_alike():

@@ -6,7 +6,7 @@ import pytest
 
 from common.errors import RunError
 from reproductions.resnext import build_model
-from reproductions.resnext.weights import from_torchvision
+from reproductions.resnext.weights import from_cadene, from_torchvision
 from tests import golden
 
 ORACLE = "torchvision_resnext50_32x4d"
@@ -118,3 +118,52 @@ def test_the_layout_serves_every_template():
     from_torchvision(state, model)
     kernel = model.get_layer("conv3_1_b").kernel.numpy()
     assert (kernel == state["layer2.0.conv2.weight"].max()).all()
+
+
+def converted(entry):
+    """Cadene's name of an entry of torchvision's, by its nn.Sequentials.
+
+    resnext_features/*.py: a block is (((a, bn, relu, b, bn, relu), c, bn),
+    (shortcut, bn)), within a list of blocks within a list of layers.
+    """
+    module, kind = entry.rsplit(".", 1)
+    stem = {"conv1": "features.0", "bn1": "features.1", "fc": "last_linear"}
+    if module in stem:
+        return f"{stem[module]}.{kind}"
+    layer, index, part = module.split(".", 2)
+    place = {"conv1": "0.0.0", "bn1": "0.0.1", "conv2": "0.0.3"}
+    place |= {"bn2": "0.0.4", "conv3": "0.1", "bn3": "0.2"}
+    place |= {"downsample.0": "1.0", "downsample.1": "1.1"}
+    after = 3 + int(layer.removeprefix("layer"))  # stem: 0 to 3
+    return f"features.{after}.{index}.0.{place[part]}.{kind}"
+
+
+def test_cadenes_entries_fit():
+    theirs = constant(torch_entries(101, 32, 4))
+    state = {converted(entry): value for entry, value in theirs.items()}
+    for entry in (  # as its source has them
+        "features.0.weight",
+        "features.1.running_var",
+        "features.4.0.0.0.0.3.weight",
+        "features.6.22.0.0.2.bias",
+        "features.7.0.0.1.1.weight",
+        "last_linear.bias",
+    ):
+        assert entry in state
+    model = build_model("resnext101_32x4d", image_size=32)
+    from_cadene(state, model)
+    found = [v.numpy().copy() for v in model.variables]
+    from_torchvision(theirs, model)
+    for one, other in zip(found, model.variables, strict=True):
+        assert (one == other.numpy()).all()
+    del state["features.5.3.0.0.0.4.running_mean"]
+    with pytest.raises(RunError, match="features.5.3.0.0.0.4.running_mean"):
+        from_cadene(state, model)
+
+
+def test_cadenes_weights_of_another_template_are_refused():
+    theirs = constant(torch_entries(101, 64, 4))
+    state = {converted(entry): value for entry, value in theirs.items()}
+    model = build_model("resnext101_32x4d", image_size=32)
+    with pytest.raises(RunError, match="into resnext101_64x4d"):
+        from_cadene(state, model)

@@ -16,14 +16,17 @@ from common.audit import AGREES, EXPLAINED, check_table
 from common.batch_slice import batch_slice
 from common.data.transforms import (
     CentreCrop,
+    PcaColourNoise,
     RandomCrop,
     RandomFlip,
     RandomShorterSide,
     ResizeShorterSide,
+    SubtractChannelMean,
 )
 from common.errors import UsageError
 from common.layer_table import layer_table, totals, without_weights
 from common.paper import read_expected
+from common.recipe import WeightDecay
 from reproductions.vgg import RECIPES, build_model
 from reproductions.vgg.model import COLUMNS
 
@@ -317,7 +320,10 @@ def test_recipe_of_the_paper():  # Sec. 3.1
     recipe = RECIPES["vgg16"]
     assert recipe.global_batch_size == 256
     assert recipe.optimizer.momentum == 0.9
-    assert recipe.weight_decay.rate == 5e-4
+    assert recipe.weight_decay == WeightDecay(rate=5e-4, variables="kernel")
+    assert recipe.group_schedules == ()
+    assert recipe.normalize == SubtractChannelMean()
+    assert recipe.train_noise == (PcaColourNoise(std=0.1, shrink=1.0),)
     assert (recipe.schedule.divisor, recipe.schedule.max_drops) == (10.0, 3)
     steps = 1_281_167 // 256
     assert recipe.updates == 370_000

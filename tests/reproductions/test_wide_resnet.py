@@ -8,6 +8,12 @@ import tensorflow as tf
 import reproductions
 from common.data.keys import Key
 from common.data.pixels import Context
+from common.data.transforms import (
+    FirstFittingAreaCrop,
+    Lighting,
+    PhotometricDistortions,
+    RandomFlip,
+)
 from common.errors import RunError
 from common.layer_table import layer_table, totals, without_weights
 from common.layers import Dropout
@@ -468,6 +474,12 @@ def test_recipes_of_the_paper():  # Sec. 3
         assert recipe.weight_decay.variables == "."
     shift = RECIPES["cifar_wrn_28_10"].train_transforms[-1]
     assert shift == RandomReflectedShift(4)
+    assert RECIPES["wrn_50_2"].train_transforms == (  # fb
+        FirstFittingAreaCrop(224, (0.08, 1), (3 / 4, 4 / 3), 10, ("bicubic",)),
+        RandomFlip(),
+        PhotometricDistortions(low=0.6, high=1.4),
+        Lighting(std=0.1),
+    )
 
 
 def context(position):
