@@ -17,7 +17,7 @@ class State:
     Attributes:
         epoch: Epochs finished.
         step: Updates made in all.
-        losses, wrong: Sums over the unfinished epoch's batches.
+        losses, plain_losses, wrong: Sums over the unfinished epoch's batches.
         history: One row per finished epoch.
         seconds: Spent training, over all sessions.
     """
@@ -25,9 +25,30 @@ class State:
     epoch: int = 0
     step: int = 0
     losses: float = 0.0
+    plain_losses: float = 0.0
     wrong: int = 0
     history: list[dict] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
+
+    def add(self, losses, plain_losses, wrong) -> None:
+        """Adds batches' means and counts, each (updates,)."""
+        # One by one: the sums do not depend on how many come in a call.
+        for loss, own in zip(
+            losses.tolist(), plain_losses.tolist(), strict=True
+        ):
+            self.losses += loss
+            self.plain_losses += own
+        self.wrong += int(wrong.sum())
+
+    def means(self, steps: int, recipe: Recipe) -> dict[str, float]:
+        """Of an epoch's `steps` batches, for its row; the sums begin anew."""
+        means = {"loss": self.losses / steps}
+        if hasattr(recipe.loss, "plain"):  # of which the loss holds more
+            means["cross_entropy"] = self.plain_losses / steps
+        images = steps * recipe.global_batch_size
+        means["top1_error"] = 100 * self.wrong / images
+        self.losses, self.plain_losses, self.wrong = 0.0, 0.0, 0
+        return means
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -39,10 +39,14 @@ class SmoothedCrossEntropy:
         """(batch, classes) logits and (batch,) labels -> (batch,) float32."""
         import tensorflow as tf
 
-        one_hot = SoftmaxCrossEntropy()(outputs, labels)
+        one_hot = self.plain(outputs, labels)
         logs = tf.nn.log_softmax(tf.cast(outputs, tf.float32))
         uniform = -tf.reduce_mean(logs, axis=-1)
         return (1 - self.smoothing) * one_hot + self.smoothing * uniform
+
+    def plain(self, outputs, labels):
+        """The cross-entropy that is recorded beside it: (batch,) float32."""
+        return SoftmaxCrossEntropy()(outputs, labels)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,6 +72,21 @@ class WithAuxiliary:
             )
         return first + self.weight * sum(others)
 
+    def plain(self, outputs, labels):
+        """The main head's cross-entropy, as others': (batch,) float32."""
+        if isinstance(outputs, list | tuple):
+            outputs = outputs[0]
+        return plain(self.main, outputs, labels)
+
     def guessing(self, num_classes: int) -> float:
         """The loss of a network that knows nothing."""
         return (1 + self.weight * self.heads) * math.log(num_classes)
+
+
+def plain(loss: Callable, outputs, labels):
+    """A loss without what others do not hold; itself where it has no `plain`.
+
+    Such a loss (auxiliary heads, smoothed labels) compares with no other
+    network's; what its `plain` gives, the main head's cross-entropy, does.
+    """
+    return getattr(loss, "plain", loss)(outputs, labels)

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from common.batch_slice import batch_slice, per_replica_batch_size
 from common.errors import UsageError
+from common.losses import plain
 
 SUM = tf.distribute.ReduceOp.SUM
 _MAX_POOLING = keras.layers.MaxPooling2D
@@ -44,8 +45,9 @@ def make_train_steps(
     """`run(iterator, step, updates, rates)` makes `updates` updates.
 
     `step` is the number of updates made before, an int64 scalar; `rates` is
-    (MAX_UPDATES, groups) float32. Returns two (updates,) tensors, batches'
-    mean losses and images classified wrongly, and seconds without input.
+    (MAX_UPDATES, groups) float32. Returns three (updates,) tensors, batches'
+    mean losses, means of common.losses.plain, and images classified wrongly;
+    and seconds without input.
 
     Raises:
         UsageError: if the batch does not divide, or XLA cannot compile that.
@@ -65,7 +67,7 @@ def _replica_step(model, loss, optimizer, seed, size, share, microbatches):
 
     def step_of(images, labels, step):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        totals, grads, scale = [0.0, 0], None, optimizer.scale()
+        totals, grads, scale = [0.0, 0.0, 0], None, optimizer.scale()
         averages = MovingAverages(model, microbatches)
         for part in range(microbatches):
             start = (replica * microbatches + part) * share
@@ -167,8 +169,8 @@ def _repeated(step_of: Callable, optimizer, strategy) -> Callable:
 
     @tf.function
     def run(iterator, step, updates, rates):
-        losses = tf.TensorArray(tf.float32, updates)
-        wrong = tf.TensorArray(tf.int32, updates)
+        types = (tf.float32, tf.float32, tf.int32)
+        measured = [tf.TensorArray(each, updates) for each in types]
         waited = tf.constant(0.0, tf.float64)
         every = tf.maximum(updates // TIMED_UPDATES, 1)
         for i in tf.range(updates):
@@ -182,11 +184,13 @@ def _repeated(step_of: Callable, optimizer, strategy) -> Callable:
                 waited += _clock(i % every == 0) - asked
             here = step + tf.cast(i, tf.int64)
             totals = step_of(args=(images, labels, here))
-            losses = losses.write(i, strategy.reduce(SUM, totals[0], None))
-            wrong = wrong.write(i, strategy.reduce(SUM, totals[1], None))
+            measured = [
+                array.write(i, strategy.reduce(SUM, total, None))
+                for array, total in zip(measured, totals, strict=True)
+            ]
         timed = (updates + every - 1) // every
         waited *= tf.cast(updates / timed, tf.float64)
-        return losses.stack(), wrong.stack(), waited
+        return *(array.stack() for array in measured), waited
 
     return run
 
@@ -211,7 +215,7 @@ def _clock(timed) -> tf.Tensor:
 def gradients(
     model, loss, images, labels, global_batch_size: int, scale=None
 ) -> tuple:
-    """(loss, wrong, gradients) of a share of the batch.
+    """(loss, plain loss, wrong, gradients) of a share of the batch.
 
     In float16 the loss is multiplied by `scale`, and the gradients divided by
     it, so that the smallest do not become zero. The share's losses are divided
@@ -221,6 +225,7 @@ def gradients(
     outputs = model(images, training=True)
     outputs = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), outputs)
     total = tf.reduce_sum(loss(outputs, labels)) / global_batch_size
+    own = tf.reduce_sum(plain(loss, outputs, labels)) / global_batch_size
     grads = tf.gradients(
         total if scale is None else scale * total,
         [v.value for v in model.trainable_variables],
@@ -229,7 +234,7 @@ def gradients(
     )
     if scale is not None:
         grads = [g if g is None else g / scale for g in grads]
-    return total, wrong_count(outputs, labels), grads
+    return total, own, wrong_count(outputs, labels), grads
 
 
 def wrong_count(outputs, labels) -> tf.Tensor:

@@ -158,10 +158,10 @@ class Loop:
         self.callbacks.on_train_batch_begin(state.step)
         began = time.monotonic()
         with explained(self.job.source, "train", recipe):
-            losses, wrong, waited = self.run_steps(
+            losses, own, wrong, waited = self.run_steps(
                 iterator, tf.constant(state.step, tf.int64), *padded(rates)
             )
-        losses, wrong = losses.numpy(), wrong.numpy()
+        losses, own, wrong = losses.numpy(), own.numpy(), wrong.numpy()
         seconds = time.monotonic() - began
         require_finite(
             losses,
@@ -171,9 +171,7 @@ class Loop:
         )
         state.step += steps
         state.seconds += seconds
-        for loss in losses.tolist():  # one by one: sums do not depend on calls
-            state.losses += loss
-        state.wrong += int(wrong.sum())
+        state.add(losses, own, wrong)
         if seconds < CALL_SECONDS and steps == self._steps_per_call:
             self._steps_per_call = min(2 * steps, MAX_UPDATES)
         elif seconds > 2 * CALL_SECONDS:
@@ -207,13 +205,11 @@ class Loop:
             self.save()  # the epoch's last steps; the test is done again
             raise
         steps = self._epoch_end() - state.epoch * self.steps_per_epoch
-        images = steps * recipe.global_batch_size
         row = {
             "epoch": state.epoch + 1,
             "step": state.step,
             "learning_rate": self._rates(1)[0][-1],
-            "loss": state.losses / steps,
-            "top1_error": 100 * state.wrong / images,
+            **state.means(steps, recipe),
             "val_loss": result.loss,
             "val_top1_error": result.top1_error,
             "val_top5_error": result.top5_error,
@@ -221,7 +217,6 @@ class Loop:
         }
         state.history.append(row)
         state.epoch += 1
-        state.losses, state.wrong = 0.0, 0
         self.save()
         self.job.run.write_history(state.history)
         numbers = {k: v for k, v in row.items() if v is not None}

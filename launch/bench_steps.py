@@ -188,7 +188,9 @@ def run_bare(network: Network, jit_compile: bool) -> None:
     @tf.function(jit_compile=jit_compile)
     def step(images, labels, number):
         with batch_slice(seed=0, step=number, start=0, size=size):
-            loss, _, grads = gradients(model, recipe.loss, images, labels, size)
+            loss, _, _, grads = gradients(
+                *(model, recipe.loss, images, labels, size)
+            )
         network.optimizer.apply(grads, model.trainable_variables)
         return loss
 

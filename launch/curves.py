@@ -40,6 +40,8 @@ class Curve:
         test_error: Top-1, of `split`.
         images: Of the last epoch, which may be shorter than the others; 0 if
             that is not known.
+        cross_entropy: Of the main head in training, where the loss holds
+            more; else empty.
     """
 
     variant: str
@@ -55,6 +57,18 @@ class Curve:
     train_error: tuple[float, ...]
     test_error: tuple[float, ...]
     images: int = 0
+    cross_entropy: tuple[float, ...] = ()
+
+    def row(self) -> dict[str, Any]:
+        """For curves.toml; without what the loss does not have."""
+        row = dataclasses.asdict(self)
+        if not self.cross_entropy:
+            del row["cross_entropy"]
+        return row
+
+    def plain_loss(self) -> float:
+        """The last epoch's, comparable between networks if it was recorded."""
+        return (self.cross_entropy or self.loss)[-1]
 
     def key(self) -> tuple:
         """What tells this run from others."""
@@ -97,6 +111,10 @@ def of_run(run: dict, history: list[dict]) -> Curve:
         train_error=_column(history, "top1_error", 3),
         test_error=_column(history, "val_top1_error", 3),
         images=_last_updates(history) * recipe["global_batch_size"],
+        cross_entropy=_column(
+            [row for row in history if "cross_entropy" in row],
+            *("cross_entropy", 4),
+        ),
     )
 
 
@@ -127,7 +145,7 @@ def add(folders: list[str]) -> None:
             added.setdefault(run["paper"], []).append(curve)
     for paper, curves in added.items():
         kept = {curve.key(): curve for curve in (*read(paper), *curves)}
-        rows = [dataclasses.asdict(kept[key]) for key in sorted(kept)]
+        rows = [kept[key].row() for key in sorted(kept)]
         text = HEADER + "".join(toml_row("curve", row) for row in rows)
         write_text(_file(paper), text)
 

@@ -5,9 +5,10 @@ import statistics
 
 from common.data import catalog
 from launch import baseline_records
+from launch.curves import Curve
 from launch.error_counts import percent
 from launch.paper_results import Paper
-from launch.question_losses import held
+from launch.question_losses import Held, held
 from launch.question_runs import Line, difference, lines, printed_size
 from launch.question_spec import Question
 
@@ -64,13 +65,11 @@ def _judged(line: Line, row: dict) -> list[str]:
     """Epochs, loss, error, baseline, verdict."""
     curve, base = line.curves.get(row["seed"]), baseline_records.of(row)
     classes = catalog.find(row["data"], line.recipe.channels).num_classes
-    about = held(line.recipe.loss, classes)
-    note = about.note() if about else " (no cross-entropy)"
-    loss = curve.loss[-1] if curve else None
+    loss = curve.plain_loss() if curve else None
     wrong = round(row["top1_error"] / 100 * row["num_images"])
     return [
         str(len(curve.loss) if curve else row["epochs"]),
-        "not recorded" if loss is None else f"{loss:.2f}{note}",
+        _loss(curve, held(line.recipe.loss, classes)),
         percent(wrong, row["num_images"]),
         percent(base["wrong"], base["num_images"])
         if base
@@ -83,6 +82,18 @@ def _judged(line: Line, row: dict) -> list[str]:
             base and base["top1_error"],
         ),
     ]
+
+
+def _loss(curve: Curve | None, about: Held | None) -> str:
+    """The training loss at the end; of both kinds where there are two."""
+    if curve is None:
+        return "not recorded"
+    if about is None:
+        return f"{curve.loss[-1]:.2f} (no cross-entropy)"
+    whole = f"{curve.loss[-1]:.2f}{about.note()}"
+    if not curve.cross_entropy:
+        return whole
+    return f"{curve.plain_loss():.2f}; as it is minimised {whole}"
 
 
 def verdict(

@@ -21,8 +21,9 @@ question. All else is computed from their rows, curves and baselines. A
 difference has a 95 % interval: over seeds, paired, by Student's t; or where
 there is one run each by Newcombe's method for the numbers of images, which
 says nothing of other seeds. It is undecided where 0 lies in the interval. The
-training loss is the recipe's own: where it holds more than the cross-entropy
-of one head, the table says so and the limit asks for more."""
+training loss is the cross-entropy of the main head on the last epoch's images
+as it saw them. Where the recipe minimises more (auxiliary heads, smoothed
+labels), the table has that, too."""
 
 
 def section(papers: dict[str, Paper]) -> str:

@@ -150,8 +150,10 @@ GLOROT = (
         field="initial weights",
         paper="Glorot and Bengio's procedure, without pre-training; neither "
         "its form nor the network is named (Sec. 3.1)",
-        here="uniform, their normalised form, in configuration D; biases 0",
-        reason="it is the one that their paper proposes",
+        here="uniform, their normalised form, in configurations A and D; "
+        "biases 0",
+        reason="it is the one that their paper proposes; of A, to tell what "
+        "its initial weights do",
     ),
     *_ALL,
     _LENGTH,

@@ -62,11 +62,12 @@ COLUMNS = {
     "vgg16_c_jitter": "C",
     "vgg16_jitter": "D",
     "vgg19_jitter": "E",
+    "vgg11_glorot": "A",
     "vgg16_glorot": "D",
 }
 # Sec. 3.1, the note that was added later; all others are drawn from a normal
 # distribution.
-GLOROT = ("vgg16_glorot",)
+GLOROT = ("vgg11_glorot", "vgg16_glorot")
 
 
 def build_model(

@@ -142,5 +142,6 @@ RECIPES = {
     "vgg19_jitter": jittered("vgg19"),
     # Sec. 3.1: "after the paper submission we found that it is possible to
     # initialise the weights without pre-training".
+    "vgg11_glorot": dataclasses.replace(VGG11, deviations=GLOROT),
     "vgg16_glorot": dataclasses.replace(VGG11, deviations=GLOROT),
 }

@@ -99,7 +99,7 @@ def run(
         microbatches=microbatches,
     )
     rates = np.full((MAX_UPDATES, 1), rate, np.float32)
-    losses, wrong, _ = train(
+    losses, _, wrong, _ = train(
         distribute(strategy, batches(examples)),
         tf.constant(0, tf.int64),
         tf.constant(steps),

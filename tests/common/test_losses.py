@@ -11,6 +11,7 @@ from common.losses import (
     SmoothedCrossEntropy,
     SoftmaxCrossEntropy,
     WithAuxiliary,
+    plain,
 )
 
 LABELS = np.array([2, 0, 4, 4])
@@ -87,6 +88,19 @@ def test_each_head_is_smoothed():
     wanted = by_definition(main, LABELS, 0.1)
     wanted = wanted + 0.4 * by_definition(aux, LABELS, 0.1)
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_what_is_recorded_beside_it_is_the_main_heads_cross_entropy():
+    both = [tf.constant(logits()), tf.constant(logits(1.0))]
+    smooth = SmoothedCrossEntropy(smoothing=0.1)
+    wanted = by_definition(logits(), LABELS, 0.0)
+    for main in (smooth, SoftmaxCrossEntropy()):
+        found = plain(main, both[0], LABELS)
+        np.testing.assert_allclose(found, wanted, rtol=1e-5)
+        loss = WithAuxiliary(main=main, weight=0.4, heads=1)
+        for outputs in (both, both[0]):
+            found = plain(loss, outputs, LABELS)
+            np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
 @pytest.mark.parametrize("views", [1, 2])

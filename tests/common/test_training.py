@@ -114,9 +114,24 @@ def test_it_learns_and_drives_keras_callbacks(source, tmp_path):
     assert calls.model.optimizer.iterations.numpy() == state.step
     assert calls.logs["val_top1_error"] == state.history[-1]["val_top1_error"]
     assert state.history[-1]["loss"] < 0.5 * state.history[0]["loss"]
+    assert "cross_entropy" not in state.history[-1]  # the loss is that
     assert state.history[-1]["val_top1_error"] < 20
     rates = [row["learning_rate"] for row in state.history]
     assert rates == pytest.approx([0.02, 0.02, 0.002])
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.3])
+def test_beside_auxiliary_heads_the_main_ones_loss_is_kept(
+    source, tmp_path, weight
+):
+    loss = WithAuxiliary(main=SoftmaxCrossEntropy(), weight=weight, heads=1)
+    made = loop(source, tmp_path, net=two_heads, loss=loss, epochs=2)
+    *_, row = train(made).history
+    both = row["cross_entropy"], row["loss"]
+    if weight:  # of a second head that is about as good
+        assert 1.1 * both[0] < both[1] < 1.6 * both[0]
+    else:
+        assert both[0] == both[1]
 
 
 def test_a_callback_can_stop_the_training(source, tmp_path):

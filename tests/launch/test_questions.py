@@ -78,6 +78,7 @@ def cells(question, papers):
 
 
 EPOCHS = {"settings": ["epochs=2"]}
+BASELINE = {"wrong": 61, "num_images": 100, "top1_error": 61.0}
 LATE = {"finished": "2026-02-01T00:00:00+00:00"}
 BFLOAT = {"precision": "mixed_bfloat16"}
 
@@ -291,6 +292,28 @@ def test_the_table_has_loss_error_and_baseline(record, monkeypatch):
     monkeypatch.setattr(baseline_records, "read", lambda: [kept])
     row, _ = cells(asked, papers)
     assert row["Baseline"].startswith("61.00 % (")
+    assert row["Verdict"] == "working"
+
+
+def test_of_two_training_losses_the_comparable_one_is_judged(
+    record, monkeypatch
+):
+    # 2.4 of three heads is too much, the main head's 1.1 is not.
+    three = WithAuxiliary(main=SoftmaxCrossEntropy(), weight=0.3, heads=2)
+    recipe = dataclasses.replace(toy.RECIPE, loss=three)
+    monkeypatch.setitem(toy.RECIPES, "toy", recipe)
+    monkeypatch.setattr(baseline_records, "of", lambda row: BASELINE)
+    last = toy.history(4)[-1] | {"loss": 2.4}
+    asked = only(QUESTION, kind="working")
+    about = " (with 0.3 of that of 2 auxiliary heads: 0.00 at best, 3.68 by "
+    about += "guessing)"
+    row, _ = cells(asked, record({"history": [last], "error": 45.0}))
+    assert row["Training loss at the end"] == f"2.40{about}"
+    assert row["Verdict"].startswith("fails: training loss 2.40")
+    last["cross_entropy"] = 1.1
+    row, _ = cells(asked, record({"history": [last], "error": 45.0}))
+    said = f"1.10; as it is minimised 2.40{about}"
+    assert row["Training loss at the end"] == said
     assert row["Verdict"] == "working"
 
 

@@ -28,7 +28,7 @@ from common.layer_table import layer_table, totals, without_weights
 from common.paper import read_expected
 from common.recipe import WeightDecay
 from reproductions.vgg import RECIPES, build_model
-from reproductions.vgg.model import COLUMNS
+from reproductions.vgg.model import COLUMNS, GLOROT
 
 FOLDER = pathlib.Path(reproductions.vgg.__file__).parent
 SMALL = {"image_size": 32, "num_classes": 10}
@@ -230,8 +230,9 @@ def test_initial_weights_are_normal_of_a_hundredth(variant):  # Sec. 3.1
         np.testing.assert_array_equal(layer.bias, 0)
 
 
-def test_glorot_and_bengios_initial_weights():
-    for layer in with_kernels(small("vgg16_glorot", num_classes=1000)):
+@pytest.mark.parametrize("variant", GLOROT)
+def test_glorot_and_bengios_initial_weights(variant):
+    for layer in with_kernels(small(variant, num_classes=1000)):
         kernel = layer.kernel.numpy()
         window = math.prod(kernel.shape[:-2])
         fans = window * (kernel.shape[-2] + kernel.shape[-1])
@@ -260,6 +261,7 @@ def test_a_variance_of_a_hundredth_explodes_and_a_deviation_vanishes():
     np.testing.assert_allclose(literal, 1e19 * gains["vgg19"], rtol=1e-3)
     assert literal > 1e8
     assert 1e-4 < gain(small("vgg16_glorot")) < 1
+    assert gain(small("vgg16_glorot")) < gain(small("vgg11_glorot")) < 1
 
 
 COPIED = "conv1_1 conv2_1 conv3_1 conv3_2 fc6 fc7 fc8".split()
@@ -303,7 +305,7 @@ def test_recipes_differ_only_in_scale_start_and_rate(variant):
     side = 384 if large else 256
     assert recipe.test_transforms == (ResizeShorterSide(side), CentreCrop(side))
     assert recipe.optimizer.learning_rate == (1e-3 if large else 1e-2)
-    alone = variant in ("vgg11", "vgg11_lrn", "vgg16_glorot")
+    alone = variant in ("vgg11", "vgg11_lrn", *GLOROT)
     assert (recipe.initialize_from is None) == alone
     same = dataclasses.replace(
         RECIPES["vgg16"],
