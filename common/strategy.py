@@ -55,7 +55,7 @@ def feed_gpus() -> None:
     """The CPU's operations are those of the input: one thread for each.
 
     Its images are made side by side already. Sharing out the operations of
-    each, too, takes a fifth of the input's CPU time (README, Speed).
+    each, too, takes a fifth of the input's CPU time (launch/speed.md).
     """
     tf.config.threading.set_intra_op_parallelism_threads(1)
 

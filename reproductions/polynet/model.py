@@ -19,6 +19,7 @@ Differences from the paper, in the release:
 Not in the paper:
     * Batch normalisation: epsilon 1e-5 (release), moving averages that keep
       0.9 (ours). All initial weights: ours.
+    * Reduction B's 2048 maps and dropout of 20 % before fc (release).
     * Average pooling over the whole last map: the release's is 9x9, which is
       the same for images of 331 pixels.
 """

@@ -6,16 +6,21 @@ Recognition", whose "implementation details and hyperparameters" it takes over;
 the release trains with.
 """
 
+import dataclasses
+
 from common.recipe import Deviation
 
+_LAST = Deviation(
+    field="global_batch_size: last batch of an epoch",
+    paper="not said",
+    here="the images that do not fill a batch of the epoch are left out; "
+    "others in each epoch",
+    reason="every update then averages over the same number of images",
+)
+_FAIR_LAST = dataclasses.replace(
+    _LAST, paper="FAIR makes a smaller batch of the rest"
+)
 _COMMON = (
-    Deviation(
-        field="global_batch_size: last batch of an epoch",
-        paper="not said",
-        here="the images that do not fill a batch of the epoch are left out; "
-        "others in each epoch",
-        reason="every update then averages over the same number of images",
-    ),
     Deviation(
         field="model: batch normalisation",
         paper="constants not given",
@@ -32,7 +37,8 @@ _COMMON = (
     ),
     Deviation(
         field="model: initial weights of fc",
-        paper="as in [23], whose rules are for layers before a ReLU",
+        paper="as in [23], whose rules are for layers before a ReLU; the "
+        "release and FAIR leave torch's default, with bias 0",
         here="N(0, 0.01), bias 0",
         reason="as the resnet folder; with a variance of 2 / fan-in the "
         "networks that do not normalise at the end start far from guessing "
@@ -52,7 +58,7 @@ _DECAY = Deviation(
     here="kernels decay; gamma, beta and biases do not",
     reason="FAIR reports that the original decayed weights only",
 )
-_PAPERS = (_DECAY, _SPLIT, *_COMMON)
+_PAPERS = (_DECAY, _SPLIT, _LAST, *_COMMON)
 
 CIFAR = (
     Deviation(
@@ -64,7 +70,7 @@ CIFAR = (
     *_PAPERS,
 )
 _RAW = Deviation(
-    field="model: shortcut of a two-layer unit that halves",
+    field="model: parameter-free shortcut of a unit that halves",
     paper="projections are pre-activated (appendix); of the parameter-free "
     "shortcut nothing is said",
     here="subsamples the unit's input as it is",
@@ -142,7 +148,14 @@ RELEASED = (
     ),
     _FIRST_1X1,
     _VELOCITY,
-    _SPLIT,
+    dataclasses.replace(
+        _SPLIT,
+        paper="statistics of each GPU's share: 32 images, as the release's "
+        "command splits 64 among 2 GPUs",
+        reason="the number of devices is not part of a recipe; --gpus 2 gives "
+        "the release's",
+    ),
+    _FAIR_LAST,
     *_COMMON,
 )
 
@@ -186,7 +199,8 @@ IMAGENET = (
     Deviation(
         field="normalize",
         paper="per-pixel mean subtracted ([1])",
-        here="the centre 224x224 of the 256x256 mean image, whatever the crop",
+        here="the centre 224x224 of the 256x256 mean image, whatever the crop; "
+        "each channel's mean in `centre_crop_320`",
         reason="a frame of 256 to 480 pixels has no mean image of its own",
     ),
     _RESAMPLING,
@@ -225,8 +239,15 @@ FAIR = (
         here="the later code's sides; the middle is cut out, then resized",
         reason="which of the two trained this network is not known",
     ),
+    Deviation(
+        field="test_transforms: resampling",
+        paper="FAIR: bicubic, not antialiased",
+        here="antialiased triangle filter",
+        reason="the one filter of this suite's test frames",
+    ),
     _VIEWS,
     _VELOCITY,
     _SPLIT,
+    _FAIR_LAST,
     *_COMMON,
 )

@@ -10,7 +10,7 @@ Not in the paper:
     * Which convolution of a bottleneck has the stride: the first 1x1, as in
       the release. `preact_resnet200_fair` has it in the 3x3, as the network
       of fb.resnet.torch that Table 5 marks with a dagger.
-    * The shortcut of a two-layer unit that halves its maps: of the unit's
+    * The parameter-free shortcut of a unit that halves its maps: of the unit's
       input, not of its pre-activation, which Fig. 5 gives to the other path.
     * Of Table 1, where a unit halves: the gate and the 1x1 shortcut have the
       stride; scaling, gating and dropout come after the subsampling.

@@ -20,8 +20,9 @@ _EVERY = (
         paper="weight decay 0.0001 (Sec. 3.4), of what is not said",
         here="kernels of the convolutions and of fc; gamma, beta and biases "
         "do not decay",
-        reason="fb.resnet.torch's notes say that the original decayed weights "
-        "only",
+        reason="fb.resnet.torch's notes say that the original decayed the "
+        "weights of the convolutions only; fc's decay here as in tensorpack's "
+        "reproduction",
     ),
     Deviation(
         field="build_model: initial weights of convolutions",
@@ -73,10 +74,10 @@ _EVERY = (
     Deviation(
         field="views",
         paper="Tables 4 and 5: fully convolutional, shorter sides 224, 256, "
-        "384, 480 and 640, scores averaged",
+        "384, 480 and 640, scores averaged; of mirror images nothing is said",
         here="centre crop, and the ten crops of Tables 2 and 3",
         reason="a run ends with cheap views; `evaluate --views "
-        "multi_scale_dense` measures the other",
+        "multi_scale_dense` measures the other, without mirror images",
     ),
     Deviation(
         field="train_transforms: resampling",
@@ -100,8 +101,36 @@ _POOLING = Deviation(
     reason="as fb.resnet.torch, torchvision and keras.applications; the "
     "*_caffe variants are the release's",
 )
+_BIASES = Deviation(
+    field="build_model: biases of convolutions",
+    paper="not said",
+    here="none",
+    reason="batch normalisation subtracts them again; as in the release",
+)
 
-BASIC = (*_EVERY, _POOLING)
+BASIC = (*_EVERY, _POOLING, _BIASES)
+
+OPTION_A = (
+    *BASIC,
+    Deviation(
+        field="build_model: shortcuts of option A",
+        paper="stride 2 and extra zero entries (Sec. 3.3); which pixels stay, "
+        "and on which side of the maps the zeros come, is not said",
+        here="every second pixel from the first on; zeros after the maps",
+        reason="as fb.resnet.torch; the side is a matter of the maps' order",
+    ),
+)
+
+OPTION_B_AT_18 = (
+    *BASIC,
+    Deviation(
+        field="build_model: shortcuts of 18 layers",
+        paper="option A (Table 2); B and C are of 34 layers only (Table 3)",
+        here="option B",
+        reason="the network of fb.resnet.torch and torchvision; resnet18_a is "
+        "Table 2's",
+    ),
+)
 
 BOTTLENECK = (
     *BASIC,
@@ -114,8 +143,10 @@ BOTTLENECK = (
     ),
 )
 
-CAFFE = (
-    *_EVERY,
+CAFFE = _EVERY
+
+CAFFE_50 = (
+    *CAFFE,
     Deviation(
         field="build_model: bias of conv1",
         paper="the 50-layer network of the release has one; those of 101 and "

@@ -15,6 +15,7 @@ Not in the paper:
     * Biases of convolutions: none. The release has one in conv1 of its
       50-layer network only; batch normalisation cancels it.
     * Batch normalisation: epsilon 1e-5, running averages that keep 0.9.
+    * Projections at 18 layers (`resnet18`): the paper's have option A.
 """
 
 import dataclasses

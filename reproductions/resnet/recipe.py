@@ -22,6 +22,9 @@ from reproductions.resnet.deviations import (
     BASIC,
     BOTTLENECK,
     CAFFE,
+    CAFFE_50,
+    OPTION_A,
+    OPTION_B_AT_18,
     STRIDE_ON_3X3,
 )
 
@@ -68,7 +71,7 @@ RESNET = Recipe(
         # Sec. 3.4: "the standard color augmentation in [21]", AlexNet's.
         PcaColourNoise(std=0.1, shrink=1.0),
     ),
-    test_transforms=(ResizeShorterSide(256), CentreCrop(256)),
+    test_transforms=(ResizeShorterSide(256), CentreCrop(256)),  # release
     views=("centre_crop", "ten_crop"),  # Sec. 3.4; Fig. 4; dense: views.py
     monitor="centre_crop",  # Fig. 4: the curves are of centre crops
     before_epoch=None,
@@ -77,6 +80,7 @@ RESNET = Recipe(
 )
 
 BOTTLENECK_RECIPE = dataclasses.replace(RESNET, deviations=BOTTLENECK)
+OPTION_A_RECIPE = dataclasses.replace(RESNET, deviations=OPTION_A)
 CAFFE_RECIPE = dataclasses.replace(RESNET, deviations=CAFFE)
 STRIDE_ON_3X3_RECIPE = dataclasses.replace(RESNET, deviations=STRIDE_ON_3X3)
 
@@ -86,12 +90,12 @@ RECIPES = {
     "resnet152": BOTTLENECK_RECIPE,
     "plain18": RESNET,
     "plain34": RESNET,
-    "resnet18": RESNET,
+    "resnet18": dataclasses.replace(RESNET, deviations=OPTION_B_AT_18),
     "resnet34": RESNET,
-    "resnet18_a": RESNET,
-    "resnet34_a": RESNET,
+    "resnet18_a": OPTION_A_RECIPE,
+    "resnet34_a": OPTION_A_RECIPE,
     "resnet34_c": RESNET,
-    "resnet50_caffe": CAFFE_RECIPE,
+    "resnet50_caffe": dataclasses.replace(RESNET, deviations=CAFFE_50),
     "resnet101_caffe": CAFFE_RECIPE,
     "resnet152_caffe": CAFFE_RECIPE,
     "resnet50_v1_5": STRIDE_ON_3X3_RECIPE,

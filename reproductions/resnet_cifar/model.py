@@ -6,7 +6,8 @@ maps of 32, 16 and 8 pixels with 16, 32 and 64 filters, global average pooling
 and a classifier: 6n + 2 layers with weights.
 
 Differences from the paper: none known. Left open by it are the constants of
-batch normalisation and the side of the zero channels (deviations.py).
+batch normalisation, the biases of the convolutions, and the side of the zero
+channels (deviations.py).
 """
 
 import functools

@@ -17,7 +17,13 @@ from common.data.transforms import (
 from common.losses import SoftmaxCrossEntropy
 from common.recipe import Recipe, Sgd, WeightDecay
 from common.schedules import ByEpoch, ByStep, WarmUp
-from reproductions.resnet_cifar.deviations import AKAMASTER, PAPER, WARMED_UP
+from reproductions.resnet_cifar.deviations import (
+    AKAMASTER,
+    DEEP_PLAIN,
+    DEEP_RESIDUAL,
+    PLAIN,
+    RESIDUAL,
+)
 
 FRAME = (ResizeShorterSide(32), CentreCrop(32))  # CIFAR-10 as it is
 DROPS = ByStep(  # Sec. 4.2: divided by 10 at 32k and 48k iterations
@@ -59,8 +65,9 @@ RESNET20 = Recipe(
     monitor="single",  # Fig. 6: the test error along the training
     before_epoch=None,
     healthy_after=10,  # ours
-    deviations=PAPER,
+    deviations=RESIDUAL,
 )
+PLAIN20 = dataclasses.replace(RESNET20, deviations=PLAIN)
 
 # Sec. 4.2, n = 18: 0.01 until the training error is under 80 %, then 0.1.
 DEEP = dataclasses.replace(
@@ -68,8 +75,9 @@ DEEP = dataclasses.replace(
     schedule=WarmUp(
         factor_before=0.1, metric="top1_error", below=80.0, then=DROPS
     ),
-    deviations=WARMED_UP,
+    deviations=DEEP_RESIDUAL,
 )
+PLAIN110 = dataclasses.replace(DEEP, deviations=DEEP_PLAIN)
 
 AKAMASTER_RECIPE = dataclasses.replace(
     RESNET20,
@@ -91,11 +99,11 @@ RECIPES = {
     "cifar_resnet56": RESNET20,
     "cifar_resnet110": DEEP,
     "cifar_resnet1202": DEEP,
-    "cifar_plain20": RESNET20,
-    "cifar_plain32": RESNET20,
-    "cifar_plain44": RESNET20,
-    "cifar_plain56": RESNET20,
-    "cifar_plain110": DEEP,
+    "cifar_plain20": PLAIN20,
+    "cifar_plain32": PLAIN20,
+    "cifar_plain44": PLAIN20,
+    "cifar_plain56": PLAIN20,
+    "cifar_plain110": PLAIN110,
     "akamaster_resnet20": AKAMASTER_RECIPE,
     "akamaster_resnet32": AKAMASTER_RECIPE,
     "akamaster_resnet44": AKAMASTER_RECIPE,

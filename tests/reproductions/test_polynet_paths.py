@@ -215,7 +215,7 @@ def test_a_module_of_scale_zero_is_relu():
 
 def test_a_path_weight_can_be_part_of_gamma_in_n_way_only():
     x = draws(2, 5, 5, 384)
-    for kind, same in (("way2", True), ("poly2", False)):
+    for kind, same in (("way2", True), ("poly2", False), ("mpoly2", False)):
         weighted = built(kind, scale=0.3, gamma=1.0)(x).numpy()
         folded = built(kind, scale=1.0, gamma=0.3)(x).numpy()
         assert (abs(weighted - folded).max() < 1e-4) == same

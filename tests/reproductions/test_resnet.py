@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from common.data.transforms import RandomCrop, RandomFlip, RandomShorterSide
 from common.errors import UsageError
 from common.schedules import DivideOnPlateau
 from reproductions.resnet import RECIPES, build_model
@@ -229,13 +230,22 @@ def test_recipe_of_the_paper():  # Sec. 3.4
     assert recipe.global_batch_size == 256
     assert recipe.optimizer.learning_rate == 0.1
     assert recipe.optimizer.momentum == 0.9
+    assert not recipe.optimizer.nesterov
     assert recipe.weight_decay.rate == 1e-4
+    assert recipe.weight_decay.variables == "kernel"
+    assert recipe.train_transforms == (
+        RandomShorterSide(256, 480),
+        RandomCrop(224),
+        RandomFlip(),
+    )
+    assert recipe.views == ("centre_crop", "ten_crop")
     assert recipe.updates == 600_000
     steps = 1_281_167 // recipe.global_batch_size
     assert (recipe.epochs - 1) * steps < recipe.updates
     assert recipe.updates <= recipe.epochs * steps
     assert isinstance(recipe.schedule, DivideOnPlateau)
     assert recipe.schedule.divisor == 10
+    assert recipe.schedule.max_drops == 2  # "Identity Mappings": 30, 60
 
 
 def test_all_variants_are_trained_alike():
@@ -246,13 +256,27 @@ def test_all_variants_are_trained_alike():
         assert recipe == same, variant
 
 
-def test_the_variants_deviations_name_the_stride_and_the_pooling():
-    def fields(variant):
-        fields = [d.field for d in RECIPES[variant].deviations]
-        return {f.removeprefix("build_model: ") for f in fields}
+def fields(variant):
+    fields = [d.field for d in RECIPES[variant].deviations]
+    return {f.removeprefix("build_model: ") for f in fields}
 
+
+def test_the_variants_deviations_name_the_stride_and_the_pooling():
     stride, pooling = "stride of a bottleneck", "padding of the max pooling"
     assert {stride, pooling} & fields("resnet34") == {pooling}
     assert {stride, pooling} & fields("resnet50") == {stride, pooling}
     assert {stride, pooling} & fields("resnet50_v1_5") == {stride, pooling}
     assert {stride, pooling} & fields("resnet50_caffe") == set()
+
+
+def test_the_variants_deviations_name_biases_and_shortcuts():
+    option_a, option_b = "shortcuts of option A", "shortcuts of 18 layers"
+    for variant in RECIPES:
+        found = fields(variant)
+        assert (option_a in found) == variant.endswith("_a"), variant
+        assert (option_b in found) == (variant == "resnet18"), variant
+        # The release's bias is that of its 50 layers alone.
+        biased = variant == "resnet50_caffe"
+        assert ("bias of conv1" in found) == biased, variant
+        silent = "caffe" not in variant
+        assert ("biases of convolutions" in found) == silent, variant

@@ -78,6 +78,30 @@ def test_plain_networks_and_option_a_cost_the_same():  # Sec. 3.3
             assert numbers[f"plain{depth}"] == numbers[f"resnet{depth}_a"]
 
 
+def test_a_projection_doubles_a_bottleneck_but_not_the_network():  # Sec. 4.1
+    block = [(1, 256, 64), (3, 64, 64), (1, 64, 256)]
+    weights = sum(k * k * i * o for k, i, o in block)
+    assert (weights + 256 * 256) / weights == pytest.approx(1.94, abs=0.005)
+    with_b, with_c = (
+        counts(BLOCKS[50], bottleneck=True, option=option) for option in (B, C)
+    )
+    assert with_c[0] == 40_128_552
+    ratios = [c / b for b, c in zip(with_b, with_c, strict=True)]
+    assert ratios == pytest.approx([1.57, 1.64], abs=0.005)
+
+
+def test_differences_of_table_2_are_those_of_the_text():  # Sec. 4.1
+    error = {
+        result.variant: result.top1_error
+        for result in EXPECTED.result
+        if result.source.startswith("Table") and result.views == "ten_crop"
+    }
+    plain, deep = error["plain34"], error["resnet34_a"]
+    assert plain - deep == pytest.approx(3.51)
+    assert error["resnet18_a"] - deep == pytest.approx(2.85)
+    assert plain - error["plain18"] == pytest.approx(0.60)
+
+
 @pytest.fixture(scope="module")
 def rows_of():
     """The layers of a variant at 224 pixels; each is built once."""

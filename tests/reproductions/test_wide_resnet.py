@@ -212,13 +212,15 @@ def test_table_2_counts_blocks_as_if_they_had_two_layers(
     assert 1 + 3 * blocks * len(sizes) + 3 == depth
 
 
-def test_parameters_are_quadratic_in_the_width():  # Sec. 2.3
-    def params(depth, width):
-        return counted(CifarForm(depth=depth, width=width, dropout=0.0)).params
+@pytest.mark.parametrize("quantity", ["params", "macs"])
+def test_counts_are_quadratic_in_the_width(quantity):  # Sec. 2.3
+    def count(depth, width):
+        form = CifarForm(depth=depth, width=width, dropout=0.0)
+        return getattr(counted(form), quantity)
 
-    assert params(16, 16) / params(16, 8) == pytest.approx(4, rel=0.01)
-    steps = [params(depth, 4) for depth in (16, 22, 28)]
-    assert steps[2] - steps[1] == steps[1] - steps[0]
+    assert count(16, 16) / count(16, 8) == pytest.approx(4, rel=0.01)
+    steps = [count(depth, 4) for depth in (16, 22, 28)]
+    assert steps[2] - steps[1] == steps[1] - steps[0]  # linear in the depth
 
 
 def before(tensor):
@@ -472,8 +474,13 @@ def test_recipes_of_the_paper():  # Sec. 3
         assert recipe.optimizer.nesterov
         assert recipe.weight_decay.rate == decay
         assert recipe.weight_decay.variables == "."
-    shift = RECIPES["cifar_wrn_28_10"].train_transforms[-1]
-    assert shift == RandomReflectedShift(4)
+    recipe = RECIPES["cifar_wrn_28_10"]
+    assert recipe.train_transforms[-1] == RandomReflectedShift(4)
+    for found, printed in (
+        (recipe.normalize.mean, (125.3, 123.0, 113.9)),
+        (recipe.normalize.std, (63.0, 62.1, 66.7)),
+    ):
+        np.testing.assert_allclose(np.multiply(found, 255), printed)
     assert RECIPES["wrn_50_2"].train_transforms == (  # fb
         FirstFittingAreaCrop(224, (0.08, 1), (3 / 4, 4 / 3), 10, ("bicubic",)),
         RandomFlip(),
