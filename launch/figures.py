@@ -77,16 +77,27 @@ class Picture:
             text = io.StringIO()
             metadata = {"Date": None, "Creator": None}
             figure.savefig(text, format="svg", metadata=metadata)
-        short = re.sub(r'd="[^"]+"', _rounded, text.getvalue().rstrip())
-        return f"{short}\n{self._mark()}\n"
+        return f"{_shorter(text.getvalue().rstrip())}\n{self._mark()}\n"
 
     def _mark(self) -> str:
         return f"<!-- shows {self.digest()} -->"
 
 
-def _rounded(path: re.Match) -> str:
-    """A path in hundredths of a point: half as long, and looks the same."""
-    return re.sub(r"(\.\d\d)\d+", r"\1", path[0])
+def _shorter(svg: str) -> str:
+    """A third as long, and looks the same: most of a file places letters."""
+    for long, short in (
+        (r"\n +", "\n"),
+        (r"xlink:href", "href"),
+        (r"DejaVuSans-", "g"),
+        (r'(<use .*)transform="translate\((\S+) 0\)"', r'\1x="\2"'),
+    ):
+        svg = re.sub(long, short, svg)
+    return re.sub(r'\b(d|x|y|transform)="[^"]+"', _rounded, svg)
+
+
+def _rounded(places: re.Match) -> str:
+    """In hundredths of a point; a letter's scale is a number below 0.1."""
+    return re.sub(r"(?<!\b0)(\.\d\d)\d+", r"\1", places[0])
 
 
 def pictures() -> list[Picture]:
