@@ -7,16 +7,15 @@ a damaged file when it is read.
 """
 
 import json
-import os
 import pathlib
 import re
 import zipfile
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from common.errors import RunError
+from common.files import write_atomically
 
 KEPT = 2  # the newest, and the one before should that be damaged
 STATE = "state.json"
@@ -95,19 +94,6 @@ def kept_sentence(folder: pathlib.Path) -> str:
     if not kept:
         return "There is no checkpoint from before. "
     return f"The last good checkpoint, {kept[0].name}, is kept. "
-
-
-def write_atomically(target: pathlib.Path, write: Callable) -> None:
-    """Calls `write(binary file)`; `target` appears whole or stays as it was."""
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with open(beside, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, target)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def newest_first(folder: pathlib.Path) -> list[pathlib.Path]:

@@ -18,8 +18,8 @@ import zlib
 
 import numpy as np
 
-from common.checkpoints import write_atomically
 from common.errors import RunError, UsageError
+from common.files import write_atomically
 from common.frames import FrameLog
 from common.prediction_faults import ARRAYS, difference, fault
 

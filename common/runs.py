@@ -17,8 +17,8 @@ import subprocess
 import sys
 from typing import Any, TextIO
 
-from common.checkpoints import write_atomically
 from common.errors import RunError
+from common.files import write_json, write_text
 
 # What must not change between the sessions of one run.
 IDENTITY = ("variant", "recipe", "seed", "data", "precision")
@@ -261,13 +261,3 @@ def _output(command: list[str]) -> str:
 def now() -> str:
     """The present time, ISO 8601, UTC."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-
-
-def write_json(file: pathlib.Path, value: Any) -> None:
-    """Writes indented JSON atomically."""
-    write_text(file, json.dumps(value, indent=1) + "\n")
-
-
-def write_text(file: pathlib.Path, text: str) -> None:
-    """Writes UTF-8 text atomically."""
-    write_atomically(file, lambda stream: stream.write(text.encode()))

@@ -13,9 +13,9 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
-from common.checkpoints import write_atomically
 from common.data import imagenet
 from common.errors import RunError, UsageError
+from common.files import write_text
 from common.predictions import Predictions
 from common.scoring import best
 
@@ -80,7 +80,7 @@ def write(
         " ".join(f"{label} {box}" for label in row) + "\n"
         for row, box in zip(labels, _joined(boxes), strict=True)
     )
-    write_atomically(path, lambda stream: stream.write(text.encode()))
+    write_text(path, text)
 
 
 def read(path: pathlib.Path) -> Guesses:

@@ -4,7 +4,7 @@ import pathlib
 from typing import Any
 
 import reproductions
-from common.runs import write_text
+from common.files import write_text
 from launch.toml_rows import read_rows, toml_row
 
 # Two rows that agree in these are the same measurement: the later one stays.

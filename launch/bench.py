@@ -6,7 +6,8 @@ import pathlib
 import platform
 
 from common.errors import UsageError, did_you_mean
-from common.runs import command, commit_of, now, versions, write_json
+from common.files import write_json
+from common.runs import command, commit_of, now, versions
 from launch import tables
 from launch.bench_rows import Request, Row
 from launch.quiet import quiet

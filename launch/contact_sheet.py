@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from common.checkpoints import write_atomically
+from common.files import write_atomically
 
 Guess = tuple[str, float]
 COLUMNS = 4

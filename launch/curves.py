@@ -14,7 +14,7 @@ from typing import Any
 import reproductions
 from common.described import recipe_hash
 from common.errors import RunError, UsageError
-from common.runs import write_text
+from common.files import write_text
 from launch.toml_rows import toml_row
 
 # Two curves that agree in these are the same run: the later one stays.

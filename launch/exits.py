@@ -2,6 +2,7 @@
 
 import dis
 import errno
+import os
 import sys
 import types
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from common.errors import LostWorker, RunError, UsageError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+CLOSED = 141  # what a shell says of a program that SIGPIPE ended
 LOST = 69  # EX_UNAVAILABLE of sysexits.h: another host is gone
 MAKE_ROOM = "Make room, then run the same command again: it continues."
 OURS = ("common", "launch", "reproductions", "__main__")
@@ -19,13 +21,19 @@ def exit_code(run: Callable[[], int]) -> int:
 
     2 for wrong usage (UsageError, and any ValueError that a `raise` of ours
     raised), 69 for LostWorker, 1 for other RunErrors and a full disk, 130 for
-    Ctrl-C. Everything else
-    is a bug of ours, and its traceback is what one needs.
+    Ctrl-C, 141 where the reader of stdout is gone (`| head` has read enough).
+    Everything else is a bug of ours, and its traceback is what one needs.
     """
     try:
-        return run()
+        code = run()
+        sys.stdout.flush()
+        return code
     except RunError as error:
         return _say(error, LOST if isinstance(error, LostWorker) else 1)
+    except BrokenPipeError:
+        # What is left in the buffer would fail again as Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
     except OSError as error:
         if error.errno not in FULL:
             raise

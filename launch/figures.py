@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import reproductions
-from common.runs import write_text
+from common.files import write_text
 from launch import (
     figure_challenge,
     figure_curves,

@@ -5,8 +5,9 @@ import pathlib
 from typing import Any
 
 import reproductions
+from common.files import write_text
 from common.fusion import RULES
-from common.runs import commit_of, now, write_text
+from common.runs import commit_of, now
 from launch.error_counts import Count, Missed, percent
 from launch.markdown import table
 from launch.toml_rows import read_rows, toml_row

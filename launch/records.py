@@ -7,8 +7,8 @@ import re
 import reproductions
 from common.described import recipe_hash
 from common.errors import RunError, UsageError
+from common.files import write_text
 from common.paper import read_reproduced
-from common.runs import write_text
 from launch.toml_rows import toml_row
 
 # Two rows that agree in these and in their deviations are the same measurement:

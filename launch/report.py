@@ -3,7 +3,7 @@
 import pathlib
 
 import reproductions
-from common.runs import write_text
+from common.files import write_text
 from launch import (
     curves,
     figures,

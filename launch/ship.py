@@ -8,7 +8,7 @@ import shutil
 import reproductions
 from common.described import recipe_hash
 from common.errors import RunError
-from common.runs import write_json
+from common.files import write_json
 from launch import records, shipped, trained
 from launch.options import Options, from_flags
 from launch.quiet import quiet

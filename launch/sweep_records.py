@@ -13,7 +13,7 @@ from typing import Any
 import reproductions
 from common.described import recipe_hash
 from common.errors import RunError, UsageError
-from common.runs import write_text
+from common.files import write_text
 from launch.markdown import table
 from launch.sweep_status import finished
 from launch.toml_rows import read_rows, toml_row

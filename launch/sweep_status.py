@@ -10,7 +10,8 @@ import shlex
 from typing import Any
 
 from common.errors import RunError
-from common.runs import differences, write_json
+from common.files import write_json
+from common.runs import differences
 from launch import tables
 from launch.counting import duration
 from launch.sweep_space import settings_of

@@ -15,7 +15,8 @@ from typing import Any
 
 from common.checkpoints import newest_first
 from common.errors import RunError
-from common.runs import lock_folder, now, write_json
+from common.files import write_json
+from common.runs import lock_folder, now
 from common.signals import Signals, Stopped
 from launch import sweep_child, sweep_hparams
 from launch.sweep_request import Request

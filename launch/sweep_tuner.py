@@ -14,7 +14,7 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.src import config
 
 from common.errors import RunError, UsageError
-from common.runs import write_json
+from common.files import write_json
 from common.signals import Signals, Stopped
 from launch import sweep_trial
 from launch.sweep_request import Request

@@ -108,6 +108,16 @@ def test_help_shows_every_verb_and_flag():
     assert max(map(len, out.splitlines())) <= 80
 
 
+def test_a_reader_may_stop_reading():
+    """As `| head` does; what it leaves unread is no error."""
+    words = [sys.executable, "-m", "launch", "list"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words, cwd=ROOT, stdout=pipe, stderr=pipe) as child:
+        child.stdout.close()
+        assert child.stderr.read() == b""
+    assert child.returncode == exits.CLOSED
+
+
 def test_list_loads_no_tensorflow():
     code, out, _ = launch("list")
     assert code == 0 and "lenet5" in out

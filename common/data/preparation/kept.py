@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from common.checkpoints import write_atomically
+from common.files import write_atomically
 
 
 class Kept:

@@ -7,7 +7,7 @@ from typing import Any
 
 from common.data.manifest import MANIFEST
 from common.data.preparation.originals import Originals
-from common.runs import write_json
+from common.files import write_json
 
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 

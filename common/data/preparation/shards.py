@@ -12,10 +12,10 @@ import os
 import pathlib
 from typing import Any
 
-from common.checkpoints import write_atomically
 from common.data.preparation.mending import Unreadable, encode_png, mend
 from common.data.preparation.originals import Original, Originals, contents
 from common.errors import RunError
+from common.files import write_atomically
 
 NOTES = "notes"
 _VERSION = 1  # of how an image is written; another one makes notes stale
