@@ -187,6 +187,12 @@ flags.DEFINE_list(
     flag_values=_F,
 )
 _string(
+    "split",
+    None,
+    "evaluate: another split of the data set than that of its tests, such as "
+    "train: what the network makes of the images that it learned from",
+)
+_string(
     "predictions",
     None,
     "the file that evaluate writes every image's scores to; killed at any "

@@ -46,8 +46,10 @@ def run(
     if options.dry_run:
         model = build_network(paper, variant, recipe, strategy)
         data = catalog.find(recipe.data, recipe.channels, options.data_dir)
+        data = catalog.tested_on(data, options.split)
         return print_plan(model, options, own, data, strategy)
     source = open_data(options)
+    source.dataset = catalog.tested_on(source.dataset, options.split)
     model = build_network(paper, variant, recipe, strategy)
     load_weights(model, options.weights, recipe)
     with open(os.devnull, "w") as log:
@@ -135,7 +137,7 @@ def _line(result: evaluation.Result, title: str) -> str:
         f"{result.view}: top-1 error "
         f"{interval(result.top1_error, result.num_images)}, top-5 "
         f"error {percent(result.top5_error)}, loss {result.loss:.4f}, "
-        f"{result.num_images:,} images of {title}"
+        f"{result.num_images:,} images of {title}, {result.split}"
     )
 
 

@@ -35,6 +35,7 @@ class Options:
         stalled_minutes: Without a finished step, until all stacks are shown.
         weights: The file to evaluate; None when training.
         views: Views to evaluate; empty means the recipe's.
+        split: To evaluate on; None means the data set's own for tests.
         predictions: The file to write the scores to; or None.
         before: Of the training whose weights this one begins with, by the
             recipe's `initialize_from`; or None.
@@ -55,6 +56,7 @@ class Options:
     stalled_minutes: float
     weights: pathlib.Path | None
     views: tuple[str, ...]
+    split: str | None
     predictions: pathlib.Path | None
     before: "Options | None"
 
@@ -70,6 +72,7 @@ _AS_GIVEN = (
     "checkpoint_minutes",
     "max_hours",
     "stalled_minutes",
+    "split",
 )
 
 

@@ -123,3 +123,11 @@ def test_ids_are_those_of_tfds(shared_data):
     held = [r["id"] for r in source.records("validation").as_numpy_iterator()]
     streamed = source._stream("validation").as_numpy_iterator()
     assert held == [r["id"] for r in streamed]
+
+
+def test_errors_can_be_asked_of_any_split_that_there_is():
+    mnist = catalog.find("mnist")
+    assert catalog.tested_on(mnist, None) == mnist
+    assert catalog.tested_on(mnist, "train").test_split == "train"
+    with pytest.raises(UsageError, match="'val'. Known: train, test."):
+        catalog.tested_on(mnist, "val")

@@ -126,6 +126,12 @@ def launched(folder, *words, data_dir):
     return done.stdout.splitlines(), done.stderr
 
 
+def test_errors_on_other_images_than_those_of_the_tests(tmp_path):
+    sample = ("lenet5", "--data", "sample", "--split", "train")
+    [line], _ = launched(tmp_path, "evaluate", *sample, data_dir=tmp_path)
+    assert "1,437 images of UCI handwritten digits (sample), train" in line
+
+
 def test_lenet5_reads_digits_without_any_data(tmp_path):
     """As drawn here with a pen: no folder of data, no --weights."""
     files = [tmp_path / f"{digit}.png" for digit in STROKES]
