@@ -43,7 +43,7 @@ from reproductions.polynet.units import (
     stem,
 )
 
-SMALLEST = 75  # pixels: the last map is 1x1; batch norm wants 2x2, of 107
+SMALLEST = 75  # pixels: the last map is 1x1
 
 
 def build_model(
