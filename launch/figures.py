@@ -89,7 +89,9 @@ def _shorter(svg: str) -> str:
         (r"\n +", "\n"),
         (r"xlink:href", "href"),
         (r"DejaVuSans-", "g"),
-        (r'(<use .*)transform="translate\((\S+) 0\)"', r'\1x="\2"'),
+        (r'<g id="[a-z0-9_.]+_\d+">', "<g>"),  # nothing refers to these
+        # Whole units of a letter: less than a tenth of a point.
+        (r'(<use .*)transform="translate\((\d+)\S* 0\)"', r'\1x="\2"'),
     ):
         svg = re.sub(long, short, svg)
     return re.sub(r'\b(d|x|y|transform)="[^"]+"', _rounded, svg)
