@@ -170,22 +170,6 @@ def open_source(
     return sources.RecordSource(_as_found(dataset, folder), folder)
 
 
-def tested_on(dataset: DataSet, split: str | None) -> DataSet:
-    """The data set with errors measured on `split`; None changes nothing.
-
-    Raises:
-        UsageError: if it has no such split.
-    """
-    if split is None:
-        return dataset
-    if split not in dataset.splits:
-        raise UsageError(
-            f"{dataset.name} has no split called {split!r}. "
-            f"Known: {', '.join(dataset.splits)}."
-        )
-    return dataclasses.replace(dataset, test_split=split)
-
-
 def _as_found(dataset: DataSet, folder: pathlib.Path) -> DataSet:
     """The catalogue's row with the sizes that are there, in its title too."""
     splits, title = _read_info(folder)["splits"], dataset.title

@@ -1,8 +1,9 @@
-"""A part of a training set: the rest is left out, or kept for validation."""
+"""A part of a training set is trained on; another split is measured."""
 
 import dataclasses
 from typing import Any
 
+from common.data.catalog import DataSet
 from common.data.sources import RecordSource, Shuffled
 from common.errors import UsageError
 from common.recipe import Recipe
@@ -19,6 +20,22 @@ def cut(source: Any, recipe: Recipe) -> Any:
     if not recipe.held_out and recipe.train_images is None:
         return source
     return Cut(source, recipe.train_images, recipe.held_out)
+
+
+def tested_on(dataset: DataSet, split: str | None) -> DataSet:
+    """The data set with errors measured on `split`; None changes nothing.
+
+    Raises:
+        UsageError: if it has no such split.
+    """
+    if split is None:
+        return dataset
+    if split not in dataset.splits:
+        raise UsageError(
+            f"{dataset.name} has no split called {split!r}. "
+            f"Known: {', '.join(dataset.splits)}."
+        )
+    return dataclasses.replace(dataset, test_split=split)
 
 
 class Cut:

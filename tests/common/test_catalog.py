@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from common.data import catalog
+from common.data.cut import tested_on
 from common.errors import RunError, UsageError
 from tests.common.data_fixtures import image_folder, noise_image, write_image
 
@@ -127,7 +128,7 @@ def test_ids_are_those_of_tfds(shared_data):
 
 def test_errors_can_be_asked_of_any_split_that_there_is():
     mnist = catalog.find("mnist")
-    assert catalog.tested_on(mnist, None) == mnist
-    assert catalog.tested_on(mnist, "train").test_split == "train"
+    assert tested_on(mnist, None) == mnist
+    assert tested_on(mnist, "train").test_split == "train"
     with pytest.raises(UsageError, match="'val'. Known: train, test."):
-        catalog.tested_on(mnist, "val")
+        tested_on(mnist, "val")
