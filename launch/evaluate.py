@@ -11,7 +11,7 @@ import numpy as np
 import reproductions
 from common import evaluation, protocols, scores, views
 from common.data import catalog
-from common.data.cut import tested_on
+from common.data.cut import measured_on
 from common.data.statistics import load, needed
 from common.described import recipe_hash
 from common.predictions import Unfinished
@@ -47,10 +47,10 @@ def run(
     if options.dry_run:
         model = build_network(paper, variant, recipe, strategy)
         data = catalog.find(recipe.data, recipe.channels, options.data_dir)
-        data = tested_on(data, options.split)
+        data = measured_on(data, options.split)
         return print_plan(model, options, own, data, strategy)
     source = open_data(options)
-    source.dataset = tested_on(source.dataset, options.split)
+    source.dataset = measured_on(source.dataset, options.split)
     model = build_network(paper, variant, recipe, strategy)
     load_weights(model, options.weights, recipe)
     with open(os.devnull, "w") as log:

@@ -22,7 +22,7 @@ def cut(source: Any, recipe: Recipe) -> Any:
     return Cut(source, recipe.train_images, recipe.held_out)
 
 
-def tested_on(dataset: DataSet, split: str | None) -> DataSet:
+def measured_on(dataset: DataSet, split: str | None) -> DataSet:
     """The data set with errors measured on `split`; None changes nothing.
 
     Raises:

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from common.data import catalog
-from common.data.cut import tested_on
+from common.data.cut import measured_on
 from common.errors import RunError, UsageError
 from tests.common.data_fixtures import image_folder, noise_image, write_image
 
@@ -128,7 +128,7 @@ def test_ids_are_those_of_tfds(shared_data):
 
 def test_errors_can_be_asked_of_any_split_that_there_is():
     mnist = catalog.find("mnist")
-    assert tested_on(mnist, None) == mnist
-    assert tested_on(mnist, "train").test_split == "train"
+    assert measured_on(mnist, None) == mnist
+    assert measured_on(mnist, "train").test_split == "train"
     with pytest.raises(UsageError, match="'val'. Known: train, test."):
-        tested_on(mnist, "val")
+        measured_on(mnist, "val")
