@@ -6,8 +6,9 @@ written by hand from the paper, reproduced.toml by the program after a run.
 
 import dataclasses
 import pathlib
-import tomllib
 from typing import Any
+
+import tomli
 
 from common.errors import RunError
 
@@ -208,8 +209,8 @@ def read_reproduced(folder: pathlib.Path) -> list[dict[str, Any]]:
 
 def _load(path: pathlib.Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        return tomli.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomli.TOMLDecodeError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
 
 

@@ -58,11 +58,11 @@ from common.errors import UsageError
 from launch.dispatch import dispatch
 from launch.exits import exit_code
 
-_F = flags.FlagValues()
-_integer = functools.partial(flags.DEFINE_integer, flag_values=_F)
-_string = functools.partial(flags.DEFINE_string, flag_values=_F)
-_enum = functools.partial(flags.DEFINE_enum, flag_values=_F)
-_switch = functools.partial(flags.DEFINE_boolean, flag_values=_F)
+FLAGS = flags.FlagValues()
+_integer = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
+_string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
+_enum = functools.partial(flags.DEFINE_enum, flag_values=FLAGS)
+_switch = functools.partial(flags.DEFINE_boolean, flag_values=FLAGS)
 
 _integer(
     "gpus",
@@ -126,7 +126,7 @@ flags.DEFINE_multi_string(
     [],
     "FIELD=VALUE changes the recipe, as a deviation on record; repeatable: "
     "epochs=2, optimizer.learning_rate=0.02, train_transforms.0.size=128",
-    flag_values=_F,
+    flag_values=FLAGS,
 )
 _switch("dry_run", False, "print the plan and stop")
 flags.DEFINE_float(
@@ -134,7 +134,7 @@ flags.DEFINE_float(
     5.0,
     "minutes between checkpoints",
     lower_bound=0.0,
-    flag_values=_F,
+    flag_values=FLAGS,
 )
 flags.DEFINE_float(
     "stalled_minutes",
@@ -142,7 +142,7 @@ flags.DEFINE_float(
     "minutes without a finished step after which the stacks of all threads "
     "are shown, to see what hangs; 0: never",
     lower_bound=0.0,
-    flag_values=_F,
+    flag_values=FLAGS,
 )
 flags.DEFINE_float(
     "max_hours",
@@ -150,7 +150,7 @@ flags.DEFINE_float(
     "stop with a checkpoint and exit code 75 after so long, to go on later "
     "with the same command",
     lower_bound=0.0,
-    flag_values=_F,
+    flag_values=FLAGS,
 )
 _string(
     "weights",
@@ -184,7 +184,7 @@ flags.DEFINE_list(
     [],
     "test views for evaluate, such as centre_crop,ten_crop, or the paper's own "
     "(--dry_run shows them); default: the recipe's",
-    flag_values=_F,
+    flag_values=FLAGS,
 )
 _string(
     "split",
@@ -202,7 +202,7 @@ flags.DEFINE_list(
     "rules",
     [],
     "ensemble: rules of fusion, such as simple,weighted_nll; default: all",
-    flag_values=_F,
+    flag_values=FLAGS,
 )
 _switch("available", False, "ensemble: leave out members without a file")
 _switch("record", False, "ensemble, sweep, baseline: keep the result")
@@ -218,7 +218,7 @@ flags.DEFINE_multi_string(
     [],
     "sweep: FIELD=log(LOW,HIGH), FIELD=linear(LOW,HIGH) or FIELD=choice(A,B), "
     "a field as for --set; repeatable; default: around the recipe's values",
-    flag_values=_F,
+    flag_values=FLAGS,
 )
 _integer(
     "workers",
@@ -272,17 +272,18 @@ def main(argv: list[str]) -> int:
         print(f"{__doc__}\nFlags:\n{_flag_help()}")
         return 0
     try:
-        words = _F(argv)[1:]
+        words = FLAGS(argv)[1:]
     except flags.Error as error:
         text = str(error).removesuffix(" ?")
         raise UsageError(f"{text}; see python -m launch --help.") from error
-    values = {name: _F[name].value for name in _F}
-    return dispatch(words, values, {name for name in _F if _F[name].present})
+    values = {name: FLAGS[name].value for name in FLAGS}
+    given = {name for name in FLAGS if FLAGS[name].present}
+    return dispatch(words, values, given)
 
 
 def _flag_help() -> str:
     lines = []
-    [known] = _F.flags_by_module_dict().values()
+    [known] = FLAGS.flags_by_module_dict().values()
     for flag in known:
         silent = flag.default is None or isinstance(flag.default, bool | list)
         default = "" if silent else f" ({flag.default})"

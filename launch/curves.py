@@ -8,8 +8,9 @@ import dataclasses
 import json
 import math
 import pathlib
-import tomllib
 from typing import Any
+
+import tomli
 
 import reproductions
 from common.described import recipe_hash
@@ -160,7 +161,7 @@ def read(paper: str) -> list[Curve]:
     if not file.exists():
         return []
     try:
-        rows = tomllib.loads(file.read_text(encoding="utf-8"))["curve"]
+        rows = tomli.loads(file.read_text(encoding="utf-8"))["curve"]
         return [Curve(**{k: _tuple(v) for k, v in r.items()}) for r in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{file} cannot be read: {error}.") from error

@@ -2,8 +2,9 @@
 
 import dataclasses
 import pathlib
-import tomllib
 from typing import Any
+
+import tomli
 
 import reproductions
 from common.errors import RunError, UsageError, did_you_mean
@@ -196,7 +197,7 @@ def _read(file: pathlib.Path) -> Spec:
     if not file.is_file():
         raise UsageError(f"There is no spec {file}.")
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        data = tomli.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"{file} cannot be read: {error}.") from error
     _check_keys(data, _SPEC_KEYS, file)

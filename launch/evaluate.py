@@ -46,9 +46,7 @@ def run(
     strategy = prepare_tensorflow(options)
     if options.dry_run:
         model = build_network(paper, variant, recipe, strategy)
-        data = catalog.find(recipe.data, recipe.channels, options.data_dir)
-        data = measured_on(data, options.split)
-        return print_plan(model, options, own, data, strategy)
+        return print_plan(model, options, own, _images(options), strategy)
     source = open_data(options)
     source.dataset = measured_on(source.dataset, options.split)
     model = build_network(paper, variant, recipe, strategy)
@@ -73,6 +71,13 @@ def run(
             if trained:
                 _record(trained, result, source)
     return 0
+
+
+def _images(options: Options) -> catalog.DataSet:
+    """What is measured, of a data set that may not be at hand."""
+    name, channels = options.recipe.data, options.recipe.channels
+    dataset = catalog.find(name, channels, options.data_dir)
+    return measured_on(dataset, options.split)
 
 
 def _record(trained: Trained, result: evaluation.Result, source: Any) -> None:

@@ -1,8 +1,9 @@
 """ILSVRC2016's leaderboard, and fusions by its rules as measured here."""
 
 import pathlib
-import tomllib
 from typing import TYPE_CHECKING
+
+import tomli
 
 from common.scoring import wilson
 from launch import fusion_records
@@ -18,7 +19,7 @@ def entries(file: pathlib.Path) -> list[dict]:
     """[{name, error, low, high}] in percent; an entry without error is left."""
     if not file.exists():
         return []
-    data = tomllib.loads(file.read_text(encoding="utf-8"))
+    data = tomli.loads(file.read_text(encoding="utf-8"))
     images = data["classification_images"]
     found = []
     for one in data["entry"]:

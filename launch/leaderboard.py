@@ -1,6 +1,6 @@
 """`python -m launch ensemble ilsvrc2016`: the leaderboard of the slides."""
 
-import tomllib
+import tomli
 
 import reproductions
 from launch.ensemble_spec import CHALLENGE, spec_of
@@ -12,7 +12,7 @@ FILE = reproductions.folder(CHALLENGE) / "leaderboard.toml"
 
 def read() -> dict:
     """leaderboard.toml."""
-    return tomllib.loads(FILE.read_text(encoding="utf-8"))
+    return tomli.loads(FILE.read_text(encoding="utf-8"))
 
 
 def run() -> None:

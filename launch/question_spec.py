@@ -2,8 +2,9 @@
 
 import dataclasses
 import pathlib
-import tomllib
 from typing import Any
+
+import tomli
 
 import reproductions
 from common.errors import RunError
@@ -96,7 +97,7 @@ def read(file: pathlib.Path = FILE) -> tuple[Question, ...]:
             line is compared with one that there is not.
     """
     try:
-        rows = tomllib.loads(file.read_text(encoding="utf-8"))["question"]
+        rows = tomli.loads(file.read_text(encoding="utf-8"))["question"]
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{file} cannot be read: {error}.") from error
     found = []

@@ -1,8 +1,9 @@
 """results.md as text: what is proven, what is measured, what was not run."""
 
 import pathlib
-import tomllib
 from collections import Counter
+
+import tomli
 
 import reproductions
 from launch import (
@@ -58,7 +59,7 @@ def page(papers: dict[str, Paper]) -> str:
 def oracles() -> list[dict]:
     """The independent implementations of reproductions/oracles.toml."""
     file = pathlib.Path(reproductions.__file__).parent / "oracles.toml"
-    return tomllib.loads(file.read_text(encoding="utf-8"))["oracle"]
+    return tomli.loads(file.read_text(encoding="utf-8"))["oracle"]
 
 
 def _summary(papers: list[Paper]) -> str:

@@ -2,8 +2,9 @@
 
 import json
 import pathlib
-import tomllib
 from typing import Any
+
+import tomli
 
 from common.errors import RunError
 
@@ -29,7 +30,7 @@ def read_rows(
     if not file.exists():
         return []
     try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
+        data = tomli.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"{file} cannot be read: {error}.") from error
     rows = data.get(kind, [])

@@ -5,31 +5,9 @@ import pathlib
 
 import reproductions
 from launch.sweep_request import read_request
+from tests.launch.flags import NOT_GIVEN
 
-FLAGS = {
-    "data": None,
-    "data_dir": "/nowhere",
-    "set": [],
-    "workdir": None,
-    "seed": 0,
-    "precision": "float32",
-    "gpus": None,
-    "platform": "auto",
-    "jit_compile": None,
-    "microbatches": 1,
-    "dry_run": False,
-    "checkpoint_minutes": 5.0,
-    "max_hours": None,
-    "stalled_minutes": 15.0,
-    "weights": None,
-    "views": [],
-    "predictions": None,
-    "trials": 4,
-    "tuner": "random",
-    "space": [],
-    "workers": 1,
-    "record": False,
-}
+FLAGS = NOT_GIVEN | {"data_dir": "/nowhere", "trials": 4}
 
 
 def request(name="lenet5", **flags):

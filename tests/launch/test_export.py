@@ -11,14 +11,14 @@ from common.errors import RunError, UsageError
 from launch import export_request
 from launch.dispatch import dispatch
 from tests.launch import test_predict
+from tests.launch.flags import NOT_GIVEN
 
 colours = test_predict.colours
 
 
 def export(folder, out, **given):
     places = {"weights": str(folder), "data_dir": str(folder / "no_data")}
-    values = test_predict.NOT_GIVEN | places
-    values |= {"out": str(out), "format": None}
+    values = NOT_GIVEN | places | {"out": str(out)}
     flags = {"weights", "out", *given}
     return dispatch(["export", "colours"], values | given, flags)
 

@@ -20,6 +20,7 @@ from common.losses import SoftmaxCrossEntropy
 from launch import contact_sheet, trained
 from launch.dispatch import dispatch
 from tests.launch import toy
+from tests.launch.flags import NOT_GIVEN
 
 # Says which of red, green and blue an image has most of.
 COLOURS = dataclasses.replace(
@@ -91,26 +92,6 @@ def write_record(folder, recipe, **more):
         "precision": "float32",
     }
     (folder / "run.json").write_text(json.dumps(record | more))
-
-
-NOT_GIVEN = {  # the flags of predict and export
-    "platform": "auto",
-    "out": None,
-    "data": None,
-    "views": [],
-    "set": [],
-    "workdir": None,
-    "seed": 0,
-    "precision": "float32",
-    "gpus": None,
-    "jit_compile": False,
-    "microbatches": 1,
-    "dry_run": False,
-    "checkpoint_minutes": 5.0,
-    "max_hours": None,
-    "stalled_minutes": 15.0,
-    "predictions": None,
-}
 
 
 def predict_here(folder, *words, **given):

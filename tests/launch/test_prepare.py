@@ -18,15 +18,12 @@ from launch.counting import Counting
 from launch.dispatch import dispatch
 from tests.common import synthetic_imagenet as synthetic
 from tests.common.test_preparation import ROOT, hashes, write_idx
-
-NOT_GIVEN = {
-    **{"source": None, "shorter_side": None, "jobs": 1, "counts": None},
-    **{"leave_out_bad": False, "download": False, "deep": False},
-}
+from tests.launch.flags import NOT_GIVEN
 
 
 def launch(verb, name, **flags):
-    values = NOT_GIVEN | {k: v for k, v in flags.items() if v is not None}
+    values = NOT_GIVEN | {"jobs": 1}
+    values |= {k: v for k, v in flags.items() if v is not None}
     return dispatch([verb, name], values, set(flags))
 
 

@@ -23,6 +23,7 @@ from common.paper import read_reproduced
 from launch import ship, shipped, trained
 from launch.dispatch import dispatch
 from tests.launch import test_predict
+from tests.launch.flags import NOT_GIVEN
 from tests.launch.test_command_line import ROOT
 
 colours = test_predict.colours
@@ -186,13 +187,12 @@ def finished(folder, recipe=test_predict.COLOURS, **more):
 
 
 def ship_here(*folders, data_dir="/nowhere"):
-    values = test_predict.NOT_GIVEN | {"weights": None, "data_dir": data_dir}
+    values = NOT_GIVEN | {"data_dir": data_dir}
     return dispatch(["ship", *map(str, folders)], values, set())
 
 
 def without_weights(*words, **given):
-    places = {"weights": None, "data_dir": "/nowhere", "format": None}
-    values = test_predict.NOT_GIVEN | places
+    values = NOT_GIVEN | {"data_dir": "/nowhere"}
     return dispatch([*map(str, words)], values | given, {*given})
 
 
@@ -299,7 +299,7 @@ def test_evaluate_measures_in_the_runs_precision_and_says_so(
     monkeypatch.setattr(catalog, "builder_dir", lambda *_: None)
     ship_here(finished(colours, precision="mixed_bfloat16"))
     assert "seed 3, mixed_bfloat16" in capsys.readouterr().out
-    values = test_predict.NOT_GIVEN | {"weights": None, "data_dir": "/nowhere"}
+    values = NOT_GIVEN | {"data_dir": "/nowhere"}
     about = ("evaluate NAME", "colours", "colours", values)
     options, run = shipped.options_for(*about, set(), measures=True)
     assert options.precision == "mixed_bfloat16" and run is None

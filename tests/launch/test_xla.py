@@ -8,25 +8,7 @@ import reproductions
 from common.runs import last_session
 from launch.options import from_flags
 from launch.xla import decided, is_small
-
-FLAGS = {
-    "data": "sample",
-    "data_dir": "nowhere",
-    "set": [],
-    "seed": 0,
-    "gpus": None,
-    "platform": "auto",
-    "precision": "float32",
-    "jit_compile": None,
-    "microbatches": 1,
-    "dry_run": False,
-    "checkpoint_minutes": 5.0,
-    "max_hours": None,
-    "stalled_minutes": 0.0,
-    "weights": None,
-    "views": [],
-    "predictions": None,
-}
+from tests.launch.flags import NOT_GIVEN
 
 
 @pytest.fixture
@@ -34,7 +16,8 @@ def decide(tmp_path):
     def of(name="lenet5", devices=1, platform="cpu", **values):
         paper, variant = reproductions.find(name)
         recipe = reproductions.load(paper).RECIPES[variant]
-        values = FLAGS | {"workdir": str(tmp_path)} | values
+        places = {"data_dir": "/nowhere", "workdir": str(tmp_path)}
+        values = NOT_GIVEN | {"data": "sample"} | places | values
         options = from_flags(variant, recipe, values)
         made = decided(options, devices=devices, platform=platform)
         return made.jit_compile
