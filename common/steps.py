@@ -47,7 +47,7 @@ def make_train_steps(
     `step` is the number of updates made before, an int64 scalar; `rates` is
     (MAX_UPDATES, groups) float32. Returns three (updates,) tensors, batches'
     mean losses, means of common.losses.plain, and images classified wrongly;
-    and seconds without input.
+    and the seconds of waiting for input.
 
     Raises:
         UsageError: if the batch does not divide, or XLA cannot compile that.
@@ -182,8 +182,10 @@ def _repeated(step_of: Callable, optimizer, strategy) -> Callable:
                 strategy.experimental_local_results(images)
             ):
                 waited += _clock(i % every == 0) - asked
-            here = step + tf.cast(i, tf.int64)
-            totals = step_of(args=(images, labels, here))
+            # The clock is read first, also where there is but one thread.
+            with tf.control_dependencies([waited]):
+                here = step + tf.cast(i, tf.int64)
+                totals = step_of(args=(images, labels, here))
             measured = [
                 array.write(i, strategy.reduce(SUM, total, None))
                 for array, total in zip(measured, totals, strict=True)

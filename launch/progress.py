@@ -70,7 +70,7 @@ class Progress(keras.callbacks.Callback):
         if self.devices > 1:
             each = self.speed / self.devices
             text += f" ({each:,.0f} on each of {self.devices} devices)"
-        return f"{text}, {100 * self.wait:.0f} % of the time without input"
+        return f"{text}, {100 * self.wait:.0f} % of the time waiting for input"
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """One lasting line for each epoch."""

@@ -3,6 +3,7 @@
 import dataclasses
 
 from common.comparisons import paired, unpaired
+from common.data import catalog
 from common.errors import RunError
 from common.recipe import Recipe
 from launch import curves
@@ -44,6 +45,19 @@ class Line:
             row["seed"]: _counted(row["top1_error"], row["num_images"])
             for row in rows
         }
+
+    def guesses(self) -> bool:
+        """Whether one of its runs is no better than guessing."""
+        classes = self.classes()
+        return any(
+            round(wrong) * classes >= images * (classes - 1)
+            for wrong, images in self.tests().values()
+        )
+
+    def classes(self) -> int:
+        """Of the data that its runs saw."""
+        data = self.measured.data
+        return catalog.find(data, self.recipe.channels).num_classes
 
     def trainings(self) -> dict[int, tuple[float, int]]:
         """(errors, images) of the last epoch as it saw them, by seed."""

@@ -3,7 +3,6 @@
 import math
 import statistics
 
-from common.data import catalog
 from launch import baseline_records
 from launch.curves import Curve
 from launch.error_counts import percent
@@ -64,7 +63,7 @@ def _working(question: Question, line: Line) -> list[list[str]]:
 def _judged(line: Line, row: dict) -> list[str]:
     """Epochs, loss, error, baseline, verdict."""
     curve, base = line.curves.get(row["seed"]), baseline_records.of(row)
-    classes = catalog.find(row["data"], line.recipe.channels).num_classes
+    classes = line.classes()
     loss = curve.plain_loss() if curve else None
     wrong = round(row["top1_error"] / 100 * row["num_images"])
     return [
@@ -181,6 +180,15 @@ def _difference(question: Question, line: Line, base: Line | None) -> str:
     for kind, one, other in kinds:
         if one and other:
             found = difference(one, other)
-            words = f"{found.text()}: {found.verdict(line.wanted.claim)}"
+            judged = _guessing(line, base) or found.verdict(line.wanted.claim)
+            words = f"{found.text()}: {judged}"
             said.append(f"{kind}: {words}" if question.training else words)
     return f"minus {base.wanted.variant}: {'; '.join(said)}"
+
+
+def _guessing(*compared: Line) -> str:
+    """Why a difference says nothing of the parts; empty where it does."""
+    names = [line.wanted.variant for line in compared if line.guesses()]
+    if not names:
+        return ""
+    return f"no verdict: {' and '.join(names)} learned nothing, only guesses"

@@ -20,11 +20,12 @@ What follows from the recorded runs that
 question. All else is computed from their rows, curves and baselines. A
 difference has a 95 % interval: over seeds, paired, by Student's t; or where
 there is one run each by Newcombe's method for the numbers of images, which
-says nothing of other seeds. It is undecided where 0 lies in the interval. The
-training loss is the cross-entropy of the main head on the last epoch's images
-as it saw them. Where the recipe minimises more (auxiliary heads, smoothed
-labels), the table has that, too. Why a network fails or a difference goes the
-other way was asked of further runs: the paper's README says it under Result."""
+says nothing of other seeds. It is undecided where 0 lies in the interval, and
+there is no verdict where a network is no better than guessing. The training
+loss is the cross-entropy of the main head on the last epoch's images as it saw
+them. Where the recipe minimises more (auxiliary heads, smoothed labels), the
+table has that, too. Why a network fails or a difference goes the other way was
+asked of further runs: the paper's README says it under Result."""
 
 
 def section(papers: dict[str, Paper]) -> str:

@@ -1,5 +1,9 @@
 """How long the steps wait for input is measured where it is spent."""
 
+import os
+import pathlib
+import subprocess
+import sys
 import time
 
 import keras
@@ -10,13 +14,19 @@ from common.losses import SoftmaxCrossEntropy
 from common.optimizers import MomentumSgd
 from common.steps import MAX_UPDATES, TIMED_UPDATES, make_train_steps
 
+ROOT = pathlib.Path(__file__).parents[2]
 SECONDS = 0.02  # that a slow batch takes
+SLOW_STEP = """
+import tests.common.test_input_wait as wait
+print(*wait.seconds_and_wait(5, slow=False, units=4096))
+"""
 
 
-def seconds_and_wait(updates, *, slow):
+def seconds_and_wait(updates, *, slow, units=3):
     image = keras.Input((4, 4, 1))
-    outputs = keras.layers.Dense(3)(keras.layers.Flatten()(image))
-    model = keras.Model(image, outputs)
+    inside = keras.layers.Dense(units)(keras.layers.Flatten()(image))
+    inside = keras.layers.Dense(units)(inside)
+    model = keras.Model(image, keras.layers.Dense(3)(inside))
     optimizer = MomentumSgd(0.9, nesterov=False)
     optimizer.build(model.trainable_variables)
     run = make_train_steps(
@@ -55,3 +65,17 @@ def test_what_is_not_timed_is_reckoned_as_the_rest():
     updates = 2 * TIMED_UPDATES
     _, waited = seconds_and_wait(updates, slow=True)
     assert waited > 0.9 * updates * SECONDS
+
+
+def test_one_thread_reads_the_clock_before_it_computes():
+    one = {"TF_NUM_INTEROP_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW_STEP],
+        cwd=ROOT,
+        env=os.environ | one,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seconds, waited = map(float, done.stdout.split())
+    assert waited < 0.5 * seconds

@@ -199,6 +199,18 @@ def test_single_runs_are_compared_by_their_images(record, errors, said):
     assert small["Difference"].endswith(ends)
 
 
+@pytest.mark.parametrize("error", [90.0, 90.5])
+def test_a_network_that_guesses_shows_nothing_of_its_parts(record, error):
+    papers = record(*seeds("toy", 1.0), *seeds("toy_small", error))
+    _, small = cells(QUESTION, papers)
+    assert small["Difference"].endswith(
+        "no verdict: toy_small learned nothing, only guesses"
+    )
+    papers = record(*seeds("toy_small", 89.0))  # of ten classes
+    _, small = cells(QUESTION, papers)
+    assert small["Difference"].endswith("as the paper says")
+
+
 def test_without_a_claim_the_direction_is_said():
     found = difference({0: (20.0, 1000)}, {0: (200.0, 1000)})
     assert found.verdict("") == "lower"
