@@ -111,16 +111,20 @@ def open_run(folder: pathlib.Path, identity: dict, session: dict) -> Run:
 def add_result(folder: pathlib.Path, result: dict) -> None:
     """Writes another measurement of a finished run into its run.json.
 
-    It replaces that of the same view.
+    It replaces that of the same view and split; the tests' stay the first.
 
     Raises:
         RunError: if a process is running there.
     """
     with lock_folder(folder):
         record = _existing(folder)
-        others = [r for r in record["results"] if r["view"] != result["view"]]
-        record["results"] = [*others, result]
+        record["results"] = merged(record["results"], [result])
         write_json(folder / "run.json", record)
+
+
+def merged(there: list[dict], new: list[dict]) -> list[dict]:
+    """The results, of each view and split the newest, at the oldest's place."""
+    return list({(r["view"], r["split"]): r for r in (*there, *new)}.values())
 
 
 def last_session(folder: pathlib.Path) -> dict:

@@ -15,14 +15,16 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
     """
     own = not any(d["reason"].startswith("--") for d in record["deviations"])
     lines = ["", title(record), ""]
-    form = "{:<14}{:>8}  {:>24}  {:>14}  {:>18}"
+    views = [_view(result, record) for result in record["results"]]
+    width = max(14, *(len(view) + 1 for view in views))
+    form = f"{{:<{width}}}{{:>8}}  {{:>24}}  {{:>14}}  {{:>18}}"
     lines.append(
         form.format("view", "images", "top-1 error", "top-5 error", "paper's")
     )
-    for result in record["results"]:
+    for view, result in zip(views, record["results"], strict=True):
         lines.append(
             form.format(
-                result["view"],
+                view,
                 f"{result['num_images']:,}",
                 interval(result["top1_error"], result["num_images"]),
                 percent(result["top5_error"]),
@@ -44,6 +46,13 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
         f"{duration(record['train_seconds'])} of training",
     ]
     return lines
+
+
+def _view(result: dict, record: dict) -> str:
+    """With the split, if that is not the first result's, the tests'."""
+    split = result["split"]
+    tests = record["results"][0]["split"]
+    return result["view"] if split == tests else f"{result['view']}, {split}"
 
 
 def title(record: dict) -> str:

@@ -7,7 +7,7 @@ import pathlib
 import tensorflow as tf
 
 from common.described import describe, recipe_hash
-from common.runs import Onlooker, Run, now, open_run, session_facts
+from common.runs import Onlooker, Run, merged, now, open_run, session_facts
 from common.workers import Workers
 from launch.options import Options
 from launch.progress import Progress
@@ -61,6 +61,7 @@ def kind_of_device(strategy) -> str:
 def finish(record: Run, recipe, state, results, progress: Progress) -> None:
     """Writes the results, and shows them."""
     images = state.step * recipe.global_batch_size
+    measured = [dataclasses.asdict(result) for result in results]
     record.end_session(
         "finished",
         status="finished",
@@ -68,7 +69,7 @@ def finish(record: Run, recipe, state, results, progress: Progress) -> None:
         epochs=state.epoch,
         train_seconds=round(state.seconds, 1),
         images_per_second=round(images / state.seconds, 1),
-        results=[dataclasses.asdict(result) for result in results],
+        results=merged(record.record.get("results", []), measured),
     )
     for line in results_table(record.record, state.history):
         progress.say(line)

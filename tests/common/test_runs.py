@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from common.errors import RunError
-from common.runs import differences, open_run
+from common.runs import add_result, differences, open_run
 
 SESSION = {"command": "python -m launch x"}
 
@@ -39,6 +39,19 @@ def test_the_same_run_continues_and_each_session_is_on_record(tmp_path):
     assert len(found["sessions"]) == 2
     assert found["sessions"][1]["reason"] == "finished"
     assert (found["status"], found["results"]) == ("finished", [1])
+
+
+def test_a_measurement_replaces_that_of_its_view_and_split_alone(tmp_path):
+    def result(view, split, error):
+        return {"view": view, "split": split, "top1_error": error}
+
+    tests, ten = result("single", "test", 9.0), result("ten_crop", "test", 8.0)
+    start(tmp_path).end_session("finished", results=[tests, ten])
+    seen, again = result("single", "train", 1.0), result("single", "test", 9.1)
+    add_result(tmp_path, seen)
+    assert record(tmp_path)["results"] == [tests, ten, seen]
+    add_result(tmp_path, again)
+    assert record(tmp_path)["results"] == [again, ten, seen]
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,13 @@ def test_evaluate_gives_the_recorded_error_and_writes_it_down(trained):
     assert after["command"].startswith("python -m launch evaluate lenet5")
     for name in ("view", "split", "num_images", "top1_error", "top5_error"):
         assert after[name] == before[name]
+    command = ("evaluate", "lenet5", "--weights", folder, "--split", "train")
+    code, out, err = launch(*command)
+    assert code == 0, err
+    tests, seen = json.loads((folder / "run.json").read_text())["results"]
+    assert (tests, seen["split"]) == (after, "train")
+    code, _, err = launch(*LENET, "--workdir", folder)  # nothing is lost
+    assert re.search(r"single +360 .*\nsingle, train +1,437 ", err)
 
 
 def test_weights_of_another_network_are_a_plain_error(trained):
