@@ -15,8 +15,8 @@ SHARED_PAPERS: set[tuple[str, str]] = {
     # The same authors' 12 and 144 crops.
     ("inception_v4", "inception_v3"),
 }
-LONGEST_FUNCTION = 40  # lines
-LONGEST_FILE = 300  # lines
+LONGEST_FUNCTION = 60  # lines
+LONGEST_FILE = 500  # lines
 
 
 def sources(root):
@@ -116,8 +116,8 @@ PLANTED = {
     "flags in common": ("common/a.py", "from absl import flags\n"),
     "flags in a paper": ("reproductions/vgg/recipe.py", "import absl.flags\n"),
     "print in common": ("common/a.py", "print('hello')\n"),
-    "a long function": ("launch/a.py", "def f():\n" + "    pass\n" * 40),
-    "a long file": ("launch/a.py", "x = 1\n" * 301),
+    "a long function": ("launch/a.py", "def f():\n" + "    pass\n" * 60),
+    "a long file": ("launch/a.py", "x = 1\n" * 501),
 }
 
 
