@@ -10,10 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from common.data import pipeline
+from common.data.decoded import LIMIT
 from common.data.diagnosis import explained
 from common.errors import RunError
 from common.recipe import Recipe
-from common.steps import SUM, distribute
+from common.steps import distribute
+from common.train_step import SUM
 from common.workers import Workers
 
 TEST_VIEWS = 128  # network inputs in a test batch, over all replicas
@@ -41,15 +43,26 @@ class Result:
 
 
 def make_test_step(
-    model: keras.Model, loss: Callable, strategy: tf.distribute.Strategy
+    model: keras.Model,
+    loss: Callable,
+    strategy: tf.distribute.Strategy,
+    *,
+    jit_compile: bool = False,
 ) -> Callable:
     """`test(iterator)`: (loss, top-1 wrong, top-5 wrong, images) of a batch.
 
-    All are float32 sums over the images that count.
+    All are float32 sums over the images that count. With `jit_compile` XLA
+    computes each device's.
     """
 
-    def replica_step(images, labels, counts):
-        scores, losses = scores_of(model, loss, images, labels)
+    def sums(weights, statistics, images, labels, counts):
+        def stateless(inputs, training):
+            outputs, _ = model.stateless_call(
+                weights, statistics, inputs, training=training
+            )
+            return outputs
+
+        scores, losses = scores_of(stateless, loss, images, labels)
         # Not in_top_k: it counts ties as right, so a dead net would be perfect.
         best = tf.math.top_k(scores, min(5, scores.shape[-1])).indices
         hits = best == tf.cast(labels, tf.int32)[:, tf.newaxis]
@@ -60,6 +73,19 @@ def make_test_step(
         return [tf.reduce_sum(x * counts) for x in (losses, *wrong)] + [
             tf.reduce_sum(counts)
         ]
+
+    if jit_compile:
+        sums = tf.function(sums, jit_compile=True)
+
+    def replica_step(*batch):
+        values = (
+            [tf.convert_to_tensor(v.value) for v in variables]
+            for variables in (
+                model.trainable_variables,
+                model.non_trainable_variables,
+            )
+        )
+        return sums(*values, *batch)
 
     @tf.function
     def test(iterator):
@@ -98,6 +124,7 @@ def measure(
     statistics: Any,
     view: str,
     progress: Callable[[int, int], None],
+    batches: tf.data.Dataset | None = None,
 ) -> Result:
     """The errors on the source's test split under `view`.
 
@@ -106,6 +133,7 @@ def measure(
         source: From common.data.catalog.open_source.
         statistics: From common.data.statistics.statistics_for.
         progress: Called with (images done, all images) after each batch.
+        batches: From `open_batches`; None makes them.
 
     Raises:
         RunError: unless every image of the split was counted.
@@ -113,18 +141,42 @@ def measure(
     split = source.dataset.test_split
     num_images = source.dataset.splits[split]
     with explained(source, split, recipe):
-        batches = pipeline.test_batches(
-            source,
-            split,
-            recipe,
-            statistics,
-            view,
-            batch_size=test_batch_size(view, strategy),
-            part=Workers(strategy).part,
-        )
+        if batches is None:
+            batches = open_batches(strategy, source, recipe, statistics, view)
         iterator = distribute(strategy, batches)
         sums = _total(test, iterator, num_images, progress)
     return result(view, split, sums, num_images, recipe.num_classes)
+
+
+def open_batches(
+    strategy: tf.distribute.Strategy,
+    source: Any,
+    recipe: Recipe,
+    statistics: Any,
+    view: str,
+) -> tf.data.Dataset:
+    """The test split under `view`, to be measured once or again and again.
+
+    Of a small set they are made once, and kept.
+    """
+    split = source.dataset.test_split
+    batches = pipeline.test_batches(
+        source,
+        split,
+        recipe,
+        statistics,
+        view,
+        batch_size=test_batch_size(view, strategy),
+        part=Workers(strategy).part,
+    )
+    images = (
+        4
+        * source.dataset.splits[split]
+        * math.prod(batches.element_spec[0].shape[1:])
+    )
+    if source.image_shape is not None and images <= LIMIT:
+        batches = batches.cache()
+    return batches
 
 
 def result(

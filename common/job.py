@@ -53,11 +53,17 @@ class State:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is trained, on what, and where it is written."""
+    """What is trained, on what, and where it is written.
+
+    Attributes:
+        resident: The training set on the devices, a
+            common.data.resident.ResidentSet; None where it is streamed.
+    """
 
     recipe: Recipe
     source: Any
     statistics: Any
+    resident: Any
     model: keras.Model
     optimizer: keras.optimizers.Optimizer
     strategy: tf.distribute.Strategy

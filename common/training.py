@@ -15,17 +15,19 @@ import tensorflow as tf
 from common import checkpoints
 from common.data import pipeline
 from common.data.diagnosis import explained
-from common.evaluation import Result, make_test_step, measure
+from common.evaluation import Result, make_test_step, measure, open_batches
 from common.health import require_finite, require_moved
 from common.job import Job, State
 from common.optimizers import rates_at
 from common.signals import Signals, Stopped
 from common.steps import (
     MAX_UPDATES,
+    Rows,
+    TrainSteps,
     distribute,
-    make_train_steps,
     padded,
 )
+from common.strategy import on_gpus
 from common.workers import Workers
 
 CALL_SECONDS = 0.5  # that one call should take; a signal waits as long
@@ -52,7 +54,7 @@ class Loop:
             updates=self.updates,
             verbose=0,
         )
-        self.run_steps = make_train_steps(
+        self.run_steps = TrainSteps(
             job.model,
             job.optimizer,
             job.recipe.loss,
@@ -61,10 +63,16 @@ class Loop:
             seed=job.seed,
             microbatches=job.microbatches,
             jit_compile=job.jit_compile,
+            resident=job.resident,
         )
         self.test_step = make_test_step(
-            job.model, job.recipe.loss, job.strategy
+            job.model,
+            job.recipe.loss,
+            job.strategy,
+            # On a CPU XLA's convolutions of so many images are slower.
+            jit_compile=job.jit_compile and on_gpus(job.strategy),
         )
+        self._test_batches = {}  # by view
         self._saved_at = time.monotonic()
         self._steps_per_call = 1
 
@@ -120,12 +128,28 @@ class Loop:
         self.callbacks.on_epoch_begin(state.epoch)
         if not done:
             self._prepare_epoch()
-        iterator = distribute(job.strategy, self.batches(done))
+        if job.resident is None:
+            batches = distribute(job.strategy, self.batches(done))
+        else:
+            batches = self._rows()
         end = self._epoch_end()
         while state.step < end:
-            self._call(iterator, min(self._steps_per_call, end - state.step))
+            self._call(batches, min(self._steps_per_call, end - state.step))
             self._save_if_due(signals)
             self._agree()
+
+    def _rows(self) -> Rows:
+        """What is drawn for this epoch's batches, on the devices."""
+        steps, size = self.steps_per_epoch, self.job.recipe.global_batch_size
+        drawn = self.job.resident.draw(
+            seed=self.job.seed, epoch=self.state.epoch, count=steps * size
+        )
+        values = {
+            name: tf.constant(x.reshape(steps, size, *x.shape[1:]))
+            for name, x in drawn.items()
+        }
+        start = self.state.epoch * steps
+        return Rows(values, tf.constant(start, tf.int64))
 
     def batches(self, skip_steps: int) -> tf.data.Dataset:
         """This epoch's, without the first; see pipeline.train_batches."""
@@ -142,15 +166,22 @@ class Loop:
         job, prepare = self.job, self.job.recipe.before_epoch
         if prepare is None:
             return
-        examples = pipeline.sample_batch(
-            *(job.source, job.recipe, job.statistics),
-            seed=job.seed,
-            epoch=self.state.epoch,
-            size=prepare.samples,
-        )
+        if job.resident is None:
+            examples = pipeline.sample_batch(
+                job.source,
+                job.recipe,
+                job.statistics,
+                seed=job.seed,
+                epoch=self.state.epoch,
+                size=prepare.samples,
+            )
+        else:
+            examples = job.resident.sample_batch(
+                seed=job.seed, epoch=self.state.epoch, size=prepare.samples
+            )
         prepare(job.model, job.optimizer, job.recipe.loss, examples)
 
-    def _call(self, iterator: Iterator, steps: int) -> None:
+    def _call(self, batches: Iterator | Rows, steps: int) -> None:
         """Makes `steps` updates in one call, and looks at their losses."""
         state, recipe = self.state, self.job.recipe
         rates = self._rates(steps)
@@ -159,9 +190,9 @@ class Loop:
         began = time.monotonic()
         with explained(self.job.source, "train", recipe):
             losses, own, wrong, waited = self.run_steps(
-                iterator, tf.constant(state.step, tf.int64), *padded(rates)
+                batches, tf.constant(state.step, tf.int64), *padded(rates)
             )
-        losses, own, wrong = losses.numpy(), own.numpy(), wrong.numpy()
+            losses, own, wrong = losses.numpy(), own.numpy(), wrong.numpy()
         seconds = time.monotonic() - began
         require_finite(
             losses,
@@ -234,6 +265,10 @@ class Loop:
             Stopped: after a SIGTERM or SIGINT, between two batches.
         """
         job = self.job
+        if view not in self._test_batches:
+            self._test_batches[view] = open_batches(
+                job.strategy, job.source, job.recipe, job.statistics, view
+            )
         with self.tested_weights():
             return measure(
                 self.test_step,
@@ -243,6 +278,7 @@ class Loop:
                 job.statistics,
                 view,
                 self._watched(progress, signals),
+                self._test_batches[view],
             )
 
     def _watched(self, progress: Callable, signals: Signals) -> Callable:

@@ -103,15 +103,15 @@ _integer(
 _enum(
     "precision",
     "float32",
-    ["float32", "mixed_bfloat16", "mixed_float16"],
-    "of the arithmetic; weights are always float32; mixed_float16 scales the "
-    "loss",
+    ["float32", "tensorfloat32", "mixed_bfloat16", "mixed_float16"],
+    "of the arithmetic; weights are always float32; tensorfloat32 is float32 "
+    "that GPUs multiply with 10 bits; mixed_float16 scales the loss",
 )
 _switch(
     "jit_compile",
     None,
-    "compile the step with XLA (1 device); default: where it pays, which is on "
-    "a CPU for the smallest batches, or as the run was begun",
+    "compile the step with XLA; default: where it pays, which is on GPUs and, "
+    "for the smallest batches, on a CPU; or as the run was begun",
 )
 _integer(
     "microbatches",

@@ -25,7 +25,8 @@ class Options:
         platform: "auto", "cpu" or "gpu".
         data_dir: Where TFDS data sets lie.
         workdir: The run's own folder.
-        precision: "float32", "mixed_bfloat16" or "mixed_float16".
+        precision: "float32", "tensorfloat32", "mixed_bfloat16" or
+            "mixed_float16".
         jit_compile: Whether XLA compiles the step; None leaves it to
             launch.xla.
         microbatches: Parts that a replica's share of the batch is cut into.

@@ -6,6 +6,7 @@ import pathlib
 
 import tensorflow as tf
 
+from common import hardware
 from common.described import describe, recipe_hash
 from common.runs import Onlooker, Run, merged, now, open_run, session_facts
 from common.workers import Workers
@@ -49,6 +50,7 @@ def _session(options: Options, strategy) -> dict:
         jit_compile=options.jit_compile,
         microbatches=options.microbatches,
         cores=os.cpu_count(),
+        hardware=hardware.describe(strategy),
     )
 
 
@@ -58,7 +60,9 @@ def kind_of_device(strategy) -> str:
     return tf.DeviceSpec.from_string(device).device_type.lower()
 
 
-def finish(record: Run, recipe, state, results, progress: Progress) -> None:
+def finish(
+    record: Run, recipe, state, results, strategy, progress: Progress
+) -> None:
     """Writes the results, and shows them."""
     images = state.step * recipe.global_batch_size
     measured = [dataclasses.asdict(result) for result in results]
@@ -69,6 +73,7 @@ def finish(record: Run, recipe, state, results, progress: Progress) -> None:
         epochs=state.epoch,
         train_seconds=round(state.seconds, 1),
         images_per_second=round(images / state.seconds, 1),
+        peak_bytes=hardware.peak_bytes(strategy),
         results=merged(record.record.get("results", []), measured),
     )
     for line in results_table(record.record, state.history):

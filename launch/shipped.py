@@ -60,7 +60,10 @@ def options_for(
     if run and not given & {"data", "set"}:
         recipe = trained.recipe_of(run, variant, recipe)
         if measures and "precision" not in given:
-            values = values | {"precision": run.record["precision"]}
+            precision = run.record["precision"]
+            if precision == "tensorfloat32":  # of GPUs alone
+                precision = "float32"
+            values = values | {"precision": precision}
     changed = values | {"weights": file}
     options = from_flags(variant, recipe, changed, needs_data=measures)
     if run and (not values["weights"] or _mixed(run, options)):

@@ -21,13 +21,16 @@ from common.cluster import Cluster, from_environment
 from common.data import catalog
 from common.data.cut import cut
 from common.data.diagnosis import explained
+from common.data.resident import open_resident
 from common.data.statistics import save, statistics_for
+from common.errors import UsageError
+from common.hardware import has_tensorfloat32
 from common.optimizers import build_optimizer
 from common.recipe import Recipe
 from common.runs import is_finished
 from common.signals import Signals, Stopped
 from common.steps import repeat_bit_for_bit
-from common.strategy import make_strategy
+from common.strategy import make_strategy, on_gpus
 from common.training import Job, Loop
 from common.weights import copy_layers
 from common.workers import Workers
@@ -45,7 +48,7 @@ from launch.sessions import (
 )
 from launch.trained import STATISTICS, WEIGHTS
 from launch.watchdog import Watchdog
-from launch.xla import decided
+from launch.xla import decided, is_small
 
 STOPPED = {  # exit codes; SIGALRM is the end of --max_hours
     signal.SIGTERM: 75,
@@ -170,10 +173,13 @@ def _train(options, record, source, strategy, model, signals, log) -> None:
     )
     if statistics and chief:  # for predict, where the data may not be
         save(statistics, record.folder / STATISTICS)
+    with explained(source, "train", recipe):
+        resident = open_resident(source, recipe, statistics, strategy)
     job = Job(
         recipe=recipe,
         source=source,
         statistics=statistics,
+        resident=resident,
         model=model,
         optimizer=optimizer,
         strategy=strategy,
@@ -210,7 +216,7 @@ def _finish(record, recipe, loop, results, progress) -> None:
     """The chief's last words: the weights, and the results."""
     with loop.tested_weights():
         loop.job.model.save_weights(record.folder / WEIGHTS)
-    finish(record, recipe, loop.state, results, progress)
+    finish(record, recipe, loop.state, results, loop.job.strategy, progress)
 
 
 def _opening(options, source, strategy, model, loop) -> list[str]:
@@ -245,12 +251,42 @@ def prepare_tensorflow(
 ) -> tf.distribute.Strategy:
     """Devices, precision and seeds of this process; its one strategy."""
     logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS's deprecations
+    gpus = options.gpus
+    if gpus is None and options.platform == "auto" and is_small(options.recipe):
+        gpus = 0  # which would spend their time starting kernels
     with waiting(cluster), quiet():
-        strategy = make_strategy(options.gpus, options.platform, cluster)
+        strategy = make_strategy(gpus, options.platform, cluster)
         keras.utils.set_random_seed(options.seed)
     repeat_bit_for_bit()
-    keras.mixed_precision.set_global_policy(options.precision)
+    set_precision(options.precision, strategy)
     return strategy
+
+
+def set_precision(precision: str, strategy: tf.distribute.Strategy) -> None:
+    """Of all that is computed from now on.
+
+    Raises:
+        UsageError: for TensorFloat-32 where nothing computes in it.
+    """
+    rounded = precision == "tensorfloat32"
+    if rounded and not on_gpus(strategy):
+        raise UsageError(
+            "--precision tensorfloat32 is of NVIDIA's GPUs, and this would run "
+            "on a CPU. Leave it out: float32 is as fast here."
+        )
+    if rounded and not has_tensorfloat32():
+        raise UsageError(
+            "--precision tensorfloat32 needs a GPU of compute capability 8.0 "
+            "(Ampere) or newer. Leave it out, or use mixed_float16."
+        )
+    if rounded and os.environ.get("NVIDIA_TF32_OVERRIDE") == "0":
+        raise UsageError(
+            "--precision tensorfloat32, but the environment variable "
+            "NVIDIA_TF32_OVERRIDE=0 forbids it. Unset it, or leave this out."
+        )
+    tf.config.experimental.enable_tensor_float_32_execution(rounded)
+    policy = "float32" if rounded else precision
+    keras.mixed_precision.set_global_policy(policy)
 
 
 def open_data(options: Options):
@@ -272,7 +308,7 @@ def build_network(
     paper: str, variant: str, recipe: Recipe, strategy
 ) -> keras.Model:
     """The variant's network for the recipe's image size and classes."""
-    with strategy.scope():
+    with strategy.scope(), tf.variable_creator_scope(initialize_on_cpu):
         model = reproductions.load(paper).build_model(
             variant,
             image_size=recipe.image_size,
@@ -282,3 +318,15 @@ def build_network(
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = recipe.synchronized_batch_norm
     return model
+
+
+def initialize_on_cpu(create, **values):
+    """A variable begins with the same bits wherever it lies.
+
+    GPUs compute the normal distribution to other last digits.
+    """
+    initial = values["initial_value"]
+    if callable(initial):
+        with tf.device("CPU:0"):
+            values["initial_value"] = initial()
+    return create(**values)

@@ -8,7 +8,7 @@ from typing import Any
 from common.data import folder as folder_layout
 from common.data.catalog import DataSet
 from common.data.parts import mapped
-from common.data.sources import Shuffled, permutation
+from common.data.sources import Shuffled, numbered, permutation
 
 
 class FolderSource:
@@ -33,10 +33,8 @@ class FolderSource:
         self, split: str, *, seed: int, epoch: int, skip: int
     ) -> Shuffled:
         """The records of one epoch, from position `skip` on: a permutation."""
-        size = self.dataset.splits[split]
-        return Shuffled(
-            permutation(size, seed, epoch, skip), self._reader(split)
-        )
+        order = permutation(self.dataset.splits[split], seed, epoch)
+        return Shuffled(numbered(order, skip), self._reader(split))
 
     def class_names(self) -> tuple[str, ...]:
         """Names in the order of the labels."""

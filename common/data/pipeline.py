@@ -6,7 +6,13 @@ function of (seed, epoch, position) only, a test batch of its position.
 
 from typing import Any
 
-from common.data.examples import batches, checked, sized, whole
+from common.data.examples import (
+    SAMPLE_STREAM,
+    batches,
+    checked,
+    sized,
+    whole,
+)
 from common.data.geometry import mirror, realize
 from common.data.keys import mix
 from common.data.parts import WHOLE, Part, mapped
@@ -15,8 +21,6 @@ from common.data.transforms import Context, active
 from common.errors import UsageError
 from common.recipe import Recipe
 from common.views import Window, windows
-
-_SAMPLE_STREAM = 1  # keeps the draws of sample_batch apart from the training's
 
 
 def steps_per_epoch(source: Any, recipe: Recipe) -> int:
@@ -98,7 +102,7 @@ def sample_batch(
         raise UsageError(
             f"{source.dataset.name} has fewer than {size} training examples."
         )
-    order = (mix(seed, _SAMPLE_STREAM), epoch, 0)
+    order = (mix(seed, SAMPLE_STREAM), epoch, 0)
     made = batches(source, recipe, statistics, order, size, WHOLE)
     return made.take(1).get_single_element()
 

@@ -148,8 +148,11 @@ class Standardize:
         """See the class."""
         import numpy as np
 
-        mean, std = (np.float32(v) for v in (self.mean, self.std))
-        return (image / 255 - mean) / std
+        # No division: TensorFlow turns some by constants into products, so
+        # that bits would depend on where it is computed.
+        mean, std = (np.float64(v) for v in (self.mean, self.std))
+        scale, shift = 1 / (255 * std), -mean / std
+        return image * np.float32(scale) + np.float32(shift)
 
     def scaled(self, factor: float) -> "Standardize":
         """The same."""

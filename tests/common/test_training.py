@@ -65,6 +65,7 @@ def loop(source, folder, callbacks=(), net=network, **changes):
         recipe=changed,
         source=source,
         statistics=None,
+        resident=None,
         model=model,
         optimizer=build_optimizer(changed),
         strategy=tf.distribute.get_strategy(),
