@@ -71,6 +71,7 @@ class Cut:
             )
         self.dataset = _cut_in_two(source.dataset, self.kept, held_out)
         self.where, self.jpeg = source.where, source.jpeg
+        self.shorter_side = source.shorter_side
         self.image_shape, self.class_names = (
             source.image_shape,
             source.class_names,

@@ -16,6 +16,7 @@ class FolderSource:
 
     image_shape = None
     jpeg = None
+    shorter_side = None
 
     def __init__(self, dataset: DataSet, root: pathlib.Path):
         self.dataset = dataset

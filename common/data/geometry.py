@@ -171,6 +171,56 @@ def realize(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
     return mirror(image, view.mirrored)
 
 
+EXCERPT = 8  # pixels that an excerpt is longer than the window made of it
+
+
+def excerpt(
+    view: View, encoded: Any, channels: int, jpeg: bool | None
+) -> tuple[Any, Any]:
+    """What a window of an image that is not shrunk is made of, as stored.
+
+    Args:
+        view: A square window of the canvas, without padding or a patch.
+        encoded: As `realize` takes it.
+        channels: As `realize` takes them.
+        jpeg: As `realize` takes it.
+
+    Returns:
+        (S, S, channels) uint8, the source's pixels, zeros where it ends, S
+        the window's size + EXCERPT; and the numbers of one image that
+        common.data.resampling.taps takes, (4, 2).
+    """
+    import tensorflow as tf
+
+    window, size = view.window, view.window.height + EXCERPT
+    start = tf.stack([window.top, window.left])
+    source, canvas = tf.stack(view.source), tf.stack(view.canvas)
+    enlarged = tf.reduce_all(canvas >= source)
+    checked = tf.raw_ops.Assert(
+        condition=enlarged, data=["an image is larger than its data set says"]
+    )
+    with tf.control_dependencies([checked] if checked else []):
+        length = tf.minimum(source, size)
+    # What the window needs begins at the fourth pixel or later, and ends three
+    # before the end or earlier: see `taps` and _MARGIN.
+    first = tf.maximum(start * source // canvas - 3, 0)
+    first = tf.minimum(first, source - length)
+    box = tf.concat([first, length], axis=0)
+    if jpeg is None:
+        pixels = tf.cond(
+            tf.io.is_jpeg(encoded),
+            lambda: _cut_jpeg(encoded, box, channels),
+            lambda: _cut_png(encoded, box, channels),
+        )
+    else:
+        cut = _cut_jpeg if jpeg else _cut_png
+        pixels = cut(encoded, box, channels)
+    rest = tf.stack([tf.zeros_like(length), size - length], axis=1)
+    pixels = tf.pad(pixels, tf.concat([rest, [[0, 0]]], axis=0))
+    pixels = tf.ensure_shape(pixels, (size, size, channels))
+    return pixels, tf.stack([start, source, canvas, first])
+
+
 def mirror(image: Any, mirrored: Any) -> Any:
     """The image with left and right exchanged if `mirrored`."""
     import tensorflow as tf
@@ -253,19 +303,33 @@ def _decode(
         top, left = _max(box.top - _MARGIN, 0), _max(box.left - _MARGIN, 0)
         bottom = _min(box.top + box.height + _MARGIN, source[0])
         right = _min(box.left + box.width + _MARGIN, source[1])
-        image = tf.io.decode_and_crop_jpeg(
-            encoded,
-            tf.stack([top, left, bottom - top, right - left]),
-            channels=channels,
-            dct_method="INTEGER_ACCURATE",
-        )
+        wide = tf.stack([top, left, bottom - top, right - left])
+        image = _cut_jpeg(encoded, wide, channels)
         begin = [box.top - top, box.left - left, 0]
-    else:
+        return tf.slice(image, begin, [box.height, box.width, channels])
+    if _same(box, Box(0, 0, *source)):
         image = tf.io.decode_png(encoded, channels=channels)
-        if _same(box, Box(0, 0, *source)):
-            return tf.ensure_shape(image, (*_static(source), channels))
-        begin = [box.top, box.left, 0]
-    return tf.slice(image, begin, [box.height, box.width, channels])
+        return tf.ensure_shape(image, (*_static(source), channels))
+    place = tf.stack([box.top, box.left, box.height, box.width])
+    return _cut_png(encoded, place, channels)
+
+
+def _cut_jpeg(encoded: Any, box: Any, channels: int) -> Any:
+    """(top, left, height, width) of a file; not exact at the very edge."""
+    import tensorflow as tf
+
+    return tf.io.decode_and_crop_jpeg(
+        encoded, box, channels=channels, dct_method="INTEGER_ACCURATE"
+    )
+
+
+def _cut_png(encoded: Any, box: Any, channels: int) -> Any:
+    import tensorflow as tf
+
+    image = tf.io.decode_png(encoded, channels=channels)
+    begin, size = tf.split(box, 2)
+    begin, size = tf.pad(begin, [[0, 1]]), tf.concat([size, [channels]], 0)
+    return tf.slice(image, begin, size)
 
 
 def _same(a: Box, b: Box) -> bool:

@@ -6,6 +6,7 @@ function of (seed, epoch, position) only, a test batch of its position.
 
 from typing import Any
 
+from common.data import halves
 from common.data.examples import (
     SAMPLE_STREAM,
     batches,
@@ -79,6 +80,36 @@ def train_batches(
     size = recipe.global_batch_size
     order = (seed, epoch, skip_steps * size)
     made = batches(source, recipe, statistics, order, size, part)
+    return made.take(left * part.devices)
+
+
+def host_batches(
+    source: Any,
+    recipe: Recipe,
+    statistics: Statistics | None,
+    *,
+    seed: int,
+    epoch: int,
+    skip_steps: int = 0,
+    part: Part = WHOLE,
+) -> Any:
+    """The batches of `train_batches`, as the host sends them to a device.
+
+    `common.data.halves.device_part` makes the same images of them.
+
+    Args:
+        source: As for `train_batches`, as all others.
+
+    Returns:
+        (images, labels): a common.data.halves.HostBatch, and (B,) int64.
+
+    Raises:
+        UsageError: if there are fewer examples than one batch has.
+    """
+    left = steps_per_epoch(source, recipe) - skip_steps
+    size = recipe.global_batch_size
+    order = (seed, epoch, skip_steps * size)
+    made = halves.host_batches(source, recipe, statistics, order, size, part)
     return made.take(left * part.devices)
 
 

@@ -26,6 +26,8 @@ class Context:
         mirrored: Whether left and right were exchanged.
         statistics: Of the training set; None if no operation needs them.
         key: For the operation's draws; None in tests.
+        drawn: What the operation's `draw` gave, if that was called before;
+            None leaves it to the operation.
     """
 
     top: Any
@@ -33,6 +35,7 @@ class Context:
     mirrored: Any
     statistics: Statistics | None
     key: Key | None = None
+    drawn: Any = None
 
 
 def _statistics(context: Context, what: str) -> Statistics:
@@ -210,19 +213,35 @@ class PcaColourNoise:
     needs_statistics: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
-        """See the class; the image is (height, width, 3)."""
+        """See the class; the image is (..., height, width, 3)."""
+        import numpy as np
+        import tensorflow as tf
+
+        if image.shape[-1] != 3:
+            raise UsageError("PcaColourNoise is for RGB images")
+        drawn = context.drawn
+        noise = (self.draw(context) if drawn is None else drawn)[..., None, :]
+        rows = [1] * (len(noise.shape) - 2) + [image.shape[-2], 1]
+        noisy = image + tf.tile(noise, rows)[..., None, :, :]
+        if self.shrink == 1.0:
+            return noisy
+        if len(image.shape) == 3:
+            return noisy / self.shrink
+        # XLA multiplies by 1 / shrink; float64's product, rounded, is float32's
+        # quotient.
+        exact = tf.cast(noisy, tf.float64) / np.float64(np.float32(self.shrink))
+        return tf.cast(exact, tf.float32)
+
+    def draw(self, context: Context) -> Any:
+        """What is added to one image's channels, (3,)."""
         import numpy as np
         import tensorflow as tf
 
         covariance = _statistics(context, "PcaColourNoise").covariance
-        if image.shape[2] != 3:
-            raise UsageError("PcaColourNoise is for RGB images")
         values, vectors = np.linalg.eigh(covariance)
         scaled = vectors * (self.std * np.sqrt(np.maximum(values, 0)))
         draws = context.key.normal(3)
-        noise = tf.linalg.matvec(tf.constant(scaled, tf.float32), draws)
-        noisy = image + tf.tile(noise[None], [image.shape[1], 1])  # as rows
-        return noisy if self.shrink == 1.0 else noisy / self.shrink
+        return tf.linalg.matvec(tf.constant(scaled, tf.float32), draws)
 
     def scaled(self, factor: float) -> "PcaColourNoise":
         """The same."""

@@ -131,6 +131,75 @@ def triangle(part: Any, size: tuple, y: tuple, x: tuple) -> Any:
     return tf.transpose(_rows(columns, size[1], x), [2, 0, 1])
 
 
+def taps(place: Any, length: int, mirrored: Any) -> tuple[Any, Any]:
+    """Where each row and column of enlarged images comes from.
+
+    Of an image that does not shrink, `triangle` looks at two neighbours in
+    each direction; these are its numbers, bit for bit, on a CPU.
+
+    Args:
+        place: (images, 4, 2) int32: of the window on the canvas its top and
+            left; the source's and the canvas's height and width; the top and
+            left of the excerpt that `enlarge` will be given.
+        length: The window's height and width.
+        mirrored: (images,), whether left and right are exchanged.
+
+    Returns:
+        (images, 2, length) int32, the first neighbour's place in the excerpt,
+        for rows and for columns; (images, 2, length, 2), both weights, numbers
+        of float32 as float64, as `enlarge` says.
+    """
+    import tensorflow as tf
+
+    start, source, canvas, excerpt = tf.unstack(place[..., None], axis=1)
+    first, count, scale, translation = span(start, length, source, canvas)
+    places = (tf.range(length, dtype=tf.float32) + 0.5) * (1 / scale)
+    places += -(1 / scale) * translation
+    near = tf.cast(tf.floor(places - 0.5), tf.int32)
+    near = tf.clip_by_value(near, 0, tf.maximum(count - 2, 0))
+    both = near[..., None] + tf.range(2)
+    away = tf.abs(tf.cast(both, tf.float32) + 0.5 - places[..., None])
+    weights = tf.where(both < count[..., None], tf.maximum(1 - away, 0), 0)
+    weights *= 1 / tf.reduce_sum(weights, axis=-1, keepdims=True)
+    near += first - excerpt
+    turned = tf.stack([tf.zeros_like(mirrored), mirrored], axis=1)[..., None]
+    near = tf.where(turned, near[..., ::-1], near)
+    turned = turned[..., None]
+    weights = tf.where(turned, weights[..., ::-1, :], weights)
+    return near, tf.cast(weights, tf.float64)
+
+
+def enlarge(excerpts: Any, near: Any, weights: Any) -> Any:
+    """Windows of enlarged images, float32, 0 .. 255.
+
+    Args:
+        excerpts: (images, S, S, channels) uint8; what lies around the windows
+            on the images, see common.data.geometry.excerpt.
+        near: See `taps`.
+        weights: See `taps`.
+
+    Returns:
+        (images, length, length, channels), with the bits of `triangle`.
+    """
+    import tensorflow as tf
+
+    def along(axis: int, images: Any) -> Any:
+        last, shape = images.shape[axis] - 1, [-1, 1, 1, 1]
+        shape[axis] = near.shape[2]
+
+        def share(i: int) -> Any:
+            places = tf.minimum(near[:, axis - 1] + i, last)
+            seen = tf.gather(images, places, axis=axis, batch_dims=1)
+            # A product of float64, rounded, is that of float32; but no
+            # compiler joins it and the sum, to round only once.
+            weight = tf.reshape(weights[:, axis - 1, :, i], shape)
+            return tf.cast(tf.cast(seen, tf.float64) * weight, tf.float32)
+
+        return share(0) + share(1)
+
+    return along(2, along(1, excerpts))
+
+
 def _rows(image: Any, count: Any, axis: tuple) -> Any:
     """`count` rows in the place of the image's, its other axes as they are.
 

@@ -71,6 +71,8 @@ class RecordSource:
         where: The folder, for messages.
         image_shape: (height, width) if all images have the same, else None.
         jpeg: Whether all images are JPEG; None if it is not known.
+        shorter_side: Pixels that no image's shorter side is above; None if
+            they are not known.
     """
 
     def __init__(self, dataset: DataSet, folder: pathlib.Path):
@@ -87,6 +89,8 @@ class RecordSource:
         guess = False if self.image_shape else None
         formats = {"jpeg": True, "png": False}
         self.jpeg = formats.get(_encoding(self.where), guess)
+        known = (read_manifest(folder) or {}).get("shorter_side")
+        self.shorter_side = min(self.image_shape or (), default=known)
 
     def records(self, split: str) -> Any:
         """A tf.data.Dataset of the records in the order of the files."""
