@@ -53,6 +53,7 @@ CIFAR = (
         here="mean and standard deviation of each channel",
         reason="the paper's later and better results, which it asks to be "
         "compared with (release)",
+        departs=True,
     ),
     Deviation(
         field="build_model: n of WRN-n-k",
@@ -113,6 +114,7 @@ IMAGENET = (
         "in a random order",
         here="the same, but values are cut off at 0 and 255",
         reason="as fb, with the operation that this suite has",
+        departs=True,
     ),
     Deviation(
         field="train_transforms: Lighting",
@@ -127,6 +129,7 @@ IMAGENET = (
         paper="fb: shorter side 256, bicubic, not antialiased",
         here="antialiased triangle filter",
         reason="the one filter of this suite's test frames",
+        departs=True,
     ),
     Deviation(
         field="global_batch_size: last batch of an epoch",
@@ -134,6 +137,7 @@ IMAGENET = (
         here="the images that do not fill a batch of the epoch are left out; "
         "others in each epoch",
         reason="every update then averages over the same number of images",
+        departs=True,
     ),
     *_EVERY,
 )
@@ -155,6 +159,7 @@ WRN_68_2 = (
         paper="multi-scale augmentation and large batches (summaries)",
         here="the recipe of WRN-50-2",
         reason="nothing more is known",
+        departs=True,
     ),
     *IMAGENET,
 )
