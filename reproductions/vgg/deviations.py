@@ -103,6 +103,17 @@ NORMAL = (_NORMAL, *_ALL, _LENGTH)
 
 NORMAL_LRN = (_LRN, *NORMAL)
 
+NORMAL_5X5 = (
+    Deviation(
+        field="recipe",
+        paper="of the training of B with 5x5 kernels nothing is said (Sec. "
+        "4.1); B starts from A",
+        here="as A's, from random weights",
+        reason="A's kernels are 3x3; with 8 weight layers it is shallower",
+    ),
+    *NORMAL,
+)
+
 FROM_A = (
     Deviation(
         field="initialize_from",

@@ -142,14 +142,15 @@ IMAGENET = (
     *_EVERY,
 )
 
-WRN_68_2 = (
+WRN_68 = (
     Deviation(
         field="build_model",
         paper="not in the paper, nor released: summaries of the ILSVRC 2016 "
-        "winner, Trimps-Soushen, name a WRN-68-2 (others: WRN-68-3) among its "
-        "networks and do not describe it",
+        "winner, Trimps-Soushen, name a WRN-68-3 (others, one review: "
+        "WRN-68-2) among its networks and do not describe it",
         here="two 3x3 in a block as in WRN-18 and WRN-34, (3, 4, 23, 3) blocks "
-        "as in ResNet-101, every width doubled",
+        "as in ResNet-101, every width tripled in wrn_68_3 and doubled in "
+        "wrn_68_2",
         reason="the paper calls networks with bottlenecks so "
         "(WRN-50-2-bottleneck); of the usual numbers of blocks only these give "
         "68 layers: 1 + 2 x 33 + 1",
