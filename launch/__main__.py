@@ -80,8 +80,8 @@ _enum(
 _string(
     "data",
     None,
-    "mnist, cifar10, imagenette, imagenet2012, sample, folder:PATH or "
-    "tfds:NAME; default: the recipe's",
+    "mnist, cifar10, cifar100, svhn, imagenette, imagenet2012, sample, "
+    "folder:PATH or tfds:NAME; default: the recipe's",
 )
 _string(
     "data_dir",

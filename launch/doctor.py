@@ -5,6 +5,7 @@ import pathlib
 
 from common.data import catalog
 from common.data.preparation.examination import examine, record_files
+from common.data.preparation.expected import OFFICIAL
 from common.data.preparation.findings import findings
 from common.data.preparation.processes import workers
 from common.errors import UsageError
@@ -27,7 +28,12 @@ def run(name: str, values: dict) -> int:
     with quiet():
         import tensorflow  # noqa: F401
     with workers(min(jobs, len(files))) as each:
-        tasks = [(path, split, values["deep"]) for split, path in files]
+        official = OFFICIAL.get(dataset.name)
+        known = bool(official and official.mean)  # the pixels' mean
+        tasks = [
+            (path, split, values["deep"], known and split == "train")
+            for split, path in files
+        ]
         for done, (place, result) in enumerate(each(examine, tasks), 1):
             seen[place] = result
             counting.show("examining files", done, len(files))

@@ -11,8 +11,8 @@ Not in the paper, and as in the release (szagoruyko/wide-residual-networks):
     * A block that changes the number of maps shares its first BN-ReLU between
       the residual and the projection; the projection has no normalisation.
     * Initial weights; the constants of batch normalisation.
-In neither: WRN-68-2, named as a member of the ILSVRC 2016 winner. What is built
-here is our reading of the name (deviations.py).
+In neither: WRN-68-3, by one source WRN-68-2, named as a member of the ILSVRC
+2016 winner. What is built here is our reading of either name (deviations.py).
 """
 
 import dataclasses
@@ -61,6 +61,24 @@ FORMS = {
     "cifar_wrn_28_10_no_dropout": CifarForm(depth=28, width=10, dropout=0.0),
     "cifar_wrn_16_8": CifarForm(depth=16, width=8, dropout=0.0),
     "wrn_50_2": ImageNetForm(blocks=(3, 4, 6, 3), bottleneck=True, width=2),
+    **{  # Table 7
+        name: ImageNetForm(blocks=(2, 2, 2, 2), bottleneck=False, width=width)
+        for name, width in {
+            "wrn_18_1": 1,
+            "wrn_18_1_5": 1.5,
+            "wrn_18_2": 2,
+            "wrn_18_3": 3,
+        }.items()
+    },
+    **{
+        name: ImageNetForm(blocks=(3, 4, 6, 3), bottleneck=False, width=width)
+        for name, width in {
+            "wrn_34_1": 1,
+            "wrn_34_1_5": 1.5,
+            "wrn_34_2": 2,
+        }.items()
+    },
+    "wrn_68_3": ImageNetForm(blocks=(3, 4, 23, 3), bottleneck=False, width=3),
     "wrn_68_2": ImageNetForm(blocks=(3, 4, 23, 3), bottleneck=False, width=2),
 }
 

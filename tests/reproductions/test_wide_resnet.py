@@ -123,12 +123,13 @@ def cifar_counts(depth, width):
     return params, macs + 10 * maps, len(kernels)
 
 
-def imagenet_counts(blocks, bottleneck):
-    """Of width 2, by arithmetic."""
+def imagenet_counts(blocks, bottleneck, width=2):
+    """By arithmetic."""
     kernels, outs, macs, maps = [147 * 64], [64], 147 * 64 * 112**2, 64
     for stage, number in enumerate(blocks):
         filters, after = 64 * 2**stage, 56 // 2**stage
-        wide, out = 2 * filters, (4 if bottleneck else 2) * filters
+        wide = int(width * filters)
+        out = 4 * filters if bottleneck else wide
         for index in range(number):
             before = 2 * after if stage and not index else after
             new = (
@@ -157,6 +158,13 @@ def test_counts_follow_from_the_tables():
     assert written("cifar_wrn_16_8") == cifar_counts(16, 8)[:2]
     assert written("wrn_50_2") == imagenet_counts(LAYERS34, True)
     assert written("wrn_68_2") == imagenet_counts((3, 4, 23, 3), False)
+    assert written("wrn_68_3") == imagenet_counts((3, 4, 23, 3), False, 3)
+    for width in (1, 1.5, 2, 3):
+        name = f"wrn_18_{width}".replace(".", "_")
+        assert written(name) == imagenet_counts((2, 2, 2, 2), False, width)
+    for width in (1, 1.5, 2):
+        name = f"wrn_34_{width}".replace(".", "_")
+        assert written(name) == imagenet_counts(LAYERS34, False, width)
     assert imagenet_counts(LAYERS34, False) == (86_036_008, 14_094_458_880)
 
 
@@ -466,7 +474,8 @@ def test_recipes_of_the_paper():  # Sec. 3
         ("cifar_wrn_28_10", 200, 128, 5e-4),
         ("cifar_wrn_16_8", 200, 128, 5e-4),
         ("wrn_50_2", 90, 256, 1e-4),
-        ("wrn_68_2", 90, 256, 1e-4),
+        ("wrn_34_1_5", 90, 256, 1e-4),
+        ("wrn_68_3", 90, 256, 1e-4),
     ):
         recipe = RECIPES[variant]
         assert (recipe.epochs, recipe.global_batch_size) == (epochs, batch)
