@@ -13,9 +13,11 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractCentreMean,
 )
+from common.errors import RunError
 from common.optimizers import build_optimizer, rates_at
 from reproductions.alexnet import RECIPES, build_model
 from reproductions.alexnet.cifar import LocallyConnected
+from reproductions.alexnet.weights import from_caffe
 
 THIRTEEN, ELEVEN = "cifar_alexnet_13pct", "cifar_alexnet_11pct"
 
@@ -170,3 +172,8 @@ def test_an_update_costs_each_layers_weights_and_no_biases(variant, costs):
             expected[i] = expected[i] + speeds[i]
     for v, w in zip(model.trainable_variables, expected, strict=True):
         np.testing.assert_allclose(v, w, rtol=1e-4, atol=1e-6)
+
+
+def test_caffes_weights_are_of_another_network():
+    with pytest.raises(RunError, match=f"{ELEVEN} is another one"):
+        from_caffe({}, build_model(ELEVEN))
