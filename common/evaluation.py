@@ -16,6 +16,7 @@ from common.errors import RunError
 from common.recipe import Recipe
 from common.steps import distribute
 from common.train_step import SUM
+from common.views import COUNTS
 from common.workers import Workers
 
 TEST_VIEWS = 128  # network inputs in a test batch, over all replicas
@@ -220,5 +221,5 @@ def _total(test, iterator, num_images: int, progress: Callable) -> np.ndarray:
 def test_batch_size(view: str, strategy: tf.distribute.Strategy) -> int:
     """Images at a time, so that all their views fit; divides by replicas."""
     replicas = strategy.num_replicas_in_sync
-    views = 10 if view == "ten_crop" else 1
+    views = COUNTS.get(view, 1)
     return replicas * math.ceil(TEST_VIEWS / views / replicas)

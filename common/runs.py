@@ -23,6 +23,9 @@ from common.files import write_json, write_text
 # What must not change between the sessions of one run.
 IDENTITY = ("variant", "recipe", "seed", "data", "precision")
 PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
+# Environment variables that change what is computed; the record of a command
+# begins with them.
+ARITHMETIC = ("NVIDIA_TF32_OVERRIDE", "TF_ENABLE_ONEDNN_OPTS")
 
 
 class Run:
@@ -234,8 +237,9 @@ def session_facts(repository: pathlib.Path, **facts: Any) -> dict:
 
 
 def command() -> str:
-    """What was typed."""
-    return " ".join(["python -m launch", *sys.argv[1:]])
+    """What was typed, after the environment variables that change numbers."""
+    found = [f"{n}={os.environ[n]}" for n in ARITHMETIC if n in os.environ]
+    return " ".join([*found, "python -m launch", *sys.argv[1:]])
 
 
 def versions() -> dict[str, str]:

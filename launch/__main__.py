@@ -25,6 +25,9 @@
                                      downloads into records that are read
   python -m launch sweep NAME --trials N [--space 'FIELD=log(LOW,HIGH)']
                                      searches fields of a recipe (keras-tuner)
+  python -m launch queue             trains what reproductions/queue.toml lists,
+                                     one run after the other; goes on where it
+                                     was stopped; --dry_run shows what is left
   python -m launch doctor DATASET    is the prepared data what it should be?
   python -m launch bench [input|step|start] [NAME...] [--out FILE.json]
                                      what they cost here, beside their limits

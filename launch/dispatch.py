@@ -28,6 +28,7 @@ _DATA_FLAGS = {
 }
 _SWEEP_FLAGS = {"trials", "tuner", "space", "workers", "record"}
 _SWEEP_FLAGS |= _TRAIN_FLAGS
+_QUEUE_FLAGS = {"data_dir", "platform", "max_hours", "dry_run"}
 _ENSEMBLE_FLAGS = {"rules", "out", "seed", "record", "available"}
 
 
@@ -61,6 +62,7 @@ def dispatch(words: list[str], values: dict, given: set[str]) -> int:
         "export": _export,
         "import": _import,
         "predict": _predict,
+        "queue": _queue,
         "report": _report,
         "ship": _ship,
         "submission": _submission,
@@ -246,6 +248,14 @@ def _sweep(rest: list[str], values: dict, given: set[str]) -> int:
         from launch import sweep
 
     return sweep.run(request)
+
+
+def _queue(rest: list[str], values: dict, given: set[str]) -> int:
+    refuse_flags("queue", given - _QUEUE_FLAGS)
+    refuse_words("queue", rest)
+    from launch import queue
+
+    return queue.run(values)
 
 
 def _bench(rest: list[str], values: dict, given: set[str]) -> int:

@@ -2,7 +2,8 @@
 
 Sources: "Sec." is the paper; "net 145" is layers-145.cfg and
 layer-params-145.cfg of the authors' 2012 source; "Caffe" is the solver and
-train_val prototxt of BVLC's models.
+train_val prototxt of BVLC's models; "13pct" and "11pct" are the files that
+cifar.py names.
 """
 
 import dataclasses
@@ -18,9 +19,23 @@ from common.data.transforms import (
     UntilEpoch,
 )
 from common.losses import SoftmaxCrossEntropy
-from common.recipe import GroupSchedule, Recipe, Sgd, WeightDecay
-from common.schedules import ByEpoch, DivideOnPlateau
-from reproductions.alexnet.deviations import AS_RUN, BVLC, CONTROL, PAPER
+from common.recipe import (
+    GroupSchedule,
+    InitializeFrom,
+    Recipe,
+    Sgd,
+    WeightDecay,
+)
+from common.schedules import ByEpoch, Constant, DivideOnPlateau
+from reproductions.alexnet.deviations import (
+    AS_RUN,
+    BVLC,
+    CIFAR_11,
+    CIFAR_13,
+    CONTROL,
+    PAPER,
+)
+from reproductions.alexnet.weight_costs import SgdWithCosts
 
 FRAME = (ResizeShorterSide(256), CentreCrop(256))  # Sec. 2
 
@@ -127,6 +142,68 @@ BVLC_RECIPE = dataclasses.replace(
     deviations=BVLC,
 )
 
+# 11pct, methodology, steps 1 and 2: batches 1 to 4 are trained on for about
+# 350 epochs, batch 5 is for validation.
+CIFAR_13_40K = dataclasses.replace(
+    ALEXNET,
+    data="cifar10",
+    image_size=24,  # wiki of cuda-convnet2: --inner-size 24
+    num_classes=10,
+    epochs=350,
+    held_out=10_000,
+    optimizer=SgdWithCosts(
+        learning_rate=0.001,  # 13pct: epsW
+        momentum=0.9,  # 13pct: momW, momB
+        nesterov=False,
+        costs=((r"(local.|fc10)/kernel", 0.004),),  # 13pct: wc
+    ),
+    schedule=Constant(value=1.0),
+    group_schedules=(
+        GroupSchedule(  # 13pct: epsB .002
+            variables="bias", schedule=Constant(value=2.0)
+        ),
+    ),
+    weight_decay=None,  # see costs
+    train_transforms=(
+        ResizeShorterSide(32),
+        CentreCrop(32),
+        RandomCrop(24),  # convdata_cifar.py: 9 x 9 places
+        RandomFlip(),  # convdata_cifar.py
+    ),
+    normalize=SubtractCentreMean(),  # convdata_cifar.py
+    train_noise=(),
+    test_transforms=(ResizeShorterSide(32), CentreCrop(32)),
+    views=("centre_crop", "nine_crop"),  # 11pct: --multiview-test=1
+    monitor="centre_crop",
+    healthy_after=50,  # ours: conv1 starts with weights of 0.0001
+    deviations=CIFAR_13,
+)
+CIFAR_11_40K = dataclasses.replace(
+    CIFAR_13_40K,
+    optimizer=dataclasses.replace(
+        CIFAR_13_40K.optimizer,
+        costs=((r"local./kernel", 0.004), (r"fc10/kernel", 0.01)),  # 11pct
+    ),
+    deviations=CIFAR_11,
+)
+
+
+def on_all_batches(first: str, recipe: Recipe) -> Recipe:
+    """11pct, steps 3 to 7: batch 5 is trained on, too, for 150 epochs.
+
+    Then ten epochs each at a tenth and a hundredth of epsW.
+    """
+    return dataclasses.replace(
+        recipe,
+        epochs=170,
+        held_out=0,
+        initialize_from=InitializeFrom(
+            variant=first, layers=".*", renamed=None
+        ),
+        schedule=ByEpoch(starts=(0, 150, 160), factors=(1.0, 0.1, 0.01)),
+    )
+
+
 RECIPES = {
     "alexnet": ALEXNET,
     "alexnet_as_run": AS_RUN_RECIPE,
@@ -137,4 +214,13 @@ RECIPES = {
     "bvlc_alexnet": BVLC_RECIPE,
     "caffenet": BVLC_RECIPE,
     "alexnet_1gpu": CONTROL_RECIPE,  # Sec. 3.2
+    # Sec. 3.3 and footnote 3.
+    "cifar_alexnet_13pct": on_all_batches(
+        "cifar_alexnet_13pct_40k", CIFAR_13_40K
+    ),
+    "cifar_alexnet_13pct_40k": CIFAR_13_40K,
+    "cifar_alexnet_11pct": on_all_batches(
+        "cifar_alexnet_11pct_40k", CIFAR_11_40K
+    ),
+    "cifar_alexnet_11pct_40k": CIFAR_11_40K,
 }

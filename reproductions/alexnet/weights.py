@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from common.errors import RunError
 from common.weights import State, assign_torch
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
@@ -21,9 +22,16 @@ def from_caffe(state: State, model: keras.Model) -> None:
         model: Any form of our AlexNet.
 
     Raises:
-        RunError: if an entry is missing, unknown, or of another shape.
+        RunError: if an entry is missing, unknown, or of another shape, or the
+            model is one of those for CIFAR-10.
     """
     names = {layer.name for layer in model.layers}
+    if "pool5" not in names:
+        raise RunError(
+            f"Caffe's AlexNets are networks for ImageNet, and {model.name} is "
+            "another one, for CIFAR-10. Import their weights into "
+            "bvlc_alexnet or caffenet."
+        )
     for layer, halved in (("fc7", "halve6"), ("fc8", "halve7")):
         entry = f"{layer}.weight"
         if halved in names and entry in state:

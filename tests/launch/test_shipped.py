@@ -20,6 +20,7 @@ from common.described import recipe_hash
 from common.errors import RunError, UsageError
 from common.overrides import apply
 from common.paper import read_reproduced
+from common.runs import ARITHMETIC
 from launch import ship, shipped, trained
 from launch.dispatch import dispatch
 from tests.launch import test_predict
@@ -65,7 +66,9 @@ def test_a_shipped_run_is_whole_small_and_of_the_papers_recipe(variant):
 def test_a_shipped_run_tells_how_it_was_made_and_on_no_machine(variant):
     record = run_of(variant)[2].record
     for session in record["sessions"]:
-        assert session["command"].startswith(f"python -m launch {variant}")
+        how, typed = session["command"].split("python -m launch ")
+        assert typed.startswith(variant)
+        assert set(re.findall(r"(\S+)=\S+ ", how)) <= set(ARITHMETIC)
         assert re.fullmatch("[0-9a-f]{40}", session["commit"])
         assert {"tensorflow", "keras", "numpy"} <= session["versions"].keys()
         assert session["devices"] and session["platform"]

@@ -27,7 +27,7 @@ from common.errors import UsageError
 from common.optimizers import rates_at
 from common.recipe import WeightDecay
 from common.schedules import DivideOnPlateau
-from reproductions.alexnet import RECIPES, build_model
+from reproductions.alexnet import RECIPES, build_model, cifar
 from reproductions.alexnet.model import FORMS
 from reproductions.alexnet.spatial import SpatialResponseNormalization
 
@@ -49,7 +49,7 @@ def as_run():
 
 
 def test_every_recipe_has_its_network():
-    assert list(RECIPES) == list(FORMS)
+    assert list(RECIPES) == [*FORMS, *cifar.FORMS]
     assert next(iter(RECIPES)) == "alexnet"
 
 
@@ -287,7 +287,7 @@ def test_recipe_of_the_paper():
 
 
 def test_ablations_differ_from_the_paper_in_the_network_only():
-    controls = set(RECIPES) - {"alexnet", "alexnet_as_run", *CAFFES}
+    controls = set(FORMS) - {"alexnet", "alexnet_as_run", *CAFFES}
     for variant in controls:
         recipe = RECIPES[variant]
         main = dataclasses.replace(

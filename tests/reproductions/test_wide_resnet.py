@@ -153,9 +153,10 @@ def test_counts_follow_from_the_tables():
     def written(variant):
         return EXPECTED.parameters[variant], EXPECTED.macs[variant]
 
-    assert written("cifar_wrn_28_10") == cifar_counts(28, 10)[:2]
-    assert written("cifar_wrn_28_10_no_dropout") == cifar_counts(28, 10)[:2]
-    assert written("cifar_wrn_16_8") == cifar_counts(16, 8)[:2]
+    for variant, form in FORMS.items():
+        if isinstance(form, CifarForm):
+            counts = cifar_counts(form.depth, form.width)
+            assert written(variant) == counts[:2]
     assert written("wrn_50_2") == imagenet_counts(LAYERS34, True)
     assert written("wrn_68_2") == imagenet_counts((3, 4, 23, 3), False)
     assert written("wrn_68_3") == imagenet_counts((3, 4, 23, 3), False, 3)
@@ -166,6 +167,16 @@ def test_counts_follow_from_the_tables():
         name = f"wrn_34_{width}".replace(".", "_")
         assert written(name) == imagenet_counts(LAYERS34, False, width)
     assert imagenet_counts(LAYERS34, False) == (86_036_008, 14_094_458_880)
+
+
+def test_a_cifar_variants_name_says_what_it_is():
+    for variant, form in FORMS.items():
+        if variant.startswith("cifar_wrn_"):
+            depth, width, *more = variant.split("_")[2:]
+            assert (int(depth), int(width)) == (form.depth, form.width)
+            dropped = more == ["dropout"] or variant == "cifar_wrn_28_10"
+            assert form.dropout == (0.3 if dropped else 0.0)
+            assert RECIPES[variant] == RECIPES["cifar_wrn_28_10"]
 
 
 def test_n_is_the_number_of_convolutions():
@@ -289,13 +300,18 @@ def test_cifar_blocks_are_pre_activated():
     ]
 
 
-def test_dropout_is_in_every_block_of_the_headline_and_nowhere_else():
-    rates = {
-        variant: [x.rate for x in network(variant).layers if dropout(x)]
-        for variant in FORMS
-    }
-    assert rates.pop("cifar_wrn_28_10") == [0.3] * 12
-    assert not any(rates.values())
+def test_dropout_is_in_every_block_or_in_none():
+    def rates(variant):
+        with without_weights():
+            model = build_model(variant)
+        return [x.rate for x in model.layers if dropout(x)]
+
+    found = {variant: rates(variant) for variant in FORMS}
+    assert found.pop("cifar_wrn_28_10") == [0.3] * 12
+    assert found.pop("cifar_wrn_16_4_dropout") == [0.3] * 6
+    assert found.pop("cifar_wrn_52_1_dropout") == [0.3] * 24
+    assert found.pop("cifar_wrn_40_10_dropout") == [0.3] * 18
+    assert not any(found.values())
 
 
 def dropout(layer):
