@@ -23,6 +23,7 @@ from common.data.cut import cut
 from common.data.diagnosis import explained
 from common.data.statistics import save, statistics_for
 from common.optimizers import build_optimizer
+from common.preprocessing import RECIPE, write
 from common.recipe import Recipe
 from common.runs import is_finished
 from common.signals import Signals, Stopped
@@ -210,6 +211,7 @@ def _finish(record, recipe, loop, results, progress) -> None:
     """The chief's last words: the weights, and the results."""
     with loop.tested_weights():
         loop.job.model.save_weights(record.folder / WEIGHTS)
+    write(record.folder / WEIGHTS, RECIPE, recipe)
     finish(record, recipe, loop.state, results, progress)
 
 
