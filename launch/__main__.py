@@ -163,6 +163,12 @@ _string(
     "with NAME, if any do",
 )
 _string(
+    "preprocessing",
+    None,
+    "evaluate, predict, export: what the network of a file is fed, if the file "
+    "does not say it: recipe, or the layout that it was imported from",
+)
+_string(
     "from",
     None,
     "import: whose names and order of axes FILE has: torchvision, keras, "

@@ -12,7 +12,8 @@ import reproductions
 from common import evaluation, protocols, scores, views
 from common.data import catalog
 from common.data.cut import measured_on
-from common.data.statistics import load, needed
+from common.data.statistics import load
+from common.data.transforms import active
 from common.described import recipe_hash
 from common.predictions import Unfinished
 from common.recipe import Recipe
@@ -97,10 +98,11 @@ def _record(trained: Trained, result: evaluation.Result, source: Any) -> None:
 def _statistics(options: Options, source: Any, progress: Progress):
     """Of the training set; where that is not at hand, of the run, or known."""
     recipe = options.recipe
+    [(_, normalize)] = active((recipe.normalize,), epoch=-1)
+    if not normalize.needs_statistics:  # those of the training do not count
+        return None
     if "train" in source.dataset.splits:
         return training_statistics(source, recipe, progress.scanning)
-    if not needed(recipe):
-        return None
     kept = load(options.weights.parent / STATISTICS)
     return kept or published(recipe)
 

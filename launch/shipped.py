@@ -11,6 +11,7 @@ import sys
 import reproductions
 from common.errors import UsageError
 from launch import trained
+from launch.fed import fed
 from launch.options import Options, from_flags
 from launch.verbs import recipe_named
 
@@ -64,6 +65,8 @@ def options_for(
             if precision == "tensorfloat32":  # of GPUs alone
                 precision = "float32"
             values = values | {"precision": precision}
+    asked = values["preprocessing"]
+    recipe = fed(paper, recipe, file, asked, of_a_run=run is not None)
     changed = values | {"weights": file}
     options = from_flags(variant, recipe, changed, needs_data=measures)
     if run and (not values["weights"] or _mixed(run, options)):

@@ -26,6 +26,7 @@ from common.data.statistics import save, statistics_for
 from common.errors import UsageError
 from common.hardware import has_tensorfloat32
 from common.optimizers import build_optimizer
+from common.preprocessing import RECIPE, write
 from common.recipe import Recipe
 from common.runs import is_finished
 from common.signals import Signals, Stopped
@@ -216,6 +217,7 @@ def _finish(record, recipe, loop, results, progress) -> None:
     """The chief's last words: the weights, and the results."""
     with loop.tested_weights():
         loop.job.model.save_weights(record.folder / WEIGHTS)
+    write(record.folder / WEIGHTS, RECIPE, recipe)
     finish(record, recipe, loop.state, results, loop.job.strategy, progress)
 
 

@@ -50,6 +50,8 @@ def locate(given: str) -> tuple[pathlib.Path, Trained | None]:
     path = pathlib.Path(given).expanduser()
     folder = path if path.is_dir() else path.parent
     file = folder / "run.json"
+    if not path.is_dir() and path.name != WEIGHTS:
+        return path, None  # it may be imported, and lie in a run's folder
     if not file.is_file():
         if path.is_dir():
             raise UsageError(

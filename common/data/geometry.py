@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-from common.data.resampling import resize, span, triangle
+from common.data.resampling import resize, span, triangle, whole_triangle
 from common.errors import UsageError
 
 _MARGIN = 2  # libjpeg's chroma upsampling differs in a cut's border column
@@ -55,6 +55,8 @@ class View:
             is the mean of.
         mirrored: Whether left and right are exchanged; a bool, or a tensor.
         patch: If there is one, it is resized to the canvas, not the source.
+        whole_values: Whether the canvas has whole pixel values: see
+            common.data.resampling.whole_triangle.
     """
 
     source: tuple[Any, Any]
@@ -63,6 +65,7 @@ class View:
     frame: Box
     mirrored: Any = False
     patch: Patch | None = None
+    whole_values: bool = False
 
     @classmethod
     def whole(cls, height: Any, width: Any) -> "View":
@@ -71,7 +74,12 @@ class View:
         return cls((height, width), (height, width), box, box)
 
     def resize(
-        self, height: Any, width: Any, *, chance: bool = False
+        self,
+        height: Any,
+        width: Any,
+        *,
+        chance: bool = False,
+        whole_values: bool = False,
     ) -> "View":
         """The whole image at another size; `chance`: one that was drawn.
 
@@ -83,7 +91,13 @@ class View:
             raise UsageError("a resize must come before crops and padding")
         box = Box(0, 0, height, width)
         frame = self.frame if chance else box
-        return View(self.source, (height, width), box, frame, self.mirrored)
+        return dataclasses.replace(
+            self,
+            canvas=(height, width),
+            window=box,
+            frame=frame,
+            whole_values=whole_values,
+        )
 
     def zoom(self, patch: Patch, size: int) -> "View":
         """A patch of the source, drawn by chance, resized to size x size.
@@ -284,6 +298,10 @@ def _resampled(
     y = span(window.top, window.height, source[0], canvas[0])
     x = span(window.left, window.width, source[1], canvas[1])
     part = _decode(encoded, Box(y[0], x[0], y[1], x[1]), source, channels, jpeg)
+    if view.whole_values:
+        rows = (window.top, window.height, source[0], canvas[0])
+        columns = (window.left, window.width, source[1], canvas[1])
+        return whole_triangle(part, (*rows, *y[:2]), (*columns, *x[:2]))
     return triangle(part, (window.height, window.width), y, x)
 
 

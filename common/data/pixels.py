@@ -162,6 +162,39 @@ class Standardize:
         return self
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SubtractMeanPixel:
+    """Subtract the same pixel, 0 .. 255, everywhere: what Caffe's networks see.
+
+    Attributes:
+        order: "RGB" or "BGR": of the channels of the result, and of `mean`.
+        mean: Of each channel, 0 .. 255.
+    """
+
+    order: str
+    mean: tuple[float, ...]
+    geometric: ClassVar[bool] = False
+    needs_statistics: ClassVar[bool] = False
+
+    def __call__(self, image: Any, context: Context) -> Any:
+        """See the class; the image is RGB.
+
+        Raises:
+            UsageError: if the order is another one.
+        """
+        import numpy as np
+        import tensorflow as tf
+
+        if self.order not in ("RGB", "BGR"):
+            raise UsageError(f"{self}: order must be RGB or BGR")
+        channels = ["RGB".index(channel) for channel in self.order]
+        return tf.gather(image, channels, axis=-1) - np.float32(self.mean)
+
+    def scaled(self, factor: float) -> "SubtractMeanPixel":
+        """The same."""
+        return self
+
+
 def _check_fits(mean: Any, image: Any) -> None:
     shape = image.shape[-3:]
     wide = any(m < i for m, i in zip(mean.shape, shape, strict=True))

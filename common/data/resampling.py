@@ -219,3 +219,45 @@ def _rows(image: Any, count: Any, axis: tuple) -> Any:
         antialias=True,
     )
     return tf.reshape(rows, [count, width, channels])
+
+
+def whole_triangle(part: Any, rows: tuple, columns: tuple) -> Any:
+    """A window of a resized image as PIL's Image.resize gives it, bit for bit.
+
+    Bilinear, antialiased, first along the rows, and rounded to whole pixel
+    values after each axis; the weights are multiples of 2^-22. (Pillow 13
+    begins with the columns of images whose height shrinks much more than
+    their width: some of their pixels differ by 1.)
+
+    Args:
+        part: The source's pixels that the spans name, (h, w, channels) uint8.
+        rows: start, length, source and canvas as for `span`, then the first
+            source pixel and how many, which it returns.
+        columns: Likewise.
+    """
+    import tensorflow as tf
+
+    height, width, channels = tf.unstack(tf.shape(part))
+    down, across = _whole_weights(*rows), _whole_weights(*columns)
+    lines = tf.transpose(tf.cast(part, tf.float64), [0, 2, 1])
+    lines = tf.reshape(lines, [height * channels, width])
+    lines = tf.floor(tf.matmul(lines, across, transpose_b=True) + 0.5)
+    lines = tf.reshape(lines, [height, channels * columns[1]])
+    image = tf.floor(tf.matmul(down, lines) + 0.5)
+    image = tf.reshape(image, [rows[1], channels, columns[1]])
+    return tf.cast(tf.transpose(image, [0, 2, 1]), tf.float32)
+
+
+def _whole_weights(
+    start: Any, length: Any, source: Any, canvas: Any, first: Any, count: Any
+) -> Any:
+    """(length, count) float64: each source pixel's in each pixel; PIL's."""
+    import tensorflow as tf
+
+    scale = tf.cast(source, tf.float64) / tf.cast(canvas, tf.float64)
+    seen = tf.cast(start + tf.range(length), tf.float64) + 0.5
+    there = tf.cast(first + tf.range(count), tf.float64) + 0.5
+    away = tf.abs(there[None] - seen[:, None] * scale)
+    weights = tf.maximum(1 - away / tf.maximum(scale, 1), 0)
+    weights /= tf.reduce_sum(weights, axis=1, keepdims=True)
+    return tf.floor(weights * 2**22 + 0.5) / 2**22
