@@ -9,6 +9,7 @@ import dataclasses
 import math
 import types
 import typing
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from common.errors import UsageError, did_you_mean
@@ -42,6 +43,26 @@ def apply(recipe: Recipe, settings: list[str] | tuple[str, ...]) -> Recipe:
     for path, text in sorted(changes, key=lambda c: c[0] != "image_size"):
         recipe = _apply_one(recipe, path, text)
     return recipe
+
+
+def settings_of(deviations: Iterable[dict]) -> list[str]:
+    """What --set said, of the recorded deviations of a recipe."""
+    return [
+        f"{d['field']}={d['here']}"
+        for d in deviations
+        if d["reason"].startswith("--set")
+    ]
+
+
+def combined(own: Sequence[str], settings: Sequence[str]) -> list[str]:
+    """`own` settings, but for the fields that `settings` set as well."""
+    paths = [_split(setting)[0] for setting in settings]
+    kept = [
+        text
+        for text in own
+        if not any(f"{_split(text)[0]}.".startswith(f"{p}.") for p in paths)
+    ]
+    return [*kept, *settings]
 
 
 def with_data(recipe: Recipe, dataset: Any) -> Recipe:
@@ -189,7 +210,9 @@ def _reader(kind: Any):
 
 
 def _tuple(text: str, element) -> tuple:
-    return tuple(element(part.strip()) for part in text.split(",") if part)
+    """From "1, 2", or as Python writes it, "(1, 2)" and "('a', 'b')"."""
+    parts = (part.strip(" '\"") for part in text.strip("()").split(","))
+    return tuple(element(part) for part in parts if part)
 
 
 def _finite(text: str) -> float:

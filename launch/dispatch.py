@@ -103,7 +103,7 @@ def _evaluate(rest: list[str], values: dict, given: set[str]) -> int:
     refuse_words("evaluate NAME", rest[1:])
     refuse_flags("evaluate", given - _EVALUATE_FLAGS)
     paper, variant = find(rest[0])
-    if values["dry_run"]:
+    if values["dry_run"] and not values["weights"]:
         recipe, run = recipe_named(paper, variant), None
         options = from_flags(variant, recipe, values, needs_data=False)
     else:

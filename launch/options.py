@@ -108,7 +108,9 @@ def from_flags(
         weights=_file(values["weights"]),
         views=tuple(values["views"]),
         predictions=_file(values["predictions"]),
-        before=_before(recipe, values, needs_data=needs_data),
+        before=None
+        if values["weights"]  # they are all there is to begin with
+        else _before(recipe, values, needs_data=needs_data),
         **{name: values[name] for name in _AS_GIVEN},
     )
     _check(variant, options, needs_data=needs_data)

@@ -12,9 +12,10 @@ import numpy as np
 
 from common.data import catalog, imagenet, pipeline
 from common.data.photographs import SPLIT, Photographs
+from common.data.pixels import SubtractCentreMean, SubtractMeanImage
 from common.data.statistics import Statistics, kept, load
 from common.data.transforms import active
-from common.errors import RunError
+from common.errors import RunError, UsageError
 from common.evaluation import scores_of
 from common.recipe import Recipe
 from common.scoring import best
@@ -146,7 +147,7 @@ def subtracted(options: Options, trained: Trained | None) -> Statistics | None:
         return None
     found = trained and load(trained.folder / STATISTICS)
     if found:
-        return found
+        return fitting(found, recipe)
     try:
         source = open_data(options)
     except RunError as error:
@@ -166,6 +167,26 @@ def subtracted(options: Options, trained: Trained | None) -> Statistics | None:
         computed = training_statistics(source, recipe, progress.scanning)
         progress.clear()
     return computed
+
+
+def fitting(statistics: Statistics, recipe: Recipe) -> Statistics:
+    """The statistics, if their mean image is of the recipe's frames.
+
+    Raises:
+        UsageError: if the network would be shown images of another size.
+    """
+    side = frame_side(recipe, stored_side(recipe) or 4 * recipe.image_size)
+    kept = statistics.mean_image.shape[0]
+    if kept != side and isinstance(
+        recipe.normalize, SubtractMeanImage | SubtractCentreMean
+    ):
+        raise UsageError(
+            f"The mean image that was kept with the weights is of {kept} x "
+            f"{kept} pixels; an image_size of {recipe.image_size} and its "
+            f"test_transforms want one of {side} x {side}. Leave out --set: "
+            "the network was trained with that mean."
+        )
+    return statistics
 
 
 def stored_side(recipe: Recipe) -> int | None:
