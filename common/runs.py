@@ -18,7 +18,7 @@ import sys
 from typing import Any, TextIO
 
 from common.errors import RunError
-from common.files import write_json, write_text
+from common.files import json_text, write_json, write_text
 
 # What must not change between the sessions of one run.
 IDENTITY = ("variant", "recipe", "seed", "data", "precision")
@@ -50,7 +50,8 @@ class Run:
 
     def write_history(self, history: list[dict]) -> None:
         """Rewrites metrics.jsonl and metrics.csv whole: no row twice."""
-        lines = "".join(json.dumps(row) + "\n" for row in history)
+        file = self.folder / "metrics.jsonl"
+        lines = "".join(json_text(file, row) + "\n" for row in history)
         table = io.StringIO()
         columns = dict.fromkeys(key for row in history for key in row)
         writer = csv.DictWriter(table, list(columns))
@@ -172,12 +173,25 @@ def lock_folder(folder: pathlib.Path) -> TextIO:
     return lock
 
 
+def read_json(file: pathlib.Path) -> Any:
+    """What a file of JSON says.
+
+    Raises:
+        OSError, ValueError: if it cannot be read or is no JSON; NaN is none.
+    """
+
+    def refuse(word: str) -> None:
+        raise ValueError(f"it holds {word}, which is no number")
+
+    return json.loads(file.read_text(), parse_constant=refuse)
+
+
 def _existing(folder: pathlib.Path) -> dict | None:
     file = folder / "run.json"
     if not file.exists():
         return None
     try:
-        return json.loads(file.read_text())
+        return read_json(file)
     except ValueError as error:
         raise RunError(
             f"{file} cannot be read ({error}). Move the folder away, or give "

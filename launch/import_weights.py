@@ -9,6 +9,7 @@ import pathlib
 import reproductions
 from common import state_dicts
 from common.errors import RunError, UsageError, did_you_mean
+from common.health import require_finite_weights
 from launch.new_files import require_new
 from launch.quiet import quiet
 
@@ -42,6 +43,7 @@ def run(
         state = state_dicts.read(source)
     model = reproductions.load(paper).build_model(variant)
     weights.LAYOUTS[layout](state, model)
+    require_finite_weights(model, str(source))
     _save(model, target)
     with open(source, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -15,7 +15,7 @@ from common.data.photographs import SPLIT, Photographs
 from common.data.pixels import SubtractCentreMean, SubtractMeanImage
 from common.data.statistics import Statistics, kept, load
 from common.data.transforms import active
-from common.errors import RunError, UsageError
+from common.errors import NotFinite, RunError, UsageError
 from common.evaluation import scores_of
 from common.recipe import Recipe
 from common.scoring import best
@@ -68,6 +68,11 @@ def run(
         model, recipe, photographs, statistics, view
     ):
         path, picture = asked.paths[place], photographs.thumbnails.pop(place)
+        if not np.isfinite(probabilities).all():
+            raise NotFinite(
+                f"{path}: the network's scores are not finite. Its weights, "
+                "or its arithmetic, are broken."
+            )
         [labels] = best(probabilities[None], SHOWN)
         guesses = [(names[k], float(probabilities[k])) for k in labels]
         _print(path, guesses)
@@ -135,7 +140,8 @@ def _probabilities(
     for images, labels, _, ids in batches:
         scores, _ = scores_of(model, recipe.loss, images, labels)
         [logits] = scores.numpy().astype(np.float64)
-        weights = np.exp(logits - logits.max())
+        with np.errstate(invalid="ignore"):  # the caller refuses NaN
+            weights = np.exp(logits - logits.max())
         yield int(ids[0].numpy()), weights / weights.sum()
 
 

@@ -15,9 +15,10 @@ from common.data.catalog import DataSet
 from common.data.relabelled import relabelled
 from common.described import describe
 from common.errors import RunError, UsageError
+from common.health import require_finite_weights
 from common.overrides import apply, combined, settings_of, with_data
 from common.recipe import Recipe
-from common.runs import differences
+from common.runs import differences, read_json
 
 WEIGHTS = "final.weights.h5"
 STATISTICS = "statistics.npz"  # of the training set, where the recipe uses them
@@ -63,7 +64,7 @@ def locate(given: str) -> tuple[pathlib.Path, Trained | None]:
             )
         return path, None
     try:
-        run = Trained(folder, json.loads(file.read_text()))
+        run = Trained(folder, read_json(file))
     except ValueError as error:
         raise RunError(f"{file} cannot be read: {error}") from error
     if path.is_dir():
@@ -179,7 +180,7 @@ def load_weights(model: Any, file: pathlib.Path, recipe: Recipe) -> None:
     """Reads a file of weights into the network that was built for `recipe`.
 
     Raises:
-        RunError: if they are another network's.
+        RunError: if they are another network's, or no numbers.
     """
     try:
         model.load_weights(file)
@@ -189,3 +190,4 @@ def load_weights(model: Any, file: pathlib.Path, recipe: Recipe) -> None:
             f"{recipe.image_size} and {recipe.num_classes} classes: {error}. "
             "Give the --data and --set values of the run that wrote it."
         ) from error
+    require_finite_weights(model, str(file))

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import reproductions
 from common.data import catalog
-from common.errors import RunError
+from common.errors import NotFinite, RunError
 from common.health import require_finite, require_moved
 from common.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.optimizers import build_optimizer
@@ -272,6 +272,21 @@ def test_a_loss_that_is_not_finite_stops_with_the_step(source, tmp_path):
         RunError, match=r"step \d+ .*step-000000000.npz, is kept"
     ):
         train(diverging)
+
+
+class Poison(keras.callbacks.Callback):
+    """Puts a NaN into the weights once an epoch's last update is made."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == STEPS - 1:
+            bias = self.model.get_layer("fc").bias
+            bias.assign(tf.fill(bias.shape, np.nan))
+
+
+def test_a_test_loss_that_is_not_finite_ends_the_training(source, tmp_path):
+    with pytest.raises(NotFinite, match="1 to 128 of the split 'test' under"):
+        train(loop(source, tmp_path, [Poison()], epochs=1))
+    assert (tmp_path / "metrics.jsonl").read_text() == ""
 
 
 def test_the_step_that_is_named_is_the_first_bad_one(tmp_path):
