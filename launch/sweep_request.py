@@ -90,7 +90,7 @@ def read_request(
     texts = values["space"] or default_space(options.recipe, images, devices)
     space = read(options.recipe, texts, values["tuner"])
     _check_batches(space, options)
-    _check_workers(values["workers"])
+    _check_workers(values["workers"], values["trials"])
     return Request(
         paper=paper,
         variant=variant,
@@ -152,7 +152,12 @@ def _check_batches(space: list[Dimension], options: Options) -> None:
                 )
 
 
-def _check_workers(workers: int) -> None:
+def _check_workers(workers: int, trials: int) -> None:
+    if workers > trials:
+        raise UsageError(
+            f"--workers {workers} would share {trials} trial(s): give at most "
+            "as many workers as trials."
+        )
     needed = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
     needed += ("KERASTUNER_TUNER_ID",)
     missing = [name for name in needed if not os.environ.get(name)]

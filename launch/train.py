@@ -43,7 +43,7 @@ from launch.sessions import (
     kind_of_device,
     open_record,
 )
-from launch.trained import STATISTICS, WEIGHTS
+from launch.trained import STATISTICS, WEIGHTS, load_weights
 from launch.watchdog import Watchdog
 from launch.xla import decided
 
@@ -148,7 +148,7 @@ def _begin_with(paper: str, options: Options, model) -> None:
         return
     alone = tf.distribute.get_strategy()
     source = build_network(paper, start.variant, before.recipe, alone)
-    source.load_weights(before.workdir / WEIGHTS)
+    load_weights(source, before.workdir / WEIGHTS, before.recipe)
     copy_layers(source, model, start.layers, start.renamed)
 
 
@@ -203,6 +203,7 @@ def _progress(log, recipe: Recipe, strategy, chief: bool) -> Progress:
         images_per_step=recipe.global_batch_size,
         devices=strategy.num_replicas_in_sync,
         screen=sys.stderr if chief else log,
+        measured="held-out" if recipe.held_out else "test",
     )
 
 

@@ -116,7 +116,7 @@ def test_weights_of_another_network_are_a_plain_error(trained):
         *("--set", "image_size=67"),
         *("--weights", folder / "final.weights.h5"),
     )
-    assert code == 1 and "does not fit alexnet" in err
+    assert code == 2 and "holds a run of lenet5, not of alexnet" in err
     assert "Traceback" not in err
 
 
