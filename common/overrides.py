@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from common.errors import UsageError, did_you_mean
+from common.limits import check
 from common.recipe import Deviation, Recipe
 
 _NOT_SET = {
@@ -21,7 +22,6 @@ _NOT_SET = {
     "channels": "it follows from --data",
     "deviations": "it is the record of what was changed",
 }
-_POSITIVE = ("image_size", "epochs", "global_batch_size")
 _SCALED = ("train_transforms", "normalize", "train_noise", "test_transforms")
 
 
@@ -42,6 +42,11 @@ def apply(recipe: Recipe, settings: list[str] | tuple[str, ...]) -> Recipe:
             raise UsageError(f"--set gives {path} more than once.")
     for path, text in sorted(changes, key=lambda c: c[0] != "image_size"):
         recipe = _apply_one(recipe, path, text)
+    if settings:
+        try:
+            check(recipe)
+        except UsageError as error:
+            raise UsageError(f"--set {error}") from None
     return recipe
 
 
@@ -105,7 +110,7 @@ def _apply_one(recipe: Recipe, path: str, text: str) -> Recipe:
     changed, old, new = _replaced(recipe, path.split("."), text, path)
     if new == old:
         return recipe
-    if path in _POSITIVE and new < 1:
+    if path == "image_size" and new < 1:
         raise UsageError(f"--set {path}={text}: it must be at least 1.")
     reason = "--set"
     if path == "image_size":

@@ -48,6 +48,7 @@ continues these three).
 """
 
 import functools
+import math
 import os
 import sys
 import textwrap
@@ -58,6 +59,7 @@ from common.errors import UsageError
 from launch.dispatch import dispatch
 from launch.exits import exit_code
 
+MOST = 1024  # devices, processes or trials: more is a slip of the finger
 FLAGS = flags.FlagValues()
 _integer = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
@@ -70,6 +72,7 @@ _integer(
     "devices that share each batch; 0 means the CPU; default: all GPUs, or 1 "
     "CPU device where there are none",
     lower_bound=0,
+    upper_bound=MOST,
 )
 _enum(
     "platform",
@@ -99,6 +102,7 @@ _integer(
     0,
     "weights, order, augmentation and dropout follow from it",
     lower_bound=0,
+    upper_bound=2**32 - 1,
 )
 _enum(
     "precision",
@@ -120,6 +124,7 @@ _integer(
     "the gradient stays the whole batch's, but batch normalisation sees each "
     "part alone, as on so many devices",
     lower_bound=1,
+    upper_bound=10**6,
 )
 flags.DEFINE_multi_string(
     "set",
@@ -134,6 +139,7 @@ flags.DEFINE_float(
     5.0,
     "minutes between checkpoints",
     lower_bound=0.0,
+    upper_bound=1e6,
     flag_values=FLAGS,
 )
 flags.DEFINE_float(
@@ -142,6 +148,7 @@ flags.DEFINE_float(
     "minutes without a finished step after which the stacks of all threads "
     "are shown, to see what hangs; 0: never",
     lower_bound=0.0,
+    upper_bound=1e6,
     flag_values=FLAGS,
 )
 flags.DEFINE_float(
@@ -150,6 +157,7 @@ flags.DEFINE_float(
     "stop with a checkpoint and exit code 75 after so long, to go on later "
     "with the same command",
     lower_bound=0.0,
+    upper_bound=1e5,
     flag_values=FLAGS,
 )
 _string(
@@ -206,7 +214,9 @@ flags.DEFINE_list(
 )
 _switch("available", False, "ensemble: leave out members without a file")
 _switch("record", False, "ensemble, sweep, baseline: keep the result")
-_integer("trials", None, "sweep: trials at most", lower_bound=1)
+_integer(
+    "trials", None, "sweep: trials at most", lower_bound=1, upper_bound=MOST
+)
 _enum(
     "tuner",
     "random",
@@ -226,6 +236,7 @@ _integer(
     "sweep: processes here that train trials at the same time, each with GPUs "
     "of its own where there are any",
     lower_bound=1,
+    upper_bound=MOST,
 )
 _string(
     "html",
@@ -244,12 +255,14 @@ _integer(
     "prepare: shrink larger images once to so many pixels; default: as they "
     "are",
     lower_bound=32,
+    upper_bound=65_500,
 )
 _integer(
     "jobs",
     None,
     "prepare, doctor: processes; default: all cores",
     lower_bound=1,
+    upper_bound=MOST,
 )
 _string(
     "counts",
@@ -278,7 +291,20 @@ def main(argv: list[str]) -> int:
         raise UsageError(f"{text}; see python -m launch --help.") from error
     values = {name: FLAGS[name].value for name in FLAGS}
     given = {name for name in FLAGS if FLAGS[name].present}
+    _refuse_odd(values, given)
     return dispatch(words, values, given)
+
+
+def _refuse_odd(values: dict, given: set[str]) -> None:
+    """Refuses what absl lets through: values that are empty or no numbers."""
+    for name in sorted(given):
+        value = values[name]
+        if value in ("", []):
+            raise UsageError(
+                f"--{name} is empty: give a value, or leave it out."
+            )
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"--{name}={value}: it must be a number.")
 
 
 def _flag_help() -> str:

@@ -3,6 +3,7 @@
 import pathlib
 
 import reproductions
+from common.data import catalog
 from common.errors import UsageError
 from launch.options import from_flags
 from launch.quiet import quiet
@@ -270,6 +271,7 @@ def _data(verb: str, rest: list[str], values: dict, given: set[str]) -> int:
             f"{verb} takes a data set: python -m launch {verb} imagenet2012."
         )
     name, *more = rest
+    name = catalog.ALSO.get(name, name)
     refuse_words(f"{verb} DATASET", more)
     if verb == "prepare":
         from launch import prepare

@@ -110,6 +110,9 @@ _KNOWN = (
 )
 
 
+ALSO = {"imagenet": "imagenet2012"}  # what people call it
+
+
 def names() -> tuple[str, ...]:
     """What users may type, the two open-ended forms last."""
     known = dict.fromkeys(dataset.name for dataset in _KNOWN)
@@ -128,6 +131,7 @@ def find(name: str, channels: int = 3, data_dir: str | None = None) -> DataSet:
         UsageError: if there is none of that name; names what is nearest.
         RunError: if a "folder:" or "tfds:" set is not where it should be.
     """
+    name = ALSO.get(name, name)
     kind, _, rest = name.partition(":")
     if rest and kind == "folder":
         return _folder(name, rest)
