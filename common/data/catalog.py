@@ -220,10 +220,25 @@ def _version(folder: pathlib.Path) -> tuple[int, ...]:
 
 
 def _read_info(folder: pathlib.Path) -> dict[str, Any]:
-    """Split sizes, classes and channels from TFDS's own metadata."""
-    info = json.loads((folder / "dataset_info.json").read_text())
-    features = json.loads((folder / "features.json").read_text())
-    features = features.get("featuresDict", {}).get("features", {})
+    """Split sizes, classes and channels from TFDS's own metadata.
+
+    Raises:
+        RunError: if it is damaged, or of no image classification set.
+    """
+    try:
+        info = json.loads((folder / "dataset_info.json").read_text())
+        sizes = {
+            split["name"]: sum(map(int, split["shardLengths"]))
+            for split in info["splits"]
+        }
+        features = json.loads((folder / "features.json").read_text())
+        features = features.get("featuresDict", {}).get("features", {})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{folder} is no data set as TFDS prepares them: its "
+            "dataset_info.json or features.json is missing or damaged "
+            f"({error}). Prepare it again."
+        ) from error
     if not {"image", "label"} <= features.keys():
         raise RunError(
             f"{folder} is not an image classification set: it has the "
@@ -232,10 +247,7 @@ def _read_info(folder: pathlib.Path) -> dict[str, Any]:
         )
     shape = features["image"]["image"].get("shape", {}).get("dimensions", [])
     return {
-        "splits": {
-            split["name"]: sum(map(int, split["shardLengths"]))
-            for split in info["splits"]
-        },
+        "splits": sizes,
         "num_classes": int(features["label"]["classLabel"]["numClasses"]),
         "channels": 1 if shape[-1:] == ["1"] else 3,
     }
