@@ -2,7 +2,8 @@
 
 `--set field=value` reaches every field of a recipe by its path: nested values
 by dots (`optimizer.learning_rate`), the elements of tuples by their index
-(`train_transforms.2.size`).
+(`train_transforms.2.size`). A whole part is set as Python writes it:
+`schedule=ByEpoch(starts=(0, 30), factors=(1, 0.1))`.
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ import typing
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from common import spelt
 from common.errors import UsageError, did_you_mean
 from common.limits import check
 from common.recipe import Deviation, Recipe
@@ -68,6 +70,41 @@ def combined(own: Sequence[str], settings: Sequence[str]) -> list[str]:
         if not any(f"{_split(text)[0]}.".startswith(f"{p}.") for p in paths)
     ]
     return [*kept, *settings]
+
+
+def scaled_with_batch(recipe: Recipe, paper: Recipe) -> Recipe:
+    """The learning rate times as much as the batch was changed, on record.
+
+    The linear rule of Goyal et al. 2017 (arXiv:1706.02677), Sec. 2.1, without
+    its warm-up.
+
+    Raises:
+        UsageError: if the batch is the paper's, or the rate was set as well.
+    """
+    factor = recipe.global_batch_size / paper.global_batch_size
+    rate, own = recipe.optimizer.learning_rate, paper.optimizer.learning_rate
+    if factor == 1 or rate != own:
+        raise UsageError(
+            "--scale_learning_rate changes the learning rate as --set "
+            "global_batch_size changes the batch"
+            + (
+                ", and the batch is the paper's."
+                if factor == 1
+                else f"; it was set to {rate} already. Give one of the two."
+            )
+        )
+    new = rate * factor
+    deviation = Deviation(
+        field="optimizer.learning_rate",
+        paper=str(rate),
+        here=str(new),
+        reason="--set; --scale_learning_rate: with the batch",
+    )
+    return dataclasses.replace(
+        recipe,
+        optimizer=dataclasses.replace(recipe.optimizer, learning_rate=new),
+        deviations=(*recipe.deviations, deviation),
+    )
 
 
 def with_data(recipe: Recipe, dataset: Any) -> Recipe:
@@ -186,6 +223,8 @@ def _parsed(text: str, annotation: Any, present: Any, whole: str) -> Any:
     if text in ("None", "none") and type(None) in kinds:
         return None
     readable = [kind for kind in kinds if _reader(kind)]
+    if not readable and spelt.looks_like_one(text):
+        return spelt.read(text, whole, present)
     for kind in readable:
         try:
             return _reader(kind)(text)
@@ -194,7 +233,8 @@ def _parsed(text: str, annotation: Any, present: Any, whole: str) -> Any:
     if not readable:
         raise UsageError(
             f"--set {whole}: it is {present!r}, which one value cannot "
-            f"replace. Set a part of it, such as {whole}.{_a_part(present)}=..."
+            f"replace. Set a part of it, such as {whole}.{_a_part(present)}="
+            f"..., or all of it by name: {_spellings(whole, present)}."
         )
     wanted = " or ".join(_name(kind) for kind in kinds)
     raise UsageError(f"--set {whole}={text}: the value must be {wanted}.")
@@ -239,6 +279,11 @@ def _name(kind: Any) -> str:
     names = {int: "a whole number", float: "a number", str: "text"}
     names |= {bool: "true or false", type(None): "None"}
     return names.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+def _spellings(path: str, present: Any) -> str:
+    known = spelt.classes(path, present)
+    return ", ".join(f"{name}(...)" for name in known) or "none is known"
 
 
 def _a_part(present: Any) -> str:
