@@ -48,6 +48,27 @@ class Run:
         self.record["sessions"][-1] |= {"ended": now(), "reason": reason}
         self.update(**facts)
 
+    def note_recovery(
+        self, times: int, diverged: int, back: int, factor: float, why: str
+    ) -> None:
+        """Says that a training went back, as a deviation from its recipe."""
+        fact = {"diverged_at": diverged, "back_to": back, "reason": why}
+        went = [*self.record.get("recoveries", []), fact]
+        others = [
+            deviation
+            for deviation in self.record.get("deviations", [])
+            if deviation["field"] != "recovered"
+        ]
+        deviation = {
+            "class": "Deviation",
+            "field": "recovered",
+            "paper": "trained in one go",
+            "here": f"{times} times back to a checkpoint, {factor:g} of the "
+            f"learning rate from step {back} on",
+            "reason": "--recover",
+        }
+        self.update(recoveries=went, deviations=[*others, deviation])
+
     def write_history(self, history: list[dict]) -> None:
         """Rewrites metrics.jsonl and metrics.csv whole: no row twice."""
         file = self.folder / "metrics.jsonl"
@@ -75,6 +96,9 @@ class Onlooker:
         """The chief does."""
 
     def end_session(self, reason: str, **facts: Any) -> None:
+        """The chief does."""
+
+    def note_recovery(self, *facts: Any) -> None:
         """The chief does."""
 
     def write_history(self, history: list[dict]) -> None:
