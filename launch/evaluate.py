@@ -25,7 +25,7 @@ from launch.progress import Progress
 from launch.published import published
 from launch.results_table import interval, percent
 from launch.sessions import REPOSITORY
-from launch.shipped import place
+from launch.shipped import comes_with_the_code
 from launch.train import (
     build_network,
     open_data,
@@ -85,8 +85,15 @@ def run(
             result = _measure(subject, name, view, file, progress)
             progress.clear()
             print(_line(result, source.dataset.title))
-            if trained and trained.folder != place(paper, variant):
-                _record(trained, recipe_named(paper, variant), subject, result)
+            if trained and not comes_with_the_code(trained, paper, variant):
+                known = recipe_named(paper, variant)
+                _record(
+                    trained,
+                    recipe_of(trained, variant, known),
+                    options,
+                    source,
+                    result,
+                )
     return 0
 
 
@@ -113,17 +120,20 @@ def _images(options: Options) -> catalog.DataSet:
 
 def _record(
     trained: Trained,
-    paper: Recipe,
-    subject: scores.Subject,
+    trained_as: Recipe,
+    options: Options,
+    source: Any,
     result: evaluation.Result,
 ) -> None:
     """Into run.json, if it is a result of that run's recipe and data."""
-    own = recipe_of(trained, trained.record["variant"], paper)
-    same = {"data": own.data, "deviations": own.deviations}
-    if dataclasses.replace(subject.recipe, **same) != own:
+    same = {"data": trained_as.data, "deviations": trained_as.deviations}
+    precision = trained.record["precision"]
+    if dataclasses.replace(options.recipe, **same) != trained_as:
         print("Not written into the run: its recipe was another one.")
-    elif not same_data(trained, subject.source):
+    elif not same_data(trained, source):
         print("Not written into the run: its data set was another one.")
+    elif options.precision != precision:
+        print(f"Not written into the run: its arithmetic was {precision}.")
     elif trained.record["status"] != "finished":
         print("Not written into the run: it is not finished.")
     else:

@@ -25,6 +25,11 @@ def place(paper: str, variant: str) -> pathlib.Path:
     return reproductions.folder(paper) / FOLDER / variant
 
 
+def comes_with_the_code(run: trained.Trained, paper: str, variant: str) -> bool:
+    """Whether a run is the shipped one, however its folder was named."""
+    return run.folder.resolve() == place(paper, variant).resolve()
+
+
 def variants() -> list[str]:
     """Those that have shipped weights."""
     return [

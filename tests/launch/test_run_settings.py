@@ -203,6 +203,13 @@ def test_a_result_under_other_settings_is_no_part_of_the_run(run, capsys):
     assert "Written into" in measured(folder, capsys, set=same)[1][1]
 
 
+def test_a_result_in_other_arithmetic_is_no_part_of_the_run(run, capsys):
+    folder = run(precision="mixed_bfloat16")
+    _, lines, _ = measured(folder, capsys, precision="float32")
+    assert "its arithmetic was mixed_bfloat16" in lines[1]
+    assert json.loads((folder / "run.json").read_text())["results"] == []
+
+
 def test_nothing_is_written_into_weights_that_come_with_the_code(
     run, tmp_path, capsys
 ):
