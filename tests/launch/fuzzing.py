@@ -111,6 +111,51 @@ def _line(draw):
     return words
 
 
+SMALL = ["--data=sample", "--set=train_images=64", "--set=updates=2"]
+COMPUTED = {  # words of lines that compute: short ones
+    "evaluate": ["evaluate", "lenet5"],
+    "predict": ["predict", "lenet5", "a.png", "cut.jpg", "folder"],
+    "export": ["export", "lenet5"],
+    "describe": ["describe", "lenet5"],
+    "import": ["import", "caffenet", "a.npz", "--from=caffe"],
+    "": ["lenet5", *SMALL],
+}
+TRIED = ["optimizer.learning_rate=1e30", "optimizer.mu=0", "loss.j=-1e30"]
+TRIED += ["optimizer=Sgd(learning_rate=1,momentum=0.9,nesterov=True)", "x=1"]
+TRIED += ["train_transforms=[RandomCrop(32)]", "test_transforms=()", "views="]
+TRIED += ["train_transforms=[Pad(2),RandomShift(3)]", "image_size=28"]
+TRIED += ["test_transforms.0.pixels=3", "normalize.background=1e30"]
+TRIED += ["normalize=SubtractMeanImage()", "global_batch_size=64", "held_out=9"]
+TRIED += ["global_batch_size=65", "before_epoch.samples=65", "average_decay=0"]
+TRIED += ["average_decay=0.9", "clip_global_norm=1e-30", "before_epoch=None"]
+TRIED += ["schedule=Constant(0)", "weight_decay=WeightDecay(1,'x')", "epochs=3"]
+TRIED += ["monitor=ten_crop", "views=ten_crop", "num_classes=3", "loss=Map()"]
+TRIED += ["loss=SoftmaxCrossEntropy()", "synchronized_batch_norm=true"]
+TRIED += ["schedule=DivideOnPlateau(2,1,1,'val_loss',0)", "held_out=5000"]
+
+
+def computed(seed, count):
+    """Lines of small networks, to be run to their end."""
+    draw = random.Random(seed)
+    return [_computed(draw) for _ in range(count)]
+
+
+def _computed(draw):
+    verb = draw.choice(list(COMPUTED))
+    words = list(COMPUTED[verb])
+    if verb in ("evaluate", "predict", "export", "") and draw.random() < 0.7:
+        words.append(f"--set={draw.choice(TRIED)}")
+    for name in draw.sample(["weights", "data", "out", "views", "workdir"], 3):
+        if name in OWN[verb] and not (name == "data" and not verb):
+            words += _flag(draw, name)
+    kinds = {"export": ["new.tflite", "new"], "import": ["new.weights.h5"]}
+    if verb in kinds:
+        words.append(f"--out={draw.choice(kinds[verb])}")
+    if verb == "describe":
+        words.append("--svg=new.svg")
+    return words
+
+
 def _word(draw, kind):
     pool = {"n": NAMES * 3 + ODD_NAMES, "p": PATHS, "d": DATA, "w": BENCH}
     return draw.choice(pool[kind])
