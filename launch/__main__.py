@@ -133,6 +133,20 @@ flags.DEFINE_multi_string(
     "epochs=2, optimizer.learning_rate=0.02, train_transforms.0.size=128",
     flag_values=FLAGS,
 )
+_switch(
+    "scale_learning_rate",
+    False,
+    "times the learning rate by as much as --set global_batch_size changes "
+    "the batch, as a deviation on record",
+)
+_integer(
+    "recover",
+    0,
+    "on a loss that is not finite go back to the last good checkpoint with a "
+    "tenth of the learning rate, so many times at most, on record",
+    lower_bound=0,
+    upper_bound=MOST,
+)
 _switch("dry_run", False, "print the plan and stop")
 flags.DEFINE_float(
     "checkpoint_minutes",

@@ -14,6 +14,7 @@ _RUN_FLAGS = {"gpus", "platform", "data", "data_dir", "precision", "set"}
 _RUN_FLAGS |= {"jit_compile"}
 _TRAIN_FLAGS = _RUN_FLAGS | {"workdir", "seed", "microbatches", "dry_run"}
 _TRAIN_FLAGS |= {"checkpoint_minutes", "max_hours", "stalled_minutes"}
+_TRAIN_FLAGS |= {"scale_learning_rate", "recover"}
 _EVALUATE_FLAGS = _RUN_FLAGS | {"weights", "views", "split", "predictions"}
 _EVALUATE_FLAGS |= {"dry_run"}
 _PREDICT_FLAGS = {"weights", "out", "views", "data", "data_dir", "set"}
@@ -28,7 +29,7 @@ _DATA_FLAGS = {
     "prepare": _PREPARE_FLAGS,
 }
 _SWEEP_FLAGS = {"trials", "tuner", "space", "workers", "record"}
-_SWEEP_FLAGS |= _TRAIN_FLAGS
+_SWEEP_FLAGS |= _TRAIN_FLAGS - {"scale_learning_rate", "recover"}
 _ENSEMBLE_FLAGS = {"rules", "out", "seed", "record", "available"}
 
 
@@ -290,7 +291,8 @@ def _train(words: list[str], values: dict, given: set[str]) -> int:
     paper, variant = find(words[0])
     refuse_words("NAME", words[1:])
     refuse_flags("training", given - _TRAIN_FLAGS)
-    options = from_flags(variant, recipe_named(paper, variant), values)
+    recipe, needs_data = recipe_named(paper, variant), not values["dry_run"]
+    options = from_flags(variant, recipe, values, needs_data=needs_data)
     with quiet():
         from launch import train
 

@@ -9,7 +9,7 @@ from common.batch_slice import per_replica_batch_size
 from common.data import catalog
 from common.described import recipe_hash
 from common.errors import UsageError, did_you_mean
-from common.overrides import apply, with_data
+from common.overrides import apply, scaled_with_batch, with_data
 from common.recipe import Recipe
 
 
@@ -32,6 +32,8 @@ class Options:
         dry_run: Print the plan and stop.
         checkpoint_minutes: Time between checkpoints.
         max_hours: After which it stops, with a checkpoint; or None.
+        recover: How often a loss that is not finite is answered by the last
+            good checkpoint and a smaller rate.
         stalled_minutes: Without a finished step, until all stacks are shown.
         weights: The file to evaluate; None when training.
         views: Views to evaluate; empty means the recipe's.
@@ -53,6 +55,7 @@ class Options:
     dry_run: bool
     checkpoint_minutes: float
     max_hours: float | None
+    recover: int
     stalled_minutes: float
     weights: pathlib.Path | None
     views: tuple[str, ...]
@@ -71,6 +74,7 @@ _AS_GIVEN = (
     "dry_run",
     "checkpoint_minutes",
     "max_hours",
+    "recover",
     "stalled_minutes",
     "split",
 )
@@ -94,6 +98,8 @@ def from_flags(
         found = catalog.find(values["data"], paper.channels, str(data_dir))
         recipe = with_data(recipe, found)
     recipe = apply(recipe, values["set"])
+    if values["scale_learning_rate"]:
+        recipe = scaled_with_batch(recipe, paper)
     workdir = values["workdir"] or _default_workdir(
         variant,
         recipe,

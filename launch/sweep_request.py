@@ -79,7 +79,12 @@ def read_request(
     asked = tuple(_tidy(text) for text in values["set"])
     own = _own_settings(recipe, asked, values)
     settings = (*asked, *own)
-    options = from_flags(variant, recipe, values | {"set": list(settings)})
+    options = from_flags(
+        variant,
+        recipe,
+        values | {"set": list(settings)},
+        needs_data=not values["dry_run"],
+    )
     if not values["workdir"]:
         name = f"sweep_{options.workdir.name}_{values['tuner']}"
         options = dataclasses.replace(

@@ -18,10 +18,11 @@ import tensorflow as tf
 import reproductions
 from common.batch_slice import per_replica_batch_size
 from common.cluster import Cluster, from_environment
-from common.data import catalog
-from common.data.cut import cut
+from common.data import catalog, pipeline
+from common.data.cut import cut, planned
 from common.data.diagnosis import explained
 from common.data.statistics import save, statistics_for
+from common.errors import UsageError
 from common.optimizers import build_optimizer
 from common.recipe import Recipe
 from common.runs import is_finished
@@ -60,11 +61,16 @@ def run(paper: str, variant: str, options: Options) -> int:
     cluster = from_environment()
     if options.dry_run:  # the other hosts need not be there
         strategy = prepare_tensorflow(options)
-        options, source = _decided(options, strategy), open_data(options)
+        options, source = _decided(options, strategy), planned_data(options)
         build = functools.partial(
             *(build_network, paper, variant, options.recipe, strategy)
         )
         return print_plan(variant, options, source, build, strategy, cluster)
+    if options.recover and cluster:
+        raise UsageError(
+            "--recover is for one process: of several hosts only the first "
+            "has the checkpoints. Leave it out; the same command continues."
+        )
     strategy = prepare_tensorflow(options, cluster)
     with Workers(strategy).watched():
         return train(paper, variant, options, strategy)
@@ -76,6 +82,7 @@ def train(paper: str, variant: str, options: Options, strategy) -> int:
         return code
     options = _decided(options, strategy)
     workers, source = Workers(strategy), open_data(options)
+    pipeline.updates(source, options.recipe)  # a batch must fit into it
     model = build_network(paper, variant, options.recipe, strategy)
     identity = identity_of(paper, variant, options, source)
     workers.require_same("command or data set", json.dumps(identity))
@@ -182,6 +189,7 @@ def _train(options, record, source, strategy, model, signals, log) -> None:
         microbatches=options.microbatches,
         jit_compile=options.jit_compile,
         checkpoint_seconds=60 * options.checkpoint_minutes,
+        recover=options.recover,
     )
     board = keras.callbacks.TensorBoard(record.folder / "tensorboard")
     watchdog = Watchdog(60 * options.stalled_minutes)
@@ -209,8 +217,10 @@ def _progress(log, recipe: Recipe, strategy, chief: bool) -> Progress:
 
 def _finish(record, recipe, loop, results, progress) -> None:
     """The chief's last words: the weights, and the results."""
+    model = loop.job.model
+    model.optimizer = None  # its state is as large again, and in checkpoints
     with loop.tested_weights():
-        loop.job.model.save_weights(record.folder / WEIGHTS)
+        model.save_weights(record.folder / WEIGHTS)
     finish(record, recipe, loop.state, results, progress)
 
 
@@ -259,6 +269,15 @@ def open_data(options: Options):
     recipe, where = options.recipe, options.data_dir
     dataset = catalog.find(recipe.data, recipe.channels, where)
     return cut(catalog.open_source(dataset, where), recipe)
+
+
+def planned_data(options: Options):
+    """The same for a plan, which can do without the data."""
+    recipe, where = options.recipe, options.data_dir
+    dataset = catalog.find(recipe.data, recipe.channels, where)
+    if catalog.is_missing(dataset, where):
+        return catalog.NotHere(planned(dataset, recipe))
+    return open_data(options)
 
 
 def training_statistics(source, recipe: Recipe, scanning: Callable):

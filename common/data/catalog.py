@@ -148,6 +148,32 @@ def find(name: str, channels: int = 3, data_dir: str | None = None) -> DataSet:
     return grey_first[0] if channels == 1 else grey_first[-1]
 
 
+@dataclasses.dataclass(frozen=True)
+class NotHere:
+    """A data set that is known and not at hand: enough for a plan.
+
+    Attributes:
+        dataset: Its row of the catalogue, with the sizes as published.
+        where: For messages.
+    """
+
+    dataset: DataSet
+    where: str = "(not here; sizes as published)"
+    image_shape: None = None
+    jpeg: None = None
+
+
+def is_missing(dataset: DataSet, data_dir: str | None) -> bool:
+    """Whether a set of a known name is not prepared here."""
+    if dataset.name == "sample" or ":" in dataset.name:
+        return False
+    try:
+        builder_dir(dataset, data_dir)
+    except RunError:
+        return True
+    return False
+
+
 def open_source(
     dataset: DataSet, data_dir: str | None = None, cache_dir: str | None = None
 ) -> Any:
