@@ -117,7 +117,6 @@ COMPUTED = {  # words of lines that compute: short ones
     "predict": ["predict", "lenet5", "a.png", "cut.jpg", "folder"],
     "export": ["export", "lenet5"],
     "describe": ["describe", "lenet5"],
-    "import": ["import", "caffenet", "a.npz", "--from=caffe"],
     "": ["lenet5", *SMALL],
 }
 TRIED = ["optimizer.learning_rate=1e30", "optimizer.mu=0", "loss.j=-1e30"]
@@ -145,14 +144,18 @@ def _computed(draw):
     words = list(COMPUTED[verb])
     if verb in ("evaluate", "predict", "export", "") and draw.random() < 0.7:
         words.append(f"--set={draw.choice(TRIED)}")
-    for name in draw.sample(["weights", "data", "out", "views", "workdir"], 3):
-        if name in OWN[verb] and not (name == "data" and not verb):
-            words += _flag(draw, name)
-    kinds = {"export": ["new.tflite", "new"], "import": ["new.weights.h5"]}
-    if verb in kinds:
-        words.append(f"--out={draw.choice(kinds[verb])}")
+    odd = sorted(OWN[verb] & {"weights", "views", "split", "recover"})
+    if odd and draw.random() < 0.3:
+        words += _flag(draw, draw.choice(odd))
+    if verb == "evaluate":
+        words.append(f"--data={draw.choice(['sample', 'folder:folder'])}")
+    new = f"new{draw.randrange(10**6)}"  # a place of its own
+    if not verb:
+        words.append(f"--workdir={new}")
+    if verb == "export":
+        words.append(f"--out={new}{draw.choice(['.tflite', ''])}")
     if verb == "describe":
-        words.append("--svg=new.svg")
+        words.append(f"--svg={new}.svg")
     return words
 
 
@@ -242,4 +245,5 @@ def fault(words):
 
 def spelt(words):
     """The line, cut off where it is long."""
-    return shlex.join(w if len(w) < 90 else f"{w[:80]}..." for w in words)[:900]
+    text = shlex.join(w if len(w) < 90 else f"{w[:80]}..." for w in words)
+    return text[:900].encode("utf-8", "backslashreplace").decode()
