@@ -8,6 +8,7 @@ microbatches changes the result.
 
 import contextlib
 import contextvars
+import math
 import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -87,7 +88,10 @@ def per_replica_batch_size(
     """
     parts = replicas * microbatches
     if global_batch_size % parts:
-        fits = [n for n in range(1, parts) if global_batch_size % n == 0]
+        small = range(1, math.isqrt(global_batch_size) + 1)
+        low = [n for n in small if global_batch_size % n == 0]
+        both = {*low, *(global_batch_size // n for n in low)}
+        fits = sorted(n for n in both if n < parts)
         raise UsageError(
             f"The recipe's batch of {global_batch_size} does not divide among "
             f"{replicas} devices x {microbatches} microbatches. Parts that "

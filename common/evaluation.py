@@ -12,7 +12,7 @@ import tensorflow as tf
 from common.data import pipeline
 from common.data.decoded import LIMIT
 from common.data.diagnosis import explained
-from common.errors import RunError
+from common.errors import NotFinite, RunError
 from common.recipe import Recipe
 from common.steps import distribute
 from common.train_step import SUM
@@ -64,6 +64,10 @@ def make_test_step(
             return outputs
 
         scores, losses = scores_of(stateless, loss, images, labels)
+        # A loss may look at one class only; the errors look at all.
+        sound = tf.reduce_all(tf.math.is_finite(scores), axis=1)
+        losses = tf.where(sound, losses, math.nan)
+        losses = tf.where(counts > 0, losses, 0.0)  # not of the padding
         # Not in_top_k: it counts ties as right, so a dead net would be perfect.
         best = tf.math.top_k(scores, min(5, scores.shape[-1])).indices
         hits = best == tf.cast(labels, tf.int32)[:, tf.newaxis]
@@ -138,6 +142,7 @@ def measure(
 
     Raises:
         RunError: unless every image of the split was counted.
+        NotFinite: if a score is no number.
     """
     split = source.dataset.test_split
     num_images = source.dataset.splits[split]
@@ -145,7 +150,8 @@ def measure(
         if batches is None:
             batches = open_batches(strategy, source, recipe, statistics, view)
         iterator = distribute(strategy, batches)
-        sums = _total(test, iterator, num_images, progress)
+        where = f"of the split {split!r} under {view}"
+        sums = _total(test, iterator, num_images, progress, where)
     return result(view, split, sums, num_images, recipe.num_classes)
 
 
@@ -208,13 +214,23 @@ def result(
     )
 
 
-def _total(test, iterator, num_images: int, progress: Callable) -> np.ndarray:
+def _total(
+    test, iterator, num_images: int, progress: Callable, where: str
+) -> np.ndarray:
     sums = np.zeros(4)
     while True:
         try:
-            sums += np.array([float(total) for total in test(iterator)])
+            batch = np.array([float(total) for total in test(iterator)])
         except (StopIteration, tf.errors.OutOfRangeError):
             return sums
+        if not np.isfinite(batch).all():
+            first, last = int(sums[3]) + 1, int(sums[3] + batch[3])
+            raise NotFinite(
+                f"The loss of the images {first:,} to {last:,} {where} is "
+                f"{batch[0]}: the network's weights, or its arithmetic, are "
+                "broken. That is no result."
+            )
+        sums += batch
         progress(int(sums[3]), num_images)
 
 

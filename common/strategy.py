@@ -9,6 +9,8 @@ import tensorflow as tf
 from common.cluster import Cluster
 from common.errors import RunError, UsageError
 
+MOST_LOGICAL = 64  # each has threads of its own
+
 
 def make_strategy(
     gpus: int | None, platform: str, cluster: Cluster | None = None
@@ -107,6 +109,12 @@ def _several_hosts(cluster: Cluster, gpus: int) -> tf.distribute.Strategy:
 
 
 def _logical_cpus(count: int) -> tf.distribute.Strategy:
+    if count > MOST_LOGICAL:
+        raise UsageError(
+            f"--platform cpu --gpus {count}: logical CPU devices are for "
+            f"trying what {count} GPUs would do, and at most {MOST_LOGICAL} "
+            "are made."
+        )
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(
         cpu, [tf.config.LogicalDeviceConfiguration()] * count

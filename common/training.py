@@ -15,6 +15,7 @@ import tensorflow as tf
 from common import checkpoints
 from common.data import pipeline
 from common.data.diagnosis import explained
+from common.errors import NotFinite
 from common.evaluation import Result, make_test_step, measure, open_batches
 from common.health import require_finite, require_moved
 from common.job import Job, State
@@ -30,6 +31,7 @@ from common.steps import (
 from common.strategy import on_gpus
 from common.workers import Workers
 
+RECOVERY = 0.1  # times the rate, each time that a training goes back
 CALL_SECONDS = 0.5  # that one call should take; a signal waits as long
 
 
@@ -105,13 +107,34 @@ class Loop:
         self.job.run.write_history(self.state.history)
         self.job.model.stop_training = False
         self.callbacks.on_train_begin()
+        if self.job.recover and not self.state.step:
+            self.save()  # to go back to
         while self.state.step < self.updates or self._unfinished():
-            self._train_epoch(signals)
-            self._finish_epoch(signals, progress)
+            try:
+                self._train_epoch(signals)
+                self._finish_epoch(signals, progress)
+            except NotFinite as error:
+                self._recover(error)
             if self.job.model.stop_training:  # a callback's wish
                 break
         self.callbacks.on_train_end()
         return self.state
+
+    def _recover(self, error: NotFinite) -> None:
+        """Goes back to the last good checkpoint, with a smaller rate.
+
+        Raises:
+            NotFinite: `error`, if that was done as often as it may be.
+        """
+        times, diverged = self.state.recovered + 1, self.state.step
+        if times > self.job.recover:
+            raise error
+        self.state = self._restored()
+        self.state.recovered = times
+        self.job.run.note_recovery(
+            times, diverged, self.state.step, RECOVERY**times, str(error)
+        )
+        self.save()  # a kill now does not forget it
 
     def _epoch_end(self) -> int:
         """The number of updates made when this epoch ends."""
@@ -217,7 +240,8 @@ class Loop:
         self.callbacks.on_train_batch_end(state.step - 1, logs)
 
     def _rates(self, steps: int) -> list[list[float]]:
-        return [
+        smaller = RECOVERY**self.state.recovered
+        rates = [
             rates_at(
                 self.job.recipe,
                 epoch=self.state.epoch,
@@ -227,6 +251,7 @@ class Loop:
             )
             for i in range(steps)
         ]
+        return [[smaller * rate for rate in each] for each in rates]
 
     def _finish_epoch(self, signals: Signals, progress: Callable) -> None:
         state, recipe = self.state, self.job.recipe

@@ -10,6 +10,10 @@ from collections.abc import Callable
 from common.errors import LostWorker, RunError, UsageError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_PLACE = (  # a path that a person gave; not ENOENT, which may be our bug
+    *(errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR),
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+)
 CLOSED = 141  # what a shell says of a program that SIGPIPE ended
 LOST = 69  # EX_UNAVAILABLE of sysexits.h: another host is gone
 MAKE_ROOM = "Make room, then run the same command again: it continues."
@@ -20,8 +24,9 @@ def exit_code(run: Callable[[], int]) -> int:
     """Runs `run`; errors meant for people become a paragraph and a code.
 
     2 for wrong usage (UsageError, and any ValueError that a `raise` of ours
-    raised), 69 for LostWorker, 1 for other RunErrors and a full disk, 130 for
-    Ctrl-C, 141 where the reader of stdout is gone (`| head` has read enough).
+    raised), 69 for LostWorker, 1 for other RunErrors, a full disk and a path
+    that cannot be used, 130 for Ctrl-C, 141 where the reader of stdout is gone
+    (`| head` has read enough).
     Everything else is a bug of ours, and its traceback is what one needs.
     """
     try:
@@ -35,9 +40,11 @@ def exit_code(run: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return CLOSED
     except OSError as error:
-        if error.errno not in FULL:
-            raise
-        return _say(RunError(f"{error}. {MAKE_ROOM}"), 1)
+        if error.errno in FULL:
+            return _say(RunError(f"{error}. {MAKE_ROOM}"), 1)
+        if error.errno in NO_PLACE and error.filename:
+            return _say(RunError(f"{error.filename}: {error.strerror}."), 1)
+        raise
     except ValueError as error:
         if isinstance(error, UsageError) or _raised_by_us(error.__traceback__):
             return _say(error, 2)

@@ -45,8 +45,9 @@ def read(
             f"{', '.join(NAMES)}, and the other formats have none: they take "
             f"pixels. --views gave {','.join(views)}."
         )
-    for new in [path] + [record_of(path)] * single:
-        require_new(new, "--out")
+    require_new(path, "--out")
+    if single:
+        require_new(record_of(path), "--out")
     if kind == "onnx":
         _require(ONNX_NEEDS)
     return kind, path

@@ -9,6 +9,7 @@ import pathlib
 import reproductions
 from common import preprocessing, state_dicts
 from common.errors import RunError, UsageError, did_you_mean
+from common.health import require_finite_weights
 from common.recipe import Recipe
 from launch.new_files import require_new
 from launch.quiet import quiet
@@ -45,6 +46,7 @@ def run(
         state = state_dicts.read(source)
     model = reproductions.load(paper).build_model(variant)
     weights.LAYOUTS[layout](state, model)
+    require_finite_weights(model, str(source))
     recipe = reproductions.load(paper).RECIPES[variant]
     recipe = weights.PREPROCESSING[layout].of(recipe)
     _save(model, target, layout, recipe)

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from common import hardware
 from common.described import describe, recipe_hash
+from common.recipe import Recipe
 from common.runs import Onlooker, Run, merged, now, open_run, session_facts
 from common.workers import Workers
 from launch.options import Options
@@ -60,6 +61,22 @@ def kind_of_device(strategy) -> str:
     return tf.DeviceSpec.from_string(device).device_type.lower()
 
 
+def best_and_last(history: list[dict], recipe: Recipe) -> dict:
+    """The epochs with the lowest and the final error, under the monitor's view.
+
+    The last one is the result. The best one was chosen by the images that it
+    is measured on, and says so.
+    """
+    best = min(history, key=lambda row: row["val_top1_error"])
+    measured = "held-out images" if recipe.held_out else "the test set"
+    epochs = {
+        name: {"epoch": row["epoch"], "top1_error": row["val_top1_error"]}
+        for name, row in (("last_epoch", history[-1]), ("best_epoch", best))
+    }
+    epochs["best_epoch"]["chosen_on"] = measured
+    return epochs
+
+
 def finish(
     record: Run, recipe, state, results, strategy, progress: Progress
 ) -> None:
@@ -74,6 +91,7 @@ def finish(
         train_seconds=round(state.seconds, 1),
         images_per_second=round(images / state.seconds, 1),
         peak_bytes=hardware.peak_bytes(strategy),
+        **best_and_last(state.history, recipe),
         results=merged(record.record.get("results", []), measured),
     )
     for line in results_table(record.record, state.history):

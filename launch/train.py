@@ -18,8 +18,8 @@ import tensorflow as tf
 import reproductions
 from common.batch_slice import per_replica_batch_size
 from common.cluster import Cluster, from_environment
-from common.data import catalog
-from common.data.cut import cut
+from common.data import catalog, pipeline
+from common.data.cut import cut, planned
 from common.data.diagnosis import explained
 from common.data.resident import open_resident
 from common.data.statistics import save, statistics_for
@@ -47,7 +47,7 @@ from launch.sessions import (
     kind_of_device,
     open_record,
 )
-from launch.trained import STATISTICS, WEIGHTS
+from launch.trained import STATISTICS, WEIGHTS, load_weights
 from launch.watchdog import Watchdog
 from launch.xla import decided, is_small
 
@@ -64,11 +64,16 @@ def run(paper: str, variant: str, options: Options) -> int:
     cluster = from_environment()
     if options.dry_run:  # the other hosts need not be there
         strategy = prepare_tensorflow(options)
-        options, source = _decided(options, strategy), open_data(options)
+        options, source = _decided(options, strategy), planned_data(options)
         build = functools.partial(
             *(build_network, paper, variant, options.recipe, strategy)
         )
         return print_plan(variant, options, source, build, strategy, cluster)
+    if options.recover and cluster:
+        raise UsageError(
+            "--recover is for one process: of several hosts only the first "
+            "has the checkpoints. Leave it out; the same command continues."
+        )
     strategy = prepare_tensorflow(options, cluster)
     with Workers(strategy).watched():
         return train(paper, variant, options, strategy)
@@ -80,6 +85,7 @@ def train(paper: str, variant: str, options: Options, strategy) -> int:
         return code
     options = _decided(options, strategy)
     workers, source = Workers(strategy), open_data(options)
+    pipeline.updates(source, options.recipe)  # a batch must fit into it
     model = build_network(paper, variant, options.recipe, strategy)
     identity = identity_of(paper, variant, options, source)
     workers.require_same("command or data set", json.dumps(identity))
@@ -152,7 +158,7 @@ def _begin_with(paper: str, options: Options, model) -> None:
         return
     alone = tf.distribute.get_strategy()
     source = build_network(paper, start.variant, before.recipe, alone)
-    source.load_weights(before.workdir / WEIGHTS)
+    load_weights(source, before.workdir / WEIGHTS, before.recipe)
     copy_layers(source, model, start.layers, start.renamed)
 
 
@@ -189,6 +195,7 @@ def _train(options, record, source, strategy, model, signals, log) -> None:
         microbatches=options.microbatches,
         jit_compile=options.jit_compile,
         checkpoint_seconds=60 * options.checkpoint_minutes,
+        recover=options.recover,
     )
     board = keras.callbacks.TensorBoard(record.folder / "tensorboard")
     watchdog = Watchdog(60 * options.stalled_minutes)
@@ -210,13 +217,16 @@ def _progress(log, recipe: Recipe, strategy, chief: bool) -> Progress:
         images_per_step=recipe.global_batch_size,
         devices=strategy.num_replicas_in_sync,
         screen=sys.stderr if chief else log,
+        measured="held-out" if recipe.held_out else "test",
     )
 
 
 def _finish(record, recipe, loop, results, progress) -> None:
     """The chief's last words: the weights, and the results."""
+    model = loop.job.model
+    model.optimizer = None  # its state is as large again, and in checkpoints
     with loop.tested_weights():
-        loop.job.model.save_weights(record.folder / WEIGHTS)
+        model.save_weights(record.folder / WEIGHTS)
     write(record.folder / WEIGHTS, RECIPE, recipe)
     finish(record, recipe, loop.state, results, loop.job.strategy, progress)
 
@@ -296,6 +306,15 @@ def open_data(options: Options):
     recipe, where = options.recipe, options.data_dir
     dataset = catalog.find(recipe.data, recipe.channels, where)
     return cut(catalog.open_source(dataset, where), recipe)
+
+
+def planned_data(options: Options):
+    """The same for a plan, which can do without the data."""
+    recipe, where = options.recipe, options.data_dir
+    dataset = catalog.find(recipe.data, recipe.channels, where)
+    if catalog.is_missing(dataset, where):
+        return catalog.NotHere(planned(dataset, recipe))
+    return open_data(options)
 
 
 def training_statistics(source, recipe: Recipe, scanning: Callable):

@@ -244,7 +244,7 @@ def test_the_weights_alone_are_enough(colours, tmp_path, capsys):
     assert "cifar10, which is not here" in said.err
 
 
-def test_a_run_brings_its_image_size_and_its_data(colours):
+def test_a_run_brings_its_settings_and_its_data(colours):
     from common.overrides import apply
 
     changed = apply(COLOURS, ["image_size=8", "epochs=3"])
@@ -255,7 +255,7 @@ def test_a_run_brings_its_image_size_and_its_data(colours):
     assert (recipe.data, recipe.num_classes) == ("folder:/gone", 2)
     assert recipe.image_size == 8
     assert recipe.test_transforms == changed.test_transforms
-    assert recipe.epochs == COLOURS.epochs  # says nothing of images
+    assert recipe.epochs == 3
 
 
 def test_a_run_of_another_network_or_recipe_is_refused(colours):

@@ -298,14 +298,13 @@ def test_a_later_run_takes_the_place_of_an_earlier_one(colours, tmp_path):
 def test_evaluate_measures_in_the_runs_precision_and_says_so(
     colours, monkeypatch, capsys
 ):
-    """And writes nothing into what was shipped."""
     monkeypatch.setattr(catalog, "builder_dir", lambda *_: None)
     ship_here(finished(colours, precision="mixed_bfloat16"))
     assert "seed 3, mixed_bfloat16" in capsys.readouterr().out
     values = NOT_GIVEN | {"data_dir": "/nowhere"}
     about = ("evaluate NAME", "colours", "colours", values)
     options, run = shipped.options_for(*about, set(), measures=True)
-    assert options.precision == "mixed_bfloat16" and run is None
+    assert options.precision == "mixed_bfloat16" and run
     err = capsys.readouterr().err
     assert "trained in mixed_bfloat16, used here in mixed_bfloat16" in err
     options, run = shipped.options_for(*about, set())
