@@ -31,6 +31,7 @@ class TrainStep:
         resident: A common.data.resident.ResidentSet: then every replica is
             given the whole batch, as rows of what was drawn for it. Otherwise
             it is given (images, labels), its share.
+        finish: Makes the network's input of those images; None if they are it.
 
     Raises:
         UsageError: if the batch does not divide, or XLA cannot compile that.
@@ -48,7 +49,9 @@ class TrainStep:
         microbatches: int = 1,
         jit_compile: bool = False,
         resident: Any = None,
+        finish: Callable | None = None,
     ):
+        self.finish = finish
         self.model, self.optimizer, self.loss = model, optimizer, loss
         self.strategy, self.resident, self.seed = strategy, resident, seed
         self.batch_size, self.microbatches = global_batch_size, microbatches
@@ -152,6 +155,8 @@ class TrainStep:
             if self.resident:
                 part = self.resident.examples(part, *tables)
             images, labels = part
+            if self.finish:
+                images = self.finish(images)
             outputs, new_statistics = self.forward(
                 weights, statistics, images, step, start + first
             )

@@ -8,12 +8,13 @@ what a resumed run computes depends on the checkpoint and the step alone.
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from common import checkpoints
-from common.data import pipeline
+from common.data import halves, pipeline
 from common.data.diagnosis import explained
 from common.errors import NotFinite
 from common.evaluation import Result, make_test_step, measure, open_batches
@@ -56,17 +57,6 @@ class Loop:
             updates=self.updates,
             verbose=0,
         )
-        self.run_steps = TrainSteps(
-            job.model,
-            job.optimizer,
-            job.recipe.loss,
-            job.strategy,
-            global_batch_size=job.recipe.global_batch_size,
-            seed=job.seed,
-            microbatches=job.microbatches,
-            jit_compile=job.jit_compile,
-            resident=job.resident,
-        )
         self.test_step = make_test_step(
             job.model,
             job.recipe.loss,
@@ -74,6 +64,7 @@ class Loop:
             # On a CPU XLA's convolutions of so many images are slower.
             jit_compile=job.jit_compile and on_gpus(job.strategy),
         )
+        self._train_steps = {}  # by the operations that are part of a step
         self._test_batches = {}  # by view
         self._saved_at = time.monotonic()
         self._steps_per_call = 1
@@ -151,18 +142,47 @@ class Loop:
         self.callbacks.on_epoch_begin(state.epoch)
         if not done:
             self._prepare_epoch()
-        if job.resident is None:
+        batches = self._rows()
+        if batches is None:
             batches = distribute(job.strategy, self.batches(done))
-        else:
-            batches = self._rows()
         end = self._epoch_end()
         while state.step < end:
             self._call(batches, min(self._steps_per_call, end - state.step))
             self._save_if_due(signals)
             self._agree()
 
-    def _rows(self) -> Rows:
+    def _run_steps(self, *args: Any) -> tuple:
+        """As TrainSteps; the device finishes this epoch's images."""
+        job, key = self.job, tuple(self._operations())
+        if key not in self._train_steps:
+            finish = key and halves.device_part(
+                job.recipe, job.statistics, self.state.epoch
+            )
+            self._train_steps[key] = TrainSteps(
+                job.model,
+                job.optimizer,
+                job.recipe.loss,
+                job.strategy,
+                global_batch_size=job.recipe.global_batch_size,
+                seed=job.seed,
+                microbatches=job.microbatches,
+                jit_compile=job.jit_compile,
+                resident=job.resident,
+                finish=finish or None,
+            )
+        return self._train_steps[key](*args)
+
+    def _operations(self) -> list:
+        """What the device does to the images of this epoch's stream."""
+        if self.job.resident:
+            return []
+        _, operations = halves.on_device(self.job.recipe, self.state.epoch)
+        return operations
+
+    def _rows(self) -> Rows | None:
         """What is drawn for this epoch's batches, on the devices."""
+        if self.job.resident is None:
+            return None
         steps, size = self.steps_per_epoch, self.job.recipe.global_batch_size
         drawn = self.job.resident.draw(
             seed=self.job.seed, epoch=self.state.epoch, count=steps * size
@@ -175,9 +195,13 @@ class Loop:
         return Rows(values, tf.constant(start, tf.int64))
 
     def batches(self, skip_steps: int) -> tf.data.Dataset:
-        """This epoch's, without the first; see pipeline.train_batches."""
+        """This epoch's, without the first; see common.data.pipeline."""
         job = self.job
-        return pipeline.train_batches(
+        # Of a set that is kept decoded all is made on the host, many at a time.
+        make = pipeline.train_batches
+        if self._operations():
+            make = pipeline.host_batches
+        return make(
             *(job.source, job.recipe, job.statistics),
             seed=job.seed,
             epoch=self.state.epoch,
@@ -212,7 +236,7 @@ class Loop:
         self.callbacks.on_train_batch_begin(state.step)
         began = time.monotonic()
         with explained(self.job.source, "train", recipe):
-            losses, own, wrong, waited = self.run_steps(
+            losses, own, wrong, waited = self._run_steps(
                 batches, tf.constant(state.step, tf.int64), *padded(rates)
             )
             losses, own, wrong = losses.numpy(), own.numpy(), wrong.numpy()

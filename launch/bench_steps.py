@@ -93,8 +93,11 @@ class FromMemory(Loop):
         super().__init__(job, callbacks)
 
     def batches(self, skip_steps: int) -> tf.data.Dataset:
-        """The network's noise."""
+        """The network's noise, which nothing has to finish."""
         return tf.data.Dataset.from_tensors(self.batch).repeat()
+
+    def _operations(self) -> list:
+        return []
 
 
 class Turns(keras.callbacks.Callback):
