@@ -7,8 +7,10 @@ a damaged file when it is read.
 """
 
 import json
+import math
 import pathlib
 import re
+import shutil
 import zipfile
 from typing import Any
 
@@ -35,6 +37,24 @@ def named_variables(*owners: Any) -> dict[str, Any]:
         for j, variable in enumerate(owner.variables)
         if "seed_generator" not in variable.path
     }
+
+
+def require_room(folder: pathlib.Path, variables: dict) -> None:
+    """Checks that a run's folder can take checkpoints and the final weights.
+
+    Raises:
+        RunError: if the disk has less room than what is not there yet.
+    """
+    size = sum(4 * math.prod(v.shape) for v in variables.values())
+    files = (file for file in folder.rglob("*") if file.is_file())
+    there = sum(file.stat().st_size for file in files)
+    needed, free = 3 * size - there, shutil.disk_usage(folder).free
+    if needed > free:
+        raise RunError(
+            f"{folder} needs {needed / 2**20:,.0f} MiB for two checkpoints and "
+            f"the final weights; {free / 2**20:,.0f} MiB are free there. Make "
+            "room, or give another --workdir."
+        )
 
 
 def save(folder: pathlib.Path, step: int, variables: dict, state: dict) -> None:

@@ -8,6 +8,8 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+SMALL = 2_048  # values in the images of an update: LeNet-5's has 1,024
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Deviation:
@@ -184,3 +186,9 @@ class Recipe:
     before_epoch: Any
     healthy_after: int
     deviations: tuple[Deviation, ...]
+
+
+def is_small(recipe: Recipe) -> bool:
+    """Whether an update takes less than to start TensorFlow's operations."""
+    image = recipe.image_size**2 * recipe.channels
+    return recipe.global_batch_size * image <= SMALL

@@ -21,6 +21,7 @@ from common.evaluation import Result, make_test_step, measure, open_batches
 from common.health import require_finite, require_moved
 from common.job import Job, State
 from common.optimizers import rates_at
+from common.recipe import is_small
 from common.signals import Signals, Stopped
 from common.steps import (
     MAX_UPDATES,
@@ -167,6 +168,7 @@ class Loop:
                 seed=job.seed,
                 microbatches=job.microbatches,
                 jit_compile=job.jit_compile,
+                compile_loop=on_gpus(job.strategy) or is_small(job.recipe),
                 resident=job.resident,
                 finish=finish or None,
             )

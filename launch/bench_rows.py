@@ -42,10 +42,16 @@ class Request:
         data_dir: Where TFDS data sets lie.
         rounds: How often everything takes its turn.
         images: In one turn of the input.
+        gpus: As for a training.
+        platform: As for a training: "auto", "cpu" or "gpu".
+        changes: Of recipes, as --set.
     """
 
     names: tuple[str, ...]
     data: str | None
     data_dir: pathlib.Path
+    gpus: int | None = None
+    platform: str = "auto"
+    changes: tuple[str, ...] = ()
     rounds: int = 5
     images: int = 256

@@ -16,11 +16,11 @@ import tempfile
 from collections.abc import Iterator
 
 import reproductions
-from common.errors import RunError
-from common.recipe import Recipe
+from common.errors import RunError, UsageError
+from common.overrides import apply
+from common.recipe import Recipe, is_small
 from launch.bench_rows import Request, Row
 from launch.counting import Counting
-from launch.xla import is_small
 
 NAMES = ("cifar_resnet20", "lenet5", "alexnet")
 SECONDS = 2.0  # of a turn; a step that takes longer is finished
@@ -29,17 +29,27 @@ CHECKPOINTS = 300.0  # seconds between two, as launch has it
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Way:
-    """How a process computes steps: what launch.bench_steps is told."""
+    """How a process computes steps: what launch.bench_steps is told.
 
-    kind: str  # "loop", "bare", "fit" or "product"
+    Attributes:
+        kind: "run", a training with its input; "loop", the same with one batch
+            in memory; "bare", the step alone; "fit", Keras's; "product".
+        platform: The devices', "cpu" or "gpu".
+        jit_compile: By XLA; in "fit" Keras decides.
+        batch: Images of an update.
+    """
+
+    kind: str
     precision: str = "float32"
-    jit_compile: bool = False  # in "fit" Keras decides
+    platform: str = "cpu"
+    jit_compile: bool = False
     devices: int = 1
-    batch: int = 0  # images of an update
+    batch: int = 0
 
     def __str__(self) -> str:
         """What it is called in the table."""
         names = {
+            "run": "run with its input",
             "loop": "loop",
             "bare": "bare step",
             "fit": "keras fit",
@@ -66,8 +76,10 @@ class Process:
         turns: (CPU seconds, seconds) for an image, of each round.
     """
 
-    def __init__(self, way: Way, name: str, folder: str):
+    def __init__(self, way: Way, name: str, folder: str, request: Request):
         words = {**dataclasses.asdict(way), "name": name, "folder": folder}
+        words |= {"data": request.data, "data_dir": str(request.data_dir)}
+        words |= {"changes": list(request.changes)}
         self.turns = []
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
@@ -103,59 +115,109 @@ class Process:
 
 
 def run(request: Request) -> list[Row]:
-    """Rows of each network of `request.names`, or of NAMES."""
+    """Rows of each network of `request.names`, or of NAMES.
+
+    On the devices that training would use: see launch.train.
+    """
     counting = Counting()
     rows = []
     for name in request.names or NAMES:
         paper, variant = reproductions.find(name)
         recipe = reproductions.load(paper).RECIPES[variant]
-        ways = ways_of(recipe)
-        for ways in filter(None, (ways_of(recipe), devices_of(recipe))):
-            with _processes(ways, variant) as processes:
+        recipe = apply(recipe, request.changes)
+        gpus = gpus_of(request, recipe)
+        for ways in (ways_of(recipe, gpus=gpus), devices_of(recipe, gpus)):
+            if not ways:
+                continue
+            with _processes(ways, variant, request) as processes:
                 _take_turns(processes, variant, request.rounds, counting)
                 rows += rows_of(variant, processes)
     counting.clear()
     return rows
 
 
-def ways_of(recipe: Recipe) -> list[Way]:
+def gpus_of(request: Request, recipe: Recipe) -> int:
+    """How many GPUs a training would use; 0 is the CPU.
+
+    Raises:
+        UsageError: if more are asked for than there are.
+    """
+    if request.platform == "cpu" or request.gpus == 0:
+        return 0
+    import tensorflow as tf
+
+    present = len(tf.config.list_physical_devices("GPU"))
+    if request.gpus is None and request.platform == "auto":
+        if is_small(recipe):
+            return 0
+    wanted = present if request.gpus is None else request.gpus
+    if wanted > present or request.platform == "gpu" and not present:
+        raise UsageError(
+            f"bench was asked for GPUs; TensorFlow sees {present} on this "
+            "machine. Leave --gpus and --platform out to measure its CPU."
+        )
+    return wanted
+
+
+def ways_of(recipe: Recipe, gpus: int = 0) -> list[Way]:
     """What is compared: first the loop as launch starts it, then its limit.
 
-    Of photographs fewer than the recipe's batch, to be done in minutes.
+    On a CPU of photographs fewer than the recipe's batch, to be done in
+    minutes.
     """
-    default = is_small(recipe)
+    default = bool(gpus) or is_small(recipe)
     most = 128 if recipe.image_size < 64 else 32
     batch = min(recipe.global_batch_size, most)
+    precisions = ("float32", "mixed_bfloat16")
+    if gpus:
+        batch = recipe.global_batch_size
+        precisions = ("float32", "tensorfloat32", "mixed_bfloat16")
+    how = {"platform": "gpu" if gpus else "cpu"}
+    steps = how | {"batch": batch}
+    others = precisions[1:] if gpus else ()  # on a CPU they are no default
     return [
-        Way(kind="loop", jit_compile=default, batch=batch),
+        Way(kind="loop", jit_compile=default, **steps),
         *(
-            Way(kind="bare", precision=p, jit_compile=jit_compile, batch=batch)
-            for p in ("float32", "mixed_bfloat16")
+            Way(kind="bare", precision=p, jit_compile=jit_compile, **steps)
+            for p in precisions
             for jit_compile in (default, not default)
         ),
-        Way(kind="fit", batch=batch),
-        Way(kind="product"),
-        Way(kind="product", precision="bfloat16"),
+        *(
+            Way(kind="loop", precision=p, jit_compile=default, **steps)
+            for p in others
+        ),
+        Way(kind="run", jit_compile=default, **steps),
+        Way(kind="fit", **steps),
+        *(Way(kind="product", precision=p, **how) for p in precisions),
     ]
 
 
-def devices_of(recipe: Recipe) -> list[Way]:
-    """The recipe's batch on one device, and on two; if it divides."""
+def devices_of(recipe: Recipe, gpus: int = 0) -> list[Way]:
+    """The recipe's batch on one device, and on two; if it divides.
+
+    Of a CPU, two logical devices.
+    """
     batch = recipe.global_batch_size
-    if batch % 2:
+    if batch % 2 or gpus == 1:
         return []
-    return [Way(kind="loop", devices=n, batch=batch) for n in (1, 2)]
+    how = {"platform": "gpu" if gpus else "cpu", "jit_compile": bool(gpus)}
+    return [
+        Way(kind="loop", devices=n, batch=batch, **how)
+        for n in (1, max(gpus, 2))
+    ]
 
 
 @contextlib.contextmanager
-def _processes(ways: list[Way], name: str) -> Iterator[dict[Way, Process]]:
+def _processes(
+    ways: list[Way], name: str, request: Request
+) -> Iterator[dict[Way, Process]]:
     with tempfile.TemporaryDirectory() as folder:
         found = {}
         try:
             for i, way in enumerate(ways):
                 inside = os.path.join(folder, str(i))
                 os.mkdir(inside)
-                found[way] = Process(way, name, inside)
+                found[way] = Process(way, name, inside, request)
             yield found
         finally:
             for one in found.values():
@@ -197,15 +259,19 @@ def ratio(one: Process, other: Process, *, clock: bool = False) -> float:
 def rows_of(name: str, processes: dict[Way, Process]) -> list[Row]:
     """A network's rows, each beside its limit.
 
-    A loop's is the bare step, that step's Keras's fit; the other bare steps
-    are compared with the one that launch takes, two devices with one.
+    A loop's and a run's is the bare step in the same arithmetic, that step's
+    Keras's fit; the other bare steps are compared with the one that launch
+    takes, two devices with one.
     """
     loop, limit, *_ = processes
     limits = {way: limit for way in processes if way.kind == "bare"}
-    limits |= {way: loop for way in processes if way.devices > 1}
     for way in processes:
+        if way.kind in ("loop", "run"):
+            limits[way] = dataclasses.replace(way, kind="bare")
+        if way.devices > 1:
+            limits[way] = loop
         if way.kind == "fit":
-            limits |= {loop: limit, limit: way}
+            limits[limit] = way
     rows = [
         _product(way, processes[way])
         if way.kind == "product"
@@ -225,26 +291,35 @@ def _row(name: str, way: Way, processes: dict, limit: Way | None) -> Row:
         # A turn has none: one every five minutes, at this loop's pace.
         share = one.facts["save_cpu"] / CHECKPOINTS * seconds / cpu
         note = f"of this {share:.1%} for checkpoints"
+    if way.kind == "run":
+        note = f"on {one.facts['data']}"
     if way.kind == "bare":
         product = Way(
-            kind="product", precision=way.precision.removeprefix("mixed_")
+            kind="product", precision=way.precision, platform=way.platform
         )
-        note = f"{_flops(one) / _flops(processes[product]):.0%} of its rate"
+        rate, most = _flops(one, way), _flops(processes[product], way)
+        note = f"{rate / 1e12:.2f} TFLOP/s, {rate / most:.0%} of its rate"
+        if way.platform == "gpu":
+            note += f"; {one.facts['bytes'] / 2**20:,.0f} MiB at most"
     other = processes.get(limit)
     compared = other and not other.failure
+    clock = way.platform == "gpu"  # whose time the CPU does not know
     return Row(
         what=what,
         cpu_seconds_per_image=cpu * (1 + share),
         images_per_second=1 / seconds,
-        ratio=ratio(one, other) * (1 + share) if compared else None,
+        ratio=ratio(one, other, clock=clock) * (1 + share)
+        if compared
+        else None,
         limit=f"{name} {limit}" if compared else "",
         note=note,
     )
 
 
-def _flops(one: Process) -> float:
-    """Floating-point operations in a CPU second."""
-    return one.facts["flop"] / statistics.median(cpu for cpu, _ in one.turns)
+def _flops(one: Process, way: Way) -> float:
+    """Floating-point operations in a CPU second, or one of a GPU."""
+    clock = way.platform == "gpu"
+    return one.facts["flop"] / statistics.median(t[clock] for t in one.turns)
 
 
 def _memory(name: str, one: Process) -> Row:
@@ -261,7 +336,10 @@ def _memory(name: str, one: Process) -> Row:
 
 
 def _product(way: Way, one: Process) -> Row:
-    note = "of square matrices, in a CPU second"
+    second = "second" if way.platform == "gpu" else "CPU second"
     return Row(
-        what=str(way), value=_flops(one) / 1e9, unit="GFLOP/s", note=note
+        what=str(way),
+        value=_flops(one, way) / 1e9,
+        unit="GFLOP/s",
+        note=f"of square matrices, in a {second}; {one.facts['device']}",
     )

@@ -10,7 +10,9 @@ seconds, is answered with what was done in them: images, CPU seconds, seconds.
 The end of stdin is the end.
 """
 
+import contextlib
 import dataclasses
+import functools
 import io
 import json
 import os
@@ -19,16 +21,23 @@ import resource
 import sys
 import time
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 import reproductions
+from common import hardware
+from common.data import catalog
+from common.data.resident import open_resident
+from common.errors import RunError
+from common.hardware import peak_bytes
 from common.job import Job
 from common.layer_table import layer_table
 from common.optimizers import build_optimizer
+from common.overrides import apply
 from common.recipe import Recipe
 from common.runs import Onlooker
 from common.signals import Signals
@@ -38,6 +47,7 @@ from common.train_step import TrainStep
 from common.training import Loop
 from launch.plan import memory
 from launch.progress import Progress
+from launch.train import set_precision, training_statistics
 from launch.watchdog import Watchdog
 
 MATRIX = 2048  # rows and columns of the matrices whose product is timed
@@ -55,12 +65,12 @@ class Network:
     labels: np.ndarray
 
 
-def build(name: str, batch: int, strategy: tf.distribute.Strategy) -> Network:
-    """The network of `name`, for batches of `batch`."""
-    paper, variant = reproductions.find(name)
-    module = reproductions.load(paper)
+def build(way: dict, strategy: tf.distribute.Strategy) -> Network:
+    """The network that `way` names, for its batches."""
+    paper, variant = reproductions.find(way["name"])
+    module, batch = reproductions.load(paper), way["batch"]
     recipe = dataclasses.replace(
-        module.RECIPES[variant],
+        apply(module.RECIPES[variant], way["changes"]),
         global_batch_size=batch,
         epochs=1,
         updates=None,
@@ -98,6 +108,13 @@ class FromMemory(Loop):
 
     def _operations(self) -> list:
         return []
+
+
+class Untested(Loop):
+    """The suite's loop, one epoch after the other, without the tests."""
+
+    def _finish_epoch(self, *_) -> None:
+        self.state.epoch += 1
 
 
 class Turns(keras.callbacks.Callback):
@@ -139,11 +156,10 @@ def run_loop(network: Network, way: dict, empty: int) -> None:
     In a turn there would be one checkpoint or none, by chance: what it takes
     is said before, and the bytes that were taken above `empty`.
     """
-    batch, job = network.recipe.global_batch_size, _job(network, way)
-    folder = job.run.folder
+    batch = network.recipe.global_batch_size
 
     def begin():
-        taken, began = peak() - empty, cpu_seconds()
+        taken, began = peak_bytes(network.strategy) - empty, cpu_seconds()
         training.save()
         predicted = memory(
             network.model, network.optimizer, batch // way["devices"], batch
@@ -154,25 +170,69 @@ def run_loop(network: Network, way: dict, empty: int) -> None:
             predicted=sum(predicted.values()),
         )
 
+    endless = types.SimpleNamespace(name="noise", splits={"train": 2**40})
+    noise = types.SimpleNamespace(dataset=endless)
+    job = _job(network, way, source=noise)
+    with _callbacks(network, way) as (signals, callbacks):
+        callbacks.append(Turns(batch, begin))
+        training = FromMemory(network, job, callbacks)
+        training.train(signals, lambda *_: None)
+
+
+def run_real(network: Network, way: dict) -> None:
+    """A training with its input, as launch.train makes it."""
+    recipe = dataclasses.replace(network.recipe, epochs=2**20)
+    source = _source(recipe, way)
+    network = dataclasses.replace(network, recipe=recipe)
+    statistics = training_statistics(source, recipe, lambda *_: None)
+    job = _job(
+        network,
+        way,
+        source=source,
+        statistics=statistics,
+        resident=open_resident(source, recipe, statistics, network.strategy),
+    )
+    with _callbacks(network, way) as (signals, callbacks):
+        begin = functools.partial(say, data=source.dataset.title)
+        callbacks.append(Turns(recipe.global_batch_size, begin))
+        Untested(job, callbacks).train(signals, lambda *_: None)
+
+
+def _source(recipe: Recipe, way: dict) -> Any:
+    """Of --data or the recipe's images; sample where these are not at hand."""
+    where = pathlib.Path(way["data_dir"])
+    try:
+        dataset = catalog.find(
+            way["data"] or recipe.data, recipe.channels, where
+        )
+        return catalog.open_source(dataset, where)
+    except RunError:
+        if way["data"]:
+            raise
+        return catalog.open_source(catalog.find("sample", recipe.channels))
+
+
+@contextlib.contextmanager
+def _callbacks(network: Network, way: dict) -> Iterator[tuple[Signals, list]]:
+    folder, batch = pathlib.Path(way["folder"]), way["batch"]
     with (
         open(folder / "log.txt", "a", buffering=1) as log,
         Signals() as signals,
+        Watchdog(900) as watchdog,
     ):
         bar = Progress(log, images_per_step=batch, screen=Terminal())
         board = keras.callbacks.TensorBoard(folder / "tensorboard")
-        with Watchdog(900) as watchdog:
-            callbacks = [bar, board, watchdog, Turns(batch, begin)]
-            training = FromMemory(network, job, callbacks)
-            training.train(signals, lambda *_: None)
+        yield signals, [bar, board, watchdog]
 
 
-def _job(network: Network, way: dict) -> Job:
-    endless = types.SimpleNamespace(name="noise", splits={"train": 2**40})
+def _job(
+    network: Network, way: dict, *, source, statistics=None, resident=None
+) -> Job:
     return Job(
         recipe=network.recipe,
-        source=types.SimpleNamespace(dataset=endless),
-        statistics=None,
-        resident=None,
+        source=source,
+        statistics=statistics,
+        resident=resident,
         model=network.model,
         optimizer=network.optimizer,
         strategy=network.strategy,
@@ -202,7 +262,9 @@ def run_bare(network: Network, jit_compile: bool) -> None:
     number = tf.constant(0, tf.int64)
     rates = tf.zeros((len(recipe.group_schedules) + 1,))
     macs = sum(row.macs for row in layer_table(model))
-    take_turns(lambda: run(batch, number, rates)[0], size, flop=6 * macs)
+    run(batch, number, rates)[0].numpy()
+    facts = {"flop": 6 * macs, "bytes": peak_bytes(network.strategy)}
+    take_turns(lambda: run(batch, number, rates)[0], size, **facts)
 
 
 def run_fit(network: Network) -> None:
@@ -222,12 +284,14 @@ def run_fit(network: Network) -> None:
     )
 
 
-def run_product(dtype: str) -> None:
-    """A matrix product; one is counted as one image."""
+def run_product(precision: str, device: str, name: str) -> None:
+    """A matrix product on `device`; one is counted as one image."""
     draws = np.random.default_rng(0).normal(size=(2, MATRIX, MATRIX))
-    a, b = tf.cast(draws, dtype)
-    product = tf.function(lambda: tf.reduce_sum(a @ b))
-    take_turns(product, 1, flop=2 * MATRIX**3)
+    dtype = precision.removeprefix("mixed_").replace("tensorfloat32", "float32")
+    with tf.device(device):
+        a, b = tf.cast(draws, dtype)
+        product = tf.function(lambda: tf.reduce_sum(a @ b))
+        take_turns(product, 1, flop=2 * MATRIX**3, device=name)
 
 
 def take_turns(step: Callable, images: int, **facts: float) -> None:
@@ -271,30 +335,28 @@ def cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def peak() -> int:
-    """The most bytes that this process has had in memory."""
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
 def main(way: dict) -> None:
     """Computes as `way` says until stdin ends."""
-    empty = peak()
-    if way["kind"] == "product":
-        run_product(way["precision"])
-        return
+    on_gpu = way["platform"] == "gpu"
+    strategy = make_strategy(way["devices"], way["platform"])
+    empty = 0 if on_gpu else peak_bytes(strategy)
     keras.utils.set_random_seed(0)
-    keras.mixed_precision.set_global_policy(way["precision"])
-    if way["kind"] == "fit":
-        here = tf.distribute.get_strategy()
-        run_fit(build(way["name"], way["batch"], here))
-        return
-    repeat_bit_for_bit()
-    strategy = make_strategy(way["devices"], "cpu")
-    network = build(way["name"], way["batch"], strategy)
-    if way["kind"] == "loop":
-        run_loop(network, way, empty)
+    if way["kind"] != "fit":
+        repeat_bit_for_bit()
+    set_precision(way["precision"], strategy)
+    if way["kind"] == "product":
+        facts = hardware.describe(strategy)
+        name = facts.get("gpu", facts["processor"])
+        run_product(way["precision"], strategy.extended.worker_devices[0], name)
+    elif way["kind"] == "fit":
+        with tf.device(strategy.extended.worker_devices[0]):
+            run_fit(build(way, tf.distribute.get_strategy()))
+    elif way["kind"] == "loop":
+        run_loop(build(way, strategy), way, empty)
+    elif way["kind"] == "run":
+        run_real(build(way, strategy), way)
     else:
-        run_bare(network, way["jit_compile"])
+        run_bare(build(way, strategy), way["jit_compile"])
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ _DATA_FLAGS = {
 _SWEEP_FLAGS = {"trials", "tuner", "space", "workers", "record"}
 _SWEEP_FLAGS |= _TRAIN_FLAGS - {"scale_learning_rate", "recover"}
 _QUEUE_FLAGS = {"data_dir", "platform", "max_hours", "dry_run"}
+_BENCH_FLAGS = {"data", "data_dir", "out", "gpus", "platform", "set"}
 _ENSEMBLE_FLAGS = {"rules", "out", "seed", "record", "available"}
 
 
@@ -261,7 +262,7 @@ def _queue(rest: list[str], values: dict, given: set[str]) -> int:
 
 
 def _bench(rest: list[str], values: dict, given: set[str]) -> int:
-    refuse_flags("bench", given - {"data", "data_dir", "out"})
+    refuse_flags("bench", given - _BENCH_FLAGS)
     from launch import bench
     from launch.bench_rows import Request
 
@@ -270,6 +271,9 @@ def _bench(rest: list[str], values: dict, given: set[str]) -> int:
         names=tuple(find(name)[1] for name in names),
         data=values["data"],
         data_dir=pathlib.Path(values["data_dir"]).expanduser(),
+        gpus=values["gpus"],
+        platform=values["platform"],
+        changes=tuple(values["set"]),
     )
     out = values["out"] and pathlib.Path(values["out"]).expanduser()
     return bench.run(parts, request, out)

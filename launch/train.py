@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 
 import reproductions
+from common import checkpoints
 from common.batch_slice import per_replica_batch_size
 from common.cluster import Cluster, from_environment
 from common.data import catalog, pipeline
@@ -27,7 +28,7 @@ from common.errors import UsageError
 from common.hardware import has_tensorfloat32
 from common.optimizers import build_optimizer
 from common.preprocessing import RECIPE, write
-from common.recipe import Recipe
+from common.recipe import Recipe, is_small
 from common.runs import is_finished
 from common.signals import Signals, Stopped
 from common.steps import repeat_bit_for_bit
@@ -49,7 +50,7 @@ from launch.sessions import (
 )
 from launch.trained import STATISTICS, WEIGHTS, load_weights
 from launch.watchdog import Watchdog
-from launch.xla import decided, is_small
+from launch.xla import decided
 
 STOPPED = {  # exit codes; SIGALRM is the end of --max_hours
     signal.SIGTERM: 75,
@@ -85,7 +86,9 @@ def train(paper: str, variant: str, options: Options, strategy) -> int:
         return code
     options = _decided(options, strategy)
     workers, source = Workers(strategy), open_data(options)
-    pipeline.updates(source, options.recipe)  # a batch must fit into it
+    recipe = options.recipe
+    pipeline.updates(source, recipe)  # a batch must fit into it
+    pipeline.require_fitting(source, recipe, (*recipe.views, recipe.monitor))
     model = build_network(paper, variant, options.recipe, strategy)
     identity = identity_of(paper, variant, options, source)
     workers.require_same("command or data set", json.dumps(identity))
@@ -201,14 +204,18 @@ def _train(options, record, source, strategy, model, signals, log) -> None:
     watchdog = Watchdog(60 * options.stalled_minutes)
     chiefs = [progress, board] if chief else [progress]
     loop = Loop(job, [*chiefs, watchdog])
+    if chief:
+        checkpoints.require_room(record.folder, loop.variables)
     for line in _opening(options, source, strategy, model, loop):
         progress.say(line)
     with watchdog, fitting(options, strategy.num_replicas_in_sync):
         testing = watchdog.fed_by(progress.testing)
         loop.train(signals, testing)
+        if chief:
+            _save(record, recipe, loop)
         results = [loop.measure(v, signals, testing) for v in recipe.views]
     if chief:
-        _finish(record, recipe, loop, results, progress)
+        finish(record, recipe, loop.state, results, strategy, progress)
 
 
 def _progress(log, recipe: Recipe, strategy, chief: bool) -> Progress:
@@ -221,14 +228,13 @@ def _progress(log, recipe: Recipe, strategy, chief: bool) -> Progress:
     )
 
 
-def _finish(record, recipe, loop, results, progress) -> None:
-    """The chief's last words: the weights, and the results."""
+def _save(record, recipe, loop) -> None:
+    """The final weights, before anything is measured with them."""
     model = loop.job.model
     model.optimizer = None  # its state is as large again, and in checkpoints
     with loop.tested_weights():
         model.save_weights(record.folder / WEIGHTS)
     write(record.folder / WEIGHTS, RECIPE, recipe)
-    finish(record, recipe, loop.state, results, loop.job.strategy, progress)
 
 
 def _opening(options, source, strategy, model, loop) -> list[str]:

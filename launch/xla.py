@@ -7,11 +7,9 @@ launch/speed.md. The arithmetic has the same precision either way.
 
 import dataclasses
 
-from common.recipe import Recipe
+from common.recipe import is_small
 from common.runs import last_session
 from launch.options import Options
-
-SMALL = 2_048  # values in the images of an update: LeNet-5's has 1,024
 
 
 def decided(options: Options, *, devices: int, platform: str) -> Options:
@@ -31,9 +29,3 @@ def decided(options: Options, *, devices: int, platform: str) -> Options:
     able = devices == 1 or not options.recipe.synchronized_batch_norm
     wanted = pays if before is None else before
     return dataclasses.replace(options, jit_compile=wanted and able)
-
-
-def is_small(recipe: Recipe) -> bool:
-    """Whether XLA makes its step faster on a CPU."""
-    image = recipe.image_size**2 * recipe.channels
-    return recipe.global_batch_size * image <= SMALL

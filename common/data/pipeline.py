@@ -138,6 +138,18 @@ def sample_batch(
     return made.take(1).get_single_element()
 
 
+def require_fitting(source: Any, recipe: Recipe, views: Any) -> None:
+    """What would fail after a training is found before it.
+
+    Raises:
+        UsageError: if a view does not fit the frame that the recipe tests on.
+    """
+    split = source.dataset.test_split
+    seen = frames(source, split, recipe).element_spec["image"]
+    for view in views:
+        windows(view, seen.shape[0], recipe.image_size)
+
+
 def frames(source: Any, split: str, recipe: Recipe) -> Any:
     """Every image of a split once, in file order, as the views' frame.
 

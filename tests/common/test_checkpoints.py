@@ -2,6 +2,7 @@
 
 import errno
 import json
+import types
 
 import keras
 import numpy as np
@@ -101,3 +102,18 @@ def test_every_variable_has_a_name_of_its_own():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
     names = checkpoints.named_variables(model, model)
     assert len(names) == 4
+
+
+def test_a_disk_without_room_is_found_before_the_training(
+    tmp_path, monkeypatch
+):
+    variables = {"w": np.zeros((256, 1024), np.float32)}  # 1 MiB
+    free = types.SimpleNamespace(free=3 * 2**20)
+    monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda path: free)
+    checkpoints.require_room(tmp_path, variables)
+    free.free -= 1
+    with pytest.raises(RunError, match="needs 3 MiB .* 3 MiB are free there"):
+        checkpoints.require_room(tmp_path, variables)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "0.npz").write_bytes(b"1")
+    checkpoints.require_room(tmp_path, variables)

@@ -1,14 +1,19 @@
 """The table of `bench step`, and that its processes time what they say."""
 
+import pathlib
 import types
 
 import pytest
 
+import reproductions
+from common.errors import UsageError
 from launch import bench_step
-from launch.bench_step import Way, rows_of
+from launch.bench_rows import Request
+from launch.bench_step import Way, rows_of, ways_of
 
 LOOP = Way(kind="loop", batch=4)
 BARE, XLA = (Way(kind="bare", jit_compile=j, batch=4) for j in (False, True))
+RUN = Way(kind="run", batch=4)
 FIT = Way(kind="fit", batch=4)
 PRODUCT = Way(kind="product")
 
@@ -25,8 +30,11 @@ def rows():
         LOOP: process((1.1, 0.6), (9.9, 5.0), (1.1, 0.6), **loop),
         BARE: process((1.0, 0.5), (9.0, 5.0), (1.0, 0.5), flop=100),
         XLA: process(failure="no gradient"),
+        RUN: process((1.2, 0.6), (9.9, 5.0), (1.2, 0.6), data="digits"),
         FIT: process((2.0, 1.0), (9.0, 5.0), (2.0, 1.0)),
-        PRODUCT: process((0.5, 0.5), (5.0, 5.0), (0.5, 0.5), flop=100),
+        PRODUCT: process(
+            (0.5, 0.5), (5.0, 5.0), (0.5, 0.5), flop=100, device="A"
+        ),
     }
     return {row.what: row for row in rows_of("net", found)}
 
@@ -47,8 +55,43 @@ def test_the_loop_pays_for_its_checkpoints(rows):
 
 
 def test_the_rate_is_beside_that_of_a_matrix_product(rows):
-    assert rows["net bare step, batch 4"].note == "50% of its rate"
+    note = rows["net bare step, batch 4"].note
+    assert note == "0.00 TFLOP/s, 50% of its rate"
     assert rows["matrix product"].value == pytest.approx(100 / 0.5 / 1e9)
+
+
+def test_a_run_with_its_input_stands_beside_the_bare_step(rows):
+    run = rows["net run with its input, batch 4"]
+    assert run.ratio == pytest.approx(1.2) and run.note == "on digits"
+    assert run.limit == "net bare step, batch 4"
+
+
+def test_on_a_gpu_the_clock_counts_and_each_arithmetic_has_its_limit():
+    recipe = reproductions.load("alexnet").RECIPES["alexnet"]
+    ways = ways_of(recipe, gpus=1)
+    assert {w.platform for w in ways} == {"gpu"} and ways[0].jit_compile
+    assert {w.batch for w in ways if w.kind != "product"} == {128}
+    facts = {"save_cpu": 0.0, "bytes": 2**20, "predicted": 2**20}
+    facts |= {"flop": 100, "data": "sample", "device": "B"}
+    times = {"bare": 1.0, "loop": 1.05, "run": 1.1, "fit": 2.0, "product": 0.5}
+    found = {
+        way: process(*[(9.0, times[way.kind])] * 3, **facts) for way in ways
+    }
+    named = {row.what: row for row in rows_of("net", found)}
+    for precision in ("", "tensorfloat32, ", "mixed_bfloat16, "):
+        loop = named[f"net loop, {precision}XLA, batch 128"]
+        assert loop.limit == f"net bare step, {precision}XLA, batch 128"
+        assert loop.ratio == pytest.approx(1.05)
+    bare = named["net bare step, tensorfloat32, XLA, batch 128"]
+    assert bare.note.endswith("50% of its rate; 1 MiB at most")
+
+
+def test_gpus_that_are_not_there_are_refused():
+    recipe = reproductions.load("alexnet").RECIPES["alexnet"]
+    for flags in ({"gpus": 9}, {"platform": "gpu", "gpus": 9}):
+        request = Request(names=(), data=None, data_dir=pathlib.Path(), **flags)
+        with pytest.raises(UsageError, match="TensorFlow sees"):
+            bench_step.gpus_of(request, recipe)
 
 
 def test_a_step_that_cannot_be_has_no_figures(rows):
@@ -65,16 +108,24 @@ def test_memory_stands_beside_what_was_predicted(rows):
 @pytest.mark.full
 def test_lenet_is_timed(monkeypatch):
     monkeypatch.setattr(bench_step, "SECONDS", 0.2)
-    request = types.SimpleNamespace(names=("lenet5",), rounds=2)
+    request = Request(
+        names=("lenet5",),
+        data="sample",
+        data_dir=pathlib.Path("nowhere"),
+        rounds=2,
+        platform="cpu",
+    )
     named = {row.what: row for row in bench_step.run(request)}
     assert 0 < named["lenet5 loop, XLA, batch 1"].ratio < 1.5
+    assert 0 < named["lenet5 run with its input, XLA, batch 1"].ratio < 1
     assert named["matrix product"].value > 1
 
 
 @pytest.mark.full
 def test_memory_is_within_a_third_of_what_was_predicted(tmp_path):
     way = Way(kind="loop", batch=128)
-    one = bench_step.Process(way, "cifar_resnet20", str(tmp_path))
+    request = Request(names=(), data=None, data_dir=pathlib.Path())
+    one = bench_step.Process(way, "cifar_resnet20", str(tmp_path), request)
     try:
         assert one.wait(), one.failure
         assert 2 / 3 < one.facts["bytes"] / one.facts["predicted"] < 4 / 3

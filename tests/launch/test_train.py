@@ -214,3 +214,10 @@ def test_what_cannot_be_is_one_paragraph(tmp_path, arguments, code, words):
     for word in words:
         assert word in err
     assert not (tmp_path / "run").exists()
+
+
+def test_what_would_fail_after_a_training_fails_before_it(tmp_path):
+    run = ("--data", "sample", "--workdir", tmp_path / "run")
+    code, _, err = launch("alexnet", *run, "--set", "views=single")
+    assert code == 2 and "'single' cannot cut 224 pixels from a frame" in err
+    assert not list(tmp_path.rglob("*.npz"))

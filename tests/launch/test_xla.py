@@ -5,9 +5,10 @@ import json
 import pytest
 
 import reproductions
+from common.recipe import is_small
 from common.runs import last_session
 from launch.options import from_flags
-from launch.xla import decided, is_small
+from launch.xla import decided
 from tests.launch.flags import NOT_GIVEN
 
 
