@@ -1,26 +1,29 @@
-"""What a training runs on, as its record names it."""
+"""What a training runs on, as its record names it.
+
+Importing this module imports no TensorFlow.
+"""
 
 import pathlib
 import platform
 import resource
+from typing import Any
 
-import tensorflow as tf
-
-from common.strategy import on_gpus
+_NVIDIA = pathlib.Path("/proc/driver/nvidia")
 
 
-def describe(strategy: tf.distribute.Strategy) -> dict[str, str]:
-    """Model of the processor or GPU, and the GPU's driver and libraries."""
-    if not on_gpus(strategy):
-        return {"processor": processor()}
-    details = tf.config.experimental.get_device_details(_gpu())
+def describe(strategy: Any) -> dict[str, str]:
+    """Models of the processor and the strategy's GPU, its driver and CUDA."""
+    import tensorflow as tf
+
+    facts = {"processor": processor()}
+    if "GPU" not in strategy.extended.worker_devices[0]:
+        return facts
+    details = _details()
     build = tf.sysconfig.get_build_info()
-    return {
-        "processor": processor(),
+    capability = details.get("compute_capability", ())
+    return facts | {
         "gpu": details.get("device_name", "unknown"),
-        "compute_capability": ".".join(
-            map(str, details.get("compute_capability", ()))
-        ),
+        "compute_capability": ".".join(map(str, capability)),
         "driver": _driver(),
         "cuda": build.get("cuda_version", "unknown"),
         "cudnn": build.get("cudnn_version", "unknown"),
@@ -37,27 +40,39 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def peak_bytes(strategy: tf.distribute.Strategy) -> int:
+def models() -> str:
+    """The CPU and all GPUs, as the kernel and NVIDIA's driver name them."""
+    found = [processor()]
+    for file in sorted(_NVIDIA.glob("gpus/*/information")):
+        lines = file.read_text().splitlines()
+        found += [n.partition(":")[2].strip() for n in lines if "Model" in n]
+    return ", ".join(found)
+
+
+def peak_bytes(strategy: Any) -> int:
     """The most memory that this process has had: of a GPU, or in all."""
-    if on_gpus(strategy):
+    import tensorflow as tf
+
+    if "GPU" in strategy.extended.worker_devices[0]:
         return tf.config.experimental.get_memory_info("GPU:0")["peak"]
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def has_tensorfloat32() -> bool:
     """Whether the GPU has TF32 units: since Ampere, capability 8.0."""
-    details = tf.config.experimental.get_device_details(_gpu())
-    return details.get("compute_capability", (0, 0)) >= (8, 0)
+    return _details().get("compute_capability", (0, 0)) >= (8, 0)
 
 
-def _gpu() -> tf.config.PhysicalDevice:
-    return tf.config.get_visible_devices("GPU")[0]
+def _details() -> dict[str, Any]:
+    import tensorflow as tf
+
+    gpu = tf.config.get_visible_devices("GPU")[0]
+    return tf.config.experimental.get_device_details(gpu)
 
 
 def _driver() -> str:
     try:
-        text = pathlib.Path("/proc/driver/nvidia/version").read_text()
+        words = (_NVIDIA / "version").read_text().split()
     except OSError:
         return "unknown"
-    words = text.split()
     return next((w for w in words if w[:1].isdigit() and "." in w), "unknown")

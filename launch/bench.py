@@ -6,6 +6,7 @@ import pathlib
 
 from common.errors import UsageError, did_you_mean
 from common.files import write_json
+from common.hardware import processor
 from common.runs import command, commit_of, now, versions
 from launch import tables
 from launch.bench_rows import Request, Row
@@ -28,8 +29,6 @@ def run(
     load = {"before": os.getloadavg()}
     measured = {part: _measure(part, request) for part in parts}
     load["after"] = os.getloadavg()
-    from common.hardware import processor  # which imports TensorFlow
-
     machine = {"processor": processor(), "cores": _cores(), "load": load}
     for part, rows in measured.items():
         tables.show(f"bench {part}", COLUMNS, [_cells(row) for row in rows])

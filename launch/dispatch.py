@@ -9,6 +9,7 @@ from launch.options import from_flags
 from launch.quiet import quiet
 from launch.shipped import options_for
 from launch.verbs import find, recipe_named, refuse_flags, refuse_words
+from launch.xla import keep_compiled
 
 _RUN_FLAGS = {"gpus", "platform", "data", "data_dir", "precision", "set"}
 _RUN_FLAGS |= {"jit_compile"}
@@ -307,6 +308,7 @@ def _train(words: list[str], values: dict, given: set[str]) -> int:
     refuse_flags("training", given - _TRAIN_FLAGS)
     recipe, needs_data = recipe_named(paper, variant), not values["dry_run"]
     options = from_flags(variant, recipe, values, needs_data=needs_data)
+    keep_compiled(pathlib.Path(catalog.default_cache_dir()))
     with quiet():
         from launch import train
 

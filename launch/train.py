@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 
 import reproductions
-from common import checkpoints
+from common import checkpoints, hardware
 from common.batch_slice import per_replica_batch_size
 from common.cluster import Cluster, from_environment
 from common.data import catalog, pipeline
@@ -25,7 +25,6 @@ from common.data.diagnosis import explained
 from common.data.resident import open_resident
 from common.data.statistics import save, statistics_for
 from common.errors import UsageError
-from common.hardware import has_tensorfloat32
 from common.optimizers import build_optimizer
 from common.preprocessing import RECIPE, write
 from common.recipe import Recipe, is_small
@@ -292,7 +291,7 @@ def set_precision(precision: str, strategy: tf.distribute.Strategy) -> None:
             "--precision tensorfloat32 is of NVIDIA's GPUs, and this would run "
             "on a CPU. Leave it out: float32 is as fast here."
         )
-    if rounded and not has_tensorfloat32():
+    if rounded and not hardware.has_tensorfloat32():
         raise UsageError(
             "--precision tensorfloat32 needs a GPU of compute capability 8.0 "
             "(Ampere) or newer. Leave it out, or use mixed_float16."

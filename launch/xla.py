@@ -6,7 +6,12 @@ launch/speed.md. The arithmetic has the same precision either way.
 """
 
 import dataclasses
+import importlib.metadata
+import os
+import pathlib
+import re
 
+from common import hardware
 from common.recipe import is_small
 from common.runs import last_session
 from launch.options import Options
@@ -29,3 +34,26 @@ def decided(options: Options, *, devices: int, platform: str) -> Options:
     able = devices == 1 or not options.recipe.synchronized_batch_norm
     wanted = pays if before is None else before
     return dataclasses.replace(options, jit_compile=wanted and able)
+
+
+def keep_compiled(folder: pathlib.Path) -> None:
+    """What XLA compiles is kept in `folder`, for the next start.
+
+    By processor, GPUs and TensorFlow's version: what was compiled for one may
+    end a program on another. To be called before TensorFlow is imported, which
+    reads the variable then. TF_XLA_FLAGS that name a folder of their own stay;
+    where nothing can be written, nothing is kept.
+    """
+    given = os.environ.get("TF_XLA_FLAGS", "")
+    if "persistent_cache_directory" in given:
+        return
+    what = f"{importlib.metadata.version('tensorflow')} {hardware.models()}"
+    place = folder / "xla" / re.sub(r"[^A-Za-z0-9.]+", "-", what)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if " " in str(place) or not os.access(place, os.W_OK):
+        return  # the flags are split at spaces
+    kept = f"{given} --tf_xla_persistent_cache_directory={place}"
+    os.environ["TF_XLA_FLAGS"] = kept.strip()

@@ -25,7 +25,7 @@ def as_before():
 @pytest.fixture
 def gpu(monkeypatch):
     monkeypatch.setattr(train, "on_gpus", lambda strategy: True)
-    monkeypatch.setattr(train, "has_tensorfloat32", lambda: True)
+    monkeypatch.setattr(train.hardware, "has_tensorfloat32", lambda: True)
     monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
 
 
@@ -53,7 +53,7 @@ def test_a_cpu_has_no_tensorfloat32():
 
 
 def test_an_old_gpu_has_none(gpu, monkeypatch):
-    monkeypatch.setattr(train, "has_tensorfloat32", lambda: False)
+    monkeypatch.setattr(train.hardware, "has_tensorfloat32", lambda: False)
     with pytest.raises(UsageError, match="capability 8.0"):
         set_precision("tensorfloat32", CPU)
 

@@ -1,14 +1,16 @@
 """Where the command does not say whether XLA compiles the step."""
 
 import json
+import os
 
 import pytest
 
 import reproductions
+from common import hardware
 from common.recipe import is_small
 from common.runs import last_session
 from launch.options import from_flags
-from launch.xla import decided
+from launch.xla import decided, keep_compiled
 from tests.launch.flags import NOT_GIVEN
 
 
@@ -74,3 +76,22 @@ def test_a_run_goes_on_as_it_was_begun(decide, tmp_path, before):
     assert decide(devices=2) is before
     across = {"name": "bn_inception", "devices": 2}
     assert decide(**across) is False  # XLA cannot
+
+
+def test_what_is_compiled_is_kept_for_each_machine(tmp_path, monkeypatch):
+    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+    monkeypatch.setattr(hardware, "models", lambda: "A (R) 5, NVIDIA H200")
+    keep_compiled(tmp_path)
+    (place,) = (tmp_path / "xla").iterdir()
+    assert place.name.endswith("-A-R-5-NVIDIA-H200")
+    flags = f"--tf_xla_persistent_cache_directory={place}"
+    assert os.environ["TF_XLA_FLAGS"] == flags
+    keep_compiled(tmp_path / "another")  # what was given stays
+    assert os.environ["TF_XLA_FLAGS"] == flags
+
+
+def test_without_a_place_nothing_is_kept(tmp_path, monkeypatch):
+    monkeypatch.delenv("TF_XLA_FLAGS", raising=False)
+    (tmp_path / "xla").touch()
+    keep_compiled(tmp_path)
+    assert "TF_XLA_FLAGS" not in os.environ
