@@ -10,6 +10,7 @@ import h5py
 import pytest
 
 import reproductions
+from common import preprocessing
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -83,6 +84,9 @@ def test_everything_is_written_by_default(trained):
     assert len((folder / "metrics.csv").read_text().splitlines()) == 3
     assert list(folder.glob("tensorboard/**/events.*"))
     assert list(folder.glob("checkpoints/step-*.npz"))
+    said = preprocessing.read(folder / "final.weights.h5")
+    assert said.layout == preprocessing.RECIPE
+    assert said.described["normalize"]["class"] == "ScalePixels"
 
 
 def test_the_same_command_again_only_says_what_was_measured(trained):
