@@ -112,9 +112,10 @@ def _line(draw):
 
 
 SMALL = ["--data=sample", "--set=train_images=64", "--set=updates=2"]
+SMALL += ["--set=before_epoch.samples=64", "--set=global_batch_size=8"]
 COMPUTED = {  # words of lines that compute: short ones
     "evaluate": ["evaluate", "lenet5"],
-    "predict": ["predict", "lenet5", "a.png", "cut.jpg", "folder"],
+    "predict": ["predict", "lenet5", "a.png", "folder/train/cat"],
     "export": ["export", "lenet5"],
     "describe": ["describe", "lenet5"],
     "": ["lenet5", *SMALL],
@@ -124,8 +125,8 @@ TRIED += ["optimizer=Sgd(learning_rate=1,momentum=0.9,nesterov=True)", "x=1"]
 TRIED += ["train_transforms=[RandomCrop(32)]", "test_transforms=()", "views="]
 TRIED += ["train_transforms=[Pad(2),RandomShift(3)]", "image_size=28"]
 TRIED += ["test_transforms.0.pixels=3", "normalize.background=1e30"]
-TRIED += ["normalize=SubtractMeanImage()", "global_batch_size=64", "held_out=9"]
-TRIED += ["global_batch_size=65", "before_epoch.samples=65", "average_decay=0"]
+TRIED += ["normalize=SubtractMeanImage()", "clip_global_norm=-1", "held_out=9"]
+TRIED += ["updates=0", "before_epoch.kept=1", "average_decay=0"]
 TRIED += ["average_decay=0.9", "clip_global_norm=1e-30", "before_epoch=None"]
 TRIED += ["schedule=Constant(0)", "weight_decay=WeightDecay(1,'x')", "epochs=3"]
 TRIED += ["monitor=ten_crop", "views=ten_crop", "num_classes=3", "loss=Map()"]
