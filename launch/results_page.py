@@ -172,7 +172,7 @@ def _not_run(papers: list[Paper]) -> str:
 
 * {len(missing)} of {total} recipes were not trained as the papers say, and \
 {len(claims) - beside} of {len(claims)} printed error rates have no \
-measurement beside them. Nobody here has ImageNet or a GPU.
+measurement beside them. Nobody here has ImageNet.
 * All of them once would take {multiply_accumulates(macs)} \
 (multiply-accumulates): {_time(macs)}. Each section has its share and the \
 command."""
