@@ -27,6 +27,7 @@ from launch.train import (
     build_network,
     open_data,
     prepare_tensorflow,
+    tell_of,
     training_statistics,
 )
 from launch.trained import STATISTICS, Trained, load_weights
@@ -48,6 +49,7 @@ def run(
         model = build_network(paper, variant, recipe, strategy)
         return print_plan(model, options, own, _images(options), strategy)
     source = open_data(options)
+    tell_of(source.dataset)
     source.dataset = measured_on(source.dataset, options.split)
     model = build_network(paper, variant, recipe, strategy)
     load_weights(model, options.weights, recipe)

@@ -46,7 +46,10 @@ def read(
             f"pixels. --views gave {','.join(views)}."
         )
     for new in [path] + [record_of(path)] * single:
-        require_new(new, "--out")
+        served = new.absolute().parent
+        # A SavedModel's number lies in a folder of the model's: served/1.
+        makes_it = not single and not served.exists()
+        require_new(served if makes_it else new, "--out")
     if kind == "onnx":
         _require(ONNX_NEEDS)
     return kind, path

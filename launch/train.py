@@ -21,7 +21,8 @@ from common.cluster import Cluster, from_environment
 from common.data import catalog
 from common.data.cut import cut
 from common.data.diagnosis import explained
-from common.data.statistics import save, statistics_for
+from common.data.statistics import kept, save, statistics_for
+from common.files import save_weights
 from common.optimizers import build_optimizer
 from common.recipe import Recipe
 from common.runs import is_finished
@@ -61,6 +62,7 @@ def run(paper: str, variant: str, options: Options) -> int:
     if options.dry_run:  # the other hosts need not be there
         strategy = prepare_tensorflow(options)
         options, source = _decided(options, strategy), open_data(options)
+        tell_of(source.dataset)
         build = functools.partial(
             *(build_network, paper, variant, options.recipe, strategy)
         )
@@ -97,13 +99,21 @@ def train(paper: str, variant: str, options: Options, strategy) -> int:
                 file=sys.stderr,
             )
         return STOPPED[stop.signum]
+    except OSError as error:
+        if error.filename is None:  # such as of the log
+            error.filename = str(options.workdir)
+        _failed(record, error)
+        raise
     except BaseException as error:
-        with contextlib.suppress(OSError):  # the disk may be what failed
-            record.end_session(
-                f"{type(error).__name__}: {error}", status="failed"
-            )
+        _failed(record, error)
         raise
     return 0
+
+
+def _failed(record, error: BaseException) -> None:
+    with contextlib.suppress(OSError):  # the disk may be what failed
+        told = f"{type(error).__name__}: {error}"
+        record.end_session(told, status="failed")
 
 
 def _decided(options: Options, strategy) -> Options:
@@ -209,7 +219,7 @@ def _progress(log, recipe: Recipe, strategy, chief: bool) -> Progress:
 def _finish(record, recipe, loop, results, progress) -> None:
     """The chief's last words: the weights, and the results."""
     with loop.tested_weights():
-        loop.job.model.save_weights(record.folder / WEIGHTS)
+        save_weights(loop.job.model, record.folder / WEIGHTS)
     finish(record, recipe, loop.state, results, progress)
 
 
@@ -226,6 +236,7 @@ def _opening(options, source, strategy, model, loop) -> list[str]:
         f"images each at a time; {arithmetic(options)}. Written to "
         f"{options.workdir}.",
     ]
+    lines += source.dataset.notes
     lines += [
         f"Deviation: {d.field}: {d.here}, not {d.paper} ({d.reason})."
         for d in recipe.deviations
@@ -257,15 +268,35 @@ def open_data(options: Options):
     """The source of the recipe's data; after the devices were chosen."""
     recipe, where = options.recipe, options.data_dir
     dataset = catalog.find(recipe.data, recipe.channels, where)
-    return cut(catalog.open_source(dataset, where), recipe)
+    source = catalog.open_source(dataset, where)
+    cache = catalog.default_cache_dir()
+    if dataset.name == "sample" and not source.where.startswith(cache):
+        print(
+            f"{cache} cannot be written: the sample is made for this command "
+            "only.",
+            file=sys.stderr,
+        )
+    return cut(source, recipe)
+
+
+def tell_of(dataset: catalog.DataSet) -> None:
+    """Says what a person must know of the data, such as what is left out."""
+    for note in dataset.notes:
+        print(note, file=sys.stderr)
 
 
 def training_statistics(source, recipe: Recipe, scanning: Callable):
     """What the recipe needs to know of the training set's pixels."""
+    cache = catalog.default_cache_dir()
     with explained(source, "train", recipe):
-        return statistics_for(
-            source, recipe, catalog.default_cache_dir(), scanning
+        found = statistics_for(source, recipe, cache, scanning)
+    if found and kept(source, recipe, cache) is None:
+        print(
+            f"\n{cache} cannot be written: the training set's mean is not "
+            "kept for the next time.",
+            file=sys.stderr,
         )
+    return found
 
 
 def build_network(

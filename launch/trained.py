@@ -15,6 +15,7 @@ from common.errors import RunError, UsageError
 from common.overrides import apply, with_data
 from common.recipe import Recipe
 from common.runs import differences
+from common.state_dicts import require_whole
 
 WEIGHTS = "final.weights.h5"
 STATISTICS = "statistics.npz"  # of the training set, where the recipe uses them
@@ -132,6 +133,7 @@ def load_weights(model: Any, file: pathlib.Path, recipe: Recipe) -> None:
     Raises:
         RunError: if they are another network's.
     """
+    require_whole(file)
     try:
         model.load_weights(file)
     except (OSError, ValueError, KeyError) as error:

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from common.data.encoded import decode
 from common.data.resampling import resize, span, triangle
 from common.errors import UsageError
 
@@ -147,7 +148,6 @@ def image_size(encoded: Any, jpeg: bool | None) -> tuple[Any, Any]:
         )
     if jpeg:
         shape = tf.io.extract_jpeg_shape(encoded)
-        tf.debugging.assert_less(shape[2], 4, "a CMYK JPEG; convert it to RGB")
         return shape[0], shape[1]
     header = tf.strings.substr(encoded, 16, 8)
     size = tf.io.decode_raw(header, tf.int32, little_endian=False)
@@ -261,7 +261,7 @@ def _decode(
         )
         begin = [box.top - top, box.left - left, 0]
     else:
-        image = tf.io.decode_png(encoded, channels=channels)
+        image = decode(encoded, channels, jpeg=False)
         if _same(box, Box(0, 0, *source)):
             return tf.ensure_shape(image, (*_static(source), channels))
         begin = [box.top, box.left, 0]
