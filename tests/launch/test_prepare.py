@@ -17,7 +17,7 @@ from common.errors import RunError, UsageError
 from launch.counting import Counting
 from launch.dispatch import dispatch
 from tests.common import synthetic_imagenet as synthetic
-from tests.common.data_fixtures import image_folder
+from tests.common.data_fixtures import image_folder, noise_image, write_image
 from tests.common.test_preparation import ROOT, hashes, write_idx
 from tests.launch.flags import NOT_GIVEN
 
@@ -156,7 +156,10 @@ def test_doctor_finds_another_class_order(data_dir, capsys):
 
 def test_doctor_looks_at_class_folders(tmp_path, capsys):
     root = tmp_path / "birds"
-    image_folder(root)
+    for i, name in enumerate("ab"):
+        other = noise_image(50, 50, seed=100 + i)
+        write_image(root / "validation" / name / "1.png", other)
+    image_folder(root, validation=0)
     (root / "train" / "owl").mkdir()
     (root / "train" / "a" / "._000.jpg").write_bytes(b"AppleDouble")
     (root / "train" / "a" / "notes.txt").touch()

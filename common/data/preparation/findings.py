@@ -79,9 +79,7 @@ def of_folder(
         *_counts(dataset, None, classes, seen),
         *_duplicates(seen),
     ]
-    for note in dataset.notes:
-        if note.startswith("Left out"):  # _counts has the others
-            found.append(Finding(matters=False, what=note))
+    found += [Finding(matters=False, what=note) for note in dataset.notes]
     return sorted(found, key=lambda finding: not finding.matters)
 
 
@@ -163,7 +161,8 @@ def _counts(
             advice="Prepare the set again.",
         )
     yield from _against(dataset, manifest, counts)
-    if dataset.name != "imagenet2012":  # whose parts lack classes by intent
+    # Parts of ImageNet lack classes by intent; a folder's notes say more.
+    if not dataset.name.startswith(("imagenet2012", "folder:")):
         yield from _of_classes(classes, counts)
     for split, of_split in counts.items():
         each = of_split.values()
