@@ -1,13 +1,15 @@
 """Which part of the global batch a replica is looking at.
 
-Keras gives every replica the same dropout mask (PEERS.md 2.A, row 8). Here a
-layer that draws random numbers in training asks for the present slice and
-draws what belongs to those positions of the global batch, so that neither the
-number of replicas nor of microbatches changes the result.
+Keras gives every replica the same dropout mask. Here a layer that draws random
+numbers in training asks for the present slice and draws what belongs to those
+positions of the global batch, so that neither the number of replicas nor of
+microbatches changes the result.
 """
 
 import contextlib
 import contextvars
+import math
+import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -29,6 +31,29 @@ class BatchSlice(NamedTuple):
     step: Any
     start: Any
     size: int
+
+    def uniform(self, layer: str, shape: tuple[int, ...]) -> Any:
+        """Numbers in [0, 1) for one layer at this step, (shape) float32.
+
+        The same bits on every device, by XLA and without: those of
+        tf.random.stateless_uniform on a CPU, which makes a fraction of the
+        lowest 23 bits of Philox's words, where XLA takes the highest.
+        """
+        import tensorflow as tf
+
+        stream = zlib.crc32(f"{self.seed}/{layer}".encode())
+        words = tf.random.stateless_uniform(
+            shape,
+            tf.stack([tf.constant(stream, tf.int64), self.step]),
+            minval=None,
+            maxval=None,
+            dtype=tf.uint32,
+            alg="philox",  # not chosen by the device
+        )
+        fraction = tf.bitwise.bitwise_and(
+            words, tf.constant(2**23 - 1, tf.uint32)
+        )
+        return tf.cast(fraction, tf.float32) * 2.0**-23
 
 
 _CURRENT: contextvars.ContextVar[BatchSlice | None] = contextvars.ContextVar(
@@ -63,7 +88,10 @@ def per_replica_batch_size(
     """
     parts = replicas * microbatches
     if global_batch_size % parts:
-        fits = [n for n in range(1, parts) if global_batch_size % n == 0]
+        small = range(1, math.isqrt(global_batch_size) + 1)
+        low = [n for n in small if global_batch_size % n == 0]
+        both = {*low, *(global_batch_size // n for n in low)}
+        fits = sorted(n for n in both if n < parts)
         raise UsageError(
             f"The recipe's batch of {global_batch_size} does not divide among "
             f"{replicas} devices x {microbatches} microbatches. Parts that "

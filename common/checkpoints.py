@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import RunError
+from common.errors import NotFinite, RunError
 from common.files import write_atomically
 
 KEPT = 2  # the newest, and the one before should that be damaged
@@ -82,7 +82,7 @@ def unpacked(variables: dict, arrays: dict[str, np.ndarray]) -> dict:
 def _require_finite(folder: pathlib.Path, step: int, arrays: dict) -> None:
     bad = [n for n, a in arrays.items() if not np.isfinite(a).all()]
     if bad:
-        raise RunError(
+        raise NotFinite(
             f"At step {step} {bad[0]} is not finite: training has diverged. "
             + kept_sentence(folder)
         )

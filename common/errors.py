@@ -12,6 +12,10 @@ class RunError(Exception):
     """Something went wrong that the user can mend. Exit code 1."""
 
 
+class NotFinite(RunError):
+    """A loss, a score or a weight is NaN or infinite. Exit code 1."""
+
+
 class LostWorker(RunError):
     """Another process of the same training is gone. Exit code 69."""
 

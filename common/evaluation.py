@@ -10,10 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from common.data import pipeline
+from common.data.decoded import LIMIT
 from common.data.diagnosis import explained
-from common.errors import RunError
+from common.errors import NotFinite, RunError
 from common.recipe import Recipe
-from common.steps import SUM, distribute
+from common.steps import distribute
+from common.train_step import SUM
+from common.views import COUNTS
 from common.workers import Workers
 
 TEST_VIEWS = 128  # network inputs in a test batch, over all replicas
@@ -41,15 +44,30 @@ class Result:
 
 
 def make_test_step(
-    model: keras.Model, loss: Callable, strategy: tf.distribute.Strategy
+    model: keras.Model,
+    loss: Callable,
+    strategy: tf.distribute.Strategy,
+    *,
+    jit_compile: bool = False,
 ) -> Callable:
     """`test(iterator)`: (loss, top-1 wrong, top-5 wrong, images) of a batch.
 
-    All are float32 sums over the images that count.
+    All are float32 sums over the images that count. With `jit_compile` XLA
+    computes each device's.
     """
 
-    def replica_step(images, labels, counts):
-        scores, losses = scores_of(model, loss, images, labels)
+    def sums(weights, statistics, images, labels, counts):
+        def stateless(inputs, training):
+            outputs, _ = model.stateless_call(
+                weights, statistics, inputs, training=training
+            )
+            return outputs
+
+        scores, losses = scores_of(stateless, loss, images, labels)
+        # A loss may look at one class only; the errors look at all.
+        sound = tf.reduce_all(tf.math.is_finite(scores), axis=1)
+        losses = tf.where(sound, losses, math.nan)
+        losses = tf.where(counts > 0, losses, 0.0)  # not of the padding
         # Not in_top_k: it counts ties as right, so a dead net would be perfect.
         best = tf.math.top_k(scores, min(5, scores.shape[-1])).indices
         hits = best == tf.cast(labels, tf.int32)[:, tf.newaxis]
@@ -60,6 +78,19 @@ def make_test_step(
         return [tf.reduce_sum(x * counts) for x in (losses, *wrong)] + [
             tf.reduce_sum(counts)
         ]
+
+    if jit_compile:
+        sums = tf.function(sums, jit_compile=True)
+
+    def replica_step(*batch):
+        values = (
+            [tf.convert_to_tensor(v.value) for v in variables]
+            for variables in (
+                model.trainable_variables,
+                model.non_trainable_variables,
+            )
+        )
+        return sums(*values, *batch)
 
     @tf.function
     def test(iterator):
@@ -98,6 +129,7 @@ def measure(
     statistics: Any,
     view: str,
     progress: Callable[[int, int], None],
+    batches: tf.data.Dataset | None = None,
 ) -> Result:
     """The errors on the source's test split under `view`.
 
@@ -106,25 +138,52 @@ def measure(
         source: From common.data.catalog.open_source.
         statistics: From common.data.statistics.statistics_for.
         progress: Called with (images done, all images) after each batch.
+        batches: From `open_batches`; None makes them.
 
     Raises:
         RunError: unless every image of the split was counted.
+        NotFinite: if a score is no number.
     """
     split = source.dataset.test_split
     num_images = source.dataset.splits[split]
     with explained(source, split, recipe):
-        batches = pipeline.test_batches(
-            source,
-            split,
-            recipe,
-            statistics,
-            view,
-            batch_size=test_batch_size(view, strategy),
-            part=Workers(strategy).part,
-        )
+        if batches is None:
+            batches = open_batches(strategy, source, recipe, statistics, view)
         iterator = distribute(strategy, batches)
-        sums = _total(test, iterator, num_images, progress)
+        where = f"of the split {split!r} under {view}"
+        sums = _total(test, iterator, num_images, progress, where)
     return result(view, split, sums, num_images, recipe.num_classes)
+
+
+def open_batches(
+    strategy: tf.distribute.Strategy,
+    source: Any,
+    recipe: Recipe,
+    statistics: Any,
+    view: str,
+) -> tf.data.Dataset:
+    """The test split under `view`, to be measured once or again and again.
+
+    Of a small set they are made once, and kept.
+    """
+    split = source.dataset.test_split
+    batches = pipeline.test_batches(
+        source,
+        split,
+        recipe,
+        statistics,
+        view,
+        batch_size=test_batch_size(view, strategy),
+        part=Workers(strategy).part,
+    )
+    images = (
+        4
+        * source.dataset.splits[split]
+        * math.prod(batches.element_spec[0].shape[1:])
+    )
+    if source.image_shape is not None and images <= LIMIT:
+        batches = batches.cache()
+    return batches
 
 
 def result(
@@ -155,18 +214,28 @@ def result(
     )
 
 
-def _total(test, iterator, num_images: int, progress: Callable) -> np.ndarray:
+def _total(
+    test, iterator, num_images: int, progress: Callable, where: str
+) -> np.ndarray:
     sums = np.zeros(4)
     while True:
         try:
-            sums += np.array([float(total) for total in test(iterator)])
+            batch = np.array([float(total) for total in test(iterator)])
         except (StopIteration, tf.errors.OutOfRangeError):
             return sums
+        if not np.isfinite(batch).all():
+            first, last = int(sums[3]) + 1, int(sums[3] + batch[3])
+            raise NotFinite(
+                f"The loss of the images {first:,} to {last:,} {where} is "
+                f"{batch[0]}: the network's weights, or its arithmetic, are "
+                "broken. That is no result."
+            )
+        sums += batch
         progress(int(sums[3]), num_images)
 
 
 def test_batch_size(view: str, strategy: tf.distribute.Strategy) -> int:
     """Images at a time, so that all their views fit; divides by replicas."""
     replicas = strategy.num_replicas_in_sync
-    views = 10 if view == "ten_crop" else 1
+    views = COUNTS.get(view, 1)
     return replicas * math.ceil(TEST_VIEWS / views / replicas)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from common.errors import RunError
+from common.errors import NotFinite, RunError
 
 _CODES = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
@@ -82,8 +82,17 @@ def whole(target: pathlib.Path) -> Iterator[pathlib.Path]:
             made.unlink(missing_ok=True)
 
 
-def save_weights(model: Any, target: pathlib.Path) -> None:
+def save_weights(
+    model: Any,
+    target: pathlib.Path,
+    note: Callable[[pathlib.Path], None] | None = None,
+) -> None:
     """A Keras model's weights, .weights.h5; whole or not at all.
+
+    Args:
+        model: Built; its optimizer's state is saved, too, if it has one.
+        target: The file.
+        note: Called with the file before it appears, to add to it.
 
     Raises:
         RunError: if writing fails.
@@ -97,6 +106,8 @@ def save_weights(model: Any, target: pathlib.Path) -> None:
             room = sum(sizes) + _HDF5_EACH * (len(sizes) + 16)
             os.posix_fallocate(file.fileno(), 0, room)
         model.save_weights(made)
+        if note:
+            note(made)
 
 
 def write_atomically(target: pathlib.Path, write: Callable) -> None:
@@ -123,8 +134,34 @@ def write_atomically(target: pathlib.Path, write: Callable) -> None:
 
 
 def write_json(file: pathlib.Path, value: Any) -> None:
-    """Writes indented JSON atomically."""
-    write_text(file, json.dumps(value, indent=1) + "\n")
+    """Writes indented JSON atomically.
+
+    Raises:
+        NotFinite: if a value is NaN or infinite, which JSON has no word for;
+            names its place. The file stays as it was.
+    """
+    write_text(file, json_text(file, value, indent=1) + "\n")
+
+
+def json_text(file: pathlib.Path, value: Any, **how: Any) -> str:
+    """JSON that any reader takes, for `file`; raises as write_json."""
+    if odd := next(_not_finite(value, ""), None):
+        raise NotFinite(
+            f"{file} was not written: {odd}, which is no result. Something "
+            "before it has diverged."
+        )
+    return json.dumps(value, allow_nan=False, **how)
+
+
+def _not_finite(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"its {path.lstrip('.')} would be {value}"
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from _not_finite(part, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for place, part in enumerate(value):
+            yield from _not_finite(part, f"{path}.{place}")
 
 
 def write_text(file: pathlib.Path, text: str) -> None:

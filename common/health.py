@@ -2,11 +2,12 @@
 
 import math
 import pathlib
+from typing import Any
 
 import numpy as np
 
 from common import checkpoints
-from common.errors import RunError
+from common.errors import NotFinite, RunError
 from common.recipe import Recipe
 
 MOVED = 0.99  # of ln(classes): below this, a network has learnt something
@@ -24,12 +25,12 @@ def require_finite(
         folder: The run's checkpoints.
 
     Raises:
-        RunError: if one is NaN or infinite; names its step.
+        NotFinite: if one is NaN or infinite; names its step.
     """
     bad = np.flatnonzero(~np.isfinite(losses))
     if not bad.size:
         return
-    raise RunError(
+    raise NotFinite(
         f"The loss is {losses[bad[0]]} at step {first_step + bad[0]} (epoch "
         f"{epoch + 1}): training has diverged. "
         + checkpoints.kept_sentence(folder)
@@ -37,6 +38,28 @@ def require_finite(
         "precision; damaged images. Try --set optimizer.learning_rate=... "
         "with a fresh --workdir."
     )
+
+
+def require_finite_weights(model: Any, whose: str) -> None:
+    """Checks every weight of a network.
+
+    Args:
+        model: A keras.Model.
+        whose: What they are, at the beginning of a sentence: a file, mostly.
+
+    Raises:
+        NotFinite: if one is NaN or infinite; names the variable.
+    """
+    for variable in model.variables:
+        values = np.asarray(variable.numpy())
+        if values.dtype.kind != "u":  # a seed generator's
+            odd = values[~np.isfinite(values)]
+            if odd.size:
+                raise NotFinite(
+                    f"{whose} has {odd[0]} in {variable.path} ({odd.size:,} of "
+                    f"{values.size:,} values): no network computes with that. "
+                    "It is damaged, or its training had diverged."
+                )
 
 
 def require_moved(row: dict, recipe: Recipe) -> None:

@@ -20,6 +20,7 @@ class State:
         losses, plain_losses, wrong: Sums over the unfinished epoch's batches.
         history: One row per finished epoch.
         seconds: Spent training, over all sessions.
+        recovered: How often it went back to a checkpoint, with a smaller rate.
     """
 
     epoch: int = 0
@@ -29,6 +30,7 @@ class State:
     wrong: int = 0
     history: list[dict] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
+    recovered: int = 0
 
     def add(self, losses, plain_losses, wrong) -> None:
         """Adds batches' means and counts, each (updates,)."""
@@ -53,11 +55,17 @@ class State:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Job:
-    """What is trained, on what, and where it is written."""
+    """What is trained, on what, and where it is written.
+
+    Attributes:
+        resident: The training set on the devices, a
+            common.data.resident.ResidentSet; None where it is streamed.
+    """
 
     recipe: Recipe
     source: Any
     statistics: Any
+    resident: Any
     model: keras.Model
     optimizer: keras.optimizers.Optimizer
     strategy: tf.distribute.Strategy
@@ -66,3 +74,4 @@ class Job:
     microbatches: int
     jit_compile: bool
     checkpoint_seconds: float
+    recover: int = 0  # times at most

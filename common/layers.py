@@ -1,7 +1,5 @@
 """Layers that several papers share and Keras lacks."""
 
-import zlib
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -150,9 +148,7 @@ class Dropout(keras.layers.Dropout):
     In a training step the mask of an example is a function of the run's seed,
     the step, the layer's name and the example's position in the global batch
     (common.batch_slice); so replicas differ from each other, and any number
-    of them gives the same run. (XLA draws other bits than TensorFlow from the
-    same seed, so --jit_compile is another run.) Elsewhere it is
-    keras.layers.Dropout.
+    of them gives the same run. Elsewhere it is keras.layers.Dropout.
 
     Raises:
         ValueError: if given a noise_shape.
@@ -168,14 +164,11 @@ class Dropout(keras.layers.Dropout):
         where = batch_slice.current()
         if not training or not self.rate or where is None:
             return super().call(inputs, training=training)
-        layer = zlib.crc32(f"{where.seed}/{self.name}".encode())
-        draws = tf.random.stateless_uniform(
-            (where.size, *inputs.shape[1:]),
-            tf.stack([tf.constant(layer, tf.int64), where.step]),
-            alg="philox",  # not chosen by the device
-        )
+        draws = where.uniform(self.name, (where.size, *inputs.shape[1:]))
+        # A slice of a known size: XLA compiles no other.
         start = tf.cast(where.start, tf.int32)
-        draws = draws[start : start + tf.shape(inputs)[0]]
+        begin = [start] + [0] * (len(inputs.shape) - 1)
+        draws = tf.slice(draws, tf.stack(begin), tf.shape(inputs))
         kept = inputs / tf.cast(1 - self.rate, inputs.dtype)
         return tf.where(draws >= self.rate, kept, tf.zeros_like(kept))
 

@@ -2,16 +2,20 @@
 
 `--set field=value` reaches every field of a recipe by its path: nested values
 by dots (`optimizer.learning_rate`), the elements of tuples by their index
-(`train_transforms.2.size`).
+(`train_transforms.2.size`). A whole part is set as Python writes it:
+`schedule=ByEpoch(starts=(0, 30), factors=(1, 0.1))`.
 """
 
 import dataclasses
 import math
 import types
 import typing
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from common import spelt
 from common.errors import UsageError, did_you_mean
+from common.limits import check
 from common.recipe import Deviation, Recipe
 
 _NOT_SET = {
@@ -20,7 +24,6 @@ _NOT_SET = {
     "channels": "it follows from --data",
     "deviations": "it is the record of what was changed",
 }
-_POSITIVE = ("image_size", "epochs", "global_batch_size")
 _SCALED = ("train_transforms", "normalize", "train_noise", "test_transforms")
 
 
@@ -41,7 +44,67 @@ def apply(recipe: Recipe, settings: list[str] | tuple[str, ...]) -> Recipe:
             raise UsageError(f"--set gives {path} more than once.")
     for path, text in sorted(changes, key=lambda c: c[0] != "image_size"):
         recipe = _apply_one(recipe, path, text)
+    if settings:
+        try:
+            check(recipe)
+        except UsageError as error:
+            raise UsageError(f"--set {error}") from None
     return recipe
+
+
+def settings_of(deviations: Iterable[dict]) -> list[str]:
+    """What --set said, of the recorded deviations of a recipe."""
+    return [
+        f"{d['field']}={d['here']}"
+        for d in deviations
+        if d["reason"].startswith("--set")
+    ]
+
+
+def combined(own: Sequence[str], settings: Sequence[str]) -> list[str]:
+    """`own` settings, but for the fields that `settings` set as well."""
+    paths = [_split(setting)[0] for setting in settings]
+    kept = [
+        text
+        for text in own
+        if not any(f"{_split(text)[0]}.".startswith(f"{p}.") for p in paths)
+    ]
+    return [*kept, *settings]
+
+
+def scaled_with_batch(recipe: Recipe, paper: Recipe) -> Recipe:
+    """The learning rate times as much as the batch was changed, on record.
+
+    The linear rule of Goyal et al. 2017 (arXiv:1706.02677), Sec. 2.1, without
+    its warm-up.
+
+    Raises:
+        UsageError: if the batch is the paper's, or the rate was set as well.
+    """
+    factor = recipe.global_batch_size / paper.global_batch_size
+    rate, own = recipe.optimizer.learning_rate, paper.optimizer.learning_rate
+    if factor == 1 or rate != own:
+        raise UsageError(
+            "--scale_learning_rate changes the learning rate as --set "
+            "global_batch_size changes the batch"
+            + (
+                ", and the batch is the paper's."
+                if factor == 1
+                else f"; it was set to {rate} already. Give one of the two."
+            )
+        )
+    new = rate * factor
+    deviation = Deviation(
+        field="optimizer.learning_rate",
+        paper=str(rate),
+        here=str(new),
+        reason="--set; --scale_learning_rate: with the batch",
+    )
+    return dataclasses.replace(
+        recipe,
+        optimizer=dataclasses.replace(recipe.optimizer, learning_rate=new),
+        deviations=(*recipe.deviations, deviation),
+    )
 
 
 def with_data(recipe: Recipe, dataset: Any) -> Recipe:
@@ -84,7 +147,7 @@ def _apply_one(recipe: Recipe, path: str, text: str) -> Recipe:
     changed, old, new = _replaced(recipe, path.split("."), text, path)
     if new == old:
         return recipe
-    if path in _POSITIVE and new < 1:
+    if path == "image_size" and new < 1:
         raise UsageError(f"--set {path}={text}: it must be at least 1.")
     reason = "--set"
     if path == "image_size":
@@ -160,6 +223,8 @@ def _parsed(text: str, annotation: Any, present: Any, whole: str) -> Any:
     if text in ("None", "none") and type(None) in kinds:
         return None
     readable = [kind for kind in kinds if _reader(kind)]
+    if not readable and spelt.looks_like_one(text):
+        return spelt.read(text, whole, present)
     for kind in readable:
         try:
             return _reader(kind)(text)
@@ -168,7 +233,8 @@ def _parsed(text: str, annotation: Any, present: Any, whole: str) -> Any:
     if not readable:
         raise UsageError(
             f"--set {whole}: it is {present!r}, which one value cannot "
-            f"replace. Set a part of it, such as {whole}.{_a_part(present)}=..."
+            f"replace. Set a part of it, such as {whole}.{_a_part(present)}="
+            f"..., or all of it by name: {_spellings(whole, present)}."
         )
     wanted = " or ".join(_name(kind) for kind in kinds)
     raise UsageError(f"--set {whole}={text}: the value must be {wanted}.")
@@ -189,7 +255,9 @@ def _reader(kind: Any):
 
 
 def _tuple(text: str, element) -> tuple:
-    return tuple(element(part.strip()) for part in text.split(",") if part)
+    """From "1, 2", or as Python writes it, "(1, 2)" and "('a', 'b')"."""
+    parts = (part.strip(" '\"") for part in text.strip("()").split(","))
+    return tuple(element(part) for part in parts if part)
 
 
 def _finite(text: str) -> float:
@@ -211,6 +279,11 @@ def _name(kind: Any) -> str:
     names = {int: "a whole number", float: "a number", str: "text"}
     names |= {bool: "true or false", type(None): "None"}
     return names.get(kind, getattr(kind, "__name__", str(kind)))
+
+
+def _spellings(path: str, present: Any) -> str:
+    known = spelt.classes(path, present)
+    return ", ".join(f"{name}(...)" for name in known) or "none is known"
 
 
 def _a_part(present: Any) -> str:

@@ -6,6 +6,7 @@ written by hand from the paper, reproduced.toml by the program after a run.
 
 import dataclasses
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 import tomli
@@ -26,7 +27,15 @@ QUANTITIES = (
     "padding",
 )
 RATIO_QUANTITIES = ("params", "weights", "macs", "depth")
-CLAIM_VERDICTS = ("checked", "not checkable", "wrong")
+# What became of a statement, and what the word means.
+CLAIM_VERDICTS = {
+    "checked": "holds",
+    "differs": "differs by a convention, a rounding, or in the release only",
+    "wrong": "refuted by its own paper, slides or release",
+    "wrong elsewhere": "said by others than the authors, and refuted",
+    "not run": "could be tried here, and was not",
+    "not checkable": "cannot be checked here",
+}
 RUN_KEYS = (
     "variant",
     "data",
@@ -53,6 +62,8 @@ class Result:
         split: "validation", "test" ...
         views: The test protocol, as in Recipe.views.
         source: Table, section or log.
+        selected: Of published weights that were chosen by this very number:
+            on what, and by whom. Testing them again reproduces no training.
     """
 
     variant: str
@@ -60,6 +71,7 @@ class Result:
     split: str
     views: str
     source: str
+    selected: str | None = None
     top1_error: float | None = None
     top5_error: float | None = None
     note: str | None = None
@@ -237,7 +249,7 @@ def _make(kind: type, data: dict, where: str, path: pathlib.Path) -> Any:
     return kind(**data)
 
 
-def _check_word(word: str, allowed: tuple, key: str, path) -> None:
+def _check_word(word: str, allowed: Iterable[str], key: str, path) -> None:
     if word not in allowed:
         raise RunError(
             f"{path}: {key} {word!r} is none of: {', '.join(allowed)}."

@@ -18,7 +18,7 @@ import zlib
 
 import numpy as np
 
-from common.errors import RunError, UsageError
+from common.errors import NotFinite, RunError, UsageError
 from common.files import write_atomically, writing
 from common.frames import FrameLog
 from common.prediction_faults import ARRAYS, difference, fault
@@ -196,7 +196,7 @@ class Unfinished:
         scores = np.asarray(scores, np.float32)
         finite = np.isfinite(scores).all(axis=1)
         if not finite.all():
-            raise RunError(
+            raise NotFinite(
                 f"The scores of {ids[int(np.argmin(finite))]} are not finite: "
                 f"the weights or the image are damaged. {self._kept()}"
             )

@@ -18,12 +18,16 @@ class Deviation:
         paper: What the paper says, and where.
         here: What is done here.
         reason: Why.
+        departs: Whether the paper (or the source that the variant follows)
+            states otherwise, and does not only leave it open. Stands in
+            results.md beside every number of such a recipe.
     """
 
     field: str
     paper: str
     here: str
     reason: str
+    departs: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -19,11 +19,14 @@ import sys
 from typing import Any, TextIO
 
 from common.errors import RunError
-from common.files import write_json, write_text
+from common.files import json_text, write_json, write_text
 
 # What must not change between the sessions of one run.
 IDENTITY = ("variant", "recipe", "seed", "data", "precision")
 PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
+# Environment variables that change what is computed; the record of a command
+# begins with them.
+ARITHMETIC = ("NVIDIA_TF32_OVERRIDE", "TF_ENABLE_ONEDNN_OPTS")
 
 
 class Run:
@@ -49,9 +52,31 @@ class Run:
         self.record["sessions"][-1] |= {"ended": now(), "reason": reason}
         self.update(**facts)
 
+    def note_recovery(
+        self, times: int, diverged: int, back: int, factor: float, why: str
+    ) -> None:
+        """Says that a training went back, as a deviation from its recipe."""
+        fact = {"diverged_at": diverged, "back_to": back, "reason": why}
+        went = [*self.record.get("recoveries", []), fact]
+        others = [
+            deviation
+            for deviation in self.record.get("deviations", [])
+            if deviation["field"] != "recovered"
+        ]
+        deviation = {
+            "class": "Deviation",
+            "field": "recovered",
+            "paper": "trained in one go",
+            "here": f"{times} times back to a checkpoint, {factor:g} of the "
+            f"learning rate from step {back} on",
+            "reason": "--recover",
+        }
+        self.update(recoveries=went, deviations=[*others, deviation])
+
     def write_history(self, history: list[dict]) -> None:
         """Rewrites metrics.jsonl and metrics.csv whole: no row twice."""
-        lines = "".join(json.dumps(row) + "\n" for row in history)
+        file = self.folder / "metrics.jsonl"
+        lines = "".join(json_text(file, row) + "\n" for row in history)
         table = io.StringIO()
         columns = dict.fromkeys(key for row in history for key in row)
         writer = csv.DictWriter(table, list(columns))
@@ -75,6 +100,9 @@ class Onlooker:
         """The chief does."""
 
     def end_session(self, reason: str, **facts: Any) -> None:
+        """The chief does."""
+
+    def note_recovery(self, *facts: Any) -> None:
         """The chief does."""
 
     def write_history(self, history: list[dict]) -> None:
@@ -176,12 +204,25 @@ def lock_folder(folder: pathlib.Path) -> TextIO:
     return lock
 
 
+def read_json(file: pathlib.Path) -> Any:
+    """What a file of JSON says.
+
+    Raises:
+        OSError, ValueError: if it cannot be read or is no JSON; NaN is none.
+    """
+
+    def refuse(word: str) -> None:
+        raise ValueError(f"it holds {word}, which is no number")
+
+    return json.loads(file.read_text(), parse_constant=refuse)
+
+
 def _existing(folder: pathlib.Path) -> dict | None:
     file = folder / "run.json"
     if not file.exists():
         return None
     try:
-        return json.loads(file.read_text())
+        return read_json(file)
     except ValueError as error:
         raise RunError(
             f"{file} cannot be read ({error}). Move the folder away, or give "
@@ -238,8 +279,9 @@ def session_facts(repository: pathlib.Path, **facts: Any) -> dict:
 
 
 def command() -> str:
-    """What was typed."""
-    return " ".join(["python -m launch", *sys.argv[1:]])
+    """What was typed, after the environment variables that change numbers."""
+    found = [f"{n}={os.environ[n]}" for n in ARITHMETIC if n in os.environ]
+    return " ".join([*found, "python -m launch", *sys.argv[1:]])
 
 
 def versions() -> dict[str, str]:

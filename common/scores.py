@@ -18,6 +18,7 @@ from common.data import pipeline
 from common.data.diagnosis import explained
 from common.data.own_views import images_at_once, own_view_batches
 from common.dense import fully_convolutional
+from common.errors import NotFinite
 from common.predictions import Unfinished
 from common.recipe import Recipe
 from common.steps import distribute
@@ -146,7 +147,20 @@ def _split(subject: Subject) -> tuple[str, int]:
 
 
 def _sums(batch: Batch) -> np.ndarray:
-    """Losses, top-1 and top-5 wrong, images."""
+    """Losses, top-1 and top-5 wrong, images.
+
+    Raises:
+        NotFinite: if a score or a loss is no number; names its image.
+    """
+    values = np.concatenate([batch.scores, batch.losses[:, None]], axis=1)
+    sound = np.isfinite(values).all(axis=1)
+    if not sound.all():
+        first = int(np.argmin(sound))
+        raise NotFinite(
+            f"The scores of the image {batch.ids[first]} are not finite (loss "
+            f"{batch.losses[first]}): the network's weights, or its "
+            "arithmetic, are broken. That is no result."
+        )
     wrong = [scoring.wrong(batch.scores, batch.labels, k) for k in (1, 5)]
     totals = [column.sum(dtype=np.float64) for column in (batch.losses, *wrong)]
     return np.array([*totals, len(batch.labels)])

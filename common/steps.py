@@ -1,273 +1,141 @@
-"""The training step: many updates in one call, on any number of devices.
+"""Many updates of the weights in one call; common.train_step has one."""
 
-Not `model.fit`: that fails under MultiWorkerMirroredStrategy (DESIGN.md 6).
-"""
-
-import functools
 import time
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from common.batch_slice import batch_slice, per_replica_batch_size
-from common.errors import UsageError
-from common.losses import plain
+from common.strategy import on_gpus
+from common.train_step import TrainStep
 
-SUM = tf.distribute.ReduceOp.SUM
-_MAX_POOLING = keras.layers.MaxPooling2D
-MAX_UPDATES = 256  # in one call
-TIMED_UPDATES = 16  # of them or a few more; a look at the clock: 0.04 ms
+MAX_UPDATES = 1024  # in one call
 
 
 def repeat_bit_for_bit() -> None:
     """The same step on the same machine gives the same bits from now on."""
     tf.config.experimental.enable_op_determinism()
     # That overlooks AddN: it adds to whichever of its inputs is free first.
-    # `gradients` has no use for it, if Grappler does not put it back.
+    # The gradients have no use for it, if Grappler does not put it back.
     tf.config.optimizer.set_experimental_options(
         {"arithmetic_optimization": False}
     )
 
 
-def make_train_steps(
-    model: keras.Model,
-    optimizer: keras.optimizers.Optimizer,
-    loss: Callable,
-    strategy: tf.distribute.Strategy,
-    *,
-    global_batch_size: int,
-    seed: int,
-    microbatches: int = 1,
-    jit_compile: bool = False,
-) -> Callable:
-    """`run(iterator, step, updates, rates)` makes `updates` updates.
+class Rows(NamedTuple):
+    """The training batches of one epoch, all of them on the devices.
 
-    `step` is the number of updates made before, an int64 scalar; `rates` is
-    (MAX_UPDATES, groups) float32. Returns three (updates,) tensors, batches'
-    mean losses, means of common.losses.plain, and images classified wrongly;
-    and the seconds of waiting for input.
-
-    Raises:
-        UsageError: if the batch does not divide, or XLA cannot compile that.
-    """
-    size, replicas = global_batch_size, strategy.num_replicas_in_sync
-    share = per_replica_batch_size(size, replicas, microbatches)
-    _check_xla(jit_compile, model, replicas, optimizer)
-
-    about = model, loss, optimizer, seed, size, share, microbatches
-    make = _plain_step if optimizer.loss_scale is None else _scaled_step
-    parts = (_replica_step(*about), model, optimizer, strategy, jit_compile)
-    return _repeated(make(*parts), optimizer, strategy)
-
-
-def _replica_step(model, loss, optimizer, seed, size, share, microbatches):
-    """A replica's loss, errors and gradients, of all parts of its share."""
-
-    def step_of(images, labels, step):
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        totals, grads, scale = [0.0, 0.0, 0], None, optimizer.scale()
-        averages = MovingAverages(model, microbatches)
-        for part in range(microbatches):
-            start = (replica * microbatches + part) * share
-            where = batch_slice(seed=seed, step=step, start=start, size=size)
-            span = slice(part * share, (part + 1) * share)
-            with averages, where:
-                totals, grads = _with_gradients(
-                    *(totals, grads, model, loss),
-                    *(images[span], labels[span], size, scale),
-                )
-        return totals, grads
-
-    return step_of
-
-
-class MovingAverages:
-    """Batch normalisation's, which move once in an update.
-
-    Entered for each part of a batch. Each part moves them from where they
-    were before the update, and they end as the mean of that.
+    Attributes:
+        values: A structure of tensors, (updates of the epoch, batch, ...).
+        start: Updates that were made before the epoch, an int64 scalar.
     """
 
-    def __init__(self, model: keras.Model, parts: int):
-        self._variables = model.non_trainable_variables if parts > 1 else []
-        self._before = [tf.identity(v.value) for v in self._variables]
-        self._moved: list[list[tf.Tensor]] = []
-
-    def __enter__(self) -> None:
-        for variable, value in zip(self._variables, self._before, strict=True):
-            variable.assign(value)
-
-    def __exit__(self, *_) -> None:
-        self._moved.append([tf.identity(v.value) for v in self._variables])
-        columns = zip(self._variables, *self._moved, strict=True)
-        for variable, *values in columns:
-            variable.assign(sum(values) / len(values))
+    values: Any
+    start: Any
 
 
-def _plain_step(replica_step, model, optimizer, strategy, jit_compile):
-    """The step of all replicas: gradients, then the update."""
+class TrainSteps:
+    """`run(batches, step, updates, rates)` makes up to MAX_UPDATES updates.
 
-    def whole(*args):
-        totals, grads = replica_step(*args)
-        optimizer.apply(grads, model.trainable_variables)
-        return totals
+    Args (of `__init__`): see common.train_step.TrainStep.
+    """
 
-    if jit_compile:
-        whole = tf.function(whole, jit_compile=True)
-    return functools.partial(strategy.run, whole)
-
-
-def _scaled_step(replica_step, model, optimizer, strategy, jit_compile):
-    """The same, which leaves out updates that overflow; without XLA."""
-
-    def measured(*args):
-        totals, grads = replica_step(*args)
-        sound = [tf.math.is_finite(g) for g in grads if g is not None]
-        whole = tf.reduce_all([tf.reduce_all(s) for s in sound])
-        return totals, grads, tf.cast(not whole, tf.int32)
-
-    def apply(grads):
-        optimizer.apply(grads, model.trainable_variables)
-
-    def step(args):
-        totals, grads, broken = strategy.run(measured, args=args)
-        finite = strategy.reduce(SUM, broken, None) == 0
-        if finite:  # known to all replicas: they update, or none does
-            strategy.run(apply, args=(grads,))
-        optimizer.rescale(finite)
-        return totals
-
-    return step
-
-
-def _check_xla(jit_compile: bool, model, replicas: int, optimizer) -> None:
-    if not jit_compile:
-        return
-    if replicas > 1:
-        raise UsageError(
-            "--jit_compile works on one device only: XLA cannot compile a step "
-            f"whose variables lie on {replicas} devices (keras issue 18145)."
+    def __init__(
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        loss: Callable,
+        strategy: tf.distribute.Strategy,
+        *,
+        jit_compile: bool = False,
+        resident: Any = None,
+        **settings: Any,
+    ):
+        self.train_step = TrainStep(
+            model,
+            optimizer,
+            loss,
+            strategy,
+            jit_compile=jit_compile,
+            resident=resident,
+            **settings,
         )
-    if optimizer.loss_scale is not None:
-        raise UsageError(
-            "--jit_compile does not work with --precision mixed_float16; "
-            "mixed_bfloat16 needs no loss scaling and works with both."
-        )
-    pools = [x for x in model.layers if isinstance(x, _MAX_POOLING)]
-    if pools:
-        raise UsageError(
-            f"--jit_compile does not work with {model.name}: XLA's gradient of "
-            f"max pooling ({pools[0].name}) does not repeat bit for bit, so "
-            "TensorFlow refuses it here."
-        )
+        # On one device XLA compiles the loop, too: nothing is between updates.
+        loop = jit_compile and strategy.num_replicas_in_sync == 1
+        self._of_rows = tf.function(self._run_rows, jit_compile=loop)
+        self._of_iterator = tf.function(self._run_iterator)
 
+    def __call__(
+        self, batches: Any, step: tf.Tensor, updates: tf.Tensor, rates
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, float]:
+        """Makes `updates` updates.
 
-def _repeated(step_of: Callable, optimizer, strategy) -> Callable:
-    """The function of `make_train_steps`, from one step of all replicas."""
+        Args:
+            batches: Of a resident set Rows, else an iterator.
+            step: Updates made before, an int64 scalar.
+            updates: An int32 scalar.
+            rates: Learning rates, (MAX_UPDATES, groups) float32.
 
-    @tf.function
-    def run(iterator, step, updates, rates):
+        Returns:
+            Three (updates,) tensors of what TrainStep returns, and the seconds
+            of waiting for input.
+        """
+        first, began = (), time.monotonic()
+        if not isinstance(batches, Rows):
+            # What the first batch is waited for, each is: it is asked for
+            # when the last update of the call before has been made.
+            first = (next(batches),)
+        waited = (time.monotonic() - began) * int(updates)
+        run = self._of_iterator if first else self._of_rows
+        totals = run(*first, batches, step, updates, rates)
+        return *(total[: int(updates)] for total in totals), waited
+
+    def _run_rows(self, rows, step, updates, rates):
+        def row(here):
+            # Not x[...]: XLA would compile again for each number.
+            return tf.nest.map_structure(
+                lambda x: tf.gather(x, here - rows.start), rows.values
+            )
+
+        return self._loop(row(step), row, step, updates, rates)
+
+    def _run_iterator(self, first, iterator, step, updates, rates):
+        def following(_):
+            return next(iterator)
+
+        return self._loop(first, following, step, updates, rates)
+
+    def _loop(self, batch, following, step, updates, rates):
         types = (tf.float32, tf.float32, tf.int32)
-        measured = [tf.TensorArray(each, updates) for each in types]
-        waited = tf.constant(0.0, tf.float64)
-        every = tf.maximum(updates // TIMED_UPDATES, 1)
-        for i in tf.range(updates):
-            optimizer.rates.assign(rates[i])
-            asked = _clock(i % every == 0)
-            with tf.control_dependencies([asked]):
-                images, labels = next(iterator)
-            with tf.control_dependencies(
-                strategy.experimental_local_results(images)
-            ):
-                waited += _clock(i % every == 0) - asked
-            # The clock is read first, also where there is but one thread.
-            with tf.control_dependencies([waited]):
-                here = step + tf.cast(i, tf.int64)
-                totals = step_of(args=(images, labels, here))
-            measured = [
-                array.write(i, strategy.reduce(SUM, total, None))
-                for array, total in zip(measured, totals, strict=True)
-            ]
-        timed = (updates + every - 1) // every
-        waited *= tf.cast(updates / timed, tf.float64)
-        return *(array.stack() for array in measured), waited
-
-    return run
-
-
-def _clock(timed) -> tf.Tensor:
-    """Seconds, where the update is timed; else 0.
-
-    Not tf.timestamp: TensorFlow refuses it where it repeats bit for bit.
-    """
-
-    def seconds():
-        return tf.numpy_function(
-            lambda: np.float64(time.monotonic()), [], tf.float64
+        losses, own, wrong = (
+            tf.TensorArray(t, MAX_UPDATES, element_shape=()) for t in types
         )
-
-    def nothing():
-        return tf.constant(0.0, tf.float64)
-
-    return tf.ensure_shape(tf.cond(timed, seconds, nothing), ())
-
-
-def gradients(
-    model, loss, images, labels, global_batch_size: int, scale=None
-) -> tuple:
-    """(loss, plain loss, wrong, gradients) of a share of the batch.
-
-    In float16 the loss is multiplied by `scale`, and the gradients divided by
-    it, so that the smallest do not become zero. The share's losses are divided
-    by the global batch size, so that sums over replicas and microbatches are
-    the means over the whole batch.
-    """
-    outputs = model(images, training=True)
-    outputs = tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), outputs)
-    total = tf.reduce_sum(loss(outputs, labels)) / global_batch_size
-    own = tf.reduce_sum(plain(loss, outputs, labels)) / global_batch_size
-    grads = tf.gradients(
-        total if scale is None else scale * total,
-        [v.value for v in model.trainable_variables],
-        # Two at a time; three and more come in any order.
-        aggregation_method=tf.AggregationMethod.EXPERIMENTAL_TREE,
-    )
-    if scale is not None:
-        grads = [g if g is None else g / scale for g in grads]
-    return total, own, wrong_count(outputs, labels), grads
-
-
-def wrong_count(outputs, labels) -> tf.Tensor:
-    """How many of the main head's first choices are not the label, int32."""
-    logits = outputs[0] if isinstance(outputs, list | tuple) else outputs
-    choice = tf.argmax(logits, axis=-1, output_type=labels.dtype)
-    return tf.reduce_sum(tf.cast(choice != labels, tf.int32))
-
-
-def _with_gradients(totals, grads, *share) -> tuple[list, list]:
-    """`totals` and `grads` with those of another share added."""
-    *measured, new = gradients(*share)
-    totals = [t + m for t, m in zip(totals, measured, strict=True)]
-    if grads is None:
-        return totals, new
-    pairs = zip(grads, new, strict=True)
-    return totals, [None if g is None else g + n for g, n in pairs]
+        i = tf.constant(0)
+        while i < updates:  # not tf.range: XLA would compile for each number
+            here = step + tf.cast(i, tf.int64)
+            totals = self.train_step(batch, here, tf.gather(rates, i))
+            losses = losses.write(i, totals[0])
+            own = own.write(i, totals[1])
+            wrong = wrong.write(i, totals[2])
+            i += 1
+            if i < updates:
+                batch = following(here + 1)
+        return losses.stack(), own.stack(), wrong.stack()
 
 
 def distribute(strategy: tf.distribute.Strategy, batches: tf.data.Dataset):
     """An iterator over `batches`, each split among the replicas in order.
 
-    Of several workers each gives its own part: see common.data.parts.
+    Batches are on the device before they are asked for. Of several workers
+    each gives its own part: see common.data.parts.
     """
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return iter(
             strategy.distribute_datasets_from_function(lambda _: batches)
         )
-    if strategy.num_replicas_in_sync == 1 and isinstance(
-        strategy, tf.distribute.OneDeviceStrategy
-    ):
+    if strategy.num_replicas_in_sync == 1 and not on_gpus(strategy):
         return iter(batches)
     return iter(strategy.experimental_distribute_dataset(batches))
 

@@ -1,13 +1,15 @@
 """From `--gpus`, `--platform` and the cluster to one tf.distribute strategy.
 
 Called once in a process, before TensorFlow has touched its devices: a second
-strategy would crash the first (PEERS.md 2.A, row 10).
+strategy would crash the first.
 """
 
 import tensorflow as tf
 
 from common.cluster import Cluster
 from common.errors import RunError, UsageError
+
+MOST_LOGICAL = 64  # each has threads of its own
 
 
 def make_strategy(
@@ -30,6 +32,7 @@ def make_strategy(
     if platform == "cpu" and cluster is not None:
         return _several_hosts(cluster, _one_cpu(gpus))
     if platform == "cpu":
+        tf.config.set_visible_devices([], "GPU")
         return _logical_cpus(gpus or 1)
     present = tf.config.list_physical_devices("GPU")
     wanted = len(present) if gpus is None else gpus
@@ -41,6 +44,8 @@ def make_strategy(
         tf.config.experimental.set_memory_growth(gpu, True)
     if wanted:
         feed_gpus()
+    else:
+        tf.config.set_visible_devices([], "GPU")
     if cluster is not None:
         tf.config.set_visible_devices(present[:wanted], "GPU")
         return _several_hosts(cluster, wanted)
@@ -49,6 +54,19 @@ def make_strategy(
             [f"GPU:{i}" for i in range(wanted)]
         )
     return tf.distribute.OneDeviceStrategy("GPU:0" if wanted else "CPU:0")
+
+
+def on_gpus(strategy: tf.distribute.Strategy) -> bool:
+    """Whether its devices are GPUs."""
+    ours = (
+        tf.distribute.OneDeviceStrategy,
+        tf.distribute.MirroredStrategy,
+        tf.distribute.MultiWorkerMirroredStrategy,
+    )
+    if not isinstance(strategy, ours):
+        return False  # TensorFlow's default, which has no device of its own
+    device = strategy.extended.worker_devices[0]
+    return tf.DeviceSpec.from_string(device).device_type == "GPU"
 
 
 def feed_gpus() -> None:
@@ -91,6 +109,12 @@ def _several_hosts(cluster: Cluster, gpus: int) -> tf.distribute.Strategy:
 
 
 def _logical_cpus(count: int) -> tf.distribute.Strategy:
+    if count > MOST_LOGICAL:
+        raise UsageError(
+            f"--platform cpu --gpus {count}: logical CPU devices are for "
+            f"trying what {count} GPUs would do, and at most {MOST_LOGICAL} "
+            "are made."
+        )
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(
         cpu, [tf.config.LogicalDeviceConfiguration()] * count

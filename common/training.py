@@ -8,26 +8,31 @@ what a resumed run computes depends on the checkpoint and the step alone.
 import dataclasses
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from common import checkpoints
-from common.data import pipeline
+from common.data import halves, pipeline
 from common.data.diagnosis import explained
-from common.evaluation import Result, make_test_step, measure
+from common.errors import NotFinite
+from common.evaluation import Result, make_test_step, measure, open_batches
 from common.health import require_finite, require_moved
 from common.job import Job, State
 from common.optimizers import rates_at
 from common.signals import Signals, Stopped
 from common.steps import (
     MAX_UPDATES,
+    Rows,
+    TrainSteps,
     distribute,
-    make_train_steps,
     padded,
 )
+from common.strategy import on_gpus
 from common.workers import Workers
 
+RECOVERY = 0.1  # times the rate, each time that a training goes back
 CALL_SECONDS = 0.5  # that one call should take; a signal waits as long
 
 
@@ -52,19 +57,15 @@ class Loop:
             updates=self.updates,
             verbose=0,
         )
-        self.run_steps = make_train_steps(
+        self.test_step = make_test_step(
             job.model,
-            job.optimizer,
             job.recipe.loss,
             job.strategy,
-            global_batch_size=job.recipe.global_batch_size,
-            seed=job.seed,
-            microbatches=job.microbatches,
-            jit_compile=job.jit_compile,
+            # On a CPU XLA's convolutions of so many images are slower.
+            jit_compile=job.jit_compile and on_gpus(job.strategy),
         )
-        self.test_step = make_test_step(
-            job.model, job.recipe.loss, job.strategy
-        )
+        self._train_steps = {}  # by the operations that are part of a step
+        self._test_batches = {}  # by view
         self._saved_at = time.monotonic()
         self._steps_per_call = 1
 
@@ -97,13 +98,34 @@ class Loop:
         self.job.run.write_history(self.state.history)
         self.job.model.stop_training = False
         self.callbacks.on_train_begin()
+        if self.job.recover and not self.state.step:
+            self.save()  # to go back to
         while self.state.step < self.updates or self._unfinished():
-            self._train_epoch(signals)
-            self._finish_epoch(signals, progress)
+            try:
+                self._train_epoch(signals)
+                self._finish_epoch(signals, progress)
+            except NotFinite as error:
+                self._recover(error)
             if self.job.model.stop_training:  # a callback's wish
                 break
         self.callbacks.on_train_end()
         return self.state
+
+    def _recover(self, error: NotFinite) -> None:
+        """Goes back to the last good checkpoint, with a smaller rate.
+
+        Raises:
+            NotFinite: `error`, if that was done as often as it may be.
+        """
+        times, diverged = self.state.recovered + 1, self.state.step
+        if times > self.job.recover:
+            raise error
+        self.state = self._restored()
+        self.state.recovered = times
+        self.job.run.note_recovery(
+            times, diverged, self.state.step, RECOVERY**times, str(error)
+        )
+        self.save()  # a kill now does not forget it
 
     def _epoch_end(self) -> int:
         """The number of updates made when this epoch ends."""
@@ -120,17 +142,66 @@ class Loop:
         self.callbacks.on_epoch_begin(state.epoch)
         if not done:
             self._prepare_epoch()
-        iterator = distribute(job.strategy, self.batches(done))
+        batches = self._rows()
+        if batches is None:
+            batches = distribute(job.strategy, self.batches(done))
         end = self._epoch_end()
         while state.step < end:
-            self._call(iterator, min(self._steps_per_call, end - state.step))
+            self._call(batches, min(self._steps_per_call, end - state.step))
             self._save_if_due(signals)
             self._agree()
 
+    def _run_steps(self, *args: Any) -> tuple:
+        """As TrainSteps; the device finishes this epoch's images."""
+        job, key = self.job, tuple(self._operations())
+        if key not in self._train_steps:
+            finish = key and halves.device_part(
+                job.recipe, job.statistics, self.state.epoch
+            )
+            self._train_steps[key] = TrainSteps(
+                job.model,
+                job.optimizer,
+                job.recipe.loss,
+                job.strategy,
+                global_batch_size=job.recipe.global_batch_size,
+                seed=job.seed,
+                microbatches=job.microbatches,
+                jit_compile=job.jit_compile,
+                resident=job.resident,
+                finish=finish or None,
+            )
+        return self._train_steps[key](*args)
+
+    def _operations(self) -> list:
+        """What the device does to the images of this epoch's stream."""
+        if self.job.resident:
+            return []
+        _, operations = halves.on_device(self.job.recipe, self.state.epoch)
+        return operations
+
+    def _rows(self) -> Rows | None:
+        """What is drawn for this epoch's batches, on the devices."""
+        if self.job.resident is None:
+            return None
+        steps, size = self.steps_per_epoch, self.job.recipe.global_batch_size
+        drawn = self.job.resident.draw(
+            seed=self.job.seed, epoch=self.state.epoch, count=steps * size
+        )
+        values = {
+            name: tf.constant(x.reshape(steps, size, *x.shape[1:]))
+            for name, x in drawn.items()
+        }
+        start = self.state.epoch * steps
+        return Rows(values, tf.constant(start, tf.int64))
+
     def batches(self, skip_steps: int) -> tf.data.Dataset:
-        """This epoch's, without the first; see pipeline.train_batches."""
+        """This epoch's, without the first; see common.data.pipeline."""
         job = self.job
-        return pipeline.train_batches(
+        # Of a set that is kept decoded all is made on the host, many at a time.
+        make = pipeline.train_batches
+        if self._operations():
+            make = pipeline.host_batches
+        return make(
             *(job.source, job.recipe, job.statistics),
             seed=job.seed,
             epoch=self.state.epoch,
@@ -142,15 +213,22 @@ class Loop:
         job, prepare = self.job, self.job.recipe.before_epoch
         if prepare is None:
             return
-        examples = pipeline.sample_batch(
-            *(job.source, job.recipe, job.statistics),
-            seed=job.seed,
-            epoch=self.state.epoch,
-            size=prepare.samples,
-        )
+        if job.resident is None:
+            examples = pipeline.sample_batch(
+                job.source,
+                job.recipe,
+                job.statistics,
+                seed=job.seed,
+                epoch=self.state.epoch,
+                size=prepare.samples,
+            )
+        else:
+            examples = job.resident.sample_batch(
+                seed=job.seed, epoch=self.state.epoch, size=prepare.samples
+            )
         prepare(job.model, job.optimizer, job.recipe.loss, examples)
 
-    def _call(self, iterator: Iterator, steps: int) -> None:
+    def _call(self, batches: Iterator | Rows, steps: int) -> None:
         """Makes `steps` updates in one call, and looks at their losses."""
         state, recipe = self.state, self.job.recipe
         rates = self._rates(steps)
@@ -158,10 +236,10 @@ class Loop:
         self.callbacks.on_train_batch_begin(state.step)
         began = time.monotonic()
         with explained(self.job.source, "train", recipe):
-            losses, own, wrong, waited = self.run_steps(
-                iterator, tf.constant(state.step, tf.int64), *padded(rates)
+            losses, own, wrong, waited = self._run_steps(
+                batches, tf.constant(state.step, tf.int64), *padded(rates)
             )
-        losses, own, wrong = losses.numpy(), own.numpy(), wrong.numpy()
+            losses, own, wrong = losses.numpy(), own.numpy(), wrong.numpy()
         seconds = time.monotonic() - began
         require_finite(
             losses,
@@ -186,7 +264,8 @@ class Loop:
         self.callbacks.on_train_batch_end(state.step - 1, logs)
 
     def _rates(self, steps: int) -> list[list[float]]:
-        return [
+        smaller = RECOVERY**self.state.recovered
+        rates = [
             rates_at(
                 self.job.recipe,
                 epoch=self.state.epoch,
@@ -196,6 +275,7 @@ class Loop:
             )
             for i in range(steps)
         ]
+        return [[smaller * rate for rate in each] for each in rates]
 
     def _finish_epoch(self, signals: Signals, progress: Callable) -> None:
         state, recipe = self.state, self.job.recipe
@@ -234,6 +314,10 @@ class Loop:
             Stopped: after a SIGTERM or SIGINT, between two batches.
         """
         job = self.job
+        if view not in self._test_batches:
+            self._test_batches[view] = open_batches(
+                job.strategy, job.source, job.recipe, job.statistics, view
+            )
         with self.tested_weights():
             return measure(
                 self.test_step,
@@ -243,6 +327,7 @@ class Loop:
                 job.statistics,
                 view,
                 self._watched(progress, signals),
+                self._test_batches[view],
             )
 
     def _watched(self, progress: Callable, signals: Signals) -> Callable:

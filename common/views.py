@@ -7,7 +7,8 @@ import dataclasses
 
 from common.errors import UsageError
 
-NAMES = ("single", "centre_crop", "ten_crop")
+COUNTS = {"single": 1, "centre_crop": 1, "nine_crop": 9, "ten_crop": 10}
+NAMES = tuple(COUNTS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +24,9 @@ def windows(view: str, frame: int, size: int) -> tuple[Window, ...]:
     """The windows of `size` pixels of a `frame` x `frame` image.
 
     Args:
-        view: "single": the whole frame. "centre_crop". "ten_crop": the four
+        view: "single": the whole frame. "centre_crop". "nine_crop": at the
+            top, middle and bottom, left, in the middle and right, none
+            mirrored (cuda-convnet's multiview test). "ten_crop": the four
             corners and the centre, then the mirror image of each (Krizhevsky
             et al. 2012, Sec. 4.1): offsets 0, 16 and 32 for 224 of 256.
         frame: Height and width of the frame, pixels.
@@ -46,6 +49,11 @@ def windows(view: str, frame: int, size: int) -> tuple[Window, ...]:
         return (Window(0, 0, False),)
     if view == "centre_crop":
         return (Window(middle, middle, False),)
+    if view == "nine_crop":
+        three = (0, middle, end)
+        return tuple(
+            Window(top, left, False) for top in three for left in three
+        )
     places = ((0, 0), (0, end), (end, 0), (end, end), (middle, middle))
     return tuple(
         Window(top, left, mirrored)

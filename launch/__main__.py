@@ -25,6 +25,9 @@
                                      downloads into records that are read
   python -m launch sweep NAME --trials N [--space 'FIELD=log(LOW,HIGH)']
                                      searches fields of a recipe (keras-tuner)
+  python -m launch queue             trains what reproductions/queue.toml lists,
+                                     one run after the other; goes on where it
+                                     was stopped; --dry_run shows what is left
   python -m launch doctor DATASET    is the prepared data what it should be?
   python -m launch bench [input|step|start] [NAME...] [--out FILE.json]
                                      what they cost here, beside their limits
@@ -48,6 +51,7 @@ continues these three).
 """
 
 import functools
+import math
 import os
 import sys
 import textwrap
@@ -58,6 +62,7 @@ from common.errors import UsageError
 from launch.dispatch import dispatch
 from launch.exits import exit_code
 
+MOST = 1024  # devices, processes or trials: more is a slip of the finger
 FLAGS = flags.FlagValues()
 _integer = functools.partial(flags.DEFINE_integer, flag_values=FLAGS)
 _string = functools.partial(flags.DEFINE_string, flag_values=FLAGS)
@@ -70,6 +75,7 @@ _integer(
     "devices that share each batch; 0 means the CPU; default: all GPUs, or 1 "
     "CPU device where there are none",
     lower_bound=0,
+    upper_bound=MOST,
 )
 _enum(
     "platform",
@@ -80,8 +86,8 @@ _enum(
 _string(
     "data",
     None,
-    "mnist, cifar10, imagenette, imagenet2012, sample, folder:PATH or "
-    "tfds:NAME; default: the recipe's",
+    "mnist, cifar10, cifar100, svhn, imagenette, imagenet2012, sample, "
+    "folder:PATH or tfds:NAME; default: the recipe's",
 )
 _string(
     "data_dir",
@@ -99,19 +105,20 @@ _integer(
     0,
     "weights, order, augmentation and dropout follow from it",
     lower_bound=0,
+    upper_bound=2**32 - 1,
 )
 _enum(
     "precision",
     "float32",
-    ["float32", "mixed_bfloat16", "mixed_float16"],
-    "of the arithmetic; weights are always float32; mixed_float16 scales the "
-    "loss",
+    ["float32", "tensorfloat32", "mixed_bfloat16", "mixed_float16"],
+    "of the arithmetic; weights are always float32; tensorfloat32 is float32 "
+    "that GPUs multiply with 10 bits; mixed_float16 scales the loss",
 )
 _switch(
     "jit_compile",
     None,
-    "compile the step with XLA (1 device); default: where it pays, which is on "
-    "a CPU for the smallest batches, or as the run was begun",
+    "compile the step with XLA; default: where it pays, which is on GPUs and, "
+    "for the smallest batches, on a CPU; or as the run was begun",
 )
 _integer(
     "microbatches",
@@ -120,6 +127,7 @@ _integer(
     "the gradient stays the whole batch's, but batch normalisation sees each "
     "part alone, as on so many devices",
     lower_bound=1,
+    upper_bound=10**6,
 )
 flags.DEFINE_multi_string(
     "set",
@@ -128,12 +136,27 @@ flags.DEFINE_multi_string(
     "epochs=2, optimizer.learning_rate=0.02, train_transforms.0.size=128",
     flag_values=FLAGS,
 )
+_switch(
+    "scale_learning_rate",
+    False,
+    "times the learning rate by as much as --set global_batch_size changes "
+    "the batch, as a deviation on record",
+)
+_integer(
+    "recover",
+    0,
+    "on a loss that is not finite go back to the last good checkpoint with a "
+    "tenth of the learning rate, so many times at most, on record",
+    lower_bound=0,
+    upper_bound=MOST,
+)
 _switch("dry_run", False, "print the plan and stop")
 flags.DEFINE_float(
     "checkpoint_minutes",
     5.0,
     "minutes between checkpoints",
     lower_bound=0.0,
+    upper_bound=1e6,
     flag_values=FLAGS,
 )
 flags.DEFINE_float(
@@ -142,6 +165,7 @@ flags.DEFINE_float(
     "minutes without a finished step after which the stacks of all threads "
     "are shown, to see what hangs; 0: never",
     lower_bound=0.0,
+    upper_bound=1e6,
     flag_values=FLAGS,
 )
 flags.DEFINE_float(
@@ -150,6 +174,7 @@ flags.DEFINE_float(
     "stop with a checkpoint and exit code 75 after so long, to go on later "
     "with the same command",
     lower_bound=0.0,
+    upper_bound=1e5,
     flag_values=FLAGS,
 )
 _string(
@@ -158,6 +183,12 @@ _string(
     "the file that evaluate measures, predict asks and export serves, or a "
     "run's folder, which knows its data and --set; default: those that come "
     "with NAME, if any do",
+)
+_string(
+    "preprocessing",
+    None,
+    "evaluate, predict, export: what the network of a file is fed, if the file "
+    "does not say it: recipe, or the layout that it was imported from",
 )
 _string(
     "from",
@@ -206,7 +237,9 @@ flags.DEFINE_list(
 )
 _switch("available", False, "ensemble: leave out members without a file")
 _switch("record", False, "ensemble, sweep, baseline: keep the result")
-_integer("trials", None, "sweep: trials at most", lower_bound=1)
+_integer(
+    "trials", None, "sweep: trials at most", lower_bound=1, upper_bound=MOST
+)
 _enum(
     "tuner",
     "random",
@@ -226,6 +259,7 @@ _integer(
     "sweep: processes here that train trials at the same time, each with GPUs "
     "of its own where there are any",
     lower_bound=1,
+    upper_bound=MOST,
 )
 _string(
     "html",
@@ -244,12 +278,14 @@ _integer(
     "prepare: shrink larger images once to so many pixels; default: as they "
     "are",
     lower_bound=32,
+    upper_bound=65_500,
 )
 _integer(
     "jobs",
     None,
     "prepare, doctor: processes; default: all cores",
     lower_bound=1,
+    upper_bound=MOST,
 )
 _string(
     "counts",
@@ -278,7 +314,20 @@ def main(argv: list[str]) -> int:
         raise UsageError(f"{text}; see python -m launch --help.") from error
     values = {name: FLAGS[name].value for name in FLAGS}
     given = {name for name in FLAGS if FLAGS[name].present}
+    _refuse_odd(values, given)
     return dispatch(words, values, given)
+
+
+def _refuse_odd(values: dict, given: set[str]) -> None:
+    """Refuses what absl lets through: values that are empty or no numbers."""
+    for name in sorted(given):
+        value = values[name]
+        if value in ("", []):
+            raise UsageError(
+                f"--{name} is empty: give a value, or leave it out."
+            )
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"--{name}={value}: it must be a number.")
 
 
 def _flag_help() -> str:

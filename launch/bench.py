@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import pathlib
-import platform
 
 from common.errors import UsageError, did_you_mean
 from common.files import write_json
@@ -29,7 +28,9 @@ def run(
     load = {"before": os.getloadavg()}
     measured = {part: _measure(part, request) for part in parts}
     load["after"] = os.getloadavg()
-    machine = {"processor": _processor(), "cores": _cores(), "load": load}
+    from common.hardware import processor  # which imports TensorFlow
+
+    machine = {"processor": processor(), "cores": _cores(), "load": load}
     for part, rows in measured.items():
         tables.show(f"bench {part}", COLUMNS, [_cells(row) for row in rows])
     before, after = (round(numbers[0], 1) for numbers in load.values())
@@ -99,16 +100,6 @@ def _cells(row: Row) -> list[str]:
         row.limit,
         row.note,
     ]
-
-
-def _processor() -> str:
-    """As the kernel names it."""
-    try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(": ")[2] for line in lines if "model name" in line]
-    return names[0] if names else platform.machine()
 
 
 def _cores() -> int:

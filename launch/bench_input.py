@@ -49,7 +49,13 @@ class Encoded:
 
     image_shape, jpeg = None, True
 
-    def __init__(self, files: list[bytes], dataset: catalog.DataSet):
+    def __init__(
+        self,
+        files: list[bytes],
+        dataset: catalog.DataSet,
+        shorter_side: int | None,
+    ):
+        self.shorter_side = shorter_side
         splits = {"train": len(files)}
         self.dataset = dataclasses.replace(dataset, splits=splits)
         self.images = tf.constant(files)
@@ -118,7 +124,8 @@ def _source(recipe: Recipe, request: Request) -> Encoded:
     turn = max(request.images // BATCH, 1) * BATCH
     whole = (files * -(-turn // len(files)))[:turn]
     title = f"{len(files)} images of {source.dataset.title}"
-    return Encoded(whole, dataclasses.replace(dataset, title=title))
+    dataset = dataclasses.replace(dataset, title=title)
+    return Encoded(whole, dataset, source.shorter_side)
 
 
 def _loops(

@@ -26,15 +26,15 @@ import numpy as np
 import tensorflow as tf
 
 import reproductions
-from common.batch_slice import batch_slice
 from common.job import Job
 from common.layer_table import layer_table
 from common.optimizers import build_optimizer
 from common.recipe import Recipe
 from common.runs import Onlooker
 from common.signals import Signals
-from common.steps import gradients, repeat_bit_for_bit
+from common.steps import repeat_bit_for_bit
 from common.strategy import make_strategy
+from common.train_step import TrainStep
 from common.training import Loop
 from launch.plan import memory
 from launch.progress import Progress
@@ -93,8 +93,11 @@ class FromMemory(Loop):
         super().__init__(job, callbacks)
 
     def batches(self, skip_steps: int) -> tf.data.Dataset:
-        """The network's noise."""
+        """The network's noise, which nothing has to finish."""
         return tf.data.Dataset.from_tensors(self.batch).repeat()
+
+    def _operations(self) -> list:
+        return []
 
 
 class Turns(keras.callbacks.Callback):
@@ -169,6 +172,7 @@ def _job(network: Network, way: dict) -> Job:
         recipe=network.recipe,
         source=types.SimpleNamespace(dataset=endless),
         statistics=None,
+        resident=None,
         model=network.model,
         optimizer=network.optimizer,
         strategy=network.strategy,
@@ -181,23 +185,24 @@ def _job(network: Network, way: dict) -> Job:
 
 
 def run_bare(network: Network, jit_compile: bool) -> None:
-    """Forward, loss, gradient and update: one tf.function, called for each."""
+    """One update of common.train_step, called for each."""
     recipe, model = network.recipe, network.model
     size = recipe.global_batch_size
-
-    @tf.function(jit_compile=jit_compile)
-    def step(images, labels, number):
-        with batch_slice(seed=0, step=number, start=0, size=size):
-            loss, _, _, grads = gradients(
-                *(model, recipe.loss, images, labels, size)
-            )
-        network.optimizer.apply(grads, model.trainable_variables)
-        return loss
-
+    step = TrainStep(
+        model,
+        network.optimizer,
+        recipe.loss,
+        network.strategy,
+        global_batch_size=size,
+        seed=0,
+        jit_compile=jit_compile,
+    )
+    run = tf.function(step, jit_compile=jit_compile)
     batch = tf.constant(network.images), tf.constant(network.labels)
     number = tf.constant(0, tf.int64)
+    rates = tf.zeros((len(recipe.group_schedules) + 1,))
     macs = sum(row.macs for row in layer_table(model))
-    take_turns(lambda: step(*batch, number), size, flop=6 * macs)
+    take_turns(lambda: run(batch, number, rates)[0], size, flop=6 * macs)
 
 
 def run_fit(network: Network) -> None:

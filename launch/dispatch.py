@@ -3,6 +3,7 @@
 import pathlib
 
 import reproductions
+from common.data import catalog
 from common.errors import UsageError
 from launch.options import from_flags
 from launch.quiet import quiet
@@ -13,10 +14,11 @@ _RUN_FLAGS = {"gpus", "platform", "data", "data_dir", "precision", "set"}
 _RUN_FLAGS |= {"jit_compile"}
 _TRAIN_FLAGS = _RUN_FLAGS | {"workdir", "seed", "microbatches", "dry_run"}
 _TRAIN_FLAGS |= {"checkpoint_minutes", "max_hours", "stalled_minutes"}
+_TRAIN_FLAGS |= {"scale_learning_rate", "recover"}
 _EVALUATE_FLAGS = _RUN_FLAGS | {"weights", "views", "split", "predictions"}
-_EVALUATE_FLAGS |= {"dry_run"}
+_EVALUATE_FLAGS |= {"dry_run", "preprocessing"}
 _PREDICT_FLAGS = {"weights", "out", "views", "data", "data_dir", "set"}
-_PREDICT_FLAGS |= {"platform"}
+_PREDICT_FLAGS |= {"platform", "preprocessing"}
 _EXPORT_FLAGS = (_PREDICT_FLAGS - {"platform"}) | {"format"}
 _IMPORT_FLAGS = {"from", "out"}
 _PREPARE_FLAGS = {"source", "data_dir", "shorter_side", "jobs", "counts"}
@@ -27,7 +29,8 @@ _DATA_FLAGS = {
     "prepare": _PREPARE_FLAGS,
 }
 _SWEEP_FLAGS = {"trials", "tuner", "space", "workers", "record"}
-_SWEEP_FLAGS |= _TRAIN_FLAGS
+_SWEEP_FLAGS |= _TRAIN_FLAGS - {"scale_learning_rate", "recover"}
+_QUEUE_FLAGS = {"data_dir", "platform", "max_hours", "dry_run"}
 _ENSEMBLE_FLAGS = {"rules", "out", "seed", "record", "available"}
 
 
@@ -61,6 +64,7 @@ def dispatch(words: list[str], values: dict, given: set[str]) -> int:
         "export": _export,
         "import": _import,
         "predict": _predict,
+        "queue": _queue,
         "report": _report,
         "ship": _ship,
         "submission": _submission,
@@ -103,7 +107,7 @@ def _evaluate(rest: list[str], values: dict, given: set[str]) -> int:
     refuse_words("evaluate NAME", rest[1:])
     refuse_flags("evaluate", given - _EVALUATE_FLAGS)
     paper, variant = find(rest[0])
-    if values["dry_run"]:
+    if values["dry_run"] and not values["weights"]:
         recipe, run = recipe_named(paper, variant), None
         options = from_flags(variant, recipe, values, needs_data=False)
     else:
@@ -248,6 +252,14 @@ def _sweep(rest: list[str], values: dict, given: set[str]) -> int:
     return sweep.run(request)
 
 
+def _queue(rest: list[str], values: dict, given: set[str]) -> int:
+    refuse_flags("queue", given - _QUEUE_FLAGS)
+    refuse_words("queue", rest)
+    from launch import queue
+
+    return queue.run(values)
+
+
 def _bench(rest: list[str], values: dict, given: set[str]) -> int:
     refuse_flags("bench", given - {"data", "data_dir", "out"})
     from launch import bench
@@ -270,6 +282,7 @@ def _data(verb: str, rest: list[str], values: dict, given: set[str]) -> int:
             f"{verb} takes a data set: python -m launch {verb} imagenet2012."
         )
     name, *more = rest
+    name = catalog.ALSO.get(name, name)
     refuse_words(f"{verb} DATASET", more)
     if verb == "prepare":
         from launch import prepare
@@ -288,7 +301,8 @@ def _train(words: list[str], values: dict, given: set[str]) -> int:
     paper, variant = find(words[0])
     refuse_words("NAME", words[1:])
     refuse_flags("training", given - _TRAIN_FLAGS)
-    options = from_flags(variant, recipe_named(paper, variant), values)
+    recipe, needs_data = recipe_named(paper, variant), not values["dry_run"]
+    options = from_flags(variant, recipe, values, needs_data=needs_data)
     with quiet():
         from launch import train
 

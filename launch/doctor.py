@@ -9,6 +9,7 @@ from common.data.preparation.examination import (
     examine_files,
     record_files,
 )
+from common.data.preparation.expected import OFFICIAL
 from common.data.preparation.findings import Finding, findings, of_folder
 from common.data.preparation.processes import workers
 from common.errors import UsageError
@@ -42,7 +43,12 @@ def _prepared(
     files = record_files(folder)
     counting, seen = Counting(), [None] * len(files)
     with workers(min(jobs, len(files))) as each:
-        tasks = [(path, split, deep) for split, path in files]
+        official = OFFICIAL.get(dataset.name)
+        known = bool(official and official.mean)  # the pixels' mean
+        tasks = [
+            (path, split, deep, known and split == "train")
+            for split, path in files
+        ]
         for done, (place, result) in enumerate(each(examine, tasks), 1):
             seen[place] = result
             counting.show("examining files", done, len(files))

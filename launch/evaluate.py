@@ -2,27 +2,31 @@
 
 import dataclasses
 import hashlib
-import json
 import os
+import sys
 from typing import Any
 
 import numpy as np
 
 import reproductions
 from common import evaluation, protocols, scores, views
-from common.data import catalog
-from common.data.cut import measured_on
-from common.data.statistics import load, needed
+from common.data import catalog, imagenet
+from common.data.cut import measured_on, planned
+from common.data.statistics import load
+from common.data.transforms import active
 from common.described import recipe_hash
+from common.errors import RunError
 from common.predictions import Unfinished
 from common.recipe import Recipe
 from common.runs import add_result, command, commit_of, now, versions
 from launch.evaluate_plan import print_plan
 from launch.options import Options
+from launch.predict import IMAGENET, fitting
 from launch.progress import Progress
 from launch.published import published
 from launch.results_table import interval, percent
 from launch.sessions import REPOSITORY
+from launch.shipped import comes_with_the_code
 from launch.train import (
     build_network,
     open_data,
@@ -30,7 +34,15 @@ from launch.train import (
     tell_of,
     training_statistics,
 )
-from launch.trained import STATISTICS, Trained, load_weights
+from launch.trained import (
+    STATISTICS,
+    Trained,
+    load_weights,
+    recipe_of,
+    same_data,
+    with_labels_of,
+)
+from launch.verbs import recipe_named
 
 
 def run(
@@ -39,8 +51,13 @@ def run(
     """Prints a line for each view; exit code 0.
 
     Args:
-        trained: The run whose weights, data and recipe these are, if they are
-            a run's: the results are written into it, for `report`.
+        trained: The run that the weights are from, if it is known. Results of
+            its own recipe on its own data are written into it, for `report`.
+
+    Raises:
+        UsageError: if the data have other classes than the network.
+        RunError: if the weights are another network's, or a score is no
+            number.
     """
     recipe = options.recipe
     own = own_views(paper, variant, recipe)
@@ -50,6 +67,7 @@ def run(
         return print_plan(model, options, own, _images(options), strategy)
     source = open_data(options)
     tell_of(source.dataset)
+    source = _labelled(options, source, trained)
     source.dataset = measured_on(source.dataset, options.split)
     model = build_network(paper, variant, recipe, strategy)
     load_weights(model, options.weights, recipe)
@@ -60,7 +78,7 @@ def run(
             strategy=strategy,
             source=source,
             recipe=recipe,
-            statistics=_statistics(options, source, progress),
+            statistics=_statistics(options, source, trained, progress),
         )
         for name in options.views or recipe.views:
             file = None
@@ -70,24 +88,56 @@ def run(
             result = _measure(subject, name, view, file, progress)
             progress.clear()
             print(_line(result, source.dataset.title))
-            if trained:
-                _record(trained, result, source)
+            if trained and not comes_with_the_code(trained, paper, variant):
+                known = recipe_named(paper, variant)
+                _record(
+                    trained,
+                    recipe_of(trained, variant, known),
+                    options,
+                    source,
+                    result,
+                )
     return 0
+
+
+def _labelled(options: Options, source: Any, trained: Trained | None) -> Any:
+    """The source with the network's labels, as far as those are known."""
+    if trained:
+        return with_labels_of(trained, source)
+    other = any(d.reason == "--data" for d in options.recipe.deviations)
+    if other and source.class_names() != imagenet.WNIDS:
+        print(
+            f"The labels are those of {source.dataset.name}, in its order: a "
+            "file of weights does not know its classes, the run's folder does.",
+            file=sys.stderr,
+        )
+    return source
 
 
 def _images(options: Options) -> catalog.DataSet:
     """What is measured, of a data set that may not be at hand."""
     name, channels = options.recipe.data, options.recipe.channels
     dataset = catalog.find(name, channels, options.data_dir)
-    return measured_on(dataset, options.split)
+    return measured_on(planned(dataset, options.recipe), options.split)
 
 
-def _record(trained: Trained, result: evaluation.Result, source: Any) -> None:
-    """Into run.json, unless the run saw other data or is not finished."""
-    record = trained.record
-    if record["data"] != json.loads(json.dumps(source.fingerprint())):
+def _record(
+    trained: Trained,
+    trained_as: Recipe,
+    options: Options,
+    source: Any,
+    result: evaluation.Result,
+) -> None:
+    """Into run.json, if it is a result of that run's recipe and data."""
+    same = {"data": trained_as.data, "deviations": trained_as.deviations}
+    precision = trained.record["precision"]
+    if dataclasses.replace(options.recipe, **same) != trained_as:
+        print("Not written into the run: its recipe was another one.")
+    elif not same_data(trained, source):
         print("Not written into the run: its data set was another one.")
-    elif record["status"] != "finished":
+    elif options.precision != precision:
+        print(f"Not written into the run: its arithmetic was {precision}.")
+    elif trained.record["status"] != "finished":
         print("Not written into the run: it is not finished.")
     else:
         how = {"command": command(), "commit": commit_of(REPOSITORY)}
@@ -96,15 +146,27 @@ def _record(trained: Trained, result: evaluation.Result, source: Any) -> None:
         print(f"Written into {trained.folder}, for `report`.")
 
 
-def _statistics(options: Options, source: Any, progress: Progress):
-    """Of the training set; where that is not at hand, of the run, or known."""
+def _statistics(
+    options: Options, source: Any, trained: Trained | None, progress: Progress
+):
+    """What the network was trained with; of other weights, of their data."""
     recipe = options.recipe
+    [(_, normalize)] = active((recipe.normalize,), epoch=-1)
+    if not normalize.needs_statistics:  # those of the training do not count
+        return None
+    if found := load(options.weights.parent / STATISTICS):
+        return fitting(found, recipe)
+    if trained and not same_data(trained, source):
+        if recipe.data == IMAGENET:
+            return published(recipe)
+        raise RunError(
+            f"{trained.folder} did not keep the mean of its training set "
+            f"({STATISTICS}), and {source.dataset.name} is not the data that "
+            "it was trained on. Give --data_dir theirs."
+        )
     if "train" in source.dataset.splits:
         return training_statistics(source, recipe, progress.scanning)
-    if not needed(recipe):
-        return None
-    kept = load(options.weights.parent / STATISTICS)
-    return kept or published(recipe)
+    return published(recipe)
 
 
 def own_views(paper: str, variant: str, recipe: Recipe) -> dict:

@@ -87,7 +87,7 @@ def input_sizes(view: Any, size: tuple[int, int]) -> dict[tuple, int]:
         size: Of the network's own input.
     """
     if view in views.NAMES:
-        return {size: 10 if view == "ten_crop" else 1}
+        return {size: views.COUNTS[view]}
     counts = collections.Counter()
     for part in view.parts(*IMAGE):
         counts[part.size] += len(part.cuts)

@@ -3,6 +3,7 @@
 See common.serving for what is inside, and what each format can do.
 """
 
+import contextlib
 import hashlib
 import pathlib
 import sys
@@ -145,5 +146,6 @@ def _write(kind: str, served: serving.Served, target: pathlib.Path) -> None:
         if kind != "savedmodel":
             record.unlink(missing_ok=True)
         if is_new:
-            folder.rmdir()
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         raise

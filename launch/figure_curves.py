@@ -24,9 +24,10 @@ def changes(paper: str, curve: curves.Curve) -> tuple[str, ...]:
 def claimed(paper: str, curve: curves.Curve) -> list[float]:
     """The paper's top-1 errors for this network, data, split and view.
 
-    None for a run that was changed: it is not the paper's experiment.
+    None for a run that was changed in more than its precision: it is not the
+    paper's experiment.
     """
-    if changes(paper, curve):
+    if not measured.only_precision(changes(paper, curve)):
         return []
     what = curve.variant, curve.data, curve.split, curve.view
     return [

@@ -7,6 +7,7 @@ from typing import Any
 import reproductions
 from common.files import write_text
 from common.fusion import RULES
+from common.paper import read_expected
 from common.runs import commit_of, now
 from launch.error_counts import Count, Missed, percent
 from launch.markdown import table
@@ -115,10 +116,25 @@ def section() -> str:
         first = group[-1]
         what = (
             f"{first['data']}, {first['split']}: {', '.join(first['members'])}"
+            f"{_selected(first['members'])}"
         )
         cells = [_lowest(pairs) for pairs in (alone, simple, rules)]
         rows.append([what, f"{first['n']:,}", *cells])
     return f"\n{_INTRODUCTION}\n\n{table(head, rows)}\n"
+
+
+def _selected(members: list[str]) -> str:
+    """How published weights among the members were chosen, if by these errors.
+
+    A member is the variant whose name it begins with.
+    """
+    found = {
+        claim.selected: None
+        for name in reproductions.names()
+        for claim in read_expected(reproductions.folder(name)).result
+        if claim.selected and any(m.startswith(claim.variant) for m in members)
+    }
+    return "".join(f" (members selected {how})" for how in found)
 
 
 def _lowest(pairs: list[tuple[str, dict]]) -> str:
@@ -146,7 +162,7 @@ def details() -> str:
         first = group[-1]
         parts.append(
             f"### {first['data']}, {first['split']}, {first['n']:,} images: "
-            f"{', '.join(first['members'])}"
+            f"{', '.join(first['members'])}{_selected(first['members'])}"
             f"\n\n{_table(group)}"
             f"\n\nPrediction files (sha256): {', '.join(first['predictions'])}."
             f" `{first['command']}`, commit {first['commit']}."

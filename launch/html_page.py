@@ -68,7 +68,7 @@ def _section(anchor: str, title: str, figures: list[str]) -> str:
 def _summary(papers: list[Paper]) -> str:
     printed = [cell for paper in papers for cell in paper.printed()]
     claims = [claim for paper in papers for claim in paper.expected.result]
-    beside = sum(len(paper.beside()) for paper in papers)
+    beside = sum(paper.claims_measured() for paper in papers)
     not_run = sum(len(paper.not_run()) for paper in papers)
     recipes = sum(len(paper.recipes) for paper in papers)
     facts = [
@@ -79,7 +79,8 @@ def _summary(papers: list[Paper]) -> str:
         ),
         (
             f"{beside} of {len(claims)}",
-            "printed error rates measured here under the paper's own protocol",
+            "printed error rates that a run of the paper's whole recipe stands "
+            "beside, with what it departs from",
         ),
         (
             f"{not_run} of {recipes}",
@@ -91,8 +92,9 @@ def _summary(papers: list[Paper]) -> str:
     return (
         '<section aria-labelledby="summary"><h2 id="summary">In short</h2>'
         "<p>A number counts as measured only if this program measured it. It "
-        "stands beside the paper's only if network, recipe, data, split and "
-        f'test views are the paper\'s.</p><ul class="facts">{items}</ul>'
+        "stands beside the paper's only if data, split and test views are the "
+        "paper's and its whole recipe was run, as it is here; what that "
+        f'departs from stands beside it.</p><ul class="facts">{items}</ul>'
         "</section>"
     )
 

@@ -10,7 +10,7 @@ from html import escape
 
 import reproductions
 from launch.list_papers import cost, status
-from launch.measured import of_claim, training_macs
+from launch.measured import Measurement, of_claim, training_macs
 from launch.paper_results import Paper
 from launch.question_spec import Question
 from launch.question_spec import read as read_questions
@@ -140,8 +140,10 @@ def errors(papers: list[Paper]) -> str:
     rows = []
     for paper in papers:
         for claim in paper.expected.result:
-            one = of_claim(claim, paper.measured)
-            here = one.error("top1_error") if one else paper.why_not(claim)
+            here = "; ".join(
+                ", ".join([one.error("top1_error"), *one.changes])
+                for one in of_claim(claim, paper.measured)
+            ) or paper.why_not(claim)
             printed = [_percent(claim.top1_error), _percent(claim.top5_error)]
             where = [f"{claim.data}, {claim.split}", claim.views, paper.name]
             source = ". ".join(filter(None, (claim.source, claim.note)))
@@ -171,7 +173,7 @@ def measured(papers: list[Paper]) -> str:
         [
             one.variant,
             _measured(one.error("top1_error"), one.mean("top1_error")),
-            "; ".join(one.changes) or "nothing: the paper's experiment",
+            _changed(paper, one),
             f"{one.data}, {one.split}",
             one.views,
             _measured(one.error("top5_error"), one.mean("top5_error")),
@@ -183,9 +185,16 @@ def measured(papers: list[Paper]) -> str:
     ]
     about = (
         "Mean and standard deviation over seeds, or Wilson's 95 % interval of "
-        "one run. Only what is unchanged may stand beside the paper's number."
+        "one run. Beside a paper's number stands only a run of its whole "
+        "recipe, with what that departs from."
     )
     return part("measured", "Measured here", about, columns, rows)
+
+
+def _changed(paper: Paper, one: Measurement) -> str:
+    if not one.whole:
+        return "; ".join(one.changes)
+    return f"the paper's recipe; departs in: {paper.departures(one)}"
 
 
 def _measured(text: str, mean: float) -> Cell:

@@ -6,9 +6,11 @@ import importlib
 import pathlib
 
 import reproductions
-from common import state_dicts
+from common import preprocessing, state_dicts
 from common.errors import UsageError, did_you_mean
 from common.files import save_weights
+from common.health import require_finite_weights
+from common.recipe import Recipe
 from launch.new_files import require_new
 from launch.quiet import quiet
 
@@ -23,6 +25,8 @@ def run(
     target: pathlib.Path,
 ) -> int:
     """Writes `source`'s weights to `target` as `variant`'s; exit code 0.
+
+    The file says what its network must be fed: see common.preprocessing.
 
     Raises:
         UsageError: if there is no such layout or file, or `target` cannot be
@@ -42,12 +46,16 @@ def run(
         state = state_dicts.read(source)
     model = reproductions.load(paper).build_model(variant)
     weights.LAYOUTS[layout](state, model)
-    _save(model, target)
+    require_finite_weights(model, str(source))
+    recipe = reproductions.load(paper).RECIPES[variant]
+    recipe = weights.PREPROCESSING[layout].of(recipe)
+    _save(model, target, layout, recipe)
     with open(source, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     print(
         f"{variant}: {model.count_params():,} parameters written to {target}, "
-        f"from {source} ({layout}, sha256 {digest})"
+        f"from {source} ({layout}, sha256 {digest}), for images as {layout} "
+        f"prepares them: {recipe.normalize}"
     )
     return 0
 
@@ -109,6 +117,8 @@ def _application(applications: dict[str, str], variant: str) -> str:
     return applications[variant]
 
 
-def _save(model, target: pathlib.Path) -> None:
+def _save(model, target: pathlib.Path, layout: str, recipe: Recipe) -> None:
     """`target` appears whole or not at all."""
-    save_weights(model, target)
+    save_weights(
+        model, target, lambda file: preprocessing.write(file, layout, recipe)
+    )

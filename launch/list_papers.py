@@ -68,13 +68,16 @@ def status(
 ) -> str:
     """The measured error beside the paper's, or what there is instead."""
     for claim in expected.result:
-        one = measured.of_claim(claim, found)
-        if claim.variant == variant and one and claim.top1_error is not None:
-            error = one.mean("top1_error")
-            return f"{error:.2f} % (paper {claim.top1_error} %)"
+        whole = measured.of_claim(claim, found)
+        if claim.variant == variant and whole and claim.top1_error is not None:
+            return _shown(whole[0], f"paper {claim.top1_error} %")
     own = [one for one in found if one.variant == variant]
-    as_paper = [one for one in own if not one.changes]
-    if as_paper:
-        error = as_paper[0].mean("top1_error")
-        return f"{error:.2f} % (no such number in the paper)"
+    whole = [one for one in own if one.whole]
+    if whole:
+        return _shown(whole[0], "no such number in the paper")
     return "with deviations only" if own else "not run"
+
+
+def _shown(one: measured.Measurement, beside: str) -> str:
+    words = "; ".join([beside, *one.changes])
+    return f"{one.mean('top1_error'):.2f} % ({words})"

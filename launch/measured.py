@@ -11,6 +11,8 @@ from common.described import recipe_hash
 from common.recipe import Recipe
 from common.scoring import wilson
 
+_PRECISION = "precision "  # how that change begins
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Measurement:
@@ -18,8 +20,7 @@ class Measurement:
 
     Attributes:
         changes: What sets them apart from the paper's recipe: what `--data`
-            and `--set` changed, the precision, a recipe since changed. Empty:
-            the number may stand beside the paper's.
+            and `--set` changed, the precision, a recipe since changed.
         rows: Of reproduced.toml, by seed.
     """
 
@@ -29,6 +30,20 @@ class Measurement:
     views: str
     changes: tuple[str, ...]
     rows: tuple[dict, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether the recipe was run as it is, in whatever precision."""
+        return only_precision(self.changes)
+
+    def departures(self, recipe: Recipe) -> list[str]:
+        """Where a whole run leaves what its paper states, for its row."""
+        stated = [
+            f"{one.field}: {one.here} (stated: {one.paper})"
+            for one in recipe.deviations
+            if one.departs
+        ]
+        return [*stated, *self.changes]
 
     def error(self, name: str) -> str:
         """`top1_error` or `top5_error`: mean and spread, or an interval."""
@@ -74,13 +89,13 @@ def measurements(paper: str, rows: list[dict]) -> list[Measurement]:
 
 
 def changes_of(row: dict, recipe: Recipe | None) -> tuple[str, ...]:
-    """What keeps a row from counting as the paper's recipe; empty if nothing.
+    """What sets a row apart from the paper's recipe; empty if nothing.
 
     A row of a recipe that was edited after the run does not count either.
     """
     changes = list(row["deviations"])
     if row["precision"] != "float32":
-        changes.append(f"precision {row['precision']}")
+        changes.append(f"{_PRECISION}{row['precision']}")
     if not row["deviations"] and (
         recipe is None or row["recipe"] != recipe_hash(recipe)
     ):
@@ -88,17 +103,24 @@ def changes_of(row: dict, recipe: Recipe | None) -> tuple[str, ...]:
     return tuple(changes)
 
 
-def of_claim(claim: Any, measured: list[Measurement]) -> Measurement | None:
-    """The measurement that may stand beside a paper's number.
+def only_precision(changes: tuple[str, ...]) -> bool:
+    """Whether nothing was changed, or the precision alone."""
+    return all(change.startswith(_PRECISION) for change in changes)
 
-    Same variant, data, split and views, and the paper's recipe as it is here.
+
+def of_claim(claim: Any, measured: list[Measurement]) -> list[Measurement]:
+    """The measurements that may stand beside a paper's number, float32 first.
+
+    Same variant, data, split and views, and the recipe as it is here; the row
+    that they stand in has their `departures`.
     """
     what = (claim.variant, claim.data, claim.split, claim.views)
-    for one in measured:
-        if what == (one.variant, one.data, one.split, one.views):
-            if not one.changes:
-                return one
-    return None
+    found = [
+        one
+        for one in measured
+        if what == (one.variant, one.data, one.split, one.views) and one.whole
+    ]
+    return sorted(found, key=lambda one: one.changes)
 
 
 def training_macs(recipe: Recipe, macs: int) -> float:

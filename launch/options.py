@@ -9,7 +9,7 @@ from common.batch_slice import per_replica_batch_size
 from common.data import catalog
 from common.described import recipe_hash
 from common.errors import UsageError, did_you_mean
-from common.overrides import apply, with_data
+from common.overrides import apply, scaled_with_batch, with_data
 from common.recipe import Recipe
 
 
@@ -25,13 +25,16 @@ class Options:
         platform: "auto", "cpu" or "gpu".
         data_dir: Where TFDS data sets lie.
         workdir: The run's own folder.
-        precision: "float32", "mixed_bfloat16" or "mixed_float16".
+        precision: "float32", "tensorfloat32", "mixed_bfloat16" or
+            "mixed_float16".
         jit_compile: Whether XLA compiles the step; None leaves it to
             launch.xla.
         microbatches: Parts that a replica's share of the batch is cut into.
         dry_run: Print the plan and stop.
         checkpoint_minutes: Time between checkpoints.
         max_hours: After which it stops, with a checkpoint; or None.
+        recover: How often a loss that is not finite is answered by the last
+            good checkpoint and a smaller rate.
         stalled_minutes: Without a finished step, until all stacks are shown.
         weights: The file to evaluate; None when training.
         views: Views to evaluate; empty means the recipe's.
@@ -53,6 +56,7 @@ class Options:
     dry_run: bool
     checkpoint_minutes: float
     max_hours: float | None
+    recover: int
     stalled_minutes: float
     weights: pathlib.Path | None
     views: tuple[str, ...]
@@ -71,6 +75,7 @@ _AS_GIVEN = (
     "dry_run",
     "checkpoint_minutes",
     "max_hours",
+    "recover",
     "stalled_minutes",
     "split",
 )
@@ -94,6 +99,8 @@ def from_flags(
         found = catalog.find(values["data"], paper.channels, str(data_dir))
         recipe = with_data(recipe, found)
     recipe = apply(recipe, values["set"])
+    if values["scale_learning_rate"]:
+        recipe = scaled_with_batch(recipe, paper)
     workdir = values["workdir"] or _default_workdir(
         variant,
         recipe,
@@ -108,7 +115,9 @@ def from_flags(
         weights=_file(values["weights"]),
         views=tuple(values["views"]),
         predictions=_file(values["predictions"]),
-        before=_before(recipe, values, needs_data=needs_data),
+        before=None
+        if values["weights"]  # they are all there is to begin with
+        else _before(recipe, values, needs_data=needs_data),
         **{name: values[name] for name in _AS_GIVEN},
     )
     _check(variant, options, needs_data=needs_data)

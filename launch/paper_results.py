@@ -44,12 +44,19 @@ class Paper:
         return Counter(claim.verdict for claim in self.expected.claim)
 
     def beside(self) -> list[tuple[Result, Measurement]]:
-        """The paper's error rates that were measured as it did."""
-        pairs = [
-            (claim, of_claim(claim, self.measured))
+        """Whole runs of its recipes, each with the error rate that it is of."""
+        return [
+            (claim, one)
             for claim in self.expected.result
+            for one in of_claim(claim, self.measured)
         ]
-        return [(claim, one) for claim, one in pairs if one]
+
+    def claims_measured(self) -> int:
+        """How many of its error rates stand beside a measurement."""
+        return sum(
+            bool(of_claim(claim, self.measured))
+            for claim in self.expected.result
+        )
 
     def others(self) -> list[Measurement]:
         """What was measured where the paper has no such number."""
@@ -58,7 +65,7 @@ class Paper:
 
     def not_run(self) -> list[str]:
         """The variants whose recipe, as it is, has not been trained."""
-        trained = {one.variant for one in self.measured if not one.changes}
+        trained = {one.variant for one in self.measured if one.whole}
         return [variant for variant in self.recipes if variant not in trained]
 
     def page(self) -> str:
@@ -71,8 +78,8 @@ class Paper:
             "leave the paper: [README.md](README.md).",
             "## The paper's error rates\n\n" + self._claims(),
         ]
-        as_paper = [one for one in self.others() if not one.changes]
-        changed = [one for one in self.others() if one.changes]
+        as_paper = [one for one in self.others() if one.whole]
+        changed = [one for one in self.others() if not one.whole]
         for title, found in (
             (
                 "Measured with the paper's recipe, where the paper has no "
@@ -96,18 +103,25 @@ class Paper:
     def _claims(self) -> str:
         head = ["Variant", "Data, split", "Views", "Paper: top-1", "top-5"]
         head += ["Source", "Measured: top-1", "top-5"]
+        if self.beside():
+            head.append("Departs from what the paper states")
         rows = []
         for claim in self.expected.result:
-            one = of_claim(claim, self.measured)
-            here = (
-                [one.error("top1_error"), one.error("top5_error")]
-                if one
-                else [self.why_not(claim), ""]
-            )
             what = [claim.variant, f"{claim.data}, {claim.split}", claim.views]
-            printed = [percent(claim.top1_error), percent(claim.top5_error)]
-            rows.append([*what, *printed, _source(claim), *here])
+            what += [percent(claim.top1_error), percent(claim.top5_error)]
+            what.append(_source(claim))
+            for one in of_claim(claim, self.measured):
+                errors = [one.error("top1_error"), one.error("top5_error")]
+                rows.append([*what, *errors, self.departures(one)])
+            if not of_claim(claim, self.measured):
+                rest = [""] * (len(head) - len(what) - 1)
+                rows.append([*what, self.why_not(claim), *rest])
         return table(head, rows)
+
+    def departures(self, one: Measurement) -> str:
+        """Where a whole run leaves what the paper states."""
+        found = one.departures(self.recipes[one.variant])
+        return "; ".join(found) or "nothing"
 
     def why_not(self, claim: Result) -> str:
         """Why there is no measurement beside a claim, and what it costs."""
@@ -189,7 +203,10 @@ def _statements(expected: Expected) -> str:
 
 
 def _source(claim: Result) -> str:
-    return f"{claim.source} ({claim.note})" if claim.note else claim.source
+    notes = [claim.note] if claim.note else []
+    if claim.selected:
+        notes.append(f"selected {claim.selected}")
+    return f"{claim.source} ({'; '.join(notes)})" if notes else claim.source
 
 
 def _runs(found: list[Measurement]) -> str:

@@ -14,7 +14,7 @@ from common.data.examples import kept_bytes
 from common.layer_table import layer_table, totals
 from common.optimizers import build_optimizer
 from common.recipe import Recipe
-from common.steps import MAX_UPDATES, distribute, make_train_steps
+from common.steps import MAX_UPDATES, TrainSteps, distribute
 from launch.options import Options
 from launch.progress import duration
 from launch.sessions import kind_of_device
@@ -220,7 +220,7 @@ def images_per_second(
     noise = np.random.default_rng(0).normal(size=shape).astype("float32")
     data = tf.data.Dataset.from_tensors((noise, np.zeros(batch, np.int64)))
     iterator = distribute(strategy, data.repeat())
-    run = make_train_steps(
+    run = TrainSteps(
         model,
         optimizer,
         recipe.loss,

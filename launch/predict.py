@@ -12,9 +12,10 @@ import numpy as np
 
 from common.data import catalog, imagenet, pipeline
 from common.data.photographs import SPLIT, Photographs
+from common.data.pixels import SubtractCentreMean, SubtractMeanImage
 from common.data.statistics import Statistics, kept, load
 from common.data.transforms import active
-from common.errors import RunError
+from common.errors import NotFinite, RunError, UsageError
 from common.evaluation import scores_of
 from common.recipe import Recipe
 from common.scoring import best
@@ -67,6 +68,11 @@ def run(
         model, recipe, photographs, statistics, view
     ):
         path, picture = asked.paths[place], photographs.thumbnails.pop(place)
+        if not np.isfinite(probabilities).all():
+            raise NotFinite(
+                f"{path}: the network's scores are not finite. Its weights, "
+                "or its arithmetic, are broken."
+            )
         [labels] = best(probabilities[None], SHOWN)
         guesses = [(names[k], float(probabilities[k])) for k in labels]
         _print(path, guesses)
@@ -137,7 +143,8 @@ def _probabilities(
     for images, labels, _, ids in batches:
         scores, _ = scores_of(model, recipe.loss, images, labels)
         [logits] = scores.numpy().astype(np.float64)
-        weights = np.exp(logits - logits.max())
+        with np.errstate(invalid="ignore"):  # the caller refuses NaN
+            weights = np.exp(logits - logits.max())
         yield int(ids[0].numpy()), weights / weights.sum()
 
 
@@ -149,7 +156,7 @@ def subtracted(options: Options, trained: Trained | None) -> Statistics | None:
         return None
     found = trained and load(trained.folder / STATISTICS)
     if found:
-        return found
+        return fitting(found, recipe)
     try:
         source = open_data(options)
     except RunError as error:
@@ -169,6 +176,26 @@ def subtracted(options: Options, trained: Trained | None) -> Statistics | None:
         computed = training_statistics(source, recipe, progress.scanning)
         progress.clear()
     return computed
+
+
+def fitting(statistics: Statistics, recipe: Recipe) -> Statistics:
+    """The statistics, if their mean image is of the recipe's frames.
+
+    Raises:
+        UsageError: if the network would be shown images of another size.
+    """
+    side = frame_side(recipe, stored_side(recipe) or 4 * recipe.image_size)
+    kept = statistics.mean_image.shape[0]
+    if kept != side and isinstance(
+        recipe.normalize, SubtractMeanImage | SubtractCentreMean
+    ):
+        raise UsageError(
+            f"The mean image that was kept with the weights is of {kept} x "
+            f"{kept} pixels; an image_size of {recipe.image_size} and its "
+            f"test_transforms want one of {side} x {side}. Leave out --set: "
+            "the network was trained with that mean."
+        )
+    return statistics
 
 
 def stored_side(recipe: Recipe) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from common.data import catalog
 from common.data.manifest import MANIFEST, read_manifest
-from common.data.preparation.expected import IMAGENET, from_file
+from common.data.preparation.expected import OFFICIAL, from_file
 from common.data.preparation.prepare import Request, prepare
 from common.errors import RunError, UsageError
 from launch.counting import Counting
@@ -21,13 +21,18 @@ _WHAT = {
     "(11 MB, https://storage.googleapis.com/cvdf-datasets/mnist/)",
     "cifar10": "cifar-10-binary.tar.gz or cifar-10-python.tar.gz (170 MB, "
     "https://www.cs.toronto.edu/~kriz/cifar.html)",
+    "cifar100": "cifar-100-binary.tar.gz or cifar-100-python.tar.gz (161 MB, "
+    "https://www.cs.toronto.edu/~kriz/cifar.html), or its images as PNG files, "
+    "train/CLASS/*.png and test/CLASS/*.png",
+    "svhn": "train_32x32.mat and test_32x32.mat (250 MB), and extra_32x32.mat "
+    "(1.3 GB) if that is wanted (http://ufldl.stanford.edu/housenumbers/)",
     "imagenette": "imagenette2-160.tgz, unpacked: the folder that has train "
     "and val in it (95 MB, https://github.com/fastai/imagenette)",
     "imagenet2012": "ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar (145 "
     "GB; register at https://image-net.org/download), or the folders train "
     "and val, or Hugging Face's parquet files",
 }
-_TFDS = {"imagenette": "imagenette/160px-v2"}
+_TFDS = {"imagenette": "imagenette/160px-v2", "svhn": "svhn_cropped"}
 
 
 def run(name: str, values: dict) -> int:
@@ -75,16 +80,17 @@ def _stop(signum: int, frame: Any) -> None:
 def _expected(name: str, counts: str | None):
     if counts:
         return from_file(pathlib.Path(counts).expanduser())
-    return IMAGENET if name == "imagenet2012" else None
+    # SVHN's extra images may be left out: doctor says so.
+    return None if name == "svhn" else OFFICIAL.get(name)
 
 
 def _require_name(name: str) -> None:
     plain = name.isidentifier() and name.isascii() and name.islower()
     if not plain or name == "sample":
         raise UsageError(
-            f"{name!r} is no name for a data set that is prepared: mnist, "
-            "cifar10, imagenette, imagenet2012, or a name of yours in lower "
-            "case (a-z, 0-9, _) for a folder of class folders."
+            f"{name!r} is no name for a data set that is prepared: "
+            f"{', '.join(_WHAT)}, or a name of yours in lower case (a-z, 0-9, "
+            "_) for a folder of class folders."
         )
 
 

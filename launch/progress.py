@@ -25,8 +25,11 @@ class Progress(keras.callbacks.Callback):
         images_per_step: int,
         devices: int = 1,
         screen: TextIO | None = None,
+        measured: str = "test",
     ):
+        """`measured` is what the split's images are called."""
         super().__init__()
+        self.measured = measured
         self.log = log
         self.screen = screen or sys.stderr
         self.terminal = self.screen.isatty()
@@ -77,8 +80,8 @@ class Progress(keras.callbacks.Callback):
         self.say(
             f"epoch {epoch + 1}/{self.params['epochs']}: "
             f"loss {logs['loss']:.4f}, error {logs['top1_error']:.2f} %; "
-            f"test loss {logs['val_loss']:.4f}, "
-            f"test error {logs['val_top1_error']:.2f} %; "
+            f"{self.measured} loss {logs['val_loss']:.4f}, "
+            f"{self.measured} error {logs['val_top1_error']:.2f} %; "
             f"{self._pace()}, {duration(logs['seconds'])} of "
             f"training so far, {duration(self.left)} left"
         )
@@ -88,7 +91,7 @@ class Progress(keras.callbacks.Callback):
         began, at = self.tests
         if not at or done <= began:  # the first call's time is the compiler's
             self.tests = began, at = done, time.monotonic()
-        line = f"testing {done:,}/{total:,} images"
+        line = f"measuring {done:,}/{total:,} images"
         if done > began:
             left = (total - done) * (time.monotonic() - at) / (done - began)
             line += f", {duration(left)} left"

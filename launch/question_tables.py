@@ -12,6 +12,7 @@ from launch.question_runs import Line, difference, lines, printed_size
 from launch.question_spec import Question
 
 MARGIN = 15  # points below the baseline's error: ours
+SHORT = 10  # epochs, under which a run that fails says nothing: ours
 WORKING = ["Network", "Changed", "Epochs", "Training loss at the end"]
 WORKING += ["Error", "Baseline", "Verdict"]
 DIFFERENCES = ["Network", "Seeds", "Error", "In the paper", "Difference"]
@@ -63,11 +64,12 @@ def _working(question: Question, line: Line) -> list[list[str]]:
 def _judged(line: Line, row: dict) -> list[str]:
     """Epochs, loss, error, baseline, verdict."""
     curve, base = line.curves.get(row["seed"]), baseline_records.of(row)
+    epochs = len(curve.loss) if curve else row["epochs"]
     classes = line.classes()
     loss = curve.plain_loss() if curve else None
     wrong = round(row["top1_error"] / 100 * row["num_images"])
     return [
-        str(len(curve.loss) if curve else row["epochs"]),
+        str(epochs),
         _loss(curve, held(line.recipe.loss, classes)),
         percent(wrong, row["num_images"]),
         percent(base["wrong"], base["num_images"])
@@ -79,6 +81,7 @@ def _judged(line: Line, row: dict) -> list[str]:
             math.log(classes) / 2,
             row["top1_error"],
             base and base["top1_error"],
+            epochs,
         ),
     ]
 
@@ -96,7 +99,11 @@ def _loss(curve: Curve | None, about: Held | None) -> str:
 
 
 def verdict(
-    loss: float | None, limit: float, error: float, baseline: float | None
+    loss: float | None,
+    limit: float,
+    error: float,
+    baseline: float | None,
+    epochs: int,
 ) -> str:
     """Whether a network works, or what speaks against it.
 
@@ -105,6 +112,7 @@ def verdict(
         limit: That it must be below.
         error: Percent.
         baseline: Percent; None if it is not known.
+        epochs: That were trained.
     """
     failed = []
     if loss is not None and not loss < limit:
@@ -116,7 +124,8 @@ def verdict(
             f"baseline's, not {MARGIN} below"
         )
     if failed:
-        return f"fails: {'; '.join(failed)}"
+        kind = "fails" if epochs >= SHORT else "too short to say"
+        return f"{kind}: {'; '.join(failed)}"
     unknown = [loss is None, baseline is None]
     return "undecided: not all is recorded" if any(unknown) else "working"
 

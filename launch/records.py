@@ -1,6 +1,5 @@
 """From finished runs to rows of reproduced.toml, and those rows read."""
 
-import json
 import pathlib
 import re
 
@@ -9,6 +8,7 @@ from common.described import recipe_hash
 from common.errors import RunError, UsageError
 from common.files import write_text
 from common.paper import read_reproduced
+from common.runs import read_json
 from launch.toml_rows import toml_row
 
 # Two rows that agree in these and in their deviations are the same measurement:
@@ -42,7 +42,7 @@ def add(folders: list[str]) -> None:
 def rows_of(folder: pathlib.Path) -> tuple[str, list[dict]]:
     """(paper, rows) of a run's folder: one row for each view measured."""
     try:
-        run = json.loads((folder / "run.json").read_text())
+        run = read_json(folder / "run.json")
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{folder} is no run's folder: its run.json cannot be read "

@@ -13,6 +13,7 @@ from launch import (
     results_slides,
 )
 from launch.markdown import with_deviations
+from launch.new_files import require_place
 from launch.paper_results import Paper
 from launch.results_page import page
 
@@ -67,7 +68,11 @@ def run_html(folders: list[str], file: pathlib.Path) -> int:
     """Writes one self-contained page; runs may be under way.
 
     Nothing is recorded. Weights may be given, too: their first layer is drawn.
+
+    Raises:
+        UsageError: if `file` cannot be a file, or a folder holds no run.
     """
+    require_place(file, "--html")
     write_text(file, html_page.page(folders))
     print(f"{file} is written: {file.stat().st_size / 1e6:.1f} MB.")
     return 0

@@ -6,6 +6,7 @@ from collections import Counter
 import tomli
 
 import reproductions
+from common.paper import CLAIM_VERDICTS
 from launch import (
     fusion_records,
     questions,
@@ -17,7 +18,8 @@ from launch.markdown import table
 from launch.measured import Measurement, training_macs
 from launch.paper_results import Paper, differing, percent
 
-COLUMNS = ["Network", "How", "Top-1 error here", "In the paper", "Changed"]
+COLUMNS = ["Network", "How", "Top-1 error here", "In the paper"]
+DEPARTS = "Departs from what the paper states"
 RATE = 1e13  # multiply-accumulates a second, to put a cost into hours
 
 READING = """\
@@ -25,9 +27,16 @@ READING = """\
 
 * A number counts as measured only if the program measured it here and wrote
   it into a paper's `reproduced.toml`. Nothing is filled in from literature.
-* A number stands beside the paper's only if the network, the data set, the
-  split, the test views and the recipe are the paper's. Every other run stands
-  apart, under what was changed.
+* A number stands beside the paper's only if the data set, the split and the
+  test views are the paper's and the whole recipe was run, as it is here. Where
+  that recipe, or the precision of the run, departs from what the paper states,
+  the row says so; what the paper leaves open is in its README. Every other run
+  stands apart, under what was changed.
+* A statement is *checked* if it holds; it *differs* where only a convention, a
+  rounding or the release says otherwise; it is *wrong* where its own paper,
+  slides or release refute it, *wrong elsewhere* where others than the authors
+  said it. What could be tried here and was not is *not run*. What reading the
+  slides' pictures left behind is no statement.
 * Costs are multiply-accumulates (MAC): epochs x training images x 3 x MACs of
   one forward pass; hours are at 1e13 MAC a second, a round figure and no
   measurement.
@@ -67,8 +76,9 @@ def _summary(papers: list[Paper]) -> str:
     others = sum(len(paper.others()) for paper in papers)
     parts = [
         _proven(papers),
-        "**Measured here, under the paper's protocol**",
-        table(COLUMNS[:-1], [*rows, *_published(papers)]),
+        "**Trained here by a paper's whole recipe, beside its number**",
+        table([*COLUMNS, DEPARTS], rows),
+        *_published(papers),
         f"{others} more measurements are of changed or unpublished "
         "experiments; they stand in the papers' sections.",
         _not_run(papers),
@@ -80,7 +90,7 @@ def _summary(papers: list[Paper]) -> str:
             "area is parameters. Measured ones are in the table above."
         )
     head = ["Paper", "Variants", "Structural numbers", "Statements"]
-    head += ["Error rates: measured as in the paper"]
+    head += ["Error rates: beside a whole run"]
     parts.append(table(head, [_overview(paper) for paper in papers]))
     return "\n\n".join(parts)
 
@@ -105,9 +115,12 @@ agree to the last digit printed, {differing(printed)} differ and each says why.
 * Numerics: {len(set(same))} of the {len(names)} networks give the logits of \
 independent implementations under the same weights ({golden} sets of golden \
 logits, and keras.applications).
-* Statements: of {sum(verdicts.values())} others, {verdicts["checked"]} hold, \
-{verdicts["wrong"]} are wrong (mostly a text that its own tables or code \
-contradict), {verdicts["not checkable"]} cannot be checked here."""
+* Statements: of {sum(verdicts.values())} others, {verdicts["checked"]} hold; \
+{verdicts["differs"]} differ by a convention, a rounding or in the release \
+only; {verdicts["wrong"]} are wrong by their own paper, slides or release; \
+{verdicts["wrong elsewhere"]} were said by others and are wrong; \
+{verdicts["not run"]} could be tried here and were not; \
+{verdicts["not checkable"]} cannot be checked here."""
 
 
 def _as_paper(paper: Paper) -> list[list[str]]:
@@ -117,6 +130,7 @@ def _as_paper(paper: Paper) -> list[list[str]]:
             f"trained, {_where(one)}",
             one.error("top1_error"),
             percent(claim.top1_error),
+            paper.departures(one),
         ]
         for claim, one in paper.beside()
     ]
@@ -128,8 +142,8 @@ def _others(paper: Paper) -> list[list[str]]:
             one.variant,
             _where(one),
             one.error("top1_error"),
-            "not comparable" if one.changes else "prints none",
-            "; ".join(one.changes) or "nothing",
+            "prints none" if one.whole else "not comparable",
+            paper.departures(one) if one.whole else "; ".join(one.changes),
         ]
         for one in paper.others()
     ]
@@ -139,40 +153,49 @@ def _where(one: Measurement) -> str:
     return f"{one.data}, {one.split}, {one.views}"
 
 
-def _published(papers: list[Paper]) -> list[list[str]]:
+def _published(papers: list[Paper]) -> list[str]:
     """Members of fusions that have a variant's name: published weights."""
     alone = {
         (row["members"][0], row["data"], row["split"]): row
         for row in fusion_records.read()
         if row["rule"] == "alone"
     }
-    return [
+    rows = [
         [
             f"[{claim.variant}](#fusion)",
-            "published weights, tested, "
             f"{claim.data}, {claim.split}, {claim.views}",
             f"{100 * row['wrong1'] / row['n']:.2f} %",
             percent(claim.top1_error),
+            f"{claim.source}; {claim.note}" if claim.note else claim.source,
+            claim.selected or "not known",
         ]
         for paper in papers
         for claim in paper.expected.result
         if (row := alone.get((claim.variant, claim.data, claim.split)))
         and claim.variant in paper.recipes
     ]
+    if not rows:
+        return []
+    head = ["Network", "Data", "Top-1 error here", "As published", "Source"]
+    return [
+        "**Published weights, tested again here**: no reproduction of a "
+        "training",
+        table([*head, "Selected"], rows),
+    ]
 
 
 def _not_run(papers: list[Paper]) -> str:
     missing = [(paper, v) for paper in papers for v in paper.not_run()]
     claims = [claim for paper in papers for claim in paper.expected.result]
-    beside = sum(len(paper.beside()) for paper in papers)
+    beside = sum(paper.claims_measured() for paper in papers)
     macs = sum(_macs(paper, variant) for paper, variant in missing)
     total = sum(len(paper.recipes) for paper in papers)
     return f"""\
 **Not run**
 
-* {len(missing)} of {total} recipes were not trained as the papers say, and \
+* {len(missing)} of {total} recipes were not trained as a whole, and \
 {len(claims) - beside} of {len(claims)} printed error rates have no \
-measurement beside them. Nobody here has ImageNet or a GPU.
+measurement beside them. ImageNet was not at hand.
 * All of them once would take {multiply_accumulates(macs)} \
 (multiply-accumulates): {_time(macs)}. Each section has its share and the \
 command."""
@@ -198,8 +221,8 @@ def _overview(paper: Paper) -> list[str]:
         f"[{paper.expected.title}](#{paper.name})",
         str(len(paper.recipes)),
         f"{len(printed)}, {differing(printed)} differ and are explained",
-        ", ".join(f"{n} {v}" for v, n in sorted(verdicts.items())) or "none",
-        f"{len(paper.beside())} of {len(claims)}",
+        _counted(verdicts) or "none",
+        f"{paper.claims_measured()} of {len(claims)}",
     ]
 
 
@@ -215,8 +238,8 @@ def section(paper: Paper) -> str:
         f"* **More.** {_links(paper)}",
     ]
     if paper.measured:
-        rows = [[*row, "nothing"] for row in _as_paper(paper)]
-        parts.append(table(COLUMNS, rows + _others(paper)))
+        head = [*COLUMNS, "Departs, or changed"]
+        parts.append(table(head, _as_paper(paper) + _others(paper)))
     if paper.curves:
         folder = reproductions.folder(paper.name).name
         parts.append(
@@ -224,6 +247,11 @@ def section(paper: Paper) -> str:
             "/curves.svg)"
         )
     return "\n\n".join(parts)
+
+
+def _counted(verdicts: Counter) -> str:
+    found = [verdict for verdict in CLAIM_VERDICTS if verdicts[verdict]]
+    return ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in found)
 
 
 def _claim(paper: Paper) -> str:
@@ -254,8 +282,9 @@ def _checked(paper: Paper) -> str:
     ]
     verdicts = paper.verdicts()
     if verdicts:
-        counts = ", ".join(f"{n} {v}" for v, n in sorted(verdicts.items()))
-        parts.append(f"{verdicts.total()} other statements ({counts})")
+        parts.append(
+            f"{verdicts.total()} other statements ({_counted(verdicts)})"
+        )
     found: dict[str, list[str]] = {}
     for one in oracles():
         for variant in one["variants"]:

@@ -55,7 +55,8 @@ def _row(paper: Paper) -> list[str]:
     ratios = [r for r in about.ratio if on_slides(r)]
     cells = [cell for t in tables for cell in t.cell] + ratios
     said = [claim for claim in about.claim if on_slides(claim)]
-    wrong = sum(claim.verdict == "wrong" for claim in said)
+    verdicts = [claim.verdict for claim in said]
+    counts = [(verdicts.count(v), v) for v in dict.fromkeys(verdicts)]
     variant, recipe = next(iter(paper.recipes.items()))
     trained = status(variant, about, paper.measured)
     if variant in paper.not_run():
@@ -66,7 +67,7 @@ def _row(paper: Paper) -> list[str]:
     return [
         f"[{paper.name}](#{paper.name})",
         numbers if cells else "none printed",
-        f"{len(said)}, {wrong} of them wrong" if said else "none",
+        ", ".join(f"{n} {verdict}" for n, verdict in counts) or "none",
         f"{variant}: {trained}",
     ]
 

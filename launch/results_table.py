@@ -45,6 +45,11 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
         f"{last['epoch']} epochs; {record['images_per_second']:,} images/s, "
         f"{duration(record['train_seconds'])} of training",
     ]
+    if best := record.get("best_epoch"):
+        lines.append(
+            f"best epoch {best['epoch']}: {best['top1_error']:.2f} %, chosen "
+            f"on {best['chosen_on']}; the result is the last one's"
+        )
     return lines
 
 

@@ -6,7 +6,9 @@ import pathlib
 
 import tensorflow as tf
 
+from common import hardware
 from common.described import describe, recipe_hash
+from common.recipe import Recipe
 from common.runs import Onlooker, Run, merged, now, open_run, session_facts
 from common.workers import Workers
 from launch.options import Options
@@ -49,6 +51,7 @@ def _session(options: Options, strategy) -> dict:
         jit_compile=options.jit_compile,
         microbatches=options.microbatches,
         cores=os.cpu_count(),
+        hardware=hardware.describe(strategy),
     )
 
 
@@ -58,7 +61,25 @@ def kind_of_device(strategy) -> str:
     return tf.DeviceSpec.from_string(device).device_type.lower()
 
 
-def finish(record: Run, recipe, state, results, progress: Progress) -> None:
+def best_and_last(history: list[dict], recipe: Recipe) -> dict:
+    """The epochs with the lowest and the final error, under the monitor's view.
+
+    The last one is the result. The best one was chosen by the images that it
+    is measured on, and says so.
+    """
+    best = min(history, key=lambda row: row["val_top1_error"])
+    measured = "held-out images" if recipe.held_out else "the test set"
+    epochs = {
+        name: {"epoch": row["epoch"], "top1_error": row["val_top1_error"]}
+        for name, row in (("last_epoch", history[-1]), ("best_epoch", best))
+    }
+    epochs["best_epoch"]["chosen_on"] = measured
+    return epochs
+
+
+def finish(
+    record: Run, recipe, state, results, strategy, progress: Progress
+) -> None:
     """Writes the results, and shows them."""
     images = state.step * recipe.global_batch_size
     measured = [dataclasses.asdict(result) for result in results]
@@ -69,6 +90,8 @@ def finish(record: Run, recipe, state, results, progress: Progress) -> None:
         epochs=state.epoch,
         train_seconds=round(state.seconds, 1),
         images_per_second=round(images / state.seconds, 1),
+        peak_bytes=hardware.peak_bytes(strategy),
+        **best_and_last(state.history, recipe),
         results=merged(record.record.get("results", []), measured),
     )
     for line in results_table(record.record, state.history):

@@ -9,8 +9,12 @@ import pathlib
 import sys
 
 import reproductions
+from common.data import catalog
 from common.errors import UsageError
+from common.overrides import combined
+from common.recipe import Recipe
 from launch import trained
+from launch.fed import fed
 from launch.options import Options, from_flags
 from launch.verbs import recipe_named
 
@@ -20,6 +24,11 @@ FOLDER = "trained"  # in the paper's
 def place(paper: str, variant: str) -> pathlib.Path:
     """The folder of a variant's shipped run, which may not be there."""
     return reproductions.folder(paper) / FOLDER / variant
+
+
+def comes_with_the_code(run: trained.Trained, paper: str, variant: str) -> bool:
+    """Whether a run is the shipped one, however its folder was named."""
+    return run.folder.resolve() == place(paper, variant).resolve()
 
 
 def variants() -> list[str]:
@@ -42,13 +51,13 @@ def options_for(
 ) -> tuple[Options, trained.Trained | None]:
     """(options for --weights or the shipped ones, their run if it is known).
 
-    Says which weights they are, unless --weights does.
+    A run's own settings stay; --set and --data change them one by one. Says
+    which weights they are, unless --weights does.
 
     Args:
         form: The command's, for people who gave no weights.
-        measures: Whether data are needed, the arithmetic is the run's, and
-            the run is that of the result: it is None where the result has no
-            place in it.
+        measures: Whether images are measured: their data are needed, and may
+            be others than the run's; the arithmetic is the run's.
 
     Raises:
         UsageError, RunError: if there are none, or of other networks, recipes
@@ -57,17 +66,48 @@ def options_for(
     weights = values["weights"] or _own(form, paper, variant)
     file, run = trained.locate(weights)
     recipe = recipe_named(paper, variant)
-    if run and not given & {"data", "set"}:
-        recipe = trained.recipe_of(run, variant, recipe)
-        if measures and "precision" not in given:
-            values = values | {"precision": run.record["precision"]}
     changed = values | {"weights": file}
-    options = from_flags(variant, recipe, changed, needs_data=measures)
+    if run:
+        recipe = _recipe(run, variant, recipe, values, measures=measures)
+        if measures and "precision" not in given:
+            precision = run.record["precision"]
+            if precision == "tensorfloat32":  # of GPUs alone
+                precision = "float32"
+            changed |= {"precision": precision}
+        changed |= {"set": [], "data": None}
+    asked = values["preprocessing"]
+    recipe = fed(paper, recipe, file, asked, of_a_run=run is not None)
+    needs_data = measures and not values["dry_run"]
+    options = from_flags(variant, recipe, changed, needs_data=needs_data)
     if run and (not values["weights"] or _mixed(run, options)):
         _say(variant, run, options)
-    if measures and (not values["weights"] or given & {"data", "set"}):
-        run = None  # the result is no part of it
     return options, run
+
+
+def _recipe(
+    run: trained.Trained,
+    variant: str,
+    paper: Recipe,
+    values: dict,
+    *,
+    measures: bool,
+) -> Recipe:
+    """The run's recipe, with --set, on the images of --data."""
+    recipe = trained.recipe_of(run, variant, paper, values["set"])
+    if values["data"] is None:
+        return recipe
+    found = catalog.find(values["data"], recipe.channels, values["data_dir"])
+    if found.name == recipe.data:
+        return recipe
+    if not measures:
+        raise UsageError(
+            f"{run.folder} was trained on {recipe.data} and knows its classes: "
+            f"--data {found.name} would not change what its network says. "
+            "Leave it out."
+        )
+    settings = combined(trained.UNCUT, values["set"])
+    recipe = trained.recipe_of(run, variant, paper, settings)
+    return trained.on_images_of(recipe, found)
 
 
 def _own(form: str, paper: str, variant: str) -> str:

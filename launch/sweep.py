@@ -18,6 +18,7 @@ import keras_tuner
 
 from common.data import catalog
 from common.described import describe
+from common.errors import RunError
 from common.runs import lock_folder, now, session_facts
 from common.signals import Signals, Stopped
 from launch import sweep_hparams, sweep_status, sweep_workers
@@ -60,6 +61,7 @@ def _lead(request: Request, signals: Signals) -> int:
             return _report(request, there)
         facts["sessions"] = [*there.get("sessions", []), facts.pop("session")]
         _forget_unborn(folder / PROJECT)
+        sweep_status.read_trials(folder)  # before the tuner, which cannot say
         sweep_hparams.write_experiment(folder, request.space)
         plan = planned(request)
         epochs = planned_epochs(request, plan)
@@ -87,7 +89,14 @@ def _search(
 
 
 def _report(request: Request, facts: dict) -> int:
-    sweep_status.show(facts, facts["trials"])
+    trials = facts["trials"]
+    sweep_status.show(facts, trials)
+    if not sweep_status.finished(trials):
+        reason = trials[-1].get("reason", "") if trials else ""
+        raise RunError(
+            f"None of the {len(trials)} trials came to its end, so there is "
+            f"no best one: {reason} Narrow the --space, with a fresh --workdir."
+        )
     if request.record:
         from launch import sweep_records
 

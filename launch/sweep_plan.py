@@ -10,7 +10,7 @@ from launch.progress import duration
 from launch.sweep_request import Request
 from launch.sweep_space import as_text, part_of
 from launch.sweep_tuner import planned, planned_epochs
-from launch.train import build_network, open_data, prepare_tensorflow
+from launch.train import build_network, planned_data, prepare_tensorflow
 
 
 def print_plan(request: Request) -> int:
@@ -32,7 +32,7 @@ def plan(request: Request) -> list[tuple[str, str]]:
         ("trials", _trials(request, planned(request))),
     ]
     strategy = prepare_tensorflow(options)
-    source = open_data(options)
+    source = planned_data(options)
     rows.append(
         (
             "data",

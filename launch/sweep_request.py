@@ -79,7 +79,12 @@ def read_request(
     asked = tuple(_tidy(text) for text in values["set"])
     own = _own_settings(recipe, asked, values)
     settings = (*asked, *own)
-    options = from_flags(variant, recipe, values | {"set": list(settings)})
+    options = from_flags(
+        variant,
+        recipe,
+        values | {"set": list(settings)},
+        needs_data=not values["dry_run"],
+    )
     if not values["workdir"]:
         name = f"sweep_{options.workdir.name}_{values['tuner']}"
         options = dataclasses.replace(
@@ -90,7 +95,7 @@ def read_request(
     texts = values["space"] or default_space(options.recipe, images, devices)
     space = read(options.recipe, texts, values["tuner"])
     _check_batches(space, options)
-    _check_workers(values["workers"])
+    _check_workers(values["workers"], values["trials"])
     return Request(
         paper=paper,
         variant=variant,
@@ -152,7 +157,12 @@ def _check_batches(space: list[Dimension], options: Options) -> None:
                 )
 
 
-def _check_workers(workers: int) -> None:
+def _check_workers(workers: int, trials: int) -> None:
+    if workers > trials:
+        raise UsageError(
+            f"--workers {workers} would share {trials} trial(s): give at most "
+            "as many workers as trials."
+        )
     needed = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
     needed += ("KERASTUNER_TUNER_ID",)
     missing = [name for name in needed if not os.environ.get(name)]

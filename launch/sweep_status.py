@@ -39,14 +39,32 @@ def read_trials(sweep: pathlib.Path) -> list[dict]:
 
 def read_trial_ids(project: pathlib.Path) -> list[str]:
     """The trials that the oracle has begun, in that order."""
+    file = project / "oracle.json"
+    return _read(file)["start_order"] if file.exists() else []
+
+
+def _read(file: pathlib.Path) -> dict:
+    """What a file of the sweep says.
+
+    Raises:
+        RunError: if it is damaged or gone.
+    """
     try:
-        return json.loads((project / "oracle.json").read_text())["start_order"]
-    except FileNotFoundError:
-        return []
+        found = json.loads(file.read_text())
+        if isinstance(found, dict):
+            return found
+        error = "it holds no object"
+    except (OSError, ValueError) as problem:
+        error = str(problem)
+    raise RunError(
+        f"{file} is damaged ({error}), so the sweep cannot go on from it. "
+        "Restore it from a copy, or give the sweep a fresh --workdir; each "
+        "trial's own run is still in its folder under trials/."
+    )
 
 
 def _trial(sweep: pathlib.Path, file: pathlib.Path) -> dict:
-    state = json.loads(file.read_text())
+    state = _read(file)
     values = state["hyperparameters"]["values"]
     history = state["metrics"]["metrics"].get(OBJECTIVE, {"observations": []})
     errors = {o["step"]: o["value"][0] for o in history["observations"]}
@@ -85,7 +103,7 @@ def require_same(file: pathlib.Path, facts: dict[str, Any]) -> dict:
     """
     if not file.exists():
         return {}
-    there = json.loads(file.read_text())
+    there = _read(file)
     here = json.loads(json.dumps(facts))
     odd = [
         line
@@ -118,7 +136,7 @@ def write(sweep: pathlib.Path, facts: dict[str, Any]) -> list[dict]:
     }
     new = json.loads(json.dumps(facts | found))
     file = sweep / "sweep.json"
-    if not file.exists() or json.loads(file.read_text()) != new:
+    if not file.exists() or _read(file) != new:
         write_json(file, new)
     return trials
 

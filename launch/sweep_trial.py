@@ -157,7 +157,13 @@ def read_metrics(folder: pathlib.Path) -> list[dict]:
         lines = (folder / "metrics.jsonl").read_text().splitlines()
     except FileNotFoundError:
         return []
-    return [json.loads(line) for line in lines]
+    try:
+        return [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise RunError(
+            f"{folder / 'metrics.jsonl'} is damaged ({error}). Remove the "
+            "trial's folder to train it anew."
+        ) from error
 
 
 def read_outcome(folder: pathlib.Path) -> dict:
@@ -166,6 +172,11 @@ def read_outcome(folder: pathlib.Path) -> dict:
         return json.loads((folder / "outcome.json").read_text())
     except FileNotFoundError:
         return {}
+    except ValueError as error:
+        raise RunError(
+            f"{folder / 'outcome.json'} is damaged ({error}). Remove it: the "
+            "trial then goes on from its checkpoint."
+        ) from error
 
 
 def _note(folder: pathlib.Path, **facts: Any) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import itertools
+import json
 import pathlib
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.src import config
 
 from common.errors import RunError, UsageError
-from common.files import write_json
+from common.files import write_text
 from common.signals import Signals, Stopped
 from launch import sweep_trial
 from launch.sweep_request import Request
@@ -28,14 +29,19 @@ PROJECT = "oracle"  # the tuner's own folder in the sweep's
 
 
 class _Whole:
-    """Writes what an oracle knows atomically: a kill leaves no half a file."""
+    """Writes what an oracle knows atomically: a kill leaves no half a file.
+
+    In keras-tuner's JSON, which it reads itself: it may say Infinity.
+    """
 
     def save(self):
-        write_json(pathlib.Path(self._get_oracle_fname()), self.get_state())
+        file = pathlib.Path(self._get_oracle_fname())
+        write_text(file, json.dumps(self.get_state(), indent=1))
 
     def _save_trial(self, trial):
         folder = pathlib.Path(self._get_trial_dir(trial.trial_id))
-        write_json(folder / "trial.json", trial.get_state())
+        text = json.dumps(trial.get_state(), indent=1)
+        write_text(folder / "trial.json", text)
 
 
 class RandomOracle(_Whole, oracles.RandomSearchOracle):
@@ -61,7 +67,8 @@ def make_oracle(request: Request) -> keras_tuner.Oracle:
         "hyperparameters": hyperparameters(list(request.space)),
         "allow_new_entries": False,
         "tune_new_entries": False,
-        "seed": request.options.seed + 1,  # 0 would mean a random one
+        # 0 would mean a random one, and none reaches 2^32.
+        "seed": request.options.seed % (2**32 - 1) + 1,
         "max_consecutive_failed_trials": FAILURES,
     }
     if request.tuner == "hyperband":

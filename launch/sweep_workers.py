@@ -41,8 +41,16 @@ def serve(request: Request, signals: Signals, tick: Callable[[], None]) -> None:
     environments = _local(request) if not role() else []
     from launch.sweep_tuner import Tuner
 
-    chief = Tuner(request, signals, tick)
-    server = threading.Thread(target=chief.search, daemon=True)
+    chief, ended = Tuner(request, signals, tick), []
+
+    def search() -> None:
+        try:
+            chief.search()
+            ended.append(None)
+        except Exception as error:
+            ended.append(error)
+
+    server = threading.Thread(target=search, daemon=True)
     server.start()
     workers = []
     try:
@@ -50,7 +58,7 @@ def serve(request: Request, signals: Signals, tick: Callable[[], None]) -> None:
             output = request.folder / f"worker{number}.txt"
             words = request.worker_words()
             workers.append(sweep_child.start(words, output, environment))
-        _watch(workers, chief, server, signals, tick)
+        _watch(workers, chief, ended, signals, tick)
     finally:
         _end(workers)
 
@@ -111,10 +119,14 @@ def gpu_shares(
     ]
 
 
-def _watch(workers, chief, server, signals: Signals, tick) -> None:
-    """Until the workers here are done; without any, until the server is."""
+def _watch(workers, chief, ended: list, signals: Signals, tick) -> None:
+    """Until the workers here are done; without any, until the server is.
+
+    Args:
+        ended: Of the server: empty, [None] after all trials, or [its error].
+    """
     codes = [None] * len(workers)
-    while server.is_alive() and (not workers or None in codes):
+    while not any(ended) and (None in codes if workers else not ended):
         tick()
         time.sleep(POLL_SECONDS)
         if signals.received:
@@ -122,10 +134,11 @@ def _watch(workers, chief, server, signals: Signals, tick) -> None:
         chief.require_successes()  # the workers that were told so have ended
         codes = [worker.poll() for worker in workers]
         _check(codes, chief.request.folder)
-    if None in codes:
+    if any(ended):
         raise RunError(
             "The chief cannot serve the oracle: is its address, "
-            f"{':'.join(os.environ[name] for name in ADDRESS)}, in use?"
+            f"{':'.join(os.environ[name] for name in ADDRESS)}, in use? "
+            f"({ended[0]})"
         )
 
 

@@ -18,17 +18,21 @@ import tensorflow as tf
 import reproductions
 from common.batch_slice import per_replica_batch_size
 from common.cluster import Cluster, from_environment
-from common.data import catalog
-from common.data.cut import cut
+from common.data import catalog, pipeline
+from common.data.cut import cut, planned
 from common.data.diagnosis import explained
+from common.data.resident import open_resident
 from common.data.statistics import kept, save, statistics_for
+from common.errors import UsageError
 from common.files import save_weights
+from common.hardware import has_tensorfloat32
 from common.optimizers import build_optimizer
+from common.preprocessing import RECIPE, write
 from common.recipe import Recipe
 from common.runs import is_finished
 from common.signals import Signals, Stopped
 from common.steps import repeat_bit_for_bit
-from common.strategy import make_strategy
+from common.strategy import make_strategy, on_gpus
 from common.training import Job, Loop
 from common.weights import copy_layers
 from common.workers import Workers
@@ -44,9 +48,9 @@ from launch.sessions import (
     kind_of_device,
     open_record,
 )
-from launch.trained import STATISTICS, WEIGHTS
+from launch.trained import STATISTICS, WEIGHTS, load_weights
 from launch.watchdog import Watchdog
-from launch.xla import decided
+from launch.xla import decided, is_small
 
 STOPPED = {  # exit codes; SIGALRM is the end of --max_hours
     signal.SIGTERM: 75,
@@ -61,12 +65,17 @@ def run(paper: str, variant: str, options: Options) -> int:
     cluster = from_environment()
     if options.dry_run:  # the other hosts need not be there
         strategy = prepare_tensorflow(options)
-        options, source = _decided(options, strategy), open_data(options)
+        options, source = _decided(options, strategy), planned_data(options)
         tell_of(source.dataset)
         build = functools.partial(
             *(build_network, paper, variant, options.recipe, strategy)
         )
         return print_plan(variant, options, source, build, strategy, cluster)
+    if options.recover and cluster:
+        raise UsageError(
+            "--recover is for one process: of several hosts only the first "
+            "has the checkpoints. Leave it out; the same command continues."
+        )
     strategy = prepare_tensorflow(options, cluster)
     with Workers(strategy).watched():
         return train(paper, variant, options, strategy)
@@ -78,6 +87,7 @@ def train(paper: str, variant: str, options: Options, strategy) -> int:
         return code
     options = _decided(options, strategy)
     workers, source = Workers(strategy), open_data(options)
+    pipeline.updates(source, options.recipe)  # a batch must fit into it
     model = build_network(paper, variant, options.recipe, strategy)
     identity = identity_of(paper, variant, options, source)
     workers.require_same("command or data set", json.dumps(identity))
@@ -158,7 +168,7 @@ def _begin_with(paper: str, options: Options, model) -> None:
         return
     alone = tf.distribute.get_strategy()
     source = build_network(paper, start.variant, before.recipe, alone)
-    source.load_weights(before.workdir / WEIGHTS)
+    load_weights(source, before.workdir / WEIGHTS, before.recipe)
     copy_layers(source, model, start.layers, start.renamed)
 
 
@@ -180,10 +190,13 @@ def _train(options, record, source, strategy, model, signals, log) -> None:
     )
     if statistics and chief:  # for predict, where the data may not be
         save(statistics, record.folder / STATISTICS)
+    with explained(source, "train", recipe):
+        resident = open_resident(source, recipe, statistics, strategy)
     job = Job(
         recipe=recipe,
         source=source,
         statistics=statistics,
+        resident=resident,
         model=model,
         optimizer=optimizer,
         strategy=strategy,
@@ -192,6 +205,7 @@ def _train(options, record, source, strategy, model, signals, log) -> None:
         microbatches=options.microbatches,
         jit_compile=options.jit_compile,
         checkpoint_seconds=60 * options.checkpoint_minutes,
+        recover=options.recover,
     )
     board = keras.callbacks.TensorBoard(record.folder / "tensorboard")
     watchdog = Watchdog(60 * options.stalled_minutes)
@@ -213,14 +227,21 @@ def _progress(log, recipe: Recipe, strategy, chief: bool) -> Progress:
         images_per_step=recipe.global_batch_size,
         devices=strategy.num_replicas_in_sync,
         screen=sys.stderr if chief else log,
+        measured="held-out" if recipe.held_out else "test",
     )
 
 
 def _finish(record, recipe, loop, results, progress) -> None:
     """The chief's last words: the weights, and the results."""
+    model = loop.job.model
+    model.optimizer = None  # its state is as large again, and in checkpoints
     with loop.tested_weights():
-        save_weights(loop.job.model, record.folder / WEIGHTS)
-    finish(record, recipe, loop.state, results, progress)
+        save_weights(
+            model,
+            record.folder / WEIGHTS,
+            lambda file: write(file, RECIPE, recipe),
+        )
+    finish(record, recipe, loop.state, results, loop.job.strategy, progress)
 
 
 def _opening(options, source, strategy, model, loop) -> list[str]:
@@ -256,12 +277,42 @@ def prepare_tensorflow(
 ) -> tf.distribute.Strategy:
     """Devices, precision and seeds of this process; its one strategy."""
     logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS's deprecations
+    gpus = options.gpus
+    if gpus is None and options.platform == "auto" and is_small(options.recipe):
+        gpus = 0  # which would spend their time starting kernels
     with waiting(cluster), quiet():
-        strategy = make_strategy(options.gpus, options.platform, cluster)
+        strategy = make_strategy(gpus, options.platform, cluster)
         keras.utils.set_random_seed(options.seed)
     repeat_bit_for_bit()
-    keras.mixed_precision.set_global_policy(options.precision)
+    set_precision(options.precision, strategy)
     return strategy
+
+
+def set_precision(precision: str, strategy: tf.distribute.Strategy) -> None:
+    """Of all that is computed from now on.
+
+    Raises:
+        UsageError: for TensorFloat-32 where nothing computes in it.
+    """
+    rounded = precision == "tensorfloat32"
+    if rounded and not on_gpus(strategy):
+        raise UsageError(
+            "--precision tensorfloat32 is of NVIDIA's GPUs, and this would run "
+            "on a CPU. Leave it out: float32 is as fast here."
+        )
+    if rounded and not has_tensorfloat32():
+        raise UsageError(
+            "--precision tensorfloat32 needs a GPU of compute capability 8.0 "
+            "(Ampere) or newer. Leave it out, or use mixed_float16."
+        )
+    if rounded and os.environ.get("NVIDIA_TF32_OVERRIDE") == "0":
+        raise UsageError(
+            "--precision tensorfloat32, but the environment variable "
+            "NVIDIA_TF32_OVERRIDE=0 forbids it. Unset it, or leave this out."
+        )
+    tf.config.experimental.enable_tensor_float_32_execution(rounded)
+    policy = "float32" if rounded else precision
+    keras.mixed_precision.set_global_policy(policy)
 
 
 def open_data(options: Options):
@@ -285,6 +336,15 @@ def tell_of(dataset: catalog.DataSet) -> None:
         print(note, file=sys.stderr)
 
 
+def planned_data(options: Options):
+    """The same for a plan, which can do without the data."""
+    recipe, where = options.recipe, options.data_dir
+    dataset = catalog.find(recipe.data, recipe.channels, where)
+    if catalog.is_missing(dataset, where):
+        return catalog.NotHere(planned(dataset, recipe))
+    return open_data(options)
+
+
 def training_statistics(source, recipe: Recipe, scanning: Callable):
     """What the recipe needs to know of the training set's pixels."""
     cache = catalog.default_cache_dir()
@@ -303,7 +363,7 @@ def build_network(
     paper: str, variant: str, recipe: Recipe, strategy
 ) -> keras.Model:
     """The variant's network for the recipe's image size and classes."""
-    with strategy.scope():
+    with strategy.scope(), tf.variable_creator_scope(initialize_on_cpu):
         model = reproductions.load(paper).build_model(
             variant,
             image_size=recipe.image_size,
@@ -313,3 +373,15 @@ def build_network(
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = recipe.synchronized_batch_norm
     return model
+
+
+def initialize_on_cpu(create, **values):
+    """A variable begins with the same bits wherever it lies.
+
+    GPUs compute the normal distribution to other last digits.
+    """
+    initial = values["initial_value"]
+    if callable(initial):
+        with tf.device("CPU:0"):
+            values["initial_value"] = initial()
+    return create(**values)

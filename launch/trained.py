@@ -7,14 +7,18 @@ what was subtracted from the images; the run that made them does.
 import dataclasses
 import json
 import pathlib
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 from common.data.catalog import DataSet
+from common.data.relabelled import relabelled
 from common.described import describe
 from common.errors import RunError, UsageError
-from common.overrides import apply, with_data
+from common.health import require_finite_weights
+from common.overrides import apply, combined, settings_of, with_data
 from common.recipe import Recipe
-from common.runs import differences
+from common.runs import differences, read_json
 from common.state_dicts import require_whole
 
 WEIGHTS = "final.weights.h5"
@@ -28,6 +32,8 @@ SEEN = (
     "test_transforms",
     "normalize",
 )
+# Of other images than the run's, all that their splits have are measured.
+UNCUT = ("train_images=None", "held_out=0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +57,8 @@ def locate(given: str) -> tuple[pathlib.Path, Trained | None]:
     path = pathlib.Path(given).expanduser()
     folder = path if path.is_dir() else path.parent
     file = folder / "run.json"
+    if not path.is_dir() and path.name != WEIGHTS:
+        return path, None  # it may be imported, and lie in a run's folder
     if not file.is_file():
         if path.is_dir():
             raise UsageError(
@@ -59,7 +67,7 @@ def locate(given: str) -> tuple[pathlib.Path, Trained | None]:
             )
         return path, None
     try:
-        run = Trained(folder, json.loads(file.read_text()))
+        run = Trained(folder, read_json(file))
     except ValueError as error:
         raise RunError(f"{file} cannot be read: {error}") from error
     if path.is_dir():
@@ -72,11 +80,17 @@ def locate(given: str) -> tuple[pathlib.Path, Trained | None]:
     return path, run
 
 
-def recipe_of(run: Trained, variant: str, paper: Recipe) -> Recipe:
-    """The paper's recipe, as far as images go changed as the run's was.
+def recipe_of(
+    run: Trained, variant: str, paper: Recipe, settings: Sequence[str] = ()
+) -> Recipe:
+    """The paper's recipe with all that the run's flags changed in it.
+
+    Args:
+        settings: --set values of now, which replace the run's of the same
+            fields.
 
     Raises:
-        UsageError: if the run is of another network.
+        UsageError: if the run is of another network, or a setting cannot be.
         RunError: if the recipe is no longer what it was then.
     """
     record = run.record
@@ -85,8 +99,15 @@ def recipe_of(run: Trained, variant: str, paper: Recipe) -> Recipe:
             f"{run.folder} holds a run of {record['variant']}, not of "
             f"{variant}."
         )
-    recipe = with_data(paper, _dataset(record))
-    recipe = apply(recipe, _settings(record["deviations"]))
+    own = settings_of(record["deviations"])
+    changed = with_data(paper, _dataset(record))
+    try:
+        recipe = apply(changed, own)
+    except UsageError as error:
+        raise RunError(
+            f"{run.folder} was trained with an earlier recipe, whose settings "
+            f"do not fit the present one: {error}"
+        ) from error
     there = record["recipe"]
     here = describe(dataclasses.replace(recipe, deviations=()))
     odd = [
@@ -99,7 +120,48 @@ def recipe_of(run: Trained, variant: str, paper: Recipe) -> Recipe:
             f"{run.folder} was trained with an earlier recipe: "
             f"{'; '.join(odd)}. Its weights would see other images now."
         )
-    return recipe
+    return apply(changed, combined(own, settings)) if settings else recipe
+
+
+def on_images_of(recipe: Recipe, dataset: DataSet) -> Recipe:
+    """A run's recipe, measured on another data set's images.
+
+    The network stays what it was trained to be: its classes and its channels.
+    """
+    other = with_data(recipe, dataset)
+    kept = {"num_classes": recipe.num_classes, "channels": recipe.channels}
+    return dataclasses.replace(other, **kept)
+
+
+def with_labels_of(run: Trained, source: Any) -> Any:
+    """The source with the labels that the run's network gives its classes.
+
+    Raises:
+        UsageError: if they have other names, or the run does not know its own.
+    """
+    names = run.record.get("class_names")
+    if names is not None:
+        found = relabelled(source, tuple(names), str(run.folder))
+        if (few := len(source.class_names())) < len(names):
+            print(
+                f"{source.dataset.name} has {few} of the {len(names)} classes "
+                f"that {run.folder} chooses among.",
+                file=sys.stderr,
+            )
+        return found
+    if same_data(run, source):
+        return source
+    raise UsageError(
+        f"{run.folder} is an early run, which did not keep the names of its "
+        f"classes: the labels of {source.dataset.name}, which is not the data "
+        "that it was trained on, cannot be told to be the same. Train it "
+        "again."
+    )
+
+
+def same_data(run: Trained, source: Any) -> bool:
+    """Whether the source is what the run was trained and measured on."""
+    return run.record["data"] == json.loads(json.dumps(source.fingerprint()))
 
 
 def _dataset(record: dict) -> DataSet:
@@ -117,21 +179,11 @@ def _dataset(record: dict) -> DataSet:
     )
 
 
-def _settings(deviations: list[dict]) -> list[str]:
-    """What the run's --set said of images."""
-    return [
-        f"{d['field']}={d['here'].strip('()')}"
-        for d in deviations
-        if d["reason"].startswith("--set")
-        and d["field"].partition(".")[0] in SEEN
-    ]
-
-
 def load_weights(model: Any, file: pathlib.Path, recipe: Recipe) -> None:
     """Reads a file of weights into the network that was built for `recipe`.
 
     Raises:
-        RunError: if they are another network's.
+        RunError: if they are another network's, or no numbers.
     """
     require_whole(file)
     try:
@@ -142,3 +194,4 @@ def load_weights(model: Any, file: pathlib.Path, recipe: Recipe) -> None:
             f"{recipe.image_size} and {recipe.num_classes} classes: {error}. "
             "Give the --data and --set values of the run that wrote it."
         ) from error
+    require_finite_weights(model, str(file))

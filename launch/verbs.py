@@ -9,8 +9,8 @@ from common.recipe import Recipe
 VERBS = (
     *("audit", "baseline", "bench", "describe", "doctor", "ensemble"),
     "evaluate",
-    *("export", "import", "list", "predict", "prepare", "report", "ship"),
-    *("submission", "sweep"),
+    *("export", "import", "list", "predict", "prepare", "queue", "report"),
+    *("ship", "submission", "sweep"),
 )
 
 

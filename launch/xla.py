@@ -1,8 +1,8 @@
 """Whether XLA compiles a training's step, where the command does not say.
 
-On a CPU it pays for updates so small that starting TensorFlow's operations
-takes longer than they do; others it slows down: see Speed in README.md. The
-arithmetic is float32 either way.
+On GPUs it does. On a CPU it pays for updates so small that starting
+TensorFlow's operations takes longer than they do; others it slows down: see
+launch/speed.md. The arithmetic has the same precision either way.
 """
 
 import dataclasses
@@ -27,11 +27,10 @@ def decided(options: Options, *, devices: int, platform: str) -> Options:
     if options.jit_compile is not None:
         return options
     before = last_session(options.workdir).get("jit_compile")
-    able = devices == 1 and options.precision != "mixed_float16"
-    pays = able and platform == "cpu" and is_small(options.recipe)
-    return dataclasses.replace(
-        options, jit_compile=pays if before is None else before and able
-    )
+    pays = platform == "gpu" or (devices == 1 and is_small(options.recipe))
+    able = devices == 1 or not options.recipe.synchronized_batch_norm
+    wanted = pays if before is None else before
+    return dataclasses.replace(options, jit_compile=wanted and able)
 
 
 def is_small(recipe: Recipe) -> bool:

@@ -39,7 +39,9 @@ class RandomAffine:
         """See the class; pixels 0 .. 255."""
         import tensorflow as tf
 
-        *drawn, chance = tf.unstack(context.key.uniform(6))
+        drawn = context.drawn
+        drawn = self.draw(context) if drawn is None else drawn
+        *drawn, chance = tf.unstack(drawn, axis=-1)
         pixels = self.translate_pixels
         amplitudes = (pixels, pixels, self.scale, self.squeeze, self.shear)
         distorted = tf.cast(chance < self.probability, tf.float32)
@@ -56,6 +58,12 @@ class RandomAffine:
         )
         distort = tf.reshape(distort, tf.shape(image))
         return tf.ensure_shape(distort, image.shape)
+
+    def draw(self, context: Context) -> Any:
+        """(..., 6) numbers in [0, 1)."""
+        import tensorflow as tf
+
+        return tf.transpose(context.key.uniform(6))
 
     def scaled(self, factor: float) -> "RandomAffine":
         """For an input `factor` times as large."""

@@ -67,6 +67,26 @@ _KNOWN = (
         how_to_get=_DOWNLOAD.format("cifar10", "163 MB"),
     ),
     DataSet(
+        name="cifar100",
+        title="CIFAR-100",
+        num_classes=100,
+        channels=3,
+        splits={"train": 50_000, "test": 10_000},
+        test_split="test",
+        tfds_names=("cifar100",),
+        how_to_get=_DOWNLOAD.format("cifar100", "161 MB"),
+    ),
+    DataSet(
+        name="svhn",
+        title="SVHN (cropped digits)",
+        num_classes=10,
+        channels=3,
+        splits={"train": 73_257, "test": 26_032, "extra": 531_131},
+        test_split="test",
+        tfds_names=("svhn_cropped",),
+        how_to_get=_DOWNLOAD.format("svhn", "1.5 GB"),
+    ),
+    DataSet(
         name="imagenette",
         title="Imagenette (160 px)",
         num_classes=10,
@@ -112,6 +132,9 @@ _KNOWN = (
 )
 
 
+ALSO = {"imagenet": "imagenet2012"}  # what people call it
+
+
 def names() -> tuple[str, ...]:
     """What users may type, the two open-ended forms last."""
     known = dict.fromkeys(dataset.name for dataset in _KNOWN)
@@ -130,6 +153,7 @@ def find(name: str, channels: int = 3, data_dir: str | None = None) -> DataSet:
         UsageError: if there is none of that name; names what is nearest.
         RunError: if a "folder:" or "tfds:" set is not where it should be.
     """
+    name = ALSO.get(name, name)
     kind, _, rest = name.partition(":")
     if rest and kind == "folder":
         return _folder(name, rest)
@@ -144,6 +168,32 @@ def find(name: str, channels: int = 3, data_dir: str | None = None) -> DataSet:
         )
     grey_first = sorted(found, key=lambda dataset: dataset.channels)
     return grey_first[0] if channels == 1 else grey_first[-1]
+
+
+@dataclasses.dataclass(frozen=True)
+class NotHere:
+    """A data set that is known and not at hand: enough for a plan.
+
+    Attributes:
+        dataset: Its row of the catalogue, with the sizes as published.
+        where: For messages.
+    """
+
+    dataset: DataSet
+    where: str = "(not here; sizes as published)"
+    image_shape: None = None
+    jpeg: None = None
+
+
+def is_missing(dataset: DataSet, data_dir: str | None) -> bool:
+    """Whether a set of a known name is not prepared here."""
+    if dataset.name == "sample" or ":" in dataset.name:
+        return False
+    try:
+        builder_dir(dataset, data_dir)
+    except RunError:
+        return True
+    return False
 
 
 def open_source(
@@ -218,10 +268,25 @@ def _version(folder: pathlib.Path) -> tuple[int, ...]:
 
 
 def _read_info(folder: pathlib.Path) -> dict[str, Any]:
-    """Split sizes, classes and channels from TFDS's own metadata."""
-    info = json.loads((folder / "dataset_info.json").read_text())
-    features = json.loads((folder / "features.json").read_text())
-    features = features.get("featuresDict", {}).get("features", {})
+    """Split sizes, classes and channels from TFDS's own metadata.
+
+    Raises:
+        RunError: if it is damaged, or of no image classification set.
+    """
+    try:
+        info = json.loads((folder / "dataset_info.json").read_text())
+        sizes = {
+            split["name"]: sum(map(int, split["shardLengths"]))
+            for split in info["splits"]
+        }
+        features = json.loads((folder / "features.json").read_text())
+        features = features.get("featuresDict", {}).get("features", {})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{folder} is no data set as TFDS prepares them: its "
+            "dataset_info.json or features.json is missing or damaged "
+            f"({error}). Prepare it again."
+        ) from error
     if not {"image", "label"} <= features.keys():
         raise RunError(
             f"{folder} is not an image classification set: it has the "
@@ -230,10 +295,7 @@ def _read_info(folder: pathlib.Path) -> dict[str, Any]:
         )
     shape = features["image"]["image"].get("shape", {}).get("dimensions", [])
     return {
-        "splits": {
-            split["name"]: sum(map(int, split["shardLengths"]))
-            for split in info["splits"]
-        },
+        "splits": sizes,
         "num_classes": int(features["label"]["classLabel"]["numClasses"]),
         "channels": 1 if shape[-1:] == ["1"] else 3,
     }

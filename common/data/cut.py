@@ -31,9 +31,12 @@ def measured_on(dataset: DataSet, split: str | None) -> DataSet:
     if split is None:
         return dataset
     if split not in dataset.splits:
+        hidden = " --set held_out=0 leaves the test split in its place."
         raise UsageError(
             f"{dataset.name} has no split called {split!r}. "
             f"Known: {', '.join(dataset.splits)}."
+            + hidden
+            * (HELD_OUT in dataset.splits)
         )
     return dataclasses.replace(dataset, test_split=split)
 
@@ -55,22 +58,17 @@ class Cut:
     def __init__(
         self, source: RecordSource, train_images: int | None, held_out: int
     ):
-        whole = source.dataset.splits["train"]
+        whole = source.dataset.splits.get("train", 0)
         if not isinstance(source, RecordSource):
             raise UsageError(
                 "held_out and train_images work with prepared data sets, whose "
                 f"order is random; {source.dataset.name} is a folder: move "
                 "images out of it instead."
             )
-        self.kept = whole - held_out if train_images is None else train_images
-        if held_out < 0 or not 0 < self.kept <= whole - held_out:
-            raise UsageError(
-                f"{source.dataset.name} has {whole} training images: "
-                f"train_images={train_images} and held_out={held_out} cannot "
-                "be cut from it."
-            )
+        self.kept = _kept(source.dataset, train_images, held_out)
         self.dataset = _cut_in_two(source.dataset, self.kept, held_out)
         self.where, self.jpeg = source.where, source.jpeg
+        self.shorter_side = source.shorter_side
         self.image_shape, self.class_names = (
             source.image_shape,
             source.class_names,
@@ -101,6 +99,31 @@ class Cut:
         """That of the whole set, with the splits made here."""
         splits = dict(self.dataset.splits)
         return self._source.fingerprint() | {"splits": splits}
+
+
+def planned(dataset: DataSet, recipe: Recipe) -> DataSet:
+    """The row of the data set's part that the recipe trains on.
+
+    Raises:
+        UsageError: if that cannot be cut from it.
+    """
+    if not recipe.held_out and recipe.train_images is None:
+        return dataset
+    kept = _kept(dataset, recipe.train_images, recipe.held_out)
+    return _cut_in_two(dataset, kept, recipe.held_out)
+
+
+def _kept(dataset: DataSet, train_images: int | None, held_out: int) -> int:
+    """Images that are trained on."""
+    whole = dataset.splits.get("train", 0)
+    kept = whole - held_out if train_images is None else train_images
+    if held_out < 0 or not 0 < kept <= whole - held_out:
+        raise UsageError(
+            f"{dataset.name} has {whole} training images: "
+            f"train_images={train_images} and held_out={held_out} cannot "
+            "be cut from it."
+        )
+    return kept
 
 
 def _cut_in_two(dataset: Any, kept: int, held_out: int) -> Any:

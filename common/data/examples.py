@@ -18,6 +18,8 @@ from common.data.transforms import Context, active
 from common.errors import UsageError
 from common.recipe import Recipe
 
+SAMPLE_STREAM = 1  # keeps the draws of a sample apart from the training's
+
 
 def batches(
     source: Any,
@@ -108,13 +110,13 @@ def _chain(recipe: Recipe, epoch: int) -> list[tuple[int, Any]]:
     return active((*transforms, *recipe.train_noise), epoch)
 
 
-def _maker(
-    recipe: Recipe, statistics: Statistics | None, seed: int, epoch: int
-) -> Callable[[View, Callable, Callable], Any]:
-    """From a whole image's view to the network's input.
+def parted(recipe: Recipe, epoch: int) -> tuple[list, list]:
+    """The geometric operations of an epoch, and those of pixel values.
 
-    What is returned takes the view, what makes pixels of a view, and what
-    makes a key of its stream.
+    Each with its place in the recipe, which its draws depend on.
+
+    Raises:
+        UsageError: if they are mixed.
     """
     chain = _chain(recipe, epoch)
     geometric = [op for op in chain if op[1].geometric]
@@ -124,20 +126,36 @@ def _maker(
             "A recipe's geometric transforms (resize, crop, flip, pad) must "
             "come before those of pixel values."
         )
+    return geometric, pixel
+
+
+def _maker(
+    recipe: Recipe, statistics: Statistics | None, seed: int, epoch: int
+) -> Callable[[View, Callable, Callable], Any]:
+    """From a whole image's view to the network's input.
+
+    What is returned takes the view, what makes pixels of a view, and what
+    makes a key of its stream.
+    """
+    geometric, pixel = parted(recipe, epoch)
 
     def make(view: View, pixels: Callable, key: Callable) -> Any:
         for place, op in geometric:
             view = op(view, key(mix(seed, epoch, place)))
         image = pixels(view)
-        top = view.window.top - view.frame.top
-        left = view.window.left - view.frame.left
-        seen = (top, left, view.mirrored, statistics)
         for place, op in pixel:
             stream = mix(seed, epoch, place)
-            image = op(image, Context(*seen, key(stream)))
+            image = op(image, seen(view, statistics, key(stream)))
         return sized(image, recipe)
 
     return make
+
+
+def seen(view: View, statistics: Statistics | None, key: Any) -> Context:
+    """What operations on pixel values may know of a view, or of many."""
+    top = view.window.top - view.frame.top
+    left = view.window.left - view.frame.left
+    return Context(top, left, view.mirrored, statistics, key)
 
 
 def whole(source: Any, encoded: Any) -> View:

@@ -9,7 +9,7 @@ from common.data import folder as folder_layout
 from common.data.catalog import DataSet
 from common.data.encoded import as_readable, readable
 from common.data.parts import mapped
-from common.data.sources import Shuffled, permutation
+from common.data.sources import Shuffled, numbered, permutation
 
 
 class FolderSource:
@@ -17,6 +17,7 @@ class FolderSource:
 
     image_shape = None
     jpeg = None
+    shorter_side = None
 
     def __init__(self, dataset: DataSet, root: pathlib.Path):
         self.dataset = dataset
@@ -34,10 +35,8 @@ class FolderSource:
         self, split: str, *, seed: int, epoch: int, skip: int
     ) -> Shuffled:
         """The records of one epoch, from position `skip` on: a permutation."""
-        size = self.dataset.splits[split]
-        return Shuffled(
-            permutation(size, seed, epoch, skip), self._reader(split)
-        )
+        order = permutation(self.dataset.splits[split], seed, epoch)
+        return Shuffled(numbered(order, skip), self._reader(split))
 
     def files(self) -> dict[str, list[tuple[str, int]]]:
         """Split -> (path relative to `where`, label) of its images."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from common.data.encoded import decode
-from common.data.resampling import resize, span, triangle
+from common.data.resampling import resize, span, triangle, whole_triangle
 from common.errors import UsageError
 
 _MARGIN = 2  # libjpeg's chroma upsampling differs in a cut's border column
@@ -56,6 +56,8 @@ class View:
             is the mean of.
         mirrored: Whether left and right are exchanged; a bool, or a tensor.
         patch: If there is one, it is resized to the canvas, not the source.
+        whole_values: Whether the canvas has whole pixel values: see
+            common.data.resampling.whole_triangle.
     """
 
     source: tuple[Any, Any]
@@ -64,6 +66,7 @@ class View:
     frame: Box
     mirrored: Any = False
     patch: Patch | None = None
+    whole_values: bool = False
 
     @classmethod
     def whole(cls, height: Any, width: Any) -> "View":
@@ -72,7 +75,12 @@ class View:
         return cls((height, width), (height, width), box, box)
 
     def resize(
-        self, height: Any, width: Any, *, chance: bool = False
+        self,
+        height: Any,
+        width: Any,
+        *,
+        chance: bool = False,
+        whole_values: bool = False,
     ) -> "View":
         """The whole image at another size; `chance`: one that was drawn.
 
@@ -84,7 +92,13 @@ class View:
             raise UsageError("a resize must come before crops and padding")
         box = Box(0, 0, height, width)
         frame = self.frame if chance else box
-        return View(self.source, (height, width), box, frame, self.mirrored)
+        return dataclasses.replace(
+            self,
+            canvas=(height, width),
+            window=box,
+            frame=frame,
+            whole_values=whole_values,
+        )
 
     def zoom(self, patch: Patch, size: int) -> "View":
         """A patch of the source, drawn by chance, resized to size x size.
@@ -171,6 +185,56 @@ def realize(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
     return mirror(image, view.mirrored)
 
 
+EXCERPT = 8  # pixels that an excerpt is longer than the window made of it
+
+
+def excerpt(
+    view: View, encoded: Any, channels: int, jpeg: bool | None
+) -> tuple[Any, Any]:
+    """What a window of an image that is not shrunk is made of, as stored.
+
+    Args:
+        view: A square window of the canvas, without padding or a patch.
+        encoded: As `realize` takes it.
+        channels: As `realize` takes them.
+        jpeg: As `realize` takes it.
+
+    Returns:
+        (S, S, channels) uint8, the source's pixels, zeros where it ends, S
+        the window's size + EXCERPT; and the numbers of one image that
+        common.data.resampling.taps takes, (4, 2).
+    """
+    import tensorflow as tf
+
+    window, size = view.window, view.window.height + EXCERPT
+    start = tf.stack([window.top, window.left])
+    source, canvas = tf.stack(view.source), tf.stack(view.canvas)
+    enlarged = tf.reduce_all(canvas >= source)
+    checked = tf.raw_ops.Assert(
+        condition=enlarged, data=["an image is larger than its data set says"]
+    )
+    with tf.control_dependencies([checked] if checked else []):
+        length = tf.minimum(source, size)
+    # What the window needs begins at the fourth pixel or later, and ends three
+    # before the end or earlier: see `taps` and _MARGIN.
+    first = tf.maximum(start * source // canvas - 3, 0)
+    first = tf.minimum(first, source - length)
+    box = tf.concat([first, length], axis=0)
+    if jpeg is None:
+        pixels = tf.cond(
+            tf.io.is_jpeg(encoded),
+            lambda: _cut_jpeg(encoded, box, channels),
+            lambda: _cut_png(encoded, box, channels),
+        )
+    else:
+        cut = _cut_jpeg if jpeg else _cut_png
+        pixels = cut(encoded, box, channels)
+    rest = tf.stack([tf.zeros_like(length), size - length], axis=1)
+    pixels = tf.pad(pixels, tf.concat([rest, [[0, 0]]], axis=0))
+    pixels = tf.ensure_shape(pixels, (size, size, channels))
+    return pixels, tf.stack([start, source, canvas, first])
+
+
 def mirror(image: Any, mirrored: Any) -> Any:
     """The image with left and right exchanged if `mirrored`."""
     import tensorflow as tf
@@ -234,6 +298,10 @@ def _resampled(
     y = span(window.top, window.height, source[0], canvas[0])
     x = span(window.left, window.width, source[1], canvas[1])
     part = _decode(encoded, Box(y[0], x[0], y[1], x[1]), source, channels, jpeg)
+    if view.whole_values:
+        rows = (window.top, window.height, source[0], canvas[0])
+        columns = (window.left, window.width, source[1], canvas[1])
+        return whole_triangle(part, (*rows, *y[:2]), (*columns, *x[:2]))
     return triangle(part, (window.height, window.width), y, x)
 
 
@@ -253,19 +321,33 @@ def _decode(
         top, left = _max(box.top - _MARGIN, 0), _max(box.left - _MARGIN, 0)
         bottom = _min(box.top + box.height + _MARGIN, source[0])
         right = _min(box.left + box.width + _MARGIN, source[1])
-        image = tf.io.decode_and_crop_jpeg(
-            encoded,
-            tf.stack([top, left, bottom - top, right - left]),
-            channels=channels,
-            dct_method="INTEGER_ACCURATE",
-        )
+        wide = tf.stack([top, left, bottom - top, right - left])
+        image = _cut_jpeg(encoded, wide, channels)
         begin = [box.top - top, box.left - left, 0]
-    else:
+        return tf.slice(image, begin, [box.height, box.width, channels])
+    if _same(box, Box(0, 0, *source)):
         image = decode(encoded, channels, jpeg=False)
-        if _same(box, Box(0, 0, *source)):
-            return tf.ensure_shape(image, (*_static(source), channels))
-        begin = [box.top, box.left, 0]
-    return tf.slice(image, begin, [box.height, box.width, channels])
+        return tf.ensure_shape(image, (*_static(source), channels))
+    place = tf.stack([box.top, box.left, box.height, box.width])
+    return _cut_png(encoded, place, channels)
+
+
+def _cut_jpeg(encoded: Any, box: Any, channels: int) -> Any:
+    """(top, left, height, width) of a file; not exact at the very edge."""
+    import tensorflow as tf
+
+    return tf.io.decode_and_crop_jpeg(
+        encoded, box, channels=channels, dct_method="INTEGER_ACCURATE"
+    )
+
+
+def _cut_png(encoded: Any, box: Any, channels: int) -> Any:
+    import tensorflow as tf
+
+    image = decode(encoded, channels, jpeg=False)
+    begin, size = tf.split(box, 2)
+    begin, size = tf.pad(begin, [[0, 1]]), tf.concat([size, [channels]], 0)
+    return tf.slice(image, begin, size)
 
 
 def _same(a: Box, b: Box) -> bool:

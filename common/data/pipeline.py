@@ -6,7 +6,14 @@ function of (seed, epoch, position) only, a test batch of its position.
 
 from typing import Any
 
-from common.data.examples import batches, checked, sized, whole
+from common.data import halves
+from common.data.examples import (
+    SAMPLE_STREAM,
+    batches,
+    checked,
+    sized,
+    whole,
+)
 from common.data.geometry import mirror, realize
 from common.data.keys import mix
 from common.data.parts import WHOLE, Part, mapped
@@ -15,8 +22,6 @@ from common.data.transforms import Context, active
 from common.errors import UsageError
 from common.recipe import Recipe
 from common.views import Window, windows
-
-_SAMPLE_STREAM = 1  # keeps the draws of sample_batch apart from the training's
 
 
 def steps_per_epoch(source: Any, recipe: Recipe) -> int:
@@ -78,6 +83,36 @@ def train_batches(
     return made.take(left * part.devices)
 
 
+def host_batches(
+    source: Any,
+    recipe: Recipe,
+    statistics: Statistics | None,
+    *,
+    seed: int,
+    epoch: int,
+    skip_steps: int = 0,
+    part: Part = WHOLE,
+) -> Any:
+    """The batches of `train_batches`, as the host sends them to a device.
+
+    `common.data.halves.device_part` makes the same images of them.
+
+    Args:
+        source: As for `train_batches`, as all others.
+
+    Returns:
+        (images, labels): a common.data.halves.HostBatch, and (B,) int64.
+
+    Raises:
+        UsageError: if there are fewer examples than one batch has.
+    """
+    left = steps_per_epoch(source, recipe) - skip_steps
+    size = recipe.global_batch_size
+    order = (seed, epoch, skip_steps * size)
+    made = halves.host_batches(source, recipe, statistics, order, size, part)
+    return made.take(left * part.devices)
+
+
 def sample_batch(
     source: Any,
     recipe: Recipe,
@@ -98,7 +133,7 @@ def sample_batch(
         raise UsageError(
             f"{source.dataset.name} has fewer than {size} training examples."
         )
-    order = (mix(seed, _SAMPLE_STREAM), epoch, 0)
+    order = (mix(seed, SAMPLE_STREAM), epoch, 0)
     made = batches(source, recipe, statistics, order, size, WHOLE)
     return made.take(1).get_single_element()
 

@@ -26,6 +26,8 @@ class Context:
         mirrored: Whether left and right were exchanged.
         statistics: Of the training set; None if no operation needs them.
         key: For the operation's draws; None in tests.
+        drawn: What the operation's `draw` gave, if that was called before;
+            None leaves it to the operation.
     """
 
     top: Any
@@ -33,6 +35,7 @@ class Context:
     mirrored: Any
     statistics: Statistics | None
     key: Key | None = None
+    drawn: Any = None
 
 
 def _statistics(context: Context, what: str) -> Statistics:
@@ -148,10 +151,46 @@ class Standardize:
         """See the class."""
         import numpy as np
 
-        mean, std = (np.float32(v) for v in (self.mean, self.std))
-        return (image / 255 - mean) / std
+        # No division: TensorFlow turns some by constants into products, so
+        # that bits would depend on where it is computed.
+        mean, std = (np.float64(v) for v in (self.mean, self.std))
+        scale, shift = 1 / (255 * std), -mean / std
+        return image * np.float32(scale) + np.float32(shift)
 
     def scaled(self, factor: float) -> "Standardize":
+        """The same."""
+        return self
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SubtractMeanPixel:
+    """Subtract the same pixel, 0 .. 255, everywhere: what Caffe's networks see.
+
+    Attributes:
+        order: "RGB" or "BGR": of the channels of the result, and of `mean`.
+        mean: Of each channel, 0 .. 255.
+    """
+
+    order: str
+    mean: tuple[float, ...]
+    geometric: ClassVar[bool] = False
+    needs_statistics: ClassVar[bool] = False
+
+    def __call__(self, image: Any, context: Context) -> Any:
+        """See the class; the image is RGB.
+
+        Raises:
+            UsageError: if the order is another one.
+        """
+        import numpy as np
+        import tensorflow as tf
+
+        if self.order not in ("RGB", "BGR"):
+            raise UsageError(f"{self}: order must be RGB or BGR")
+        channels = ["RGB".index(channel) for channel in self.order]
+        return tf.gather(image, channels, axis=-1) - np.float32(self.mean)
+
+    def scaled(self, factor: float) -> "SubtractMeanPixel":
         """The same."""
         return self
 
@@ -207,19 +246,35 @@ class PcaColourNoise:
     needs_statistics: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
-        """See the class; the image is (height, width, 3)."""
+        """See the class; the image is (..., height, width, 3)."""
+        import numpy as np
+        import tensorflow as tf
+
+        if image.shape[-1] != 3:
+            raise UsageError("PcaColourNoise is for RGB images")
+        drawn = context.drawn
+        noise = (self.draw(context) if drawn is None else drawn)[..., None, :]
+        rows = [1] * (len(noise.shape) - 2) + [image.shape[-2], 1]
+        noisy = image + tf.tile(noise, rows)[..., None, :, :]
+        if self.shrink == 1.0:
+            return noisy
+        if len(image.shape) == 3:
+            return noisy / self.shrink
+        # XLA multiplies by 1 / shrink; float64's product, rounded, is float32's
+        # quotient.
+        exact = tf.cast(noisy, tf.float64) / np.float64(np.float32(self.shrink))
+        return tf.cast(exact, tf.float32)
+
+    def draw(self, context: Context) -> Any:
+        """What is added to one image's channels, (3,)."""
         import numpy as np
         import tensorflow as tf
 
         covariance = _statistics(context, "PcaColourNoise").covariance
-        if image.shape[2] != 3:
-            raise UsageError("PcaColourNoise is for RGB images")
         values, vectors = np.linalg.eigh(covariance)
         scaled = vectors * (self.std * np.sqrt(np.maximum(values, 0)))
         draws = context.key.normal(3)
-        noise = tf.linalg.matvec(tf.constant(scaled, tf.float32), draws)
-        noisy = image + tf.tile(noise[None], [image.shape[1], 1])  # as rows
-        return noisy if self.shrink == 1.0 else noisy / self.shrink
+        return tf.linalg.matvec(tf.constant(scaled, tf.float32), draws)
 
     def scaled(self, factor: float) -> "PcaColourNoise":
         """The same."""

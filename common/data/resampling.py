@@ -131,6 +131,75 @@ def triangle(part: Any, size: tuple, y: tuple, x: tuple) -> Any:
     return tf.transpose(_rows(columns, size[1], x), [2, 0, 1])
 
 
+def taps(place: Any, length: int, mirrored: Any) -> tuple[Any, Any]:
+    """Where each row and column of enlarged images comes from.
+
+    Of an image that does not shrink, `triangle` looks at two neighbours in
+    each direction; these are its numbers, bit for bit, on a CPU.
+
+    Args:
+        place: (images, 4, 2) int32: of the window on the canvas its top and
+            left; the source's and the canvas's height and width; the top and
+            left of the excerpt that `enlarge` will be given.
+        length: The window's height and width.
+        mirrored: (images,), whether left and right are exchanged.
+
+    Returns:
+        (images, 2, length) int32, the first neighbour's place in the excerpt,
+        for rows and for columns; (images, 2, length, 2), both weights, numbers
+        of float32 as float64, as `enlarge` says.
+    """
+    import tensorflow as tf
+
+    start, source, canvas, excerpt = tf.unstack(place[..., None], axis=1)
+    first, count, scale, translation = span(start, length, source, canvas)
+    places = (tf.range(length, dtype=tf.float32) + 0.5) * (1 / scale)
+    places += -(1 / scale) * translation
+    near = tf.cast(tf.floor(places - 0.5), tf.int32)
+    near = tf.clip_by_value(near, 0, tf.maximum(count - 2, 0))
+    both = near[..., None] + tf.range(2)
+    away = tf.abs(tf.cast(both, tf.float32) + 0.5 - places[..., None])
+    weights = tf.where(both < count[..., None], tf.maximum(1 - away, 0), 0)
+    weights *= 1 / tf.reduce_sum(weights, axis=-1, keepdims=True)
+    near += first - excerpt
+    turned = tf.stack([tf.zeros_like(mirrored), mirrored], axis=1)[..., None]
+    near = tf.where(turned, near[..., ::-1], near)
+    turned = turned[..., None]
+    weights = tf.where(turned, weights[..., ::-1, :], weights)
+    return near, tf.cast(weights, tf.float64)
+
+
+def enlarge(excerpts: Any, near: Any, weights: Any) -> Any:
+    """Windows of enlarged images, float32, 0 .. 255.
+
+    Args:
+        excerpts: (images, S, S, channels) uint8; what lies around the windows
+            on the images, see common.data.geometry.excerpt.
+        near: See `taps`.
+        weights: See `taps`.
+
+    Returns:
+        (images, length, length, channels), with the bits of `triangle`.
+    """
+    import tensorflow as tf
+
+    def along(axis: int, images: Any) -> Any:
+        last, shape = images.shape[axis] - 1, [-1, 1, 1, 1]
+        shape[axis] = near.shape[2]
+
+        def share(i: int) -> Any:
+            places = tf.minimum(near[:, axis - 1] + i, last)
+            seen = tf.gather(images, places, axis=axis, batch_dims=1)
+            # A product of float64, rounded, is that of float32; but no
+            # compiler joins it and the sum, to round only once.
+            weight = tf.reshape(weights[:, axis - 1, :, i], shape)
+            return tf.cast(tf.cast(seen, tf.float64) * weight, tf.float32)
+
+        return share(0) + share(1)
+
+    return along(2, along(1, excerpts))
+
+
 def _rows(image: Any, count: Any, axis: tuple) -> Any:
     """`count` rows in the place of the image's, its other axes as they are.
 
@@ -150,3 +219,45 @@ def _rows(image: Any, count: Any, axis: tuple) -> Any:
         antialias=True,
     )
     return tf.reshape(rows, [count, width, channels])
+
+
+def whole_triangle(part: Any, rows: tuple, columns: tuple) -> Any:
+    """A window of a resized image as PIL's Image.resize gives it, bit for bit.
+
+    Bilinear, antialiased, first along the rows, and rounded to whole pixel
+    values after each axis; the weights are multiples of 2^-22. (Pillow 13
+    begins with the columns of images whose height shrinks much more than
+    their width: some of their pixels differ by 1.)
+
+    Args:
+        part: The source's pixels that the spans name, (h, w, channels) uint8.
+        rows: start, length, source and canvas as for `span`, then the first
+            source pixel and how many, which it returns.
+        columns: Likewise.
+    """
+    import tensorflow as tf
+
+    height, width, channels = tf.unstack(tf.shape(part))
+    down, across = _whole_weights(*rows), _whole_weights(*columns)
+    lines = tf.transpose(tf.cast(part, tf.float64), [0, 2, 1])
+    lines = tf.reshape(lines, [height * channels, width])
+    lines = tf.floor(tf.matmul(lines, across, transpose_b=True) + 0.5)
+    lines = tf.reshape(lines, [height, channels * columns[1]])
+    image = tf.floor(tf.matmul(down, lines) + 0.5)
+    image = tf.reshape(image, [rows[1], channels, columns[1]])
+    return tf.cast(tf.transpose(image, [0, 2, 1]), tf.float32)
+
+
+def _whole_weights(
+    start: Any, length: Any, source: Any, canvas: Any, first: Any, count: Any
+) -> Any:
+    """(length, count) float64: each source pixel's in each pixel; PIL's."""
+    import tensorflow as tf
+
+    scale = tf.cast(source, tf.float64) / tf.cast(canvas, tf.float64)
+    seen = tf.cast(start + tf.range(length), tf.float64) + 0.5
+    there = tf.cast(first + tf.range(count), tf.float64) + 0.5
+    away = tf.abs(there[None] - seen[:, None] * scale)
+    weights = tf.maximum(1 - away / tf.maximum(scale, 1), 0)
+    weights /= tf.reduce_sum(weights, axis=1, keepdims=True)
+    return tf.floor(weights * 2**22 + 0.5) / 2**22

@@ -43,6 +43,56 @@ class ResizeShorterSide:
 
 
 @dataclasses.dataclass(frozen=True)
+class TorchvisionResize:
+    """torchvision.transforms.Resize(size) of a PIL image, bit for bit.
+
+    The shorter side becomes `size`, the longer one is rounded down; bilinear
+    and antialiased, in whole pixel values.
+    """
+
+    size: int
+    geometric: ClassVar[bool] = True
+
+    def __call__(self, view: View, key: Key) -> View:
+        """See the class."""
+        import tensorflow as tf
+
+        height, width = view.canvas
+        known = isinstance(height, int) and isinstance(width, int)
+        short = min(height, width) if known else tf.minimum(height, width)
+        canvas = (side * self.size // short for side in view.canvas)
+        return view.resize(*canvas, whole_values=True)
+
+    def scaled(self, factor: float) -> "TorchvisionResize":
+        """For an input `factor` times as large."""
+        return TorchvisionResize(scaled_size(self.size, factor))
+
+
+@dataclasses.dataclass(frozen=True)
+class Squash:
+    """Resize to size x size, whatever the aspect.
+
+    Attributes:
+        size: Pixels.
+        resampling: The name of a filter: see common.data.resampling.
+    """
+
+    size: int
+    resampling: str
+    geometric: ClassVar[bool] = True
+
+    def __call__(self, view: View, key: Key) -> View:
+        """See the class."""
+        whole = Patch(Box(0, 0, *view.source), (self.resampling,), 0)
+        squashed = view.zoom(whole, self.size)
+        return squashed.crop(0, 0, self.size, chance=False)  # is the frame
+
+    def scaled(self, factor: float) -> "Squash":
+        """For an input `factor` times as large."""
+        return Squash(scaled_size(self.size, factor), self.resampling)
+
+
+@dataclasses.dataclass(frozen=True)
 class RandomShorterSide:
     """Resize so that the shorter side is drawn from low .. high, both included.
 

@@ -37,21 +37,30 @@ class Shuffled:
         read: From an element to its record, inside a `Dataset.map`.
         decoded: From channels to all that elements are indices of, as
             common.data.decoded.decode gives it; None if there is no such.
+        order: The indices from the epoch's first position on, a NumPy array;
+            None if elements are no indices.
     """
 
     elements: Any
     read: Callable[[Any], dict[str, Any]]
     decoded: Callable[[int], dict[str, Any] | None] | None = None
+    order: Any = None
 
 
-def permutation(size: int, seed: int, epoch: int, skip: int) -> Any:
-    """The (position, index) pairs of a permutation, from `skip` on."""
+def permutation(size: int, seed: int, epoch: int) -> Any:
+    """The order of an epoch: (size,) indices, a NumPy array."""
+    import numpy as np
+
+    return np.random.default_rng((seed, epoch)).permutation(size)
+
+
+def numbered(order: Any, skip: int) -> Any:
+    """A tf.data.Dataset of (position, index), from position `skip` on."""
     import numpy as np
     import tensorflow as tf
 
-    order = np.random.default_rng((seed, epoch)).permutation(size)[skip:]
-    positions = np.arange(skip, size)
-    return tf.data.Dataset.from_tensor_slices((positions, order))
+    positions = np.arange(skip, len(order))
+    return tf.data.Dataset.from_tensor_slices((positions, order[skip:]))
 
 
 class RecordSource:
@@ -62,6 +71,8 @@ class RecordSource:
         where: The folder, for messages.
         image_shape: (height, width) if all images have the same, else None.
         jpeg: Whether all images are JPEG; None if it is not known.
+        shorter_side: Pixels that no image's shorter side is above; None if
+            they are not known.
     """
 
     def __init__(self, dataset: DataSet, folder: pathlib.Path):
@@ -78,6 +89,8 @@ class RecordSource:
         guess = False if self.image_shape else None
         formats = {"jpeg": True, "png": False}
         self.jpeg = formats.get(_encoding(self.where), guess)
+        known = (read_manifest(folder) or {}).get("shorter_side")
+        self.shorter_side = min(self.image_shape or (), default=known)
 
     def records(self, split: str) -> Any:
         """A tf.data.Dataset of the records in the order of the files."""
@@ -111,10 +124,12 @@ class RecordSource:
             )
             return Shuffled(records.enumerate().skip(skip), lambda r: r)
         size = first or self.dataset.splits[split]
+        order = permutation(size, seed, epoch)
         return Shuffled(
-            permutation(size, seed, epoch, skip),
+            numbered(order, skip),
             functools.partial(self._read_held, split),
             functools.partial(self._decode, split),
+            order,
         )
 
     def class_names(self) -> tuple[str, ...]:

@@ -139,6 +139,8 @@ def load(file: pathlib.Path) -> Statistics | None:
     """What `save` wrote; None if the file is missing or damaged."""
     try:
         with np.load(file) as arrays:
-            return Statistics(**arrays)
+            found = Statistics(**arrays)
     except Exception:  # a damaged zip file raises many different ones
         return None
+    sound = all(np.isfinite(array).all() for array in vars(found).values())
+    return found if sound else None

@@ -24,12 +24,15 @@ from common.data.pixels import (
     SubtractCentreMean,
     SubtractChannelMean,
     SubtractMeanImage,
+    SubtractMeanPixel,
     ZeroBorder,
 )
 from common.data.scales import (
     RandomAreaCrop,
     RandomShorterSide,
     ResizeShorterSide,
+    Squash,
+    TorchvisionResize,
     scaled_size,
 )
 from common.errors import UsageError
@@ -51,10 +54,14 @@ __all__ = [
     "RandomShorterSide",
     "ResizeShorterSide",
     "ScalePixels",
+    "Squash",
     "Standardize",
     "SubtractCentreMean",
     "SubtractChannelMean",
     "SubtractMeanImage",
+    "SubtractMeanPixel",
+    "TorchvisionCentreCrop",
+    "TorchvisionResize",
     "UntilEpoch",
     "ZeroBorder",
     "active",
@@ -95,6 +102,29 @@ class CentreCrop:
     def scaled(self, factor: float) -> "CentreCrop":
         """For an input `factor` times as large."""
         return CentreCrop(scaled_size(self.size, factor))
+
+
+@dataclasses.dataclass(frozen=True)
+class TorchvisionCentreCrop:
+    """torchvision.transforms.CenterCrop(size): half a pixel goes to the even.
+
+    It begins at round((side - size) / 2) of Python: 58 for 58.5, 60 for 59.5.
+    """
+
+    size: int
+    geometric: ClassVar[bool] = True
+
+    def __call__(self, view: View, key: Key) -> View:
+        """See the class."""
+        down, across = (
+            room // 2 + (room % 2) * (room // 2 % 2)
+            for room in _room(view, self.size)
+        )
+        return view.crop(down, across, self.size, chance=False)
+
+    def scaled(self, factor: float) -> "TorchvisionCentreCrop":
+        """For an input `factor` times as large."""
+        return TorchvisionCentreCrop(scaled_size(self.size, factor))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,6 +22,7 @@ import keras
 
 from common.errors import UsageError
 from common.layers import Dropout, GroupedConv2D, LocalResponseNormalization
+from reproductions.alexnet import cifar
 from reproductions.alexnet.recipe import RECIPES
 from reproductions.alexnet.spatial import SpatialResponseNormalization
 
@@ -127,13 +128,17 @@ def build_model(
     """The network; (batch, S, S, 3) float32 -> (batch, classes) logits.
 
     Sizes in the comments are for S = 224. Logits are float32 under any dtype
-    policy.
+    policy. The networks for CIFAR-10 are in cifar.py.
 
     Raises:
         UsageError: if the image is too small for the network.
     """
-    form, recipe = FORMS[variant], RECIPES[variant]
+    recipe = RECIPES[variant]
     size = image_size or recipe.image_size
+    if variant in cifar.FORMS:
+        classes = num_classes or recipe.num_classes
+        return cifar.build_network(variant, size, classes)
+    form = FORMS[variant]
     _check_size(variant, size)
     image = keras.Input((size, size, 3), name="image")
     x = keras.layers.ZeroPadding2D(((0, 3), (0, 3)), name="pad1")(image)

@@ -3,6 +3,9 @@
 import keras
 import numpy as np
 
+from common.data.transforms import Squash, SubtractMeanPixel
+from common.errors import RunError
+from common.preprocessing import Preprocessing
 from common.weights import State, assign_torch
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
@@ -21,9 +24,16 @@ def from_caffe(state: State, model: keras.Model) -> None:
         model: Any form of our AlexNet.
 
     Raises:
-        RunError: if an entry is missing, unknown, or of another shape.
+        RunError: if an entry is missing, unknown, or of another shape, or the
+            model is one of those for CIFAR-10.
     """
     names = {layer.name for layer in model.layers}
+    if "pool5" not in names:
+        raise RunError(
+            f"Caffe's AlexNets are networks for ImageNet, and {model.name} is "
+            "another one, for CIFAR-10. Import their weights into "
+            "bvlc_alexnet or caffenet."
+        )
     for layer, halved in (("fc7", "halve6"), ("fc8", "halve7")):
         entry = f"{layer}.weight"
         if halved in names and entry in state:
@@ -37,4 +47,17 @@ def from_caffe(state: State, model: keras.Model) -> None:
     )
 
 
+# Caffe trains and tests on images squashed to 256x256 (create_imagenet.sh),
+# minus a mean image, which is a file of its own and not in the weights; its
+# readers are shown the mean of that over all pixels (00-classification.ipynb).
+# Resized as caffe.io.resize_image: bilinear between the nearest pixels.
+PREPROCESSING = {
+    "caffe": Preprocessing(
+        normalize=SubtractMeanPixel(
+            order="BGR",
+            mean=(104.0069879317889, 116.66876761696767, 122.6789143406786),
+        ),
+        test_transforms=(Squash(256, "bilinear"),),
+    )
+}
 LAYOUTS = {"caffe": from_caffe}

@@ -31,6 +31,7 @@ from common.layers import (
     Dropout,
     LocalResponseNormalization,
 )
+from reproductions.bn_inception import mnist
 from reproductions.bn_inception.recipe import RECIPES
 
 # Figure 5: filters of 1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3; the
@@ -105,6 +106,8 @@ def build_model(
 ) -> keras.Model:
     """(batch, S, S, 3) images -> (batch, num_classes) logits.
 
+    The networks of Sec. 4.1 are in mnist.py: (batch, S, S, 1) images.
+
     Sizes in the comments are for S = 224. At other sizes the whole last map is
     averaged. Every S works, but for bn_inception_caffe only those that it can
     be halved from. Logits are float32 under any dtype policy.
@@ -117,8 +120,12 @@ def build_model(
     Raises:
         UsageError: if the network cannot take images of this size.
     """
-    recipe, form = RECIPES[variant], FORMS[variant]
+    recipe = RECIPES[variant]
     size = image_size or recipe.image_size
+    if variant in mnist.NORMALIZED:
+        classes = num_classes or recipe.num_classes
+        return mnist.build_network(variant, size, classes)
+    form = FORMS[variant]
     if form.caffe:
         _check_size(variant, size)
     image = keras.Input((size, size, 3), name="image")

@@ -17,17 +17,19 @@ from common.data.transforms import (
 )
 from common.losses import SoftmaxCrossEntropy
 from common.recipe import Recipe, Sgd, WeightDecay
-from common.schedules import EveryEpochs
+from common.schedules import Constant, EveryEpochs
 from reproductions.bn_inception.deviations import (
     ACCELERATED,
     CAFFE,
     FILTERS,
     LENGTH,
+    MNIST,
     NARROW,
     NORMALIZED,
     OPEN,
     UNCHANGED,
 )
+from reproductions.bn_inception.mnist import Binarize
 
 CROP_AND_FLIP = (
     RandomAreaCrop(  # GoogLeNet, Sec. 6
@@ -109,6 +111,40 @@ BN_X5 = dataclasses.replace(
     deviations=(*ACCELERATED, *LENGTH, *FILTERS, *NORMALIZED, *OPEN),
 )
 
+BN_MNIST = Recipe(  # Sec. 4.1
+    data="mnist",
+    image_size=28,
+    channels=1,
+    num_classes=10,
+    epochs=50,
+    updates=50_000,
+    train_images=None,
+    held_out=0,
+    initialize_from=None,
+    global_batch_size=60,
+    optimizer=Sgd(
+        learning_rate=1.0,  # ours: the paper has none
+        momentum=0.0,  # not in the paper
+        nesterov=False,
+    ),
+    schedule=Constant(value=1.0),  # not in the paper
+    group_schedules=(),
+    weight_decay=None,
+    clip_global_norm=None,
+    loss=SoftmaxCrossEntropy(),
+    average_decay=None,
+    synchronized_batch_norm=True,  # Alg. 1: over the mini-batch
+    train_transforms=(),
+    normalize=Binarize(128),  # ours: "binary image"
+    train_noise=(),
+    test_transforms=(),
+    views=("single",),
+    monitor="single",  # Fig. 1(a), each 1,000 updates
+    before_epoch=None,
+    healthy_after=50,  # ours: without batch normalisation it starts slowly
+    deviations=MNIST,
+)
+
 RECIPES = {
     "bn_inception": BN_X30,
     "bn_x5": BN_X5,
@@ -126,4 +162,6 @@ RECIPES = {
     "bn_inception_caffe": dataclasses.replace(
         BN_X30, deviations=(*ACCELERATED, *CAFFE, *NORMALIZED, *OPEN)
     ),
+    "bn_mnist": BN_MNIST,
+    "bn_mnist_baseline": BN_MNIST,
 }

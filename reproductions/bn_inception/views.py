@@ -9,4 +9,8 @@ from reproductions.bn_inception.recipe import RECIPES
 
 CROPS = SquareCrops(sides=(256, 288, 320, 352), size=224)
 
-VIEWS = {variant: {"144_crop": CROPS} for variant in RECIPES}
+VIEWS = {
+    variant: {"144_crop": CROPS}
+    for variant, recipe in RECIPES.items()
+    if recipe.data == "imagenet2012"
+}

@@ -2,7 +2,9 @@
 
 import keras
 
+from common.data.transforms import SubtractMeanPixel
 from common.errors import RunError
+from common.preprocessing import Preprocessing, torchvision_frame
 from common.weights import State, assign_torch
 from reproductions.bn_inception.model import FORMS
 
@@ -41,4 +43,12 @@ def from_cadene(state: State, model: keras.Model) -> None:
     assign_torch(model, {**state, **rgb}, prefixes)
 
 
+# Cadene, models/bninception.py: BGR, 0 .. 255, mean [104, 117, 128], std 1; RGB
+# here, as conv1 is turned. utils.TransformImage: Resize(224 / 0.875).
+PREPROCESSING = {
+    "cadene": Preprocessing(
+        normalize=SubtractMeanPixel(order="RGB", mean=(128.0, 117.0, 104.0)),
+        test_transforms=torchvision_frame(256, 224),
+    )
+}
 LAYOUTS = {"cadene": from_cadene}

@@ -17,6 +17,7 @@ PLAIN = (
         here="a plain 7x7 convolution: 9,408 weights and 118M",
         reason="as every public port; the table's numbers belong to "
         "googlenet_separable",
+        departs=True,
     ),
 )
 
@@ -81,6 +82,7 @@ _OPEN = (
         here="exponential: 0.9999 for each update, less in the first 90,000, "
         "(1 + t) / (10 + t)",
         reason="TensorFlow's Inception code of the same group",
+        departs=True,
     ),
 )
 
@@ -113,12 +115,14 @@ _AUGMENTATION = (
         "windows of that area that fit into the image",
         reason="the contest's crops are unknown; drawing pairs until one fits "
         "makes large areas rare",
+        departs=True,
     ),
     Deviation(
         field="train_transforms: resampling",
         paper='random interpolation came in "relatively late" (Sec. 6)',
         here="from the first epoch on",
         reason="no time is given",
+        departs=True,
     ),
     Deviation(
         field="train_transforms: RandomFlip",
@@ -143,6 +147,7 @@ PAPER = (
         "networks already trained; no one definitive way (Sec. 6)",
         here="one recipe from random weights to the end",
         reason="the changes are not described",
+        departs=True,
     ),
     Deviation(
         field="optimizer",
@@ -150,6 +155,7 @@ PAPER = (
         "amount of model and data parallelism (Sec. 6)",
         here="synchronous SGD, the same sums on any number of devices",
         reason="asynchronous updates cannot be repeated",
+        departs=True,
     ),
     *_OPEN,
     *_INPUT,
@@ -173,6 +179,7 @@ BVLC = (
         "ImageNet instructions)",
         here="shorter side to 256, then the centre 256x256",
         reason="as the paper's test crops",
+        departs=True,
     ),
     Deviation(
         field="train_transforms, test_transforms: resampling",
@@ -185,6 +192,7 @@ BVLC = (
         paper="minus 104, 117, 123 (blue, green, red; Caffe)",
         here="minus the training images' own mean of each channel",
         reason="the same statistic, unrounded",
+        departs=True,
     ),
     _LAST_BATCH,
 )

@@ -2,7 +2,9 @@
 
 import keras
 
+from common.data.transforms import Squash, SubtractMeanPixel
 from common.errors import RunError
+from common.preprocessing import Preprocessing
 from common.weights import State, assign_torch
 from reproductions.googlenet.model import MODULES
 
@@ -62,4 +64,13 @@ def _prefixes() -> dict[str, str]:
     return names
 
 
+# BVLC, bvlc_googlenet/train_val.prototxt: mean_value 104, 117 and 123, of blue,
+# green and red. Images are squashed to 256x256 as Caffe's other networks' are
+# (create_imagenet.sh), bilinear between the nearest pixels.
+PREPROCESSING = {
+    "caffe": Preprocessing(
+        normalize=SubtractMeanPixel(order="BGR", mean=(104.0, 117.0, 123.0)),
+        test_transforms=(Squash(256, "bilinear"),),
+    )
+}
 LAYOUTS = {"caffe": from_caffe}

@@ -10,7 +10,9 @@ import re
 import keras
 import numpy as np
 
+from common.data.transforms import ScalePixels
 from common.errors import RunError
+from common.preprocessing import Preprocessing, torchvision_frame
 from common.weights import State, assign_keras, assign_torch
 from reproductions.inception_v3.modules import FORMS, convolutions
 
@@ -131,4 +133,15 @@ def _renamed(entry: str, names: dict[str, str]) -> str:
     return f"{names.get(layer, layer)}/{variable}"
 
 
+_HALVES = ScalePixels(-1.0, 1.0)
+PREPROCESSING = {
+    # Inception_V3_Weights: crop_size=299, resize_size=342; the standardised
+    # pixels are then turned to -1 .. 1 in the network (transform_input).
+    "torchvision": Preprocessing(
+        normalize=_HALVES, test_transforms=torchvision_frame(342, 299)
+    ),
+    # keras.applications.inception_v3.preprocess_input, mode "tf"; of sizes
+    # see common.preprocessing.KERAS_CAFFE.
+    "keras": Preprocessing(normalize=_HALVES, test_transforms=None),
+}
 LAYOUTS = {"torchvision": from_torchvision, "keras": from_keras}

@@ -12,6 +12,7 @@ STEM = (
         paper="a 3x3 convolution of 192 maps, V, without a stride (Fig. 3)",
         here="with stride 2",
         reason="71x71 places go in and 35x35 come out (Fig. 3); as the release",
+        departs=True,
     ),
 )
 
@@ -22,6 +23,7 @@ V4 = (
         here="1x7 to 224 and 7x1 to 256",
         reason="as the release; a 7x7 is factorised into one of each, and the "
         "other branch has both in turn",
+        departs=True,
     ),
 )
 
@@ -42,6 +44,7 @@ RESNET_V2 = (
         here="1152",
         reason="384 + 384 + 384 maps come from Reduction-A, and a sum needs "
         "the same number",
+        departs=True,
     ),
     Deviation(
         field="network: maps of the 8x8 modules",
@@ -49,6 +52,7 @@ RESNET_V2 = (
         here="2144",
         reason="1152 + 384 + 288 + 320 maps come from Reduction-B, and a sum "
         "needs the same number",
+        departs=True,
     ),
     Deviation(
         field="network: number of modules",
@@ -95,6 +99,7 @@ RELEASED_V4 = (
         here="each the other way round",
         reason="as the release: its weights fit no other; the numbers of "
         "parameters and operations are the same",
+        departs=True,
     ),
 )
 
@@ -112,6 +117,7 @@ RELEASED_RESNET_V2 = (
         here="Inception-v3's to 192 maps, then a module of 1x1, 5x5, twice "
         "3x3 and average pooling to 320",
         reason="as the release",
+        departs=True,
     ),
     Deviation(
         field="network: number of modules",
@@ -119,6 +125,7 @@ RELEASED_RESNET_V2 = (
         here="10 on 320 maps, 20 on 1088 and 10 on 2080, then a 1x1 "
         "convolution to 1536",
         reason="as the release",
+        departs=True,
     ),
 )
 
@@ -254,6 +261,7 @@ _DATA = (
         reason="a run ends with the cheap view; `evaluate --views 12_crop` and "
         "`144_crop` measure the others; the paper puts the left out images "
         "at 0.3 % of top-1 and 0.15 % of top-5 error",
+        departs=True,
     ),
     Deviation(
         field="global_batch_size: last batch of an epoch",

@@ -11,7 +11,9 @@ import re
 import keras
 import numpy as np
 
+from common.data.transforms import ScalePixels
 from common.errors import RunError
+from common.preprocessing import Preprocessing, torchvision_frame
 from common.weights import State, assign_keras, assign_torch
 from reproductions.inception_v4.model import FORMS
 from reproductions.inception_v4.modules import Form, Place, convolutions
@@ -161,4 +163,15 @@ def _keras_numbers(state: State, variant: str) -> dict[str, str]:
     return names
 
 
+_HALVES = ScalePixels(-1.0, 1.0)
+PREPROCESSING = {
+    # Cadene, models/inceptionv4.py and inceptionresnetv2.py: RGB, 0 .. 1, mean
+    # and std 0.5. utils.TransformImage: Resize(299 / 0.875), rounded down.
+    "cadene": Preprocessing(
+        normalize=_HALVES, test_transforms=torchvision_frame(341, 299)
+    ),
+    # keras.applications.inception_resnet_v2.preprocess_input, mode "tf"; of
+    # sizes see common.preprocessing.KERAS_CAFFE.
+    "keras": Preprocessing(normalize=_HALVES, test_transforms=None),
+}
 LAYOUTS = {"cadene": from_cadene, "keras": from_keras}

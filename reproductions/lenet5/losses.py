@@ -1,4 +1,7 @@
-"""The two criteria of Sec. II-C; `outputs` are -y, the negated distances."""
+"""The two criteria of Sec. II-C, and that of the networks of Sec. III-C.
+
+`outputs` are -y, the negated distances; in `UnitsMse` they are output units.
+"""
 
 import dataclasses
 
@@ -40,3 +43,21 @@ class MseLoss:
         import tensorflow as tf
 
         return -self.scale * tf.gather(outputs, labels, batch_dims=1)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class UnitsMse:
+    """The squared distance of ten units to their targets, times `scale`.
+
+    The target of the right class's unit is +1, that of the others -1: the
+    points where the squashing function bends most (Appendix A).
+    """
+
+    scale: float
+
+    def __call__(self, outputs, labels):
+        """(batch, 10) and (batch,) -> (batch,)."""
+        import tensorflow as tf
+
+        targets = tf.one_hot(labels, outputs.shape[-1], 1.0, -1.0)
+        return self.scale * tf.reduce_sum((outputs - targets) ** 2, axis=-1)

@@ -1,4 +1,4 @@
-"""LeNet-5.
+"""LeNet-5, and the networks that Sec. III-C compares it with.
 
 LeCun, Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to
 Document Recognition", Proceedings of the IEEE 86(11), 1998.
@@ -12,6 +12,9 @@ Not in the paper:
     * Whether the bias counts in a unit's fan-in: it does not.
     * How subsampling starts: see `Subsampling`.
     * The 7x12 codes of the digits: see glyphs.py.
+    * Which maps LeNet-1 and LeNet-4 link: see `C3_OF_LENET1`, `C3_OF_LENET4`.
+    * What the outputs of the others than LeNet-5 are: squashed sums, whose
+      targets are +1 and -1 (Appendix A).
 Differences from the paper:
     * How weights start: see `FAN_IN_POWER`.
 """
@@ -24,14 +27,20 @@ from keras import ops
 
 from reproductions.lenet5.glyphs import HEIGHT, WIDTH, codes
 
-IMAGE_SIZE = 32
+IMAGE_SIZES = {"lenet5": 32, "lenet4": 32}  # Sec. II-B; the others have 28
 NUM_CLASSES = 10
 KERNEL = 5
 
 # Appendix A says that weights start in +-2.4 / F, with F a unit's fan-in. By
 # that rule the network does not train (README.md): the headline takes the root
 # of F, which keeps the spread of the weighted sums alike in all units.
-FAN_IN_POWER = {"lenet5_as_written": 1.0}
+FAN_IN_POWER = {
+    "lenet5_as_written": 1.0,
+    # These train by the rule as it is printed.
+    "lenet1": 1.0,
+    "mnist_linear": 1.0,
+    "mnist_linear_squashed": 1.0,
+}
 
 # Table I: the S2 maps that each of the 16 C3 maps takes its input from.
 C3_INPUTS = (
@@ -42,6 +51,30 @@ C3_INPUTS = (
     (0, 1, 2, 3, 4, 5),
 )
 
+# LeNet-1 is that of LeCun et al., "Handwritten digit recognition with a
+# back-propagation network", NIPS 1989. From memory; its 98,442 connections and
+# 2,578 parameters take these 20 links, four maps with one and eight with two.
+C3_OF_LENET1 = (
+    *((0,), (0, 1), (0, 1), (1,), (0, 1), (0, 1)),
+    *((2,), (2, 3), (2, 3), (3,), (2, 3), (2, 3)),
+)
+# Ours: the paper has no table. Three of eight maps for each make 262,306
+# connections, "about 260,000".
+C3_OF_LENET4 = (
+    *((i, (i + 1) % 8, (i + 2) % 8) for i in range(8)),
+    *((i, (i + 2) % 8, (i + 4) % 8) for i in range(8)),
+)
+
+# Sec. III-C, items 1, 5 and 6: hidden units of the fully connected networks.
+HIDDEN_UNITS = {
+    "mnist_linear": (),
+    "mnist_linear_squashed": (),
+    "mnist_300": (300,),
+    "mnist_1000": (1000,),
+    "mnist_300_100": (300, 100),
+    "mnist_500_150": (500, 150),
+}
+
 
 def build_model(
     variant: str,
@@ -49,18 +82,32 @@ def build_model(
     image_size: int | None = None,
     num_classes: int | None = None,
 ) -> keras.Model:
-    """(batch, 32, 32, 1) pixels, normalised -> (batch, 10) logits.
+    """(batch, S, S, 1) pixels, normalised -> (batch, 10) logits.
 
-    The logits are minus the distances y_i of Eq. 7, so that their largest is
-    the paper's answer, the smallest distance. All variants share one network;
-    they differ in how it starts (`FAN_IN_POWER`).
+    S is 32 for LeNet-5 and LeNet-4, 28 for the others. LeNet-5's logits are
+    minus the distances y_i of Eq. 7, so that their largest is the paper's
+    answer, the smallest distance; the others' are their ten output units.
 
     Raises:
         ValueError: for any other image size or number of classes.
     """
-    _check(image_size, num_classes)
+    network = variant.removesuffix("_distorted")
+    if network.startswith("lenet5"):
+        network = "lenet5"
+    size = IMAGE_SIZES.get(network, 28)
+    _check(network, size, image_size, num_classes)
+    image = keras.Input((size, size, 1), name="image")
     power = FAN_IN_POWER.get(variant, 0.5)
-    image = keras.Input((IMAGE_SIZE, IMAGE_SIZE, 1), name="image")
+    if network in HIDDEN_UNITS:
+        logits = _fully_connected(image, network, power)
+    else:
+        build = {"lenet5": _lenet5, "lenet4": _lenet4, "lenet1": _lenet1}
+        logits = build[network](image, power)
+    return keras.Model(image, logits, name=network)
+
+
+def _lenet5(image, power):
+    """Sec. II-B, Fig. 2."""
     x = _conv(image, 6, power, name="C1")  # 28x28x6
     x = _squashed(Subsampling(name="S2"), x)  # 14x14x6
     c3 = SparseConv2D(C3_INPUTS, KERNEL, fan_in_power=power, name="C3")
@@ -70,19 +117,67 @@ def build_model(
     x = keras.layers.Flatten(name="C5_flat")(x)  # 120
     f6 = keras.layers.Dense(WIDTH * HEIGHT, **_uniform(120, power), name="F6")
     x = _squashed(f6, x)  # 84
-    logits = Rbf(NUM_CLASSES, name="OUT")(x)  # 10
-    return keras.Model(image, logits, name="lenet5")
+    return Rbf(NUM_CLASSES, name="OUT")(x)  # 10
 
 
-def _check(image_size: int | None, num_classes: int | None) -> None:
-    if image_size not in (None, IMAGE_SIZE):
+def _lenet4(image, power):
+    """Sec. III-C, item 8.
+
+    "4 first-level feature maps, followed by 8 subsampling maps connected in
+    pairs to each first-layer feature maps, then 16 feature maps, followed by
+    16 subsampling maps, followed by a fully connected layer with 120 units".
+    """
+    x = _conv(image, 4, power, name="C1")  # 28x28x4
+    x = _squashed(Subsampling(copies=2, name="S2"), x)  # 14x14x8
+    c3 = SparseConv2D(C3_OF_LENET4, KERNEL, fan_in_power=power, name="C3")
+    x = _squashed(c3, x)  # 10x10x16
+    x = _squashed(Subsampling(name="S4"), x)  # 5x5x16
+    x = keras.layers.Flatten(name="S4_flat")(x)  # 400
+    f5 = keras.layers.Dense(120, **_uniform(400, power), name="F5")
+    return _outputs(_squashed(f5, x), power)
+
+
+def _lenet1(image, power):
+    """Sec. III-C, item 7; its layers are those of the network of 1989."""
+    x = _conv(image, 4, power, name="C1")  # 24x24x4
+    x = _squashed(Subsampling(name="S2"), x)  # 12x12x4
+    c3 = SparseConv2D(C3_OF_LENET1, KERNEL, fan_in_power=power, name="C3")
+    x = _squashed(c3, x)  # 8x8x12
+    x = _squashed(Subsampling(name="S4"), x)  # 4x4x12
+    x = keras.layers.Flatten(name="S4_flat")(x)  # 192
+    return _outputs(x, power)
+
+
+def _fully_connected(image, network, power):
+    x = keras.layers.Flatten(name="pixels")(image)  # 784
+    for i, units in enumerate(HIDDEN_UNITS[network], 1):
+        fan_in = _uniform(x.shape[-1], power)
+        hidden = keras.layers.Dense(units, **fan_in, name=f"F{i}")
+        x = _squashed(hidden, x)
+    return _outputs(x, power, squashed=network != "mnist_linear")
+
+
+def _outputs(x, power, *, squashed=True):
+    """Ten units, and what they are compared with in the loss."""
+    out = keras.layers.Dense(
+        NUM_CLASSES, **_uniform(x.shape[-1], power), name="OUT"
+    )
+    x = _squashed(out, x) if squashed else out(x)
+    # The last layer is the loss's: see diagonal_curvature.
+    return keras.layers.Identity(name="units")(x)
+
+
+def _check(
+    network: str, size: int, image_size: int | None, num_classes: int | None
+) -> None:
+    if image_size not in (None, size):
         raise ValueError(
-            f"LeNet-5 reads {IMAGE_SIZE}x{IMAGE_SIZE} pixels: only then does "
-            f"C5 have one unit per map. Received: image_size={image_size}"
+            f"{network} reads {size}x{size} pixels, for which its weights are "
+            f"counted. Received: image_size={image_size}"
         )
     if num_classes not in (None, NUM_CLASSES):
         raise ValueError(
-            "LeNet-5 has codes for the ten digits. "
+            f"{network} has outputs for the ten digits. "
             f"Received: num_classes={num_classes}"
         )
 
@@ -215,11 +310,18 @@ class Subsampling(keras.layers.Layer):
     One coefficient and one bias per map, both trained. The coefficient starts
     as 1/4, so that the layer is at first an average (Sec. II-A); the bias in
     +-0.6, the rule of Appendix A with the four inputs of a unit as its fan-in.
+
+    Args:
+        copies: Output maps for each input map (LeNet-4: 2, beside each other).
     """
+
+    def __init__(self, *, copies=1, **kwargs):
+        super().__init__(**kwargs)
+        self.copies = copies
 
     def build(self, input_shape):
         """Adds a coefficient and a bias per map."""
-        maps = input_shape[-1:]
+        maps = (input_shape[-1] * self.copies,)
         self.coefficient = self.add_weight(
             shape=maps,
             initializer=keras.initializers.Constant(0.25),
@@ -232,13 +334,19 @@ class Subsampling(keras.layers.Layer):
         )
 
     def call(self, inputs):
-        """(batch, H, W, C) -> (batch, H / 2, W / 2, C)."""
+        """(batch, H, W, C) -> (batch, H / 2, W / 2, copies * C)."""
         sums = 4 * ops.average_pool(inputs, 2, 2)
+        if self.copies > 1:
+            sums = ops.repeat(sums, self.copies, axis=-1)
         return sums * self.coefficient + self.bias
 
     def macs(self, inputs: tuple, outputs: tuple) -> int:
         """One product for each unit; the additions are not counted."""
         return math.prod(outputs[1:])
+
+    def get_config(self):
+        """The argument."""
+        return super().get_config() | {"copies": self.copies}
 
 
 @keras.saving.register_keras_serializable("lenet5")

@@ -2,17 +2,27 @@
 
 import dataclasses
 
-from common.data.transforms import Pad, RandomAffine, ScalePixels
+from common.data.transforms import (
+    Pad,
+    RandomAffine,
+    ResizeShorterSide,
+    ScalePixels,
+)
 from common.recipe import Recipe
 from common.schedules import ByEpoch
 from reproductions.lenet5.deviations import (
     AS_WRITTEN,
+    CONNECTED,
+    CONNECTED_DISTORTED,
     DISTORTED,
     FEWER,
     HEADLINE,
+    LENET1,
+    LENET4,
+    LINEAR,
     MSE,
 )
-from reproductions.lenet5.losses import MapLoss, MseLoss
+from reproductions.lenet5.losses import MapLoss, MseLoss, UnitsMse
 from reproductions.lenet5.sdlm import EstimateCurvature, Sdlm
 
 LENET5 = Recipe(
@@ -53,20 +63,39 @@ LENET5 = Recipe(
     deviations=HEADLINE,
 )
 
+DISTORTIONS = RandomAffine(
+    probability=0.9,  # Sec. III-B: 540,000 of 600,000 patterns
+    translate_pixels=2.0,  # ours, as all amplitudes
+    scale=0.15,
+    squeeze=0.1,
+    shear=0.3,
+)
+
+# Sec. III-C, item 5: "trained with the version of back-propagation described
+# in Appendix C"; passes and rates are those of Sec. III-B.
+FULLY_CONNECTED = dataclasses.replace(
+    LENET5,
+    image_size=28,  # Fig. 9: 28x28-300-10
+    loss=UnitsMse(scale=1.0),  # ours: not said
+    train_transforms=(),
+    test_transforms=(),
+    before_epoch=EstimateCurvature(
+        samples=500,  # Sec. III-B
+        kept=0.0,
+    ),
+    deviations=CONNECTED,
+)
+FULLY_CONNECTED_DISTORTED = dataclasses.replace(
+    FULLY_CONNECTED,
+    train_transforms=(DISTORTIONS,),
+    deviations=CONNECTED_DISTORTED,
+)
+
 RECIPES = {
     "lenet5": LENET5,
     "lenet5_distorted": dataclasses.replace(
         LENET5,
-        train_transforms=(
-            Pad(2),
-            RandomAffine(
-                probability=0.9,  # Sec. III-B: 540,000 of 600,000 patterns
-                translate_pixels=2.0,  # ours, as all amplitudes
-                scale=0.15,
-                squeeze=0.1,
-                shear=0.3,
-            ),
-        ),
+        train_transforms=(Pad(2), DISTORTIONS),
         deviations=DISTORTED,
     ),
     # Fig. 6: 15,000, 30,000 and 60,000 training patterns.
@@ -87,5 +116,33 @@ RECIPES = {
         loss=MapLoss(j=10.0, scale=1.0),
         before_epoch=EstimateCurvature(samples=500, kept=0.0),
         deviations=AS_WRITTEN,
+    ),
+    # Sec. III-C: what LeNet-5 is compared with.
+    "mnist_linear": dataclasses.replace(FULLY_CONNECTED, deviations=LINEAR),
+    "mnist_linear_squashed": dataclasses.replace(
+        FULLY_CONNECTED, deviations=LINEAR
+    ),
+    "mnist_300": FULLY_CONNECTED,
+    "mnist_300_distorted": FULLY_CONNECTED_DISTORTED,
+    "mnist_1000": FULLY_CONNECTED,
+    "mnist_1000_distorted": FULLY_CONNECTED_DISTORTED,
+    "mnist_300_100": FULLY_CONNECTED,
+    "mnist_300_100_distorted": FULLY_CONNECTED_DISTORTED,
+    "mnist_500_150": FULLY_CONNECTED,
+    "mnist_500_150_distorted": FULLY_CONNECTED_DISTORTED,
+    "lenet1": dataclasses.replace(
+        FULLY_CONNECTED,
+        # "down-sampled to 16x16 pixels and centered in the 28x28 input layer":
+        # the digit's 20x20 pixels, 28 * 16 / 20 = 22 with what is around them.
+        train_transforms=(ResizeShorterSide(22), Pad(3)),
+        test_transforms=(ResizeShorterSide(22), Pad(3)),
+        deviations=LENET1,
+    ),
+    "lenet4": dataclasses.replace(
+        FULLY_CONNECTED,
+        image_size=32,  # as LeNet-5, to which it is "very similar"
+        train_transforms=(Pad(2),),
+        test_transforms=(Pad(2),),
+        deviations=LENET4,
     ),
 }

@@ -14,6 +14,7 @@ _SCALES = Deviation(
     "normalisation that ends a path begins with gamma = 0.3",
     reason="the release has these factors and no other; a constant beta can "
     "be part of gamma",
+    departs=True,
 )
 _EXPANSION = Deviation(
     field="network: end of an Inception block",
@@ -27,6 +28,7 @@ _RELU = Deviation(
     paper="no ReLU drawn (Fig. 3)",
     here="GF is G(ReLU(F x))",
     reason="as the release",
+    departs=True,
 )
 _PRODUCTS = Deviation(
     field="network: path weight of a product",
@@ -42,6 +44,7 @@ _TEST = Deviation(
     reason="a run ends with the usual view; `evaluate --views "
     "squashed_centre_crop` measures the other, 0.14 points of top-1 error "
     "better with the port's weights",
+    departs=True,
 )
 
 CHAINED = (_RELU, _PRODUCTS)  # of networks with F^2, GF and so on
@@ -57,6 +60,7 @@ POLYNET = (
         here="they share the convolutions of the paths; batch normalisations "
         "and the linear 1x1 convolution are each order's own",
         reason="as the release",
+        departs=True,
     ),
     Deviation(
         field="network: stochastic paths",
@@ -66,6 +70,7 @@ POLYNET = (
         "is its module's factor, 1 to 0.7, and then not scaled",
         reason="the release's factors are a linear schedule of survival; at "
         "480,000 updates the rate falls for the last time",
+        departs=True,
     ),
     Deviation(
         field="network: stochastic paths, draws",
@@ -141,6 +146,7 @@ POLY = (
         paper="all orders share all parameters (Fig. 3)",
         here="all convolutions; each order has batch normalisations of its own",
         reason="as the release: the orders' inputs have different statistics",
+        departs=True,
     ),
 )
 
@@ -191,6 +197,7 @@ _OPTIMIZER = (
         "three values are listed, 0.45, 0.045 and 0.0045 (summaries)",
         here="a fourth, 0.00045, in the last 80,000",
         reason="the rule, where it and the list disagree",
+        departs=True,
     ),
     Deviation(
         field="weight_decay",
@@ -227,6 +234,7 @@ _DATA = (
         "by 0.229, 0.224, 0.225",
         reason="what the port's weights expect; the first batch normalisation "
         "sees almost no difference",
+        departs=True,
     ),
     Deviation(
         field="views",

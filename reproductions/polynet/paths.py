@@ -1,7 +1,5 @@
 """The sum of a module's paths, and stochastic paths."""
 
-import zlib
-
 import keras
 import tensorflow as tf
 
@@ -43,12 +41,7 @@ class PathSum(keras.layers.Layer):
         where = batch_slice.current()
         if not training or self.stochastic_from is None or where is None:
             return [scale] * terms
-        layer = zlib.crc32(f"{where.seed}/{self.name}".encode())
-        draws = tf.random.stateless_uniform(
-            (terms,),
-            tf.stack([tf.constant(layer, tf.int64), where.step]),
-            alg="philox",  # not chosen by the device
-        )
+        draws = where.uniform(self.name, (terms,))
         kept = tf.cast(draws < self.scale, dtype)
         started = where.step >= self.stochastic_from
         return tf.unstack(tf.where(started, kept, scale))

@@ -5,6 +5,7 @@ import re
 import keras
 
 from common.errors import RunError
+from common.preprocessing import torchvision
 from common.weights import State, assign_torch
 from reproductions.polynet.forms import FORMS
 
@@ -77,4 +78,7 @@ def _in_module(stage, number, term, part, layer, kind, model) -> str:
     )
 
 
+# Cadene, models/polynet.py: RGB, 0 .. 1, torchvision's mean and std, 331x331;
+# utils.TransformImage: Resize(331 / 0.875), rounded down.
+PREPROCESSING = {"cadene": torchvision(378, 331)}
 LAYOUTS = {"cadene": from_cadene}

@@ -51,6 +51,7 @@ _SPLIT = Deviation(
     here="statistics of each device's share: of the whole batch on one device",
     reason="the number of devices is not part of a recipe; --gpus 2 and "
     "--gpus 8 give the paper's",
+    departs=True,
 )
 _DECAY = Deviation(
     field="weight_decay.variables",
@@ -104,6 +105,7 @@ CIFAR_GATED = (
         here="no BN in the gate; one gate for each map; stride 2 where the "
         "unit halves; the initial W_g as all weights",
         reason="a BN would cancel the initial b_g that the table is about",
+        departs=True,
     ),
     *CIFAR_MODULATED,
 )
@@ -124,6 +126,7 @@ CIFAR_DROPOUT = (
         here="what stays is doubled in training; the expectation is 1",
         reason="Caffe's layer, which the authors trained with, doubles; their "
         "sentence fits a dropout that does not",
+        departs=True,
     ),
     *CIFAR_MODULATED,
 )
@@ -135,6 +138,7 @@ _VELOCITY = Deviation(
     here="the velocity has the rate inside: after a drop by 10, some seven "
     "updates' worth of the old rate is still to come",
     reason="as Keras and Caffe; apart from drops it is the same",
+    departs=True,
 )
 RELEASED = (
     Deviation(
@@ -145,6 +149,7 @@ RELEASED = (
         "less the mean and over the standard deviation; all variables decay",
         reason="the release's command line under FAIR's defaults: the dagger "
         "of Table 4 stands for more than the batch",
+        departs=True,
     ),
     _FIRST_1X1,
     _VELOCITY,
@@ -166,6 +171,7 @@ _VIEWS = Deviation(
     reason="a run ends with the cheap view; `evaluate --views "
     "centre_crop_320` measures the paper's, which calls this one "
     "negatively biased",
+    departs=True,
 )
 _RESAMPLING = Deviation(
     field="train_transforms: resampling",
@@ -195,6 +201,7 @@ IMAGENET = (
         here="principal components times the standard deviation along them "
         "times N(0, 0.1)",
         reason="AlexNet's code; its text says eigenvalues",
+        departs=True,
     ),
     Deviation(
         field="normalize",
@@ -207,6 +214,22 @@ IMAGENET = (
     _VIEWS,
     *_PAPERS,
 )
+_SMALLER = Deviation(
+    field="model: depth",
+    paper="on ImageNet 152 and 200 layers with this unit (Table 5)",
+    here="18, 34, 50 and 101 layers, with [1]'s numbers of units",
+    reason="unit and recipe are the paper's, which prints no error of these",
+)
+_BASIC = Deviation(
+    field="model: units of 18 and 34 layers",
+    paper="two 3x3 on CIFAR only, where no shortcut has parameters",
+    here="two 3x3; where the maps change, a 1x1 projection of the "
+    "pre-activated input",
+    reason="[1]'s option B, which it has on ImageNet, and the appendix: "
+    "projections are pre-activated",
+)
+SMALLER = (_SMALLER, *IMAGENET)
+SHALLOW = (_SMALLER, _BASIC, *(d for d in IMAGENET if d is not _FIRST_1X1))
 
 FAIR = (
     Deviation(
@@ -230,6 +253,7 @@ FAIR = (
         "noise along principal components",
         here="the same, but the jitter cut off at 0 and 255 as PIL does",
         reason="the operation that other papers here use",
+        departs=True,
     ),
     Deviation(
         field="train_transforms: crop",
@@ -238,12 +262,14 @@ FAIR = (
         "image; its first version has sqrt(area) times and over aspect",
         here="the later code's sides; the middle is cut out, then resized",
         reason="which of the two trained this network is not known",
+        departs=True,
     ),
     Deviation(
         field="test_transforms: resampling",
         paper="FAIR: bicubic, not antialiased",
         here="antialiased triangle filter",
         reason="the one filter of this suite's test frames",
+        departs=True,
     ),
     _VIEWS,
     _VELOCITY,

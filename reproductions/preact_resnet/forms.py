@@ -61,6 +61,10 @@ GATED = dataclasses.replace(
 FORMS = {
     "preact_resnet200": PRE200,
     "preact_resnet152": dataclasses.replace(PRE200, units=(3, 8, 36, 3)),
+    "preact_resnet101": dataclasses.replace(PRE200, units=(3, 4, 23, 3)),
+    "preact_resnet50": dataclasses.replace(PRE200, units=(3, 4, 6, 3)),
+    "preact_resnet34": Form(units=(3, 4, 6, 3), layers=2, order=FULL),
+    "preact_resnet18": Form(units=(2, 2, 2, 2), layers=2, order=FULL),
     "preact_resnet200_fair": dataclasses.replace(PRE200, stride_on_3x3=True),
     "resnet200_original": dataclasses.replace(PRE200, order=ORIGINAL),
     "cifar_preact_resnet110": PRE110,

@@ -93,7 +93,9 @@ def residual_unit(x, form, stage, index):
     filters = base * 4 if form.layers == 3 else base
     first = stage == index == 1  # its activation stands in the stem
     ready = x if first else activation(x, order.before, f"{name}_pre")
-    projected = form.layers == 3 and x.shape[-1] != filters
+    # Option B of the first paper, but for its networks of two 3x3 on CIFAR.
+    free = form.layers < 3 and len(form.units) == 3
+    projected = not free and x.shape[-1] != filters
     y = branch(ready, form, base, strides, name)
     if projected or form.shortcut == "conv":
         # Appendix: projections "are also with pre-activation".

@@ -156,9 +156,16 @@ FAIR = dataclasses.replace(
     deviations=deviations.FAIR,
 )
 
+SMALLER = dataclasses.replace(IMAGENET, deviations=deviations.SMALLER)
+SHALLOW = dataclasses.replace(IMAGENET, deviations=deviations.SHALLOW)
+
 RECIPES = {
     "preact_resnet200": IMAGENET,
     "preact_resnet152": IMAGENET,
+    "preact_resnet101": SMALLER,
+    "preact_resnet50": SMALLER,
+    "preact_resnet34": SHALLOW,
+    "preact_resnet18": SHALLOW,
     "preact_resnet200_fair": FAIR,
     "resnet200_original": IMAGENET,
     "cifar_preact_resnet110": PREACT,

@@ -14,6 +14,7 @@ _EVERY = (
         here="divided by 10 after 6 epochs in which the centre-crop top-1 "
         "error has not fallen by 0.1 points, twice",
         reason="a rule instead of a person; patience and threshold are ours",
+        departs=True,
     ),
     Deviation(
         field="weight_decay.variables",
@@ -54,6 +55,7 @@ _EVERY = (
         here="each device by its own: 32 images with --gpus 8, more with fewer",
         reason="the batch is the paper's on any number of devices, the "
         "statistics are the paper's on 8",
+        departs=True,
     ),
     Deviation(
         field="train_noise",
@@ -62,6 +64,7 @@ _EVERY = (
         "times N(0, 0.1)",
         reason="AlexNet's code; its text says eigenvalues, and "
         "fb.resnet.torch takes those of pixels 0..1, less than half as much",
+        departs=True,
     ),
     Deviation(
         field="normalize",
@@ -78,6 +81,7 @@ _EVERY = (
         here="centre crop, and the ten crops of Tables 2 and 3",
         reason="a run ends with cheap views; `evaluate --views "
         "multi_scale_dense` measures the other, without mirror images",
+        departs=True,
     ),
     Deviation(
         field="train_transforms: resampling",
@@ -129,6 +133,7 @@ OPTION_B_AT_18 = (
         here="option B",
         reason="the network of fb.resnet.torch and torchvision; resnet18_a is "
         "Table 2's",
+        departs=True,
     ),
 )
 
@@ -154,6 +159,7 @@ CAFFE_50 = (
         here="none",
         reason="batch normalisation subtracts it again; weights.py puts it "
         "into the running mean",
+        departs=True,
     ),
 )
 
@@ -165,5 +171,6 @@ STRIDE_ON_3X3 = (
         here="in the 3x3: 231,211,008 more multiply-accumulates",
         reason="a later habit (fb.resnet.torch, torchvision), often called "
         "v1.5; the recipe is still the paper's",
+        departs=True,
     ),
 )

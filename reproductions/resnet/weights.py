@@ -8,7 +8,14 @@ import re
 
 import keras
 
+from common.data.transforms import SubtractMeanPixel
 from common.errors import RunError
+from common.preprocessing import (
+    KERAS_CAFFE,
+    Preprocessing,
+    torchvision,
+    torchvision_frame,
+)
 from common.weights import State, assign_keras, assign_torch
 
 KERAS_APPLICATIONS = {
@@ -152,8 +159,24 @@ def _keras_names(model: keras.Model) -> dict[str, str]:
     return names
 
 
+PREPROCESSING = {
+    "torchvision": torchvision(256, 224),  # IMAGENET1K_V1
+    "torchvision_232": torchvision(232, 224),  # IMAGENET1K_V2
+    # Cadene, models/cafferesnet.py: BGR, 0 .. 255, std 1; utils.TransformImage:
+    # Resize(224 / 0.875), the shorter side that the authors test at (readme of
+    # KaimingHe/deep-residual-networks). They subtract a mean image, which is a
+    # file of its own; its mean is within 0.4 of these.
+    "caffe": Preprocessing(
+        normalize=SubtractMeanPixel(
+            order="BGR", mean=(102.9801, 115.9465, 122.7717)
+        ),
+        test_transforms=torchvision_frame(256, 224),
+    ),
+    "keras": KERAS_CAFFE,
+}
 LAYOUTS = {
     "torchvision": from_torchvision,
+    "torchvision_232": from_torchvision,
     "caffe": from_caffe,
     "keras": from_keras,
 }

@@ -18,6 +18,7 @@ _OPEN = (
         here="statistics of each device's share: of all 128 on one device",
         reason="the number of devices is not part of a recipe; --gpus 2 gives "
         "the paper's 64",
+        departs=True,
     ),
     Deviation(
         field="model: biases of convolutions",
@@ -85,6 +86,7 @@ _WARM_UP = Deviation(
     "training error; for 110 and 1202 layers",
     reason="a rate that is a function of the finished epochs needs no state, "
     "and resumes exactly",
+    departs=True,
 )
 
 DEEP_PLAIN = (_WARM_UP, *PLAIN)
@@ -98,6 +100,7 @@ AKAMASTER = (
         "standard deviations of channels, after the padding, which is black; "
         "all variables decay",
         reason="as akamaster's trainer.py",
+        departs=True,
     ),
     Deviation(
         field="optimizer: rate and velocity",
@@ -105,6 +108,7 @@ AKAMASTER = (
         "with the rate of the moment",
         here="the velocity has the rate inside",
         reason="as Keras and Caffe; apart from drops it is the same",
+        departs=True,
     ),
     dataclasses.replace(
         _OPTION_A,

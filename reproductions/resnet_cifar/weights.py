@@ -5,6 +5,7 @@ import re
 import keras
 
 from common.errors import RunError
+from common.preprocessing import TORCH_PIXELS, Preprocessing
 from common.weights import State, assign_torch
 from reproductions.resnet_cifar.model import split_name
 
@@ -43,4 +44,9 @@ def _akamaster(layer: str) -> str:
     return f"layer{stage}.{int(index) - 1}.{kind}{conv}"
 
 
+# trainer.py there: ToTensor and Normalize with ImageNet's numbers, of the image
+# as it is stored.
+PREPROCESSING = {
+    "akamaster": Preprocessing(normalize=TORCH_PIXELS, test_transforms=None)
+}
 LAYOUTS = {"akamaster": from_akamaster}

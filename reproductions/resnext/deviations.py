@@ -12,6 +12,7 @@ _EVERY = (
         paper="SGD with momentum 0.9 (Sec. 4)",
         here="Nesterov momentum",
         reason="as in the release",
+        departs=True,
     ),
     Deviation(
         field="optimizer: rate and velocity",
@@ -79,6 +80,7 @@ IMAGENET = (
         "microbatches is 8, more where it is less",
         reason="the batch is the paper's on any number of devices, the "
         "statistics are the paper's in 8 parts",
+        departs=True,
     ),
     Deviation(
         field="train_transforms: FirstFittingAreaCrop",
@@ -88,6 +90,7 @@ IMAGENET = (
         here="fb's sampling; after ten windows that do not fit, the middle "
         "square is cut out and then resized, in fb the other way round",
         reason="the same square; resampling sees nothing around it",
+        departs=True,
     ),
     Deviation(
         field="train_transforms: PhotometricDistortions",
@@ -116,6 +119,7 @@ IMAGENET = (
         paper="shorter side 256 (Sec. 4); fb: bicubic, not antialiased",
         here="antialiased triangle filter",
         reason="the one filter of this suite's test frames",
+        departs=True,
     ),
     Deviation(
         field="views",
@@ -148,6 +152,7 @@ CIFAR = (
         "microbatches is 8, 128 where it is 1",
         reason="the batch is the paper's on any number of devices, the "
         "statistics are the paper's in 8 parts",
+        departs=True,
     ),
     Deviation(
         field="train_noise: ZeroBorder",

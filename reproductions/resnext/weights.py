@@ -5,6 +5,7 @@ import re
 import keras
 
 from common.errors import RunError
+from common.preprocessing import torchvision
 from common.weights import State, assign_torch
 from reproductions.resnet.weights import torch_names
 from reproductions.resnext.model import FORMS
@@ -22,6 +23,25 @@ _FIRST_LAST_1X1 = ("layer1.0.conv3.weight", "features.4.0.0.0.1.weight")
 
 
 def from_torchvision(state: State, model: keras.Model) -> None:
+    """Sets the weights from torchvision's ResNeXts that it resizes to 256.
+
+    Args:
+        state: As for from_torchvision_232.
+        model: Likewise, but resnext101_64x4d.
+
+    Raises:
+        RunError: as from_torchvision_232.
+    """
+    _check_variant(state, model)
+    if model.name == "resnext101_64x4d":
+        raise RunError(
+            "torchvision resizes the images of its resnext101_64x4d to 232 "
+            "pixels, not to 256: import its weights --from torchvision_232."
+        )
+    from_torchvision_232(state, model)
+
+
+def from_torchvision_232(state: State, model: keras.Model) -> None:
     """Sets the weights from torchvision's ResNeXts, or of its layout.
 
     Args:
@@ -44,10 +64,10 @@ def from_cadene(state: State, model: keras.Model) -> None:
     Args:
         state: features.0.weight, ..., last_linear.bias: resnext101_32x4d and
             resnext101_64x4d of Cadene/pretrained-models.pytorch.
-        model: As for from_torchvision.
+        model: As for from_torchvision_232.
 
     Raises:
-        RunError: as from_torchvision.
+        RunError: as from_torchvision_232.
     """
     _check_variant(state, model)
     stem = {"conv1": "features.0", "conv1_bn": "features.1"}
@@ -107,4 +127,15 @@ def _template(state: State) -> tuple[int, int, int]:
     return blocks, maps // width, width
 
 
-LAYOUTS = {"torchvision": from_torchvision, "cadene": from_cadene}
+PREPROCESSING = {
+    "torchvision": torchvision(256, 224),  # IMAGENET1K_V1
+    "torchvision_232": torchvision(232, 224),  # V2; resnext101_64x4d's V1
+    # Cadene, models/resnext.py: as torchvision; utils.TransformImage:
+    # Resize(224 / 0.875).
+    "cadene": torchvision(256, 224),
+}
+LAYOUTS = {
+    "torchvision": from_torchvision,
+    "torchvision_232": from_torchvision_232,
+    "cadene": from_cadene,
+}

@@ -1,4 +1,4 @@
-"""VGG, configurations A, A-LRN, B, C, D and E.
+"""VGG, configurations A, A-LRN, B, C, D and E, and B with 5x5.
 
 Simonyan and Zisserman, "Very Deep Convolutional Networks for Large-Scale Image
 Recognition", ICLR 2015 (arXiv:1409.1556v6).
@@ -32,11 +32,13 @@ class Configuration:
         convs: Convolutions in each of the five blocks.
         third_kernel: Side of the kernels of a block's third convolution.
         lrn: Whether a response normalisation follows the first convolution.
+        kernel: Side of the other kernels.
     """
 
     convs: tuple[int, ...]
     third_kernel: int
     lrn: bool
+    kernel: int = 3
 
 
 _A = Configuration(convs=(1, 1, 2, 2, 2), third_kernel=3, lrn=False)
@@ -47,6 +49,8 @@ CONFIGURATIONS = {
     "C": dataclasses.replace(_A, convs=(2, 2, 3, 3, 3), third_kernel=1),
     "D": dataclasses.replace(_A, convs=(2, 2, 3, 3, 3)),
     "E": dataclasses.replace(_A, convs=(2, 2, 4, 4, 4)),
+    # Sec. 4.1: "replacing each pair of 3x3 conv. layers with a single 5x5".
+    "B, 5x5": dataclasses.replace(_A, convs=(1, 1, 1, 1, 1), kernel=5),
 }
 # Variants of one configuration differ in how they are trained.
 COLUMNS = {
@@ -64,6 +68,7 @@ COLUMNS = {
     "vgg19_jitter": "E",
     "vgg11_glorot": "A",
     "vgg16_glorot": "D",
+    "vgg13_5x5": "B, 5x5",
 }
 # Sec. 3.1, the note that was added later; all others are drawn from a normal
 # distribution.
@@ -125,7 +130,7 @@ def conv_block(x, column: Configuration, block: int, *, variant: str):
     for place in range(1, column.convs[block - 1] + 1):
         x = keras.layers.Conv2D(
             FILTERS[block - 1],
-            column.third_kernel if place == 3 else 3,
+            column.third_kernel if place == 3 else column.kernel,
             padding="same",  # 1 pixel for 3x3, none for 1x1: Sec. 2.1
             activation="relu",
             kernel_initializer=initial_kernel(variant),

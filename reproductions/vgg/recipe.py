@@ -24,6 +24,7 @@ from reproductions.vgg.deviations import (
     JITTERED,
     LARGER,
     NORMAL,
+    NORMAL_5X5,
     NORMAL_LRN,
 )
 
@@ -144,4 +145,6 @@ RECIPES = {
     # initialise the weights without pre-training".
     "vgg11_glorot": dataclasses.replace(VGG11, deviations=GLOROT),
     "vgg16_glorot": dataclasses.replace(VGG11, deviations=GLOROT),
+    # Sec. 4.1: the shallow net that B is compared with.
+    "vgg13_5x5": dataclasses.replace(VGG11, deviations=NORMAL_5X5),
 }

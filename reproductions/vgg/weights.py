@@ -1,9 +1,7 @@
 """Weights of other implementations of VGG into ours.
 
 Published weights keep the colours and the scale of the pixels that they were
-trained on: torchvision's take RGB in 0 .. 1, standardised; Oxford's, and those
-of keras.applications that were made from them, take BGR in 0 .. 255 minus
-(103.939, 116.779, 123.68).
+trained on: see PREPROCESSING.
 """
 
 from collections.abc import Iterator
@@ -11,6 +9,12 @@ from collections.abc import Iterator
 import keras
 
 from common.errors import RunError
+from common.preprocessing import (
+    CAFFE_PIXELS,
+    KERAS_CAFFE,
+    Preprocessing,
+    torchvision,
+)
 from common.weights import State, assign_keras, assign_torch
 from reproductions.vgg.model import COLUMNS
 
@@ -120,6 +124,12 @@ def _check(model: keras.Model, layout: str) -> None:
         )
 
 
+PREPROCESSING = {
+    "torchvision": torchvision(256, 224),  # IMAGENET1K_V1
+    "keras": KERAS_CAFFE,
+    # The readme of the release; how it is tested is what the paper says.
+    "caffe": Preprocessing(normalize=CAFFE_PIXELS, test_transforms=None),
+}
 LAYOUTS = {
     "torchvision": from_torchvision,
     "keras": from_keras,

@@ -53,6 +53,7 @@ CIFAR = (
         here="mean and standard deviation of each channel",
         reason="the paper's later and better results, which it asks to be "
         "compared with (release)",
+        departs=True,
     ),
     Deviation(
         field="build_model: n of WRN-n-k",
@@ -113,6 +114,7 @@ IMAGENET = (
         "in a random order",
         here="the same, but values are cut off at 0 and 255",
         reason="as fb, with the operation that this suite has",
+        departs=True,
     ),
     Deviation(
         field="train_transforms: Lighting",
@@ -127,6 +129,7 @@ IMAGENET = (
         paper="fb: shorter side 256, bicubic, not antialiased",
         here="antialiased triangle filter",
         reason="the one filter of this suite's test frames",
+        departs=True,
     ),
     Deviation(
         field="global_batch_size: last batch of an epoch",
@@ -134,18 +137,20 @@ IMAGENET = (
         here="the images that do not fill a batch of the epoch are left out; "
         "others in each epoch",
         reason="every update then averages over the same number of images",
+        departs=True,
     ),
     *_EVERY,
 )
 
-WRN_68_2 = (
+WRN_68 = (
     Deviation(
         field="build_model",
         paper="not in the paper, nor released: summaries of the ILSVRC 2016 "
-        "winner, Trimps-Soushen, name a WRN-68-2 (others: WRN-68-3) among its "
-        "networks and do not describe it",
+        "winner, Trimps-Soushen, name a WRN-68-3 (others, one review: "
+        "WRN-68-2) among its networks and do not describe it",
         here="two 3x3 in a block as in WRN-18 and WRN-34, (3, 4, 23, 3) blocks "
-        "as in ResNet-101, every width doubled",
+        "as in ResNet-101, every width tripled in wrn_68_3 and doubled in "
+        "wrn_68_2",
         reason="the paper calls networks with bottlenecks so "
         "(WRN-50-2-bottleneck); of the usual numbers of blocks only these give "
         "68 layers: 1 + 2 x 33 + 1",
@@ -155,6 +160,7 @@ WRN_68_2 = (
         paper="multi-scale augmentation and large batches (summaries)",
         here="the recipe of WRN-50-2",
         reason="nothing more is known",
+        departs=True,
     ),
     *IMAGENET,
 )

@@ -11,8 +11,8 @@ Not in the paper, and as in the release (szagoruyko/wide-residual-networks):
     * A block that changes the number of maps shares its first BN-ReLU between
       the residual and the projection; the projection has no normalisation.
     * Initial weights; the constants of batch normalisation.
-In neither: WRN-68-2, named as a member of the ILSVRC 2016 winner. What is built
-here is our reading of the name (deviations.py).
+In neither: WRN-68-3, by one source WRN-68-2, named as a member of the ILSVRC
+2016 winner. What is built here is our reading of either name (deviations.py).
 """
 
 import dataclasses
@@ -60,7 +60,40 @@ FORMS = {
     "cifar_wrn_28_10": CifarForm(depth=28, width=10, dropout=0.3),
     "cifar_wrn_28_10_no_dropout": CifarForm(depth=28, width=10, dropout=0.0),
     "cifar_wrn_16_8": CifarForm(depth=16, width=8, dropout=0.0),
+    # Tables 5, 6 and 9.
+    "cifar_wrn_40_4": CifarForm(depth=40, width=4, dropout=0.0),
+    "cifar_wrn_16_4": CifarForm(depth=16, width=4, dropout=0.0),
+    "cifar_wrn_16_4_dropout": CifarForm(depth=16, width=4, dropout=0.3),
+    "cifar_wrn_52_1": CifarForm(depth=52, width=1, dropout=0.0),
+    "cifar_wrn_52_1_dropout": CifarForm(depth=52, width=1, dropout=0.3),
+    "cifar_wrn_40_10_dropout": CifarForm(depth=40, width=10, dropout=0.3),
+    # Table 4, whose errors are of another preprocessing (ZCA).
+    "cifar_wrn_40_1": CifarForm(depth=40, width=1, dropout=0.0),
+    "cifar_wrn_40_2": CifarForm(depth=40, width=2, dropout=0.0),
+    "cifar_wrn_40_8": CifarForm(depth=40, width=8, dropout=0.0),
+    "cifar_wrn_28_12": CifarForm(depth=28, width=12, dropout=0.0),
+    "cifar_wrn_22_8": CifarForm(depth=22, width=8, dropout=0.0),
+    "cifar_wrn_22_10": CifarForm(depth=22, width=10, dropout=0.0),
+    "cifar_wrn_16_10": CifarForm(depth=16, width=10, dropout=0.0),
     "wrn_50_2": ImageNetForm(blocks=(3, 4, 6, 3), bottleneck=True, width=2),
+    **{  # Table 7
+        name: ImageNetForm(blocks=(2, 2, 2, 2), bottleneck=False, width=width)
+        for name, width in {
+            "wrn_18_1": 1,
+            "wrn_18_1_5": 1.5,
+            "wrn_18_2": 2,
+            "wrn_18_3": 3,
+        }.items()
+    },
+    **{
+        name: ImageNetForm(blocks=(3, 4, 6, 3), bottleneck=False, width=width)
+        for name, width in {
+            "wrn_34_1": 1,
+            "wrn_34_1_5": 1.5,
+            "wrn_34_2": 2,
+        }.items()
+    },
+    "wrn_68_3": ImageNetForm(blocks=(3, 4, 23, 3), bottleneck=False, width=3),
     "wrn_68_2": ImageNetForm(blocks=(3, 4, 23, 3), bottleneck=False, width=2),
 }
 

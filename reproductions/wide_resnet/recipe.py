@@ -20,7 +20,7 @@ from common.losses import SoftmaxCrossEntropy
 from common.recipe import Recipe, Sgd, WeightDecay
 from common.schedules import ByEpoch
 from reproductions.wide_resnet.augmentation import RandomReflectedShift
-from reproductions.wide_resnet.deviations import CIFAR, IMAGENET, WRN_68_2
+from reproductions.wide_resnet.deviations import CIFAR, IMAGENET, WRN_68
 
 FRAME = (ResizeShorterSide(32), CentreCrop(32))  # CIFAR-10 as it is
 
@@ -107,6 +107,27 @@ RECIPES = {
     "cifar_wrn_28_10": CIFAR_RECIPE,
     "cifar_wrn_28_10_no_dropout": CIFAR_RECIPE,
     "cifar_wrn_16_8": CIFAR_RECIPE,
+    "cifar_wrn_40_4": CIFAR_RECIPE,
+    "cifar_wrn_16_4": CIFAR_RECIPE,
+    "cifar_wrn_16_4_dropout": CIFAR_RECIPE,
+    "cifar_wrn_52_1": CIFAR_RECIPE,
+    "cifar_wrn_52_1_dropout": CIFAR_RECIPE,
+    "cifar_wrn_40_10_dropout": CIFAR_RECIPE,
+    "cifar_wrn_40_1": CIFAR_RECIPE,
+    "cifar_wrn_40_2": CIFAR_RECIPE,
+    "cifar_wrn_40_8": CIFAR_RECIPE,
+    "cifar_wrn_28_12": CIFAR_RECIPE,
+    "cifar_wrn_22_8": CIFAR_RECIPE,
+    "cifar_wrn_22_10": CIFAR_RECIPE,
+    "cifar_wrn_16_10": CIFAR_RECIPE,
     "wrn_50_2": IMAGENET_RECIPE,
-    "wrn_68_2": dataclasses.replace(IMAGENET_RECIPE, deviations=WRN_68_2),
+    "wrn_18_1": IMAGENET_RECIPE,
+    "wrn_18_1_5": IMAGENET_RECIPE,
+    "wrn_18_2": IMAGENET_RECIPE,
+    "wrn_18_3": IMAGENET_RECIPE,
+    "wrn_34_1": IMAGENET_RECIPE,
+    "wrn_34_1_5": IMAGENET_RECIPE,
+    "wrn_34_2": IMAGENET_RECIPE,
+    "wrn_68_3": dataclasses.replace(IMAGENET_RECIPE, deviations=WRN_68),
+    "wrn_68_2": dataclasses.replace(IMAGENET_RECIPE, deviations=WRN_68),
 }

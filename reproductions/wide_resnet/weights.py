@@ -3,6 +3,7 @@
 import keras
 
 from common.errors import RunError
+from common.preprocessing import torchvision
 from common.weights import State, assign_torch
 from reproductions.resnet.weights import torch_names
 
@@ -28,4 +29,11 @@ def from_torchvision(state: State, model: keras.Model) -> None:
     assign_torch(model, state, torch_names(model))
 
 
-LAYOUTS = {"torchvision": from_torchvision}
+PREPROCESSING = {
+    "torchvision": torchvision(256, 224),  # IMAGENET1K_V1
+    "torchvision_232": torchvision(232, 224),  # IMAGENET1K_V2
+}
+LAYOUTS = {
+    "torchvision": from_torchvision,
+    "torchvision_232": from_torchvision,
+}

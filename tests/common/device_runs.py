@@ -7,6 +7,7 @@ One strategy per process, so each number of devices has a process of its own:
 prints a JSON line for each net: losses, wrong counts, and the final weights.
 """
 
+import dataclasses
 import json
 import sys
 
@@ -14,16 +15,20 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from common.data.resident import ResidentSet, open_resident
+from common.data.transforms import Pad, RandomShift
 from common.layers import Dropout, LocalResponseNormalization
-from common.losses import SoftmaxCrossEntropy
+from common.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.optimizers import MomentumSgd
 from common.steps import (
     MAX_UPDATES,
+    Rows,
+    TrainSteps,
     distribute,
-    make_train_steps,
     repeat_bit_for_bit,
 )
 from common.strategy import make_strategy
+from tests.common.data_fixtures import DIGITS, digits
 
 BATCH, SIZE, CLASSES = 16, 35, 10
 
@@ -55,11 +60,45 @@ def bn_shaped(*, synchronized: bool) -> keras.Model:
     return keras.Model(image, keras.layers.Dense(CLASSES, name="fc")(x))
 
 
+def with_two_heads() -> keras.Model:
+    image = keras.Input((SIZE, SIZE, 3))
+    x = keras.layers.Conv2D(8, 3, 2, activation="relu", name="conv1")(image)
+    pool = keras.layers.GlobalAveragePooling2D()
+    early = keras.layers.Dense(CLASSES, name="early")(pool(x))
+    x = keras.layers.MaxPooling2D(3, 2, "same")(x)
+    x = keras.layers.Conv2D(8, 3, activation="relu", name="conv2")(x)
+    return keras.Model(image, [keras.layers.Dense(CLASSES)(pool(x)), early])
+
+
+def digits_shaped() -> keras.Model:
+    image = keras.Input((32, 32, 1))
+    x = keras.layers.Conv2D(4, 5, 2, activation="relu", name="conv")(image)
+    x = keras.layers.Flatten()(x)
+    return keras.Model(image, keras.layers.Dense(CLASSES, name="fc")(x))
+
+
 NETS = {
     "alexnet": alexnet_shaped,
+    "averaged": alexnet_shaped,
+    "auxiliary": with_two_heads,
+    "digits": digits_shaped,
     "bn": lambda: bn_shaped(synchronized=True),
     "bn_local": lambda: bn_shaped(synchronized=False),
 }
+
+
+def resident_digits(strategy) -> tuple[ResidentSet, Rows]:
+    """The embedded digits on all devices, and 20 batches' draws."""
+    recipe = dataclasses.replace(
+        DIGITS,
+        global_batch_size=BATCH,
+        train_transforms=(Pad(2), RandomShift(4)),
+    )
+    resident = open_resident(digits(), recipe, None, strategy)
+    drawn = resident.draw(seed=1, epoch=0, count=20 * BATCH)
+    rows = {n: x.reshape(20, BATCH, *x.shape[1:]) for n, x in drawn.items()}
+    start = tf.constant(0, tf.int64)
+    return resident, Rows(tf.nest.map_structure(tf.constant, rows), start)
 
 
 def batches(examples: int) -> tf.data.Dataset:
@@ -81,26 +120,41 @@ def run(
     seed: int = 1,
     rate: float = 0.05,
     examples: int = 64,
+    xla: bool = False,
 ) -> dict:
     keras.utils.set_random_seed(7)
     with strategy.scope():
         model = NETS[net]()
         optimizer = MomentumSgd(
-            0.9, nesterov=False, decay=(5e-4, "kernel"), clip_global_norm=clip
+            0.9,
+            nesterov=False,
+            decay=(5e-4, "kernel"),
+            clip_global_norm=clip,
+            average_decay=0.9 if net == "averaged" else None,
         )
         optimizer.build(model.trainable_variables)
-    train = make_train_steps(
+    loss = SoftmaxCrossEntropy()
+    if net == "auxiliary":
+        loss = WithAuxiliary(main=loss, weight=0.3, heads=1)
+    resident = None
+    if net == "digits":
+        resident, source = resident_digits(strategy)
+    else:
+        source = distribute(strategy, batches(examples))
+    train = TrainSteps(
         model,
         optimizer,
-        SoftmaxCrossEntropy(),
+        loss,
         strategy,
         global_batch_size=BATCH,
         seed=seed,
         microbatches=microbatches,
+        jit_compile=xla,
+        resident=resident,
     )
     rates = np.full((MAX_UPDATES, 1), rate, np.float32)
     losses, _, wrong, _ = train(
-        distribute(strategy, batches(examples)),
+        source,
         tf.constant(0, tf.int64),
         tf.constant(steps),
         tf.constant(rates),
@@ -108,7 +162,10 @@ def run(
     return {
         "losses": losses.numpy().tolist(),
         "wrong": wrong.numpy().tolist(),
-        "weights": [v.numpy().ravel().tolist() for v in model.variables],
+        "weights": [
+            v.numpy().ravel().tolist()
+            for v in (*model.variables, *optimizer.averages)
+        ],
         "iterations": int(optimizer.iterations.numpy()),
     }
 

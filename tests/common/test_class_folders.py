@@ -194,6 +194,13 @@ def test_a_split_without_class_folders_is_left_out(tmp_path):
     )
 
 
+def test_a_training_set_without_images_stays_an_error(tmp_path):
+    lay_out(tmp_path, train="cat:0", validation="cat:2")
+    assert folders.find(tmp_path).splits["train"] == []  # refused by prepare
+    with pytest.raises(RunError, match="needs 'train'"):
+        notes_of(tmp_path)
+
+
 def test_both_names_of_one_split_are_refused(tmp_path):
     lay_out(tmp_path, train="cat:2", val="cat:2", validation="cat:3")
     with pytest.raises(RunError, match="both validation and val"):
@@ -239,7 +246,7 @@ def test_png_stays_png_and_the_manifest_says_so(tmp_path):
                 path = tmp_path / "source" / split / name / f"{i}.png"
                 write_image(path, noise_image(32, 32, seed=len(files)))
                 files[split, f"{name}/{i}.png"] = path.read_bytes()
-    where, source = small("cifar100", tmp_path / "source", tmp_path / "data")
+    where, source = small("things", tmp_path / "source", tmp_path / "data")
     for split in ("train", "test"):
         for name, (image, _) in records(where, split).items():
             assert image == files[split, name]

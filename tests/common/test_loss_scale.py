@@ -6,10 +6,9 @@ import pytest
 import tensorflow as tf
 
 from common import checkpoints
-from common.errors import UsageError
 from common.losses import SoftmaxCrossEntropy
 from common.optimizers import FIRST_SCALE, SOUND_UPDATES, MomentumSgd
-from common.steps import MAX_UPDATES, make_train_steps
+from common.steps import MAX_UPDATES, TrainSteps
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(8, 8, 8, 3)).astype("float32")
@@ -32,7 +31,7 @@ def trainer(*, loss_scaling, **more):
     model = keras.Model(image, keras.layers.Dense(5, name="fc")(x))
     optimizer = MomentumSgd(0.9, nesterov=False, loss_scaling=loss_scaling)
     optimizer.build(model.trainable_variables)
-    run = make_train_steps(
+    run = TrainSteps(
         model,
         optimizer,
         SoftmaxCrossEntropy(),
@@ -55,8 +54,9 @@ def values(model):
     return [v.numpy() for v in model.variables]
 
 
-def test_float16_with_a_scale_learns_as_float32_does(float16):
-    _, optimizer, train = trainer(loss_scaling=True)
+@pytest.mark.parametrize("xla", [False, True])
+def test_float16_with_a_scale_learns_as_float32_does(float16, xla):
+    _, optimizer, train = trainer(loss_scaling=True, jit_compile=xla)
     losses = train(10)[0].numpy()
     keras.mixed_precision.set_global_policy("float32")
     expected = trainer(loss_scaling=False)[2](10)[0].numpy()
@@ -66,8 +66,11 @@ def test_float16_with_a_scale_learns_as_float32_does(float16):
     assert optimizer.sound_updates.numpy() == 10
 
 
-def test_an_update_that_overflows_is_left_out_and_halves_the_scale(float16):
-    model, optimizer, train = trainer(loss_scaling=True)
+@pytest.mark.parametrize("xla", [False, True])
+def test_an_update_that_overflows_is_left_out_and_halves_the_scale(
+    float16, xla
+):
+    model, optimizer, train = trainer(loss_scaling=True, jit_compile=xla)
     train(1)
     before = values(model), optimizer.momentums[0].numpy()
     optimizer.loss_scale.assign(2.0**40)
@@ -100,8 +103,3 @@ def test_the_scale_is_in_the_checkpoint(float16, tmp_path):
     checkpoints.restore(tmp_path, checkpoints.named_variables(other, fresh))
     assert fresh.loss_scale.numpy() == 2.0**37
     np.testing.assert_array_equal(again(4)[0].numpy(), expected)
-
-
-def test_xla_with_float16_is_refused(float16):
-    with pytest.raises(UsageError, match="mixed_bfloat16"):
-        trainer(loss_scaling=True, jit_compile=True)

@@ -17,6 +17,7 @@ import time
 
 import numpy as np
 import pytest
+import scipy.io
 import tensorflow as tf
 from PIL import Image
 
@@ -622,6 +623,119 @@ def test_both_forms_of_cifar10_give_the_same(tmp_path):
     np.testing.assert_array_equal(
         pixels, planes[6].reshape(3, 32, 32).transpose(1, 2, 0)
     )
+
+
+@pytest.fixture
+def cifar100_forms(tmp_path):
+    """Three folders with the same images, two of each class in train."""
+    rng = np.random.default_rng(0)
+    files = {"binary": {}, "python": {}, "folders": {}}
+    for split, count in (("train", 200), ("test", 100)):
+        planes = rng.integers(0, 256, (count, 3072), np.uint8)
+        fine = [i % 100 for i in range(count)]
+        coarse = [i % 20 for i in range(count)]
+        table = np.c_[np.uint8(coarse), np.uint8(fine), planes]
+        files["binary"][f"cifar-100-binary/{split}.bin"] = table.tobytes()
+        plain = {b"data": planes, b"fine_labels": fine}
+        plain[b"coarse_labels"] = coarse
+        files["python"][f"cifar-100-python/{split}"] = pickle.dumps(plain)
+        images = planes.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+        for i, image in enumerate(images):
+            name = f"{split}/{arrays.CIFAR100[fine[i]]}/{i:05d}.png"
+            files["folders"][name] = tf.io.encode_png(image).numpy()
+    for form, inside in files.items():
+        folder = tmp_path / form
+        for name, content in inside.items() if form == "folders" else ():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(content)
+        folder.mkdir(exist_ok=True)
+        if form != "folders":
+            archive = folder / f"cifar-100-{form}.tar.gz"
+            archive.write_bytes(synthetic.tar_of(inside, "w:gz"))
+    return tmp_path
+
+
+def test_all_three_forms_of_cifar100_give_the_same(cifar100_forms):
+    found = {}
+    for form in ("binary", "python", "folders"):
+        source = cifar100_forms / form
+        folder, opened = small("cifar100", source, source)
+        assert folder == source / "cifar100" / "3.0.2"
+        assert opened.class_names() == arrays.CIFAR100
+        assert (opened.image_shape, opened.jpeg) == ((32, 32), False)
+        assert opened.dataset.splits == {"train": 200, "test": 100}
+        splits = [records(folder, split) for split in ("train", "test")]
+        found[form] = [sorted(split.values()) for split in splits]
+    assert found["binary"] == found["python"] == found["folders"]
+    names = records(folder, "test")
+    assert names["apple/00000.png"] in found["binary"][1]
+    data, label = names["worm/00099.png"]
+    assert label == 99
+    _, planes = np.split(
+        np.frombuffer(
+            arrays._batch_bytes(
+                f"{cifar100_forms}/binary/cifar-100-binary.tar.gz"
+                "::cifar-100-binary/test.bin"
+            ),
+            np.uint8,
+        ).reshape(100, 3074),
+        [2],
+        axis=1,
+    )
+    np.testing.assert_array_equal(
+        tf.io.decode_png(data), planes[99].reshape(3, 32, 32).transpose(1, 2, 0)
+    )
+
+
+def test_cifar100s_folders_have_its_classes_and_png_files(cifar100_forms):
+    source = cifar100_forms / "folders"
+    picture = source / "train" / "apple" / "00000.png"
+    image = tf.io.decode_png(picture.read_bytes())
+    picture.write_bytes(tf.io.encode_jpeg(image).numpy())
+    with pytest.raises(RunError, match="00000.png is no whole PNG.*JPEG"):
+        arrays.cifar100(source)
+    picture.write_bytes(tf.io.encode_png(image[:16]).numpy())
+    with pytest.raises(RunError, match="it is PNG, 16x32 of 3"):
+        arrays.cifar100(source)
+    picture.write_bytes(tf.io.encode_png(image).numpy())
+    assert len(arrays.cifar100(source).splits["train"]) == 200
+    (source / "test" / "worm").rename(source / "test" / "wurm")
+    with pytest.raises(RunError, match="101 class folders .* lacks: wurm"):
+        arrays.cifar100(source)
+    with pytest.raises(RunError, match="neither cifar-100-binary.tar.gz nor"):
+        arrays.cifar100(source / "train")
+
+
+def test_svhn_comes_from_its_mat_files(tmp_path):
+    rng = np.random.default_rng(0)
+    made = {}
+    for split, count in (("train", 12), ("test", 5), ("extra", 7)):
+        pixels = rng.integers(0, 256, (32, 32, 3, count), np.uint8)
+        labels = np.uint8([1 + i % 10 for i in range(count)])[:, None]
+        made[split] = pixels, [(1 + i) % 10 for i in range(count)]
+        scipy.io.savemat(
+            tmp_path / f"{split}_32x32.mat",
+            {"X": pixels, "y": labels},
+            do_compression=True,
+        )
+    folder, source = small("svhn", tmp_path, tmp_path / "data")
+    assert folder == tmp_path / "data" / "svhn_cropped" / "3.1.0"
+    for split, (pixels, labels) in made.items():
+        found = list(source.records(split))
+        assert [int(r["label"]) for r in found] == labels  # 0 is stored as 10
+        for i, record in enumerate(found):
+            image = tf.io.decode_png(record["image"])
+            np.testing.assert_array_equal(image, pixels[..., i])
+    (tmp_path / "extra_32x32.mat").unlink()
+    _, source = small("svhn", tmp_path, tmp_path / "without")
+    assert source.dataset.splits == {"train": 12, "test": 5}
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    with pytest.raises(RunError, match="has no train_32x32.mat"):
+        arrays.svhn(broken)
+    (broken / "train_32x32.mat").write_bytes(b"no such thing" * 20)
+    with pytest.raises(RunError, match="train_32x32.mat is damaged"):
+        arrays.svhn(broken)
 
 
 def test_a_pickle_that_would_run_something_is_refused(tmp_path):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from common.errors import RunError
-from common.runs import add_result, differences, open_run
+from common.runs import add_result, command, differences, open_run
 
 SESSION = {"command": "python -m launch x"}
 
@@ -119,3 +119,14 @@ def test_differences_name_every_path():
         "r.a.1.b is 2 there, 3 here"
     ]
     assert differences({"a": 1}, {"a": 1}, "r") == []
+
+
+def test_a_command_begins_with_what_changes_its_arithmetic(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["launch", "lenet5", "--seed", "1"])
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    assert command() == "python -m launch lenet5 --seed 1"
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    assert command() == (
+        "NVIDIA_TF32_OVERRIDE=0 python -m launch lenet5 --seed 1"
+    )

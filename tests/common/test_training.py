@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import reproductions
 from common.data import catalog
-from common.errors import RunError
+from common.errors import NotFinite, RunError
 from common.health import require_finite, require_moved
 from common.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.optimizers import build_optimizer
@@ -58,13 +58,14 @@ def source():
     return catalog.open_source(catalog.find("sample", channels=1))
 
 
-def loop(source, folder, callbacks=(), net=network, **changes):
+def loop(source, folder, callbacks=(), net=network, recover=0, **changes):
     changed = recipe(**changes)
     model = net()
     job = Job(
         recipe=changed,
         source=source,
         statistics=None,
+        resident=None,
         model=model,
         optimizer=build_optimizer(changed),
         strategy=tf.distribute.get_strategy(),
@@ -73,6 +74,7 @@ def loop(source, folder, callbacks=(), net=network, **changes):
         microbatches=1,
         jit_compile=False,
         checkpoint_seconds=math.inf,
+        recover=recover,
     )
     return Loop(job, list(callbacks))
 
@@ -272,6 +274,68 @@ def test_a_loss_that_is_not_finite_stops_with_the_step(source, tmp_path):
         RunError, match=r"step \d+ .*step-000000000.npz, is kept"
     ):
         train(diverging)
+
+
+class Poison(keras.callbacks.Callback):
+    """Puts a NaN into the weights once an epoch's last update is made."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if batch == STEPS - 1:
+            bias = self.model.get_layer("fc").bias
+            bias.assign(tf.fill(bias.shape, np.nan))
+
+
+def test_a_test_loss_that_is_not_finite_ends_the_training(source, tmp_path):
+    with pytest.raises(NotFinite, match="1 to 128 of the split 'test' under"):
+        train(loop(source, tmp_path, [Poison()], epochs=1))
+    assert (tmp_path / "metrics.jsonl").read_text() == ""
+
+
+class Spoil(keras.callbacks.Callback):
+    """Puts a NaN into the weights after some updates, each time once."""
+
+    def __init__(self, *steps):
+        super().__init__()
+        self.left, self.rates = list(steps), {}
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.rates[batch] = float(self.model.optimizer.learning_rate.numpy())
+        if self.left and batch >= self.left[0]:
+            self.left.pop(0)
+            bias = self.model.get_layer("fc").bias
+            bias.assign(tf.fill(bias.shape, np.nan))
+
+
+def test_a_training_that_diverges_goes_back_with_a_smaller_rate(
+    source, tmp_path
+):
+    """To the end of the first epoch; twice."""
+    spoil = Spoil(STEPS + 5, STEPS + 9)
+    made = loop(source, tmp_path, [spoil], recover=2)
+    state = train(made)
+    assert state.step == EPOCHS * STEPS and state.recovered == 2
+    assert [row["epoch"] for row in state.history] == [1, 2, 3]
+    rates = [row["learning_rate"] for row in state.history]
+    assert rates == pytest.approx([0.02, 0.0002, 0.00002])
+    record = json.loads((tmp_path / "run.json").read_text())
+    backs = [fact["back_to"] for fact in record["recoveries"]]
+    assert backs == [STEPS, STEPS]
+    assert "The loss is nan" in record["recoveries"][0]["reason"]
+    [deviation] = record["deviations"]
+    assert deviation["here"].startswith("2 times back")
+    assert "0.01 of the learning rate" in deviation["here"]
+    assert deviation["reason"] == "--recover"
+    made.job.run._lock.close()
+    assert loop(source, tmp_path).state.recovered == 2  # after a kill, too
+
+
+def test_it_goes_back_as_often_as_it_may(source, tmp_path):
+    spoil = Spoil(0, 0, 0)  # before the first checkpoint of its own
+    with pytest.raises(NotFinite, match="The loss is nan at step"):
+        train(loop(source, tmp_path, [spoil], recover=2))
+    assert spoil.left == []
+    with pytest.raises(NotFinite, match="The loss is nan at step"):
+        train(loop(source, tmp_path / "default", [Spoil(0)]))
 
 
 def test_the_step_that_is_named_is_the_first_bad_one(tmp_path):

@@ -1,7 +1,7 @@
 import pytest
 
 from common.errors import UsageError
-from common.views import Window, windows
+from common.views import COUNTS, NAMES, Window, windows
 
 
 def test_ten_crop_has_alexnets_offsets_and_mirrors():  # Sec. 4.1
@@ -10,6 +10,21 @@ def test_ten_crop_has_alexnets_offsets_and_mirrors():  # Sec. 4.1
     assert places[:5] == [(0, 0), (0, 32), (32, 0), (32, 32), (16, 16)]
     assert places[5:] == places[:5]
     assert [w.mirrored for w in crops] == [False] * 5 + [True] * 5
+
+
+def test_nine_crop_is_a_grid_without_mirrors():  # convdata_cifar.py
+    crops = windows("nine_crop", 32, 24)
+    grid = [(top, left) for top in (0, 4, 8) for left in (0, 4, 8)]
+    assert [(w.top, w.left) for w in crops] == grid
+    assert not any(w.mirrored for w in crops)
+
+
+def test_each_view_has_as_many_windows_as_are_counted():
+    found = {
+        view: len(windows(view, 32, 32 if view == "single" else 24))
+        for view in NAMES
+    }
+    assert found == COUNTS
 
 
 def test_ten_crop_of_odd_sizes_stays_inside_and_touches_the_border():
@@ -37,5 +52,7 @@ def test_window_larger_than_the_frame_is_refused(view):
 
 
 def test_unknown_view_names_the_known_ones():
-    with pytest.raises(UsageError, match="single, centre_crop, ten_crop"):
+    with pytest.raises(
+        UsageError, match="single, centre_crop, nine_crop, ten_crop"
+    ):
         windows("twelve_crop", 256, 224)

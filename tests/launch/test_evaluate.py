@@ -26,11 +26,11 @@ WRONG = {
     "a view": (
         ("evaluate", "vgg16", "--dry_run", "--views", "dens"),
         "no view called 'dens'. Did you mean 'dense'? Known: single, "
-        "centre_crop, ten_crop, dense, dense_multi_scale.",
+        "centre_crop, nine_crop, ten_crop, dense, dense_multi_scale.",
     ),
     "another paper's view": (
         ("evaluate", "alexnet", "--dry_run", "--views", "dense"),
-        "Known: single, centre_crop, ten_crop.",
+        "Known: single, centre_crop, nine_crop, ten_crop.",
     ),
     "predictions of two views": (
         *(("evaluate", "lenet5", "--data", "sample", "--weights", "w.h5"),),

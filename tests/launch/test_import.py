@@ -14,6 +14,7 @@ from common.errors import RunError, UsageError
 from launch import import_weights
 from launch.dispatch import dispatch
 from tests import golden
+from tests.launch import toy
 from tests.launch.test_command_line import ROOT, SECONDS, child_seconds, launch
 
 CAFFENET = 60_965_224  # parameters
@@ -53,7 +54,9 @@ def test_caffes_weights_in_npz_give_caffes_logits(folder):
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     assert done.stdout == (
         f"caffenet: {CAFFENET:,} parameters written to {target}, from {source} "
-        f"(caffe, sha256 {digest})\n"
+        f"(caffe, sha256 {digest}), for images as caffe prepares them: "
+        "SubtractMeanPixel(order='BGR', mean=(104.0069879317889, "
+        "116.66876761696767, 122.6789143406786))\n"
     )
     assert set(folder.iterdir()) == {source, target}
     require_golden_logits(target)
@@ -84,7 +87,9 @@ class Unwritable:
 
 def test_a_full_disk_leaves_no_half_file(tmp_path):
     with pytest.raises(RunError, match="No space left"):
-        import_weights._save(Unwritable(), tmp_path / "a.weights.h5")
+        import_weights._save(
+            Unwritable(), tmp_path / "a.weights.h5", "caffe", toy.RECIPE
+        )
     assert not list(tmp_path.iterdir())
 
 

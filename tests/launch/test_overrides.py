@@ -177,6 +177,33 @@ def test_another_data_set_brings_its_classes_and_is_a_deviation():
     assert "MNIST, 10" in deviation.here
 
 
+def test_the_learning_rate_follows_the_batch_on_record():
+    changed = overrides.apply(RECIPE, ["global_batch_size=32"])
+    scaled = overrides.scaled_with_batch(changed, RECIPE)
+    assert scaled.optimizer.learning_rate == 0.01 / 4
+    *others, deviation = scaled.deviations
+    assert tuple(others) == changed.deviations
+    assert (deviation.paper, deviation.here) == ("0.01", "0.0025")
+    again = overrides.apply(
+        RECIPE, overrides.settings_of(describe(scaled.deviations))
+    )
+    assert recipe_hash(again) == recipe_hash(scaled)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ([], "the batch is the paper's"),
+        (["optimizer.learning_rate=1"], "the batch is the paper's"),
+        (["global_batch_size=64", "optimizer.learning_rate=1"], "set to 1.0"),
+    ],
+)
+def test_a_rate_is_scaled_with_a_changed_batch_only(settings, said):
+    changed = overrides.apply(RECIPE, settings)
+    with pytest.raises(UsageError, match=f"--scale_learning_rate .*{said}"):
+        overrides.scaled_with_batch(changed, RECIPE)
+
+
 def test_the_papers_own_data_set_is_no_deviation():
     own = catalog.find("imagenet2012")
     assert overrides.with_data(RECIPE, own) == RECIPE

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 import reproductions
+from common import preprocessing
 from common.data import imagenet
 from common.data.pixels import ScalePixels, SubtractMeanImage
 from common.data.scales import ResizeShorterSide
@@ -251,13 +252,14 @@ def test_the_weights_alone_are_enough(colours, tmp_path, capsys):
     """The classes then have numbers."""
     alone = (colours / trained.WEIGHTS).rename(tmp_path / "w.weights.h5")
     photograph = colour(tmp_path / "a.png", (0, 255, 0))
+    preprocessing.write(alone, "recipe", COLOURS)  # as a training does
     assert predict_here(alone, photograph) == 0
     said = capsys.readouterr()
     assert said.out.splitlines()[1].endswith("%  class 1")
     assert "cifar10, which is not here" in said.err
 
 
-def test_a_run_brings_its_image_size_and_its_data(colours):
+def test_a_run_brings_its_settings_and_its_data(colours):
     from common.overrides import apply
 
     changed = apply(COLOURS, ["image_size=8", "epochs=3"])
@@ -268,7 +270,7 @@ def test_a_run_brings_its_image_size_and_its_data(colours):
     assert (recipe.data, recipe.num_classes) == ("folder:/gone", 2)
     assert recipe.image_size == 8
     assert recipe.test_transforms == changed.test_transforms
-    assert recipe.epochs == COLOURS.epochs  # says nothing of images
+    assert recipe.epochs == 3
 
 
 def test_a_run_of_another_network_or_recipe_is_refused(colours):

@@ -13,6 +13,10 @@ import tensorflow as tf
 from common.data import catalog
 from common.data.imagenet import WNIDS
 from common.data.manifest import read_manifest
+from common.data.preparation.arrays import CIFAR100
+from common.data.preparation.examination import Examined, _add_up
+from common.data.preparation.expected import OFFICIAL, Expected
+from common.data.preparation.findings import _pixels
 from common.errors import RunError, UsageError
 from launch.counting import Counting
 from launch.dispatch import dispatch
@@ -198,6 +202,54 @@ def test_doctor_names_a_class_that_nothing_can_learn(tmp_path, capsys):
     assert "1 class has no image in train, but in validation: b" in output
 
 
+def pixels_finding(dataset, *parts):
+    """What is said of the training pixels of (images, image) pairs."""
+    seen = []
+    for images, image in parts:
+        file = Examined(split="train", file="some")
+        for _ in range(images):
+            _add_up(file, image)
+            file.records.append(("", 0, b""))
+        seen.append(file)
+    return list(_pixels(catalog.find(dataset), seen))
+
+
+def test_doctor_knows_the_mean_and_the_deviation_of_the_pixels(monkeypatch):
+    image = np.zeros((2, 2, 3), np.uint8)
+    image[..., 0], image[0, :, 1], image[0, 0] = 51, 255, (51, 255, 102)
+    encoded = tf.io.encode_png(image).numpy()
+    mean, std = (0.2, 0.5, 0.1), (0.0, 0.5, 0.1732)
+    known = Expected(totals={"train": 3, "test": 1}, mean=mean, std=std)
+    monkeypatch.setitem(OFFICIAL, "cifar100", known)
+    (found,) = pixels_finding("cifar100", (2, encoded), (1, encoded))
+    assert not found.matters and "are right: mean 0.2000" in found.what
+    turned = tf.io.encode_png(image[..., ::-1]).numpy()  # blue first
+    (found,) = pixels_finding("cifar100", (3, turned))
+    assert found.matters
+    assert "mean 0.1000, 0.5000, 0.2000, deviation 0.1732" in found.what
+    assert "must have 0.2000, 0.5000, 0.1000 and 0.0000" in found.what
+    (found,) = pixels_finding("cifar100", (2, turned))  # a part of it
+    assert not found.matters
+    assert not pixels_finding("mnist", (1, encoded))
+
+
+def test_an_incomplete_cifar100_is_not_prepared(tmp_path):
+    picture = tf.io.encode_png(np.zeros((32, 32, 3), np.uint8)).numpy()
+    for split in ("train", "test"):
+        for name in CIFAR100:
+            file = tmp_path / "png" / split / name / "1.png"
+            file.parent.mkdir(parents=True)
+            file.write_bytes(picture)
+    with pytest.raises(RunError, match="not the whole .*apple has 1 of 500"):
+        launch(
+            "prepare",
+            "cifar100",
+            source=str(tmp_path / "png"),
+            data_dir=str(tmp_path),
+            jobs=1,
+        )
+
+
 def test_doctor_looks_at_a_part_that_another_program_made(shared_data, capsys):
     assert doctor(shared_data / "tfds", "imagenette") == 1
     output = capsys.readouterr().out
@@ -218,6 +270,8 @@ def test_what_to_fetch_is_said(tmp_path):
         ("imagenet2012", "ILSVRC2012_img_train.tar"),
         ("mnist", "idx3"),
         ("cifar10", "cifar-10-binary.tar.gz"),
+        ("cifar100", "train/CLASS/*.png"),
+        ("svhn", "train_32x32.mat"),
         ("imagenette", "imagenette2-160.tgz"),
         ("birds", "train/CLASS"),
     ):
@@ -225,7 +279,7 @@ def test_what_to_fetch_is_said(tmp_path):
             launch("prepare", name, data_dir=str(tmp_path))
         message = str(caught.value)
         assert word in message and "--source FOLDER" in message
-        online = name in ("mnist", "cifar10", "imagenette")
+        online = name not in ("imagenet2012", "birds")
         assert ("--download" in message) is online
     with pytest.raises(UsageError, match="register at"):
         launch("prepare", "imagenet2012", data_dir=str(tmp_path), download=True)

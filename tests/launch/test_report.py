@@ -80,7 +80,6 @@ SHRUNK = {"name": "toys/1.0.0", "shorter_side": 256}
     ("changed", "label"),
     [
         ({"settings": ["epochs=2"]}, "epochs 2"),
-        ({"precision": "mixed_bfloat16"}, "precision mixed_bfloat16"),
         ({"data": SHRUNK}, "data shrunk once to a shorter side of 256 pixels"),
         ({"recipe": {"data": "mnist", "epochs": 1}}, "an earlier recipe"),
         (
@@ -112,6 +111,47 @@ def test_the_recipes_own_deviations_do_not_set_a_run_apart(write, tmp_path):
     assert toy.RECIPE.deviations
     text = write(toy.write_run(tmp_path / "a"))
     assert "not the paper's experiment" not in text
+
+
+def test_a_row_says_what_it_departs_from_and_not_what_is_left_open(
+    write, tmp_path
+):
+    text = write(toy.write_run(tmp_path / "a"))
+    departs = "loss: c (stated: d)"
+    assert line_of(text, "Table 1").endswith(f"| {departs} |")
+    (top, *_) = (tmp_path / "results.md").read_text().split('<a id="')
+    assert line_of(top, "0.93 %").endswith(f"| {departs} |")
+
+
+def test_another_precision_stands_beside_the_papers_number_with_a_mark(
+    write, tmp_path
+):
+    runs = [
+        toy.write_run(tmp_path / "a", error=0.9, precision="mixed_bfloat16"),
+        toy.write_run(tmp_path / "b", error=1.0, precision="float32"),
+    ]
+    text = write(*runs)
+    first, second = [x for x in text.splitlines() if "| Table 1 |" in x]
+    assert "1.00 % (1 run" in first and "precision" not in first
+    assert "0.90 % (1 run" in second
+    assert second.endswith("; precision mixed_bfloat16 |")
+    assert "not the paper's experiment" not in text
+    top = (tmp_path / "results.md").read_text()
+    assert "1 of 2 recipes were not trained as a whole, and 2 of 3" in top
+
+
+def test_published_weights_stand_apart_with_how_they_were_selected():
+    about = {c.variant: c for c in Paper("resnet_cifar").expected.result}
+    text = report.RESULTS.read_text()
+    table = text.partition("**Published weights, tested again")[2]
+    table = table.partition("**Not run**")[0]
+    for name in ("akamaster_resnet20", "akamaster_resnet32"):
+        assert about[name].selected == "on this test set, by their author"
+        row = line_of(table, f"[{name}]")
+        assert row.endswith(f"| {about[name].selected} |")
+    fusions = text.partition('<a id="fusion">')[2]
+    line = line_of(fusions, "members selected on this", "dense_36")
+    assert "akamaster_resnet20," in line
 
 
 def test_the_same_run_again_replaces_its_row(write, paper, tmp_path):
@@ -176,7 +216,7 @@ def test_a_runs_curve_is_kept_and_drawn_anew_when_it_changes(
 def test_results_md_says_what_was_measured_and_what_was_not(write, tmp_path):
     write(toy.write_run(tmp_path / "a", error=0.93))
     text = (tmp_path / "results.md").read_text()
-    assert "1 of 2 recipes were not trained as the papers say" in text
+    assert "1 of 2 recipes were not trained as a whole" in text
     assert "`python -m launch toy_small`, 3.6e9 MAC (" in text
     top = text.partition("<a id=")[0]
     assert "| 0.93 % (1 run" in top and "| 0.95 % |" in top

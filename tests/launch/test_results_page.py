@@ -1,7 +1,12 @@
 """What is said of structural numbers and of the slides, without a network."""
 
+import re
+from collections import Counter
+
 import pytest
 
+import reproductions
+from common.paper import CLAIM_VERDICTS
 from launch import leaderboard, report, results_slides
 from launch.paper_results import Paper
 from launch.results_page import page
@@ -72,6 +77,24 @@ def test_the_overview_counts_cells_and_ratios(lines):
 
 def test_other_statements_are_listed_with_their_verdict(lines):
     assert "| It is small. | Sec. 1 | checked |  |" in lines
+
+
+def test_verdicts_are_counted_and_have_a_meaning():
+    papers = [Paper(name) for name in reproductions.names()]
+    counts = sum((paper.verdicts() for paper in papers), Counter())
+    assert set(counts) == set(CLAIM_VERDICTS)
+    (line,) = [
+        one
+        for one in report.RESULTS.read_text().splitlines()
+        if one.startswith("* Statements: ")
+    ]
+    numbers = [int(n) for n in re.findall(r"\d+", line)]
+    assert numbers == [counts.total(), *(counts[v] for v in CLAIM_VERDICTS)]
+
+
+def test_without_the_papers_text_no_statement_of_it_is_wrong():
+    claims = Paper("polynet").expected.claim
+    assert "wrong" not in {claim.verdict for claim in claims}
 
 
 def test_every_system_and_table_of_the_slides_is_accounted_for():

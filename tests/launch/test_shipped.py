@@ -20,6 +20,7 @@ from common.described import recipe_hash
 from common.errors import RunError, UsageError
 from common.overrides import apply
 from common.paper import read_reproduced
+from common.runs import ARITHMETIC
 from launch import ship, shipped, trained
 from launch.dispatch import dispatch
 from tests.launch import test_predict
@@ -65,7 +66,9 @@ def test_a_shipped_run_is_whole_small_and_of_the_papers_recipe(variant):
 def test_a_shipped_run_tells_how_it_was_made_and_on_no_machine(variant):
     record = run_of(variant)[2].record
     for session in record["sessions"]:
-        assert session["command"].startswith(f"python -m launch {variant}")
+        how, typed = session["command"].split("python -m launch ")
+        assert typed.startswith(variant)
+        assert set(re.findall(r"(\S+)=\S+ ", how)) <= set(ARITHMETIC)
         assert re.fullmatch("[0-9a-f]{40}", session["commit"])
         assert {"tensorflow", "keras", "numpy"} <= session["versions"].keys()
         assert session["devices"] and session["platform"]
@@ -295,14 +298,13 @@ def test_a_later_run_takes_the_place_of_an_earlier_one(colours, tmp_path):
 def test_evaluate_measures_in_the_runs_precision_and_says_so(
     colours, monkeypatch, capsys
 ):
-    """And writes nothing into what was shipped."""
     monkeypatch.setattr(catalog, "builder_dir", lambda *_: None)
     ship_here(finished(colours, precision="mixed_bfloat16"))
     assert "seed 3, mixed_bfloat16" in capsys.readouterr().out
     values = NOT_GIVEN | {"data_dir": "/nowhere"}
     about = ("evaluate NAME", "colours", "colours", values)
     options, run = shipped.options_for(*about, set(), measures=True)
-    assert options.precision == "mixed_bfloat16" and run is None
+    assert options.precision == "mixed_bfloat16" and run
     err = capsys.readouterr().err
     assert "trained in mixed_bfloat16, used here in mixed_bfloat16" in err
     options, run = shipped.options_for(*about, set())

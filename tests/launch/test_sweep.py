@@ -1,5 +1,6 @@
 import json
 import signal
+import types
 
 import pytest
 
@@ -12,6 +13,7 @@ from launch import (
     sweep_status,
     sweep_trial,
     sweep_tuner,
+    sweep_workers,
 )
 from tests.launch.sweep_fakes import Training, request
 
@@ -183,6 +185,71 @@ def test_a_failed_trial_is_tried_again_by_the_same_command(search):
     states = [trial["status"] for trial in record["trials"]]
     assert states == ["failed", "failed", "finished"]
     assert "reason" not in record["trials"][2]
+
+
+def test_a_sweep_without_a_best_trial_has_failed(search, capsys):
+    for _ in range(2):  # also if it is asked again
+        with pytest.raises(RunError, match="None of the 2 .*loss is nan"):
+            search(lambda *_: "The loss is nan at step 7.", trials=2)
+        assert capsys.readouterr().out.count("failed: The loss is nan") == 2
+    assert Training.started == ["0", "1"]
+
+
+def test_the_largest_seed_has_an_oracle(search):
+    _, record = search(by_rate, trials=1, seed=2**32 - 1)
+    assert record["status"] == "finished"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"a": 1'])
+@pytest.mark.parametrize(
+    "file",
+    ["sweep.json", "oracle/oracle.json", "oracle/trial_0/trial.json"],
+)
+def test_a_file_that_was_cut_off_is_named(search, tmp_path, file, text):
+    search(by_rate, trials=2)
+    (tmp_path / file).write_text(text)
+    with pytest.raises(RunError, match=f"{file} is damaged.*fresh --workdir"):
+        search(by_rate, trials=3)
+
+
+def test_a_trials_own_file_that_was_cut_off_is_named(search, tmp_path):
+    search(by_rate, trials=2)
+    (tmp_path / "trials" / "0" / "outcome.json").write_text("{")
+    with pytest.raises(RunError, match="outcome.json is damaged"):
+        search(by_rate, trials=3)
+
+
+class Ended:
+    """A worker that takes a while to end after the server has."""
+
+    def __init__(self, polls, code):
+        self.polls, self.code = polls, code
+
+    def poll(self):
+        self.polls -= 1
+        return None if self.polls > 0 else self.code
+
+
+@pytest.mark.parametrize("ended", [[None], []])
+def test_workers_may_end_after_the_server(tmp_path, monkeypatch, ended):
+    monkeypatch.setattr(sweep_workers, "POLL_SECONDS", 0)
+    chief = types.SimpleNamespace(
+        require_successes=lambda: None,
+        request=types.SimpleNamespace(folder=tmp_path),
+    )
+    about = (chief, ended, Signals(), lambda: None)
+    sweep_workers._watch([Ended(3, 0), Ended(1, 0)], *about)
+    (tmp_path / "worker0.txt").write_text("Out of paper.")
+    with pytest.raises(RunError, match="exit code 1: Out of paper"):
+        sweep_workers._watch([Ended(2, 1)], *about)
+
+
+def test_a_server_that_cannot_serve_says_why(tmp_path, monkeypatch):
+    for name in sweep_workers.ADDRESS:
+        monkeypatch.setenv(name, "9")
+    about = (None, [OSError("no port")], Signals(), lambda: None)
+    with pytest.raises(RunError, match="9:9, in use.*no port"):
+        sweep_workers._watch([Ended(9, 0)], *about)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,10 @@ import re
 import subprocess
 import sys
 
+import h5py
 import pytest
+
+import reproductions
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -109,6 +112,25 @@ def test_evaluate_gives_the_recorded_error_and_writes_it_down(trained):
     assert re.search(r"single +360 .*\nsingle, train +1,437 ", err)
 
 
+def test_the_weights_are_the_networks_and_nothing_else(trained):
+    folder, _ = trained
+    with h5py.File(folder / "final.weights.h5") as stored:
+        assert "layers" in stored and "optimizer" not in stored
+
+
+def test_the_best_epoch_stands_beside_the_last_which_is_the_result(trained):
+    folder, err = trained
+    record = json.loads((folder / "run.json").read_text())
+    lines = (folder / "metrics.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    last, best = record["last_epoch"], record["best_epoch"]
+    assert last == {"epoch": 2, "top1_error": rows[-1]["val_top1_error"]}
+    assert record["results"][0]["top1_error"] == last["top1_error"]
+    assert best["top1_error"] == min(row["val_top1_error"] for row in rows)
+    assert best["chosen_on"] == "the test set"
+    assert f"best epoch {best['epoch']}: " in err
+
+
 def test_weights_of_another_network_are_a_plain_error(trained):
     folder, _ = trained
     code, _, err = launch(
@@ -116,7 +138,7 @@ def test_weights_of_another_network_are_a_plain_error(trained):
         *("--set", "image_size=67"),
         *("--weights", folder / "final.weights.h5"),
     )
-    assert code == 1 and "does not fit alexnet" in err
+    assert code == 2 and "holds a run of lenet5, not of alexnet" in err
     assert "Traceback" not in err
 
 
@@ -142,6 +164,26 @@ def test_dry_run_says_what_it_would_cost_and_writes_nothing(tmp_path):
         assert fact in out
     assert re.search(r"time +about .* at [\d,]+ images/s", out)
     assert str(folder) in out and not folder.exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name == "lenet5" else pytest.mark.full)
+        for name in reproductions.names()
+        if name != "ilsvrc2016"
+    ],
+)
+@pytest.mark.timeout(1800)
+def test_the_plan_of_a_headline_network_needs_no_data(tmp_path, name):
+    none = ("--data_dir", tmp_path / "none")
+    words = (name, "--dry_run", *none, "--platform", "cpu")
+    code, out, err = launch(*words, timeout=1800)
+    assert code == 0, err
+    assert "not here; sizes as published" in out
+    assert re.search(r"steps +[\d.]+ epochs x [\d,]+ = [\d,]+; [\d,]+ im", out)
+    assert re.search(r"time +about .* at [\d,]+ images/s", out)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

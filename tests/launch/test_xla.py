@@ -25,17 +25,29 @@ def decide(tmp_path):
     return of
 
 
+def test_on_gpus_all_is_compiled(decide):
+    for name in ("lenet5", "cifar_resnet20", "alexnet", "bn_inception"):
+        assert decide(name, platform="gpu") is True
+        assert decide(name, platform="gpu", precision="mixed_float16") is True
+    for name in ("cifar_resnet20", "alexnet"):
+        assert decide(name, platform="gpu", devices=2) is True
+
+
+def test_what_takes_the_statistics_of_all_devices_is_not(decide):
+    assert decide("bn_inception", platform="gpu", devices=2) is False
+    change = {"set": ["synchronized_batch_norm=False"]}
+    assert decide("bn_inception", platform="gpu", devices=2, **change) is True
+
+
 def test_single_images_of_lenet_are_compiled_on_one_cpu(decide):
     assert decide() is True
-    assert decide(platform="gpu") is False
-    assert decide(precision="mixed_float16") is False
     assert decide(devices=2) is False
     assert decide("cifar_resnet20") is False
+    assert decide("alexnet") is False
     assert decide(set=["global_batch_size=128"]) is False
 
 
-def test_no_network_with_what_xla_cannot_repeat_is_compiled():
-    # Max pooling has no gradient there that repeats; LeNet-5 subsamples.
+def test_only_single_images_of_digits_are_small():
     small = {
         paper
         for paper in reproductions.names()
@@ -58,4 +70,6 @@ def test_a_run_goes_on_as_it_was_begun(decide, tmp_path, before):
     for name in ("lenet5", "cifar_resnet20"):
         assert decide(name) is before
     assert decide(jit_compile=not before) is not before
-    assert decide(devices=2) is False  # XLA cannot
+    assert decide(devices=2) is before
+    across = {"name": "bn_inception", "devices": 2}
+    assert decide(**across) is False  # XLA cannot

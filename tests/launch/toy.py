@@ -37,6 +37,9 @@ RECIPE = Recipe(
     healthy_after=1,
     deviations=(
         Deviation(field="loss", paper="a | b", here="b", reason="unsaid"),
+        Deviation(
+            field="loss", paper="d", here="c", reason="better", departs=True
+        ),
     ),
 )
 RECIPES = {

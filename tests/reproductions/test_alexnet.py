@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import pathlib
+import re
 
 import keras
 import numpy as np
@@ -26,7 +27,7 @@ from common.errors import UsageError
 from common.optimizers import rates_at
 from common.recipe import WeightDecay
 from common.schedules import DivideOnPlateau
-from reproductions.alexnet import RECIPES, build_model
+from reproductions.alexnet import RECIPES, build_model, cifar
 from reproductions.alexnet.model import FORMS
 from reproductions.alexnet.spatial import SpatialResponseNormalization
 
@@ -48,7 +49,7 @@ def as_run():
 
 
 def test_every_recipe_has_its_network():
-    assert list(RECIPES) == list(FORMS)
+    assert list(RECIPES) == [*FORMS, *cifar.FORMS]
     assert next(iter(RECIPES)) == "alexnet"
 
 
@@ -286,7 +287,7 @@ def test_recipe_of_the_paper():
 
 
 def test_ablations_differ_from_the_paper_in_the_network_only():
-    controls = set(RECIPES) - {"alexnet", "alexnet_as_run", *CAFFES}
+    controls = set(FORMS) - {"alexnet", "alexnet_as_run", *CAFFES}
     for variant in controls:
         recipe = RECIPES[variant]
         main = dataclasses.replace(
@@ -296,25 +297,38 @@ def test_ablations_differ_from_the_paper_in_the_network_only():
 
 
 @pytest.mark.parametrize(
-    "epoch,weights,biases,conv1",
+    "epoch,weights,biases,conv1,conv1_biases",
     [
-        (0, 1e-2, 2e-2, 1e-2),
-        (25, 1e-3, 2e-2, 1e-3),
-        (51, 1e-4, 2e-2, 1e-4),
-        (67, 1e-4, 2e-2, 1e-5),
-        (72, 1e-4, 2e-2, 0.0),
-        (79, 1e-5, 2e-2, 1e-5),
-        (90, 1e-5, 2e-2, 1e-5),
+        (0, 1e-2, 2e-2, 1e-2, 2e-2),
+        (25, 1e-3, 2e-2, 1e-3, 2e-2),
+        (51, 1e-4, 2e-2, 1e-4, 2e-2),
+        (67, 1e-4, 2e-2, 1e-5, 2e-2),
+        (71, 1e-4, 2e-2, 1e-5, 2e-2),
+        (72, 1e-4, 2e-2, 0.0, 0.0),
+        (79, 1e-5, 2e-2, 0.0, 0.0),
+        (90, 1e-5, 2e-2, 0.0, 0.0),
     ],
 )
-def test_rates_of_net_145(epoch, weights, biases, conv1):
+def test_rates_of_net_145(epoch, weights, biases, conv1, conv1_biases):
     recipe = RECIPES["alexnet_as_run"]
-    assert [g.variables for g in recipe.group_schedules] == [
-        "bias",
-        "conv1/kernel",
-    ]
     found = rates_at(recipe, epoch=epoch, step=0, steps_per_epoch=1, history=[])
-    np.testing.assert_allclose(found, [biases, conv1, weights])
+    forms = [group.variables for group in recipe.group_schedules]
+    rates = {
+        path: next(
+            rate
+            for form, rate in zip([*forms, ""], found, strict=True)
+            if re.search(form, path)
+        )
+        for path in ("conv1/kernel", "conv1/bias", "conv2/bias", "fc8/kernel")
+    }
+    assert rates == pytest.approx(
+        {
+            "conv1/kernel": conv1,
+            "conv1/bias": conv1_biases,
+            "conv2/bias": biases,
+            "fc8/kernel": weights,
+        }
+    )
 
 
 def test_what_else_net_145_changes():

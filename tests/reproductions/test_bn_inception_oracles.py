@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from common.errors import RunError
-from reproductions.bn_inception import RECIPES, build_model
+from reproductions.bn_inception.model import FORMS, build_model
 from reproductions.bn_inception.weights import LAYOUTS, from_cadene
 from tests import golden
 
@@ -54,7 +54,7 @@ def test_the_other_epsilon_would_show(caffe):
 
 
 @pytest.mark.parametrize(
-    "variant", [v for v in RECIPES if v != "bn_inception_caffe"]
+    "variant", [v for v in FORMS if v != "bn_inception_caffe"]
 )
 def test_another_variant_takes_no_cadene_weights(variant):
     model = build_model(variant, image_size=32, num_classes=1000)

@@ -17,7 +17,7 @@ import tensorflow as tf
 import reproductions
 from common import checkpoints
 from common.optimizers import build_optimizer
-from common.steps import MAX_UPDATES, make_train_steps, repeat_bit_for_bit
+from common.steps import MAX_UPDATES, TrainSteps, repeat_bit_for_bit
 from tests.reproductions.test_contract import SMALL_IMAGE_SIZE, VARIANTS
 
 BATCH, STEPS = 2, 24
@@ -82,7 +82,7 @@ class Training:
         if self.recipe.channels == 1:  # LeNet-5's input is about 0 .. 1
             images /= 60.0
         self.batch = (images, np.array([3, 7]))
-        self.run = make_train_steps(
+        self.run = TrainSteps(
             self.model,
             self.optimizer,
             self.recipe.loss,

@@ -123,6 +123,61 @@ def test_counts_of_parameters_scales_and_units(variant, params, norms, units):
     assert (total.params, found, adds) == (params, norms, units)
 
 
+def arithmetic(units, bottleneck):
+    """(parameters, multiply-accumulates) of an ImageNet network, unit (e)."""
+    kernels, norms, maps = 147 * 64, 64, 64
+    macs = kernels * 112**2
+    for stage, number in enumerate(units):
+        base, side = 64 * 2**stage, 56 // 2**stage
+        out = 4 * base if bottleneck else base
+        for index in range(number):
+            norms += maps if stage or index else 0  # the stem has the first
+            norms += 2 * base if bottleneck else base
+            new = (
+                maps * base + 9 * base * base + base * out
+                if bottleneck
+                else 9 * maps * base + 9 * base * base
+            )
+            new += maps * out * (maps != out)
+            kernels, macs = kernels + new, macs + new * side**2
+            maps = out
+    norms += maps
+    return kernels + 2 * norms + 1000 * (maps + 1), macs + 1000 * maps
+
+
+@pytest.mark.parametrize(
+    ("variant", "units", "bottleneck", "depth"),
+    [
+        ("preact_resnet18", (2, 2, 2, 2), False, 18),
+        ("preact_resnet34", (3, 4, 6, 3), False, 34),
+        ("preact_resnet50", (3, 4, 6, 3), True, 50),
+        ("preact_resnet101", (3, 4, 23, 3), True, 101),
+        ("preact_resnet152", (3, 8, 36, 3), True, 152),
+    ],
+)
+def test_counts_on_imagenet_by_arithmetic(variant, units, bottleneck, depth):
+    total, _, adds = counted(variant)
+    assert (total.params, total.macs) == arithmetic(units, bottleneck)
+    assert (total.depth, adds) == (depth, sum(units))
+
+
+def test_units_of_two_3x3_project_their_activation_on_imagenet_only():
+    model = toy("preact_resnet18", size=32)
+    projections = {x.name for x in model.layers if "shortcut" in x.name}
+    assert projections == {f"stage{s}_1_shortcut" for s in (2, 3, 4)}
+    for stage in (2, 3, 4):
+        short = model.get_layer(f"stage{stage}_1_shortcut")
+        assert isinstance(short, keras.layers.Conv2D) and not short.use_bias
+        assert (short.kernel_size, short.strides) == ((1, 1), (2, 2))
+        assert before(short).name == f"stage{stage}_1_pre_relu"
+    kinds = {
+        type(x)
+        for x in toy("cifar_preact_resnet110").layers
+        if "shortcut" in x.name
+    }
+    assert kinds == {ParameterFreeShortcut}
+
+
 def test_1001_layers_are_built_within_a_minute():
     limit, began = sys.getrecursionlimit(), time.monotonic()
     total, norms, adds = counted("cifar_preact_resnet1001")
@@ -440,5 +495,5 @@ def test_images_of_fairs_recipes_are_made_as_fair_does():
 
 def test_the_full_preactivation_is_the_headline_networks():
     names = [name for name in FORMS if "preact_resnet" in name]
-    assert len(names) == 8
+    assert len(names) == 12
     assert all(FORMS[name].order == FULL for name in names)

@@ -6,7 +6,11 @@ import pytest
 
 from common.errors import RunError
 from reproductions.resnext import build_model
-from reproductions.resnext.weights import from_cadene, from_torchvision
+from reproductions.resnext.weights import (
+    from_cadene,
+    from_torchvision,
+    from_torchvision_232,
+)
 from tests import golden
 
 ORACLE = "torchvision_resnext50_32x4d"
@@ -69,7 +73,9 @@ def test_torchvisions_entries_of_101_64x4d_fit():
     state = constant(torch_entries(101, 64, 4))
     assert state["layer3.22.conv2.weight"].shape == (1024, 16, 3, 3)
     model = build_model("resnext101_64x4d", image_size=32)
-    from_torchvision(state, model)
+    with pytest.raises(RunError, match="--from torchvision_232"):
+        from_torchvision(state, model)  # it is not resized to 256
+    from_torchvision_232(state, model)
     for ours, theirs in (
         ("conv4_23_b", "layer3.22.conv2"),
         ("conv2_1_shortcut", "layer1.0.downsample.0"),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import math
 import pathlib
 import re
@@ -92,7 +93,8 @@ each_network = pytest.mark.parametrize("variant", PAPERS)
 def tables():
     """The layers of each network at full size."""
     with without_weights():
-        return {v: layer_table(build_model(v)) for v in PAPERS}
+        names = (*PAPERS, "vgg13_5x5")
+        return {v: layer_table(build_model(v)) for v in names}
 
 
 def small(variant, **sizes):
@@ -206,6 +208,25 @@ def test_one_large_kernel_has_81_percent_more_weights(tables):  # Sec. 2.3
     assert round(100 * (7 * 7 * 512**2 / three - 1)) == 81
 
 
+def test_b_with_5x5_has_one_for_each_two_3x3_of_b(tables):  # Sec. 4.1
+    b = {row.name: row for row in tables["vgg13"]}
+    rows = {row.name: row for row in tables["vgg13_5x5"]}
+    assert set(rows) == {name for name in b if not name.endswith("_2")}
+    weights = 0
+    for block, (before, after) in enumerate(
+        itertools.pairwise((3, 64, 128, 256, 512, 512)), 1
+    ):
+        row = rows[f"conv{block}_1"]
+        assert (row.kernel[:2], row.padding) == ((5, 5), "2")
+        assert row.output == b[f"conv{block}_2"].output
+        weights += 25 * before * after
+    assert b["pool5"].output == rows["pool5"].output
+    dense = sum(row.weights for row in b.values() if row.name.startswith("fc"))
+    total = totals(tables["vgg13_5x5"])
+    assert (total.weights, total.depth) == (weights + dense, 8)
+    assert RECIPES["vgg13_5x5"].initialize_from is None
+
+
 @pytest.mark.parametrize("variant", RECIPES)
 def test_too_small_an_image_is_refused(variant):
     message = f"{variant} needs images of at least 32x32 pixels"
@@ -305,7 +326,7 @@ def test_recipes_differ_only_in_scale_start_and_rate(variant):
     side = 384 if large else 256
     assert recipe.test_transforms == (ResizeShorterSide(side), CentreCrop(side))
     assert recipe.optimizer.learning_rate == (1e-3 if large else 1e-2)
-    alone = variant in ("vgg11", "vgg11_lrn", *GLOROT)
+    alone = variant in ("vgg11", "vgg11_lrn", "vgg13_5x5", *GLOROT)
     assert (recipe.initialize_from is None) == alone
     same = dataclasses.replace(
         RECIPES["vgg16"],

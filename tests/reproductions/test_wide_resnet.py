@@ -123,12 +123,13 @@ def cifar_counts(depth, width):
     return params, macs + 10 * maps, len(kernels)
 
 
-def imagenet_counts(blocks, bottleneck):
-    """Of width 2, by arithmetic."""
+def imagenet_counts(blocks, bottleneck, width=2):
+    """By arithmetic."""
     kernels, outs, macs, maps = [147 * 64], [64], 147 * 64 * 112**2, 64
     for stage, number in enumerate(blocks):
         filters, after = 64 * 2**stage, 56 // 2**stage
-        wide, out = 2 * filters, (4 if bottleneck else 2) * filters
+        wide = int(width * filters)
+        out = 4 * filters if bottleneck else wide
         for index in range(number):
             before = 2 * after if stage and not index else after
             new = (
@@ -152,12 +153,30 @@ def test_counts_follow_from_the_tables():
     def written(variant):
         return EXPECTED.parameters[variant], EXPECTED.macs[variant]
 
-    assert written("cifar_wrn_28_10") == cifar_counts(28, 10)[:2]
-    assert written("cifar_wrn_28_10_no_dropout") == cifar_counts(28, 10)[:2]
-    assert written("cifar_wrn_16_8") == cifar_counts(16, 8)[:2]
+    for variant, form in FORMS.items():
+        if isinstance(form, CifarForm):
+            counts = cifar_counts(form.depth, form.width)
+            assert written(variant) == counts[:2]
     assert written("wrn_50_2") == imagenet_counts(LAYERS34, True)
     assert written("wrn_68_2") == imagenet_counts((3, 4, 23, 3), False)
+    assert written("wrn_68_3") == imagenet_counts((3, 4, 23, 3), False, 3)
+    for width in (1, 1.5, 2, 3):
+        name = f"wrn_18_{width}".replace(".", "_")
+        assert written(name) == imagenet_counts((2, 2, 2, 2), False, width)
+    for width in (1, 1.5, 2):
+        name = f"wrn_34_{width}".replace(".", "_")
+        assert written(name) == imagenet_counts(LAYERS34, False, width)
     assert imagenet_counts(LAYERS34, False) == (86_036_008, 14_094_458_880)
+
+
+def test_a_cifar_variants_name_says_what_it_is():
+    for variant, form in FORMS.items():
+        if variant.startswith("cifar_wrn_"):
+            depth, width, *more = variant.split("_")[2:]
+            assert (int(depth), int(width)) == (form.depth, form.width)
+            dropped = more == ["dropout"] or variant == "cifar_wrn_28_10"
+            assert form.dropout == (0.3 if dropped else 0.0)
+            assert RECIPES[variant] == RECIPES["cifar_wrn_28_10"]
 
 
 def test_n_is_the_number_of_convolutions():
@@ -281,13 +300,18 @@ def test_cifar_blocks_are_pre_activated():
     ]
 
 
-def test_dropout_is_in_every_block_of_the_headline_and_nowhere_else():
-    rates = {
-        variant: [x.rate for x in network(variant).layers if dropout(x)]
-        for variant in FORMS
-    }
-    assert rates.pop("cifar_wrn_28_10") == [0.3] * 12
-    assert not any(rates.values())
+def test_dropout_is_in_every_block_or_in_none():
+    def rates(variant):
+        with without_weights():
+            model = build_model(variant)
+        return [x.rate for x in model.layers if dropout(x)]
+
+    found = {variant: rates(variant) for variant in FORMS}
+    assert found.pop("cifar_wrn_28_10") == [0.3] * 12
+    assert found.pop("cifar_wrn_16_4_dropout") == [0.3] * 6
+    assert found.pop("cifar_wrn_52_1_dropout") == [0.3] * 24
+    assert found.pop("cifar_wrn_40_10_dropout") == [0.3] * 18
+    assert not any(found.values())
 
 
 def dropout(layer):
@@ -466,7 +490,8 @@ def test_recipes_of_the_paper():  # Sec. 3
         ("cifar_wrn_28_10", 200, 128, 5e-4),
         ("cifar_wrn_16_8", 200, 128, 5e-4),
         ("wrn_50_2", 90, 256, 1e-4),
-        ("wrn_68_2", 90, 256, 1e-4),
+        ("wrn_34_1_5", 90, 256, 1e-4),
+        ("wrn_68_3", 90, 256, 1e-4),
     ):
         recipe = RECIPES[variant]
         assert (recipe.epochs, recipe.global_batch_size) == (epochs, batch)

@@ -24,15 +24,23 @@ class Examined:
     bad: list[str] = dataclasses.field(default_factory=list)
     damage: str = ""
     turned: int = 0
+    # Of every pixel, 0 .. 255, if it was asked for: how many, and the sums of
+    # each channel's values and of their squares.
+    pixels: int = 0
+    sums: tuple[int, ...] = ()
+    squares: tuple[int, ...] = ()
 
 
-def examine(path: pathlib.Path, split: str, deep: bool) -> Examined:
+def examine(
+    path: pathlib.Path, split: str, deep: bool, add_up: bool = False
+) -> Examined:
     """Reads a record file: its hash, every label, every image's header.
 
     Args:
         path: The file.
         split: Which it is part of.
         deep: Decodes every image, too.
+        add_up: Adds up the pixels of small colour images.
     """
     import tensorflow as tf
 
@@ -41,7 +49,9 @@ def examine(path: pathlib.Path, split: str, deep: bool) -> Examined:
         with open(path, "rb") as file:
             seen.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         for serialized in tf.data.TFRecordDataset(str(path)):
-            _examine_record(seen, serialized.numpy(), deep=deep)
+            data = _examine_record(seen, serialized.numpy(), deep=deep)
+            if add_up and not seen.bad:
+                _add_up(seen, data)
     except FileNotFoundError:
         seen.damage = "it is not there"
     except (tf.errors.OpError, OSError) as error:
@@ -52,7 +62,21 @@ def examine(path: pathlib.Path, split: str, deep: bool) -> Examined:
     return seen
 
 
-def _examine_record(seen: Examined, serialized: bytes, *, deep: bool) -> None:
+def _add_up(seen: Examined, data: bytes) -> None:
+    import numpy as np
+    import tensorflow as tf
+
+    image = tf.io.decode_image(data, 3, expand_animations=False).numpy()
+    values = image.reshape(-1, 3).astype(np.int64)
+    before = seen.sums or (0, 0, 0), seen.squares or (0, 0, 0)
+    sums, squares = values.sum(0), (values**2).sum(0)
+    seen.pixels += len(values)
+    seen.sums = tuple(np.add(before[0], sums).tolist())
+    seen.squares = tuple(np.add(before[1], squares).tolist())
+
+
+def _examine_record(seen: Examined, serialized: bytes, *, deep: bool) -> bytes:
+    """Notes what a record has; its image, encoded."""
     from tensorflow.core.example import example_pb2
 
     features = example_pb2.Example.FromString(serialized).features.feature
@@ -63,6 +87,7 @@ def _examine_record(seen: Examined, serialized: bytes, *, deep: bool) -> None:
     own = f" ({name})" if name else ""
     where = f"{seen.file}, record {len(seen.records)}{own}"
     _note(seen, where, (name, label), data, read_header, deep=deep)
+    return data
 
 
 def _note(

@@ -5,6 +5,10 @@ Sec. 3.1: 1,281,167 training images, 732 to 1,300 of each class, and 50 of each
 in validation. The md5 sums are those of image-net.org's download page, which
 torchvision's `datasets/imagenet.py` has as well. The labels of the validation
 images come with TFDS, by number; they agree with the devkit's.
+
+CIFAR-10's and -100's: Krizhevsky 2009; the means and deviations as computed of
+the files. SVHN's: Netzer et al. 2011, Sec. 3, and from memory the images of
+each class, which add up to its totals.
 """
 
 import dataclasses
@@ -12,6 +16,7 @@ import json
 import pathlib
 
 from common.data.imagenet import WNIDS
+from common.data.preparation.arrays import CIFAR10, CIFAR100, DIGITS
 from common.errors import RunError, UsageError
 
 VALIDATION = "ILSVRC2012_val_{:08d}.JPEG"
@@ -27,6 +32,8 @@ class Expected:
         of_class: The fewest and most of one class in each split.
         classes: Images of each class, where that is known, by split.
         md5: Of files, by name.
+        mean, std: Of the training set's pixels, red, green and blue, of 0 .. 1,
+            with the digits that are given; or nothing.
     """
 
     totals: dict[str, int]
@@ -35,6 +42,8 @@ class Expected:
     )
     classes: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
     md5: dict[str, str] = dataclasses.field(default_factory=dict)
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
 
 
 IMAGENET = Expected(
@@ -45,6 +54,48 @@ IMAGENET = Expected(
         "ILSVRC2012_img_val.tar": "29b22e2961454d5413ddabcf34fc5622",
     },
 )
+
+
+def _alike(names: tuple[str, ...], **of_each: int) -> dict[str, dict[str, int]]:
+    """As many images of every class, by split."""
+    return {
+        split: dict.fromkeys(names, count) for split, count in of_each.items()
+    }
+
+
+_SVHN = {  # of the digits 0 .. 9
+    "train": (4948, 13861, 10585, 8497, 7458, 6882, 5727, 5595, 5045, 4659),
+    "test": (1744, 5099, 4149, 2882, 2523, 2384, 1977, 2019, 1660, 1595),
+    "extra": (
+        *(45550, 90560, 74740, 60765, 50633),
+        *(53490, 41582, 43997, 35358, 34456),
+    ),
+}
+# What the catalogue's sets have in them, as far as more than totals is known.
+OFFICIAL = {
+    "imagenet2012": IMAGENET,
+    "cifar10": Expected(
+        totals={"train": 50_000, "test": 10_000},
+        classes=_alike(CIFAR10, train=5_000, test=1_000),
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2470, 0.2435, 0.2616),
+    ),
+    "cifar100": Expected(
+        totals={"train": 50_000, "test": 10_000},
+        classes=_alike(CIFAR100, train=500, test=100),
+        mean=(0.5071, 0.4865, 0.4409),
+        std=(0.2673, 0.2564, 0.2762),
+    ),
+    "svhn": Expected(
+        totals={split: sum(counts) for split, counts in _SVHN.items()},
+        classes={
+            split: dict(zip(DIGITS, counts, strict=True))
+            for split, counts in _SVHN.items()
+        },
+    ),
+}
+# Names in the order of the labels.
+ORDER = {"imagenet2012": WNIDS, "cifar10": CIFAR10, "cifar100": CIFAR100}
 
 
 def from_file(path: pathlib.Path) -> Expected:

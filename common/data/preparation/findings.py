@@ -7,6 +7,7 @@ hashes to compare.
 import collections
 import dataclasses
 import json
+import math
 import pathlib
 from collections.abc import Iterable
 from typing import Any
@@ -57,8 +58,11 @@ def findings(
         *_counts(dataset, manifest, classes, seen),
         *_duplicates(seen),
     ]
+    if dataset.name in expected.ORDER:
+        found += _class_order(classes, expected.ORDER[dataset.name])
     if dataset.name == "imagenet2012":
-        found += [*_class_order(classes), *_validation(seen)]
+        found += _validation(seen)
+    found += _pixels(dataset, seen)
     if manifest:
         found += _done(manifest)
     return sorted(found, key=lambda finding: not finding.matters)
@@ -195,9 +199,9 @@ def _against(
     dataset: DataSet, manifest: dict | None, counts: dict
 ) -> Iterable[Finding]:
     """Counts beside the official ones, and beside the manifest's."""
-    official = expected.Expected(totals=dataset.splits)
-    if dataset.name == "imagenet2012":
-        official = expected.IMAGENET
+    official = expected.OFFICIAL.get(
+        dataset.name, expected.Expected(totals=dataset.splits)
+    )
     wrong = expected.differences(official, counts) if dataset.splits else []
     if wrong:
         yield Finding(
@@ -249,15 +253,50 @@ def _duplicates(seen: list[Examined]) -> Iterable[Finding]:
         )
 
 
-def _class_order(classes: list[str]) -> Iterable[Finding]:
-    if tuple(classes) != imagenet.WNIDS:
-        pairs = enumerate(zip(classes, imagenet.WNIDS, strict=False))
+def _pixels(dataset: DataSet, seen: list[Examined]) -> Iterable[Finding]:
+    """Means and deviations of the training set beside the known ones."""
+    official = expected.OFFICIAL.get(dataset.name)
+    train = [file for file in seen if file.split == "train" and file.pixels]
+    if not train or not official or not official.mean:
+        return
+    pixels = sum(file.pixels for file in train)
+    mean, std = [], []
+    for channel in range(3):
+        first = sum(file.sums[channel] for file in train) / pixels
+        second = sum(file.squares[channel] for file in train) / pixels
+        mean.append(round(first / 255, 4))
+        std.append(round(math.sqrt(second - first**2) / 255, 4))
+    found = f"mean {_listed(mean)}, deviation {_listed(std)}"
+    if (tuple(mean), tuple(std)) == (official.mean, official.std):
+        yield Finding(
+            matters=False, what=f"The pixels of train are right: {found}."
+        )
+        return
+    images = sum(len(file.records) for file in train)
+    yield Finding(
+        matters=images == official.totals["train"],  # else a part was chosen
+        what=f"The pixels of train have {found} of red, green and blue, and "
+        f"must have {_listed(official.mean)} and {_listed(official.std)}.",
+        advice="They were changed: re-encoded, resized, or the colours' order. "
+        "Prepare the set again from the official files.",
+    )
+
+
+def _listed(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:.4f}" for value in values)
+
+
+def _class_order(
+    classes: list[str], known: tuple[str, ...]
+) -> Iterable[Finding]:
+    if tuple(classes) != known:
+        pairs = enumerate(zip(classes, known, strict=False))
         differ = (label for label, (one, other) in pairs if one != other)
-        first = next(differ, min(len(classes), len(imagenet.WNIDS)))
+        first = next(differ, min(len(classes), len(known)))
         yield Finding(
             matters=True,
-            what=f"The classes are not ImageNet's 1,000 WNIDs in ascending "
-            f"order; label {first} is the first that differs.",
+            what=f"The classes are not the {len(known):,} official ones in "
+            f"their order; label {first} is the first that differs.",
             advice="Published weights would answer wrong classes. Prepare "
             "the set again with python -m launch prepare.",
         )

@@ -51,7 +51,8 @@ def find(source: pathlib.Path) -> Originals:
         splits[split] = mixed(images) if split == "train" else images
     tests = [split for split in splits if split != "train"]
     if any(splits[split] for split in tests):  # such as Kaggle's flat test
-        splits = {s: images for s, images in splits.items() if images}
+        empty = [split for split in tests if not splits[split]]
+        splits = {s: i for s, i in splits.items() if s not in empty}
     left_out = [path for paths in layout.left_out.values() for path in paths]
     return Originals(
         layout=f"class folders in {source}",

@@ -23,7 +23,8 @@ class Original(NamedTuple):
         name: Its own; what the records call file_name.
         label: 0 .. classes - 1.
         path: The file that it lies in.
-        kind: "bytes", "parquet" or "array".
+        kind: "bytes", "parquet", "array", or "png": a file that is written
+            as its pixels are, like an array's.
         at: Offset, row or index in that file.
         size: Bytes, 0 where that is not known.
         stamp: When the file was changed last, in nanoseconds.
@@ -107,6 +108,10 @@ def contents(images: list[Original]) -> Iterator[tuple[int, Any]]:
             from common.data.preparation import parquet
 
             yield from zip(inside, parquet.images(path, rows), strict=True)
+        elif kind == "png":
+            from common.data.preparation import arrays
+
+            yield inside[0], arrays.png(path)
         else:
             from common.data.preparation import arrays
 

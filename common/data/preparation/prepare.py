@@ -36,7 +36,14 @@ from common.errors import RunError, UsageError
 from common.files import write_json
 
 Progress = Callable[[str, int, int], None]
-_VERSIONS = {"mnist": "3.0.1", "cifar10": "3.0.2", "imagenet2012": "5.1.0"}
+_VERSIONS = {
+    "mnist": "3.0.1",
+    "cifar10": "3.0.2",
+    "cifar100": "3.0.2",
+    "svhn_cropped": "3.1.0",
+    "imagenet2012": "5.1.0",
+}
+_TFDS_NAMES = {"svhn": "svhn_cropped"}  # where TFDS's is not ours
 _MARGIN = 2**28  # bytes of disk that are left free
 _LOCK = "lock"
 _SOURCE = "source.json"
@@ -47,8 +54,8 @@ class Request:
     """What is to be prepared, from what, and how.
 
     Attributes:
-        name: "imagenet2012", "mnist", "cifar10", "imagenette", or any other
-            for class folders.
+        name: "imagenet2012", "mnist", "cifar10", "cifar100", "svhn",
+            "imagenette", or any other for class folders.
         source: The folder with the downloads.
         data_dir: Where TFDS's data sets lie; nothing else is written.
         expected: What must be in it; None asks for nothing.
@@ -85,8 +92,9 @@ def prepare(request: Request, progress: Progress) -> pathlib.Path:
         raise UsageError(
             f"There is no folder {request.source} (given with --source)."
         )
-    version = _VERSIONS.get(request.name, "1.0.0")
-    parent = request.data_dir / request.name
+    name = _TFDS_NAMES.get(request.name, request.name)
+    version = _VERSIONS.get(name, "1.0.0")
+    parent = request.data_dir / name
     config = ""
     if request.name == "imagenette":
         config = folders.imagenette_config(folders.find(request.source))
@@ -99,7 +107,7 @@ def prepare(request: Request, progress: Progress) -> pathlib.Path:
     with _locked(part, request.data_dir), _tidied(part, request, is_new):
         originals, notes = _work(request, part, progress)
         made = metadata.manifest(originals, notes, request.shorter_side)
-        identity = {"name": request.name, "version": version}
+        identity = {"name": name, "version": version}
         if config:
             identity["configName"] = config
         write_json(part / _SOURCE, _source(request, originals))
@@ -248,9 +256,8 @@ def _work(
         if request.images_per_shard:
             originals.images_per_shard = request.images_per_shard
         _check_counts(request, originals)
-        todo = shards.planned(
-            request.name, originals, part, request.shorter_side
-        )
+        name = _TFDS_NAMES.get(request.name, request.name)
+        todo = shards.planned(name, originals, part, request.shorter_side)
         notes = _write_all(todo, each, progress)
     _check_unreadable(request, part, notes)
     return originals, notes
@@ -261,7 +268,12 @@ def _find(
 ) -> Originals:
     if request.name == "imagenet2012":
         return imagenet.find(request.source, each, kept, progress)
-    finders = {"mnist": arrays.mnist, "cifar10": arrays.cifar10}
+    finders = {
+        "mnist": arrays.mnist,
+        "cifar10": arrays.cifar10,
+        "cifar100": arrays.cifar100,
+        "svhn": arrays.svhn,
+    }
     return finders.get(request.name, folders.find)(request.source)
 
 

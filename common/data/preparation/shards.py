@@ -142,7 +142,7 @@ def _examples(shard: Shard) -> tuple[list[bytes], dict[str, Any]]:
                 content = mended.data
             else:
                 content = encode_png(content)
-                pixels["arrays, written as PNG"] += 1
+                pixels["pixels as they were, written as PNG"] += 1
         except Unreadable as error:
             unreadable[image.name] = [str(error), image.path]
             continue

@@ -1,0 +1,198 @@
+"""What host and device make of images is what the CPU makes alone."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.data import catalog, halves, pipeline
+from common.data.parts import Part
+from common.data.statistics import Statistics
+from common.data.transforms import (
+    CentreCrop,
+    Pad,
+    PcaColourNoise,
+    PhotometricDistortions,
+    RandomAreaCrop,
+    RandomCrop,
+    RandomFlip,
+    RandomShift,
+    RandomShorterSide,
+    ResizeShorterSide,
+    ScalePixels,
+    Standardize,
+    SubtractCentreMean,
+    SubtractChannelMean,
+    SubtractMeanImage,
+    UntilEpoch,
+    ZeroBorder,
+)
+from tests.common.data_fixtures import (
+    PHOTOS,
+    noise_image,
+    shapes,
+    write_image,
+)
+
+FRAME = (ResizeShorterSide(64), CentreCrop(64))
+CUT = (RandomCrop(40), RandomFlip())
+NOISE = PcaColourNoise(std=0.1, shrink=1.0)
+SIDES = [(64, 86), (97, 64), (64, 64), (40, 50), (64, 300), (33, 32), (9, 12)]
+MEAN = np.random.default_rng(0).uniform(0, 255, (64, 64, 3)).astype("float32")
+STATISTICS = Statistics(
+    mean_image=MEAN,
+    pixel_mean=MEAN.mean((0, 1)).astype("float64"),
+    pixel_std=np.ones(3),
+    covariance=np.diag([5000.0, 3000.0, 4000.0]),
+)
+PLAIN = dataclasses.replace(
+    PHOTOS, image_size=40, num_classes=2, global_batch_size=14
+)
+
+
+def of(*transforms, normalize, noise=()):
+    return dataclasses.replace(
+        PLAIN,
+        train_transforms=transforms,
+        normalize=normalize,
+        train_noise=noise,
+    )
+
+
+ENLARGED = {
+    "AlexNet": of(*FRAME, *CUT, normalize=SubtractMeanImage(), noise=(NOISE,)),
+    "net 145": of(
+        *(*FRAME, *CUT),
+        normalize=SubtractCentreMean(),
+        noise=(PcaColourNoise(std=0.1, shrink=1.1),),
+    ),
+    "VGG": of(
+        *(ResizeShorterSide(64), *CUT),
+        normalize=SubtractChannelMean(),
+        noise=(NOISE,),
+    ),
+    "ResNet": of(
+        *(RandomShorterSide(64, 120), *CUT),
+        normalize=SubtractCentreMean(),
+        noise=(NOISE,),
+    ),
+    "flipped before it is cut": of(
+        *(ResizeShorterSide(77), RandomFlip(), RandomCrop(40)),
+        normalize=SubtractChannelMean(),
+    ),
+}
+FLOAT = {
+    "shrunk": of(
+        *(ResizeShorterSide(50), *CUT),
+        normalize=SubtractChannelMean(),
+        noise=(NOISE,),
+    ),
+    "drawn smaller": of(
+        *(RandomShorterSide(63, 80), *CUT), normalize=SubtractChannelMean()
+    ),
+    "areas and colours": of(
+        RandomAreaCrop(
+            *(40, (0.08, 1.0), (3 / 4, 4 / 3)), ("bilinear", "bicubic")
+        ),
+        RandomFlip(),
+        PhotometricDistortions(low=0.5, high=1.5),
+        normalize=Standardize(mean=(0.1, 0.2, 0.3), std=(0.3, 0.2, 0.1)),
+    ),
+    "shifted beyond the edge": of(
+        *(ResizeShorterSide(64), CentreCrop(40), RandomShift(4), RandomFlip()),
+        normalize=SubtractChannelMean(),
+        noise=(ZeroBorder(),),
+    ),
+    "padded": of(
+        *(ResizeShorterSide(64), Pad(4), *CUT), normalize=ScalePixels(0.0, 1.0)
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """JPEG and PNG files with shorter sides of at most 64 pixels."""
+    root = tmp_path_factory.mktemp("small")
+    for i, sides in enumerate(SIDES * 4):
+        name = f"train/{'ab'[i % 2]}/{i:03}.{('png', 'jpg')[i % 3 > 0]}"
+        write_image(root / name, noise_image(*sides, 3 - i % 5 // 4 * 2, i))
+    write_image(root / "val/a/0.png", noise_image(64, 64))
+    source = catalog.open_source(catalog.find(f"folder:{root}"))
+    source.shorter_side = 64
+    return source
+
+
+def both(source, recipe, compiled=False, **asked):
+    asked = {"seed": 3, "epoch": 0} | asked
+    finish = halves.device_part(recipe, STATISTICS, asked["epoch"])
+    if compiled:
+        finish = tf.function(finish, jit_compile=True)
+    asked = ((source, recipe, STATISTICS), asked)
+    whole = pipeline.train_batches(*asked[0], **asked[1])
+    sent = pipeline.host_batches(*asked[0], **asked[1])
+    for (images, labels), (batch, same) in zip(whole, sent, strict=True):
+        np.testing.assert_array_equal(same, labels)
+        yield batch, finish(batch).numpy(), images.numpy()
+
+
+@pytest.mark.parametrize("recipe", ENLARGED.values(), ids=ENLARGED)
+def test_enlarged_images_travel_as_stored_with_the_same_bits(source, recipe):
+    count = 0
+    for epoch in range(3):
+        for batch, found, expected in both(source, recipe, epoch=epoch):
+            assert batch.pixels.dtype == tf.uint8
+            np.testing.assert_array_equal(found, expected)
+            count += len(found)
+    assert count == 3 * 28
+
+
+@pytest.mark.parametrize("recipe", FLOAT.values(), ids=FLOAT)
+def test_others_travel_as_float32_with_the_same_bits(source, recipe):
+    for batch, found, expected in both(source, recipe):
+        assert batch.pixels.dtype == tf.float32 and batch.taps == ()
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("recipe", ENLARGED.values(), ids=ENLARGED)
+def test_xla_changes_no_bit(source, recipe):
+    for _, found, expected in both(source, recipe, compiled=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_images_of_unknown_size_travel_as_float32():
+    recipe = dataclasses.replace(ENLARGED["AlexNet"], num_classes=10)
+    assert shapes().shorter_side is None
+    for batch, found, expected in both(shapes(), recipe):
+        assert batch.pixels.dtype == tf.float32
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_resumed_worker_is_sent_its_part(source):
+    recipe = dataclasses.replace(ENLARGED["AlexNet"], global_batch_size=4)
+    asked = {"skip_steps": 2, "part": Part(1, 2)}
+    found = list(both(source, recipe, **asked))
+    assert [len(images) for _, images, _ in found] == [2] * 5
+    for _, images, expected in found:
+        np.testing.assert_array_equal(images, expected)
+
+
+def test_noise_that_has_ended_is_neither_drawn_nor_added(source):
+    noise = (UntilEpoch(1, NOISE),)
+    recipe = dataclasses.replace(ENLARGED["AlexNet"], train_noise=noise)
+    before, after = (halves.on_device(recipe, epoch)[1] for epoch in (0, 1))
+    assert [op for _, op in before] == [SubtractMeanImage(), NOISE]
+    assert after == before[:1]
+    for batch, found, expected in both(source, recipe, epoch=1):
+        assert len(batch.drawn) == 1
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_larger_image_than_was_said_is_no_silent_error(source, tmp_path):
+    write_image(tmp_path / "train/a/0.jpg", noise_image(65, 65))
+    write_image(tmp_path / "val/a/0.jpg", noise_image(64, 64))
+    other = catalog.open_source(catalog.find(f"folder:{tmp_path}"))
+    other.shorter_side = 64
+    recipe = dataclasses.replace(ENLARGED["AlexNet"], global_batch_size=1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="larger than its"):
+        list(both(other, recipe))

@@ -1,0 +1,100 @@
+"""Operations of other libraries, against those libraries or their formulas."""
+
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from common.data.geometry import View, image_size, realize
+from common.data.pixels import Context, SubtractMeanPixel
+from common.data.transforms import (
+    Squash,
+    TorchvisionCentreCrop,
+    TorchvisionResize,
+)
+from common.errors import UsageError
+
+# (height, width): landscape, portrait, larger than the frame on one axis
+# only, smaller than it, square, and as large as it.
+SIZES = [(97, 143), (211, 64), (48, 500), (31, 20), (77, 77), (64, 64)]
+
+ROUNDED = 255 * 500 * 2.0**-23  # float32 places, between black and white
+
+
+def noise(height, width):
+    rng = np.random.default_rng((height, width))
+    return rng.integers(0, 256, (height, width, 3), np.uint8)
+
+
+def made(pixels, *operations):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    encoded = tf.constant(file.getvalue())
+
+    @tf.function  # as in tf.data: sizes are tensors
+    def run(encoded):
+        view = View.whole(*image_size(encoded, False))
+        for operation in operations:
+            view = operation(view, None)
+        return realize(view, encoded, 3, False)
+
+    return run(encoded).numpy()
+
+
+def round_half_even(value):
+    return int(np.rint(value))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("side,crop", [(64, 56), (64, 55), (40, 40)])
+def test_resize_and_crop_are_torchvisions_bit_for_bit(size, side, crop):
+    pixels = noise(*size)
+    image = Image.fromarray(pixels)
+    short = min(image.size)
+    new = [int(side * length / short) for length in image.size]
+    # One axis at a time: Pillow 13 begins with the columns of tall images.
+    for step in ((new[0], image.height), new):
+        image = image.resize(step, Image.Resampling.BILINEAR)
+    left, top = (round_half_even((length - crop) / 2) for length in new)
+    wanted = image.crop((left, top, left + crop, top + crop))
+    found = made(pixels, TorchvisionResize(side), TorchvisionCentreCrop(crop))
+    np.testing.assert_array_equal(found, np.asarray(wanted))
+
+
+def test_half_a_pixel_goes_to_the_even_one():
+    """58.5 is 58 and 59.5 is 60, as Python rounds."""
+    for long, wanted in ((341, 58), (342, 59), (343, 60), (345, 60)):
+        view = TorchvisionCentreCrop(224)(View.whole(long, 224), None)
+        assert (view.window.top, view.window.left) == (wanted, 0)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_squash_is_bilinear_between_the_nearest_pixels(size):
+    pixels = noise(*size)
+    wanted = pixels.astype(np.float64)
+    for axis, length in enumerate(size):
+        place = ((np.arange(48) + 0.5) * length / 48 - 0.5).clip(0, length - 1)
+        low = np.floor(place).astype(int)
+        high = np.minimum(low + 1, length - 1)
+        part = (place - low).reshape((-1, 1, 1) if axis == 0 else (1, -1, 1))
+        near = (1 - part) * wanted.take(low, axis)
+        wanted = near + part * wanted.take(high, axis)
+    found = made(pixels, Squash(48, "bilinear"))
+    np.testing.assert_allclose(found, wanted, atol=ROUNDED)
+    cut = made(pixels, Squash(48, "bilinear"), TorchvisionCentreCrop(40))
+    np.testing.assert_allclose(cut, wanted[4:44, 4:44], atol=ROUNDED)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_the_mean_pixel_is_of_the_order_that_is_given(many):
+    image = np.array([[[1, 2, 3], [40, 50, 60]]], np.float32)
+    image = np.stack([image, image + 100]) if many else image
+    operation = SubtractMeanPixel(order="BGR", mean=(0.5, 10.0, 100.0))
+    context = Context(0, 0, False, None)
+    found = operation(tf.constant(image), context).numpy()
+    wanted = image[..., ::-1] - np.array([0.5, 10.0, 100.0])
+    np.testing.assert_allclose(found, wanted)
+    with pytest.raises(UsageError, match="RGB or BGR"):
+        SubtractMeanPixel(order="GBR", mean=(0.0, 0.0, 0.0))(image, context)

@@ -1,0 +1,135 @@
+"""NaN is never a result: every way to a number ends and says where."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common import evaluation
+from common.errors import NotFinite, RunError, UsageError
+from common.files import write_json
+from common.runs import add_result
+from launch import import_weights, records, trained
+from launch.dispatch import dispatch
+from tests.launch import test_predict, test_run_settings
+from tests.launch.flags import NOT_GIVEN
+
+colours, run = test_run_settings.colours, test_run_settings.run
+measured = test_run_settings.measured
+
+
+def with_weights(folder, kernel):
+    """The run's network with these weights of the three colours."""
+    model = test_predict.build_model("colours", image_size=16, num_classes=3)
+    model.get_layer("colours").set_weights([np.float32(kernel)])
+    model.save_weights(folder / trained.WEIGHTS)
+    return folder
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("verb", ["evaluate", "predict", "export"])
+def test_weights_that_are_no_numbers_are_refused_by_name(
+    run, tmp_path, verb, value
+):
+    kernel = np.eye(3)
+    kernel[1, 2] = value
+    folder = with_weights(run(), kernel)
+    before = (folder / "run.json").read_text()
+    photograph = test_predict.colour(tmp_path / "a.png", (9, 9, 9))
+    out = tmp_path / "model.tflite"
+    given = {"weights": str(folder)}
+    if verb == "export":
+        given |= {"out": str(out)}
+    words = [verb, "colours"] + [str(photograph)] * (verb == "predict")
+    with pytest.raises(NotFinite, match=rf"h5 has {value} in colours/kernel"):
+        dispatch(words, NOT_GIVEN | given, set(given))
+    assert not out.exists() and (folder / "run.json").read_text() == before
+
+
+def test_scores_that_overflow_are_no_result(run, tmp_path, capsys):
+    """The weights are numbers; the sum of two large ones is none."""
+    folder = with_weights(run(), np.full((3, 3), 3e38))
+    for split in ("train", "validation"):
+        for old in (tmp_path / "data" / split / "red").iterdir():
+            test_predict.colour(old, (255, 255, 0))
+    with pytest.raises(NotFinite, match="1 to 6 .*'validation' under centre"):
+        measured(folder, capsys)
+    with pytest.raises(NotFinite, match=r"scores of .*red_\d.png are not"):
+        file = tmp_path / "p.npz"
+        measured(folder, capsys, predictions=str(file), views=["centre_crop"])
+    with pytest.raises(NotFinite, match="red_0.png: the network's scores"):
+        test_predict.predict_here(
+            folder, tmp_path / "data" / "train" / "red" / "red_0.png"
+        )
+    assert json.loads((folder / "run.json").read_text())["results"] == []
+
+
+def test_a_loss_that_looks_at_one_class_hides_no_other():
+    image = keras.Input((1,))
+    model = keras.Model(image, keras.layers.Dense(2)(image))
+    model.layers[-1].set_weights([np.ones((1, 2)), np.array([0.0, np.nan])])
+    test = evaluation.make_test_step(
+        model,
+        lambda outputs, labels: tf.gather(outputs, labels, batch_dims=1),
+        tf.distribute.get_strategy(),
+    )
+    ones = (tf.ones((3, 1, 1)), tf.zeros(3, tf.int64), tf.ones(3))
+    batches = tf.data.Dataset.from_tensors((*ones, tf.constant(["a"] * 3)))
+    with pytest.raises(NotFinite, match="images 1 to 3 there is nan"):
+        evaluation._total(test, iter(batches), 3, lambda *_: None, "there")
+
+
+def test_padding_is_no_image_and_has_no_loss():
+    """Of zeros the scores may be what they like."""
+    image = keras.Input((1,))
+    model = keras.Model(image, keras.layers.Lambda(lambda x: 1 / x)(image))
+    test = evaluation.make_test_step(
+        model, lambda o, _: o[:, 0], tf.distribute.get_strategy()
+    )
+    images = tf.constant([[[4.0]], [[0.0]]])
+    counts = tf.constant([1.0, 0.0])
+    batches = tf.data.Dataset.from_tensors(
+        (images, tf.zeros(2, tf.int64), counts, tf.constant(["a", ""]))
+    )
+    sums = evaluation._total(test, iter(batches), 1, lambda *_: None, "")
+    assert sums.tolist() == [0.25, 0, 0, 1]
+
+
+def test_no_file_of_json_holds_what_is_none(tmp_path):
+    file = tmp_path / "run.json"
+    write_json(file, {"a": [1.0]})
+    for bad in (np.nan, np.inf, -np.inf, np.float64("nan")):
+        with pytest.raises(NotFinite, match="results.0.loss would be"):
+            write_json(file, {"results": [{"loss": bad}]})
+    assert json.loads(file.read_text()) == {"a": [1.0]}
+
+
+def test_a_record_that_holds_nan_is_no_record(run, capsys):
+    folder = run()
+    measured(folder, capsys)
+    file = folder / "run.json"
+    record = json.loads(file.read_text())
+    record["results"][0]["loss"] = np.nan
+    file.write_text(json.dumps(record))
+    with pytest.raises(RunError, match="holds NaN"):
+        measured(folder, capsys)
+    with pytest.raises(RunError, match="holds NaN"):
+        add_result(folder, {})
+    with pytest.raises(UsageError, match="holds NaN"):
+        records.rows_of(folder)
+
+
+def test_imported_weights_are_numbers(tmp_path, monkeypatch):
+    def broken(state, model):
+        model.layers[-1].bias.assign(np.full(1000, np.nan))
+
+    from reproductions.resnet import weights
+
+    monkeypatch.setitem(weights.LAYOUTS, "torchvision", broken)
+    source, out = tmp_path / "a.npz", tmp_path / "b.weights.h5"
+    np.savez(source, a=np.zeros(1))
+    with pytest.raises(NotFinite, match="a.npz has nan in fc/bias .1,000 of"):
+        import_weights.run("resnet", "resnet18", "torchvision", source, out)
+    assert not out.exists()

@@ -1,0 +1,305 @@
+"""A run's own settings, and what flags change in them one by one."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from common.data import catalog
+from common.data.pixels import SubtractMeanImage
+from common.data.relabelled import relabelled
+from common.data.statistics import Statistics, save
+from common.described import describe
+from common.errors import RunError, UsageError
+from common.overrides import apply, combined, settings_of, with_data
+from launch import evaluate, shipped, trained
+from launch.dispatch import dispatch
+from tests.launch import test_predict
+from tests.launch.flags import NOT_GIVEN
+
+colours = test_predict.colours
+RGB = {"red": (200, 0, 0), "green": (0, 200, 0), "blue": (0, 0, 200)}
+
+
+def folder_of(root, shown=None):
+    """Two images of each class and split; `shown`: class -> its colour."""
+    shown = RGB if shown is None else shown
+    for split in ("train", "validation"):
+        for name, rgb in shown.items():
+            place = root / split / name
+            place.mkdir(parents=True)
+            for number in range(2):
+                image = Image.new("RGB", (30 + number, 40), rgb)
+                image.save(place / f"{name}_{number}.png")
+    return f"folder:{root}"
+
+
+@pytest.fixture
+def run(colours, tmp_path, monkeypatch):
+    """`train(*settings)`: the folder of a run on coloured photographs."""
+    monkeypatch.setattr(
+        evaluate, "prepare_tensorflow", lambda o: tf.distribute.get_strategy()
+    )
+    data = catalog.find(folder_of(tmp_path / "data"))
+    source = catalog.open_source(data)
+
+    def train(*settings, **more):
+        recipe = apply(with_data(test_predict.COLOURS, data), settings)
+        facts = {
+            "data": source.fingerprint(),
+            "class_names": list(test_predict.NAMES),
+            "status": "finished",
+            "results": [],
+            "seed": 0,
+        }
+        test_predict.write_record(colours, recipe, **facts | more)
+        return colours
+
+    return train
+
+
+def options(folder, **given):
+    """What evaluate makes of a run and flags."""
+    values = NOT_GIVEN | {"weights": str(folder)} | given
+    return shipped.options_for(
+        "", "colours", "colours", values, set(given), measures=True
+    )[0]
+
+
+def measured(folder, capsys, **given):
+    """(exit code, lines of stdout, stderr) of evaluate."""
+    values = NOT_GIVEN | {"weights": str(folder)} | given
+    code = dispatch(["evaluate", "colours"], values, {"weights", *given})
+    said = capsys.readouterr()
+    return code, said.out.splitlines(), said.err
+
+
+SETTINGS = ("image_size=8", "views=ten_crop", "test_transforms.0.size=13")
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        ({}, {}),
+        ({"data": "COPY"}, {"data": "COPY"}),
+        ({"set": ["epochs=3"]}, {"epochs": 3}),
+        ({"set": ["views=centre_crop"]}, {"views": ("centre_crop",)}),
+        ({"set": ["epochs=3"], "data": "COPY"}, {"epochs": 3, "data": "COPY"}),
+    ],
+)
+def test_flags_change_a_runs_settings_one_by_one(run, tmp_path, given, changed):
+    copy = folder_of(tmp_path / "copy")
+    given, changed = (
+        {k: copy if v == "COPY" else v for k, v in values.items()}
+        for values in (given, changed)
+    )
+    folder = run(*SETTINGS)
+    alone = options(folder).recipe
+    assert alone.image_size == 8 and alone.views == ("ten_crop",)
+    assert alone.test_transforms[0].size == 13
+    now = options(folder, **given).recipe
+    expected = dataclasses.replace(alone, deviations=(), **changed)
+    assert dataclasses.replace(now, deviations=()) == expected
+
+
+def test_other_images_are_not_cut_as_the_runs_were(run, tmp_path):
+    folder = run("held_out=2", "train_images=3")
+    alone = options(folder).recipe
+    assert (alone.held_out, alone.train_images) == (2, 3)
+    other = {"data": folder_of(tmp_path / "copy")}
+    now = options(folder, **other).recipe
+    assert (now.held_out, now.train_images) == (0, None)
+    now = options(folder, **other, set=["held_out=1"]).recipe
+    assert (now.held_out, now.train_images) == (1, None)
+
+
+def test_all_that_set_said_is_read_again_from_the_record():
+    recipe = test_predict.COLOURS
+    settings = ("views=single,ten_crop", "average_decay=0.5", "updates=7")
+    changed = apply(recipe, (*settings, "optimizer.nesterov=true"))
+    again = apply(recipe, settings_of(describe(changed.deviations)))
+    assert again == changed
+
+
+def test_a_setting_replaces_the_runs_of_its_field_and_its_parts():
+    own = ["optimizer.momentum=0", "optimizer.nesterov=true", "epochs=2"]
+    assert combined(own, ["optimizer=X"]) == ["epochs=2", "optimizer=X"]
+    assert combined(own, ["optimizer.momentum=1"])[:2] == own[1:]
+
+
+def test_labels_of_other_images_go_by_the_names_of_the_classes(
+    run, tmp_path, capsys
+):
+    """The folders sort as blue, green, red; the network's order is theirs."""
+    folder = run()
+    code, (line, note, *_), err = measured(folder, capsys)
+    assert code == 0 and "top-1 error 0.00" in line and "classes" not in err
+    assert note.startswith("Written into")
+    fewer = {name: RGB[name] for name in ("red", "blue")}
+    other = folder_of(tmp_path / "other", fewer)
+    code, (line, note, *_), err = measured(folder, capsys, data=other)
+    assert code == 0 and "top-1 error 0.00" in line and "4 images" in line
+    assert note == "Not written into the run: its data set was another one."
+    assert "has 2 of the 3 classes" in err
+
+
+def test_a_file_of_weights_is_said_not_to_know_its_classes(
+    run, tmp_path, capsys
+):
+    file = run() / trained.WEIGHTS
+    alone = file.rename(tmp_path / "alone.weights.h5")
+    code, _, err = measured(alone, capsys, data=f"folder:{tmp_path / 'data'}")
+    assert code == 0 and "does not know its classes" in err
+
+
+def test_classes_of_other_names_are_refused(run, tmp_path, capsys):
+    other = RGB | {"green": (0, 0, 0)}
+    other["grean"] = other.pop("green")
+    data = folder_of(tmp_path / "other", other)
+    with pytest.raises(UsageError, match="'grean'.*mean 'green'.*never by"):
+        measured(run(), capsys, data=data)
+    run()
+    (tmp_path / "data" / "train" / "green").rename(tmp_path / "x")
+    (tmp_path / "data" / "validation" / "green").rename(
+        tmp_path / "data" / "validation" / "violet"
+    )
+    with pytest.raises(UsageError, match="'violet'"):  # the run's own folder
+        measured(tmp_path / "run", capsys)
+
+
+def test_a_run_that_does_not_know_its_classes_is_measured_on_its_own_data_only(
+    run, tmp_path, capsys
+):
+    folder = run(class_names=None)
+    assert measured(folder, capsys)[0] == 0
+    with pytest.raises(UsageError, match="did not keep the names"):
+        measured(folder, capsys, data=folder_of(tmp_path / "other"))
+
+
+def test_relabelled_records_keep_their_order(tmp_path):
+    source = catalog.open_source(catalog.find(folder_of(tmp_path)))
+    other = relabelled(source, ("red", "green", "white", "blue"), "a run")
+    places = {"blue": 3, "green": 1, "red": 0}
+    for before, after in zip(
+        source.records("train"), other.records("train"), strict=True
+    ):
+        assert before["id"] == after["id"]
+        name = source.class_names()[int(before["label"])]
+        assert int(after["label"]) == places[name]
+
+
+def test_a_result_under_other_settings_is_no_part_of_the_run(run, capsys):
+    folder = run("views=ten_crop")
+    before = (folder / "run.json").read_text()
+    settings = ["test_transforms.0.size=20", "test_transforms.1.size=20"]
+    _, (line, note), _ = measured(folder, capsys, set=settings)
+    assert line.startswith("ten_crop")
+    assert note == "Not written into the run: its recipe was another one."
+    assert (folder / "run.json").read_text() == before
+    same = ["views=ten_crop"]  # changes nothing
+    assert "Written into" in measured(folder, capsys, set=same)[1][1]
+
+
+def test_a_result_in_other_arithmetic_is_no_part_of_the_run(run, capsys):
+    folder = run(precision="mixed_bfloat16")
+    _, lines, _ = measured(folder, capsys, precision="float32")
+    assert "its arithmetic was mixed_bfloat16" in lines[1]
+    assert json.loads((folder / "run.json").read_text())["results"] == []
+
+
+def test_nothing_is_written_into_weights_that_come_with_the_code(
+    run, tmp_path, capsys
+):
+    place = tmp_path / "trained" / "colours"
+    place.parent.mkdir()
+    run().rename(place)
+    before = (place / "run.json").read_text()
+    for weights in (None, str(place)):
+        _, lines, _ = measured(place, capsys, weights=weights)
+        assert [line.partition(":")[0] for line in lines] == list(
+            test_predict.COLOURS.views
+        )
+    assert (place / "run.json").read_text() == before
+    assert not (place / "lock").exists()
+
+
+def test_what_was_subtracted_in_training_is_subtracted_now(
+    run, tmp_path, capsys, monkeypatch
+):
+    """The training images are others by now: their mean is not the run's."""
+    recipe = dataclasses.replace(
+        test_predict.COLOURS, normalize=SubtractMeanImage()
+    )
+    monkeypatch.setattr(test_predict, "COLOURS", recipe)
+    monkeypatch.setitem(
+        evaluate.reproductions.load("colours").RECIPES, "colours", recipe
+    )
+    folder = run()
+    mean = np.zeros((24, 24, 3), np.float32)
+    kept = Statistics(
+        mean_image=mean,
+        pixel_mean=np.zeros(3),
+        pixel_std=np.ones(3),
+        covariance=np.eye(3),
+    )
+    save(kept, folder / trained.STATISTICS)
+    seen = []
+    monkeypatch.setattr(
+        evaluate,
+        "training_statistics",
+        lambda *a: pytest.fail("the run has its own"),
+    )
+    real = evaluate.scores.Subject
+
+    def subject(**parts):
+        seen.append(parts["statistics"])
+        return real(**parts)
+
+    monkeypatch.setattr(evaluate.scores, "Subject", subject)
+    assert measured(folder, capsys)[0] == 0
+    np.testing.assert_array_equal(seen[0].mean_image, mean)
+    with pytest.raises(UsageError, match="of 24 x 24 pixels.*12 x 12"):
+        measured(folder, capsys, set=["image_size=8"])
+    (folder / trained.STATISTICS).unlink()
+    with pytest.raises(RunError, match="did not keep the mean"):
+        measured(folder, capsys, data=folder_of(tmp_path / "other"))
+
+
+def test_predict_and_export_take_the_runs_data_and_no_other(run, tmp_path):
+    folder = run("image_size=8")
+    for verb in ("predict", "export"):
+        values = NOT_GIVEN | {"weights": str(folder)}
+        own = f"folder:{tmp_path / 'data'}"
+        found, _ = shipped.options_for(
+            verb, "colours", "colours", values | {"data": own}, {"data"}
+        )
+        assert found.recipe.image_size == 8
+        other = {"data": folder_of(tmp_path / verb)}
+        with pytest.raises(UsageError, match="Leave it out"):
+            shipped.options_for(
+                verb, "colours", "colours", values | other, {"data"}
+            )
+
+
+def test_the_cost_of_a_runs_views_is_that_of_its_settings(
+    run, capsys, monkeypatch
+):
+    seen = []
+    monkeypatch.setattr(
+        evaluate, "print_plan", lambda m, o, *rest: seen.append(o) or 0
+    )
+    folder = run("image_size=8")
+    code, _, _ = measured(folder, capsys, dry_run=True)
+    assert code == 0 and seen[0].recipe.image_size == 8
+
+
+def test_a_record_is_json_as_it_was(run, capsys):
+    folder = run()
+    measured(folder, capsys)
+    record = json.loads((folder / "run.json").read_text())
+    assert [r["view"] for r in record["results"]] == list(
+        test_predict.COLOURS.views
+    )[:1] + ["ten_crop"]

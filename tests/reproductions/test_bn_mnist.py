@@ -1,0 +1,93 @@
+"""The small network of Section 4.1 of the batch normalization paper."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from common.data.pixels import Context
+from common.losses import SoftmaxCrossEntropy
+from reproductions.bn_inception import RECIPES, build_model
+from reproductions.bn_inception.mnist import SPREAD, Binarize
+
+BOTH = ("bn_mnist", "bn_mnist_baseline")
+
+
+def draws(*shape):
+    return np.random.default_rng(0).normal(size=shape).astype("float32")
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+@pytest.mark.parametrize(
+    ("variant", "params"),
+    [("bn_mnist", 100_010), ("bn_mnist_baseline", 99_710)],
+)
+def test_three_layers_of_100_and_ten_outputs(variant, params):
+    model = build_model(variant)
+    assert model.input_shape == (None, 28, 28, 1)
+    kernels = [v.shape for v in model.trainable_variables if v.name == "kernel"]
+    assert kernels == [(784, 100), (100, 100), (100, 100), (100, 10)]
+    found = sum(math.prod(v.shape) for v in model.trainable_variables)
+    assert found == params
+
+
+def test_the_baseline_is_three_sigmoid_layers_and_a_softmax_layer():
+    keras.utils.set_random_seed(0)
+    model = build_model("bn_mnist_baseline")
+    weights = [v.numpy() for v in model.trainable_variables]
+    x = (draws(4, 28, 28, 1) > 0).astype("float32")
+    expected = x.reshape(4, 784)
+    for kernel, bias in zip(weights[:6:2], weights[1:6:2], strict=True):
+        expected = sigmoid(expected @ kernel + bias)
+    expected = expected @ weights[6] + weights[7]
+    np.testing.assert_allclose(model(x), expected, 1e-4, 1e-4)
+
+
+def test_batch_normalisation_stands_between_each_sum_and_its_sigmoid():
+    keras.utils.set_random_seed(0)
+    model = build_model("bn_mnist")
+    x = (draws(60, 28, 28, 1) > 0).astype("float32")
+    expected = x.reshape(60, 784)
+    for i in (1, 2, 3):  # Alg. 1, with gamma and beta moved from 1 and 0
+        norm = model.get_layer(f"hidden{i}_bn")
+        norm.gamma.assign(1 + 0.1 * draws(100))
+        norm.beta.assign(0.1 * draws(100))
+        hidden = model.get_layer(f"hidden{i}")
+        assert hidden.bias is None
+        a = expected @ hidden.kernel.numpy()
+        a = (a - a.mean(0)) / np.sqrt(a.var(0) + 1e-3)
+        expected = sigmoid(a * norm.gamma.numpy() + norm.beta.numpy())
+    last = model.get_layer("classifier")
+    expected = expected @ last.kernel.numpy() + last.bias.numpy()
+    np.testing.assert_allclose(model(x, training=True), expected, 1e-3, 1e-3)
+
+
+@pytest.mark.parametrize("variant", BOTH)
+def test_weights_start_as_small_gaussians(variant):
+    keras.utils.set_random_seed(0)
+    model = build_model(variant)
+    kernels = [v.numpy() for v in model.trainable_variables if v.ndim == 2]
+    assert [round(float(k.std()) / SPREAD, 1) for k in kernels] == [1.0] * 4
+    tails = np.abs(kernels[0]) > 2 * SPREAD
+    assert tails.mean() == pytest.approx(0.0455, abs=0.005)  # not truncated
+
+
+def test_a_binary_image_has_zeros_and_ones():
+    image = np.array([0, 127, 128, 255], "float32").reshape(2, 2, 1)
+    nothing = Context(top=0, left=0, mirrored=False, statistics=None)
+    found = Binarize(128)(image, nothing).numpy()
+    assert found.dtype == np.float32
+    assert found.ravel().tolist() == [0, 0, 1, 1]
+
+
+def test_both_networks_share_the_papers_training():
+    assert RECIPES["bn_mnist"] == RECIPES["bn_mnist_baseline"]
+    recipe = RECIPES["bn_mnist"]
+    assert (recipe.updates, recipe.global_batch_size) == (50_000, 60)
+    assert recipe.epochs * (60_000 // 60) == 50_000
+    assert recipe.loss == SoftmaxCrossEntropy()
+    assert recipe.weight_decay is None and recipe.synchronized_batch_norm
