@@ -1,26 +1,136 @@
 """Files that appear whole or stay as they were."""
 
+import contextlib
+import errno
 import json
 import math
 import os
 import pathlib
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from common.errors import NotFinite
+from common.errors import NotFinite, RunError
+
+_CODES = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
+    *(errno.ENAMETOOLONG, errno.EIO, errno.EFBIG, errno.ENOTDIR, errno.ENOENT),
+)
+_HDF5_EACH = 4096  # bytes that HDF5 needs for a variable beside its values
+_LONGEST = 200  # bytes of a name, so that what is put around it still fits
+
+
+@contextlib.contextmanager
+def writing(target: pathlib.Path | str) -> Iterator[None]:
+    """Says of a failure to write inside what could not be written, and why.
+
+    Raises:
+        RunError: for an error of the system, whoever met it: Python, HDF5 or
+            TensorFlow.
+    """
+    try:
+        yield
+    except Exception as error:
+        why = reason(error)
+        if why is None:
+            raise
+        raise RunError(
+            f"{target} could not be written: {why}. Nothing of it is left. "
+            "Make room or give another place, then run the same command again."
+        ) from error
+
+
+def reason(error: Exception) -> str | None:
+    """What the system said, in its words; None if it is no such error.
+
+    HDF5 and TensorFlow have the words somewhere in errors of their own.
+    """
+    said = [os.strerror(code) for code in _CODES]
+    known = [words for words in said if words in str(error)]
+    if isinstance(error, OSError):
+        return error.strerror or (known or [str(error)])[0]
+    tensorflow = sys.modules.get("tensorflow")
+    theirs = (tensorflow.errors.OpError,) if tensorflow else ()
+    if known and isinstance(error, (RuntimeError, *theirs)):
+        return known[0]
+    return None
+
+
+def beside(target: pathlib.Path) -> pathlib.Path:
+    """Where `target` is made before it appears; its ending stays."""
+    name = os.fsencode(target.name)[-_LONGEST:].decode(errors="ignore")
+    return target.with_name(f".{os.getpid()}.{name}")
+
+
+@contextlib.contextmanager
+def whole(target: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A path for a file or folder that becomes `target` if all goes well.
+
+    Raises:
+        RunError: if writing fails; see `writing`.
+    """
+    made = beside(target)
+    try:
+        with writing(target):
+            yield made
+            os.replace(made, target)
+    finally:
+        if made.is_dir():
+            shutil.rmtree(made, ignore_errors=True)
+        with contextlib.suppress(OSError):  # of a disk that is gone
+            made.unlink(missing_ok=True)
+
+
+def save_weights(
+    model: Any,
+    target: pathlib.Path,
+    note: Callable[[pathlib.Path], None] | None = None,
+) -> None:
+    """A Keras model's weights, .weights.h5; whole or not at all.
+
+    Args:
+        model: Built; its optimizer's state is saved, too, if it has one.
+        target: The file.
+        note: Called with the file before it appears, to add to it.
+
+    Raises:
+        RunError: if writing fails.
+    """
+    optimizer = getattr(model, "optimizer", None)
+    variables = [*model.variables, *(optimizer.variables if optimizer else ())]
+    sizes = [4 * math.prod(v.shape) for v in variables]
+    with whole(target) as made:
+        # HDF5 ends the whole process where a disk becomes full.
+        with open(made, "wb") as file:
+            room = sum(sizes) + _HDF5_EACH * (len(sizes) + 16)
+            os.posix_fallocate(file.fileno(), 0, room)
+        model.save_weights(made)
+        if note:
+            note(made)
 
 
 def write_atomically(target: pathlib.Path, write: Callable) -> None:
-    """Calls `write(binary file)`; `target` appears whole or stays as it was."""
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    """Calls `write(binary file)`; `target` appears whole or stays as it was.
+
+    Raises:
+        OSError: if writing fails.
+    """
+    name = os.fsencode(target.name)[:_LONGEST].decode(errors="ignore")
+    part = target.with_name(f".{name}.{os.getpid()}.part")
     try:
-        with open(beside, "wb") as file:
+        with open(part, "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, target)
+        os.replace(part, target)
+    except OSError as error:
+        if error.filename is None or error.filename == str(part):
+            error.filename, error.filename2 = str(target), None
+        raise
     finally:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # else it hides what came before
+            part.unlink(missing_ok=True)
 
 
 def write_json(file: pathlib.Path, value: Any) -> None:

@@ -19,7 +19,7 @@ import zlib
 import numpy as np
 
 from common.errors import NotFinite, RunError, UsageError
-from common.files import write_atomically
+from common.files import write_atomically, writing
 from common.frames import FrameLog
 from common.prediction_faults import ARRAYS, difference, fault
 
@@ -165,15 +165,24 @@ class Unfinished:
         self.folder = self.path.with_name(self.path.name + ".part")
         self._record, self._num_images = record, num_images
         self._classes = np.asarray(classes, np.str_)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._log = FrameLog(self.folder / "batches")
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._log = FrameLog(self.folder / "batches")
         frames = iter(self._log)
         header = next(frames, None)
         if header is None:
-            self._log.append(json.dumps(self._header()).encode())
+            self._begin()
         else:
             self._require_mine(json.loads(header))
         self.done = sum(len(_batch(frame)["ids"]) for frame in frames)
+
+    def _begin(self) -> None:
+        try:
+            with writing(self.folder):
+                self._log.append(json.dumps(self._header()).encode())
+        except RunError:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def append(
         self, ids: np.ndarray, labels: np.ndarray, scores: np.ndarray
@@ -206,10 +215,14 @@ class Unfinished:
         try:
             self._log.append(memory.getvalue())
         except OSError as error:
+            kept = self._kept()
+            if not self.done:
+                shutil.rmtree(self.folder, ignore_errors=True)
+                kept = "Nothing of it is left."
             raise RunError(
                 f"{self.folder} could not be written: "
-                f"{error.strerror or error}. {self._kept()} Make room, then "
-                "run the same command again: it continues."
+                f"{error.strerror or error}. {kept} Make room, then run the "
+                "same command again: it continues."
             ) from error
         self.done += len(scores)
 

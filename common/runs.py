@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import platform
+import shutil
 import subprocess
 import sys
 from typing import Any, TextIO
@@ -120,6 +121,7 @@ def open_run(folder: pathlib.Path, identity: dict, session: dict) -> Run:
         RunError: if another process runs there, if it holds another run, or
             it cannot be written.
     """
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = lock_folder(folder)
@@ -129,6 +131,8 @@ def open_run(folder: pathlib.Path, identity: dict, session: dict) -> Run:
         run.record["sessions"].append(session)
         run.update(status="running")
     except OSError as error:
+        if is_new:
+            shutil.rmtree(folder, ignore_errors=True)
         raise RunError(
             f"The run's folder {folder} cannot be used: "
             f"{error.strerror or error}. Choose another with --workdir."

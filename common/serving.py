@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from common.data import pipeline
+from common.data.encoded import is_png
 from common.data.geometry import image_size
 from common.data.statistics import Statistics
 from common.errors import RunError
@@ -64,12 +65,23 @@ class _Files:
 
 
 def probabilities_of_files(served: Served, files: tf.Tensor) -> tf.Tensor:
-    """(N,) JPEG or PNG files -> (N, classes), the view's mean."""
+    """(N,) JPEG or PNG files -> (N, classes), the view's mean.
+
+    The pixels are those of training: as they are stored, what is transparent on
+    white.
+    """
     recipe, side = served.recipe, served.stored_side
     source = _Files((side, side) if side else None)
     wanted = windows(served.view, served.frame_side, recipe.image_size)
 
     def seen(encoded: tf.Tensor) -> tf.Tensor:
+        known = tf.debugging.assert_equal(
+            tf.io.is_jpeg(encoded) | is_png(encoded),
+            True,
+            "an image here is a JPEG or PNG file: convert it first",
+        )
+        with tf.control_dependencies([known]):
+            encoded = tf.identity(encoded)
         if side:
             found = tf.stack(image_size(encoded, None))
             as_stored = tf.debugging.assert_equal(

@@ -4,8 +4,11 @@ Nothing that a file says is ever executed: pickled objects are refused, by
 NumPy and by torch alike.
 """
 
+import argparse
 import io
 import pathlib
+import re
+import struct
 import zipfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -21,6 +24,8 @@ State = dict[str, np.ndarray]
 TORCH = (".pth", ".pt", ".th")
 SUFFIXES = (".npz", ".safetensors", *TORCH)
 KERAS_SUFFIXES = (".h5", ".keras")
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_UNDER = ("state_dict", "model", "model_state_dict")  # in a checkpoint
 SAFE_TORCH = "2.10"  # before it weights_only can be broken: CVE-2026-24747
 
 
@@ -37,12 +42,68 @@ def require_suffix(path: pathlib.Path, suffixes: tuple[str, ...]) -> None:
         )
 
 
+def require_whole(path: pathlib.Path) -> None:
+    """Refuses what is no file of weights, or the beginning of one.
+
+    Raises:
+        RunError: saying what it is instead; readers say many other things.
+    """
+    try:
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            begin = file.read(64)
+    except OSError as error:
+        raise RunError(f"{path} cannot be read: {error.strerror}.") from error
+    what = None
+    if not size:
+        what = "it is empty: writing or downloading it failed"
+    elif begin.startswith(b"version https://git-lfs"):
+        what = "it is a Git LFS pointer to a file: `git lfs pull` fetches that"
+    elif begin.lstrip()[:9].lower() in (b"<!doctype", b"<html>"):
+        what = "it is a web page, such as a failed download leaves"
+    elif cut := _cut_off(path, begin, size):
+        what = f"it is cut off: {cut}. Get it again, and compare its size"
+    if what:
+        raise RunError(f"{path} cannot be read as weights: {what}.")
+
+
+def _cut_off(path: pathlib.Path, begin: bytes, size: int) -> str | None:
+    """How much of a file is there that should be longer; None if it is whole.
+
+    For HDF5, zip archives (.npz, .keras, torch's) and .safetensors.
+    """
+    if begin.startswith(_HDF5):
+        import h5py
+
+        try:
+            h5py.File(path, "r").close()
+        except OSError as error:
+            whole = re.search(r"truncated.* stored_eof = (\d+)", str(error))
+            return whole and f"{size:,} of {int(whole[1]):,} bytes are there"
+    elif begin.startswith(b"PK") and not zipfile.is_zipfile(path):
+        return f"the zip archive has no end after {size:,} bytes"
+    elif path.suffix.lower() == ".safetensors" and size >= 8:
+        (header,) = struct.unpack("<Q", begin[:8])
+        whole = 8 + header
+        if whole <= size and begin[8:9] == b"{":
+            with open(path, "rb") as file:
+                file.seek(8)
+                ends = re.findall(
+                    rb"data_offsets\D+\d+\D+(\d+)", file.read(header)
+                )
+            whole += max(map(int, ends), default=0)
+        if size < whole < 2**48 and begin[8:9] == b"{":
+            return f"{size:,} of {whole:,} bytes are there"
+    return None
+
+
 def read(path: pathlib.Path) -> State:
     """The state dict in a .npz, .safetensors, .pth, .pt or .th file.
 
-    A training checkpoint's `state_dict` is unwrapped, and the prefix
-    `module.` of networks that trained on several devices taken off. bfloat16
-    becomes float32.
+    Of a training checkpoint the weights are taken, which are under
+    `state_dict`, `model` (torchvision's own training script) or
+    `model_state_dict`, and the prefix `module.` of networks that trained on
+    several devices is taken off. bfloat16 becomes float32.
 
     Raises:
         UsageError: for a file of another kind.
@@ -50,6 +111,7 @@ def read(path: pathlib.Path) -> State:
             numbers, or needs torch and there is none.
     """
     require_suffix(path, SUFFIXES)
+    require_whole(path)
     suffix = path.suffix.lower()
     if suffix in TORCH:
         state = _torch(path)
@@ -105,13 +167,20 @@ def _torch(path: pathlib.Path) -> State:
             "or newer."
         )
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        # Training scripts put their command line beside the weights.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except EOFError as error:
+        raise _unreadable(path, "it is cut off") from error
     except Exception as error:
         raise _unreadable(path, _first_sentence(error)) from error
     if isinstance(content, dict):
-        content = content.get("state_dict", content)
+        inside = [k for k in _UNDER if isinstance(content.get(k), dict)]
+        content = content[inside[0]] if inside else content
     if not isinstance(content, dict):
         raise _unreadable(path, f"it holds a {type(content).__name__}")
+    if not content:
+        raise _unreadable(path, "it holds nothing")
     odd = [n for n, v in content.items() if not isinstance(v, torch.Tensor)]
     if odd:
         raise _unreadable(path, f"{odd[0]} is no tensor")
@@ -151,6 +220,7 @@ def of_keras(path: pathlib.Path, application: str) -> State:
         RunError: if the file is damaged or another network's.
     """
     require_suffix(path, KERAS_SUFFIXES)
+    require_whole(path)
     import keras
 
     build = getattr(keras.applications, application)

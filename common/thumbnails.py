@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from common.data.encoded import decode
 from common.data.parts import mapped
 from common.data.shards import line_of
 from common.errors import RunError, UsageError
@@ -106,10 +107,8 @@ def read(source: Any, split: str, told: Told) -> tuple[np.ndarray, np.ndarray]:
 def _shrunk(encoded: tf.Tensor, channels: int) -> tf.Tensor:
     image = tf.cond(
         tf.io.is_jpeg(encoded),
-        lambda: tf.io.decode_jpeg(
-            encoded, channels, dct_method="INTEGER_ACCURATE"
-        ),
-        lambda: tf.io.decode_png(encoded, channels),
+        lambda: decode(encoded, channels, jpeg=True),
+        lambda: decode(encoded, channels, jpeg=False),
     )
     return tf.image.resize(image, (SIDE, SIDE), antialias=True)
 

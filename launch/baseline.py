@@ -4,6 +4,7 @@ import dataclasses
 import importlib.metadata
 import pathlib
 import re
+import sys
 from typing import Any
 
 from common.data import catalog
@@ -27,6 +28,8 @@ def run(name: str, data_dir: str, *, record: bool) -> int:
     where = str(pathlib.Path(data_dir).expanduser())
     found = catalog.find(name, data_dir=where)
     source = catalog.open_source(found, where)
+    for note in found.notes:
+        print(note, file=sys.stderr)
     with quiet():
         from common import thumbnails
 

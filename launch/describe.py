@@ -3,12 +3,12 @@
 As the paper's table has it, and as its figure: both from the Keras graph.
 """
 
-import os
 import pathlib
 
 import reproductions
 from common.blocks import Block, Network, folded, network
-from common.errors import RunError, UsageError
+from common.errors import UsageError
+from common.files import write_text, writing
 from common.layer_table import without_weights
 from common.paths import Box, Chain
 from launch.describe_svg import draw
@@ -35,14 +35,8 @@ def run(paper: str, variant: str, picture: pathlib.Path | None) -> int:
         found = network(reproductions.load(paper).build_model(variant))
     show(f"{variant}, image {_size(found.image)}", COLUMNS, rows_of(found))
     if picture:
-        beside = picture.with_name(f".{os.getpid()}.{picture.name}")
-        try:
-            beside.write_text(draw(variant, found), encoding="utf-8")
-            os.replace(beside, picture)
-        except OSError as error:
-            raise RunError(f"{picture} was not written: {error}") from error
-        finally:
-            beside.unlink(missing_ok=True)
+        with writing(picture):
+            write_text(picture, draw(variant, found))
         print(f"{picture} shows it.")
     return 0
 

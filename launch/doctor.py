@@ -4,9 +4,13 @@ import os
 import pathlib
 
 from common.data import catalog
-from common.data.preparation.examination import examine, record_files
+from common.data.preparation.examination import (
+    examine,
+    examine_files,
+    record_files,
+)
 from common.data.preparation.expected import OFFICIAL
-from common.data.preparation.findings import findings
+from common.data.preparation.findings import Finding, findings, of_folder
 from common.data.preparation.processes import workers
 from common.errors import UsageError
 from launch.counting import Counting
@@ -15,31 +19,60 @@ from launch.quiet import quiet
 
 def run(name: str, values: dict) -> int:
     """Prints the findings; exit code 1 if one of them matters."""
-    data_dir = pathlib.Path(values["data_dir"]).expanduser()
-    if name.partition(":")[0] in ("sample", "folder"):
+    if name == "sample":
         raise UsageError(
-            f"doctor looks at prepared data sets; {name} is read as it is."
+            "doctor looks at prepared data sets and at folder:PATH; sample is "
+            "made as it must be."
         )
+    data_dir = pathlib.Path(values["data_dir"]).expanduser()
     dataset = catalog.find(name, data_dir=str(data_dir))
-    folder = catalog.builder_dir(dataset, str(data_dir))
-    files = record_files(folder)
-    counting, seen = Counting(), [None] * len(files)
     jobs = values["jobs"] or len(os.sched_getaffinity(0))
     with quiet():
         import tensorflow  # noqa: F401
+    if name.startswith("folder:"):
+        where, found = _folder(dataset, values["deep"])
+    else:
+        where = catalog.builder_dir(dataset, str(data_dir))
+        found = _prepared(dataset, where, jobs, values["deep"])
+    return _tell(where, found)
+
+
+def _prepared(
+    dataset: catalog.DataSet, folder: pathlib.Path, jobs: int, deep: bool
+) -> list[Finding]:
+    files = record_files(folder)
+    counting, seen = Counting(), [None] * len(files)
     with workers(min(jobs, len(files))) as each:
         official = OFFICIAL.get(dataset.name)
         known = bool(official and official.mean)  # the pixels' mean
         tasks = [
-            (path, split, values["deep"], known and split == "train")
+            (path, split, deep, known and split == "train")
             for split, path in files
         ]
         for done, (place, result) in enumerate(each(examine, tasks), 1):
             seen[place] = result
             counting.show("examining files", done, len(files))
     counting.clear()
-    found = findings(dataset, folder, seen)
-    print(f"{folder}:")
+    return findings(dataset, folder, seen)
+
+
+def _folder(
+    dataset: catalog.DataSet, deep: bool
+) -> tuple[pathlib.Path, list[Finding]]:
+    """Where class folders lie, and what there is to say of them."""
+    source = catalog.open_source(dataset)
+    root, classes = pathlib.Path(source.where), source.class_names()
+    counting, seen = Counting(), []
+    for split, images in source.files().items():
+        counting.show(f"examining {split}", 0, len(images))
+        seen.append(examine_files(root, split, images, deep))
+    counting.clear()
+    return root, of_folder(dataset, list(classes), seen)
+
+
+def _tell(where: pathlib.Path, found: list[Finding]) -> int:
+    """Prints the findings; exit code."""
+    print(f"{where}:")
     for finding in found:
         print(f"{'WRONG' if finding.matters else 'note '}  {finding.what}")
         if finding.advice:

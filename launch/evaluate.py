@@ -31,6 +31,7 @@ from launch.train import (
     build_network,
     open_data,
     prepare_tensorflow,
+    tell_of,
     training_statistics,
 )
 from launch.trained import (
@@ -65,6 +66,7 @@ def run(
         model = build_network(paper, variant, recipe, strategy)
         return print_plan(model, options, own, _images(options), strategy)
     source = open_data(options)
+    tell_of(source.dataset)
     source = _labelled(options, source, trained)
     source.dataset = measured_on(source.dataset, options.split)
     model = build_network(paper, variant, recipe, strategy)

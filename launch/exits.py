@@ -1,19 +1,19 @@
 """Errors as one paragraph on stderr and an exit code."""
 
+import contextlib
 import dis
 import errno
+import io
 import os
 import sys
+import traceback
 import types
 from collections.abc import Callable
 
 from common.errors import LostWorker, RunError, UsageError
+from common.files import reason
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-NO_PLACE = (  # a path that a person gave; not ENOENT, which may be our bug
-    *(errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR),
-    *(errno.EACCES, errno.EPERM, errno.EROFS),
-)
 CLOSED = 141  # what a shell says of a program that SIGPIPE ended
 LOST = 69  # EX_UNAVAILABLE of sysexits.h: another host is gone
 MAKE_ROOM = "Make room, then run the same command again: it continues."
@@ -24,38 +24,85 @@ def exit_code(run: Callable[[], int]) -> int:
     """Runs `run`; errors meant for people become a paragraph and a code.
 
     2 for wrong usage (UsageError, and any ValueError that a `raise` of ours
-    raised), 69 for LostWorker, 1 for other RunErrors, a full disk and a path
-    that cannot be used, 130 for Ctrl-C, 141 where the reader of stdout is gone
-    (`| head` has read enough).
+    raised), 69 for LostWorker, 1 for other RunErrors and for what the system
+    refuses (a full or read-only disk, a name that is too long), 130 for Ctrl-C,
+    141 where the reader of stdout is gone (`| head` has read enough).
     Everything else is a bug of ours, and its traceback is what one needs.
     """
     try:
+        _require_output()
         code = run()
         sys.stdout.flush()
         return code
     except RunError as error:
         return _say(error, LOST if isinstance(error, LostWorker) else 1)
     except BrokenPipeError:
-        # What is left in the buffer would fail again as Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return CLOSED
     except OSError as error:
-        if error.errno in FULL:
-            return _say(RunError(f"{error}. {MAKE_ROOM}"), 1)
-        if error.errno in NO_PLACE and error.filename:
-            return _say(RunError(f"{error.filename}: {error.strerror}."), 1)
-        raise
+        return _say(_of_the_system(error), 1)
     except ValueError as error:
         if isinstance(error, UsageError) or _raised_by_us(error.__traceback__):
             return _say(error, 2)
         raise
+    except Exception as error:  # of HDF5 or TensorFlow, about a disk
+        if (why := reason(error)) is None:
+            raise
+        where = str(error).partition(why)[0].rstrip("; ")
+        return _say(RunError(f"{where}: {why}. {MAKE_ROOM}"), 1)
     except KeyboardInterrupt:
         return 130
 
 
 def _say(error: Exception, code: int) -> int:
-    print(" ".join(str(error).split()), file=sys.stderr)
+    with contextlib.suppress(OSError):  # of a full disk, too
+        print(" ".join(str(error).split()), file=sys.stderr)
     return code
+
+
+def _require_output() -> None:
+    """Checks that there is a standard output; makes any name printable.
+
+    What its encoding lacks (in the C locale all but ASCII), and names that are
+    no UTF-8, are printed as escapes.
+    """
+    if sys.stderr is None:
+        _fill_up_to(2)
+        sys.stderr = open(os.devnull, "w")
+    if sys.stdout is None:
+        raise RunError(
+            "Standard output is closed, and nothing could be shown. Redirect "
+            "it instead: > FILE, or > /dev/null."
+        )
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _fill_up_to(descriptor: int) -> None:
+    """So that no file of ours is taken for standard error."""
+    while os.open(os.devnull, os.O_RDWR) < descriptor:
+        pass
+
+
+def _drop_output() -> None:
+    """What is left in the buffer would fail again as Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _of_the_system(error: OSError) -> RunError:
+    where = error.filename2 or error.filename
+    if where is None and _while_printing(error.__traceback__):
+        where = "standard output"
+        _drop_output()
+    place = "" if where is None else f"{os.fsdecode(where)}: "
+    advice = f" {MAKE_ROOM}" if error.errno in FULL else ""
+    return RunError(f"{place}{reason(error)}.{advice}")
+
+
+def _while_printing(trace: types.TracebackType) -> bool:
+    line = traceback.extract_tb(trace)[-1].line or ""
+    return "print(" in line or "sys.stdout" in line
 
 
 def _raised_by_us(trace: types.TracebackType) -> bool:

@@ -3,11 +3,9 @@
 See common.serving for what is inside, and what each format can do.
 """
 
+import contextlib
 import hashlib
-import json
-import os
 import pathlib
-import shutil
 import sys
 import time
 from typing import Any
@@ -17,7 +15,7 @@ import tensorflow as tf
 
 from common import serving
 from common.described import recipe_hash
-from common.errors import RunError
+from common.files import whole, write_json, writing
 from common.recipe import Recipe
 from common.runs import command, commit_of, now, versions
 from launch.export_request import record_of
@@ -134,17 +132,20 @@ def _record(
 
 def _write(kind: str, served: serving.Served, target: pathlib.Path) -> None:
     """`target` appears whole or not at all."""
-    beside = target.with_name(f".{os.getpid()}.{target.name}")
+    record, folder = record_of(target), target.absolute().parent
+    is_new = not folder.exists()
+    folder.mkdir(exist_ok=True)
     try:
-        with quiet():  # converters say much
-            _WRITERS[kind](served, beside)
-        if beside.is_file():
-            text = json.dumps(served.record, indent=1) + "\n"
-            record_of(target).write_text(text)
-        os.replace(beside, target)
-    except OSError as error:
-        raise RunError(f"{target} was not written: {error}") from error
-    finally:
-        if beside.is_dir():
-            shutil.rmtree(beside)
-        beside.unlink(missing_ok=True)
+        with whole(target) as made:
+            with quiet():  # converters say much
+                _WRITERS[kind](served, made)
+            if made.is_file():
+                with writing(record):
+                    write_json(record, served.record)
+    except BaseException:
+        if kind != "savedmodel":
+            record.unlink(missing_ok=True)
+        if is_new:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise

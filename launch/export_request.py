@@ -45,9 +45,11 @@ def read(
             f"{', '.join(NAMES)}, and the other formats have none: they take "
             f"pixels. --views gave {','.join(views)}."
         )
-    require_new(path, "--out")
-    if single:
-        require_new(record_of(path), "--out")
+    for new in [path] + [record_of(path)] * single:
+        served = new.absolute().parent
+        # A SavedModel's number lies in a folder of the model's: served/1.
+        makes_it = not single and not served.exists()
+        require_new(served if makes_it else new, "--out")
     if kind == "onnx":
         _require(ONNX_NEEDS)
     return kind, path

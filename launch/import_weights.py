@@ -3,12 +3,12 @@
 import ast
 import hashlib
 import importlib
-import os
 import pathlib
 
 import reproductions
 from common import preprocessing, state_dicts
-from common.errors import RunError, UsageError, did_you_mean
+from common.errors import UsageError, did_you_mean
+from common.files import save_weights
 from common.health import require_finite_weights
 from common.recipe import Recipe
 from launch.new_files import require_new
@@ -119,12 +119,6 @@ def _application(applications: dict[str, str], variant: str) -> str:
 
 def _save(model, target: pathlib.Path, layout: str, recipe: Recipe) -> None:
     """`target` appears whole or not at all."""
-    beside = target.with_name(f".{os.getpid()}.{target.name}")
-    try:
-        model.save_weights(beside)
-        preprocessing.write(beside, layout, recipe)
-        os.replace(beside, target)
-    except OSError as error:
-        raise RunError(f"{target} could not be written: {error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    save_weights(
+        model, target, lambda file: preprocessing.write(file, layout, recipe)
+    )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import sys
 from collections.abc import Sequence
 
 from common import views
@@ -37,8 +38,11 @@ def read(words: Sequence[str], named: Sequence[str], out: str | None) -> Asked:
             "predict looks at a photograph under one of the views "
             f"{', '.join(views.NAMES)}; --views gave {','.join(named)}."
         )
+    paths, notes = photographs.find(words)
+    for note in notes:
+        print(note, file=sys.stderr)
     return Asked(
-        paths=photographs.find(words),
+        paths=paths,
         view=named[0] if named else None,
         sheet=_new_sheet(pathlib.Path(out).expanduser()) if out else None,
     )

@@ -81,6 +81,15 @@ def run(
         heading = f"{variant}\n{recipe.data}, {view}"
         contact_sheet.write(asked.sheet, heading, entries)
         print(f"{asked.sheet} shows them.")
+    if photographs.turned:
+        print(
+            f"Turned upright, as their EXIF data ask: "
+            f"{', '.join(p.name for p in photographs.turned[:SHOWN])}"
+            f"{' ...' if len(photographs.turned) > SHOWN else ''}. Training, "
+            "evaluate and an exported model take images as they are stored, as "
+            "the papers' loaders did.",
+            file=sys.stderr,
+        )
     return _name_unreadable(photographs)
 
 
@@ -93,13 +102,7 @@ def _print(path: pathlib.Path, guesses: list[tuple[str, float]]) -> None:
 def _name_unreadable(photographs: Photographs) -> int:
     """Says which were left out; exit code."""
     for path, why in photographs.unreadable.items():
-        hint = ""
-        if path.suffix.lower() in (".heic", ".heif"):
-            hint = " Save it as JPEG first."
-        print(
-            f"{path} was left out, it cannot be read: {why}.{hint}",
-            file=sys.stderr,
-        )
+        print(f"{path} was left out: {why}.", file=sys.stderr)
     return 1 if photographs.unreadable else 0
 
 

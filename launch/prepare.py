@@ -85,7 +85,8 @@ def _expected(name: str, counts: str | None):
 
 
 def _require_name(name: str) -> None:
-    if not (name.isidentifier() and name.islower()) or name == "sample":
+    plain = name.isidentifier() and name.isascii() and name.islower()
+    if not plain or name == "sample":
         raise UsageError(
             f"{name!r} is no name for a data set that is prepared: "
             f"{', '.join(_WHAT)}, or a name of yours in lower case (a-z, 0-9, "
@@ -124,7 +125,9 @@ def _tell(name: str, folder: pathlib.Path, manifest: dict) -> None:
             f"{manifest['turned_by_exif']:,} ask by EXIF to be turned; they "
             "are as they were stored, as the papers used them."
         )
-    if manifest["ignored"]:
+    for note in manifest.get("notes", ()):
+        print(note)
+    if manifest["ignored"] and not manifest.get("notes"):
         print(f"{len(manifest['ignored']):,} files that are no images ignored.")
     print(f"{folder / MANIFEST} has every hash, count and repair.")
     used = name if known else f"tfds:{name}"

@@ -1,14 +1,13 @@
 """`python -m launch ship RUN...`: small trained weights go with the code."""
 
 import json
-import os
 import pathlib
 import shutil
 
 import reproductions
 from common.described import recipe_hash
 from common.errors import RunError
-from common.files import write_json
+from common.files import save_weights, whole, write_json
 from launch import records, shipped, trained
 from launch.options import Options, from_flags
 from launch.quiet import quiet
@@ -70,11 +69,11 @@ def _replace(
     target: pathlib.Path, options: Options, run: trained.Trained
 ) -> int:
     """`target` appears whole or not at all; its size in bytes."""
-    beside = target.with_name(f".{os.getpid()}.{target.name}")
-    beside.mkdir(parents=True)
-    try:
-        _write(beside, options, run)
-        sizes = {file.name: file.stat().st_size for file in beside.iterdir()}
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with whole(target) as made:
+        made.mkdir()
+        _write(made, options, run)
+        sizes = {file.name: file.stat().st_size for file in made.iterdir()}
         for name, size in sizes.items():
             if size > LARGEST:
                 raise RunError(
@@ -83,11 +82,6 @@ def _replace(
                     f"{LARGEST / 1e6:.0f} MB go with the code."
                 )
         shutil.rmtree(target, ignore_errors=True)
-        os.replace(beside, target)
-    except OSError as error:
-        raise RunError(f"{target} was not written: {error}") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return sum(sizes.values())
 
 
@@ -110,7 +104,7 @@ def _write(
         tf.distribute.get_strategy(),
     )
     trained.load_weights(model, options.weights, options.recipe)
-    model.save_weights(folder / trained.WEIGHTS)
+    save_weights(model, folder / trained.WEIGHTS)
     if statistics := subtracted(options, run):
         save(statistics, folder / trained.STATISTICS)
     write_json(folder / "run.json", _without_places(record))

@@ -23,8 +23,9 @@ from common.data import catalog, pipeline
 from common.data.cut import cut, planned
 from common.data.diagnosis import explained
 from common.data.resident import open_resident
-from common.data.statistics import save, statistics_for
+from common.data.statistics import kept, save, statistics_for
 from common.errors import UsageError
+from common.files import save_weights
 from common.optimizers import build_optimizer
 from common.preprocessing import RECIPE, write
 from common.recipe import Recipe, is_small
@@ -65,6 +66,7 @@ def run(paper: str, variant: str, options: Options) -> int:
     if options.dry_run:  # the other hosts need not be there
         strategy = prepare_tensorflow(options)
         options, source = _decided(options, strategy), planned_data(options)
+        tell_of(source.dataset)
         build = functools.partial(
             *(build_network, paper, variant, options.recipe, strategy)
         )
@@ -109,13 +111,21 @@ def train(paper: str, variant: str, options: Options, strategy) -> int:
                 file=sys.stderr,
             )
         return STOPPED[stop.signum]
+    except OSError as error:
+        if error.filename is None:  # such as of the log
+            error.filename = str(options.workdir)
+        _failed(record, error)
+        raise
     except BaseException as error:
-        with contextlib.suppress(OSError):  # the disk may be what failed
-            record.end_session(
-                f"{type(error).__name__}: {error}", status="failed"
-            )
+        _failed(record, error)
         raise
     return 0
+
+
+def _failed(record, error: BaseException) -> None:
+    with contextlib.suppress(OSError):  # the disk may be what failed
+        told = f"{type(error).__name__}: {error}"
+        record.end_session(told, status="failed")
 
 
 def _decided(options: Options, strategy) -> Options:
@@ -232,8 +242,11 @@ def _save(record, recipe, loop) -> None:
     model = loop.job.model
     model.optimizer = None  # its state is as large again, and in checkpoints
     with loop.tested_weights():
-        model.save_weights(record.folder / WEIGHTS)
-    write(record.folder / WEIGHTS, RECIPE, recipe)
+        save_weights(
+            model,
+            record.folder / WEIGHTS,
+            lambda file: write(file, RECIPE, recipe),
+        )
 
 
 def _opening(options, source, strategy, model, loop) -> list[str]:
@@ -249,6 +262,7 @@ def _opening(options, source, strategy, model, loop) -> list[str]:
         f"images each at a time; {arithmetic(options)}. Written to "
         f"{options.workdir}.",
     ]
+    lines += source.dataset.notes
     lines += [
         f"Deviation: {d.field}: {d.here}, not {d.paper} ({d.reason})."
         for d in recipe.deviations
@@ -310,7 +324,21 @@ def open_data(options: Options):
     """The source of the recipe's data; after the devices were chosen."""
     recipe, where = options.recipe, options.data_dir
     dataset = catalog.find(recipe.data, recipe.channels, where)
-    return cut(catalog.open_source(dataset, where), recipe)
+    source = catalog.open_source(dataset, where)
+    cache = catalog.default_cache_dir()
+    if dataset.name == "sample" and not source.where.startswith(cache):
+        print(
+            f"{cache} cannot be written: the sample is made for this command "
+            "only.",
+            file=sys.stderr,
+        )
+    return cut(source, recipe)
+
+
+def tell_of(dataset: catalog.DataSet) -> None:
+    """Says what a person must know of the data, such as what is left out."""
+    for note in dataset.notes:
+        print(note, file=sys.stderr)
 
 
 def planned_data(options: Options):
@@ -324,10 +352,16 @@ def planned_data(options: Options):
 
 def training_statistics(source, recipe: Recipe, scanning: Callable):
     """What the recipe needs to know of the training set's pixels."""
+    cache = catalog.default_cache_dir()
     with explained(source, "train", recipe):
-        return statistics_for(
-            source, recipe, catalog.default_cache_dir(), scanning
+        found = statistics_for(source, recipe, cache, scanning)
+    if found and kept(source, recipe, cache) is None:
+        print(
+            f"\n{cache} cannot be written: the training set's mean is not "
+            "kept for the next time.",
+            file=sys.stderr,
         )
+    return found
 
 
 def build_network(

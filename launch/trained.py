@@ -19,6 +19,7 @@ from common.health import require_finite_weights
 from common.overrides import apply, combined, settings_of, with_data
 from common.recipe import Recipe
 from common.runs import differences, read_json
+from common.state_dicts import require_whole
 
 WEIGHTS = "final.weights.h5"
 STATISTICS = "statistics.npz"  # of the training set, where the recipe uses them
@@ -184,6 +185,7 @@ def load_weights(model: Any, file: pathlib.Path, recipe: Recipe) -> None:
     Raises:
         RunError: if they are another network's, or no numbers.
     """
+    require_whole(file)
     try:
         model.load_weights(file)
     except (OSError, ValueError, KeyError) as error:

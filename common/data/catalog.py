@@ -26,6 +26,7 @@ class DataSet:
         test_split: The split that errors are measured on.
         tfds_names: Its names under TFDS's data directory, best first.
         how_to_get: A sentence for people who do not have it.
+        notes: What a person must know of a folder's classes and files.
     """
 
     name: str
@@ -36,6 +37,7 @@ class DataSet:
     test_split: str
     tfds_names: tuple[str, ...]
     how_to_get: str
+    notes: tuple[str, ...] = ()
 
 
 _DOWNLOAD = (
@@ -335,20 +337,21 @@ def _folder_path(name: str) -> pathlib.Path:
 def _folder(name: str, path: str) -> DataSet:
     from common.data import folder
 
-    layout = "PATH/{train,validation}/CLASS/*.{jpg,jpeg,png}"
+    layout = "PATH/{train,validation}/CLASS/*.jpg"
     root = _folder_path(name)
     if not root.is_dir():
         raise RunError(
             f"{name}: there is no folder {path}. Give one laid out as "
             f"{layout}, or try --data sample."
         )
-    listing = folder.list_images(root)
+    listing, notes = folder.list_images(root)
     splits = {split: len(images) for split, images in listing.items()}
     trains = not folder.only_tests_imagenet(listing)
     try:
         test_split = _test_split(name, splits, trains)
     except RunError as error:
-        raise RunError(f"{error} The layout is {layout}.") from None
+        told = " ".join((str(error), f"The layout is {layout}.", *notes))
+        raise RunError(told) from None
     return DataSet(
         name=name,
         title=root.name,
@@ -358,4 +361,5 @@ def _folder(name: str, path: str) -> DataSet:
         test_split=test_split,
         tfds_names=(),
         how_to_get=f"Lay it out as {layout}.",
+        notes=notes,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from common.data.encoded import readable
 from common.data.parts import mapped
 from common.data.pipeline import frame
 from common.data.shards import line_of
@@ -24,6 +25,9 @@ def explained(source: Any, split: str, recipe: Recipe) -> Iterator[None]:
         tf.errors.InvalidArgumentError,
         tf.errors.DataLossError,
         tf.errors.FailedPreconditionError,  # fewer records than there should be
+        tf.errors.NotFoundError,  # taken away meanwhile
+        tf.errors.PermissionDeniedError,
+        tf.errors.UnknownError,  # of the disk
     ) as error:
         raise explain(error, source, split, recipe) from error
 
@@ -100,7 +104,10 @@ def _reason(source: Any, record: dict[str, Any], recipe: Recipe) -> str:
             f"0 .. {recipe.num_classes - 1}."
         )
     try:
+        readable(record["image"].numpy())
         _try(source, record, recipe)
+    except ValueError as error:
+        return f"is not used: {error}."
     except tf.errors.OpError as error:
         return f"does not decode: {line_of(error)}"
     return "failed, but reads well now."

@@ -7,6 +7,7 @@ from typing import Any
 
 from common.data import folder as folder_layout
 from common.data.catalog import DataSet
+from common.data.encoded import as_readable, readable
 from common.data.parts import mapped
 from common.data.sources import Shuffled, numbered, permutation
 
@@ -21,7 +22,7 @@ class FolderSource:
     def __init__(self, dataset: DataSet, root: pathlib.Path):
         self.dataset = dataset
         self.where = str(root)
-        self._listing = folder_layout.list_images(root)
+        self._listing, _ = folder_layout.list_images(root)
 
     def records(self, split: str) -> Any:
         """A tf.data.Dataset of the records in the order of the listing."""
@@ -36,6 +37,14 @@ class FolderSource:
         """The records of one epoch, from position `skip` on: a permutation."""
         order = permutation(self.dataset.splits[split], seed, epoch)
         return Shuffled(numbered(order, skip), self._reader(split))
+
+    def files(self) -> dict[str, list[tuple[str, int]]]:
+        """Split -> (path relative to `where`, label) of its images."""
+        labels = {name: i for i, name in enumerate(self.class_names())}
+        return {
+            split: [(path, labels[name]) for path, name in images]
+            for split, images in self._listing.items()
+        }
 
     def class_names(self) -> tuple[str, ...]:
         """Names in the order of the labels."""
@@ -56,25 +65,30 @@ class FolderSource:
             "sha256": digest.hexdigest(),
         }
 
-    def damage(self, split: str) -> None:
-        """A file that cannot be read is named by the error itself."""
+    def damage(self, split: str) -> str | None:
+        """Which file of the split is no image, and why."""
+        for path, _ in self._listing[split]:
+            try:
+                readable(pathlib.Path(self.where, path).read_bytes())
+            except OSError as error:
+                return f"{path} cannot be read: {error.strerror}."
+            except ValueError as error:
+                return f"{path}: {error}."
+        return None
 
     def _reader(self, split: str) -> Callable[[Any], dict[str, Any]]:
         import tensorflow as tf
 
-        labels = {name: i for i, name in enumerate(self.class_names())}
+        images = self.files()[split]
         with tf.device("CPU:0"):
-            ids = tf.constant([path for path, _ in self._listing[split]])
-            classes = tf.constant(
-                [labels[name] for _, name in self._listing[split]], tf.int64
-            )
+            ids = tf.constant([path for path, _ in images])
+            classes = tf.constant([label for _, label in images], tf.int64)
 
         def read(index: Any) -> dict[str, Any]:
             path = tf.gather(ids, index)
+            where = tf.strings.join([self.where, path], separator="/")
             return {
-                "image": tf.io.read_file(
-                    tf.strings.join([self.where, path], separator="/")
-                ),
+                "image": as_readable(tf.io.read_file(where)),
                 "label": tf.gather(classes, index),
                 "id": path,
             }

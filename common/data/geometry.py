@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from common.data.encoded import decode
 from common.data.resampling import resize, span, triangle, whole_triangle
 from common.errors import UsageError
 
@@ -161,7 +162,6 @@ def image_size(encoded: Any, jpeg: bool | None) -> tuple[Any, Any]:
         )
     if jpeg:
         shape = tf.io.extract_jpeg_shape(encoded)
-        tf.debugging.assert_less(shape[2], 4, "a CMYK JPEG; convert it to RGB")
         return shape[0], shape[1]
     header = tf.strings.substr(encoded, 16, 8)
     size = tf.io.decode_raw(header, tf.int32, little_endian=False)
@@ -326,7 +326,7 @@ def _decode(
         begin = [box.top - top, box.left - left, 0]
         return tf.slice(image, begin, [box.height, box.width, channels])
     if _same(box, Box(0, 0, *source)):
-        image = tf.io.decode_png(encoded, channels=channels)
+        image = decode(encoded, channels, jpeg=False)
         return tf.ensure_shape(image, (*_static(source), channels))
     place = tf.stack([box.top, box.left, box.height, box.width])
     return _cut_png(encoded, place, channels)
@@ -344,7 +344,7 @@ def _cut_jpeg(encoded: Any, box: Any, channels: int) -> Any:
 def _cut_png(encoded: Any, box: Any, channels: int) -> Any:
     import tensorflow as tf
 
-    image = tf.io.decode_png(encoded, channels=channels)
+    image = decode(encoded, channels, jpeg=False)
     begin, size = tf.split(box, 2)
     begin, size = tf.pad(begin, [[0, 1]]), tf.concat([size, [channels]], 0)
     return tf.slice(image, begin, size)

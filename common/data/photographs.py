@@ -1,11 +1,14 @@
 """A person's own image files, as a source for the pipeline's test images.
 
-Whatever they are (CMYK, rotated by EXIF, 16 bits deep, transparent), they
-become what the training images were: upright, RGB, 8 bits. Importing this
+Whatever they are, they become what the training images are, by the same
+decoders (common.data.encoded). One thing is added: a photograph that its EXIF
+data ask to turn is turned, for people look at it upright. Training and exported
+models leave it as it is stored, as the papers' loaders did. Importing this
 module imports no TensorFlow.
 """
 
 import io
+import os
 import pathlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,65 +16,98 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from common.data import encoded, folder
 from common.data.catalog import DataSet
+from common.data.preparation.mending import Unreadable, decode
 from common.errors import UsageError
 
-SUFFIXES = (
-    ".bmp",
-    ".gif",
-    ".jpeg",
-    ".jpg",
-    ".png",
-    ".tif",
-    ".tiff",
-    ".webp",
-)
 SPLIT = "photographs"
 _THUMBNAIL = 480  # pixels, the longer side
 _DIGIT = 20 / 28  # of the field's side
 _FAINT = 0.2  # of the strongest ink: the paper's own shades
+_UPRIGHT = {  # from EXIF's orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
-def find(words: Sequence[str]) -> tuple[pathlib.Path, ...]:
+def find(words: Sequence[str]) -> tuple[tuple[pathlib.Path, ...], list[str]]:
     """The files that are meant; of a folder, its images by name.
+
+    Returns:
+        The files, and sentences on what was left out of folders.
 
     Raises:
         UsageError: if there is no such file, or no image in a folder.
     """
-    paths = []
+    paths, notes = [], []
     for word in words:
         path = pathlib.Path(word).expanduser()
-        if not path.exists():
+        if path.is_dir():
+            inside, left_out = _images_in(path)
+            paths += inside
+            notes += left_out
+        elif path.exists():
+            paths.append(path)
+        elif path.is_symlink():
+            raise UsageError(f"{path} is a link that leads nowhere.")
+        else:
             raise UsageError(f"There is no photograph {path}.")
-        inside = path.is_dir() and sorted(
-            file for file in path.iterdir() if file.suffix.lower() in SUFFIXES
+    return tuple(paths), notes
+
+
+def _images_in(path: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
+    try:
+        names = sorted(os.listdir(path))
+    except OSError as error:
+        raise UsageError(
+            f"The folder {path} cannot be read: {error.strerror}."
+        ) from error
+    files = [name for name in names if not (path / name).is_dir()]
+    images = [name for name in files if folder.is_image(name)]
+    notes = []
+    for why, test in (
+        (folder.OF_TOOLS, folder.of_tools),
+        (folder.NO_IMAGE, lambda name: not folder.of_tools(name)),
+    ):
+        others = [n for n in files if n not in set(images) and test(n)]
+        if others:
+            notes.append(f"{path}: {folder.omission(why, others)}")
+    if not images:
+        raise UsageError(
+            f"The folder {path} has no photographs: no file that ends in "
+            f"{', '.join(folder.SUFFIXES)}."
         )
-        if inside == []:
-            raise UsageError(
-                f"The folder {path} has no photographs: no file that ends in "
-                f"{', '.join(SUFFIXES)}."
-            )
-        paths += inside or [path]
-    return tuple(paths)
+    return [path / name for name in images], notes
 
 
 def read(path: pathlib.Path) -> Image.Image:
     """The image upright, RGB, 8 bits; what is transparent becomes white.
 
     Raises:
-        Exception: of many kinds, if the file is no image or is damaged.
+        OSError: if the file cannot be read.
+        ValueError: if it is no image, or is damaged; says why.
     """
-    with Image.open(path) as image:
-        image.load()
-        image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I"):  # 16 bits; PIL would clip them to 8
-        grey = np.asarray(image).astype(np.float64) * (255 / 65535)
-        image = Image.fromarray(np.rint(grey).clip(0, 255).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
+    found = encoded.readable(path.read_bytes())
+    return _upright(_pixels(found), found)
+
+
+def _pixels(found: encoded.Encoded) -> Image.Image:
+    """As the pipeline decodes it."""
+    try:
+        return Image.fromarray(decode(found.data, found.header, 3).numpy())
+    except Unreadable as error:
+        raise ValueError(str(error)) from None
+
+
+def _upright(image: Image.Image, found: encoded.Encoded) -> Image.Image:
+    turn = _UPRIGHT.get(found.orientation)
+    return image if turn is None else image.transpose(turn)
 
 
 class Photographs:
@@ -80,10 +116,11 @@ class Photographs:
     Attributes:
         dataset: A row as of the catalogue, with the one split SPLIT.
         unreadable: File -> why, of those that were left out so far.
+        turned: Files that EXIF data made upright so far.
         thumbnails: Small copies of those that were read, by their place.
     """
 
-    jpeg = False
+    jpeg = None
 
     def __init__(
         self,
@@ -102,6 +139,7 @@ class Photographs:
         """
         self.paths = tuple(paths)
         self.unreadable: dict[pathlib.Path, str] = {}
+        self.turned: list[pathlib.Path] = []
         self.thumbnails: dict[int, Image.Image] = {}
         self.image_shape = (side, side) if side else None
         self._digits = digits
@@ -119,7 +157,8 @@ class Photographs:
     def records(self, split: str) -> Any:
         """A tf.data.Dataset of the files that can be read; `id` is the place.
 
-        `image` is PNG, which loses nothing; `label` is 0.
+        `image` is the file itself where nothing is done to it, else PNG;
+        `label` is 0.
         """
         import tensorflow as tf
 
@@ -134,16 +173,26 @@ class Photographs:
     def _records(self) -> Iterator[dict[str, Any]]:
         for place, path in enumerate(self.paths):
             try:
-                image = read(path)
-            except Exception as error:  # a damaged file raises many kinds
-                self.unreadable[path] = str(error) or type(error).__name__
+                found = encoded.readable(path.read_bytes())
+                stored = _pixels(found)
+            except OSError as error:
+                self.unreadable[path] = error.strerror or str(error)
                 continue
+            except ValueError as error:
+                self.unreadable[path] = str(error)
+                continue
+            image = _upright(stored, found)
+            if image is not stored:
+                self.turned.append(path)
             small = image.copy()
             small.thumbnail((_THUMBNAIL, _THUMBNAIL))
             self.thumbnails[place] = small
-            encoded = io.BytesIO()
-            self._fitted(image).save(encoded, "png", compress_level=0)
-            yield {"image": encoded.getvalue(), "label": 0, "id": str(place)}
+            seen, data = self._fitted(image), found.data
+            if seen is not stored:
+                made = io.BytesIO()
+                seen.save(made, "png", compress_level=0)
+                data = made.getvalue()
+            yield {"image": data, "label": 0, "id": str(place)}
 
     def _fitted(self, image: Image.Image) -> Image.Image:
         if self.image_shape is None or image.size == self.image_shape:

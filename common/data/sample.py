@@ -5,7 +5,9 @@ synthetic JPEG files of ImageNet-like sizes, and `sample_digits`, the UCI
 handwritten digits that scikit-learn brings, made to look like MNIST.
 """
 
+import atexit
 import contextlib
+import functools
 import io
 import os
 import pathlib
@@ -17,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from common.data import drawing
+from common.files import reason
 
 _VERSION = "1.0.0"
 _SEED = 20_120_930
@@ -33,7 +36,8 @@ def prepare(
     Args:
         name: "sample_shapes" or "sample_digits".
         cache_dir: Created if it is missing. Several processes may do this at
-            once: each writes a folder of its own, and one is kept.
+            once: each writes a folder of its own, and one is kept. Where it
+            cannot be written, the set is made in a folder of this process.
         shapes: Images in each split of sample_shapes; `SHAPES` if None. Ask
             for other numbers only in a cache of its own.
     """
@@ -41,11 +45,33 @@ def prepare(
     final = parent / _VERSION
     if (final / "dataset_info.json").exists():
         return final
+    try:
+        _make(name, parent, shapes or SHAPES)
+    except Exception as error:
+        if reason(error) is None:
+            raise
+        parent = pathlib.Path(_own_cache(), name)
+        final = parent / _VERSION
+        if not final.exists():
+            _make(name, parent, shapes or SHAPES)
+    return final
+
+
+@functools.cache
+def _own_cache() -> str:
+    """A folder that goes when this process ends."""
+    folder = tempfile.mkdtemp(prefix="classic-convnets-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _make(name: str, parent: pathlib.Path, shapes: dict[str, int]) -> None:
+    final = parent / _VERSION
     parent.mkdir(parents=True, exist_ok=True)
     temporary = tempfile.mkdtemp(dir=parent, prefix="partial-")
     try:
         if name == "sample_shapes":
-            written = _write_shapes(temporary, shapes or SHAPES)
+            written = _write_shapes(temporary, shapes)
         else:
             written = _write_digits(temporary)
         try:
@@ -55,7 +81,6 @@ def prepare(
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    return final
 
 
 def _write_shapes(folder: str, sizes: dict[str, int]) -> str:

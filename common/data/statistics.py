@@ -3,17 +3,17 @@
 Importing this module imports no TensorFlow.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import pathlib
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from common.files import write_atomically
 from common.recipe import Recipe
 
 _VERSION = 1  # of the computation; a new one makes old files stale
@@ -62,7 +62,8 @@ def statistics_for(
     Args:
         source: See common.data.catalog.open_source.
         recipe: Its test_transforms and channels.
-        cache_dir: Created if it is missing.
+        cache_dir: Created if it is missing; where it cannot be written,
+            nothing is kept.
         progress: Called with (images done, images in all).
     """
     if not needed(recipe):
@@ -71,8 +72,9 @@ def statistics_for(
         return found
     computed = compute(source, recipe, progress)
     file = _file(source, recipe, cache_dir)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    save(computed, file)
+    with contextlib.suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save(computed, file)
     return computed
 
 
@@ -129,15 +131,8 @@ def compute(
 
 
 def save(statistics: Statistics, file: pathlib.Path) -> None:
-    """Written beside the file and renamed: it is whole or not there."""
-    handle, temporary = tempfile.mkstemp(dir=file.parent, suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            np.savez(stream, **vars(statistics))
-        os.replace(temporary, file)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    """Writes them to a file that is whole or not there."""
+    write_atomically(file, lambda stream: np.savez(stream, **vars(statistics)))
 
 
 def load(file: pathlib.Path) -> Statistics | None:

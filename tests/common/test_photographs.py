@@ -108,9 +108,10 @@ def test_a_folder_means_its_images_by_name(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "deeper").mkdir()
     one = tmp_path / "notes.txt"  # named by hand, so it is meant
-    found = photographs.find([str(tmp_path), str(one)])
+    found, notes = photographs.find([str(tmp_path), str(one)])
     names = [path.name for path in found]
     assert names == ["a.png", "b.JPG", "c.webp", "notes.txt"]
+    assert len(notes) == 1 and "1 .txt" in notes[0]
 
 
 def test_a_missing_file_and_an_empty_folder_are_refused(tmp_path):
@@ -176,7 +177,7 @@ def test_a_damaged_file_is_left_out_and_named(tmp_path):
     source = photographs.Photographs([cut, good, text], side=None, digits=False)
     assert [record["id"] for record in records(source)] == [b"1"]
     assert list(source.unreadable) == [cut, text]
-    assert "truncated" in source.unreadable[cut]
+    assert "cut off" in source.unreadable[cut]
     assert list(source.thumbnails) == [1]
 
 

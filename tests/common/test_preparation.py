@@ -75,9 +75,11 @@ def records(folder, split):
 
 
 def hashes(folder):
+    """Of all files but that which says where they are from."""
     return {
         f.name: hashlib.sha256(f.read_bytes()).hexdigest()
         for f in folder.iterdir()
+        if f.name != "source.json"
     }
 
 

@@ -1,5 +1,6 @@
 """Files of weights are read whole, or refused; never executed."""
 
+import argparse
 import json
 import pathlib
 import pickle
@@ -140,6 +141,66 @@ def test_half_a_file_is_a_plain_error(name, tmp_path):
         state_dicts.read(path)
 
 
+NO_WEIGHTS = {
+    "an empty file": (b"", "it is empty"),
+    "a pointer": (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
+    "a web page": (b"<!DOCTYPE html> 404: not found", "a web page"),
+}
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors", ".pth", ".h5"])
+@pytest.mark.parametrize("name", NO_WEIGHTS)
+def test_what_is_no_file_of_weights_says_what_it_is(name, suffix, tmp_path):
+    content, told = NO_WEIGHTS[name]
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(RunError, match=told):
+        if suffix == ".h5":
+            state_dicts.of_keras(path, "VGG16")
+        else:
+            state_dicts.read(path)
+
+
+def write_h5(path, state):
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        for name, array in state.items():
+            file[name] = array
+
+
+@pytest.mark.parametrize(
+    "write,suffix",
+    [(write_npz, ".npz"), (write_safetensors, ".safetensors")]
+    + [(write_h5, ".h5")],
+)
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
+def test_weights_that_are_cut_off_are_called_cut_off(
+    write, suffix, share, tmp_path
+):
+    path = tmp_path / f"a{suffix}"
+    write(path, {"a": np.ones(5000, np.float32)})
+    state_dicts.require_whole(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(RunError, match="it is cut off: .* bytes"):
+        state_dicts.require_whole(path)
+
+
+@pytest.mark.parametrize("name", ["state_dict", "model", "model_state_dict"])
+def test_a_training_scripts_checkpoint_is_unwrapped(name, tmp_path):
+    """As torchvision's own script writes them, command line and all."""
+    torch = pytest.importorskip("torch")
+    weights = {f"module.{k}": torch.tensor(v) for k, v in STATE.items()}
+    args = argparse.Namespace(lr=0.1, data_path="/data")
+    content = {name: weights, "optimizer": {"lr": 0.1}, "epoch": 3}
+    torch.save(content | {"args": args}, tmp_path / "model_89.pth")
+    found = state_dicts.read(tmp_path / "model_89.pth")
+    assert found.keys() == STATE.keys()
+    for key, array in STATE.items():
+        np.testing.assert_array_equal(found[key], array)
+
+
 class Malicious:
     """A pickle that creates a file when it is loaded."""
 
@@ -213,7 +274,8 @@ def test_a_torch_that_a_crafted_file_can_break_is_not_used(
 @pytest.mark.parametrize(
     "content,said",
     [
-        ({"epoch": 3, "model": {}}, "epoch is no tensor"),
+        ({"epoch": 3, "best": 0.1}, "epoch is no tensor"),
+        ({"epoch": 3, "model": {}}, "it holds nothing"),
         ([1, 2], "it holds a list"),
     ],
 )

@@ -133,12 +133,14 @@ def test_grey_jpeg_becomes_rgb_and_colour_becomes_grey():
     assert realize(view_of(colour, FRAME), colour, 1, None).shape[2] == 1
 
 
-def test_cmyk_jpeg_is_refused(tmp_path):
+def test_cmyk_jpeg_becomes_rgb(tmp_path):
     image = pytest.importorskip("PIL.Image")
-    image.new("CMYK", (80, 80)).save(tmp_path / "cmyk.jpg")
+    ink = image.fromarray(noise_image(64, 64)).convert("CMYK")
+    ink.save(tmp_path / "cmyk.jpg")
     encoded = tf.constant((tmp_path / "cmyk.jpg").read_bytes())
-    with pytest.raises(tf.errors.InvalidArgumentError, match="CMYK"):
-        view_of(encoded, FRAME)
+    seen = realize(View.whole(64, 64), encoded, 3, None).numpy()
+    stored = image.open(tmp_path / "cmyk.jpg").convert("RGB")
+    np.testing.assert_array_equal(seen, np.asarray(stored))
 
 
 def test_pad_adds_zeros_and_static_sizes_stay_static():

@@ -28,6 +28,8 @@ def test_it_answers_as_predict(colours, tmp_path, capsys):
     files = [tmp_path / "a.png", tmp_path / "b.png"]
     for pixels, file in zip(noise, files, strict=True):
         Image.fromarray(pixels).save(file)
+    files.append(tmp_path / "transparent.png")  # red is under it
+    Image.new("RGBA", (48, 40), (255, 0, 0, 0)).save(files[-1])
     out = tmp_path / "made"
     assert export(colours, out) == 0
     assert "3 classes, centre_crop of cifar10" in capsys.readouterr().out
@@ -77,7 +79,7 @@ def test_nothing_is_left_of_an_export_that_failed(
 
 WRONG = {
     "a format": (("made", "onx"), "Did you mean 'onnx'"),
-    "no such folder": (("gone/made", None), "no folder"),
+    "no such folder": (("gone/deeper/made", None), "no folder"),
     "the end": (("made.tf", "tflite"), "must end in .tflite"),
     "a folder's end": (("made.onnx", "savedmodel"), "is a folder"),
     "a view": (("made.tflite", None, ["ten_crop"]), "they take pixels"),

@@ -159,7 +159,22 @@ def test_a_file_that_cannot_be_read_is_named_at_the_end(
     assert "green" in said.out and "a.jpg" not in said.out
     one, other = said.err.splitlines()
     assert one.startswith(f"{folder}/a.jpg was left out")
-    assert "c.heic" in one + other and "Save it as JPEG" in other
+    assert "c.heic" in one + other and "HEIC" in other
+    assert "save it as JPEG" in other
+
+
+def test_a_photograph_that_is_turned_is_named(colours, tmp_path, capsys):
+    """Training and an exported model see it as it is stored."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (60, 40), "red").save(tmp_path / "a.jpg", exif=exif)
+    assert predict_here(colours, tmp_path / "a.jpg") == 0
+    said = capsys.readouterr().err
+    assert "Turned upright, as their EXIF data ask: a.jpg." in said
+    assert "as they are stored" in said
+    colour(tmp_path / "b.jpg", (255, 0, 0))
+    assert predict_here(colours, tmp_path / "b.jpg") == 0
+    assert "Turned" not in capsys.readouterr().err
 
 
 def test_the_contact_sheet_shows_each_photograph(colours, tmp_path, capsys):

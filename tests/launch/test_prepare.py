@@ -21,6 +21,7 @@ from common.errors import RunError, UsageError
 from launch.counting import Counting
 from launch.dispatch import dispatch
 from tests.common import synthetic_imagenet as synthetic
+from tests.common.data_fixtures import image_folder, noise_image, write_image
 from tests.common.test_preparation import ROOT, hashes, write_idx
 from tests.launch.flags import NOT_GIVEN
 
@@ -155,6 +156,50 @@ def test_doctor_finds_another_class_order(data_dir, capsys):
     names.write_text("\n".join([*WNIDS[:3], *reversed(WNIDS[3:])]))
     assert doctor(data_dir) == 1
     assert "label 3 is the first that differs" in capsys.readouterr().out
+
+
+def test_doctor_looks_at_class_folders(tmp_path, capsys):
+    root = tmp_path / "birds"
+    for i, name in enumerate("ab"):
+        other = noise_image(50, 50, seed=100 + i)
+        write_image(root / "validation" / name / "1.png", other)
+    image_folder(root, validation=0)
+    (root / "train" / "owl").mkdir()
+    (root / "train" / "a" / "._000.jpg").write_bytes(b"AppleDouble")
+    (root / "train" / "a" / "notes.txt").touch()
+    assert doctor(tmp_path, f"folder:{root}", deep=True) == 0
+    output = capsys.readouterr().out
+    assert "1 class has no image at all, and no class: owl" in output
+    assert "1 hidden or of tools" in output and "1 .txt" in output
+    (root / "validation" / "b" / "page.jpg").write_bytes(b"<html>404")
+    whole = (root / "train" / "a" / "002.jpg").read_bytes()
+    (root / "validation" / "a" / "same.jpg").write_bytes(whole)
+    (root / "validation" / "a" / "half.jpg").write_bytes(whole[:900])
+    assert doctor(tmp_path, f"folder:{root}") == 1
+    output = capsys.readouterr().out
+    assert "2 images cannot be used" in output
+    assert "validation/b/page.jpg: it is no image but a web page" in output
+    assert "validation/a/half.jpg: it is cut off" in output
+    assert "train/a/002.jpg = validation/a/same.jpg" in output
+
+
+def test_doctor_names_a_class_that_nothing_can_learn(tmp_path, capsys):
+    """As another program may have prepared a set."""
+    root = tmp_path / "source"
+    image_folder(root)
+    request = {"source": str(root), "data_dir": str(tmp_path)}
+    assert launch("prepare", "birds", **request) == 0
+    folder = tmp_path / "birds" / "1.0.0"
+
+    def relabelled(name, features):
+        features["label"].int64_list.value[0] = 0
+
+    rewrite(folder, "train", relabelled)
+    forget_hashes(folder)
+    capsys.readouterr()
+    assert doctor(tmp_path, "tfds:birds") == 1
+    output = capsys.readouterr().out
+    assert "1 class has no image in train, but in validation: b" in output
 
 
 def pixels_finding(dataset, *parts):

@@ -187,6 +187,7 @@ def _of_pngs(
         images_per_shard=_PER_SHARD,
         image_shape=shape,
         ignored=found.ignored,
+        notes=found.notes,
     )
 
 

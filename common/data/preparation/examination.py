@@ -4,8 +4,10 @@ import dataclasses
 import hashlib
 import json
 import pathlib
+from collections.abc import Callable, Iterable
 
-from common.data.preparation.jpeg import read_header
+from common.data.encoded import readable
+from common.data.preparation.jpeg import Header, read_header
 from common.data.preparation.mending import Unreadable, require_decodable
 
 
@@ -82,21 +84,58 @@ def _examine_record(seen: Examined, serialized: bytes, *, deep: bool) -> bytes:
     [label] = features["label"].int64_list.value or [-1]
     [name] = features["file_name"].bytes_list.value or [b""]
     name = name.decode(errors="surrogateescape")
+    own = f" ({name})" if name else ""
+    where = f"{seen.file}, record {len(seen.records)}{own}"
+    _note(seen, where, (name, label), data, read_header, deep=deep)
+    return data
+
+
+def _note(
+    seen: Examined,
+    where: str,
+    record: tuple[str, int],
+    data: bytes,
+    header_of: Callable[[bytes], Header],
+    *,
+    deep: bool,
+) -> None:
     digest = hashlib.blake2b(data, digest_size=16).digest()
-    seen.records.append((name, label, digest))
+    seen.records.append((*record, digest))
     try:
-        header = read_header(data)
+        header = header_of(data)
         seen.turned += header.orientation != 1
-        if header.components == 4 and header.kind == "JPEG":
-            raise ValueError("it is CMYK")
+        if header.kind not in ("JPEG", "PNG"):
+            raise ValueError(f"it is {header.kind}, which is not read here")
         if not header.complete or deep:
             require_decodable(data)
     except (ValueError, Unreadable) as error:
-        own = f" ({name})" if name else ""
-        seen.bad.append(
-            f"{seen.file}, record {len(seen.records) - 1}{own}: {error}"
-        )
-    return data
+        seen.bad.append(f"{where}: {error}")
+
+
+def examine_files(
+    root: pathlib.Path,
+    split: str,
+    images: Iterable[tuple[str, int]],
+    deep: bool,
+) -> Examined:
+    """Looks at image files as `examine` does at records.
+
+    Args:
+        root: Their folder.
+        split: Which they are.
+        images: (path relative to `root`, label) of each.
+        deep: Decodes every image, too.
+    """
+    seen = Examined(split=split, file=split)
+    for path, label in images:
+        try:
+            data = (root / path).read_bytes()
+        except OSError as error:
+            seen.bad.append(f"{path}: {error.strerror}")
+            continue
+        record = (path, label)
+        _note(seen, path, record, data, lambda d: readable(d).header, deep=deep)
+    return seen
 
 
 def record_files(folder: pathlib.Path) -> list[tuple[str, pathlib.Path]]:

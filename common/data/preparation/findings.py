@@ -12,7 +12,7 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any
 
-from common.data import imagenet
+from common.data import folder, imagenet
 from common.data.catalog import DataSet
 from common.data.manifest import MANIFEST, read_manifest
 from common.data.preparation import expected
@@ -37,20 +37,24 @@ class Finding:
 
 
 def findings(
-    dataset: DataSet, folder: pathlib.Path, seen: list[Examined]
+    dataset: DataSet, where: pathlib.Path, seen: list[Examined]
 ) -> list[Finding]:
     """All that there is to say of a data set, what matters first.
 
     Args:
         dataset: The catalogue's row.
-        folder: Where it lies.
+        where: Its folder.
         seen: Every record file, examined.
     """
-    manifest = read_manifest(folder)
-    classes = _classes(folder)
+    manifest = read_manifest(where)
+    classes = _classes(where)
     found = [
-        *_files(folder, manifest, seen),
-        *_bad(seen),
+        *_files(where, manifest, seen),
+        *_bad(
+            seen,
+            "Prepare the set again with python -m launch prepare, which mends "
+            "or names them.",
+        ),
         *_counts(dataset, manifest, classes, seen),
         *_duplicates(seen),
     ]
@@ -64,18 +68,37 @@ def findings(
     return sorted(found, key=lambda finding: not finding.matters)
 
 
-def _classes(folder: pathlib.Path) -> list[str]:
+def of_folder(
+    dataset: DataSet, classes: list[str], seen: list[Examined]
+) -> list[Finding]:
+    """All that there is to say of class folders, what matters first.
+
+    Args:
+        dataset: As catalog.find has it.
+        classes: In the order of the labels.
+        seen: Every split, examined.
+    """
+    found = [
+        *_bad(seen, "Mend these files, or take them away."),
+        *_counts(dataset, None, classes, seen),
+        *_duplicates(seen),
+    ]
+    found += [Finding(matters=False, what=note) for note in dataset.notes]
+    return sorted(found, key=lambda finding: not finding.matters)
+
+
+def _classes(where: pathlib.Path) -> list[str]:
     """Names in the order of the labels; numbers where TFDS keeps no names."""
-    names = folder / "label.labels.txt"
+    names = where / "label.labels.txt"
     if names.is_file():
         return names.read_text().splitlines()
-    features = json.loads((folder / "features.json").read_text())
+    features = json.loads((where / "features.json").read_text())
     label = features["featuresDict"]["features"]["label"]["classLabel"]
     return [str(i) for i in range(int(label["numClasses"]))]
 
 
 def _files(
-    folder: pathlib.Path, manifest: dict | None, seen: list[Examined]
+    where: pathlib.Path, manifest: dict | None, seen: list[Examined]
 ) -> Iterable[Finding]:
     again = (
         "Remove it and prepare the set again from the originals: python -m "
@@ -84,11 +107,11 @@ def _files(
     for file in seen:
         known = manifest["files"].get(file.file) if manifest else None
         if file.damage:
-            what = f"{folder / file.file}: {file.damage}."
+            what = f"{where / file.file}: {file.damage}."
         elif known and known["sha256"] != file.sha256:
-            what = f"{folder / file.file} is not what was written: its hash."
+            what = f"{where / file.file} is not what was written: its hash."
         elif known and known["images"] != len(file.records):
-            what = f"{folder / file.file} has {len(file.records)} records."
+            what = f"{where / file.file} has {len(file.records)} records."
         else:
             continue
         yield Finding(matters=True, what=what, advice=again)
@@ -100,15 +123,14 @@ def _files(
         )
 
 
-def _bad(seen: list[Examined]) -> Iterable[Finding]:
+def _bad(seen: list[Examined], advice: str) -> Iterable[Finding]:
     bad = [line for file in seen for line in file.bad]
     if bad:
         yield Finding(
             matters=True,
             what=f"{len(bad):,} images cannot be used: {'; '.join(bad[:5])}"
             + (" ..." if len(bad) > 5 else "."),
-            advice="Prepare the set again with python -m launch prepare, "
-            "which mends or names them.",
+            advice=advice,
         )
     turned = sum(file.turned for file in seen)
     if turned:
@@ -143,6 +165,9 @@ def _counts(
             advice="Prepare the set again.",
         )
     yield from _against(dataset, manifest, counts)
+    # Parts of ImageNet lack classes by intent; a folder's notes say more.
+    if not dataset.name.startswith(("imagenet2012", "folder:")):
+        yield from _of_classes(classes, counts)
     for split, of_split in counts.items():
         each = of_split.values()
         yield Finding(
@@ -151,6 +176,23 @@ def _counts(
             f"classes, {min(each, default=0):,} to {max(each, default=0):,} "
             "of each.",
         )
+
+
+def _of_classes(classes: list[str], counts: dict) -> Iterable[Finding]:
+    """What common.data.folder says of the classes of the splits."""
+    every = {
+        split: {name: each[name] for name in classes}
+        for split, each in counts.items()
+    }
+    wrong = folder.untrained(every)
+    if wrong:
+        yield Finding(
+            matters=True,
+            what=wrong,
+            advice="Mend the names of the class folders, and prepare it again.",
+        )
+    for note in folder.class_notes(every):
+        yield Finding(matters=False, what=note)
 
 
 def _against(
@@ -305,6 +347,12 @@ def _done(manifest: dict[str, Any]) -> Iterable[Finding]:
             what="Images were shrunk to a shorter side of "
             f"{manifest['shorter_side']} pixels and encoded again.",
         )
+    for split, pixels in manifest.get("pixels", {}).items():
+        told = [f"{count:,} {what}" for what, count in pixels.items()]
+        yield Finding(matters=False, what=f"{split}: {'; '.join(told)}.")
+    for note in manifest.get("notes", ()):
+        if note.startswith("Left out"):  # the others were seen in the records
+            yield Finding(matters=False, what=note)
     for key, words in (
         ("repaired", "images were repaired by prepare"),
         ("left_out", "images were left out by prepare"),

@@ -1,15 +1,11 @@
 """Image files laid out as SOURCE/{train,val}/CLASS/*."""
 
+import os
 import pathlib
 
+from common.data.folder import of_tools, scan
 from common.data.preparation.jpeg import read_header
-from common.data.preparation.originals import (
-    SUFFIXES,
-    Original,
-    Originals,
-    folder_files,
-    mixed,
-)
+from common.data.preparation.originals import Original, Originals, mixed
 from common.errors import RunError
 
 SPLITS = {
@@ -25,70 +21,73 @@ def find(source: pathlib.Path) -> Originals:
     """The images of any set of class folders; labels by the names' order.
 
     Raises:
-        RunError: if there is no such layout.
+        RunError: if there is no such layout; see also common.data.folder.scan.
     """
-    places = {
-        split: source / name
-        for name, split in SPLITS.items()
-        if (source / name).is_dir()
-    }
+    places: dict[str, str] = {}
+    for name, split in SPLITS.items():
+        if (source / name).is_dir():
+            if split in places:
+                raise RunError(
+                    f"{source} has both {places[split]} and {name}. Take one "
+                    "of them away."
+                )
+            places[split] = name
     if "train" not in places or len(places) < 2:
         raise RunError(
             f"{source} is not laid out as SOURCE/{{train,val}}/CLASS/*.jpg: it "
             f"has {_listed(source)}. Unpack the data set and name the folder "
             "that has train in it."
         )
-    folders = {
-        split: sorted(e for e in place.iterdir() if e.is_dir())
-        for split, place in places.items()
-    }
-    classes = sorted({f.name for found in folders.values() for f in found})
-    ignored: list[str] = []
+    layout = scan(source, places)
+    classes = layout.classes()
+    label_of = {name: label for label, name in enumerate(classes)}
     splits = {}
-    for split, found in folders.items():
+    for split, found in layout.images.items():
         images = [
-            image
-            for folder in found
-            for image in of_class(folder, classes.index(folder.name), ignored)
+            _original(source / places[split] / name / file, label_of[name])
+            for name, files in found.items()
+            for file in files
         ]
         splits[split] = mixed(images) if split == "train" else images
+    tests = [split for split in splits if split != "train"]
+    if any(splits[split] for split in tests):  # such as Kaggle's flat test
+        empty = [split for split in tests if not splits[split]]
+        splits = {s: i for s, i in splits.items() if s not in empty}
+    left_out = [path for paths in layout.left_out.values() for path in paths]
     return Originals(
         layout=f"class folders in {source}",
-        classes=tuple(classes),
+        classes=classes,
         splits=splits,
         images_per_shard=IMAGES_PER_SHARD,
-        ignored=ignored,
+        lossless=True,
+        ignored=[str(source / path) for path in left_out],
+        notes=layout.notes(),
     )
 
 
-def of_class(
-    folder: pathlib.Path, label: int, ignored: list[str]
-) -> list[Original]:
-    """The images of one class, by name; others go to `ignored`."""
-    images = []
-    for name, changed, size in folder_files(folder):
-        path = folder / name
-        if path.suffix.lower() in SUFFIXES:
-            own = f"{folder.name}/{name}"
-            images.append(
-                Original(own, label, str(path), "bytes", 0, size, changed)
-            )
-        else:
-            ignored.append(str(path))
-    return images
+def _original(path: pathlib.Path, label: int) -> Original:
+    state = path.stat()
+    name = f"{path.parent.name}/{path.name}"
+    place = (str(path), "bytes", 0)
+    return Original(name, label, *place, state.st_size, state.st_mtime_ns)
 
 
 def imagenette_config(originals: Originals) -> str:
     """TFDS's name for the size that the pictures have."""
-    image = originals.splits["train"][0]
-    header = read_header(pathlib.Path(image.path).read_bytes())
-    side = min(header.height, header.width)
+    side = 0
+    for image in originals.splits["train"]:
+        try:
+            header = read_header(pathlib.Path(image.path).read_bytes())
+        except (OSError, ValueError):  # it is told when it is written
+            continue
+        side = min(header.height, header.width)
+        break
     sizes = {160: "160px-v2", 320: "320px-v2"}
     return sizes.get(side, "full-size-v2")
 
 
 def _listed(folder: pathlib.Path) -> str:
-    names = sorted(entry.name for entry in folder.iterdir())
+    names = sorted(n for n in os.listdir(folder) if not of_tools(n))
     return (
         ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") or "nothing"
     )

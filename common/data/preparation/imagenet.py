@@ -8,12 +8,12 @@ import pathlib
 import re
 from collections.abc import Callable, Iterable
 
+from common.data.folder import is_image, of_tools
 from common.data.imagenet import WNIDS
 from common.data.preparation import devkit, folders, parquet, tars
 from common.data.preparation.expected import VALIDATION, validation_labels
 from common.data.preparation.kept import Kept
 from common.data.preparation.originals import (
-    SUFFIXES,
     Original,
     Originals,
     folder_files,
@@ -53,7 +53,11 @@ def find(
         RunError: if there are none, or a name, place and label disagree.
     """
     devkit.require_known_labels(source, validation_labels())
-    shards = sorted(source.glob("**/*.parquet"))
+    shards = sorted(
+        path
+        for path in source.glob("**/*.parquet")
+        if not any(map(of_tools, path.relative_to(source).parts))
+    )
     if shards:
         return _parquet(source, shards, each)
     layout, splits, ignored = [], {}, []
@@ -115,7 +119,12 @@ def _in_tar(
 def _in_class_tars(
     path: pathlib.Path, outer: list, each: Each, progress: Callable
 ) -> list:
-    inner = [member for member in outer if member[0].endswith(".tar")]
+    inner = [
+        member
+        for member in outer
+        if member[0].endswith(".tar")
+        and not any(map(of_tools, pathlib.PurePosixPath(member[0]).parts))
+    ]
     found = [["", *member] for member in outer if member not in set(inner)]
     tasks = [(path, at, size) for _, at, size in inner]
     for done, (place, images) in enumerate(each(tars.members, tasks), 1):
@@ -130,7 +139,7 @@ def _in_folder(
 ) -> Found:
     """Of class folders, class tars, or (validation) of a flat folder."""
     entries = sorted(folder.iterdir())
-    inside = [entry for entry in entries if entry.is_dir()]
+    inside = [e for e in entries if e.is_dir() and not of_tools(e.name)]
     archives = [e for e in entries if e.suffix == ".tar" and e.stem in _LABEL]
     for archive in archives:
         members = kept.get("members", archive)
@@ -153,7 +162,7 @@ def _labelled(split: str, found: Found, ignored: list[str]) -> list[Original]:
     """The images among what was found, in the order of writing."""
     labels, images = validation_labels(), {}
     for folder, name, path, at, size, changed in found:
-        if pathlib.PurePosixPath(name).suffix.lower() not in SUFFIXES:
+        if not is_image(name):
             ignored.append(f"{path}: {name}" if at else path)
             continue
         own, label = _identify(split, folder, name, path, labels)

@@ -24,6 +24,7 @@ def manifest(
     return {
         "shorter_side": shorter_side,
         "splits": {split: counts[split].total() for split in originals.splits},
+        "pixels": _pixels(originals, notes),
         "repaired": _merged(note["repaired"] for note in notes),
         "left_out": _merged(
             {name: why for name, (why, _) in note["unreadable"].items()}
@@ -31,6 +32,7 @@ def manifest(
         ),
         "turned_by_exif": sum(note["turned"] for note in notes),
         "ignored": sorted(originals.ignored),
+        "notes": list(originals.notes),
         "classes": {
             split: dict(sorted(counts[split].items())) for split in counts
         },
@@ -39,6 +41,14 @@ def manifest(
             for note in notes
         },
     }
+
+
+def _pixels(originals: Originals, notes: list[dict]) -> dict[str, dict]:
+    """Split -> what its pixels went through -> images."""
+    counts = {split: collections.Counter() for split in originals.splits}
+    for note in notes:
+        counts[note["split"]].update(note["pixels"])
+    return {split: dict(sorted(each.items())) for split, each in counts.items()}
 
 
 def _merged(parts: Iterable[dict[str, str]]) -> dict[str, str]:
@@ -62,7 +72,7 @@ def write(
         manifest: As `manifest` makes it.
     """
     write_json(folder / MANIFEST, manifest)
-    _features(originals).save_config(folder)
+    _features(originals, notes).save_config(folder)
     side = manifest["shorter_side"]
     resized = f", shrunk to a shorter side of {side} pixels" if side else ""
     info = {
@@ -80,13 +90,20 @@ def write(
     write_json(folder / "dataset_info.json", info)
 
 
-def _features(originals: Originals) -> Any:
+def _features(originals: Originals, notes: list[dict]) -> Any:
+    """TFDS's description; the height and width where all PNG files have one."""
     import tensorflow_datasets as tfds
 
+    kinds = {kind for note in notes for kind in note["kinds"]}
+    sides = {tuple(note["sides"] or ()) for note in notes if note["images"]}
     shape = originals.image_shape
+    if shape is None and kinds == {"PNG"} and len(sides) == 1:
+        shape = (*sides.pop(), 3)
+        shape = shape if len(shape) == 3 else None
+    [kind] = kinds if len(kinds) == 1 else [None]
     image = tfds.features.Image(
         shape=shape or (None, None, 3),
-        encoding_format="png" if shape else "jpeg",
+        encoding_format=kind and kind.lower(),
     )
     label = tfds.features.ClassLabel(names=list(originals.classes))
     return tfds.features.FeaturesDict(

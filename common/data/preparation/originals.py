@@ -15,8 +15,6 @@ from typing import Any, NamedTuple
 
 from common.data.preparation.tars import Member
 
-SUFFIXES = (".jpg", ".jpeg", ".png")
-
 
 class Original(NamedTuple):
     """One image before it is prepared.
@@ -51,7 +49,9 @@ class Originals:
         splits: The images in the order in which they are written.
         images_per_shard: About so many go into one record file.
         image_shape: (height, width, channels) where all have the same.
-        ignored: Files that are no images.
+        lossless: As `common.data.preparation.mending.mend` takes it.
+        ignored: Files that are not used.
+        notes: What a person must know of the classes and of those files.
     """
 
     layout: str
@@ -59,7 +59,9 @@ class Originals:
     splits: dict[str, list[Original]]
     images_per_shard: int
     image_shape: tuple[int, int, int] | None = None
+    lossless: bool = False
     ignored: list[str] = dataclasses.field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
 
 def stamp(path: pathlib.Path) -> int:

@@ -10,9 +10,12 @@ import contextlib
 import dataclasses
 import fcntl
 import functools
+import hashlib
+import json
 import os
 import pathlib
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -30,6 +33,7 @@ from common.data.preparation.kept import Kept, md5
 from common.data.preparation.originals import Originals
 from common.data.preparation.processes import Each, workers
 from common.errors import RunError, UsageError
+from common.files import write_json
 
 Progress = Callable[[str, int, int], None]
 _VERSIONS = {
@@ -42,6 +46,7 @@ _VERSIONS = {
 _TFDS_NAMES = {"svhn": "svhn_cropped"}  # where TFDS's is not ours
 _MARGIN = 2**28  # bytes of disk that are left free
 _LOCK = "lock"
+_SOURCE = "source.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -97,31 +102,102 @@ def prepare(request: Request, progress: Progress) -> pathlib.Path:
     final = parent / version
     part = parent.with_name(f"{parent.name}.part") / version
     if final.exists():
-        return _existing(final, request)
-    with _locked(part, request.data_dir):
+        return _existing(final, request, progress)
+    is_new = not request.data_dir.exists()
+    with _locked(part, request.data_dir), _tidied(part, request, is_new):
         originals, notes = _work(request, part, progress)
         made = metadata.manifest(originals, notes, request.shorter_side)
         identity = {"name": name, "version": version}
         if config:
             identity["configName"] = config
+        write_json(part / _SOURCE, _source(request, originals))
         metadata.write(part, identity, originals, notes, made)
         parent.mkdir(parents=True, exist_ok=True)
         os.replace(part, final)
         part.parent.rmdir()
-    return _existing(final, request)
+    _tidy(final)
+    return final
 
 
-def _existing(final: pathlib.Path, request: Request) -> pathlib.Path:
+def _tidy(final: pathlib.Path) -> None:
+    shutil.rmtree(final / shards.NOTES, ignore_errors=True)
+    with contextlib.suppress(OSError):  # it may lie on a read-only disk
+        (final / _LOCK).unlink(missing_ok=True)
+
+
+def _existing(
+    final: pathlib.Path, request: Request, progress: Progress
+) -> pathlib.Path:
+    """The set that is there, if it is what would be made."""
     made = read_manifest(final)
     if made is None or made["shorter_side"] != request.shorter_side:
         how = "by another program" if made is None else _sides(made)
-        raise UsageError(
-            f"{final} is there already, prepared {how}. It stays as it is: "
-            "give another --data_dir, or remove it."
+        raise _kept_as_it_is(final, f"prepared {how}")
+    if made["left_out"] and not request.leave_out_bad:
+        count = len(made["left_out"])
+        raise _kept_as_it_is(
+            final, f"prepared with --leave_out_bad: {count:,} files left out"
         )
-    shutil.rmtree(final / shards.NOTES, ignore_errors=True)
-    (final / _LOCK).unlink(missing_ok=True)
+    try:
+        before = json.loads((final / _SOURCE).read_text())
+    except (OSError, ValueError):
+        raise _kept_as_it_is(
+            final, "and does not say from which files it was made"
+        ) from None
+    with tempfile.TemporaryDirectory() as folder, workers(request.jobs) as each:
+        kept = Kept(pathlib.Path(folder))
+        originals = _find(request, each, kept, progress)
+    _check_counts(request, originals)
+    now = _source(request, originals)
+    if now["sha256"] != before["sha256"]:
+        raise _kept_as_it_is(final, _changes(before, now))
+    _tidy(final)
     return final
+
+
+def _kept_as_it_is(final: pathlib.Path, how: str) -> UsageError:
+    return UsageError(
+        f"{final} is there already, {how}. It stays as it is: give another "
+        "--data_dir, or remove it."
+    )
+
+
+def _source(request: Request, originals: Originals) -> dict[str, Any]:
+    """What a set was made from; no part of what it is."""
+    digest = hashlib.sha256()
+    for split, images in originals.splits.items():
+        for image in images:
+            facts = image._replace(path=split)
+            digest.update(repr(tuple(facts)).encode())
+    return {
+        "folder": str(request.source.absolute()),
+        "images": _counts(originals),
+        "sha256": digest.hexdigest(),
+    }
+
+
+def _changes(before: dict[str, Any], now: dict[str, Any]) -> str:
+    """In what two sources differ, as the rest of a sentence."""
+    told = []
+    for split in {**before["images"], **now["images"]}:
+        had, has = (d["images"].get(split, {}) for d in (before, now))
+        classes = sorted(
+            name for name in {**had, **has} if had.get(name) != has.get(name)
+        )
+        if classes:
+            more = " ..." if len(classes) > 3 else ""
+            told.append(
+                f"{split}: {sum(has.values()):,} images, not "
+                f"{sum(had.values()):,}, other numbers of "
+                f"{', '.join(classes[:3])}{more}"
+            )
+    what = "; ".join(told) or (
+        "as many images, but other files, or some that were changed since"
+    )
+    return (
+        f"prepared from {before['folder']} as it was; {now['folder']} now has "
+        f"{what}"
+    )
 
 
 def _sides(made: dict[str, Any]) -> str:
@@ -149,6 +225,24 @@ def _locked(part: pathlib.Path, data_dir: pathlib.Path) -> Iterator[None]:
         for stale in [*part.glob(".*.part"), *part.glob("*/.*.part")]:
             stale.unlink(missing_ok=True)
         yield
+
+
+@contextlib.contextmanager
+def _tidied(
+    part: pathlib.Path, request: Request, is_new: bool
+) -> Iterator[None]:
+    """After an error removes what was begun, if nothing of it is finished."""
+    try:
+        yield
+    except Exception:
+        begun = {path.name for path in part.iterdir()} - {_LOCK, shards.NOTES}
+        if not begun and not any((part / shards.NOTES).iterdir()):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(part)
+                part.parent.rmdir()
+                if is_new:
+                    request.data_dir.rmdir()
+        raise
 
 
 def _work(
@@ -204,13 +298,7 @@ def _check_sums(request: Request, kept: Kept, progress: Progress) -> None:
 
 
 def _check_counts(request: Request, originals: Originals) -> None:
-    found = {
-        split: collections.Counter(
-            originals.classes[image.label] for image in images
-        )
-        for split, images in originals.splits.items()
-    }
-    expected = request.expected
+    found, expected = _counts(originals), request.expected
     if not expected:
         _require_images(request, originals)
         return
@@ -235,6 +323,16 @@ def _check_counts(request: Request, originals: Originals) -> None:
         f"{'. '.join(wrong)}.{missing} Nothing was written. Complete it; or, "
         "if a part is what you mean, say which with --counts FILE."
     )
+
+
+def _counts(originals: Originals) -> dict[str, dict[str, int]]:
+    """Split -> class -> images."""
+    return {
+        split: collections.Counter(
+            originals.classes[image.label] for image in images
+        )
+        for split, images in originals.splits.items()
+    }
 
 
 def _require_images(request: Request, originals: Originals) -> None:
@@ -269,10 +367,10 @@ def _require_room(left: list[shards.Shard]) -> None:
     free = shutil.disk_usage(left[0].folder).free
     if needed + _MARGIN > free:
         raise RunError(
-            f"{left[0].folder} needs {needed / 1e9:.1f} GB more, and "
-            f"{free / 1e9:.1f} GB are free there. Make room, or give another "
-            "--data_dir; the same command continues. --shorter_side 256 needs "
-            "about 40 % of it."
+            f"{left[0].folder} needs {(needed + _MARGIN) / 1e9:.1f} GB more, "
+            f"and {free / 1e9:.1f} GB are free there. Make room, or give "
+            "another --data_dir; the same command continues. --shorter_side "
+            "256 needs about 40 % of it."
         )
 
 

@@ -12,13 +12,14 @@ import os
 import pathlib
 from typing import Any
 
+from common.data.preparation.jpeg import read_header
 from common.data.preparation.mending import Unreadable, encode_png, mend
 from common.data.preparation.originals import Original, Originals, contents
 from common.errors import RunError
 from common.files import write_atomically
 
 NOTES = "notes"
-_VERSION = 1  # of how an image is written; another one makes notes stale
+_VERSION = 2  # of how an image is written; another one makes notes stale
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,7 @@ class Shard:
         split: Which it is part of.
         images: Its images, in its order.
         shorter_side: As `mend` takes it.
+        lossless: Likewise.
     """
 
     folder: pathlib.Path
@@ -38,6 +40,7 @@ class Shard:
     split: str
     images: list[Original]
     shorter_side: int | None
+    lossless: bool
 
     @property
     def note(self) -> pathlib.Path:
@@ -46,7 +49,8 @@ class Shard:
 
     def fingerprint(self) -> str:
         """What the file follows from; not where the images lie."""
-        digest = hashlib.sha256(f"{_VERSION} {self.shorter_side}".encode())
+        how = f"{_VERSION} {self.shorter_side} {self.lossless}"
+        digest = hashlib.sha256(how.encode())
         for image in self.images:
             values = (image.name, image.label, image.at, image.size)
             digest.update(repr((*values, image.stamp)).encode())
@@ -82,6 +86,7 @@ def planned(
                     split=split,
                     images=images[edges[i] : edges[i + 1]],
                     shorter_side=shorter_side,
+                    lossless=originals.lossless,
                 )
             )
     return shards
@@ -122,23 +127,32 @@ def _examples(shard: Shard) -> tuple[list[bytes], dict[str, Any]]:
     examples: dict[int, bytes] = {}
     repaired, unreadable = {}, {}
     turned, classes = 0, collections.Counter()
+    pixels, forms = collections.Counter(), set()
     for place, content in _read(shard):
         image = shard.images[place]
         try:
             if isinstance(content, bytes):
-                mended = mend(content, shard.shorter_side)
+                mended = mend(
+                    content, shard.shorter_side, lossless=shard.lossless
+                )
                 if mended.repairs:
                     repaired[image.name] = "; ".join(mended.repairs)
                 turned += mended.turned
+                pixels[mended.pixels] += 1
                 content = mended.data
             else:
                 content = encode_png(content)
+                pixels["pixels as they were, written as PNG"] += 1
         except Unreadable as error:
             unreadable[image.name] = [str(error), image.path]
             continue
+        header = read_header(content)
+        forms.add((header.kind, header.height, header.width))
         examples[place] = _serialized(image, content)
         classes[image.label] += 1
     ordered = [examples[place] for place in sorted(examples)]
+    kinds = sorted({kind for kind, *_ in forms})
+    [same] = [form[1:] for form in forms] if len(forms) == 1 else [None]
     return ordered, {
         "file": shard.file,
         "split": shard.split,
@@ -149,6 +163,9 @@ def _examples(shard: Shard) -> tuple[list[bytes], dict[str, Any]]:
         "repaired": dict(sorted(repaired.items())),
         "unreadable": dict(sorted(unreadable.items())),
         "turned": turned,
+        "pixels": dict(sorted(pixels.items())),
+        "kinds": kinds,
+        "sides": same,
     }
 
 

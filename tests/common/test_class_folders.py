@@ -1,0 +1,301 @@
+"""What is a class and what is an image: one rule for all that reads folders."""
+
+import os
+import random
+
+import pytest
+from PIL import Image
+
+from common.data import catalog, encoded, folder, photographs
+from common.data.manifest import read_manifest
+from common.data.preparation import folders
+from common.errors import RunError
+from tests.common import synthetic_imagenet as synthetic
+from tests.common.data_fixtures import noise_image, write_image
+from tests.common.test_preparation import find as find_imagenet
+from tests.common.test_preparation import records, small
+
+
+def lay_out(root, **splits):
+    """split -> "cat:6 dog/deeper:2": empty files are enough to be counted."""
+    for split, classes in splits.items():
+        for word in classes.split():
+            place, _, count = word.partition(":")
+            inside = root / split / place
+            inside.mkdir(parents=True, exist_ok=True)
+            for i in range(int(count)):
+                (inside / f"{i}.jpg").touch()
+    return root
+
+
+def notes_of(root):
+    return catalog.find(f"folder:{root}").notes
+
+
+def read_both(root):
+    """By `folder:PATH` and by `prepare`: (classes, sizes of the splits)."""
+    listing, _ = folder.list_images(root)
+    found = folders.find(root)
+    sizes = {split: len(images) for split, images in listing.items()}
+    assert {s: len(images) for s, images in found.splits.items()} == sizes
+    assert found.classes == folder.class_names(listing)
+    return found.classes, sizes
+
+
+TOOLS = (
+    *(".ipynb_checkpoints", ".git", "@eaDir", "__MACOSX", "#recycle"),
+    *("lost+found", "$RECYCLE.BIN", "System Volume Information"),
+)
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_folder_of_a_tool_is_no_class(name, tmp_path):
+    lay_out(tmp_path, train="cat:6 dog:6", validation="cat:3 dog:3")
+    for place in ("", "train", "validation", "train/cat"):
+        (tmp_path / place / name).mkdir()
+        (tmp_path / place / name / "cat_0.jpg").touch()
+    classes, sizes = read_both(tmp_path)
+    assert classes == ("cat", "dog")
+    assert sizes == {"train": 12, "validation": 6}
+    assert any("hidden or of tools" in note for note in notes_of(tmp_path))
+
+
+def test_a_file_of_a_tool_is_no_image(tmp_path):
+    lay_out(tmp_path, train="cat:6", validation="cat:3")
+    for name in ("._0.jpg", ".hidden.png", "Thumbs.db", ".DS_Store"):
+        (tmp_path / "train" / "cat" / name).touch()
+    assert read_both(tmp_path)[1] == {"train": 6, "validation": 3}
+    [note] = notes_of(tmp_path)
+    assert "4 hidden or of tools" in note
+    found, [said] = photographs.find([str(tmp_path / "train" / "cat")])
+    assert len(found) == 6 and "4 hidden" in said
+
+
+def test_all_suffixes_are_read_everywhere_and_others_are_counted(tmp_path):
+    lay_out(tmp_path, train="cat:1", validation="cat:1")
+    inside = tmp_path / "train" / "cat"
+    for suffix in folder.SUFFIXES:
+        (inside / f"a{suffix}").touch()
+        (inside / f"b{suffix.upper()}").touch()
+    for name in ("notes.txt", "c.heic", "d.heic", "no_ending"):
+        (inside / name).touch()
+    many = 1 + 2 * len(folder.SUFFIXES)
+    assert read_both(tmp_path)[1] == {"train": many, "validation": 1}
+    assert len(photographs.find([str(inside)])[0]) == many
+    [note] = notes_of(tmp_path)
+    assert "4 that by their names are no images (2 .heic" in note
+
+
+def test_a_class_whose_images_lie_deeper_is_refused(tmp_path):
+    lay_out(tmp_path, train="cat:6 owl/web:6", validation="cat:3 owl:3")
+    for read in (notes_of, folders.find):
+        with pytest.raises(RunError, match="train/owl has no images itself"):
+            read(tmp_path)
+    every = lay_out(tmp_path / "every", train="all/cat:6", val="all/cat:3")
+    with pytest.raises(RunError, match="6 in folders inside of it"):
+        notes_of(every)
+
+
+def test_images_deeper_than_a_class_are_counted(tmp_path):
+    lay_out(tmp_path, train="cat:6 cat/more:2", validation="cat:3")
+    (tmp_path / "train" / "loose.jpg").touch()
+    (tmp_path / "loose.png").touch()
+    assert read_both(tmp_path)[1] == {"train": 6, "validation": 3}
+    deeper, outside = sorted(notes_of(tmp_path))
+    assert "2 images in folders inside of class folders" in deeper
+    assert "2 images outside of class folders" in outside
+
+
+def test_an_empty_class_folder_is_named_and_no_class(tmp_path):
+    lay_out(tmp_path, train="cat:6 owl:0", validation="cat:3 owl:0")
+    assert read_both(tmp_path)[0] == ("cat",)
+    assert notes_of(tmp_path) == (
+        "1 class has no image at all, and no class: owl.",
+    )
+
+
+def test_a_class_without_test_images_is_named(tmp_path):
+    lay_out(tmp_path, train="cat:6 owl:4", validation="cat:3 owl:0")
+    assert notes_of(tmp_path) == ("1 class has no image in validation: owl.",)
+
+
+UNTRAINED = {
+    "typing error": ("cat:6 dog:6", "cat:3 dogs:3", "dog for dogs"),
+    "case": ("Cat:6 dog:6", "cat:3 dog:3", "Cat for cat"),
+    "mark": ("a_b:6 dog:6", "a-b:3 dog:3", "a_b for a-b"),
+    "emptied": ("cat:6 owl:0", "cat:3 owl:2", "1 class has no image in train"),
+    "other": ("cat:6", "cat:3 owl:2", "would count as an error"),
+}
+
+
+@pytest.mark.parametrize("name", UNTRAINED)
+def test_a_class_that_nothing_can_learn_is_refused(name, tmp_path):
+    train, validation, told = UNTRAINED[name]
+    lay_out(tmp_path, train=train, validation=validation)
+    for read in (notes_of, folders.find):
+        with pytest.raises(RunError, match=told):
+            read(tmp_path)
+
+
+def test_classes_that_differ_by_case_or_plural_are_named(tmp_path):
+    both = "cat:2 Cat:2 dog:2 dogs:2 fox:2"
+    lay_out(tmp_path, train=both, validation=both)
+    assert len(read_both(tmp_path)[0]) == 5
+    [note] = notes_of(tmp_path)
+    assert "Cat and cat, dog and dogs" in note
+
+
+def test_links_are_followed_and_broken_ones_are_counted(tmp_path):
+    real = lay_out(tmp_path / "real", train="cat:6", validation="cat:3")
+    root = lay_out(tmp_path / "made", train="dog:2", validation="dog:2")
+    for split in ("train", "validation"):
+        (root / split / "cat").symlink_to(real / split / "cat")
+    (root / "train" / "dog" / "gone.jpg").symlink_to("/nonexistent/x.jpg")
+    (root / "train" / "gone").symlink_to("/nonexistent/folder")
+    (root / "train" / "self").symlink_to("self")
+    assert read_both(root)[1] == {"train": 8, "validation": 5}
+    [note] = notes_of(root)
+    assert "3 links that lead nowhere" in note and "train/self" in note
+    (root / "train" / "loop").symlink_to(root / "train")
+    with pytest.raises(RunError, match="train/loop has no images itself"):
+        notes_of(root)
+
+
+@pytest.mark.parametrize(
+    "place", ["train/cat/caf\udce9.jpg", "train/caf\udce9"]
+)
+def test_a_name_that_is_no_utf8_gets_a_sentence(place, tmp_path):
+    lay_out(tmp_path, train="cat:2", validation="cat:2")
+    wrong = tmp_path / place
+    if place.endswith(".jpg"):
+        wrong.touch()
+    else:
+        wrong.mkdir()
+    for read in (notes_of, folders.find):
+        with pytest.raises(RunError, match=r"no UTF-8, b'train.*caf\\xe9"):
+            read(tmp_path)
+
+
+def test_a_name_that_is_no_utf8_and_no_image_is_shown_escaped(tmp_path):
+    lay_out(tmp_path, train="cat:2", validation="cat:2")
+    (tmp_path / "train" / "cat" / "caf\udce9.txt").touch()
+    [note] = notes_of(tmp_path)
+    assert r"caf\udce9.txt" in note and note.encode()
+
+
+def test_a_split_without_class_folders_is_left_out(tmp_path):
+    """Kaggle's test images have no classes."""
+    lay_out(tmp_path, train="cat:2", validation="cat:2")
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test" / "1.jpg").touch()
+    assert read_both(tmp_path)[1] == {"train": 2, "validation": 2}
+    assert (
+        "1 images outside of class folders: test/1.jpg" in notes_of(tmp_path)[0]
+    )
+
+
+def test_a_training_set_without_images_stays_an_error(tmp_path):
+    lay_out(tmp_path, train="cat:0", validation="cat:2")
+    assert folders.find(tmp_path).splits["train"] == []  # refused by prepare
+    with pytest.raises(RunError, match="needs 'train'"):
+        notes_of(tmp_path)
+
+
+def test_both_names_of_one_split_are_refused(tmp_path):
+    lay_out(tmp_path, train="cat:2", val="cat:2", validation="cat:3")
+    with pytest.raises(RunError, match="both validation and val"):
+        folders.find(tmp_path)
+
+
+def test_the_order_is_as_before(tmp_path):
+    """What other versions trained on `folder:` keeps its order."""
+    lay_out(tmp_path, train="b:3 a:4", validation="a:1 b:1")
+    expected = [(f"train/{c}/{i}.jpg", c) for c in "ab" for i in range(4)][:-1]
+    random.Random("train").shuffle(expected)
+    assert folder.list_images(tmp_path)[0]["train"] == expected
+
+
+def test_tools_files_in_tars_and_beside_them_are_no_images(tmp_path):
+    image = synthetic.jpeg(noise_image(40, 40))
+    inside = {
+        "n01440764/n01440764_1.JPEG": image,
+        "n01440764/._n01440764_1.JPEG": b"AppleDouble",
+        "__MACOSX/n01440764/n01440764_1.JPEG": b"AppleDouble",
+    }
+    source = tmp_path / "source"
+    source.mkdir()
+    tar = source / "ILSVRC2012_img_train.tar"
+    tar.write_bytes(synthetic.tar_of(inside))
+    found = find_imagenet(source)
+    assert [i.name for i in found.splits["train"]] == ["n01440764_1.JPEG"]
+    assert len(found.ignored) == 2
+    wnid = tmp_path / "unpacked" / "train" / "n01440764"
+    for folder_name in (wnid, wnid / "@eaDir", wnid.parent / "@eaDir"):
+        folder_name.mkdir(parents=True)
+        (folder_name / "n01440764_1.JPEG").write_bytes(image)
+    found = find_imagenet(tmp_path / "unpacked")
+    assert len(found.splits["train"]) == 1
+
+
+def test_png_stays_png_and_the_manifest_says_so(tmp_path):
+    """CIFAR-100's class folders of PNG files: not one byte may change."""
+    files = {}
+    for split, count in (("train", 3), ("test", 2)):
+        for name in ("apple", "bear"):
+            for i in range(count):
+                path = tmp_path / "source" / split / name / f"{i}.png"
+                write_image(path, noise_image(32, 32, seed=len(files)))
+                files[split, f"{name}/{i}.png"] = path.read_bytes()
+    where, source = small("things", tmp_path / "source", tmp_path / "data")
+    for split in ("train", "test"):
+        for name, (image, _) in records(where, split).items():
+            assert image == files[split, name]
+    manifest = read_manifest(where)
+    assert manifest["repaired"] == {}
+    assert manifest["pixels"] == {
+        "train": {"PNG, as they were": 6},
+        "test": {"PNG, as they were": 4},
+    }
+    assert source.jpeg is False and source.image_shape == (32, 32)
+
+
+def test_every_kind_keeps_its_pixels_and_is_on_record(tmp_path):
+    root, seen = tmp_path / "source", {}
+    for split in ("train", "validation"):
+        (root / split / "a").mkdir(parents=True)
+        for i, name in enumerate(
+            ("x.jpg", "x.webp", "x.bmp", "x.gif", "t.png")
+        ):
+            image = Image.fromarray(noise_image(20, 30, seed=i))
+            if name == "t.png":
+                image.putalpha(100)
+            if name == "x.gif":
+                image = image.quantize(16)
+            path = root / split / "a" / name
+            image.save(path, **{"lossless": True} if name == "x.webp" else {})
+            seen[f"a/{name}"] = photographs.read(path)
+    where, source = small("odd", root, tmp_path / "data")
+    for name, (data, _) in records(where, "train").items():
+        jpeg = data.startswith(b"\xff\xd8")
+        decoded = encoded.decode(data, 3, jpeg=jpeg).numpy()
+        assert (decoded == seen[name]).all(), name
+    assert source.jpeg is None
+    pixels = read_manifest(where)["pixels"]["train"]
+    assert pixels == {
+        "BMP, kept as PNG pixel by pixel": 1,
+        "GIF, kept as PNG pixel by pixel": 1,
+        "JPEG, as they were": 1,
+        "PNG, laid on white, kept as PNG": 1,
+        "WebP, kept as PNG pixel by pixel": 1,
+    }
+
+
+def test_a_folder_that_cannot_be_read_gets_a_sentence(tmp_path, monkeypatch):
+    lay_out(tmp_path, train="cat:2", validation="cat:2")
+
+    def denied(path, *_):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(RunError, match="cannot be read: Permission denied"):
+        notes_of(tmp_path)
