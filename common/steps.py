@@ -87,15 +87,38 @@ class TrainSteps:
             Three (updates,) tensors of what TrainStep returns, and the seconds
             of waiting for input.
         """
-        first, began = (), time.monotonic()
-        if not isinstance(batches, Rows):
-            # What the first batch is waited for, each is: it is asked for
-            # when the last update of the call before has been made.
-            first = (next(batches),)
-        waited = (time.monotonic() - began) * int(updates)
-        run = self._of_iterator if first else self._of_rows
-        totals = run(*first, batches, step, updates, rates)
-        return *(total[: int(updates)] for total in totals), waited
+        if isinstance(batches, Rows):
+            totals = self._of_rows(batches, step, updates, rates)
+            return *(total[: int(updates)] for total in totals), 0.0
+        return self._stream(batches, step, int(updates), rates)
+
+    def _stream(self, iterator, step, updates, rates):
+        """The first update by itself, then the others: see `waited`.
+
+        The clock is read here, not in the graph, which then need not ask
+        Python for it. What an update takes with its batch at hand is that of
+        the first; the others' time beyond it is the waiting.
+        """
+        began = time.monotonic()
+        batch, one = next(iterator), tf.constant(1)
+        asked = time.monotonic()
+        parts = [self._of_iterator(batch, iterator, step, one, rates)]
+        parts[0][0][0].numpy()
+        alone = time.monotonic() - asked
+        if updates > 1:
+            rest, later = tf.constant(updates - 1), tf.roll(rates, -1, axis=0)
+            batch = next(iterator)
+            parts.append(
+                self._of_iterator(batch, iterator, step + 1, rest, later)
+            )
+            parts[1][0][0].numpy()
+        counts = (1, updates - 1)
+        totals = [
+            tf.concat([x[:n] for x, n in zip(each, counts, strict=False)], 0)
+            for each in zip(*parts, strict=True)
+        ]
+        waited = time.monotonic() - began - updates * alone
+        return *totals, max(0.0, waited)
 
     def _run_rows(self, rows, step, updates, rates):
         def row(here):

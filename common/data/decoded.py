@@ -17,6 +17,7 @@ from common.data.philox import uniform
 LIMIT = 2**29  # bytes of a set that is kept decoded
 _UNROLLED = 250  # images that one call decodes
 _FOR_MANY = (  # operations that work on many images as on one
+    transforms.Binarize,
     transforms.CentreCrop,
     transforms.Pad,
     transforms.RandomAffine,

@@ -20,6 +20,7 @@ from common.data.transforms import Context
 from common.recipe import Recipe
 
 _ON_DEVICE = (  # operations that work on many images, and that XLA compiles
+    transforms.Binarize,
     transforms.PcaColourNoise,
     transforms.ScalePixels,
     transforms.Standardize,

@@ -226,6 +226,25 @@ class ScalePixels:
         return self
 
 
+@dataclasses.dataclass(frozen=True)
+class Binarize:
+    """1 where a pixel is at least `threshold` of 255, else 0."""
+
+    threshold: int
+    geometric: ClassVar[bool] = False
+    needs_statistics: ClassVar[bool] = False
+
+    def __call__(self, image: Any, context: Context) -> Any:
+        """See the class."""
+        import tensorflow as tf
+
+        return tf.cast(image >= self.threshold, tf.float32)
+
+    def scaled(self, factor: float) -> "Binarize":
+        """The same."""
+        return self
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PcaColourNoise:
     """Add sum_i a_i s_i p_i to all pixels, a_i ~ N(0, std), once per image.

@@ -17,6 +17,7 @@ from common.data.first_fit import FirstFittingAreaCrop
 from common.data.geometry import View
 from common.data.keys import Key
 from common.data.pixels import (
+    Binarize,
     Context,
     PcaColourNoise,
     ScalePixels,
@@ -38,6 +39,7 @@ from common.data.scales import (
 from common.errors import UsageError
 
 __all__ = [
+    "Binarize",
     "CentreCrop",
     "Context",
     "DistortedBoxCrop",

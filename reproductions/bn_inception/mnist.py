@@ -8,33 +8,9 @@ Not in the paper: the spread of the "small random Gaussian values" that the
 weights start with, and what is 1 in a binary image.
 """
 
-import dataclasses
-from typing import Any, ClassVar
-
-from common.data.pixels import Context
-
 HIDDEN_UNITS = (100, 100, 100)
 SPREAD = 0.1  # ours
 NORMALIZED = {"bn_mnist": True, "bn_mnist_baseline": False}
-
-
-@dataclasses.dataclass(frozen=True)
-class Binarize:
-    """1 where a pixel is at least `threshold` of 255, else 0."""
-
-    threshold: int
-    geometric: ClassVar[bool] = False
-    needs_statistics: ClassVar[bool] = False
-
-    def __call__(self, image: Any, context: Context) -> Any:
-        """(height, width, channels) -> the same shape, float32."""
-        import tensorflow as tf
-
-        return tf.cast(image >= self.threshold, tf.float32)
-
-    def scaled(self, factor: float) -> "Binarize":
-        """The same."""
-        return self
 
 
 def build_network(variant: str, size: int, classes: int):

@@ -8,6 +8,7 @@ models/bvlc_googlenet of BVLC/caffe.
 import dataclasses
 
 from common.data.transforms import (
+    Binarize,
     CentreCrop,
     PhotometricDistortions,
     RandomAreaCrop,
@@ -29,7 +30,6 @@ from reproductions.bn_inception.deviations import (
     OPEN,
     UNCHANGED,
 )
-from reproductions.bn_inception.mnist import Binarize
 
 CROP_AND_FLIP = (
     RandomAreaCrop(  # GoogLeNet, Sec. 6

@@ -64,7 +64,12 @@ def seconds_and_wait(updates, *, slow, units=3):
 
 def test_slow_input_is_nearly_all_of_the_time():
     seconds, waited = seconds_and_wait(10, slow=True)
-    assert 0.8 * 10 * SECONDS < waited <= 1.2 * seconds
+    assert 0.8 * 10 * SECONDS < waited <= seconds
+
+
+def test_input_that_is_at_hand_is_not_waited_for():
+    seconds, waited = seconds_and_wait(20, slow=False, units=2048)
+    assert waited < 0.5 * seconds
 
 
 def test_one_thread_reads_the_clock_before_it_computes():

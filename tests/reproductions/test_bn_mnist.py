@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from common.data.pixels import Context
+from common.data.transforms import Binarize
 from common.losses import SoftmaxCrossEntropy
 from reproductions.bn_inception import RECIPES, build_model
-from reproductions.bn_inception.mnist import SPREAD, Binarize
+from reproductions.bn_inception.mnist import SPREAD
 
 BOTH = ("bn_mnist", "bn_mnist_baseline")
 
