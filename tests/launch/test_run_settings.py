@@ -151,7 +151,8 @@ def test_a_file_of_weights_is_said_not_to_know_its_classes(
 ):
     file = run() / trained.WEIGHTS
     alone = file.rename(tmp_path / "alone.weights.h5")
-    code, _, err = measured(alone, capsys, data=f"folder:{tmp_path / 'data'}")
+    given = {"data": f"folder:{tmp_path / 'data'}", "preprocessing": "recipe"}
+    code, _, err = measured(alone, capsys, **given)
     assert code == 0 and "does not know its classes" in err
 
 
@@ -162,10 +163,9 @@ def test_classes_of_other_names_are_refused(run, tmp_path, capsys):
     with pytest.raises(UsageError, match="'grean'.*mean 'green'.*never by"):
         measured(run(), capsys, data=data)
     run()
-    (tmp_path / "data" / "train" / "green").rename(tmp_path / "x")
-    (tmp_path / "data" / "validation" / "green").rename(
-        tmp_path / "data" / "validation" / "violet"
-    )
+    for split in ("train", "validation"):
+        place = tmp_path / "data" / split
+        (place / "green").rename(place / "violet")
     with pytest.raises(UsageError, match="'violet'"):  # the run's own folder
         measured(tmp_path / "run", capsys)
 
