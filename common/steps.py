@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from common.errors import UsageError
 from common.strategy import on_gpus
 from common.train_step import TrainStep
 
@@ -86,11 +87,27 @@ class TrainSteps:
         Returns:
             Three (updates,) tensors of what TrainStep returns, and the seconds
             of waiting for input.
+
+        Raises:
+            UsageError: if there is something that XLA cannot compile.
         """
-        if isinstance(batches, Rows):
+        try:
+            if not isinstance(batches, Rows):
+                return self._stream(batches, step, int(updates), rates)
             totals = self._of_rows(batches, step, updates, rates)
-            return *(total[: int(updates)] for total in totals), 0.0
-        return self._stream(batches, step, int(updates), rates)
+        except (
+            tf.errors.InvalidArgumentError,
+            tf.errors.UnimplementedError,
+        ) as error:
+            said = [n for n in str(error).splitlines() if "XLA" in n]
+            if not said:
+                raise
+            name = self.train_step.model.name
+            raise UsageError(
+                f"XLA cannot compile {name}: {said[0][:300]}. Add "
+                "--nojit_compile."
+            ) from error
+        return *(total[: int(updates)] for total in totals), 0.0
 
     def _stream(self, iterator, step, updates, rates):
         """The first update by itself, then the others: see `waited`.

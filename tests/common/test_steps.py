@@ -19,7 +19,7 @@ from common.errors import UsageError
 from common.layers import Dropout
 from common.losses import SoftmaxCrossEntropy
 from common.optimizers import MomentumSgd
-from common.steps import repeat_bit_for_bit
+from common.steps import TrainSteps, padded, repeat_bit_for_bit
 from common.strategy import make_strategy
 from common.train_step import TrainStep
 
@@ -249,6 +249,39 @@ def test_xla_on_several_devices_cannot_take_the_statistics_of_all():
             seed=0,
             jit_compile=True,
         )
+
+
+class Turned(keras.layers.Layer):
+    """An operation that XLA does not know."""
+
+    def call(self, inputs):
+        turned = tf.raw_ops.ImageProjectiveTransformV3(
+            images=inputs,
+            transforms=[[1.0, 0, 0, 0, 1, 0, 0, 0]],
+            output_shape=[4, 4],
+            fill_value=0.0,
+            interpolation="BILINEAR",
+        )
+        return tf.ensure_shape(turned, inputs.shape)
+
+
+def test_what_xla_cannot_compile_is_said_with_the_way_back():
+    image = keras.Input((4, 4, 1))
+    x = keras.layers.Flatten()(Turned()(image))
+    model = keras.Model(image, keras.layers.Dense(3)(x), name="turned")
+    optimizer = MomentumSgd(0.9, nesterov=False)
+    optimizer.build(model.trainable_variables)
+    run = TrainSteps(
+        *(model, optimizer, SoftmaxCrossEntropy()),
+        tf.distribute.get_strategy(),
+        global_batch_size=2,
+        seed=0,
+        jit_compile=True,
+    )
+    batch = np.ones((2, 4, 4, 1), "float32"), np.zeros(2, "int64")
+    batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
+    with pytest.raises(UsageError, match="turned: .*Image.*nojit"):
+        run(batches, tf.constant(0, tf.int64), *padded([[0.1]]))
 
 
 def test_importing_the_suite_makes_no_strategy():
