@@ -1,0 +1,98 @@
+"""The first updates of a training, as JSON; run as a program by test_gpu.
+
+    python -m tests.launch.first_updates NAME PLATFORM GPUS FOLDER [flag=value]
+
+Several GPUs are logical devices of the first one.
+"""
+
+import hashlib
+import json
+import sys
+
+import numpy as np
+import tensorflow as tf
+
+import reproductions
+from common import training
+from common.data import halves
+from common.steps import distribute
+from launch import train
+from launch.options import from_flags
+from tests.launch.flags import NOT_GIVEN
+
+UPDATES = 20
+
+
+def digest(*arrays) -> str:
+    """Of the bits of all of them, in their order."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
+class Recorded(training.Loop):
+    """Ends the program after the first updates, and says what they were."""
+
+    losses = ()
+
+    def _call(self, batches, steps):
+        if not self.losses:
+            weights = [v.numpy() for v in self.job.model.variables]
+            self.facts = {"weights": digest(*weights)}
+            self.facts["batch"] = digest(*self.first_batch())
+        super()._call(batches, steps)
+        step, total = self.state.step, self.state.losses
+        self.losses = (*self.losses, total - sum(self.losses))
+        if step == UPDATES:
+            print(json.dumps(self.facts | {"losses": self.losses}))
+            sys.exit()
+
+    def first_batch(self):
+        """(images, labels) as the network sees them, not compiled."""
+        job, resident = self.job, self.job.resident
+        if resident is not None:
+            rows = tf.nest.map_structure(lambda x: x[0], self._rows().values)
+            return resident.examples(rows, *resident.tables)
+        images, labels = next(distribute(job.strategy, self.batches(0)))
+        if self._operations():
+            finish = halves.device_part(job.recipe, job.statistics, 0)
+            images = finish(images)
+        return images, labels
+
+
+def split_gpu(count: int) -> tf.distribute.Strategy:
+    """`count` logical devices of one GPU; NCCL wants cards of their own."""
+    gpu = tf.config.list_physical_devices("GPU")[0]
+    part = tf.config.LogicalDeviceConfiguration(memory_limit=16_384)
+    tf.config.set_logical_device_configuration(gpu, [part] * count)
+    return tf.distribute.MirroredStrategy(
+        [f"GPU:{i}" for i in range(count)],
+        cross_device_ops=tf.distribute.ReductionToOneDevice(),
+    )
+
+
+def main(name, platform, gpus, folder, *settings):
+    """Trains as the command line would, one update a call."""
+    paper, variant = reproductions.find(name)
+    given = dict(setting.split("=", 1) for setting in settings)
+    values = NOT_GIVEN | {"platform": platform, "gpus": int(gpus)}
+    values |= {"workdir": folder, "set": []}
+    for key, value in given.items():
+        if key in NOT_GIVEN:
+            values[key] = value
+        else:
+            values["set"].append(f"{key}={value}")
+    recipe = reproductions.load(paper).RECIPES[variant]
+    options = from_flags(variant, recipe, values)
+    if int(gpus) > 1:  # whose batches are in parts
+        Recorded.first_batch = lambda self: ()
+        if platform == "gpu":
+            train.make_strategy = lambda *_: split_gpu(int(gpus))
+    training.MAX_UPDATES = 1
+    train.Loop = Recorded
+    train.run(paper, variant, options)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,91 @@
+"""On a GPU: the training of the CPU, and every paper's network.
+
+    pytest -m gpu tests/launch/test_gpu.py
+
+FIRST_UPDATES_ON=cpu tries the tests themselves where there is no GPU.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import reproductions
+from tests.common.data_fixtures import noise_image, write_image
+
+ROOT = pathlib.Path(__file__).parents[2]
+DEVICE = os.environ.get("FIRST_UPDATES_ON", "gpu")
+SMALLER = {  # batches that a CPU makes, too, in minutes
+    "lenet5": ("global_batch_size=4",),
+    "cifar_resnet20": ("global_batch_size=32",),
+    "alexnet": ("global_batch_size=8",),
+}
+
+
+def first_updates(name, folder, *settings, platform=DEVICE, gpus=1):
+    data = os.environ.get("TFDS_DATA_DIR")
+    where = ("data=sample",)
+    if data and name != "alexnet":
+        where = (f"data_dir={data}",)
+    words = [name, platform, str(gpus), str(folder), *where, *settings]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.launch.first_updates", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", SMALLER)
+def test_the_same_seed_is_the_same_training_as_on_a_cpu(name, tmp_path):
+    settings = SMALLER[name]
+    gpu = first_updates(name, tmp_path / "gpu", *settings)
+    cpu = first_updates(name, tmp_path / "cpu", *settings, platform="cpu")
+    assert gpu["weights"] == cpu["weights"]
+    assert gpu["batch"] == cpu["batch"]
+    np.testing.assert_allclose(gpu["losses"], cpu["losses"], rtol=1e-4)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["alexnet", "lenet5"])
+def test_two_devices_on_one_card_make_the_curve_of_one(name, tmp_path):
+    settings = SMALLER[name]
+    one = first_updates(name, tmp_path / "one", *settings)
+    two = first_updates(name, tmp_path / "two", *settings, gpus=2)
+    assert one["weights"] == two["weights"]
+    np.testing.assert_allclose(one["losses"], two["losses"], rtol=1e-5)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("paper", reproductions.names())
+def test_every_papers_network_trains_evaluates_and_predicts(paper, tmp_path):
+    """20 updates, the errors, and an answer for a photograph."""
+    name = next(iter(reproductions.load(paper).RECIPES))
+    folder, photograph = tmp_path / "run", tmp_path / "photograph.jpg"
+    write_image(photograph, noise_image(300, 320))
+
+    def launch(*words):
+        done = subprocess.run(
+            [sys.executable, "-m", "launch", *map(str, words)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+
+    small = ("--set", "global_batch_size=16", "--set", "updates=20")
+    on = ("--data", "sample", "--workdir", folder, "--platform", DEVICE)
+    launch(name, *on, *small)
+    record = json.loads((folder / "run.json").read_text())
+    assert record["status"] == "finished" and record["peak_bytes"] > 0
+    trained = ("--weights", folder, "--platform", DEVICE)
+    assert "top-1 error" in launch("evaluate", name, *trained)
+    assert "%" in launch("predict", name, photograph, *trained)
