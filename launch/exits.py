@@ -40,7 +40,9 @@ def exit_code(run: Callable[[], int]) -> int:
         _drop_output()
         return CLOSED
     except OSError as error:
-        return _say(_of_the_system(error), 1)
+        if (told := _of_the_system(error)) is None:
+            raise
+        return _say(told, 1)
     except ValueError as error:
         if isinstance(error, UsageError) or _raised_by_us(error.__traceback__):
             return _say(error, 2)
@@ -90,11 +92,14 @@ def _drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _of_the_system(error: OSError) -> RunError:
+def _of_the_system(error: OSError) -> RunError | None:
+    """None for one that names no place and is not about room: a bug's."""
     where = error.filename2 or error.filename
     if where is None and _while_printing(error.__traceback__):
         where = "standard output"
         _drop_output()
+    if where is None and error.errno not in FULL:
+        return None
     place = "" if where is None else f"{os.fsdecode(where)}: "
     advice = f" {MAKE_ROOM}" if error.errno in FULL else ""
     return RunError(f"{place}{reason(error)}.{advice}")

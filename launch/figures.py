@@ -99,7 +99,11 @@ def _shorter(svg: str) -> str:
 
 def _rounded(places: re.Match) -> str:
     """In hundredths of a point; a letter's scale is a number below 0.1."""
-    return re.sub(r"(?<!\b0)(\.\d\d)\d+", r"\1", places[0])
+    rounded = re.sub(r"(?<!\b0)(\.\d\d)\d+", r"\1", places[0])
+    if places[1] == "d":  # no spaces about its commands
+        name, quote, path = rounded.partition('"')
+        rounded = name + quote + re.sub(r"\s*([A-Za-z])\s*", r"\1", path)
+    return rounded
 
 
 def pictures() -> list[Picture]:

@@ -80,6 +80,8 @@ def test_weights_of_another_network_leave_no_file(tmp_path):
 class Unwritable:
     """A network on a disk that fills up half-way."""
 
+    variables = ()
+
     def save_weights(self, path):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
