@@ -1,6 +1,7 @@
 """A contact sheet: each photograph above its five likeliest classes."""
 
 import io
+import os
 import pathlib
 import warnings
 from collections.abc import Sequence
@@ -95,4 +96,5 @@ def _bar(axes: Any, place: int, name: str, probability: float) -> None:
 
 
 def _short(text: str) -> str:
+    text = os.fsencode(text).decode(errors="replace")  # names that are no UTF-8
     return text if len(text) <= _LETTERS else f"{text[: _LETTERS - 1]}…"

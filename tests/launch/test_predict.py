@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import types
 
 import numpy as np
@@ -303,6 +304,14 @@ def test_the_size_of_the_training_images_is_known(transforms, size, side):
         COLOURS, test_transforms=transforms, image_size=size
     )
     assert stored_side(recipe) == side
+
+
+def test_a_name_that_is_no_utf8_is_drawn_as_well_as_it_can_be(tmp_path):
+    picture = np.zeros((8, 8, 3), np.uint8)
+    name = os.fsdecode(b"caf\xe9.jpg")
+    sheet = tmp_path / "a.png"
+    contact_sheet.write(sheet, "one", [(name, picture, (("b", 0.5),))])
+    assert sheet.exists()
 
 
 def test_a_sheet_of_very_many_photographs_stays_a_picture(tmp_path):
