@@ -148,7 +148,13 @@ class TrainSteps:
 
     def _run_iterator(self, first, iterator, step, updates, rates):
         def following(_):
-            return next(iterator)
+            # Of several workers only the first batch's shape is known here.
+            return tf.nest.map_structure(
+                lambda new, old: tf.ensure_shape(new, old.shape),
+                next(iterator),
+                first,
+                expand_composites=True,
+            )
 
         return self._loop(first, following, step, updates, rates)
 

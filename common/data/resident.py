@@ -147,9 +147,12 @@ def open_resident(
 ) -> ResidentSet | None:
     """The recipe's training set on the devices; None if that cannot be.
 
-    If it is large, an image is damaged, or the recipe has operations that
-    work on one image at a time or that XLA does not know.
+    If it is large, an image is damaged, the recipe has operations that work
+    on one image at a time or that XLA does not know, or there are several
+    workers: TensorFlow cannot send them the first values of a uint8 variable.
     """
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return None
     _, pixel = examples.parted(recipe, epoch=0)
     if not examples.kept_bytes(source, recipe) or any(
         isinstance(op, RandomAffine) for _, op in pixel

@@ -87,6 +87,15 @@ def test_what_xla_does_not_know_is_streamed():
     assert open_digits(CASES["distorted"]) is None
 
 
+def test_several_workers_stream_it():
+    """Or a uint8 variable would be broadcast, which TensorFlow cannot do."""
+    several = tf.distribute.MultiWorkerMirroredStrategy.__new__(
+        tf.distribute.MultiWorkerMirroredStrategy
+    )
+    found = open_resident(digits(), CASES["LeNet-5"], STATISTICS, several)
+    assert found is None
+
+
 def test_a_label_that_is_no_class_is_an_error():
     few = dataclasses.replace(CASES["LeNet-5"], num_classes=9)
     with pytest.raises(tf.errors.InvalidArgumentError):
