@@ -21,6 +21,7 @@ from common.overrides import apply
 from common.recipe import Recipe, is_small
 from launch.bench_rows import Request, Row
 from launch.counting import Counting
+from launch.quiet import quiet
 
 NAMES = ("cifar_resnet20", "lenet5", "alexnet")
 SECONDS = 2.0  # of a turn; a step that takes longer is finished
@@ -144,9 +145,10 @@ def gpus_of(request: Request, recipe: Recipe) -> int:
     """
     if request.platform == "cpu" or request.gpus == 0:
         return 0
-    import tensorflow as tf
+    with quiet():
+        import tensorflow as tf
 
-    present = len(tf.config.list_physical_devices("GPU"))
+        present = len(tf.config.list_physical_devices("GPU"))
     if request.gpus is None and request.platform == "auto":
         if is_small(recipe):
             return 0
