@@ -9,13 +9,7 @@ from fractions import Fraction
 import keras
 
 from common.errors import RunError
-from common.layer_table import (
-    LayerRow,
-    find_row,
-    layer_table,
-    totals,
-    without_weights,
-)
+from common.layer_table import LayerRow, find_row, layer_table, totals, without_weights
 from common.paper import Cell, Expected, Ratio, Table, read_expected
 
 AGREES, EXPLAINED = "agrees", "explained"
@@ -23,18 +17,8 @@ MISFIT = "MISFIT"  # differs, and nobody has said why
 NEEDLESS = "NEEDLESS EXPLANATION"  # agrees, and yet somebody has said why not
 
 RATIOS = "[ratio]"  # the title that ratios stand under
-_SUFFIXES = {
-    None: 1,
-    "K": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "B": 10**9,
-    "Ki": 2**10,
-    "Mi": 2**20,
-}
-_NUMBER = re.compile(
-    r"([\d,]*\d(?:\.(\d+))?) *(Ki|Mi|[KMGB])?(?: *[x×] *10\^(\d+))?"
-)
+_SUFFIXES = {None: 1, "K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "Ki": 2**10, "Mi": 2**20}
+_NUMBER = re.compile(r"([\d,]*\d(?:\.(\d+))?) *(Ki|Mi|[KMGB])?(?: *[x×] *10\^(\d+))?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +34,7 @@ class CellVerdict:
     explanation: str | None
 
 
-def agrees(
-    paper: str, computed: int | Fraction | str | tuple[int, ...] | None
-) -> bool:
+def agrees(paper: str, computed: int | Fraction | str | tuple[int, ...] | None) -> bool:
     """Whether a computed value would be printed like that.
 
     A number agrees if it rounds to the printed one: "35K" is 34,500 up to but
@@ -125,9 +107,7 @@ def _check_cell(title: str, cell: Cell, rows) -> CellVerdict:
     )
 
 
-def check_ratio(
-    ratio: Ratio, of: list[LayerRow], to: list[LayerRow]
-) -> CellVerdict:
+def check_ratio(ratio: Ratio, of: list[LayerRow], to: list[LayerRow]) -> CellVerdict:
     """A verdict on a claim between two networks; two digits more than said."""
     parts = [getattr(totals(rows), ratio.quantity) for rows in (of, to)]
     computed = Fraction(*parts)
@@ -186,8 +166,7 @@ def audit_paper(
         for verdict in check_table(table, counted[table.variant])
     ]
     return verdicts + [
-        check_ratio(ratio, counted[ratio.of], counted[ratio.to])
-        for ratio in expected.ratio
+        check_ratio(ratio, counted[ratio.of], counted[ratio.to]) for ratio in expected.ratio
     ]
 
 
@@ -197,11 +176,7 @@ def _tables(expected: Expected) -> Iterable[Table]:
     for quantity, by_variant in counts:
         for variant, count in by_variant.items():
             cell = Cell(
-                row=variant,
-                column=quantity,
-                layer="total",
-                quantity=quantity,
-                paper=f"{count:,}",
+                row=variant, column=quantity, layer="total", quantity=quantity, paper=f"{count:,}"
             )
             yield Table(
                 title="[parameters]" if quantity == "params" else "[macs]",

@@ -50,9 +50,7 @@ class BatchSlice(NamedTuple):
             dtype=tf.uint32,
             alg="philox",  # not chosen by the device
         )
-        fraction = tf.bitwise.bitwise_and(
-            words, tf.constant(2**23 - 1, tf.uint32)
-        )
+        fraction = tf.bitwise.bitwise_and(words, tf.constant(2**23 - 1, tf.uint32))
         return tf.cast(fraction, tf.float32) * 2.0**-23
 
 
@@ -76,9 +74,7 @@ def batch_slice(*, seed: int, step: Any, start: Any, size: int) -> Iterator:
         _CURRENT.reset(token)
 
 
-def per_replica_batch_size(
-    global_batch_size: int, replicas: int, microbatches: int
-) -> int:
+def per_replica_batch_size(global_batch_size: int, replicas: int, microbatches: int) -> int:
     """Images that one replica sees at a time.
 
     More devices never change the recipe: the global batch is the paper's.

@@ -66,9 +66,7 @@ def network(model: keras.Model) -> Network:
     main = {row.name for row in table if row.main}
     first, *inside = [v for v in graph.order if layer_of(v) in main | {""}]
     chains = _cut(graph.chain(inside, first, None))
-    sides = graph.side_branches(
-        [v for v in graph.order if layer_of(v) not in main | {""}]
-    )
+    sides = graph.side_branches([v for v in graph.order if layer_of(v) not in main | {""}])
     place = {box.name: k for k, c in enumerate(chains) for box in boxes_of(c)}
     heads = [graph.chain(inside, start, None) for start, inside in sides]
     every = [*chains, *heads]
@@ -77,20 +75,10 @@ def network(model: keras.Model) -> Network:
     blocks = zip(names, _with_towers(chains), sums, strict=False)
     return Network(
         image=tuple(model.input_shape[1:]),
-        blocks=tuple(
-            Block(name=name, chain=chain, rows=rows)
-            for name, chain, rows in blocks
-        ),
+        blocks=tuple(Block(name=name, chain=chain, rows=rows) for name, chain, rows in blocks),
         heads=tuple(
-            Head(
-                name=names[k],
-                after=place[layer_of(start)],
-                chain=chain,
-                rows=sums[k],
-            )
-            for k, ((start, _), chain) in enumerate(
-                zip(sides, heads, strict=True), len(chains)
-            )
+            Head(name=names[k], after=place[layer_of(start)], chain=chain, rows=sums[k])
+            for k, ((start, _), chain) in enumerate(zip(sides, heads, strict=True), len(chains))
         ),
         total=totals(table),
     )
@@ -104,9 +92,7 @@ def _sums(
     for row in table:
         own[owners[row.name]].append(row)
     return [
-        dataclasses.replace(
-            together(rows, name), output=boxes_of(chain)[-1].output
-        )
+        dataclasses.replace(together(rows, name), output=boxes_of(chain)[-1].output)
         for rows, name, chain in zip(own, names, chains, strict=True)
     ]
 
@@ -183,8 +169,7 @@ def _times(blocks: tuple[Block, ...], first: int, period: int) -> int:
     pattern = [b.chain for b in blocks[first : first + period]]
     times = 1
     while [
-        b.chain
-        for b in blocks[first + times * period : first + (times + 1) * period]
+        b.chain for b in blocks[first + times * period : first + (times + 1) * period]
     ] == pattern:
         times += 1
     return times

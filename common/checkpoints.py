@@ -118,9 +118,7 @@ def kept_sentence(folder: pathlib.Path) -> str:
 
 def newest_first(folder: pathlib.Path) -> list[pathlib.Path]:
     """The checkpoints in `folder`."""
-    files = [
-        f for f in folder.glob("step-*.npz") if re.match(r"step-\d+$", f.stem)
-    ]
+    files = [f for f in folder.glob("step-*.npz") if re.match(r"step-\d+$", f.stem)]
     return sorted(files, reverse=True)
 
 

@@ -81,10 +81,7 @@ def _slurm() -> Cluster:
     try:
         # Its count of GPUs only has to suffice: devices are chosen later.
         resolver = tf.distribute.cluster_resolver.SlurmClusterResolver(
-            port_base=port,
-            gpus_per_node=tasks,
-            gpus_per_task=1,
-            auto_set_gpu=False,
+            port_base=port, gpus_per_node=tasks, gpus_per_task=1, auto_set_gpu=False
         )
         workers = resolver.cluster_spec().as_dict()["worker"]
         local = int(os.environ["SLURM_LOCALID"])

@@ -40,9 +40,7 @@ def error_correlation(wrong: np.ndarray) -> np.ndarray:
         return np.corrcoef(wrong.astype(np.float64))
 
 
-def unpaired(
-    first: tuple[float, int], second: tuple[float, int]
-) -> tuple[float, float]:
+def unpaired(first: tuple[float, int], second: tuple[float, int]) -> tuple[float, float]:
     """95 % interval of the difference of two shares of different images.
 
     Newcombe 1998 (Statistics in Medicine 17, pp. 873-890), method 10: from

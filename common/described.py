@@ -31,8 +31,7 @@ def describe(value: Any) -> Any:
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {
-            field.name: describe(getattr(value, field.name))
-            for field in dataclasses.fields(value)
+            field.name: describe(getattr(value, field.name)) for field in dataclasses.fields(value)
         }
         return {"class": type(value).__name__, **fields}
     if isinstance(value, tuple | list):
@@ -66,7 +65,5 @@ def _without_absent(described: Any) -> Any:
     if not isinstance(described, dict):
         return described
     return {
-        k: _without_absent(v)
-        for k, v in described.items()
-        if k not in ABSENT or v != ABSENT[k]
+        k: _without_absent(v) for k, v in described.items() if k not in ABSENT or v != ABSENT[k]
     }

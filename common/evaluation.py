@@ -58,9 +58,7 @@ def make_test_step(
 
     def sums(weights, statistics, images, labels, counts):
         def stateless(inputs, training):
-            outputs, _ = model.stateless_call(
-                weights, statistics, inputs, training=training
-            )
+            outputs, _ = model.stateless_call(weights, statistics, inputs, training=training)
             return outputs
 
         scores, losses = scores_of(stateless, loss, images, labels)
@@ -71,13 +69,8 @@ def make_test_step(
         # Not in_top_k: it counts ties as right, so a dead net would be perfect.
         best = tf.math.top_k(scores, min(5, scores.shape[-1])).indices
         hits = best == tf.cast(labels, tf.int32)[:, tf.newaxis]
-        wrong = [
-            1.0 - tf.reduce_max(tf.cast(hits[:, :k], tf.float32), axis=1)
-            for k in (1, 5)
-        ]
-        return [tf.reduce_sum(x * counts) for x in (losses, *wrong)] + [
-            tf.reduce_sum(counts)
-        ]
+        wrong = [1.0 - tf.reduce_max(tf.cast(hits[:, :k], tf.float32), axis=1) for k in (1, 5)]
+        return [tf.reduce_sum(x * counts) for x in (losses, *wrong)] + [tf.reduce_sum(counts)]
 
     if jit_compile:
         sums = tf.function(sums, jit_compile=True)
@@ -85,10 +78,7 @@ def make_test_step(
     def replica_step(*batch):
         values = (
             [tf.convert_to_tensor(v.value) for v in variables]
-            for variables in (
-                model.trainable_variables,
-                model.non_trainable_variables,
-            )
+            for variables in (model.trainable_variables, model.non_trainable_variables)
         )
         return sums(*values, *batch)
 
@@ -156,11 +146,7 @@ def measure(
 
 
 def open_batches(
-    strategy: tf.distribute.Strategy,
-    source: Any,
-    recipe: Recipe,
-    statistics: Any,
-    view: str,
+    strategy: tf.distribute.Strategy, source: Any, recipe: Recipe, statistics: Any, view: str
 ) -> tf.data.Dataset:
     """The test split under `view`, to be measured once or again and again.
 
@@ -176,23 +162,13 @@ def open_batches(
         batch_size=test_batch_size(view, strategy),
         part=Workers(strategy).part,
     )
-    images = (
-        4
-        * source.dataset.splits[split]
-        * math.prod(batches.element_spec[0].shape[1:])
-    )
+    images = 4 * source.dataset.splits[split] * math.prod(batches.element_spec[0].shape[1:])
     if source.image_shape is not None and images <= LIMIT:
         batches = batches.cache()
     return batches
 
 
-def result(
-    view: str,
-    split: str,
-    sums: np.ndarray,
-    num_images: int,
-    num_classes: int,
-) -> Result:
+def result(view: str, split: str, sums: np.ndarray, num_images: int, num_classes: int) -> Result:
     """From sums over a split, (4,): losses, top-1 and top-5 wrong, images.
 
     Raises:
@@ -214,9 +190,7 @@ def result(
     )
 
 
-def _total(
-    test, iterator, num_images: int, progress: Callable, where: str
-) -> np.ndarray:
+def _total(test, iterator, num_images: int, progress: Callable, where: str) -> np.ndarray:
     sums = np.zeros(4)
     while True:
         try:

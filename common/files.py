@@ -83,9 +83,7 @@ def whole(target: pathlib.Path) -> Iterator[pathlib.Path]:
 
 
 def save_weights(
-    model: Any,
-    target: pathlib.Path,
-    note: Callable[[pathlib.Path], None] | None = None,
+    model: Any, target: pathlib.Path, note: Callable[[pathlib.Path], None] | None = None
 ) -> None:
     """A Keras model's weights, .weights.h5; whole or not at all.
 
@@ -147,8 +145,7 @@ def json_text(file: pathlib.Path, value: Any, **how: Any) -> str:
     """JSON that any reader takes, for `file`; raises as write_json."""
     if odd := next(_not_finite(value, ""), None):
         raise NotFinite(
-            f"{file} was not written: {odd}, which is no result. Something "
-            "before it has diverged."
+            f"{file} was not written: {odd}, which is no result. Something before it has diverged."
         )
     return json.dumps(value, allow_nan=False, **how)
 

@@ -71,9 +71,7 @@ class Ensemble:
         )
 
 
-def of_members(
-    members: list[tuple[str, str, Predictions]],
-) -> Ensemble:
+def of_members(members: list[tuple[str, str, Predictions]]) -> Ensemble:
     """The ensemble of (name, model, predictions).
 
     Raises:
@@ -85,9 +83,7 @@ def of_members(
         raise UsageError("An ensemble takes at least two prediction files.")
     twice = next((n for n in names if names.count(n) > 1), None)
     if twice:
-        raise UsageError(
-            f"Two members are called {twice!r}; each needs a name of its own."
-        )
+        raise UsageError(f"Two members are called {twice!r}; each needs a name of its own.")
     require_same_images([(name, found) for name, _, found in members])
     for name, _, found in members:
         if found.record.get("tuned"):
@@ -152,21 +148,13 @@ RULES = (
     Rule("weighted_top5", _ALL, _TOP5, rules.mixture),
     Rule("fused_scale", _EACH, rules.nll_weights, rules.mixture),
     Rule("class_reweighted", _ALL, rules.class_weights, rules.mixture),
-    Rule(
-        "class_reweighted_l2",
-        _ALL,
-        rules.class_weights,
-        rules.class_reweighted_l2,
-    ),
+    Rule("class_reweighted_l2", _ALL, rules.class_weights, rules.class_reweighted_l2),
 )
 
 
 def why_not(rule: Rule, ensemble: Ensemble) -> str | None:
     """Why a rule cannot be applied; None if it can."""
-    if (
-        rule.name in ("multi_scale", "fused_scale")
-        and not ensemble.has_scales()
-    ):
+    if rule.name in ("multi_scale", "fused_scale") and not ensemble.has_scales():
         return "every model has one scale"
     if rule.name == "weighted_top5" and ensemble.logs.shape[-1] <= 5:
         return "there are no more than five classes"

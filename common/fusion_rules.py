@@ -130,9 +130,7 @@ def nll_weights(logs: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return weights
 
 
-def searched_weights(
-    logs: np.ndarray, labels: np.ndarray, k: int
-) -> np.ndarray:
+def searched_weights(logs: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
     """From `nll_weights`, one weight at a time to fewer top-k errors.
 
     Coordinate search: a weight is multiplied by each of six factors, the sum
@@ -163,21 +161,14 @@ def searched_weights(
     return best
 
 
-def class_weights(
-    logs: np.ndarray, labels: np.ndarray, shrinkage: float = SHRINKAGE
-) -> np.ndarray:
+def class_weights(logs: np.ndarray, labels: np.ndarray, shrinkage: float = SHRINKAGE) -> np.ndarray:
     """(M, C): w_mc = a_mc / sum_m' a_m'c, a_mc the shrunk class accuracy.
 
     a_mc = (right_mc + s a_m) / (n_c + s), with a_m the accuracy over all
     classes and s the shrinkage. Our reading of CU-DeepLink's name.
     """
     right = _right(logs, labels)
-    per_class = np.stack(
-        [
-            np.bincount(labels, weights=r, minlength=logs.shape[-1])
-            for r in right
-        ]
-    )
+    per_class = np.stack([np.bincount(labels, weights=r, minlength=logs.shape[-1]) for r in right])
     # n_c + s is the same for every model, so it cancels.
     shrunk = per_class + shrinkage * right.mean(axis=1)[:, np.newaxis]
     shrunk = np.maximum(shrunk, _TINY)
@@ -202,9 +193,7 @@ def temperatures(logs: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
         bounds = (math.log(0.05), math.log(20))
         return math.exp(
-            minimize_scalar(
-                loss, bounds=bounds, method="bounded", options={"xatol": 1e-3}
-            ).x
+            minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3}).x
         )
 
     return np.array([fitted(one) for one in logs], np.float32)

@@ -35,9 +35,7 @@ class State:
     def add(self, losses, plain_losses, wrong) -> None:
         """Adds batches' means and counts, each (updates,)."""
         # One by one: the sums do not depend on how many come in a call.
-        for loss, own in zip(
-            losses.tolist(), plain_losses.tolist(), strict=True
-        ):
+        for loss, own in zip(losses.tolist(), plain_losses.tolist(), strict=True):
             self.losses += loss
             self.plain_losses += own
         self.wrong += int(wrong.sum())

@@ -89,12 +89,7 @@ def layer_table(model: keras.Model) -> list[LayerRow]:
     calls = {id(node.operation): node for node in calls_of(model.outputs)[::-1]}
     depths = _depths(model)
     return [
-        _row(
-            layer,
-            calls[id(layer)],
-            main=id(layer) in main,
-            depth=depths[id(layer)],
-        )
+        _row(layer, calls[id(layer)], main=id(layer) in main, depth=depths[id(layer)])
         for layer in model.layers
         if not isinstance(layer, keras.layers.InputLayer)
     ]
@@ -178,9 +173,7 @@ def _has_kernel(operation) -> bool:
     return hasattr(operation, "macs") and bool(operation.weights)
 
 
-def _row(
-    layer: keras.layers.Layer, call, *, main: bool, depth: int
-) -> LayerRow:
+def _row(layer: keras.layers.Layer, call, *, main: bool, depth: int) -> LayerRow:
     output = tuple(call.outputs[0].shape[1:])
     trainable = layer.trainable_variables
     return LayerRow(
@@ -189,9 +182,7 @@ def _row(
         main=main,
         output=output,
         params=sum(math.prod(v.shape) for v in trainable),
-        weights=sum(
-            math.prod(v.shape) for v in trainable if v.name not in _NO_WEIGHTS
-        ),
+        weights=sum(math.prod(v.shape) for v in trainable if v.name not in _NO_WEIGHTS),
         macs=_macs(layer, call),
         volume=math.prod(output),
         depth=depth,
@@ -226,9 +217,7 @@ def _window(layer) -> dict:
             "strides": layer.strides[0],
             "padding": _padding(layer, layer.kernel_size[0]),
         }
-    if isinstance(
-        layer, keras.layers.MaxPooling2D | keras.layers.AveragePooling2D
-    ):
+    if isinstance(layer, keras.layers.MaxPooling2D | keras.layers.AveragePooling2D):
         return {
             "kernel": tuple(layer.pool_size),
             "strides": layer.strides[0],

@@ -47,10 +47,7 @@ class LocalResponseNormalization(keras.layers.Layer):
     def build(self, input_shape):
         """Checks that the maps divide into the groups."""
         if input_shape[-1] % self.groups:
-            raise ValueError(
-                f"{input_shape[-1]} maps do not divide into {self.groups} "
-                "groups"
-            )
+            raise ValueError(f"{input_shape[-1]} maps do not divide into {self.groups} groups")
 
     def call(self, inputs):
         """Normalises; by cuDNN on a GPU, by a banded product on a CPU."""
@@ -86,9 +83,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
             def gradient(g):
                 through_sum = window_sum(g * b / scale)
-                return g * power - (
-                    2 * self.alpha * self.beta * a * through_sum
-                )
+                return g * power - (2 * self.alpha * self.beta * a * through_sum)
 
             return b, gradient
 

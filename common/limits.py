@@ -72,7 +72,7 @@ LIMITS = {
 }
 _REASONS = {
     "image_size": " pixels: of fewer the poolings leave nothing, and one image "
-    "of more takes over 800 MB",
+    "of more takes over 800 MB"
 }
 _RANGES = ("area", "aspect", "saturation", "contrast")  # (low, high)
 _SIDES = ("RandomShorterSide",)  # its low and high are sizes

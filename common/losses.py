@@ -67,9 +67,7 @@ class WithAuxiliary:
             return self.main(outputs, labels)
         first, *others = (self.main(output, labels) for output in outputs)
         if len(others) != self.heads:
-            raise ValueError(
-                f"{self} was given {len(others)} auxiliary outputs."
-            )
+            raise ValueError(f"{self} was given {len(others)} auxiliary outputs.")
         return first + self.weight * sum(others)
 
     def plain(self, outputs, labels):

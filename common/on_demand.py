@@ -15,8 +15,6 @@ def on_demand(package: str, **homes: str) -> Callable[[str], Any]:
     def module_getattr(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"{package} has no attribute {name!r}")
-        return getattr(
-            importlib.import_module(f"{package}.{homes[name]}"), name
-        )
+        return getattr(importlib.import_module(f"{package}.{homes[name]}"), name)
 
     return module_getattr

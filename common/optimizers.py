@@ -57,14 +57,10 @@ class Shared:
         if self.built:
             return
         super().build(variables)
-        self.rates = self.add_variable(
-            (len(self.groups) + 1,), initializer="zeros", name="rates"
-        )
+        self.rates = self.add_variable((len(self.groups) + 1,), initializer="zeros", name="rates")
         self._group = [self._group_of(v.path) for v in variables]
         rate, pattern = self.decay or (0.0, "$^")
-        self._decay = [
-            rate if re.search(pattern, v.path) else 0.0 for v in variables
-        ]
+        self._decay = [rate if re.search(pattern, v.path) else 0.0 for v in variables]
         self.averages = [
             self.add_variable_from_reference(v, name="average")
             for v in (variables if self.average_decay is not None else [])
@@ -72,9 +68,7 @@ class Shared:
 
         if self.loss_scaling:
             self.loss_scale = self.add_variable(
-                (),
-                initializer=keras.initializers.Constant(FIRST_SCALE),
-                name="loss_scale",
+                (), initializer=keras.initializers.Constant(FIRST_SCALE), name="loss_scale"
             )
             self.sound_updates = self.add_variable(
                 (), initializer="zeros", dtype="int64", name="sound_updates"
@@ -174,9 +168,7 @@ class RmsProp(Shared, keras.optimizers.RMSprop):
     both.
     """
 
-    def __init__(
-        self, *, rho: float, momentum: float, epsilon: float, **shared
-    ):
+    def __init__(self, *, rho: float, momentum: float, epsilon: float, **shared):
         super().__init__(
             rho=rho,
             momentum=momentum,
@@ -185,24 +177,18 @@ class RmsProp(Shared, keras.optimizers.RMSprop):
             **shared,
         )
 
-    def add_optimizer_variables(
-        self, trainable_variables, name, initializer="zeros"
-    ):
+    def add_optimizer_variables(self, trainable_variables, name, initializer="zeros"):
         """As Keras's, which calls the mean squares "velocity"."""
         if name == "velocity":
             initializer = "ones"
-        return super().add_optimizer_variables(
-            trainable_variables, name, initializer
-        )
+        return super().add_optimizer_variables(trainable_variables, name, initializer)
 
     def update_step(self, gradient, variable, learning_rate):
         """One update of one variable; `learning_rate` is its group's."""
         super().update_step(gradient, variable, self.rate_of(variable))
 
 
-def build_optimizer(
-    recipe: Recipe, *, loss_scaling: bool = False
-) -> keras.optimizers.Optimizer:
+def build_optimizer(recipe: Recipe, *, loss_scaling: bool = False) -> keras.optimizers.Optimizer:
     """The recipe's optimizer, with all that `Shared` adds."""
     decay = recipe.weight_decay
     return recipe.optimizer.build(
@@ -221,11 +207,6 @@ def rates_at(
     schedules = [g.schedule for g in recipe.group_schedules] + [recipe.schedule]
     return [
         recipe.optimizer.learning_rate
-        * schedule.factor(
-            epoch=epoch,
-            step=step,
-            steps_per_epoch=steps_per_epoch,
-            history=history,
-        )
+        * schedule.factor(epoch=epoch, step=step, steps_per_epoch=steps_per_epoch, history=history)
         for schedule in schedules
     ]

@@ -54,20 +54,14 @@ def apply(recipe: Recipe, settings: list[str] | tuple[str, ...]) -> Recipe:
 
 def settings_of(deviations: Iterable[dict]) -> list[str]:
     """What --set said, of the recorded deviations of a recipe."""
-    return [
-        f"{d['field']}={d['here']}"
-        for d in deviations
-        if d["reason"].startswith("--set")
-    ]
+    return [f"{d['field']}={d['here']}" for d in deviations if d["reason"].startswith("--set")]
 
 
 def combined(own: Sequence[str], settings: Sequence[str]) -> list[str]:
     """`own` settings, but for the fields that `settings` set as well."""
     paths = [_split(setting)[0] for setting in settings]
     kept = [
-        text
-        for text in own
-        if not any(f"{_split(text)[0]}.".startswith(f"{p}.") for p in paths)
+        text for text in own if not any(f"{_split(text)[0]}.".startswith(f"{p}.") for p in paths)
     ]
     return [*kept, *settings]
 
@@ -135,8 +129,7 @@ def _split(setting: str) -> tuple[str, str]:
     path, equals, text = setting.partition("=")
     if not equals:
         raise UsageError(
-            f"--set takes field=value, such as --set epochs=2; it was given "
-            f"{setting!r}."
+            f"--set takes field=value, such as --set epochs=2; it was given {setting!r}."
         )
     return path.strip(), text.strip()
 
@@ -153,12 +146,8 @@ def _apply_one(recipe: Recipe, path: str, text: str) -> Recipe:
     if path == "image_size":
         changed = _scaled(changed, new / old)
         reason = "--set; the sizes of the transforms are scaled with it"
-    deviation = Deviation(
-        field=path, paper=str(old), here=str(new), reason=reason
-    )
-    return dataclasses.replace(
-        changed, deviations=(*recipe.deviations, deviation)
-    )
+    deviation = Deviation(field=path, paper=str(old), here=str(new), reason=reason)
+    return dataclasses.replace(changed, deviations=(*recipe.deviations, deviation))
 
 
 def _scaled(recipe: Recipe, factor: float) -> Recipe:
@@ -167,9 +156,7 @@ def _scaled(recipe: Recipe, factor: float) -> Recipe:
             return tuple(scale(element) for element in value)
         return value.scaled(factor) if hasattr(value, "scaled") else value
 
-    return dataclasses.replace(
-        recipe, **{name: scale(getattr(recipe, name)) for name in _SCALED}
-    )
+    return dataclasses.replace(recipe, **{name: scale(getattr(recipe, name)) for name in _SCALED})
 
 
 def _replaced(value: Any, path: list[str], text: str, whole: str) -> tuple:
@@ -194,10 +181,7 @@ def _replaced(value: Any, path: list[str], text: str, whole: str) -> tuple:
 
 def _check_field(value: Any, name: str, whole: str) -> None:
     if not dataclasses.is_dataclass(value):
-        raise UsageError(
-            f"--set {whole}: {value!r} has no parts, so there is no {name!r} "
-            "in it."
-        )
+        raise UsageError(f"--set {whole}: {value!r} has no parts, so there is no {name!r} in it.")
     known = [field.name for field in dataclasses.fields(value)]
     if name not in known:
         hint = did_you_mean(name, known)
@@ -211,8 +195,7 @@ def _index(text: str, length: int, whole: str) -> int:
     if not text.isdecimal() or int(text) >= length:
         allowed = f"0 to {length - 1}" if length else "none, it is empty"
         raise UsageError(
-            f"--set {whole}: {text!r} is no element of that tuple. Its "
-            f"indices: {allowed}."
+            f"--set {whole}: {text!r} is no element of that tuple. Its indices: {allowed}."
         )
     return int(text)
 

@@ -238,10 +238,7 @@ def _load(path: pathlib.Path) -> dict[str, Any]:
 
 def _rows(kind: type, data: dict, key: str, path: pathlib.Path) -> tuple:
     rows = data.get(key, [])
-    return tuple(
-        _make(kind, row, f"{key} {number}", path)
-        for number, row in enumerate(rows, 1)
-    )
+    return tuple(_make(kind, row, f"{key} {number}", path) for number, row in enumerate(rows, 1))
 
 
 def _make(kind: type, data: dict, where: str, path: pathlib.Path) -> Any:
@@ -261,6 +258,4 @@ def _make(kind: type, data: dict, where: str, path: pathlib.Path) -> Any:
 
 def _check_word(word: str, allowed: Iterable[str], key: str, path) -> None:
     if word not in allowed:
-        raise RunError(
-            f"{path}: {key} {word!r} is none of: {', '.join(allowed)}."
-        )
+        raise RunError(f"{path}: {key} {word!r} is none of: {', '.join(allowed)}.")

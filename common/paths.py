@@ -137,9 +137,7 @@ class Paths:
             far = max(far, reach[k])
         return (*parts, *self._between(waiting, start, last))
 
-    def _between(
-        self, inside: list[str], first: str, last: str | None
-    ) -> list[Parallel]:
+    def _between(self, inside: list[str], first: str, last: str | None) -> list[Parallel]:
         if not inside:
             return []
         groups = self._connected(inside)
@@ -173,9 +171,7 @@ class Paths:
         """(the layer of the main path it begins at, layers) of each."""
         found = []
         for group in self._connected(aside):
-            [start] = {
-                u for v in group for u in self._before[v] if u not in group
-            }
+            [start] = {u for v in group for u in self._before[v] if u not in group}
             found.append((start, group))
         return sorted(found, key=lambda side: self.order.index(side[0]))
 
@@ -223,9 +219,7 @@ def _box(layer: keras.layers.Layer, call) -> Box:
     )
 
 
-def _seen_as(
-    layer: keras.layers.Layer, output: tuple[int, ...]
-) -> tuple[str, str, int | None]:
+def _seen_as(layer: keras.layers.Layer, output: tuple[int, ...]) -> tuple[str, str, int | None]:
     """(kind, what, filters) of a Box."""
     made = output[-1]
     if isinstance(layer, keras.layers.Dense):

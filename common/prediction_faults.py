@@ -22,17 +22,13 @@ def _difference(kind: str, first: Any, other: Any) -> str:
     a, b = getattr(first, kind), getattr(other, kind)
     if kind == "labels":
         i = int(np.argmax(a != b))
-        return (
-            f"the image {first.ids[i]} has the label {a[i]} in the one and "
-            f"{b[i]} in the other"
-        )
+        return f"the image {first.ids[i]} has the label {a[i]} in the one and {b[i]} in the other"
     things = {"ids": "images", "classes": "classes"}[kind]
     alone = sorted(set(a.tolist()) ^ set(b.tolist()))
     if alone:
         where = "first" if alone[0] in a else "second"
         return (
-            f"they have {len(a):,} and {len(b):,} {things}, and {alone[0]!r} "
-            f"is in the {where} only"
+            f"they have {len(a):,} and {len(b):,} {things}, and {alone[0]!r} is in the {where} only"
         )
     i = int(np.argmax(a != b))
     return (
@@ -50,29 +46,21 @@ def _bad_shape(predictions: Any) -> str | None:
     kinds = "".join(getattr(predictions, name).dtype.kind for name in ARRAYS)
     if kinds != "UiUf" or predictions.scores.dtype != np.float32:
         return "ids and classes must be text, labels integers, scores float32"
-    ids, labels, classes, scores = (
-        getattr(predictions, name).shape for name in ARRAYS
-    )
+    ids, labels, classes, scores = (getattr(predictions, name).shape for name in ARRAYS)
     if scores != (*ids, *classes) or labels != ids:
-        return (
-            f"{ids} ids, {labels} labels and {classes} classes do not go with "
-            f"{scores} scores"
-        )
+        return f"{ids} ids, {labels} labels and {classes} classes do not go with {scores} scores"
     return None
 
 
 def _bad_value(predictions: Any) -> str | None:
-    ids, labels, classes, scores = (
-        getattr(predictions, name) for name in ARRAYS
-    )
+    ids, labels, classes, scores = (getattr(predictions, name) for name in ARRAYS)
     if len(np.unique(classes)) != len(classes):
         return "a class is named twice"
     unordered = np.flatnonzero(ids[1:] <= ids[:-1])
     if len(unordered):
         i = unordered[0]
         return (
-            f"the image {ids[i + 1]} follows {ids[i]}; each must be there "
-            "once, in ascending order"
+            f"the image {ids[i + 1]} follows {ids[i]}; each must be there once, in ascending order"
         )
     odd = (labels < -1) | (labels >= len(classes))
     if odd.any():

@@ -64,8 +64,7 @@ def write(path: str | os.PathLike, predictions: Predictions) -> None:
         write_atomically(path, lambda file: np.savez(file, **arrays))
     except OSError as error:
         raise RunError(
-            f"The predictions could not be written to {path}: "
-            f"{error.strerror or error}."
+            f"The predictions could not be written to {path}: {error.strerror or error}."
         ) from error
 
 
@@ -126,9 +125,7 @@ def require_same_images(named: list[tuple[str, Predictions]]) -> None:
     for name, other in others:
         found = difference(first, other)
         if found:
-            raise UsageError(
-                f"{first_name} and {name} cannot be fused: {found}."
-            )
+            raise UsageError(f"{first_name} and {name} cannot be fused: {found}.")
 
 
 def _require_sound(path: str | os.PathLike, predictions: Predictions) -> None:
@@ -148,13 +145,7 @@ class Unfinished:
         done: Images already there.
     """
 
-    def __init__(
-        self,
-        path: str | os.PathLike,
-        record: dict,
-        num_images: int,
-        classes: np.ndarray,
-    ):
+    def __init__(self, path: str | os.PathLike, record: dict, num_images: int, classes: np.ndarray):
         """Opens PATH.part, or begins it.
 
         Raises:
@@ -184,9 +175,7 @@ class Unfinished:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
 
-    def append(
-        self, ids: np.ndarray, labels: np.ndarray, scores: np.ndarray
-    ) -> None:
+    def append(self, ids: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> None:
         """Adds a batch; it is on the disk when this returns.
 
         Raises:

@@ -45,9 +45,7 @@ class Preprocessing:
         kept = recipe.test_transforms
         if self.test_transforms is not None:
             kept = self.test_transforms
-        return dataclasses.replace(
-            recipe, normalize=self.normalize, test_transforms=kept
-        )
+        return dataclasses.replace(recipe, normalize=self.normalize, test_transforms=kept)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,16 +67,13 @@ class Stated:
             RunError: if there is no such operation here.
         """
         normalize, chain = (
-            _restored(self.described[name])
-            for name in ("normalize", "test_transforms")
+            _restored(self.described[name]) for name in ("normalize", "test_transforms")
         )
         factor = recipe.image_size / self.described["image_size"]
         if factor != 1:
             normalize = normalize.scaled(factor)
             chain = tuple(operation.scaled(factor) for operation in chain)
-        return Preprocessing(normalize=normalize, test_transforms=chain).of(
-            recipe
-        )
+        return Preprocessing(normalize=normalize, test_transforms=chain).of(recipe)
 
 
 def write(file: pathlib.Path, layout: str, recipe: Recipe) -> None:
@@ -141,9 +136,7 @@ def _restored(described: Any) -> Any:
 
 # torchvision/transforms/_presets.py, ImageClassification; fb.resnet.torch's
 # numbers, and so those of Cadene's ports of torch networks.
-TORCH_PIXELS = Standardize(
-    mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
-)
+TORCH_PIXELS = Standardize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 # keras.applications.imagenet_utils.preprocess_input, mode "caffe"; Oxford's
 # readme of VGG: "the following BGR values should be subtracted".
@@ -171,6 +164,4 @@ def torchvision_frame(side: int, size: int) -> tuple:
 
 def torchvision(side: int, size: int) -> Preprocessing:
     """ImageClassification(crop_size=size, resize_size=side) of torchvision."""
-    return Preprocessing(
-        normalize=TORCH_PIXELS, test_transforms=torchvision_frame(side, size)
-    )
+    return Preprocessing(normalize=TORCH_PIXELS, test_transforms=torchvision_frame(side, size))

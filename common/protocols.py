@@ -90,8 +90,7 @@ class TenCrop:
         canvas = _shorter_side(height, width, self.side)
         top, left = _middle(*canvas, self.side)
         squares = [
-            (top + y, left + x, self.size)
-            for y, x in _five(self.side, self.side, self.size)
+            (top + y, left + x, self.size) for y, x in _five(self.side, self.side, self.size)
         ]
         return (_squares(canvas, self.size, squares, (False, True)),)
 
@@ -138,9 +137,7 @@ class SquareCrops:
         squares = [
             window
             for third in range(3)
-            for window in _six(
-                down * third // 2, right * third // 2, side, self.size
-            )
+            for window in _six(down * third // 2, right * third // 2, side, self.size)
         ]
         both = (False, True)
         return _squares(canvas, self.size, squares, both, len(self.sides))
@@ -260,9 +257,7 @@ def _centre(canvas: tuple, size: int) -> Part:
     return _squares(canvas, size, [square], (False,))
 
 
-def _squares(
-    canvas: tuple, size: int, squares: list, mirrors: tuple, scales: int = 1
-) -> Part:
+def _squares(canvas: tuple, size: int, squares: list, mirrors: tuple, scales: int = 1) -> Part:
     """Squares (top, left, side), each resized to `size`; one of `scales`.
 
     Raises:
@@ -270,12 +265,8 @@ def _squares(
     """
     for side in canvas:
         if isinstance(side, int) and side < size:
-            raise UsageError(
-                f"A view cannot cut {size} pixels from an image of {canvas}."
-            )
+            raise UsageError(f"A view cannot cut {size} pixels from an image of {canvas}.")
     cuts = tuple(
-        Cut(top, left, side, side, mirrored)
-        for mirrored in mirrors
-        for top, left, side in squares
+        Cut(top, left, side, side, mirrored) for mirrored in mirrors for top, left, side in squares
     )
     return Part(canvas, (size, size), cuts, 1 / scales)

@@ -75,10 +75,7 @@ class RmsProp:
         from common import optimizers
 
         return optimizers.RmsProp(
-            rho=self.decay,
-            momentum=self.momentum,
-            epsilon=self.epsilon,
-            **shared,
+            rho=self.decay, momentum=self.momentum, epsilon=self.epsilon, **shared
         )
 
 

@@ -52,9 +52,7 @@ class Run:
         self.record["sessions"][-1] |= {"ended": now(), "reason": reason}
         self.update(**facts)
 
-    def note_recovery(
-        self, times: int, diverged: int, back: int, factor: float, why: str
-    ) -> None:
+    def note_recovery(self, times: int, diverged: int, back: int, factor: float, why: str) -> None:
         """Says that a training went back, as a deviation from its recipe."""
         fact = {"diverged_at": diverged, "back_to": back, "reason": why}
         went = [*self.record.get("recoveries", []), fact]
@@ -82,10 +80,7 @@ class Run:
         writer = csv.DictWriter(table, list(columns))
         writer.writeheader()
         writer.writerows(history)
-        for name, text in (
-            ("metrics.jsonl", lines),
-            ("metrics.csv", table.getvalue()),
-        ):
+        for name, text in (("metrics.jsonl", lines), ("metrics.csv", table.getvalue())):
             write_text(self.folder / name, text)
 
 
@@ -251,19 +246,10 @@ def differences(there: Any, here: Any, path: str) -> list[str]:
     if isinstance(there, dict) and isinstance(here, dict):
         keys = dict.fromkeys((*there, *here))
         pairs = [(there.get(k), here.get(k), f"{path}.{k}") for k in keys]
-    elif (
-        isinstance(there, list)
-        and isinstance(here, list)
-        and len(there) == len(here)
-    ):
-        pairs = [
-            (a, b, f"{path}.{i}")
-            for i, (a, b) in enumerate(zip(there, here, strict=True))
-        ]
+    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
+        pairs = [(a, b, f"{path}.{i}") for i, (a, b) in enumerate(zip(there, here, strict=True))]
     else:
-        return (
-            [] if there == here else [f"{path} is {there} there, {here} here"]
-        )
+        return [] if there == here else [f"{path} is {there} there, {here} here"]
     return [line for pair in pairs for line in differences(*pair)]
 
 
@@ -303,9 +289,7 @@ def commit_of(repository: pathlib.Path) -> str:
 
 
 def _output(command: list[str]) -> str:
-    return subprocess.run(
-        command, check=True, capture_output=True, text=True
-    ).stdout.strip()
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def now() -> str:

@@ -17,9 +17,7 @@ class Constant:
 
     value: float
 
-    def factor(
-        self, *, epoch: int, step: int, steps_per_epoch: int, history: list
-    ) -> float:
+    def factor(self, *, epoch: int, step: int, steps_per_epoch: int, history: list) -> float:
         """`value`, whatever the epoch."""
         return self.value
 
@@ -50,9 +48,7 @@ class ByEpoch:
     def __post_init__(self):
         _stair(self.starts, self.factors, 0)
 
-    def factor(
-        self, *, epoch: int, step: int, steps_per_epoch: int, history: list
-    ) -> float:
+    def factor(self, *, epoch: int, step: int, steps_per_epoch: int, history: list) -> float:
         """The factor of the stair that `epoch` stands on."""
         return _stair(self.starts, self.factors, epoch)
 
@@ -61,9 +57,7 @@ class ByEpoch:
 class ByStep(ByEpoch):
     """The same staircase over updates: from update `starts[i]` on."""
 
-    def factor(
-        self, *, epoch: int, step: int, steps_per_epoch: int, history: list
-    ) -> float:
+    def factor(self, *, epoch: int, step: int, steps_per_epoch: int, history: list) -> float:
         """The factor of the stair that `step` stands on."""
         return _stair(self.starts, self.factors, step)
 
@@ -75,9 +69,7 @@ class EveryEpochs:
     epochs: int
     times: float
 
-    def factor(
-        self, *, epoch: int, step: int, steps_per_epoch: int, history: list
-    ) -> float:
+    def factor(self, *, epoch: int, step: int, steps_per_epoch: int, history: list) -> float:
         """To the power of the whole periods gone by."""
         return self.times ** (epoch // self.epochs)
 
@@ -101,17 +93,12 @@ class WarmUp:
     below: float
     then: Any
 
-    def factor(
-        self, *, epoch: int, step: int, steps_per_epoch: int, history: list
-    ) -> float:
+    def factor(self, *, epoch: int, step: int, steps_per_epoch: int, history: list) -> float:
         """See the class."""
         if not any(row[self.metric] < self.below for row in history):
             return self.factor_before
         return self.then.factor(
-            epoch=epoch,
-            step=step,
-            steps_per_epoch=steps_per_epoch,
-            history=history,
+            epoch=epoch, step=step, steps_per_epoch=steps_per_epoch, history=history
         )
 
 
@@ -134,9 +121,7 @@ class DivideOnPlateau:
     metric: str
     min_delta: float
 
-    def factor(
-        self, *, epoch: int, step: int, steps_per_epoch: int, history: list
-    ) -> float:
+    def factor(self, *, epoch: int, step: int, steps_per_epoch: int, history: list) -> float:
         """1 / divisor ** (drops that the history calls for)."""
         return self.divisor ** -self.drops([h[self.metric] for h in history])
 

@@ -53,10 +53,7 @@ class Batch:
 
 
 def measure(
-    subject: Subject,
-    name: str,
-    view: Any,
-    progress: Callable[[int, int], None],
+    subject: Subject, name: str, view: Any, progress: Callable[[int, int], None]
 ) -> evaluation.Result:
     """The errors on the test split under `view`, which is called `name`.
 
@@ -74,17 +71,11 @@ def measure(
     for batch in scored(subject, view):
         sums += _sums(batch)
         progress(int(sums[3]), num_images)
-    return evaluation.result(
-        name, split, sums, num_images, subject.recipe.num_classes
-    )
+    return evaluation.result(name, split, sums, num_images, subject.recipe.num_classes)
 
 
 def predict(
-    subject: Subject,
-    name: str,
-    view: Any,
-    file: Unfinished,
-    progress: Callable[[int, int], None],
+    subject: Subject, name: str, view: Any, file: Unfinished, progress: Callable[[int, int], None]
 ) -> evaluation.Result:
     """As `measure`; the scores are added to `file`, which is then finished.
 
@@ -101,16 +92,9 @@ def predict(
         scores, labels = whole.scores[rows], whole.labels[rows]
         losses = subject.recipe.loss(tf.constant(scores), tf.constant(labels))
         sums += _sums(
-            Batch(
-                ids=whole.ids[rows],
-                labels=labels,
-                scores=scores,
-                losses=losses.numpy(),
-            )
+            Batch(ids=whole.ids[rows], labels=labels, scores=scores, losses=losses.numpy())
         )
-    return evaluation.result(
-        name, split, sums, num_images, subject.recipe.num_classes
-    )
+    return evaluation.result(name, split, sums, num_images, subject.recipe.num_classes)
 
 
 def scored(subject: Subject, view: Any, skip: int = 0) -> Iterator[Batch]:
@@ -127,9 +111,7 @@ def scored(subject: Subject, view: Any, skip: int = 0) -> Iterator[Batch]:
             except (StopIteration, tf.errors.OutOfRangeError):
                 return
             counts, *columns = (
-                np.concatenate(
-                    [x.numpy() for x in strategy.experimental_local_results(c)]
-                )
+                np.concatenate([x.numpy() for x in strategy.experimental_local_results(c)])
                 for c in columns
             )
             ids, labels, scores, losses = (c[counts == 1] for c in columns)
@@ -172,9 +154,7 @@ def _iterator(subject: Subject, view: Any, skip: int):
     common = (subject.source, split, subject.recipe, subject.statistics, view)
     if isinstance(view, str):
         batches = pipeline.test_batches(
-            *common,
-            batch_size=evaluation.test_batch_size(view, strategy),
-            skip=skip,
+            *common, batch_size=evaluation.test_batch_size(view, strategy), skip=skip
         )
         return distribute(strategy, batches.map(lambda x, *y: ((x,), *y)))
     batches = own_view_batches(
@@ -204,8 +184,7 @@ def _scorer(subject: Subject, view: Any) -> Callable:
 
     def replica_step(parts, labels):
         logits = [
-            _of_inputs(networks.get(tuple(p.shape[2:4]), networks.get(None)), p)
-            for p in parts
+            _of_inputs(networks.get(tuple(p.shape[2:4]), networks.get(None)), p) for p in parts
         ]
         scores = combine(logits, shares, average)
         return scores, loss(scores, labels)
@@ -244,9 +223,7 @@ def _product(shape: tf.TensorShape) -> int | None:
     return math.prod(shape) if shape.is_fully_defined() else None
 
 
-def combine(
-    logits: list[tf.Tensor], shares: tuple[float, ...], average: str
-) -> tf.Tensor:
+def combine(logits: list[tf.Tensor], shares: tuple[float, ...], average: str) -> tf.Tensor:
     """Scores (batch, classes) of an image; their softmax are probabilities.
 
     Args:

@@ -92,9 +92,7 @@ def probabilities_of_files(served: Served, files: tf.Tensor) -> tf.Tensor:
         label = tf.zeros((), tf.int64)
         record = {"image": encoded, "label": label, "id": ""}
         frame = pipeline.frame(source, record, recipe)["image"]
-        return pipeline.normalized_windows(
-            frame, recipe, served.statistics, served.view
-        )
+        return pipeline.normalized_windows(frame, recipe, served.statistics, served.view)
 
     shape = (len(wanted), *served.model.input_shape[1:])
     images = tf.map_fn(
@@ -153,9 +151,7 @@ def signatures(served: Served) -> dict[str, Any]:
 
     def of_pixels(kind: tf.DType) -> Any:
         return _traced(
-            lambda pixels: _best(
-                served, probabilities_of_pixels(served, pixels)
-            ),
+            lambda pixels: _best(served, probabilities_of_pixels(served, pixels)),
             tf.TensorSpec(shape, kind, name="pixels"),
         )
 
@@ -187,10 +183,7 @@ def _of_pixels(served: Served) -> tuple[Any, tf.TensorSpec]:
     shape = (None, *served.model.input_shape[1:])
     spec = tf.TensorSpec(shape, tf.float32, name="pixels")
     function = tf.function(
-        lambda pixels: {
-            "probabilities": probabilities_of_pixels(served, pixels)
-        },
-        autograph=False,
+        lambda pixels: {"probabilities": probabilities_of_pixels(served, pixels)}, autograph=False
     )
     return function, spec
 
@@ -262,9 +255,7 @@ def write_onnx(served: Served, file: pathlib.Path) -> None:
     except Exception as error:  # tf2onnx raises many kinds
         raise _unsupported("ONNX", served, error) from error
     facts = {"classes": served.names, "record": served.record}
-    onnx.helper.set_model_props(
-        made, {name: json.dumps(value) for name, value in facts.items()}
-    )
+    onnx.helper.set_model_props(made, {name: json.dumps(value) for name, value in facts.items()})
     onnx.save(made, str(file))
 
 

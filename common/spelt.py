@@ -90,8 +90,7 @@ def read(text: str, path: str, present: Any) -> Any:
     if not all(type(part) in known.values() for part in parts):
         what = "a list of parts" if several else "one part"
         raise UsageError(
-            f"--set {path}={text}: it takes {what}; known here: "
-            f"{', '.join(known) or 'none'}."
+            f"--set {path}={text}: it takes {what}; known here: {', '.join(known) or 'none'}."
         )
     return value
 
@@ -125,13 +124,10 @@ def _made(name: str, args: list, keywords: list, known: dict) -> Any:
     wrong = set(given) ^ set(names)
     if wrong or len(args) + len(keywords) != len(names):
         raise UsageError(
-            f"{name} takes {', '.join(names) or 'nothing'}, each once and "
-            "none left out."
+            f"{name} takes {', '.join(names) or 'nothing'}, each once and none left out."
         )
     hints = typing.get_type_hints(known[name])
-    return known[name](
-        **{n: _typed(v, hints[n], f"{name}.{n}") for n, v in given.items()}
-    )
+    return known[name](**{n: _typed(v, hints[n], f"{name}.{n}") for n, v in given.items()})
 
 
 def _typed(value: Any, kind: Any, where: str) -> Any:

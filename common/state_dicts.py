@@ -37,8 +37,7 @@ def require_suffix(path: pathlib.Path, suffixes: tuple[str, ...]) -> None:
     """
     if path.suffix.lower() not in suffixes:
         raise UsageError(
-            f"{path} cannot be read as weights: its name ends in none of "
-            f"{', '.join(suffixes)}."
+            f"{path} cannot be read as weights: its name ends in none of {', '.join(suffixes)}."
         )
 
 
@@ -88,9 +87,7 @@ def _cut_off(path: pathlib.Path, begin: bytes, size: int) -> str | None:
         if whole <= size and begin[8:9] == b"{":
             with open(path, "rb") as file:
                 file.seek(8)
-                ends = re.findall(
-                    rb"data_offsets\D+\d+\D+(\d+)", file.read(header)
-                )
+                ends = re.findall(rb"data_offsets\D+\d+\D+(\d+)", file.read(header))
             whole += max(map(int, ends), default=0)
         if size < whole < 2**48 and begin[8:9] == b"{":
             return f"{size:,} of {whole:,} bytes are there"
@@ -144,9 +141,7 @@ def _safetensors(path: pathlib.Path) -> State:
     except Exception as error:
         raise _unreadable(path, error) from error
     return {
-        name: array.astype("float32")
-        if array.dtype == ml_dtypes.bfloat16
-        else array
+        name: array.astype("float32") if array.dtype == ml_dtypes.bfloat16 else array
         for name, array in state.items()
     }
 
@@ -184,9 +179,7 @@ def _torch(path: pathlib.Path) -> State:
     odd = [n for n, v in content.items() if not isinstance(v, torch.Tensor)]
     if odd:
         raise _unreadable(path, f"{odd[0]} is no tensor")
-    return {
-        str(name): _numpy(tensor, torch) for name, tensor in content.items()
-    }
+    return {str(name): _numpy(tensor, torch) for name, tensor in content.items()}
 
 
 def _numpy(tensor, torch) -> np.ndarray:

@@ -20,9 +20,7 @@ def repeat_bit_for_bit() -> None:
     tf.config.experimental.enable_op_determinism()
     # That overlooks AddN: it adds to whichever of its inputs is free first.
     # The gradients have no use for it, if Grappler does not put it back.
-    tf.config.optimizer.set_experimental_options(
-        {"arithmetic_optimization": False}
-    )
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
 
 
 class Rows(NamedTuple):
@@ -60,12 +58,7 @@ class TrainSteps:
         **settings: Any,
     ):
         self.train_step = TrainStep(
-            model,
-            optimizer,
-            loss,
-            strategy,
-            jit_compile=jit_compile,
-            **settings,
+            model, optimizer, loss, strategy, jit_compile=jit_compile, **settings
         )
         alone = strategy.num_replicas_in_sync == 1
         self._of_rows = tf.function(
@@ -95,17 +88,13 @@ class TrainSteps:
             if not isinstance(batches, Rows):
                 return self._stream(batches, step, int(updates), rates)
             totals = self._of_rows(batches, step, updates, rates)
-        except (
-            tf.errors.InvalidArgumentError,
-            tf.errors.UnimplementedError,
-        ) as error:
+        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
             said = [n for n in str(error).splitlines() if "XLA" in n]
             if not said:
                 raise
             name = self.train_step.model.name
             raise UsageError(
-                f"XLA cannot compile {name}: {said[0][:300]}. Add "
-                "--nojit_compile."
+                f"XLA cannot compile {name}: {said[0][:300]}. Add --nojit_compile."
             ) from error
         return *(total[: int(updates)] for total in totals), 0.0
 
@@ -125,9 +114,7 @@ class TrainSteps:
         if updates > 1:
             rest, later = tf.constant(updates - 1), tf.roll(rates, -1, axis=0)
             batch = next(iterator)
-            parts.append(
-                self._of_iterator(batch, iterator, step + 1, rest, later)
-            )
+            parts.append(self._of_iterator(batch, iterator, step + 1, rest, later))
             parts[1][0][0].numpy()
         counts = (1, updates - 1)
         totals = [
@@ -140,9 +127,7 @@ class TrainSteps:
     def _run_rows(self, rows, step, updates, rates):
         def row(here):
             # Not x[...]: XLA would compile again for each number.
-            return tf.nest.map_structure(
-                lambda x: tf.gather(x, here - rows.start), rows.values
-            )
+            return tf.nest.map_structure(lambda x: tf.gather(x, here - rows.start), rows.values)
 
         return self._loop(row(step), row, step, updates, rates)
 
@@ -160,9 +145,7 @@ class TrainSteps:
 
     def _loop(self, batch, following, step, updates, rates):
         types = (tf.float32, tf.float32, tf.int32)
-        losses, own, wrong = (
-            tf.TensorArray(t, MAX_UPDATES, element_shape=()) for t in types
-        )
+        losses, own, wrong = (tf.TensorArray(t, MAX_UPDATES, element_shape=()) for t in types)
         i = tf.constant(0)
         while i < updates:  # not tf.range: XLA would compile for each number
             here = step + tf.cast(i, tf.int64)
@@ -183,9 +166,7 @@ def distribute(strategy: tf.distribute.Strategy, batches: tf.data.Dataset):
     each gives its own part: see common.data.parts.
     """
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return iter(
-            strategy.distribute_datasets_from_function(lambda _: batches)
-        )
+        return iter(strategy.distribute_datasets_from_function(lambda _: batches))
     if strategy.num_replicas_in_sync == 1 and not on_gpus(strategy):
         return iter(batches)
     return iter(strategy.experimental_distribute_dataset(batches))

@@ -50,9 +50,7 @@ def make_strategy(
         tf.config.set_visible_devices(present[:wanted], "GPU")
         return _several_hosts(cluster, wanted)
     if wanted > 1:
-        return tf.distribute.MirroredStrategy(
-            [f"GPU:{i}" for i in range(wanted)]
-        )
+        return tf.distribute.MirroredStrategy([f"GPU:{i}" for i in range(wanted)])
     return tf.distribute.OneDeviceStrategy("GPU:0" if wanted else "CPU:0")
 
 

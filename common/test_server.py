@@ -45,11 +45,7 @@ class Score:
     top5_errors: int
 
 
-def write(
-    path: pathlib.Path,
-    predictions: Predictions,
-    sizes: np.ndarray | None = None,
-) -> None:
+def write(path: pathlib.Path, predictions: Predictions, sizes: np.ndarray | None = None) -> None:
     """Writes the five best classes of each image.
 
     Args:
@@ -69,9 +65,7 @@ def write(
             f"{predictions.classes[0]} first, not the WNIDs in their order."
         )
     if list(predictions.ids) != sorted(predictions.ids):
-        raise UsageError(
-            f"{path}: the images must be in the order of their file names."
-        )
+        raise UsageError(f"{path}: the images must be in the order of their file names.")
     labels = np.array(imagenet.devkit_ids())[best(predictions.scores, GUESSES)]
     boxes = np.tile(PLACEHOLDER, (len(labels), 1))
     if sizes is not None:
@@ -122,12 +116,7 @@ def read_truth(path: pathlib.Path) -> np.ndarray:
     return np.array(truth, np.int64)
 
 
-def score(
-    path: pathlib.Path,
-    truth_path: pathlib.Path,
-    *,
-    left_out: Collection[int] = (),
-) -> Score:
+def score(path: pathlib.Path, truth_path: pathlib.Path, *, left_out: Collection[int] = ()) -> Score:
     """Counts a file's errors.
 
     Args:
@@ -180,15 +169,10 @@ def _numbers(line: str, where: str) -> list[float]:
     try:
         return [float(word) for word in line.split()]
     except ValueError:
-        raise RunError(
-            f"{where} has something else than numbers: {line[:80]!r}"
-        ) from None
+        raise RunError(f"{where} has something else than numbers: {line[:80]!r}") from None
 
 
 def _check_label(label: float, where: str) -> int:
     if label not in range(1, len(imagenet.WNIDS) + 1):
-        raise RunError(
-            f"{where} has the label {label:g}; labels are the devkit's ids, "
-            "1 to 1000."
-        )
+        raise RunError(f"{where} has the label {label:g}; labels are the devkit's ids, 1 to 1000.")
     return int(label)

@@ -87,8 +87,7 @@ def read(source: Any, split: str, told: Told) -> tuple[np.ndarray, np.ndarray]:
     total, found = source.dataset.splits[split], []
     channels = source.dataset.channels
     records = mapped(
-        source.records(split),
-        lambda record: (_shrunk(record["image"], channels), record["label"]),
+        source.records(split), lambda record: (_shrunk(record["image"], channels), record["label"])
     )
     try:
         for number, batch in enumerate(records.batch(250), 1):

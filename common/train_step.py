@@ -56,9 +56,7 @@ class TrainStep:
         self.strategy, self.resident, self.seed = strategy, resident, seed
         self.batch_size, self.microbatches = global_batch_size, microbatches
         replicas = strategy.num_replicas_in_sync
-        self.size = per_replica_batch_size(
-            global_batch_size, replicas, microbatches
-        )
+        self.size = per_replica_batch_size(global_batch_size, replicas, microbatches)
         self.jit_compile = jit_compile
         self.update = self.train_step
         self.gradients = self.compute_gradients
@@ -66,9 +64,7 @@ class TrainStep:
             self.update = tf.function(self.train_step, jit_compile=True)
         elif jit_compile:
             _refuse_synchronized(model)
-            self.gradients = tf.function(
-                self.compute_gradients, jit_compile=True
-            )
+            self.gradients = tf.function(self.compute_gradients, jit_compile=True)
 
     def __call__(self, batch: Any, step: Any, rates: Any) -> list[tf.Tensor]:
         """One update; called inside a tf.function.
@@ -87,9 +83,7 @@ class TrainStep:
     def train_step(self, batch, step, rates):
         """All replicas' gradients, then the update."""
         self.optimizer.rates.assign(rates)
-        totals, gradients, overflows = self.strategy.run(
-            self.replica_step, args=(batch, step)
-        )
+        totals, gradients, overflows = self.strategy.run(self.replica_step, args=(batch, step))
         # `apply` adds up the replicas' gradients, clips, decays and updates.
         if self.optimizer.loss_scale is None:
             self.strategy.run(self.apply, args=(gradients,))
@@ -133,9 +127,7 @@ class TrainStep:
                 overflows += tf.math.count_nonzero(infinite, dtype=tf.int32)
         return totals, gradients, overflows
 
-    def compute_gradients(
-        self, weights, statistics, batch, tables, start, step, scale
-    ):
+    def compute_gradients(self, weights, statistics, batch, tables, start, step, scale):
         """Of a replica's share, which begins at `start` in the global batch.
 
         A pure function. The losses are divided by the global batch size, so
@@ -157,9 +149,7 @@ class TrainStep:
             images, labels = part
             if self.finish:
                 images = self.finish(images)
-            outputs, new_statistics = self.forward(
-                weights, statistics, images, step, start + first
-            )
+            outputs, new_statistics = self.forward(weights, statistics, images, step, start + first)
             mean = tf.reduce_sum(self.loss(outputs, labels)) / self.batch_size
             own = tf.reduce_sum(plain(self.loss, outputs, labels))
             new = tf.gradients(
@@ -185,9 +175,7 @@ class TrainStep:
 
     def forward(self, weights, statistics, images, step, start):
         """Outputs in float32, and the statistics moved by these images."""
-        where = batch_slice(
-            seed=self.seed, step=step, start=start, size=self.batch_size
-        )
+        where = batch_slice(seed=self.seed, step=step, start=start, size=self.batch_size)
         pooling = contextlib.nullcontext()
         if self.jit_compile:
             pooling = repeatable_gradient()
@@ -195,9 +183,7 @@ class TrainStep:
             outputs, statistics = self.model.stateless_call(
                 weights, statistics, images, training=True
             )
-        return tf.nest.map_structure(
-            lambda x: tf.cast(x, tf.float32), outputs
-        ), statistics
+        return tf.nest.map_structure(lambda x: tf.cast(x, tf.float32), outputs), statistics
 
 
 def _rows(batch: Any, start: Any, count: int) -> Any:

@@ -23,13 +23,7 @@ from common.job import Job, State
 from common.optimizers import rates_at
 from common.recipe import is_small
 from common.signals import Signals, Stopped
-from common.steps import (
-    MAX_UPDATES,
-    Rows,
-    TrainSteps,
-    distribute,
-    padded,
-)
+from common.steps import MAX_UPDATES, Rows, TrainSteps, distribute, padded
 from common.strategy import on_gpus
 from common.workers import Workers
 
@@ -82,9 +76,7 @@ class Loop:
         state = found or dataclasses.asdict(State())
         return State(**self.workers.shared(self.variables, state))
 
-    def train(
-        self, signals: Signals, progress: Callable[[int, int], None]
-    ) -> State:
+    def train(self, signals: Signals, progress: Callable[[int, int], None]) -> State:
         """Runs the epochs that are left.
 
         Args:
@@ -123,9 +115,7 @@ class Loop:
             raise error
         self.state = self._restored()
         self.state.recovered = times
-        self.job.run.note_recovery(
-            times, diverged, self.state.step, RECOVERY**times, str(error)
-        )
+        self.job.run.note_recovery(times, diverged, self.state.step, RECOVERY**times, str(error))
         self.save()  # a kill now does not forget it
 
     def _epoch_end(self) -> int:
@@ -156,9 +146,7 @@ class Loop:
         """As TrainSteps; the device finishes this epoch's images."""
         job, key = self.job, tuple(self._operations())
         if key not in self._train_steps:
-            finish = key and halves.device_part(
-                job.recipe, job.statistics, self.state.epoch
-            )
+            finish = key and halves.device_part(job.recipe, job.statistics, self.state.epoch)
             self._train_steps[key] = TrainSteps(
                 job.model,
                 job.optimizer,
@@ -190,8 +178,7 @@ class Loop:
             seed=self.job.seed, epoch=self.state.epoch, count=steps * size
         )
         values = {
-            name: tf.constant(x.reshape(steps, size, *x.shape[1:]))
-            for name, x in drawn.items()
+            name: tf.constant(x.reshape(steps, size, *x.shape[1:])) for name, x in drawn.items()
         }
         start = self.state.epoch * steps
         return Rows(values, tf.constant(start, tf.int64))
@@ -244,10 +231,7 @@ class Loop:
             losses, own, wrong = losses.numpy(), own.numpy(), wrong.numpy()
         seconds = time.monotonic() - began
         require_finite(
-            losses,
-            first_step=state.step,
-            epoch=state.epoch,
-            folder=self.job.run.checkpoints,
+            losses, first_step=state.step, epoch=state.epoch, folder=self.job.run.checkpoints
         )
         state.step += steps
         state.seconds += seconds
@@ -305,9 +289,7 @@ class Loop:
         self.callbacks.on_epoch_end(state.epoch - 1, numbers)
         require_moved(row, recipe)
 
-    def measure(
-        self, view: str, signals: Signals, progress: Callable
-    ) -> Result:
+    def measure(self, view: str, signals: Signals, progress: Callable) -> Result:
         """The errors on the test split under `view`.
 
         Of the averaged weights, where the recipe averages them.

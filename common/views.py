@@ -36,13 +36,10 @@ def windows(view: str, frame: int, size: int) -> tuple[Window, ...]:
         UsageError: if there is no such view, or it does not fit.
     """
     if view not in NAMES:
-        raise UsageError(
-            f"There is no view called {view!r}; known: {', '.join(NAMES)}."
-        )
+        raise UsageError(f"There is no view called {view!r}; known: {', '.join(NAMES)}.")
     if size > frame or (view == "single" and size != frame):
         raise UsageError(
-            f"The view {view!r} cannot cut {size} pixels from a frame of "
-            f"{frame} pixels."
+            f"The view {view!r} cannot cut {size} pixels from a frame of {frame} pixels."
         )
     end, middle = frame - size, (frame - size) // 2
     if view == "single":
@@ -51,12 +48,6 @@ def windows(view: str, frame: int, size: int) -> tuple[Window, ...]:
         return (Window(middle, middle, False),)
     if view == "nine_crop":
         three = (0, middle, end)
-        return tuple(
-            Window(top, left, False) for top in three for left in three
-        )
+        return tuple(Window(top, left, False) for top in three for left in three)
     places = ((0, 0), (0, end), (end, 0), (end, end), (middle, middle))
-    return tuple(
-        Window(top, left, mirrored)
-        for mirrored in (False, True)
-        for top, left in places
-    )
+    return tuple(Window(top, left, mirrored) for mirrored in (False, True) for top, left in places)

@@ -52,14 +52,10 @@ def assign_torch(
             entry, adapt = _torch(layer, variable.name, shapes.get(layer.name))
             wanted[f"{prefix}.{entry}"] = (variable, adapt)
     left_out = {e for e in state if e.endswith("num_batches_tracked")}
-    _assign(
-        model, {e: v for e, v in state.items() if e not in left_out}, wanted
-    )
+    _assign(model, {e: v for e, v in state.items() if e not in left_out}, wanted)
 
 
-def assign_keras(
-    model: keras.Model, state: State, prefixes: dict[str, str]
-) -> None:
+def assign_keras(model: keras.Model, state: State, prefixes: dict[str, str]) -> None:
     """Sets every weight of `model` from another Keras model's.
 
     Args:
@@ -95,9 +91,7 @@ def copy_layers(
             if there is none.
     """
     chosen = [
-        layer
-        for layer in source.layers
-        if layer.weights and re.fullmatch(pattern, layer.name)
+        layer for layer in source.layers if layer.weights and re.fullmatch(pattern, layer.name)
     ]
     if not chosen:
         raise RunError(f"No layer of {source.name} matches {pattern!r}.")
@@ -153,18 +147,14 @@ def _dense(kernel: np.ndarray, flattened: tuple | None) -> np.ndarray:
     return kernel.reshape(len(kernel), -1).T
 
 
-def _assign(
-    model: keras.Model, state: State, wanted: dict[str, tuple[Any, Callable]]
-) -> None:
+def _assign(model: keras.Model, state: State, wanted: dict[str, tuple[Any, Callable]]) -> None:
     if set(state) != set(wanted):
         raise RunError(
             f"These are not the weights of {model.name}. Missing: "
             f"{_some(set(wanted) - set(state))}; unknown: "
             f"{_some(set(state) - set(wanted))}."
         )
-    values = {
-        entry: adapt(state[entry]) for entry, (_, adapt) in wanted.items()
-    }
+    values = {entry: adapt(state[entry]) for entry, (_, adapt) in wanted.items()}
     for entry, (variable, _) in wanted.items():
         value = values[entry]
         if tuple(variable.shape) != value.shape:

@@ -97,9 +97,7 @@ class Workers:
         words = np.zeros(-(-size // CHUNK) * CHUNK, np.int32)
         words.view(np.uint8)[: len(said)] = np.frombuffer(said, np.uint8)
         for start in range(0, len(words), CHUNK):  # nobody else adds to it
-            words[start : start + CHUNK] = self._sum(
-                words[start : start + CHUNK]
-            )
+            words[start : start + CHUNK] = self._sum(words[start : start + CHUNK])
         with np.load(io.BytesIO(words.tobytes()[: 4 * size])) as loaded:
             return {name: loaded[name] for name in loaded.files}
 

@@ -171,8 +171,7 @@ flags.DEFINE_float(
 flags.DEFINE_float(
     "max_hours",
     None,
-    "stop with a checkpoint and exit code 75 after so long, to go on later "
-    "with the same command",
+    "stop with a checkpoint and exit code 75 after so long, to go on later with the same command",
     lower_bound=0.0,
     upper_bound=1e5,
     flag_values=FLAGS,
@@ -204,10 +203,7 @@ _string(
     "submission: a new text file",
 )
 _string(
-    "format",
-    None,
-    "export: savedmodel, onnx or tflite; default: as --out ends, else "
-    "savedmodel",
+    "format", None, "export: savedmodel, onnx or tflite; default: as --out ends, else savedmodel"
 )
 _string("svg", None, "describe: the picture to write")
 flags.DEFINE_list(
@@ -237,9 +233,7 @@ flags.DEFINE_list(
 )
 _switch("available", False, "ensemble: leave out members without a file")
 _switch("record", False, "ensemble, sweep, baseline: keep the result")
-_integer(
-    "trials", None, "sweep: trials at most", lower_bound=1, upper_bound=MOST
-)
+_integer("trials", None, "sweep: trials at most", lower_bound=1, upper_bound=MOST)
 _enum(
     "tuner",
     "random",
@@ -262,42 +256,25 @@ _integer(
     upper_bound=MOST,
 )
 _string(
-    "html",
-    None,
-    "report: the page to write; runs on it may be under way, and are not "
-    "recorded",
+    "html", None, "report: the page to write; runs on it may be under way, and are not recorded"
 )
-_string(
-    "source",
-    None,
-    "prepare: the folder with the downloads (tars, folders, parquet files)",
-)
+_string("source", None, "prepare: the folder with the downloads (tars, folders, parquet files)")
 _integer(
     "shorter_side",
     None,
-    "prepare: shrink larger images once to so many pixels; default: as they "
-    "are",
+    "prepare: shrink larger images once to so many pixels; default: as they are",
     lower_bound=32,
     upper_bound=65_500,
 )
 _integer(
-    "jobs",
-    None,
-    "prepare, doctor: processes; default: all cores",
-    lower_bound=1,
-    upper_bound=MOST,
+    "jobs", None, "prepare, doctor: processes; default: all cores", lower_bound=1, upper_bound=MOST
 )
 _string(
     "counts",
     None,
-    "prepare: JSON of what a part of a data set has, "
-    '{"train": {"n01440764": 1300}, ...}',
+    'prepare: JSON of what a part of a data set has, {"train": {"n01440764": 1300}, ...}',
 )
-_switch(
-    "leave_out_bad",
-    False,
-    "prepare: go on without files that are no whole images, on record",
-)
+_switch("leave_out_bad", False, "prepare: go on without files that are no whole images, on record")
 _switch("download", False, "prepare: let TFDS download a small set")
 _switch("deep", False, "doctor: decode every image, too")
 
@@ -323,9 +300,7 @@ def _refuse_odd(values: dict, given: set[str]) -> None:
     for name in sorted(given):
         value = values[name]
         if value in ("", []):
-            raise UsageError(
-                f"--{name} is empty: give a value, or leave it out."
-            )
+            raise UsageError(f"--{name} is empty: give a value, or leave it out.")
         if isinstance(value, float) and not math.isfinite(value):
             raise UsageError(f"--{name}={value}: it must be a number.")
 

@@ -85,15 +85,12 @@ class Building:
             self.drawn = 0
 
 
-def show_tables(
-    paper: str, expected: Expected, cells: list[CellVerdict]
-) -> None:
+def show_tables(paper: str, expected: Expected, cells: list[CellVerdict]) -> None:
     """One table of the terminal for each table of the paper."""
     notes = {table.title: table.note for table in expected.table}
     for title in dict.fromkeys(cell.table for cell in cells):
         rows = [
-            [c.row, c.column, c.paper, c.computed, c.verdict]
-            + [c.explanation or ""]
+            [c.row, c.column, c.paper, c.computed, c.verdict] + [c.explanation or ""]
             for c in cells
             if c.table == title
         ]

@@ -66,9 +66,7 @@ def _row(source: Any, measured: dict[str, Any]) -> dict[str, Any]:
         "seed": SEED,
         "command": re.sub(r" --data_dir[ =]\S+", "", command()),
         "commit": commit_of(ROOT),
-        "versions": [
-            f"{package} {version}" for package, version in said.items()
-        ],
+        "versions": [f"{package} {version}" for package, version in said.items()],
         "finished": now(),
     }
 

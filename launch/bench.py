@@ -16,9 +16,7 @@ PARTS = ("input", "step", "start")
 REPOSITORY = pathlib.Path(__file__).parents[1]
 
 
-def run(
-    parts: tuple[str, ...], request: Request, out: pathlib.Path | None
-) -> int:
+def run(parts: tuple[str, ...], request: Request, out: pathlib.Path | None) -> int:
     """Measures the parts one after the other, prints and writes the rows.
 
     Raises:
@@ -41,10 +39,7 @@ def run(
     if out:
         facts = {"measured": now(), "command": command(), "machine": machine}
         facts |= {"commit": commit_of(REPOSITORY), "versions": versions()}
-        rows = {
-            part: [dataclasses.asdict(row) for row in rows]
-            for part, rows in measured.items()
-        }
+        rows = {part: [dataclasses.asdict(row) for row in rows] for part, rows in measured.items()}
         write_json(out, facts | rows)
     return 0
 
@@ -65,9 +60,7 @@ def parts_and_names(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
             "alexnet, for example."
         )
     if part == "start" and names:
-        raise UsageError(
-            "bench start takes no names: it starts cifar_resnet20."
-        )
+        raise UsageError("bench start takes no names: it starts cifar_resnet20.")
     return (part,), names
 
 
@@ -82,10 +75,7 @@ def _measure(part: str, request: Request) -> list[Row]:
     return bench.run(request)
 
 
-COLUMNS = [
-    *("what", ">CPU ms/image", ">images/s", ">value", ">ratio", "to its limit"),
-    "note",
-]
+COLUMNS = [*("what", ">CPU ms/image", ">images/s", ">value", ">ratio", "to its limit"), "note"]
 
 
 def _cells(row: Row) -> list[str]:

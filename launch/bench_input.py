@@ -49,12 +49,7 @@ class Encoded:
 
     image_shape, jpeg = None, True
 
-    def __init__(
-        self,
-        files: list[bytes],
-        dataset: catalog.DataSet,
-        shorter_side: int | None,
-    ):
+    def __init__(self, files: list[bytes], dataset: catalog.DataSet, shorter_side: int | None):
         self.shorter_side = shorter_side
         splits = {"train": len(files)}
         self.dataset = dataclasses.replace(dataset, splits=splits)
@@ -67,9 +62,7 @@ class Encoded:
             {"image": self.images, "label": self.labels, "id": self.images}
         )
 
-    def shuffled(
-        self, split: str, *, seed: int, epoch: int, skip: int
-    ) -> Shuffled:
+    def shuffled(self, split: str, *, seed: int, epoch: int, skip: int) -> Shuffled:
         """The records in order: the bare loops read them so, too."""
         return Shuffled(self.records(split).enumerate().skip(skip), lambda r: r)
 
@@ -172,18 +165,14 @@ def _box(view: View) -> Box:
 
 
 def _decode_window(file: Any, box: Any) -> Any:
-    return tf.io.decode_and_crop_jpeg(
-        file, box, channels=3, dct_method="INTEGER_ACCURATE"
-    )
+    return tf.io.decode_and_crop_jpeg(file, box, channels=3, dct_method="INTEGER_ACCURATE")
 
 
 def _decode(file: Any) -> Any:
     return tf.io.decode_jpeg(file, 3, dct_method="INTEGER_ACCURATE")
 
 
-def _keras(
-    recipe: Recipe, source: Encoded, known: Statistics, folder: pathlib.Path
-) -> Any:
+def _keras(recipe: Recipe, source: Encoded, known: Statistics, folder: pathlib.Path) -> Any:
     """The nearest that Keras has; its zoom stays centred.
 
     There is no layer for the noise of AlexNet and ResNet: it is left out.
@@ -234,16 +223,11 @@ def _scale(operation: Any, size: int) -> tuple[int, float]:
 
 def _pass(dataset: Any) -> Callable[[], Any]:
     """Goes through a data set without touching Python."""
-    return tf.function(
-        lambda: dataset.reduce(np.int64(0), lambda count, *_: count + 1)
-    )
+    return tf.function(lambda: dataset.reduce(np.int64(0), lambda count, *_: count + 1))
 
 
 def _take_turns(
-    variant: str,
-    loops: dict[str, Callable[[], Any]],
-    rounds: int,
-    counting: Counting,
+    variant: str, loops: dict[str, Callable[[], Any]], rounds: int, counting: Counting
 ) -> dict[str, list[tuple[float, float]]]:
     """(CPU seconds, seconds) of every turn; the first, untimed, warms up."""
     turns = {what: [] for what in loops}
@@ -258,19 +242,13 @@ def _take_turns(
     return turns
 
 
-def _rows(
-    variant: str, turns: dict[str, list], images: int, title: str
-) -> list[Row]:
+def _rows(variant: str, turns: dict[str, list], images: int, title: str) -> list[Row]:
     suite = f"{variant} input"
     limits = {suite: CROP, FULL: CROP, KERAS: suite}
-    return [
-        _row(what, turns, limits.get(what, ""), images, title) for what in turns
-    ]
+    return [_row(what, turns, limits.get(what, ""), images, title) for what in turns]
 
 
-def _row(
-    what: str, turns: dict[str, list], limit: str, images: int, title: str
-) -> Row:
+def _row(what: str, turns: dict[str, list], limit: str, images: int, title: str) -> Row:
     cpu, seconds = zip(*turns[what], strict=True)
     against = [used for used, _ in turns.get(limit, ())]
     pairs = zip(cpu, against, strict=False)

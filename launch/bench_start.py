@@ -108,9 +108,7 @@ def _row(what: str, turns: dict[str, list]) -> Row:
         what=what,
         value=statistics.median(cpu),
         unit="CPU s",
-        ratio=statistics.median(a / b for a, (b, _) in pairs)
-        if first
-        else None,
+        ratio=statistics.median(a / b for a, (b, _) in pairs) if first else None,
         limit=IMPORT if first else "",
         note=f"{statistics.median(seconds):.2f} s by the clock",
     )

@@ -184,10 +184,7 @@ def ways_of(recipe: Recipe, gpus: int = 0) -> list[Way]:
             for p in precisions
             for jit_compile in (default, not default)
         ),
-        *(
-            Way(kind="loop", precision=p, jit_compile=default, **steps)
-            for p in others
-        ),
+        *(Way(kind="loop", precision=p, jit_compile=default, **steps) for p in others),
         Way(kind="run", jit_compile=default, **steps),
         Way(kind="fit", **steps),
         *(Way(kind="product", precision=p, **how) for p in precisions),
@@ -203,16 +200,11 @@ def devices_of(recipe: Recipe, gpus: int = 0) -> list[Way]:
     if batch % 2 or gpus == 1:
         return []
     how = {"platform": "gpu" if gpus else "cpu", "jit_compile": bool(gpus)}
-    return [
-        Way(kind="loop", devices=n, batch=batch, **how)
-        for n in (1, max(gpus, 2))
-    ]
+    return [Way(kind="loop", devices=n, batch=batch, **how) for n in (1, max(gpus, 2))]
 
 
 @contextlib.contextmanager
-def _processes(
-    ways: list[Way], name: str, request: Request
-) -> Iterator[dict[Way, Process]]:
+def _processes(ways: list[Way], name: str, request: Request) -> Iterator[dict[Way, Process]]:
     with tempfile.TemporaryDirectory() as folder:
         found = {}
         try:
@@ -227,9 +219,7 @@ def _processes(
                 one.process.wait()
 
 
-def _take_turns(
-    processes: dict, name: str, rounds: int, counting: Counting
-) -> None:
+def _take_turns(processes: dict, name: str, rounds: int, counting: Counting) -> None:
     total = (rounds + 2) * len(processes)
     done = 0
 
@@ -296,9 +286,7 @@ def _row(name: str, way: Way, processes: dict, limit: Way | None) -> Row:
     if way.kind == "run":
         note = f"on {one.facts['data']}"
     if way.kind == "bare":
-        product = Way(
-            kind="product", precision=way.precision, platform=way.platform
-        )
+        product = Way(kind="product", precision=way.precision, platform=way.platform)
         rate, most = _flops(one, way), _flops(processes[product], way)
         note = f"{rate / 1e12:.2f} TFLOP/s, {rate / most:.0%} of its rate"
         if way.platform == "gpu":
@@ -310,9 +298,7 @@ def _row(name: str, way: Way, processes: dict, limit: Way | None) -> Row:
         what=what,
         cpu_seconds_per_image=cpu * (1 + share),
         images_per_second=1 / seconds,
-        ratio=ratio(one, other, clock=clock) * (1 + share)
-        if compared
-        else None,
+        ratio=ratio(one, other, clock=clock) * (1 + share) if compared else None,
         limit=f"{name} {limit}" if compared else "",
         note=note,
     )

@@ -78,9 +78,7 @@ def build(way: dict, strategy: tf.distribute.Strategy) -> Network:
     )
     size, classes = recipe.image_size, recipe.num_classes
     with strategy.scope():
-        model = module.build_model(
-            variant, image_size=size, num_classes=classes
-        )
+        model = module.build_model(variant, image_size=size, num_classes=classes)
         optimizer = build_optimizer(recipe)
         optimizer.build(model.trainable_variables)
     draws = np.random.default_rng(0)
@@ -161,14 +159,8 @@ def run_loop(network: Network, way: dict, empty: int) -> None:
     def begin():
         taken, began = peak_bytes(network.strategy) - empty, cpu_seconds()
         training.save()
-        predicted = memory(
-            network.model, network.optimizer, batch // way["devices"], batch
-        )
-        say(
-            save_cpu=cpu_seconds() - began,
-            bytes=taken,
-            predicted=sum(predicted.values()),
-        )
+        predicted = memory(network.model, network.optimizer, batch // way["devices"], batch)
+        say(save_cpu=cpu_seconds() - began, bytes=taken, predicted=sum(predicted.values()))
 
     endless = types.SimpleNamespace(name="noise", splits={"train": 2**40})
     noise = types.SimpleNamespace(dataset=endless)
@@ -202,9 +194,7 @@ def _source(recipe: Recipe, way: dict) -> Any:
     """Of --data or the recipe's images; sample where these are not at hand."""
     where = pathlib.Path(way["data_dir"])
     try:
-        dataset = catalog.find(
-            way["data"] or recipe.data, recipe.channels, where
-        )
+        dataset = catalog.find(way["data"] or recipe.data, recipe.channels, where)
         return catalog.open_source(dataset, where)
     except RunError:
         if way["data"]:
@@ -225,9 +215,7 @@ def _callbacks(network: Network, way: dict) -> Iterator[tuple[Signals, list]]:
         yield signals, [bar, board, watchdog]
 
 
-def _job(
-    network: Network, way: dict, *, source, statistics=None, resident=None
-) -> Job:
+def _job(network: Network, way: dict, *, source, statistics=None, resident=None) -> Job:
     return Job(
         recipe=network.recipe,
         source=source,

@@ -24,9 +24,7 @@ _INK, _FAINT = "#1c1e21", "#5f6670"
 
 
 def write(
-    path: pathlib.Path,
-    heading: str,
-    entries: Sequence[tuple[str, Any, Sequence[Guess]]],
+    path: pathlib.Path, heading: str, entries: Sequence[tuple[str, Any, Sequence[Guess]]]
 ) -> None:
     """Writes a PNG, whole or not at all.
 
@@ -56,12 +54,7 @@ def write(
 
 
 def _draw(
-    figure: Figure,
-    title: str,
-    picture: Any,
-    guesses: Sequence[Guess],
-    left: float,
-    bottom: float,
+    figure: Figure, title: str, picture: Any, guesses: Sequence[Guess], left: float, bottom: float
 ) -> None:
     width, height = figure.get_size_inches()
 
@@ -75,9 +68,7 @@ def _draw(
     photograph = axes(1.55, 2.2)
     photograph.imshow(picture, interpolation="antialiased")
     photograph.set_anchor("S")
-    photograph.set_title(
-        _short(title), fontsize=8.5, color=_FAINT, parse_math=False, pad=5
-    )
+    photograph.set_title(_short(title), fontsize=8.5, color=_FAINT, parse_math=False, pad=5)
     bars = axes(0.1, 1.38)
     bars.set_xlim(0, 1)
     bars.set_ylim(len(guesses) - 0.5, -0.5)

@@ -88,9 +88,7 @@ def read_run(folder: pathlib.Path) -> tuple[dict, list[dict]]:
         lines = file.read_text().splitlines() if file.exists() else []
         return run, [json.loads(line) for line in lines]
     except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{folder} is no run's folder: it cannot be read ({error})."
-        ) from error
+        raise UsageError(f"{folder} is no run's folder: it cannot be read ({error}).") from error
 
 
 def of_run(run: dict, history: list[dict]) -> Curve:
@@ -113,8 +111,7 @@ def of_run(run: dict, history: list[dict]) -> Curve:
         test_error=_column(history, "val_top1_error", 3),
         images=_last_updates(history) * recipe["global_batch_size"],
         cross_entropy=_column(
-            [row for row in history if "cross_entropy" in row],
-            *("cross_entropy", 4),
+            [row for row in history if "cross_entropy" in row], *("cross_entropy", 4)
         ),
     )
 

@@ -58,9 +58,7 @@ def rows_of(found: Network) -> list[list[str]]:
     return rows
 
 
-def _block(
-    blocks: tuple[Block, ...], period: int, times: int
-) -> list[list[str]]:
+def _block(blocks: tuple[Block, ...], period: int, times: int) -> list[list[str]]:
     name = blocks[0].name
     if len(blocks) > 1:
         name += f" .. {blocks[-1].name}"

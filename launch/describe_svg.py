@@ -98,13 +98,7 @@ def draw(title: str, network: Network) -> str:
         y, ports, inside = y + here.height, here.bottoms, group.framed
     right = facts_at + after + _MARGIN
     heads, right, low = _heads(network, ends, right)
-    return _document(
-        title,
-        network,
-        right + _MARGIN,
-        max(y, low) + 2 * _MARGIN,
-        markup + heads,
-    )
+    return _document(title, network, right + _MARGIN, max(y, low) + 2 * _MARGIN, markup + heads)
 
 
 def _groups(network: Network) -> list[_Group]:
@@ -120,8 +114,7 @@ def _groups(network: Network) -> list[_Group]:
             _Group(
                 places=range(first, first + len(blocks)),
                 drawn=drawn,
-                name=blocks[0].name
-                + (f" – {last}" if last != blocks[0].name else ""),
+                name=blocks[0].name + (f" – {last}" if last != blocks[0].name else ""),
                 facts=_facts(blocks, times),
                 framed=len(blocks[0].chain) > 1,
                 crossed=towers and (only.kind, only.groups) == ("conv", 1),
@@ -137,9 +130,7 @@ def _width_of_towers(network: Network) -> float:
     return max((box(replace(b, towers=1)).width for b in halves), default=0.0)
 
 
-def _pattern(
-    blocks: tuple[Block, ...], above: float, tower: float, times: int
-) -> Drawn:
+def _pattern(blocks: tuple[Block, ...], above: float, tower: float, times: int) -> Drawn:
     """One or two blocks.
 
     Args:
@@ -163,10 +154,7 @@ def _facts(blocks: tuple[Block, ...], times: int) -> tuple[str, ...]:
 
 def _lines(x: float, centre: float, lines: tuple[str, ...]) -> list[str]:
     top = centre + 4 - 7.5 * (len(lines) - 1)
-    return [
-        line_of_text(x, top + 15 * k, words, "fact")
-        for k, words in enumerate(lines)
-    ]
+    return [line_of_text(x, top + 15 * k, words, "fact") for k, words in enumerate(lines)]
 
 
 def _frame(x: float, y: float, width: float, height: float) -> str:
@@ -176,9 +164,7 @@ def _frame(x: float, y: float, width: float, height: float) -> str:
     )
 
 
-def _heads(
-    network: Network, ends: dict[int, Drawn], left: float
-) -> tuple[list[str], float, float]:
+def _heads(network: Network, ends: dict[int, Drawn], left: float) -> tuple[list[str], float, float]:
     """The side branches, at the right; (markup, their right end, lowest)."""
     markup, right, low = [], left - _MARGIN, 0.0
     for head in network.heads:
@@ -189,8 +175,7 @@ def _heads(
         x = left + drawn.width / 2
         here = drawn.at(x, y)
         markup += [
-            f'<path d="M{start.high:g} {from_y:g}H{x:g}V{y:g}" '
-            'class="line arrow"/>',
+            f'<path d="M{start.high:g} {from_y:g}H{x:g}V{y:g}" class="line arrow"/>',
             here.markup,
         ]
         low = y + drawn.height + 18
@@ -200,19 +185,11 @@ def _heads(
     return markup, right, low
 
 
-def _document(
-    title: str, network: Network, width: float, height: float, markup: list
-) -> str:
+def _document(title: str, network: Network, width: float, height: float, markup: list) -> str:
     total = network.total
-    about = (
-        f"{total.params:,} parameters, {total.macs:,} multiply-accumulates "
-        "an image"
-    )
+    about = f"{total.params:,} parameters, {total.macs:,} multiply-accumulates an image"
     width = max(width, 2 * _MARGIN + text_width(about))
-    head = [
-        line_of_text(_MARGIN, 28, title, "title"),
-        line_of_text(_MARGIN, 46, about, "fact"),
-    ]
+    head = [line_of_text(_MARGIN, 28, title, "title"), line_of_text(_MARGIN, 46, about, "fact")]
     if any("again" in part for part in markup):
         note = "dashed: the weights of an earlier box, used again"
         head.append(line_of_text(_MARGIN, height - 8, note, "fact"))

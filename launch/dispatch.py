@@ -101,8 +101,7 @@ def _report(rest: list[str], values: dict, given: set[str]) -> int:
 
 def _evaluate(rest: list[str], values: dict, given: set[str]) -> int:
     form = (
-        "evaluate NAME [--weights RUN_OR_FILE] [--views V,V]; or --dry_run, "
-        "which needs no weights"
+        "evaluate NAME [--weights RUN_OR_FILE] [--views V,V]; or --dry_run, which needs no weights"
     )
     if not rest:
         raise UsageError(f"evaluate takes a name: python -m launch {form}.")
@@ -113,9 +112,7 @@ def _evaluate(rest: list[str], values: dict, given: set[str]) -> int:
         recipe, run = recipe_named(paper, variant), None
         options = from_flags(variant, recipe, values, needs_data=False)
     else:
-        options, run = options_for(
-            form, paper, variant, values, given, measures=True
-        )
+        options, run = options_for(form, paper, variant, values, given, measures=True)
     with quiet():
         from launch import evaluate
 
@@ -126,9 +123,7 @@ def _predict(rest: list[str], values: dict, given: set[str]) -> int:
     form = "predict NAME IMAGE... [--weights RUN_OR_FILE] [--out SHEET.png]"
     refuse_flags("predict", given - _PREDICT_FLAGS)
     if len(rest) < 2:
-        raise UsageError(
-            f"predict takes a name and photographs: python -m launch {form}."
-        )
+        raise UsageError(f"predict takes a name and photographs: python -m launch {form}.")
     name, *words = rest
     paper, variant = find(name)
     from launch import photograph_words
@@ -143,21 +138,16 @@ def _predict(rest: list[str], values: dict, given: set[str]) -> int:
 
 def _export(rest: list[str], values: dict, given: set[str]) -> int:
     form = (
-        "export NAME --out FOLDER_OR_FILE [--weights RUN_OR_FILE] [--format "
-        "savedmodel|onnx|tflite]"
+        "export NAME --out FOLDER_OR_FILE [--weights RUN_OR_FILE] [--format savedmodel|onnx|tflite]"
     )
     refuse_flags("export", given - _EXPORT_FLAGS)
     if not rest or not values["out"]:
-        raise UsageError(
-            f"export takes a name and what to write: python -m launch {form}."
-        )
+        raise UsageError(f"export takes a name and what to write: python -m launch {form}.")
     refuse_words("export NAME", rest[1:])
     paper, variant = find(rest[0])
     from launch import export_request
 
-    kind, out = export_request.read(
-        values["out"], values["format"], values["views"]
-    )
+    kind, out = export_request.read(values["out"], values["format"], values["views"])
     options, run = options_for(form, paper, variant, values, given)
     with quiet():
         from launch import export
@@ -168,9 +158,7 @@ def _export(rest: list[str], values: dict, given: set[str]) -> int:
 def _ship(rest: list[str], values: dict, given: set[str]) -> int:
     refuse_flags("ship", given - {"data_dir"})
     if not rest:
-        raise UsageError(
-            "ship takes finished runs: python -m launch ship RUN..."
-        )
+        raise UsageError("ship takes finished runs: python -m launch ship RUN...")
     from launch import ship
 
     return ship.run(rest, values)
@@ -179,10 +167,7 @@ def _ship(rest: list[str], values: dict, given: set[str]) -> int:
 def _describe(rest: list[str], values: dict, given: set[str]) -> int:
     refuse_flags("describe", given - {"svg"})
     if not rest:
-        raise UsageError(
-            "describe takes a name: python -m launch describe NAME [--svg "
-            "FILE.svg]."
-        )
+        raise UsageError("describe takes a name: python -m launch describe NAME [--svg FILE.svg].")
     refuse_words("describe NAME", rest[1:])
     paper, variant = find(rest[0])
     picture = values["svg"] and pathlib.Path(values["svg"]).expanduser()
@@ -283,9 +268,7 @@ def _bench(rest: list[str], values: dict, given: set[str]) -> int:
 def _data(verb: str, rest: list[str], values: dict, given: set[str]) -> int:
     refuse_flags(verb, given - _DATA_FLAGS[verb])
     if not rest:
-        raise UsageError(
-            f"{verb} takes a data set: python -m launch {verb} imagenet2012."
-        )
+        raise UsageError(f"{verb} takes a data set: python -m launch {verb} imagenet2012.")
     name, *more = rest
     name = catalog.ALSO.get(name, name)
     refuse_words(f"{verb} DATASET", more)

@@ -4,11 +4,7 @@ import os
 import pathlib
 
 from common.data import catalog
-from common.data.preparation.examination import (
-    examine,
-    examine_files,
-    record_files,
-)
+from common.data.preparation.examination import examine, examine_files, record_files
 from common.data.preparation.expected import OFFICIAL
 from common.data.preparation.findings import Finding, findings, of_folder
 from common.data.preparation.processes import workers
@@ -21,8 +17,7 @@ def run(name: str, values: dict) -> int:
     """Prints the findings; exit code 1 if one of them matters."""
     if name == "sample":
         raise UsageError(
-            "doctor looks at prepared data sets and at folder:PATH; sample is "
-            "made as it must be."
+            "doctor looks at prepared data sets and at folder:PATH; sample is made as it must be."
         )
     data_dir = pathlib.Path(values["data_dir"]).expanduser()
     dataset = catalog.find(name, data_dir=str(data_dir))
@@ -45,10 +40,7 @@ def _prepared(
     with workers(min(jobs, len(files))) as each:
         official = OFFICIAL.get(dataset.name)
         known = bool(official and official.mean)  # the pixels' mean
-        tasks = [
-            (path, split, deep, known and split == "train")
-            for split, path in files
-        ]
+        tasks = [(path, split, deep, known and split == "train") for split, path in files]
         for done, (place, result) in enumerate(each(examine, tasks), 1):
             seen[place] = result
             counting.show("examining files", done, len(files))
@@ -56,9 +48,7 @@ def _prepared(
     return findings(dataset, folder, seen)
 
 
-def _folder(
-    dataset: catalog.DataSet, deep: bool
-) -> tuple[pathlib.Path, list[Finding]]:
+def _folder(dataset: catalog.DataSet, deep: bool) -> tuple[pathlib.Path, list[Finding]]:
     """Where class folders lie, and what there is to say of them."""
     source = catalog.open_source(dataset)
     root, classes = pathlib.Path(source.where), source.class_names()

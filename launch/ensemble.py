@@ -13,13 +13,7 @@ from common.predictions import Predictions, write
 from common.runs import versions
 from launch import ensemble_tables as tables
 from launch import fusion_records, leaderboard
-from launch.ensemble_spec import (
-    CHALLENGE,
-    Spec,
-    only_available,
-    read_members,
-    spec_of,
-)
+from launch.ensemble_spec import CHALLENGE, Spec, only_available, read_members, spec_of
 from launch.error_counts import Missed, missed, without_blacklist
 
 
@@ -66,11 +60,7 @@ def run(
 
 
 def _checked(
-    words: list[str],
-    rules: list[str],
-    out: pathlib.Path | None,
-    *,
-    available: bool,
+    words: list[str], rules: list[str], out: pathlib.Path | None, *, available: bool
 ) -> Spec:
     """What is asked for; UsageError if --out does not go with it."""
     spec = spec_of(words, rules)
@@ -100,9 +90,7 @@ def _labelled(ensemble: Ensemble, out: pathlib.Path | None) -> bool:
     return known
 
 
-def _fused(
-    spec: Spec, ensemble: Ensemble, seed: int
-) -> Iterator[tuple[Rule, np.ndarray]]:
+def _fused(spec: Spec, ensemble: Ensemble, seed: int) -> Iterator[tuple[Rule, np.ndarray]]:
     """The scores of every rule that applies; UsageError if none does."""
     reasons = {rule: why_not(rule, ensemble) for rule in spec.rules}
     apply = [rule for rule, reason in reasons.items() if reason is None]
@@ -119,9 +107,7 @@ def _tell(rules: list[Rule], done: int, seconds: float) -> None:
     """A line on stderr for each rule, once they have taken five seconds."""
     if seconds < 5:
         return
-    spent, ahead = (
-        sum(rule.cost for rule in part) for part in (rules[:done], rules[done:])
-    )
+    spent, ahead = (sum(rule.cost for rule in part) for part in (rules[:done], rules[done:]))
     print(
         f"fusing: {rules[done].name}, {done + 1} of {len(rules)} rules, about "
         f"{seconds * ahead / spent:,.0f} s left",
@@ -165,10 +151,7 @@ def _report(
 
 
 def _rows(
-    members: dict[str, Missed],
-    rules: dict[Rule, Missed],
-    files: dict[str, Predictions],
-    seed: int,
+    members: dict[str, Missed], rules: dict[Rule, Missed], files: dict[str, Predictions], seed: int
 ) -> list[dict]:
     records = {name: found.record for name, found in files.items()}
     facts = {"seed": seed, "command": _command()}
@@ -192,11 +175,7 @@ def _command() -> str:
 
 
 def _write(
-    out: pathlib.Path,
-    rule: Rule,
-    scores: np.ndarray,
-    files: dict[str, Predictions],
-    seed: int,
+    out: pathlib.Path, rule: Rule, scores: np.ndarray, files: dict[str, Predictions], seed: int
 ) -> None:
     first = next(iter(files.values()))
     members = {
@@ -214,10 +193,6 @@ def _write(
         "command": _command(),
         "versions": versions(),
     }
-    arrays = {
-        "ids": first.ids,
-        "labels": first.labels,
-        "classes": first.classes,
-    }
+    arrays = {"ids": first.ids, "labels": first.labels, "classes": first.classes}
     write(out, Predictions(**arrays, scores=scores, record=record))
     print(f"{out}: {rule.name}, {tables.how(rule)}")

@@ -224,9 +224,7 @@ def _member(row: dict[str, Any], file: pathlib.Path) -> Member:
 def _check_keys(data: dict, known: tuple[str, ...], file: pathlib.Path) -> None:
     odd = sorted(set(data) - set(known))
     if odd:
-        raise UsageError(
-            f"{file} has a key {odd[0]!r}; known are {', '.join(known)}."
-        )
+        raise UsageError(f"{file} has a key {odd[0]!r}; known are {', '.join(known)}.")
     if known is _MEMBER_KEYS and not {"name", "variant", "file"} & set(data):
         raise UsageError(f"{file} has a [[member]] without name and file.")
 
@@ -237,7 +235,6 @@ def _rules(names: list[str]) -> tuple[Rule, ...]:
         if name not in known:
             hint = did_you_mean(name, known)
             raise UsageError(
-                f"There is no rule of fusion called {name!r}.{hint} Known: "
-                f"{', '.join(known)}."
+                f"There is no rule of fusion called {name!r}.{hint} Known: {', '.join(known)}."
             )
     return tuple(known[name] for name in names)

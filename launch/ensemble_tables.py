@@ -17,9 +17,7 @@ def how(rule: Rule) -> str:
     return f"out of {FOLDS} folds" if rule.tuned else "untuned"
 
 
-def show_rules(
-    title: str, members: dict[str, Missed], rules: dict[Rule, Missed]
-) -> None:
+def show_rules(title: str, members: dict[str, Missed], rules: dict[Rule, Missed]) -> None:
     """Prints members and rules, each rule beside the first one."""
     first, base = next(iter(rules.items()))
     rows = [[n, "alone", *m.count().cells(), ""] for n, m in members.items()]
@@ -67,13 +65,7 @@ def _show_pairs(k: int, wrong: dict[str, np.ndarray]) -> None:
         test = mcnemar(one, other)
         numbers = test.only_first, test.only_second, int((one & other).sum())
         rows.append(
-            [
-                a,
-                b,
-                *(f"{number:,}" for number in numbers),
-                f"{test.p:.3g}",
-                f"{alike[i, j]:.3f}",
-            ]
+            [a, b, *(f"{number:,}" for number in numbers), f"{test.p:.3g}", f"{alike[i, j]:.3f}"]
         )
     head = ["first", "second", ">only first", ">only second", ">both"]
     head += [">McNemar p", ">correlation"]

@@ -63,9 +63,7 @@ class Missed:
 def missed(scores: np.ndarray, labels: np.ndarray) -> Missed:
     """By scores (N, C); ties as common.scoring has them."""
     many = scores.shape[1] > 5
-    return Missed(
-        wrong(scores, labels, 1), wrong(scores, labels, 5) if many else None
-    )
+    return Missed(wrong(scores, labels, 1), wrong(scores, labels, 5) if many else None)
 
 
 def without_blacklist(predictions: Predictions) -> np.ndarray | None:

@@ -27,27 +27,12 @@ from launch.published import published
 from launch.results_table import interval, percent
 from launch.sessions import REPOSITORY
 from launch.shipped import comes_with_the_code
-from launch.train import (
-    build_network,
-    open_data,
-    prepare_tensorflow,
-    tell_of,
-    training_statistics,
-)
-from launch.trained import (
-    STATISTICS,
-    Trained,
-    load_weights,
-    recipe_of,
-    same_data,
-    with_labels_of,
-)
+from launch.train import build_network, open_data, prepare_tensorflow, tell_of, training_statistics
+from launch.trained import STATISTICS, Trained, load_weights, recipe_of, same_data, with_labels_of
 from launch.verbs import recipe_named
 
 
-def run(
-    paper: str, variant: str, options: Options, trained: Trained | None
-) -> int:
+def run(paper: str, variant: str, options: Options, trained: Trained | None) -> int:
     """Prints a line for each view; exit code 0.
 
     Args:
@@ -90,13 +75,7 @@ def run(
             print(_line(result, source.dataset.title))
             if trained and not comes_with_the_code(trained, paper, variant):
                 known = recipe_named(paper, variant)
-                _record(
-                    trained,
-                    recipe_of(trained, variant, known),
-                    options,
-                    source,
-                    result,
-                )
+                _record(trained, recipe_of(trained, variant, known), options, source, result)
     return 0
 
 
@@ -122,11 +101,7 @@ def _images(options: Options) -> catalog.DataSet:
 
 
 def _record(
-    trained: Trained,
-    trained_as: Recipe,
-    options: Options,
-    source: Any,
-    result: evaluation.Result,
+    trained: Trained, trained_as: Recipe, options: Options, source: Any, result: evaluation.Result
 ) -> None:
     """Into run.json, if it is a result of that run's recipe and data."""
     same = {"data": trained_as.data, "deviations": trained_as.deviations}
@@ -146,9 +121,7 @@ def _record(
         print(f"Written into {trained.folder}, for `report`.")
 
 
-def _statistics(
-    options: Options, source: Any, trained: Trained | None, progress: Progress
-):
+def _statistics(options: Options, source: Any, trained: Trained | None, progress: Progress):
     """What the network was trained with; of other weights, of their data."""
     recipe = options.recipe
     [(_, normalize)] = active((recipe.normalize,), epoch=-1)
@@ -179,20 +152,14 @@ def own_views(paper: str, variant: str, recipe: Recipe) -> dict:
 
 
 def _measure(
-    subject: scores.Subject,
-    name: str,
-    view: Any,
-    file: Unfinished | None,
-    progress: Progress,
+    subject: scores.Subject, name: str, view: Any, file: Unfinished | None, progress: Progress
 ) -> evaluation.Result:
     if file:
         return scores.predict(subject, name, view, file, progress.testing)
     if view not in views.NAMES:
         return scores.measure(subject, name, view, progress.testing)
     return evaluation.measure(
-        evaluation.make_test_step(
-            subject.model, subject.recipe.loss, subject.strategy
-        ),
+        evaluation.make_test_step(subject.model, subject.recipe.loss, subject.strategy),
         subject.strategy,
         subject.source,
         subject.recipe,
@@ -212,11 +179,7 @@ def _line(result: evaluation.Result, title: str) -> str:
 
 
 def _unfinished(
-    paper: str,
-    variant: str,
-    view: str,
-    options: Options,
-    subject: scores.Subject,
+    paper: str, variant: str, view: str, options: Options, subject: scores.Subject
 ) -> Unfinished:
     """The prediction file, with what it says of itself."""
     source, dataset = subject.source, subject.source.dataset

@@ -25,9 +25,7 @@ TIMED_MACS = 20e9  # in a batch that the speed is measured with, about
 MOST_TIMED = 8  # inputs in it
 
 
-def print_plan(
-    model: keras.Model, options: Options, own: dict, dataset: DataSet, strategy
-) -> int:
+def print_plan(model: keras.Model, options: Options, own: dict, dataset: DataSet, strategy) -> int:
     """Prints a row for each view; exit code 0. Needs no weights and no data.
 
     Args:
@@ -36,17 +34,11 @@ def print_plan(
     """
     macs = _macs(model)
     size = tuple(model.input_shape[1:3])
-    print(
-        f"timing {model.name}, seconds, or half a minute for the deepest ...",
-        file=sys.stderr,
-    )
+    print(f"timing {model.name}, seconds, or half a minute for the deepest ...", file=sys.stderr)
     speed = inputs_per_second(model, macs(size), strategy)
     images = dataset.splits[dataset.test_split]
     names = options.views or dict.fromkeys((*options.recipe.views, *own))
-    rows = [
-        [name, *_row(own.get(name, name), size, macs, images, speed)]
-        for name in names
-    ]
+    rows = [[name, *_row(own.get(name, name), size, macs, images, speed)] for name in names]
     print(
         f"{model.name}, {parameters(model)}\n"
         f"{dataset.title}, {images:,} images of the split "
@@ -63,17 +55,13 @@ def print_plan(
     return 0
 
 
-def _row(
-    view: Any, size: tuple, macs: Callable, images: int, speed: float
-) -> list[str]:
+def _row(view: Any, size: tuple, macs: Callable, images: int, speed: float) -> list[str]:
     counts = input_sizes(view, size)
     cost = sum(count * macs(each) for each, count in counts.items())
     seconds = images * cost / macs(size) / speed
     return [
         f"{sum(counts.values()):,}",
-        ", ".join(
-            f"{count} of {_size(each)}" for each, count in counts.items()
-        ),
+        ", ".join(f"{count} of {_size(each)}" for each, count in counts.items()),
         f"{cost:,}",
         duration(seconds),
     ]

@@ -120,6 +120,4 @@ def _raised_by_us(trace: types.TracebackType) -> bool:
         trace = trace.tb_next
     module = trace.tb_frame.f_globals.get("__name__", "")
     code = trace.tb_frame.f_code.co_code[trace.tb_lasti]
-    return (
-        module.partition(".")[0] in OURS and dis.opname[code] == "RAISE_VARARGS"
-    )
+    return module.partition(".")[0] in OURS and dis.opname[code] == "RAISE_VARARGS"

@@ -66,8 +66,7 @@ def run(
     )
     _write(kind, served, target)
     size = sum(
-        file.stat().st_size
-        for file in ([target] if target.is_file() else target.rglob("*"))
+        file.stat().st_size for file in ([target] if target.is_file() else target.rglob("*"))
     )
     print(
         f"{target}: {variant} as {kind}, {size / 1e6:,.1f} MB, "
@@ -76,9 +75,7 @@ def run(
     return 0
 
 
-def _served(
-    paper: str, variant: str, options: Options, trained: Trained | None
-) -> serving.Served:
+def _served(paper: str, variant: str, options: Options, trained: Trained | None) -> serving.Served:
     with quiet():
         tf.config.set_visible_devices([], "GPU")  # it then runs anywhere
     recipe = options.recipe
@@ -103,9 +100,7 @@ def _served(
     )
 
 
-def _record(
-    paper: str, variant: str, options: Options, view: str, names
-) -> dict[str, Any]:
+def _record(paper: str, variant: str, options: Options, view: str, names) -> dict[str, Any]:
     """Where the model comes from, and what it takes and gives."""
     recipe: Recipe = options.recipe
     with open(options.weights, "rb") as file:

@@ -12,9 +12,7 @@ ONNX_NEEDS = ("onnx", "tf2onnx")
 SUFFIXES = {"savedmodel": "", "onnx": ".onnx", "tflite": ".tflite"}
 
 
-def read(
-    out: str, named: str | None, views: Sequence[str] = ()
-) -> tuple[str, pathlib.Path]:
+def read(out: str, named: str | None, views: Sequence[str] = ()) -> tuple[str, pathlib.Path]:
     """(format, the folder or file to be made).
 
     Args:

@@ -17,12 +17,7 @@ from launch.quiet import quiet
 
 
 def fed(
-    paper: str,
-    recipe: Recipe,
-    file: pathlib.Path,
-    asked: str | None,
-    *,
-    of_a_run: bool,
+    paper: str, recipe: Recipe, file: pathlib.Path, asked: str | None, *, of_a_run: bool
 ) -> Recipe:
     """The recipe with the preprocessing that the weights were trained for.
 
@@ -41,8 +36,7 @@ def fed(
     if asked not in (None, *known):
         hint = did_you_mean(asked, known)
         raise UsageError(
-            f"--preprocessing cannot be {asked!r}.{hint} {paper} knows: "
-            f"{', '.join(known)}."
+            f"--preprocessing cannot be {asked!r}.{hint} {paper} knows: {', '.join(known)}."
         )
     try:
         stated = preprocessing.read(file)

@@ -35,11 +35,9 @@ def fusions() -> list[dict]:
     """The measured fusions: members alone, then every rule."""
     return [
         {
-            "title": f"{rows[0]['data']}, {rows[0]['split']}, "
-            f"{rows[0]['n']:,} images",
+            "title": f"{rows[0]['data']}, {rows[0]['split']}, {rows[0]['n']:,} images",
             "bars": [
-                _interval(name, row["wrong1"], row["n"])
-                | {"alone": row["rule"] == "alone"}
+                _interval(name, row["wrong1"], row["n"]) | {"alone": row["rule"] == "alone"}
                 for name, row in fusion_records.named(rows)
             ],
         }
@@ -60,9 +58,7 @@ def draw_entries(found: list[dict]) -> "Figure":
     figure = Figure(figsize=(8, 0.19 * len(found) + 1), layout="constrained")
     axes = figure.subplots()
     _bars(axes, found)
-    axes.set_title(
-        "ILSVRC2016, classification: top-5 test error and its 95 % interval, %"
-    )
+    axes.set_title("ILSVRC2016, classification: top-5 test error and its 95 % interval, %")
     return figure
 
 
@@ -73,14 +69,10 @@ def draw_fusions(found: list[dict]) -> "Figure":
     heights = [len(group["bars"]) + 3 for group in found]
     size = (8, 0.17 * sum(heights))
     figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(len(found), 1, squeeze=False, height_ratios=heights)[
-        :, 0
-    ]
+    grid = figure.subplots(len(found), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, group in zip(grid, found, strict=True):
         _bars(axes, group["bars"])
-        axes.set_title(
-            f"{group['title']}: top-1 error, % (grey: one member alone)"
-        )
+        axes.set_title(f"{group['title']}: top-1 error, % (grey: one member alone)")
     return figure
 
 

@@ -19,12 +19,7 @@ PANELS = (
         "top5_error",
         "ImageNet 2012 validation: top-5 error that the papers print, %",
     ),
-    (
-        "cifar10",
-        "test",
-        "top1_error",
-        "CIFAR-10 test: error that the papers print, %",
-    ),
+    ("cifar10", "test", "top1_error", "CIFAR-10 test: error that the papers print, %"),
 )
 # Dark enough for white paper, and not two alike within a panel.
 COLORS = {
@@ -71,9 +66,7 @@ class Point:
     protocol: str
 
 
-def points(
-    papers: dict[str, Expected], data: str, split: str, name: str
-) -> list[Point]:
+def points(papers: dict[str, Expected], data: str, split: str, name: str) -> list[Point]:
     """A point for each variant that a paper prints such an error of."""
     found = []
     for paper, expected in papers.items():
@@ -81,8 +74,7 @@ def points(
             claims = [
                 claim
                 for claim in expected.result
-                if (claim.variant, claim.data, claim.split)
-                == (variant, data, split)
+                if (claim.variant, claim.data, claim.split) == (variant, data, split)
                 and getattr(claim, name) is not None
             ]
             if claims:
@@ -102,10 +94,7 @@ def _windows(claim: Result) -> int:
 
 def shown() -> list[list[dict]]:
     """The panels' points; empty if there are none."""
-    papers = {
-        paper: read_expected(reproductions.folder(paper))
-        for paper in reproductions.names()
-    }
+    papers = {paper: read_expected(reproductions.folder(paper)) for paper in reproductions.names()}
     panels = [points(papers, *panel[:3]) for panel in PANELS]
     return [[dataclasses.asdict(p) for p in of] for of in panels if of]
 

@@ -16,12 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import reproductions
 from common.files import write_text
-from launch import (
-    figure_challenge,
-    figure_curves,
-    figure_degradation,
-    figure_networks,
-)
+from launch import figure_challenge, figure_curves, figure_degradation, figure_networks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -110,20 +105,14 @@ def pictures() -> list[Picture]:
     """Every picture that there is something to show in."""
     challenge = reproductions.folder("ilsvrc2016")
     found = [
-        Picture(
-            challenge.parent / "networks.svg",
-            figure_networks.shown(),
-            figure_networks.draw,
-        ),
+        Picture(challenge.parent / "networks.svg", figure_networks.shown(), figure_networks.draw),
         Picture(
             challenge / "leaderboard.svg",
             figure_challenge.entries(challenge / "leaderboard.toml"),
             figure_challenge.draw_entries,
         ),
         Picture(
-            challenge / "fusion.svg",
-            figure_challenge.fusions(),
-            figure_challenge.draw_fusions,
+            challenge / "fusion.svg", figure_challenge.fusions(), figure_challenge.draw_fusions
         ),
         Picture(
             reproductions.folder("resnet_cifar") / "degradation.svg",

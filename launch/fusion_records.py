@@ -23,9 +23,7 @@ KEY = ("data", "split", "predictions", "rule", "seed", "n")
 NEEDED = (*KEY, "members", "weights", "how", "wrong1", "command", "commit")
 
 
-def row(
-    members: dict[str, dict], rule: str, how: str, found: Missed, **facts: Any
-) -> dict:
+def row(members: dict[str, dict], rule: str, how: str, found: Missed, **facts: Any) -> dict:
     """What reproduced.toml says of one rule, or of one member alone.
 
     Args:
@@ -58,9 +56,7 @@ def add(rows: list[dict]) -> None:
     """Writes rows into reproduced.toml, each in place of its older self."""
     kept = {_key(row): row for row in (*read(), *rows)}
     ordered = [kept[key] for key in sorted(kept)]
-    write_text(
-        _file(), HEADER + "".join(toml_row("fusion", row) for row in ordered)
-    )
+    write_text(_file(), HEADER + "".join(toml_row("fusion", row) for row in ordered))
 
 
 def _file() -> pathlib.Path:
@@ -95,10 +91,7 @@ def groups() -> list[list[dict]]:
 
 def named(rows: list[dict]) -> list[tuple[str, dict]]:
     """Each row of an ensemble with the name of its member or rule."""
-    return [
-        (row["members"][0] if row["rule"] == "alone" else row["rule"], row)
-        for row in rows
-    ]
+    return [(row["members"][0] if row["rule"] == "alone" else row["rule"], row) for row in rows]
 
 
 def section() -> str:
@@ -174,8 +167,7 @@ def _table(rows: list[dict]) -> str:
     head = ["Rule", "How", "Wrong, top-1", "Top-1 error"]
     head += ["Wrong, top-5", "Top-5 error"]
     lines = [
-        [name, row["how"]]
-        + Count(row["n"], row["wrong1"], row.get("wrong5")).cells()
+        [name, row["how"]] + Count(row["n"], row["wrong1"], row.get("wrong5")).cells()
         for name, row in named(rows)
     ]
     return table(head, lines)

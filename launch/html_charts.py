@@ -55,8 +55,7 @@ def axes(x: Axis, y: Axis, x_name: str, y_name: str) -> str:
         )
     for value in (tick for tick in x.ticks() if tick == int(tick)):
         lines.append(
-            f'<text x="{x.at(value)}" y="{y.start + 15}" '
-            f'text-anchor="middle">{short(value)}</text>'
+            f'<text x="{x.at(value)}" y="{y.start + 15}" text-anchor="middle">{short(value)}</text>'
         )
     lines.append(
         f'<text x="{x.end}" y="{y.start + 30}" text-anchor="end">'
@@ -94,10 +93,7 @@ def training(paper: str, group: list[curves.Curve], about: str = "") -> str:
     y = Axis(*y_range, HEIGHT - BOTTOM, TOP, logarithmic=logarithmic)
     lines = [axes(x, y, "epoch", "top-1 error, %")]
     for curve in group:
-        for kind, values in (
-            ("train", curve.train_error),
-            ("test", curve.test_error),
-        ):
+        for kind, values in (("train", curve.train_error), ("test", curve.test_error)):
             points = [f"{x.at(i)},{y.at(v)}" for i, v in enumerate(values, 1)]
             path = " ".join(points)
             lines.append(f'<polyline class="{kind}" points="{path}"/>')
@@ -112,10 +108,7 @@ def training(paper: str, group: list[curves.Curve], about: str = "") -> str:
 
 
 def _key(curve: curves.Curve, claimed: list[float]) -> str:
-    words = [
-        ("key-train", "training"),
-        ("key-test", f"{curve.split}, {curve.view}"),
-    ]
+    words = [("key-train", "training"), ("key-test", f"{curve.split}, {curve.view}")]
     if claimed:
         said = " / ".join(f"{error:g}" for error in claimed)
         words.append(("", f"- - the paper: {said} %"))
@@ -128,8 +121,7 @@ def _key(curve: curves.Curve, claimed: list[float]) -> str:
 
 def _ends(group: list[curves.Curve]) -> str:
     lasts = [
-        f"seed {c.seed}: {c.test_error[-1]:.2f} % after {len(c.test_error)} "
-        f"of {c.total} epochs"
+        f"seed {c.seed}: {c.test_error[-1]:.2f} % after {len(c.test_error)} of {c.total} epochs"
         for c in group
     ]
     return escape("; ".join(lasts)) + "."
@@ -180,13 +172,7 @@ def _names(found: list[dict], x: Axis, y: Axis, scale: float) -> str:
         middle = x.at(point["macs"])
         top = y.at(point["error"]) - scale * point["parameters"] ** 0.5 - 3
         half = LETTER * len(name) / 2
-        if all(
-            abs(middle - m) > half + h or abs(top - t) > LINE
-            for m, t, h in taken
-        ):
+        if all(abs(middle - m) > half + h or abs(top - t) > LINE for m, t, h in taken):
             taken.append((middle, top, half))
-            names.append(
-                f'<text x="{middle}" y="{top:.1f}" text-anchor="middle">'
-                f"{name}</text>"
-            )
+            names.append(f'<text x="{middle}" y="{top:.1f}" text-anchor="middle">{name}</text>')
     return "".join(names)

@@ -42,9 +42,7 @@ def first_kernel(file: pathlib.Path) -> np.ndarray | None:
             return _first(_of_weights(file))
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{file} cannot be read: {error}.") from error
-    raise UsageError(
-        f"{file} is neither a run's folder nor a file of weights (.weights.h5)."
-    )
+    raise UsageError(f"{file} is neither a run's folder nor a file of weights (.weights.h5).")
 
 
 def _of_checkpoint(file: pathlib.Path) -> list[tuple[str, np.ndarray]]:

@@ -32,18 +32,12 @@ def page(given: list[str]) -> str:
     parts = {
         "summary": ("In short", _summary(papers)),
         "runs": ("Runs given", _section("runs", "Runs given", runs)),
-        **{
-            anchor: (title, make(papers))
-            for anchor, title, make in html_tables.all_parts()
-        },
+        **{anchor: (title, make(papers)) for anchor, title, make in html_tables.all_parts()},
         "curves": ("Curves", _section("curves", "Recorded curves", _curves())),
         "sizes": ("Sizes", _section("sizes", "Size and error", _sizes())),
     }
     kept = {a: part for a, part in parts.items() if part[1]}
-    nav = "".join(
-        f'<a href="#{anchor}">{title}</a>'
-        for anchor, (title, _) in kept.items()
-    )
+    nav = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, (title, _) in kept.items())
     return string.Template(_file("page.html")).substitute(
         css=_file("page.css"),
         js=_file("page.js"),
@@ -84,8 +78,7 @@ def _summary(papers: list[Paper]) -> str:
         ),
         (
             f"{not_run} of {recipes}",
-            "recipes not trained here as the papers say; the tables have "
-            "their cost",
+            "recipes not trained here as the papers say; the tables have their cost",
         ),
     ]
     items = "".join(f"<li><b>{n}</b>{escape(text)}</li>" for n, text in facts)
@@ -131,10 +124,7 @@ def _given(path: pathlib.Path) -> str:
 
 def _filters(kernel: np.ndarray, where: str) -> str:
     height, width, channels, filters = kernel.shape
-    about = (
-        f"{filters} filters of {height}x{width}x{channels}, the first layer "
-        f"({where})"
-    )
+    about = f"{filters} filters of {height}x{width}x{channels}, the first layer ({where})"
     return (
         f'<figure class="filters"><img src="{html_filters.picture(kernel)}" '
         f'alt="{escape(about)}"><figcaption>{escape(about)}. Grey is 0; each '

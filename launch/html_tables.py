@@ -34,11 +34,7 @@ class Column:
 
 
 def part(
-    anchor: str,
-    title: str,
-    about: str,
-    columns: list[Column],
-    rows: Iterable[list[Cell]],
+    anchor: str, title: str, about: str, columns: list[Column], rows: Iterable[list[Cell]]
 ) -> str:
     """A section with a table, its fields and a line about it."""
     rows = list(rows)
@@ -48,10 +44,7 @@ def part(
         for number, column in enumerate(columns)
         if column.choose
     )
-    head = "".join(
-        f'<th scope="col"{_class(c.look)}>{escape(c.name)}</th>'
-        for c in columns
-    )
+    head = "".join(f'<th scope="col"{_class(c.look)}>{escape(c.name)}</th>' for c in columns)
     body = "\n".join(_row(columns, row) for row in rows)
     return (
         f'<section class="part" aria-labelledby="{anchor}">\n'
@@ -247,9 +240,7 @@ def question(asked: Question, papers: list[Paper]) -> str:
     if not rows:
         return ""
     long = ("Changed", "Difference", "Error")
-    columns = [
-        Column(name=name, look="long" if name in long else "") for name in head
-    ]
+    columns = [Column(name=name, look="long" if name in long else "") for name in head]
     plain = [[cell.replace("`", "") for cell in row] for row in rows]
     about = escape(asked.text)
     return part(asked.name, asked.title, about, columns, plain)
@@ -258,10 +249,7 @@ def question(asked: Question, papers: list[Paper]) -> str:
 def all_parts() -> list[tuple[str, str, Callable[[list[Paper]], str]]]:
     """(anchor, name in the menu, what makes it) of every table."""
     return [
-        *(
-            (one.name, one.short(), functools.partial(question, one))
-            for one in read_questions()
-        ),
+        *((one.name, one.short(), functools.partial(question, one)) for one in read_questions()),
         ("measured", "Measured", measured),
         ("variants", "Networks", variants),
         ("errors", "Papers' errors", errors),

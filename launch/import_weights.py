@@ -17,13 +17,7 @@ from launch.quiet import quiet
 SUFFIX = ".weights.h5"  # Keras takes no other
 
 
-def run(
-    paper: str,
-    variant: str,
-    layout: str,
-    source: pathlib.Path,
-    target: pathlib.Path,
-) -> int:
+def run(paper: str, variant: str, layout: str, source: pathlib.Path, target: pathlib.Path) -> int:
     """Writes `source`'s weights to `target` as `variant`'s; exit code 0.
 
     The file says what its network must be fed: see common.preprocessing.
@@ -80,16 +74,10 @@ def _check(paper, variant, layout, source, target) -> None:
     if not source.is_file():
         raise UsageError(f"There is no file {source} to import weights from.")
     state_dicts.require_suffix(
-        source,
-        state_dicts.KERAS_SUFFIXES
-        if layout == "keras"
-        else state_dicts.SUFFIXES,
+        source, state_dicts.KERAS_SUFFIXES if layout == "keras" else state_dicts.SUFFIXES
     )
     if not target.name.endswith(SUFFIX):
-        raise UsageError(
-            f"--out {target} must end in {SUFFIX}, as the files that evaluate "
-            "reads."
-        )
+        raise UsageError(f"--out {target} must end in {SUFFIX}, as the files that evaluate reads.")
     require_new(target, "--out")
 
 
@@ -103,22 +91,16 @@ def _check_layout(paper: str, variant: str, layout: str) -> None:
     if layout not in known:
         hint = did_you_mean(layout, known)
         raise UsageError(
-            f"{paper} has no layout called {layout!r}.{hint} Known for --from: "
-            f"{', '.join(known)}."
+            f"{paper} has no layout called {layout!r}.{hint} Known for --from: {', '.join(known)}."
         )
 
 
 def _application(applications: dict[str, str], variant: str) -> str:
     if variant not in applications:
-        raise UsageError(
-            f"keras.applications has no {variant}; it has "
-            f"{', '.join(applications)}."
-        )
+        raise UsageError(f"keras.applications has no {variant}; it has {', '.join(applications)}.")
     return applications[variant]
 
 
 def _save(model, target: pathlib.Path, layout: str, recipe: Recipe) -> None:
     """`target` appears whole or not at all."""
-    save_weights(
-        model, target, lambda file: preprocessing.write(file, layout, recipe)
-    )
+    save_weights(model, target, lambda file: preprocessing.write(file, layout, recipe))

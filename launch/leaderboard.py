@@ -20,13 +20,7 @@ def run() -> None:
     data = read()
     images = data["classification_images"]
     rows = [
-        [
-            str(place),
-            one["team"],
-            one["entry"],
-            *errors(one, images),
-            one["rule"],
-        ]
+        [str(place), one["team"], one["entry"], *errors(one, images), one["rule"]]
         for place, one in enumerate(data["entry"], 1)
     ]
     head = [">", "team", "entry", ">wrong", ">top-5 error", ">localisation"]
@@ -37,9 +31,7 @@ def run() -> None:
         spec = spec_of([name], [])
         known = [m.name for m in spec.members if m.file is not None]
         others = [m.name for m in spec.members if m.file is None]
-        teams.append(
-            [team, ", ".join(known) or "none", ", ".join(others), name]
-        )
+        teams.append([team, ", ".join(known) or "none", ", ".join(others), name])
     head = ["team", "members here", "missing", "python -m launch ensemble"]
     show("\nMembers", head, teams)
 

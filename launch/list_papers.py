@@ -63,9 +63,7 @@ def multiply_accumulates(count: float) -> str:
     return f"{digits}e{int(power)} MAC"
 
 
-def status(
-    variant: str, expected: Expected, found: list[measured.Measurement]
-) -> str:
+def status(variant: str, expected: Expected, found: list[measured.Measurement]) -> str:
     """The measured error beside the paper's, or what there is instead."""
     for claim in expected.result:
         whole = measured.of_claim(claim, found)

@@ -56,10 +56,7 @@ class Measurement:
         images = self.rows[0]["num_images"]
         shares = wilson(values[0] / 100 * images, images)
         low, high = (100 * share for share in shares)
-        return (
-            f"{values[0]:.2f} % (1 run, {low:.2f} to {high:.2f} for "
-            f"{images:,} images)"
-        )
+        return f"{values[0]:.2f} % (1 run, {low:.2f} to {high:.2f} for {images:,} images)"
 
     def mean(self, name: str) -> float:
         """The mean error, percent; NaN if it was not measured."""
@@ -77,12 +74,7 @@ def measurements(paper: str, rows: list[dict]) -> list[Measurement]:
         groups.setdefault((*what, changes, row["recipe"]), []).append(row)
     return [
         Measurement(
-            variant=variant,
-            data=data,
-            split=split,
-            views=views,
-            changes=changes,
-            rows=tuple(group),
+            variant=variant, data=data, split=split, views=views, changes=changes, rows=tuple(group)
         )
         for (variant, data, split, views, changes, _), group in groups.items()
     ]
@@ -96,9 +88,7 @@ def changes_of(row: dict, recipe: Recipe | None) -> tuple[str, ...]:
     changes = list(row["deviations"])
     if row["precision"] != "float32":
         changes.append(f"{_PRECISION}{row['precision']}")
-    if not row["deviations"] and (
-        recipe is None or row["recipe"] != recipe_hash(recipe)
-    ):
+    if not row["deviations"] and (recipe is None or row["recipe"] != recipe_hash(recipe)):
         changes.append(f"an earlier recipe ({row['recipe']})")
     return tuple(changes)
 

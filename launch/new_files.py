@@ -15,8 +15,7 @@ def require_place(path: pathlib.Path, flag: str) -> None:
         raise UsageError(f"{path} is a folder: {flag} takes a file.")
     if not path.absolute().parent.is_dir():
         raise UsageError(
-            f"There is no folder {path.parent} to write {path.name} in "
-            f"(given with {flag})."
+            f"There is no folder {path.parent} to write {path.name} in (given with {flag})."
         )
 
 
@@ -28,7 +27,6 @@ def require_new(path: pathlib.Path, flag: str) -> None:
     """
     if path.exists():
         raise UsageError(
-            f"{path} exists already; it stays as it is. Remove it, or give "
-            f"another {flag}."
+            f"{path} exists already; it stays as it is. Remove it, or give another {flag}."
         )
     require_place(path, flag)

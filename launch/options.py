@@ -81,9 +81,7 @@ _AS_GIVEN = (
 )
 
 
-def from_flags(
-    variant: str, paper: Recipe, values: dict, *, needs_data: bool = True
-) -> Options:
+def from_flags(variant: str, paper: Recipe, values: dict, *, needs_data: bool = True) -> Options:
     """The options that the flags' values mean for a paper's recipe.
 
     Args:
@@ -102,11 +100,7 @@ def from_flags(
     if values["scale_learning_rate"]:
         recipe = scaled_with_batch(recipe, paper)
     workdir = values["workdir"] or _default_workdir(
-        variant,
-        recipe,
-        values["seed"],
-        values["precision"],
-        changed=bool(values["set"]),
+        variant, recipe, values["seed"], values["precision"], changed=bool(values["set"])
     )
     options = Options(
         recipe=recipe,
@@ -124,9 +118,7 @@ def from_flags(
     return options
 
 
-def _before(
-    recipe: Recipe, values: dict, *, needs_data: bool
-) -> Options | None:
+def _before(recipe: Recipe, values: dict, *, needs_data: bool) -> Options | None:
     """The same flags for the network that the recipe begins with.
 
     Its run has its usual folder, or one inside of a --workdir.
@@ -135,14 +127,10 @@ def _before(
     if start is None:
         return None
     paper, variant = reproductions.find(start.variant)
-    inside = values["workdir"] and str(
-        pathlib.Path(values["workdir"], f"begins_with_{variant}")
-    )
+    inside = values["workdir"] and str(pathlib.Path(values["workdir"], f"begins_with_{variant}"))
     recipes = reproductions.load(paper).RECIPES
     changed = {"workdir": inside, "views": [], "predictions": None}
-    return from_flags(
-        variant, recipes[variant], values | changed, needs_data=needs_data
-    )
+    return from_flags(variant, recipes[variant], values | changed, needs_data=needs_data)
 
 
 def _default_workdir(
@@ -158,8 +146,7 @@ def _default_workdir(
 def _check(variant: str, options: Options, *, needs_data: bool) -> None:
     if options.weights is not None and not options.weights.is_file():
         raise UsageError(
-            f"There is no file {options.weights} to read weights from (given "
-            "with --weights)."
+            f"There is no file {options.weights} to read weights from (given with --weights)."
         )
     recipe = options.recipe
     for view in (*recipe.views, recipe.monitor):
@@ -169,9 +156,7 @@ def _check(variant: str, options: Options, *, needs_data: bool) -> None:
         _check_view(view, (*views.NAMES, *own))
     if options.predictions:
         _check_predictions(options)
-    per_replica_batch_size(
-        recipe.global_batch_size, options.gpus or 1, options.microbatches
-    )
+    per_replica_batch_size(recipe.global_batch_size, options.gpus or 1, options.microbatches)
     if options.microbatches > 1 and recipe.synchronized_batch_norm:
         raise UsageError(
             f"{variant} takes batch normalisation's statistics over the whole "
@@ -206,7 +191,4 @@ def _check_predictions(options: Options) -> None:
 def _check_view(view: str, known: tuple[str, ...]) -> None:
     if view not in known:
         hint = did_you_mean(view, known)
-        raise UsageError(
-            f"There is no view called {view!r}.{hint} Known: "
-            f"{', '.join(known)}."
-        )
+        raise UsageError(f"There is no view called {view!r}.{hint} Known: {', '.join(known)}.")

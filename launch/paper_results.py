@@ -7,14 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import reproductions
-from common.paper import (
-    Cell,
-    Expected,
-    Ratio,
-    Result,
-    read_expected,
-    read_reproduced,
-)
+from common.paper import Cell, Expected, Ratio, Result, read_expected, read_reproduced
 from common.recipe import Recipe
 from launch import curves
 from launch.curves import Curve
@@ -46,17 +39,12 @@ class Paper:
     def beside(self) -> list[tuple[Result, Measurement]]:
         """Whole runs of its recipes, each with the error rate that it is of."""
         return [
-            (claim, one)
-            for claim in self.expected.result
-            for one in of_claim(claim, self.measured)
+            (claim, one) for claim in self.expected.result for one in of_claim(claim, self.measured)
         ]
 
     def claims_measured(self) -> int:
         """How many of its error rates stand beside a measurement."""
-        return sum(
-            bool(of_claim(claim, self.measured))
-            for claim in self.expected.result
-        )
+        return sum(bool(of_claim(claim, self.measured)) for claim in self.expected.result)
 
     def others(self) -> list[Measurement]:
         """What was measured where the paper has no such number."""
@@ -81,11 +69,7 @@ class Paper:
         as_paper = [one for one in self.others() if one.whole]
         changed = [one for one in self.others() if not one.whole]
         for title, found in (
-            (
-                "Measured with the paper's recipe, where the paper has no "
-                "such number",
-                as_paper,
-            ),
+            ("Measured with the paper's recipe, where the paper has no such number", as_paper),
             ("Measured with changes (not the paper's experiment)", changed),
         ):
             if found:

@@ -23,9 +23,7 @@ INPUT_BATCHES = 4  # in the step, being made, and prefetched
 TIMED_VALUES = 8 * 224 * 224 * 3  # in the images of a timed step, per device
 
 
-def print_plan(
-    variant: str, options: Options, source, build, strategy, cluster=None
-) -> int:
+def print_plan(variant: str, options: Options, source, build, strategy, cluster=None) -> int:
     """Prints the plan; exit code 0. Writes nothing."""
     for name, value in plan(variant, options, source, build, strategy, cluster):
         print(f"{name:<14}{value}")
@@ -43,9 +41,7 @@ def plan(
     model = build()
     workers = cluster.workers if cluster else ("this process",)
     replicas = len(workers) * local
-    share = per_replica_batch_size(
-        recipe.global_batch_size, replicas, options.microbatches
-    )
+    share = per_replica_batch_size(recipe.global_batch_size, replicas, options.microbatches)
     rows = [
         ("network", f"{variant}, {parameters(model)}"),
         ("data", f"{source.dataset.title} {source.where}"),
@@ -58,14 +54,8 @@ def plan(
             f"{options.microbatches} microbatches x {share} images",
         ),
         ("memory", _memory(model, recipe, source, strategy, share, workers)),
-        (
-            "step",
-            arithmetic(options) + faster(options, model, build, strategy),
-        ),
-        *cost(
-            *(recipe, source, model, strategy, len(workers)),
-            jit_compile=options.jit_compile,
-        ),
+        ("step", arithmetic(options) + faster(options, model, build, strategy)),
+        *cost(*(recipe, source, model, strategy, len(workers)), jit_compile=options.jit_compile),
         ("views", ", ".join(recipe.views)),
         ("written to", str(options.workdir)),
     ]
@@ -81,8 +71,7 @@ def _about(options: Options) -> list[tuple[str, str]]:
         text = f"{start.layers} of {start.variant}, trained first, in {where}"
         rows.append(("begins with", text))
     return rows + [
-        ("deviation", f"{d.field}: {d.here}; paper: {d.paper}")
-        for d in recipe.deviations
+        ("deviation", f"{d.field}: {d.here}; paper: {d.paper}") for d in recipe.deviations
     ]
 
 
@@ -115,8 +104,7 @@ def cost(
     return [
         (
             "steps",
-            f"{updates / per_epoch:.4g} epochs x {per_epoch:,} = {updates:,}; "
-            f"{images:,} images",
+            f"{updates / per_epoch:.4g} epochs x {per_epoch:,} = {updates:,}; {images:,} images",
         ),
         (
             "arithmetic",
@@ -147,8 +135,7 @@ def faster(options: Options, model, build, strategy) -> str:
     finally:
         keras.mixed_precision.set_dtype_policy(before)
     speeds = [
-        images_per_second(m, options.recipe, strategy, options.jit_compile)
-        for m in (model, lower)
+        images_per_second(m, options.recipe, strategy, options.jit_compile) for m in (model, lower)
     ]
     gain = speeds[1] / speeds[0]
     if gain < 1.1:
@@ -182,12 +169,10 @@ def memory(model, optimizer, images: int, batch: int) -> dict[str, int]:
     return {
         "weights": 4 * model.count_params(),
         "update": 4 * copies * sum(math.prod(w.shape) for w in weights),
-        "optimizer state": 4
-        * sum(math.prod(v.shape) for v in optimizer.variables),
+        "optimizer state": 4 * sum(math.prod(v.shape) for v in optimizer.variables),
         "activations": images
         * sum(
-            math.prod(layer.output.shape[1:])
-            * tf.as_dtype(layer.compute_dtype).size
+            math.prod(layer.output.shape[1:]) * tf.as_dtype(layer.compute_dtype).size
             for layer in model.layers
         ),
         "input": 4 * INPUT_BATCHES * batch * math.prod(model.input_shape[1:]),
@@ -206,9 +191,7 @@ def _memory(model, recipe: Recipe, source, strategy, images, workers) -> str:
     return f"about {sum(parts.values()) / 2**20:,.0f} MiB per device: {each}"
 
 
-def images_per_second(
-    model, recipe: Recipe, strategy, jit_compile: bool = False
-) -> float:
+def images_per_second(model, recipe: Recipe, strategy, jit_compile: bool = False) -> float:
     """The speed of training steps on noise, measured on this machine."""
     image = math.prod(model.input_shape[1:])
     batch = strategy.num_replicas_in_sync * max(1, TIMED_VALUES // image)

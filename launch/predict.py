@@ -25,12 +25,7 @@ from launch.photograph_words import Asked
 from launch.progress import Progress
 from launch.published import frame_side, published
 from launch.quiet import quiet
-from launch.train import (
-    build_network,
-    open_data,
-    prepare_tensorflow,
-    training_statistics,
-)
+from launch.train import build_network, open_data, prepare_tensorflow, training_statistics
 from launch.trained import STATISTICS, Trained, load_weights
 
 SHOWN = 5
@@ -38,13 +33,7 @@ IMAGENET = "imagenet2012"
 DIGITS = ("mnist", "sample")  # where they are grey
 
 
-def run(
-    paper: str,
-    variant: str,
-    options: Options,
-    trained: Trained | None,
-    asked: Asked,
-) -> int:
+def run(paper: str, variant: str, options: Options, trained: Trained | None, asked: Asked) -> int:
     """Prints the five best classes of each photograph, with probabilities.
 
     Args:
@@ -64,9 +53,7 @@ def run(
     photographs = Photographs(asked.paths, side=side, digits=digits)
     view = asked.view or recipe.monitor
     entries = []
-    for place, probabilities in _probabilities(
-        model, recipe, photographs, statistics, view
-    ):
+    for place, probabilities in _probabilities(model, recipe, photographs, statistics, view):
         path, picture = asked.paths[place], photographs.thumbnails.pop(place)
         if not np.isfinite(probabilities).all():
             raise NotFinite(
@@ -127,17 +114,11 @@ def class_names(options: Options, trained: Trained | None) -> tuple[str, ...]:
 
 
 def _probabilities(
-    model,
-    recipe: Recipe,
-    photographs: Photographs,
-    statistics: Statistics | None,
-    view: str,
+    model, recipe: Recipe, photographs: Photographs, statistics: Statistics | None, view: str
 ) -> Iterator[tuple[int, np.ndarray]]:
     """(place, (classes,) float64) of each photograph that can be read."""
     # One at a time: nobody knows yet how many can be read.
-    batches = pipeline.test_batches(
-        photographs, SPLIT, recipe, statistics, view, batch_size=1
-    )
+    batches = pipeline.test_batches(photographs, SPLIT, recipe, statistics, view, batch_size=1)
     with quiet():  # TensorFlow complains of its own from_generator
         batches = iter(batches)
     for images, labels, _, ids in batches:
@@ -186,9 +167,7 @@ def fitting(statistics: Statistics, recipe: Recipe) -> Statistics:
     """
     side = frame_side(recipe, stored_side(recipe) or 4 * recipe.image_size)
     kept = statistics.mean_image.shape[0]
-    if kept != side and isinstance(
-        recipe.normalize, SubtractMeanImage | SubtractCentreMean
-    ):
+    if kept != side and isinstance(recipe.normalize, SubtractMeanImage | SubtractCentreMean):
         raise UsageError(
             f"The mean image that was kept with the weights is of {kept} x "
             f"{kept} pixels; an image_size of {recipe.image_size} and its "

@@ -60,10 +60,7 @@ def run(name: str, values: dict) -> int:
         folder = prepare(request, counting.show)
     except (KeyboardInterrupt, SystemExit):
         counting.clear()
-        print(
-            "Stopped. What was finished is kept: the same command continues.",
-            file=sys.stderr,
-        )
+        print("Stopped. What was finished is kept: the same command continues.", file=sys.stderr)
         raise
     finally:
         signal.signal(signal.SIGTERM, before)
@@ -95,15 +92,10 @@ def _require_name(name: str) -> None:
 
 
 def _what_to_fetch(name: str) -> str:
-    what = _WHAT.get(
-        name, "a folder with train/CLASS/*.jpg and val/CLASS/*.jpg"
-    )
+    what = _WHAT.get(name, "a folder with train/CLASS/*.jpg and val/CLASS/*.jpg")
     online = ""
     if name in _WHAT and name != "imagenet2012":
-        online = (
-            f" Or let TFDS download it: python -m launch prepare {name} "
-            "--download."
-        )
+        online = f" Or let TFDS download it: python -m launch prepare {name} --download."
     return (
         f"prepare {name} needs {what}. Put it into a folder and say: python "
         f"-m launch prepare {name} --source FOLDER.{online}"

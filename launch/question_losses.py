@@ -4,11 +4,7 @@ import dataclasses
 import math
 from typing import Any
 
-from common.losses import (
-    SmoothedCrossEntropy,
-    SoftmaxCrossEntropy,
-    WithAuxiliary,
-)
+from common.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, WithAuxiliary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +25,7 @@ class Held:
         """For the table; empty for the plain cross-entropy."""
         if not self.more:
             return ""
-        return (
-            f" ({self.more}: {self.least:.2f} at best, {self.guessing:.2f} by "
-            "guessing)"
-        )
+        return f" ({self.more}: {self.least:.2f} at best, {self.guessing:.2f} by guessing)"
 
 
 def held(loss: Any, classes: int) -> Held | None:

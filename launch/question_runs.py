@@ -41,10 +41,7 @@ class Line:
     def tests(self) -> dict[int, tuple[float, int]]:
         """(errors, images) of the test split, by seed."""
         rows = self.measured.rows if self.measured else ()
-        return {
-            row["seed"]: _counted(row["top1_error"], row["num_images"])
-            for row in rows
-        }
+        return {row["seed"]: _counted(row["top1_error"], row["num_images"]) for row in rows}
 
     def guesses(self) -> bool:
         """Whether one of its runs is no better than guessing."""
@@ -87,8 +84,7 @@ def _line(question: Question, wanted: Wanted, paper: Paper) -> Line:
     found = [
         one
         for one in paper.measured
-        if what == (one.variant, one.data, one.split, one.views)
-        and question.takes(one.changes)
+        if what == (one.variant, one.data, one.split, one.views) and question.takes(one.changes)
     ]
     best = max(found, key=_longest_and_latest, default=None)
     wanted_curves = {_key(row) for row in best.rows} if best else set()
@@ -96,11 +92,7 @@ def _line(question: Question, wanted: Wanted, paper: Paper) -> Line:
         wanted=wanted,
         paper=paper,
         measured=best,
-        curves={
-            curve.seed: curve
-            for curve in paper.curves
-            if curve.key() in wanted_curves
-        },
+        curves={curve.seed: curve for curve in paper.curves if curve.key() in wanted_curves},
     )
 
 
@@ -124,10 +116,7 @@ class Difference:
 
     def text(self) -> str:
         """Such as +1.20 points (+0.30 to +2.10; 3 seeds, paired)."""
-        return (
-            f"{self.mean:+.2f} points ({self.low:+.2f} to {self.high:+.2f}; "
-            f"{self.how})"
-        )
+        return f"{self.mean:+.2f} points ({self.low:+.2f} to {self.high:+.2f}; {self.how})"
 
     def verdict(self, claim: str) -> str:
         """What it says of a claim: "higher", "lower", or "" for none."""
@@ -176,9 +165,7 @@ def printed_size(line: Line) -> float:
     claims = line.paper.expected.result
     for one in claims:
         for other in claims:
-            same = (one.data, one.split, one.views) == (
-                *(other.data, other.split, other.views),
-            )
+            same = (one.data, one.split, one.views) == (*(other.data, other.split, other.views),)
             if (one.variant, other.variant) == (of, to) and same:
                 if None not in (one.top1_error, other.top1_error):
                     return one.top1_error - other.top1_error

@@ -70,9 +70,7 @@ class Question:
     def takes(self, changes: tuple[str, ...]) -> bool:
         """Whether a run with these changes belongs to it."""
         found = [any(_is(c, e) for c in changes) for e in self.must_contain]
-        barred = [
-            any(_is(c, e) for c in changes) for e in self.must_not_contain
-        ]
+        barred = [any(_is(c, e) for c in changes) for e in self.must_not_contain]
         return all(found) and not any(barred)
 
     def short(self) -> str:
@@ -112,12 +110,7 @@ def read(file: pathlib.Path = FILE) -> tuple[Question, ...]:
 
 def _made(kind: type, row: dict[str, Any], where: str) -> Any:
     try:
-        return kind(
-            **{
-                k: tuple(v) if isinstance(v, list) else v
-                for k, v in row.items()
-            }
-        )
+        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
     except TypeError as error:  # it names the key
         text = str(error).removeprefix(f"{kind.__name__}.__init__() ")
         raise RunError(f"{where} {text}.") from error
@@ -125,15 +118,11 @@ def _made(kind: type, row: dict[str, Any], where: str) -> Any:
 
 def _check(question: Question, where: str) -> None:
     if question.kind not in KINDS:
-        raise RunError(
-            f"{where}: kind is {question.kind!r}, not {' or '.join(KINDS)}."
-        )
+        raise RunError(f"{where}: kind is {question.kind!r}, not {' or '.join(KINDS)}.")
     variants = [wanted.variant for wanted in question.run]
     for wanted in question.run:
         if wanted.claim not in CLAIMS:
-            raise RunError(
-                f"{where}: claim is {wanted.claim!r}, not higher or lower."
-            )
+            raise RunError(f"{where}: claim is {wanted.claim!r}, not higher or lower.")
         if wanted.against not in (None, *variants):
             raise RunError(
                 f"{where}: {wanted.variant} is against {wanted.against!r}, "

@@ -19,9 +19,7 @@ DIFFERENCES = ["Network", "Seeds", "Error", "In the paper", "Difference"]
 DIFFERENCES += ["Changed"]
 
 
-def table_of(
-    question: Question, papers: dict[str, Paper]
-) -> tuple[list[str], list[list[str]]]:
+def table_of(question: Question, papers: dict[str, Paper]) -> tuple[list[str], list[list[str]]]:
     """(head, rows); no rows if the papers given have none of its variants."""
     found = lines(question, papers)
     if question.kind == "working":
@@ -74,14 +72,9 @@ def _judged(line: Line, row: dict) -> list[str]:
         percent(wrong, row["num_images"]),
         percent(base["wrong"], base["num_images"])
         if base
-        else f"not recorded: `python -m launch baseline {row['data']} "
-        "--record`",
+        else f"not recorded: `python -m launch baseline {row['data']} --record`",
         verdict(
-            loss,
-            math.log(classes) / 2,
-            row["top1_error"],
-            base and base["top1_error"],
-            epochs,
+            loss, math.log(classes) / 2, row["top1_error"], base and base["top1_error"], epochs
         ),
     ]
 
@@ -99,11 +92,7 @@ def _loss(curve: Curve | None, about: Held | None) -> str:
 
 
 def verdict(
-    loss: float | None,
-    limit: float,
-    error: float,
-    baseline: float | None,
-    epochs: int,
+    loss: float | None, limit: float, error: float, baseline: float | None, epochs: int
 ) -> str:
     """Whether a network works, or what speaks against it.
 
@@ -120,8 +109,7 @@ def verdict(
     if baseline is not None and not error <= baseline - MARGIN:
         where = "below" if error < baseline else "above"
         failed.append(
-            f"error {abs(error - baseline):.1f} points {where} the "
-            f"baseline's, not {MARGIN} below"
+            f"error {abs(error - baseline):.1f} points {where} the baseline's, not {MARGIN} below"
         )
     if failed:
         kind = "fails" if epochs >= SHORT else "too short to say"
@@ -168,12 +156,8 @@ def _paper(line: Line) -> str:
         if one is line.measured and claim.top1_error is not None:
             said.append(f"{claim.top1_error} % ({claim.source})")
     if wanted.claim:
-        size = (
-            f" by {abs(printed_size(line)):.2f} points" if wanted.size else ""
-        )
-        said.append(
-            f"{wanted.claim}{size} than {wanted.against} ({wanted.source})"
-        )
+        size = f" by {abs(printed_size(line)):.2f} points" if wanted.size else ""
+        said.append(f"{wanted.claim}{size} than {wanted.against} ({wanted.source})")
     return "; ".join(said) or "no claim"
 
 

@@ -82,10 +82,7 @@ def read(values: dict, file: pathlib.Path = FILE) -> list[Queued]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{file} cannot be read: {error}.") from error
     return [
-        _queued(name, seed, row, values)
-        for row in rows
-        for seed in row.seeds
-        for name in row.names
+        _queued(name, seed, row, values) for row in rows for seed in row.seeds for name in row.names
     ]
 
 

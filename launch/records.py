@@ -45,8 +45,7 @@ def rows_of(folder: pathlib.Path) -> tuple[str, list[dict]]:
         run = read_json(folder / "run.json")
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"{folder} is no run's folder: its run.json cannot be read "
-            f"({error})."
+            f"{folder} is no run's folder: its run.json cannot be read ({error})."
         ) from error
     if run.get("status") != "finished" or not run.get("results"):
         raise RunError(
@@ -66,9 +65,7 @@ def rows_of(folder: pathlib.Path) -> tuple[str, list[dict]]:
 def _about(run: dict) -> dict:
     session = run["sessions"][-1]
     changes = [
-        f"{d['field']} {d['here']}"
-        for d in run["deviations"]
-        if d["reason"].startswith("--")
+        f"{d['field']} {d['here']}" for d in run["deviations"] if d["reason"].startswith("--")
     ]
     if side := run["data"].get("shorter_side"):  # of `prepare`
         changes.append(f"data shrunk once to a shorter side of {side} pixels")
@@ -99,11 +96,7 @@ def without_places(command: str) -> str:
 
 
 def _result(result: dict) -> dict:
-    row = {
-        "split": result["split"],
-        "views": result["view"],
-        "num_images": result["num_images"],
-    }
+    row = {"split": result["split"], "views": result["view"], "num_images": result["num_images"]}
     for name in ("top1_error", "top5_error", "loss"):
         if result[name] is not None:
             row[name] = round(result[name], 4)

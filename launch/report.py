@@ -4,14 +4,7 @@ import pathlib
 
 import reproductions
 from common.files import write_text
-from launch import (
-    curves,
-    figures,
-    fusion_records,
-    html_page,
-    records,
-    results_slides,
-)
+from launch import curves, figures, fusion_records, html_page, records, results_slides
 from launch.markdown import with_deviations
 from launch.new_files import require_place
 from launch.paper_results import Paper

@@ -7,12 +7,7 @@ import tomli
 
 import reproductions
 from common.paper import CLAIM_VERDICTS
-from launch import (
-    fusion_records,
-    questions,
-    results_slides,
-    sweep_records,
-)
+from launch import fusion_records, questions, results_slides, sweep_records
 from launch.list_papers import cost, multiply_accumulates
 from launch.markdown import table
 from launch.measured import Measurement, training_macs
@@ -178,8 +173,7 @@ def _published(papers: list[Paper]) -> list[str]:
         return []
     head = ["Network", "Data", "Top-1 error here", "As published", "Source"]
     return [
-        "**Published weights, tested again here**: no reproduction of a "
-        "training",
+        "**Published weights, tested again here**: no reproduction of a training",
         table([*head, "Selected"], rows),
     ]
 
@@ -242,10 +236,7 @@ def section(paper: Paper) -> str:
         parts.append(table(head, _as_paper(paper) + _others(paper)))
     if paper.curves:
         folder = reproductions.folder(paper.name).name
-        parts.append(
-            f"![Training curves of the recorded runs](reproductions/{folder}"
-            "/curves.svg)"
-        )
+        parts.append(f"![Training curves of the recorded runs](reproductions/{folder}/curves.svg)")
     return "\n\n".join(parts)
 
 
@@ -261,10 +252,7 @@ def _claim(paper: Paper) -> str:
     first = claims[0]
     errors = [
         f"{error} % {name}"
-        for error, name in (
-            (first.top1_error, "top-1"),
-            (first.top5_error, "top-5"),
-        )
+        for error, name in ((first.top1_error, "top-1"), (first.top5_error, "top-5"))
         if error is not None
     ]
     return (
@@ -277,14 +265,11 @@ def _claim(paper: Paper) -> str:
 def _checked(paper: Paper) -> str:
     printed = paper.printed()
     parts = [
-        f"{len(printed)} structural numbers, of which {differing(printed)} "
-        "differ and are explained"
+        f"{len(printed)} structural numbers, of which {differing(printed)} differ and are explained"
     ]
     verdicts = paper.verdicts()
     if verdicts:
-        parts.append(
-            f"{verdicts.total()} other statements ({_counted(verdicts)})"
-        )
+        parts.append(f"{verdicts.total()} other statements ({_counted(verdicts)})")
     found: dict[str, list[str]] = {}
     for one in oracles():
         for variant in one["variants"]:

@@ -89,9 +89,7 @@ def _teams() -> str:
                 error,
                 ", ".join(rules) or "not known",
                 ", ".join(here) or "not known",
-                "not run: no member is trained on ImageNet here"
-                if here
-                else "cannot be run",
+                "not run: no member is trained on ImageNet here" if here else "cannot be run",
             ]
         )
     head = ["Team", "Entries", "Best top-5 test error", "Rules that run here"]
@@ -112,16 +110,10 @@ def entries() -> str:
     data = leaderboard.read()
     images = data["classification_images"]
     rows = [
-        [
-            f"{one['team']}: {one['entry']}",
-            *leaderboard.errors(one, images),
-            one["rule"],
-        ]
+        [f"{one['team']}: {one['entry']}", *leaderboard.errors(one, images), one["rule"]]
         for one in data["entry"]
     ]
     head = ["Entry", f"Wrong of {images:,}", "Top-5 test error"]
     head += ["Localisation", "Rule, as read here"]
     shown = table(head, rows)
-    return (
-        f"## The slides' leaderboard\n\n{leaderboard.claims(data)}\n\n{shown}"
-    )
+    return f"## The slides' leaderboard\n\n{leaderboard.claims(data)}\n\n{shown}"

@@ -18,9 +18,7 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
     views = [_view(result, record) for result in record["results"]]
     width = max(14, *(len(view) + 1 for view in views))
     form = f"{{:<{width}}}{{:>8}}  {{:>24}}  {{:>14}}  {{:>18}}"
-    lines.append(
-        form.format("view", "images", "top-1 error", "top-5 error", "paper's")
-    )
+    lines.append(form.format("view", "images", "top-1 error", "top-5 error", "paper's"))
     for view, result in zip(views, record["results"], strict=True):
         lines.append(
             form.format(

@@ -77,9 +77,7 @@ def best_and_last(history: list[dict], recipe: Recipe) -> dict:
     return epochs
 
 
-def finish(
-    record: Run, recipe, state, results, strategy, progress: Progress
-) -> None:
+def finish(record: Run, recipe, state, results, strategy, progress: Progress) -> None:
     """Writes the results, and shows them."""
     images = state.step * recipe.global_batch_size
     measured = [dataclasses.asdict(result) for result in results]

@@ -36,9 +36,7 @@ def run(folders: list[str], values: dict) -> int:
         paper, variant = reproductions.find(row["variant"])
         file, found = trained.locate(folder)
         recipe = trained.recipe_of(found, variant, recipe_named(paper, variant))
-        options = from_flags(
-            variant, recipe, values | {"weights": file}, needs_data=False
-        )
+        options = from_flags(variant, recipe, values | {"weights": file}, needs_data=False)
         size = _replace(shipped.place(paper, variant), options, found)
         print(
             f"{variant} now comes with the weights of {folder}: seed "
@@ -65,9 +63,7 @@ def _rows(folder: pathlib.Path) -> list[dict]:
     return rows
 
 
-def _replace(
-    target: pathlib.Path, options: Options, run: trained.Trained
-) -> int:
+def _replace(target: pathlib.Path, options: Options, run: trained.Trained) -> int:
     """`target` appears whole or not at all; its size in bytes."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole(target) as made:
@@ -85,9 +81,7 @@ def _replace(
     return sum(sizes.values())
 
 
-def _write(
-    folder: pathlib.Path, options: Options, run: trained.Trained
-) -> None:
+def _write(folder: pathlib.Path, options: Options, run: trained.Trained) -> None:
     with quiet():
         import tensorflow as tf
 
@@ -98,10 +92,7 @@ def _write(
         tf.config.set_visible_devices([], "GPU")  # copying needs none
     record = run.record | {"class_names": _class_names(options, run)}
     model = build_network(
-        record["paper"],
-        record["variant"],
-        options.recipe,
-        tf.distribute.get_strategy(),
+        record["paper"], record["variant"], options.recipe, tf.distribute.get_strategy()
     )
     trained.load_weights(model, options.weights, options.recipe)
     save_weights(model, folder / trained.WEIGHTS)
@@ -132,8 +123,7 @@ def _class_names(options: Options, run: trained.Trained) -> list[str]:
 def _without_places(record: dict) -> dict:
     """run.json without the folders of the machine that it was made on."""
     return record | {
-        part: [_cleaned(one) for one in record[part]]
-        for part in ("sessions", "results")
+        part: [_cleaned(one) for one in record[part]] for part in ("sessions", "results")
     }
 
 
@@ -142,8 +132,4 @@ def _cleaned(made: dict) -> dict:
         "command": records.without_places,
         "reason": lambda text: text.partition(":")[0],  # an error's kind
     }
-    return made | {
-        name: function(made[name])
-        for name, function in clean.items()
-        if name in made
-    }
+    return made | {name: function(made[name]) for name, function in clean.items() if name in made}

@@ -41,13 +41,7 @@ def variants() -> list[str]:
 
 
 def options_for(
-    form: str,
-    paper: str,
-    variant: str,
-    values: dict,
-    given: set[str],
-    *,
-    measures: bool = False,
+    form: str, paper: str, variant: str, values: dict, given: set[str], *, measures: bool = False
 ) -> tuple[Options, trained.Trained | None]:
     """(options for --weights or the shipped ones, their run if it is known).
 
@@ -85,12 +79,7 @@ def options_for(
 
 
 def _recipe(
-    run: trained.Trained,
-    variant: str,
-    paper: Recipe,
-    values: dict,
-    *,
-    measures: bool,
+    run: trained.Trained, variant: str, paper: Recipe, values: dict, *, measures: bool
 ) -> Recipe:
     """The run's recipe, with --set, on the images of --data."""
     recipe = trained.recipe_of(run, variant, paper, values["set"])

@@ -42,9 +42,7 @@ class Port:
 
     def moved(self, x: float, y: float) -> "Port":
         """The same elsewhere."""
-        return dataclasses.replace(
-            self, low=self.low + x, high=self.high + x, y=self.y + y
-        )
+        return dataclasses.replace(self, low=self.low + x, high=self.high + x, y=self.y + y)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,9 +122,7 @@ def parallel(part: Parallel) -> Drawn:
     The rightmost is the one with nothing in it.
     """
     columns = [
-        stacked([box(b) for b in path], GAP, lines=False)
-        if part.crossing
-        else chain(path)
+        stacked([box(b) for b in path], GAP, lines=False) if part.crossing else chain(path)
         for path in part.paths
     ]
     if not part.identity:
@@ -179,10 +175,7 @@ def label(layer: Box) -> str:
 
 def _box(layer: Box, words: str, width, height, copies: int) -> Drawn:
     again = " again" if layer.again else ""
-    one = (
-        '<rect x="{:g}" y="{:g}" width="{:g}" height="{:g}" rx="4" '
-        'class="box {}"/>'
-    )
+    one = '<rect x="{:g}" y="{:g}" width="{:g}" height="{:g}" rx="4" class="box {}"/>'
     look = layer.kind + again
     markup = one.format(-width / 2, 0, width, height, look)
     if copies > 1:
@@ -208,9 +201,7 @@ def _circle() -> Drawn:
     return Drawn(2 * r, 2 * r, markup, top, (Port(0, 0, 2 * r),))
 
 
-def connected(
-    bottoms: Sequence[Port], tops: Sequence[Port], *, cross: bool = False
-) -> str:
+def connected(bottoms: Sequence[Port], tops: Sequence[Port], *, cross: bool = False) -> str:
     """Arrows from all to all, or from each to its own where both are many.
 
     Args:
@@ -222,8 +213,7 @@ def connected(
         pairs = list(itertools.product(bottoms, tops))
     turned = not all(_above(*pair) for pair in pairs)
     return "".join(
-        f'<path d="{_path(low, high, cross, turned)}" '
-        f'class="line{"" if high.bare else " arrow"}"/>'
+        f'<path d="{_path(low, high, cross, turned)}" class="line{"" if high.bare else " arrow"}"/>'
         for low, high in pairs
     )
 

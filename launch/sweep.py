@@ -69,9 +69,7 @@ def _lead(request: Request, signals: Signals) -> int:
         try:
             _search(request, signals, overview.tick)
         except BaseException as error:
-            facts["status"] = (
-                "stopped" if isinstance(error, Stopped) else "failed"
-            )
+            facts["status"] = "stopped" if isinstance(error, Stopped) else "failed"
             overview.close()
             raise
         facts |= {"status": "finished", "finished": now()}
@@ -79,9 +77,7 @@ def _lead(request: Request, signals: Signals) -> int:
         return _report(request, facts)
 
 
-def _search(
-    request: Request, signals: Signals, tick: Callable[[], None]
-) -> None:
+def _search(request: Request, signals: Signals, tick: Callable[[], None]) -> None:
     if request.workers > 1 or sweep_workers.role() == "chief":
         sweep_workers.serve(request, signals, tick)
     else:
@@ -125,10 +121,7 @@ def _facts(request: Request) -> dict:
         "settings": list(request.settings),
         "flags": list(request.flags),
         "space": [str(dimension) for dimension in request.space],
-        "paper_values": [
-            f"{d.path}={as_text(part_of(recipe, d.path))}"
-            for d in request.space
-        ],
+        "paper_values": [f"{d.path}={as_text(part_of(recipe, d.path))}" for d in request.space],
         "tuner": request.tuner,
         "oracle": f"keras-tuner {keras_tuner.__version__}",
         "seed": options.seed,

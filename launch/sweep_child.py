@@ -16,18 +16,12 @@ PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 NOT_PASSED = ("KERASTUNER_", "TF_CONFIG", "SLURM_STEP_NUM_TASKS")
 
 
-def start(
-    words: list[str], output: pathlib.Path, environment: dict[str, str]
-) -> subprocess.Popen:
+def start(words: list[str], output: pathlib.Path, environment: dict[str, str]) -> subprocess.Popen:
     """`python -m launch WORDS`, its output appended to a file.
 
     It has a session of its own: Ctrl-C reaches it through the sweep alone.
     """
-    known = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(NOT_PASSED)
-    }
+    known = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED)}
     with open(output, "ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", __name__, str(os.getpid()), *words],

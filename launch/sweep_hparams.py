@@ -38,9 +38,7 @@ def _domain(dimension: Dimension):
     return api.RealInterval(*map(float, values))
 
 
-def write_start(
-    folder: pathlib.Path, trial_id: str, values: dict[str, Any]
-) -> None:
+def write_start(folder: pathlib.Path, trial_id: str, values: dict[str, Any]) -> None:
     """A trial's values; once, however often it is continued."""
     for end in (folder / "tensorboard").glob("events.*.end"):
         end.unlink()  # of a failure that is tried again
@@ -65,9 +63,7 @@ def _write(folder: pathlib.Path, summary: Any, suffix: str) -> None:
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.summary.writer import event_file_writer
 
-    writer = event_file_writer.EventFileWriter(
-        str(folder), filename_suffix=suffix
-    )
+    writer = event_file_writer.EventFileWriter(str(folder), filename_suffix=suffix)
     own = Summary.FromString(summary.SerializeToString())  # TensorFlow's, else
     writer.add_event(Event(wall_time=time.time(), summary=own))
     writer.close()

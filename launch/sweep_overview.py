@@ -15,14 +15,7 @@ REFRESH_SECONDS = 2.0
 class Overview:
     """Follows a sweep's files; keeps sweep.json in step with them."""
 
-    def __init__(
-        self,
-        sweep: pathlib.Path,
-        facts: dict[str, Any],
-        *,
-        trials: int,
-        epochs: int,
-    ):
+    def __init__(self, sweep: pathlib.Path, facts: dict[str, Any], *, trials: int, epochs: int):
         self.sweep, self.facts = sweep, facts
         self.trials, self.epochs = trials, epochs
         self._began = time.monotonic()
@@ -61,9 +54,7 @@ class Overview:
         """Epochs that need not be trained any more."""
         whole = self.facts["recipe"]["epochs"]
         return sum(
-            (t["epochs"] or whole)
-            if t["status"] == "failed"
-            else len(t["objective"])
+            (t["epochs"] or whole) if t["status"] == "failed" else len(t["objective"])
             for t in trials
         )
 

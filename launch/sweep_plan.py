@@ -25,10 +25,7 @@ def plan(request: Request) -> list[tuple[str, str]]:
     options, recipe = request.options, request.options.recipe
     rows = [
         ("sweep", f"{request.variant}, {request.tuner} search"),
-        *(
-            ("space", f"{d}; the recipe's: {_own(request, d.path)}")
-            for d in request.space
-        ),
+        *(("space", f"{d}; the recipe's: {_own(request, d.path)}") for d in request.space),
         ("trials", _trials(request, planned(request))),
     ]
     strategy = prepare_tensorflow(options)
@@ -78,9 +75,7 @@ def _trials(request: Request, trials: list[dict]) -> str:
     """How many, and for Hyperband how long each of them trains."""
     if request.tuner != "hyperband":
         return f"{len(trials)}, of {request.options.recipe.epochs} epochs each"
-    lengths = Counter(
-        (t["tuner/initial_epoch"], t["tuner/epochs"]) for t in trials
-    )
+    lengths = Counter((t["tuner/initial_epoch"], t["tuner/epochs"]) for t in trials)
     parts = [
         f"{count} of epochs {first + 1} to {last}"
         for (first, last), count in sorted(lengths.items())

@@ -39,9 +39,7 @@ def add(sweep: pathlib.Path) -> pathlib.Path:
     kept = {_key(r): r for r in (*read(paper), row)}
     ordered = [kept[key] for key in sorted(kept)]
     file = _file(paper)
-    write_text(
-        file, HEADER + "".join(toml_row("sweep", row) for row in ordered)
-    )
+    write_text(file, HEADER + "".join(toml_row("sweep", row) for row in ordered))
     return file
 
 
@@ -51,8 +49,7 @@ def row_of(sweep: pathlib.Path) -> tuple[str, dict[str, Any]]:
         facts = json.loads((sweep / "sweep.json").read_text())
     except (OSError, ValueError) as error:
         raise UsageError(
-            f"{sweep} is no sweep's folder: its sweep.json cannot be read "
-            f"({error})."
+            f"{sweep} is no sweep's folder: its sweep.json cannot be read ({error})."
         ) from error
     done = finished(facts["trials"])
     if facts["status"] != "finished" or not done:

@@ -80,16 +80,11 @@ def read_request(
     own = _own_settings(recipe, asked, values)
     settings = (*asked, *own)
     options = from_flags(
-        variant,
-        recipe,
-        values | {"set": list(settings)},
-        needs_data=not values["dry_run"],
+        variant, recipe, values | {"set": list(settings)}, needs_data=not values["dry_run"]
     )
     if not values["workdir"]:
         name = f"sweep_{options.workdir.name}_{values['tuner']}"
-        options = dataclasses.replace(
-            options, workdir=options.workdir.with_name(name)
-        )
+        options = dataclasses.replace(options, workdir=options.workdir.with_name(name))
     images = _training_images(recipe, values) - options.recipe.held_out
     devices = (options.gpus or 1) * options.microbatches
     texts = values["space"] or default_space(options.recipe, images, devices)
@@ -100,9 +95,7 @@ def read_request(
         paper=paper,
         variant=variant,
         options=options,
-        flags=tuple(
-            f"--{name}={values[name]}" for name in PASSED if name in given
-        ),
+        flags=tuple(f"--{name}={values[name]}" for name in PASSED if name in given),
         settings=settings,
         asked=asked,
         space=tuple(space),
@@ -152,9 +145,7 @@ def _check_batches(space: list[Dimension], options: Options) -> None:
     for dimension in space:
         if (dimension.path, dimension.kind) == ("global_batch_size", "choice"):
             for batch in dimension.values:
-                per_replica_batch_size(
-                    batch, options.gpus or 1, options.microbatches
-                )
+                per_replica_batch_size(batch, options.gpus or 1, options.microbatches)
 
 
 def _check_workers(workers: int, trials: int) -> None:

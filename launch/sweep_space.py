@@ -72,8 +72,7 @@ def read(recipe: Recipe, texts: list[str], tuner: str) -> list[Dimension]:
             raise UsageError(f"--space gives {path} more than once.")
         if any(d.field == path and "--set" in d.reason for d in _own(recipe)):
             raise UsageError(
-                f"{path} is given to both --set and --space: it is either "
-                "fixed or searched."
+                f"{path} is given to both --set and --space: it is either fixed or searched."
             )
     return dimensions
 
@@ -117,9 +116,7 @@ def part_of(recipe: Recipe, path: str) -> Any:
 
 
 def _part(value: Any, name: str) -> Any:
-    return (
-        value[int(name)] if isinstance(value, tuple) else getattr(value, name)
-    )
+    return value[int(name)] if isinstance(value, tuple) else getattr(value, name)
 
 
 def _is_number(value: Any) -> bool:
@@ -128,9 +125,7 @@ def _is_number(value: Any) -> bool:
 
 def _bounds(text: str, parts: list[str], typed: list) -> tuple:
     kind = _FORM.fullmatch(text)[2]
-    ordered = (
-        len(typed) == 2 and all(map(_is_number, typed)) and typed[0] < typed[1]
-    )
+    ordered = len(typed) == 2 and all(map(_is_number, typed)) and typed[0] < typed[1]
     if not ordered or (kind == "log" and typed[0] <= 0):
         raise UsageError(
             f"--space {text}: {kind} takes two numbers, the lower first"
@@ -142,9 +137,7 @@ def _bounds(text: str, parts: list[str], typed: list) -> tuple:
 
 def _choices(text: str, parts: list[str], typed: list) -> tuple:
     if len(set(parts)) < 2 or len(set(parts)) < len(parts):
-        raise UsageError(
-            f"--space {text}: choice takes two values or more, all different."
-        )
+        raise UsageError(f"--space {text}: choice takes two values or more, all different.")
     if all(map(_is_number, typed)):
         whole = all(isinstance(value, int) for value in typed)
         return tuple(typed if whole else map(float, typed))
@@ -182,10 +175,7 @@ def _schedule(recipe: Recipe, images: int) -> list[str]:
     """When the learning rate changes: the paper's time, and half of it."""
     schedule, end = recipe.schedule, recipe.epochs
     if isinstance(schedule, ByStep):
-        end = min(
-            recipe.updates or float("inf"),
-            end * images // recipe.global_batch_size,
-        )
+        end = min(recipe.updates or float("inf"), end * images // recipe.global_batch_size)
     starts = getattr(schedule, "starts", ())
     if len(starts) > 1 and 2 <= starts[1] < end:
         early = ",".join(str(start // 2) for start in starts)

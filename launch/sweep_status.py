@@ -77,8 +77,7 @@ def _trial(sweep: pathlib.Path, file: pathlib.Path) -> dict:
         "from": values.get("tuner/trial_id"),
         "epochs": values.get("tuner/epochs"),
         "objective": [
-            {"epoch": epoch, OBJECTIVE: error}
-            for epoch, error in sorted(errors.items())
+            {"epoch": epoch, OBJECTIVE: error} for epoch, error in sorted(errors.items())
         ],
         "best": min(errors.values()) if errors and done else None,
         "status": "failed" if failed else "finished" if done else "under way",
@@ -105,11 +104,7 @@ def require_same(file: pathlib.Path, facts: dict[str, Any]) -> dict:
         return {}
     there = _read(file)
     here = json.loads(json.dumps(facts))
-    odd = [
-        line
-        for key in IDENTITY
-        for line in differences(there.get(key), here[key], key)
-    ]
+    odd = [line for key in IDENTITY for line in differences(there.get(key), here[key], key)]
     if odd:
         raise RunError(
             f"{file.parent} holds another sweep: {'; '.join(odd[:3])}. Give "
@@ -120,9 +115,7 @@ def require_same(file: pathlib.Path, facts: dict[str, Any]) -> dict:
 
 def is_finished(there: dict[str, Any], trials: int) -> bool:
     """Whether sweep.json is of a sweep that so many trials do not extend."""
-    return there.get("status") == "finished" and (
-        there["asked_trials"] >= trials
-    )
+    return there.get("status") == "finished" and (there["asked_trials"] >= trials)
 
 
 def write(sweep: pathlib.Path, facts: dict[str, Any]) -> list[dict]:
@@ -143,11 +136,7 @@ def write(sweep: pathlib.Path, facts: dict[str, Any]) -> list[dict]:
 
 def full_command(facts: dict[str, Any], trial: dict) -> str:
     """Trains a trial's values for the paper's own time, on all images."""
-    kept = [
-        text
-        for text in facts["settings"]
-        if text.partition("=")[0] not in BUDGET
-    ]
+    kept = [text for text in facts["settings"] if text.partition("=")[0] not in BUDGET]
     sets = [f"--set {shlex.quote(text)}" for text in (*kept, *trial["values"])]
     words = ["python -m launch", facts["variant"], *facts["flags"], *sets]
     return " ".join(words)
@@ -157,14 +146,7 @@ def show(facts: dict[str, Any], trials: list[dict]) -> None:
     """The table that a sweep ends with, and how to use its result."""
     paths = [text.partition("=")[0] for text in facts["space"]]
     rest = [t for t in trials if t["status"] != "finished"]
-    columns = [
-        "trial",
-        *paths,
-        ">epochs",
-        ">held-out error",
-        ">training",
-        "status",
-    ]
+    columns = ["trial", *paths, ">epochs", ">held-out error", ">training", "status"]
     rows = [
         [
             trial["id"] + (f" from {trial['from']}" if trial["from"] else ""),

@@ -92,9 +92,7 @@ def _end(folder: pathlib.Path, first: int) -> dict[str, Any]:
     return {"ended": now(), "seconds": round(seconds, 1)}
 
 
-def _begin_with(
-    folder: pathlib.Path, sweep: pathlib.Path, parent: str | None
-) -> None:
+def _begin_with(folder: pathlib.Path, sweep: pathlib.Path, parent: str | None) -> None:
     """Copies the checkpoint that the parent ended with, whole or not at all."""
     target = folder / "checkpoints"
     if parent is None or target.exists():

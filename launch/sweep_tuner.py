@@ -81,9 +81,7 @@ def make_oracle(request: Request) -> keras_tuner.Oracle:
         oracle.max_trials = request.trials
     elif request.tuner == "bayesian":
         first = min(3 * len(request.space), max(3, request.trials // 3))
-        oracle = BayesianOracle(
-            max_trials=request.trials, num_initial_points=first, **shared
-        )
+        oracle = BayesianOracle(max_trials=request.trials, num_initial_points=first, **shared)
     else:
         oracle = RandomOracle(max_trials=request.trials, **shared)
     oracle.verbose = 0
@@ -93,15 +91,11 @@ def make_oracle(request: Request) -> keras_tuner.Oracle:
 class Tuner(BaseTuner):
     """keras-tuner's search; with its environment, as one of its workers."""
 
-    def __init__(
-        self, request: Request, signals: Signals, tick: Callable[[], None]
-    ):
+    def __init__(self, request: Request, signals: Signals, tick: Callable[[], None]):
         self.request, self.signals, self.tick = request, signals, tick
         with contextlib.redirect_stdout(io.StringIO()):  # "Reloading ..."
             super().__init__(
-                make_oracle(request),
-                directory=str(request.folder),
-                project_name=PROJECT,
+                make_oracle(request), directory=str(request.folder), project_name=PROJECT
             )
         if not self._is_worker():
             self.save()
@@ -119,17 +113,11 @@ class Tuner(BaseTuner):
             reported = {observation.step for observation in history}
         try:
             for row in sweep_trial.train(
-                self.request,
-                trial.trial_id,
-                trial.hyperparameters.values,
-                self.signals,
-                self.tick,
+                self.request, trial.trial_id, trial.hyperparameters.values, self.signals, self.tick
             ):
                 if row["epoch"] not in reported:
                     error = {sweep_trial.OBJECTIVE: row["val_top1_error"]}
-                    self.oracle.update_trial(
-                        trial.trial_id, error, step=row["epoch"]
-                    )
+                    self.oracle.update_trial(trial.trial_id, error, step=row["epoch"])
         except Stopped as stop:
             raise _Halted(stop.signum, stop.step) from None
         except RunError as error:
@@ -240,7 +228,4 @@ def _rehearsed(oracle: keras_tuner.Oracle, workers: int) -> Iterator[dict]:
 def planned_epochs(request: Request, trials: list[dict]) -> int:
     """Epochs that those trials train, in all."""
     whole = request.options.recipe.epochs
-    return sum(
-        t.get("tuner/epochs", whole) - t.get("tuner/initial_epoch", 0)
-        for t in trials
-    )
+    return sum(t.get("tuner/epochs", whole) - t.get("tuner/initial_epoch", 0) for t in trials)

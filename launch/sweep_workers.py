@@ -65,9 +65,7 @@ def serve(request: Request, signals: Signals, tick: Callable[[], None]) -> None:
 
 def _local(request: Request) -> list[dict[str, str]]:
     """The environment of each worker here; this process becomes the chief."""
-    shares = gpu_shares(
-        request.workers, _gpus(request.options.platform), request.options.gpus
-    )
+    shares = gpu_shares(request.workers, _gpus(request.options.platform), request.options.gpus)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -92,9 +90,7 @@ def _gpus(platform: str) -> list[str]:
     return (names or [str(number) for number in range(count)])[:count]
 
 
-def gpu_shares(
-    workers: int, names: list[str], each: int | None
-) -> list[dict[str, str]]:
+def gpu_shares(workers: int, names: list[str], each: int | None) -> list[dict[str, str]]:
     """Environments that give each worker GPUs of its own; {} without any.
 
     Args:
@@ -114,8 +110,7 @@ def gpu_shares(
             "--platform cpu."
         )
     return [
-        {"CUDA_VISIBLE_DEVICES": ",".join(names[i * each : (i + 1) * each])}
-        for i in range(workers)
+        {"CUDA_VISIBLE_DEVICES": ",".join(names[i * each : (i + 1) * each])} for i in range(workers)
     ]
 
 
@@ -148,9 +143,7 @@ def _check(codes: list[int | None], folder: pathlib.Path) -> None:
             raise Stopped(STOPPED[code], 0)
         if code:
             said = sweep_child.last_words(folder / f"worker{number}.txt")
-            raise RunError(
-                f"Worker {number} has ended with exit code {code}: {said}"
-            )
+            raise RunError(f"Worker {number} has ended with exit code {code}: {said}")
 
 
 def _end(workers: list[subprocess.Popen]) -> None:

@@ -20,8 +20,7 @@ def plain(title: str, columns: list[str], rows: list[list[str]]) -> str:
     def line(cells: list[str]) -> str:
         places = zip(cells, widths, right, strict=True)
         return "  ".join(
-            cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in places
+            cell.rjust(width) if to_right else cell.ljust(width) for cell, width, to_right in places
         ).rstrip()
 
     head = [title] if title else []

@@ -12,16 +12,11 @@ from common.errors import RunError
 def toml_row(kind: str, row: dict[str, Any]) -> str:
     """One `[[kind]]` table; a value is text, a number or a list of them."""
     # JSON's strings, numbers and lists of them are TOML's too.
-    lines = [
-        f"{name} = {json.dumps(value, ensure_ascii=False)}"
-        for name, value in row.items()
-    ]
+    lines = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in row.items()]
     return f"\n[[{kind}]]\n" + "\n".join(lines) + "\n"
 
 
-def read_rows(
-    file: pathlib.Path, kind: str, needed: tuple[str, ...]
-) -> list[dict[str, Any]]:
+def read_rows(file: pathlib.Path, kind: str, needed: tuple[str, ...]) -> list[dict[str, Any]]:
     """The `[[kind]]` tables of a file; none if there is no file.
 
     Raises:
@@ -37,7 +32,5 @@ def read_rows(
     for number, row in enumerate(rows, 1):
         missing = [key for key in needed if key not in row]
         if missing:
-            raise RunError(
-                f"{file}: {kind} {number} lacks {', '.join(missing)}."
-            )
+            raise RunError(f"{file}: {kind} {number} lacks {', '.join(missing)}.")
     return rows

@@ -42,12 +42,7 @@ from launch.plan import arithmetic, parameters, print_plan
 from launch.progress import Progress
 from launch.quiet import quiet
 from launch.rendezvous import waiting
-from launch.sessions import (
-    finish,
-    identity_of,
-    kind_of_device,
-    open_record,
-)
+from launch.sessions import finish, identity_of, kind_of_device, open_record
 from launch.trained import STATISTICS, WEIGHTS, load_weights
 from launch.watchdog import Watchdog
 from launch.xla import decided
@@ -67,9 +62,7 @@ def run(paper: str, variant: str, options: Options) -> int:
         strategy = prepare_tensorflow(options)
         options, source = _decided(options, strategy), planned_data(options)
         tell_of(source.dataset)
-        build = functools.partial(
-            *(build_network, paper, variant, options.recipe, strategy)
-        )
+        build = functools.partial(*(build_network, paper, variant, options.recipe, strategy))
         return print_plan(variant, options, source, build, strategy, cluster)
     if options.recover and cluster:
         raise UsageError(
@@ -183,13 +176,9 @@ def _train(options, record, source, strategy, model, signals, log) -> None:
     recipe, chief = options.recipe, Workers(strategy).chief
     progress = _progress(log, recipe, strategy, chief)
     with strategy.scope():
-        optimizer = build_optimizer(
-            recipe, loss_scaling=options.precision == "mixed_float16"
-        )
+        optimizer = build_optimizer(recipe, loss_scaling=options.precision == "mixed_float16")
         optimizer.build(model.trainable_variables)
-    statistics = training_statistics(
-        source, recipe, signals.watched(progress.scanning)
-    )
+    statistics = training_statistics(source, recipe, signals.watched(progress.scanning))
     if statistics and chief:  # for predict, where the data may not be
         save(statistics, record.folder / STATISTICS)
     with explained(source, "train", recipe):
@@ -242,18 +231,12 @@ def _save(record, recipe, loop) -> None:
     model = loop.job.model
     model.optimizer = None  # its state is as large again, and in checkpoints
     with loop.tested_weights():
-        save_weights(
-            model,
-            record.folder / WEIGHTS,
-            lambda file: write(file, RECIPE, recipe),
-        )
+        save_weights(model, record.folder / WEIGHTS, lambda file: write(file, RECIPE, recipe))
 
 
 def _opening(options, source, strategy, model, loop) -> list[str]:
     recipe, replicas = options.recipe, strategy.num_replicas_in_sync
-    share = per_replica_batch_size(
-        recipe.global_batch_size, replicas, options.microbatches
-    )
+    share = per_replica_batch_size(recipe.global_batch_size, replicas, options.microbatches)
     lines = [
         f"{model.name}: {parameters(model)}; "
         f"{source.dataset.title}; {loop.updates:,} updates, "
@@ -268,18 +251,13 @@ def _opening(options, source, strategy, model, loop) -> list[str]:
         for d in recipe.deviations
         if d.reason.startswith("--")
     ]
-    lines += [
-        f"Ignored: {checkpoint}, a damaged checkpoint."
-        for checkpoint in loop.ignored
-    ]
+    lines += [f"Ignored: {checkpoint}, a damaged checkpoint." for checkpoint in loop.ignored]
     if loop.resumed_from:
         lines.append(f"Continues from step {loop.resumed_from:,}.")
     return lines
 
 
-def prepare_tensorflow(
-    options: Options, cluster: Cluster | None = None
-) -> tf.distribute.Strategy:
+def prepare_tensorflow(options: Options, cluster: Cluster | None = None) -> tf.distribute.Strategy:
     """Devices, precision and seeds of this process; its one strategy."""
     logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS's deprecations
     gpus = options.gpus
@@ -328,9 +306,7 @@ def open_data(options: Options):
     cache = catalog.default_cache_dir()
     if dataset.name == "sample" and not source.where.startswith(cache):
         print(
-            f"{cache} cannot be written: the sample is made for this command "
-            "only.",
-            file=sys.stderr,
+            f"{cache} cannot be written: the sample is made for this command only.", file=sys.stderr
         )
     return cut(source, recipe)
 
@@ -357,22 +333,17 @@ def training_statistics(source, recipe: Recipe, scanning: Callable):
         found = statistics_for(source, recipe, cache, scanning)
     if found and kept(source, recipe, cache) is None:
         print(
-            f"\n{cache} cannot be written: the training set's mean is not "
-            "kept for the next time.",
+            f"\n{cache} cannot be written: the training set's mean is not kept for the next time.",
             file=sys.stderr,
         )
     return found
 
 
-def build_network(
-    paper: str, variant: str, recipe: Recipe, strategy
-) -> keras.Model:
+def build_network(paper: str, variant: str, recipe: Recipe, strategy) -> keras.Model:
     """The variant's network for the recipe's image size and classes."""
     with strategy.scope(), tf.variable_creator_scope(initialize_on_cpu):
         model = reproductions.load(paper).build_model(
-            variant,
-            image_size=recipe.image_size,
-            num_classes=recipe.num_classes,
+            variant, image_size=recipe.image_size, num_classes=recipe.num_classes
         )
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

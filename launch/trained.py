@@ -24,14 +24,7 @@ from common.state_dicts import require_whole
 WEIGHTS = "final.weights.h5"
 STATISTICS = "statistics.npz"  # of the training set, where the recipe uses them
 # The fields that decide what a network makes of an image.
-SEEN = (
-    "data",
-    "image_size",
-    "channels",
-    "num_classes",
-    "test_transforms",
-    "normalize",
-)
+SEEN = ("data", "image_size", "channels", "num_classes", "test_transforms", "normalize")
 # Of other images than the run's, all that their splits have are measured.
 UNCUT = ("train_images=None", "held_out=0")
 
@@ -80,9 +73,7 @@ def locate(given: str) -> tuple[pathlib.Path, Trained | None]:
     return path, run
 
 
-def recipe_of(
-    run: Trained, variant: str, paper: Recipe, settings: Sequence[str] = ()
-) -> Recipe:
+def recipe_of(run: Trained, variant: str, paper: Recipe, settings: Sequence[str] = ()) -> Recipe:
     """The paper's recipe with all that the run's flags changed in it.
 
     Args:
@@ -95,10 +86,7 @@ def recipe_of(
     """
     record = run.record
     if record["variant"] != variant:
-        raise UsageError(
-            f"{run.folder} holds a run of {record['variant']}, not of "
-            f"{variant}."
-        )
+        raise UsageError(f"{run.folder} holds a run of {record['variant']}, not of {variant}.")
     own = settings_of(record["deviations"])
     changed = with_data(paper, _dataset(record))
     try:
@@ -110,11 +98,7 @@ def recipe_of(
         ) from error
     there = record["recipe"]
     here = describe(dataclasses.replace(recipe, deviations=()))
-    odd = [
-        difference
-        for name in SEEN
-        for difference in differences(there[name], here[name], name)
-    ]
+    odd = [difference for name in SEEN for difference in differences(there[name], here[name], name)]
     if odd:
         raise RunError(
             f"{run.folder} was trained with an earlier recipe: "

@@ -43,6 +43,4 @@ class Watchdog(keras.callbacks.Callback):
 
     def _feed(self) -> None:
         if self.seconds:
-            faulthandler.dump_traceback_later(
-                self.seconds, repeat=True, file=self.screen
-            )
+            faulthandler.dump_traceback_later(self.seconds, repeat=True, file=self.screen)

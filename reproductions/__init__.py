@@ -13,9 +13,7 @@ from common.errors import did_you_mean
 @functools.cache
 def names() -> tuple[str, ...]:
     """All papers, sorted."""
-    return tuple(
-        sorted(m.name for m in pkgutil.iter_modules(__path__) if m.ispkg)
-    )
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if m.ispkg))
 
 
 def load(paper: str) -> types.ModuleType:

@@ -13,9 +13,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 @pytest.fixture(scope="session")
 def shared_data() -> pathlib.Path:
     """The data sets kept outside the project; skips where there are none."""
-    folder = pathlib.Path(
-        os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data")
-    )
+    folder = pathlib.Path(os.environ.get("SHARED_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder}; set SHARED_DATA to its folder")
     return folder

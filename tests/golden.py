@@ -20,9 +20,7 @@ def state(name: str) -> dict[str, np.ndarray]:
     entries = json.loads((ORACLES / f"{name}.json").read_text())
     stored = np.load(ORACLES / f"{name}.npz")
     return {
-        entry: stored[entry]
-        if entry in stored.files
-        else _weights(entry, tuple(shape))
+        entry: stored[entry] if entry in stored.files else _weights(entry, tuple(shape))
         for entry, shape in entries.items()
     }
 

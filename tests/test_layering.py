@@ -80,9 +80,7 @@ def import_problem(parts, module, shared):
 
 def prints(node):
     return (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == "print"
+        isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     )
 
 
@@ -91,15 +89,9 @@ def test_house_rules_hold():
 
 
 PLANTED = {
-    "common imports a paper": (
-        "common/a.py",
-        "from reproductions import alexnet\n",
-    ),
+    "common imports a paper": ("common/a.py", "from reproductions import alexnet\n"),
     "common imports launch": ("common/a.py", "import launch.options\n"),
-    "a paper imports launch": (
-        "reproductions/vgg/model.py",
-        "from launch import options\n",
-    ),
+    "a paper imports launch": ("reproductions/vgg/model.py", "from launch import options\n"),
     "a paper imports another": (
         "reproductions/vgg/model.py",
         "import reproductions.alexnet.model\n",
@@ -109,10 +101,7 @@ PLANTED = {
         "from reproductions import alexnet\n",
     ),
     "relative import": ("reproductions/vgg/model.py", "from . import recipe\n"),
-    "hidden in a function": (
-        "common/data/a.py",
-        "def f():\n    import reproductions\n",
-    ),
+    "hidden in a function": ("common/data/a.py", "def f():\n    import reproductions\n"),
     "flags in common": ("common/a.py", "from absl import flags\n"),
     "flags in a paper": ("reproductions/vgg/recipe.py", "import absl.flags\n"),
     "print in common": ("common/a.py", "print('hello')\n"),

@@ -72,13 +72,7 @@ class RandomAffine:
 
     @staticmethod
     def _inverse(
-        right: Any,
-        down: Any,
-        scale: Any,
-        squeeze: Any,
-        shear: Any,
-        height: int,
-        width: int,
+        right: Any, down: Any, scale: Any, squeeze: Any, shear: Any, height: int, width: int
     ) -> Any:
         """From output to input coordinates, eight numbers.
 

@@ -163,8 +163,7 @@ def find(name: str, channels: int = 3, data_dir: str | None = None) -> DataSet:
     if not found:
         hint = did_you_mean(name, names())
         raise UsageError(
-            f"There is no data set called {name!r}.{hint} "
-            f"Known: {', '.join(names())}."
+            f"There is no data set called {name!r}.{hint} Known: {', '.join(names())}."
         )
     grey_first = sorted(found, key=lambda dataset: dataset.channels)
     return grey_first[0] if channels == 1 else grey_first[-1]
@@ -196,9 +195,7 @@ def is_missing(dataset: DataSet, data_dir: str | None) -> bool:
     return False
 
 
-def open_source(
-    dataset: DataSet, data_dir: str | None = None, cache_dir: str | None = None
-) -> Any:
+def open_source(dataset: DataSet, data_dir: str | None = None, cache_dir: str | None = None) -> Any:
     """The records of a data set: a RecordSource or a FolderSource.
 
     Nothing is ever downloaded. "sample" is made in `cache_dir` if it is not
@@ -214,9 +211,7 @@ def open_source(
     if dataset.name == "sample":
         from common.data import sample
 
-        folder = sample.prepare(
-            dataset.tfds_names[0], cache_dir or default_cache_dir()
-        )
+        folder = sample.prepare(dataset.tfds_names[0], cache_dir or default_cache_dir())
     else:
         folder = builder_dir(dataset, data_dir)
     return sources.RecordSource(_as_found(dataset, folder), folder)
@@ -245,9 +240,7 @@ def builder_dir(dataset: DataSet, data_dir: str | None) -> pathlib.Path:
         RunError: if there is none; says how to get it.
     """
     root = pathlib.Path(
-        data_dir
-        or os.environ.get("TFDS_DATA_DIR")
-        or os.path.expanduser("~/tensorflow_datasets")
+        data_dir or os.environ.get("TFDS_DATA_DIR") or os.path.expanduser("~/tensorflow_datasets")
     )
     for name in dataset.tfds_names:
         infos = (root / name).glob("*/dataset_info.json")
@@ -275,10 +268,7 @@ def _read_info(folder: pathlib.Path) -> dict[str, Any]:
     """
     try:
         info = json.loads((folder / "dataset_info.json").read_text())
-        sizes = {
-            split["name"]: sum(map(int, split["shardLengths"]))
-            for split in info["splits"]
-        }
+        sizes = {split["name"]: sum(map(int, split["shardLengths"])) for split in info["splits"]}
         features = json.loads((folder / "features.json").read_text())
         features = features.get("featuresDict", {}).get("features", {})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -314,9 +304,7 @@ def _prepared(name: str, tfds_name: str, data_dir: str | None) -> DataSet:
         "which may be large; pass the same --data_dir.",
     )
     info = _read_info(builder_dir(dataset, data_dir))
-    return dataclasses.replace(
-        dataset, **info, test_split=_test_split(name, info["splits"])
-    )
+    return dataclasses.replace(dataset, **info, test_split=_test_split(name, info["splits"]))
 
 
 def _test_split(name: str, splits: dict[str, int], trains: bool = True) -> str:

@@ -89,9 +89,7 @@ class PhotometricDistortions:
             # Three branches at each step: six orders as branches take longer.
             branches = [
                 functools.partial(manipulate, image, amount)
-                for manipulate, amount in zip(
-                    _MANIPULATIONS, amounts, strict=True
-                )
+                for manipulate, amount in zip(_MANIPULATIONS, amounts, strict=True)
             ]
             image = tf.switch_case(step, branches)
         return image

@@ -34,9 +34,7 @@ def measured_on(dataset: DataSet, split: str | None) -> DataSet:
         hidden = " --set held_out=0 leaves the test split in its place."
         raise UsageError(
             f"{dataset.name} has no split called {split!r}. "
-            f"Known: {', '.join(dataset.splits)}."
-            + hidden
-            * (HELD_OUT in dataset.splits)
+            f"Known: {', '.join(dataset.splits)}." + hidden * (HELD_OUT in dataset.splits)
         )
     return dataclasses.replace(dataset, test_split=split)
 
@@ -55,9 +53,7 @@ class Cut:
             in the place of the test split; 0 leaves that as it is.
     """
 
-    def __init__(
-        self, source: RecordSource, train_images: int | None, held_out: int
-    ):
+    def __init__(self, source: RecordSource, train_images: int | None, held_out: int):
         whole = source.dataset.splits.get("train", 0)
         if not isinstance(source, RecordSource):
             raise UsageError(
@@ -69,10 +65,7 @@ class Cut:
         self.dataset = _cut_in_two(source.dataset, self.kept, held_out)
         self.where, self.jpeg = source.where, source.jpeg
         self.shorter_side = source.shorter_side
-        self.image_shape, self.class_names = (
-            source.image_shape,
-            source.class_names,
-        )
+        self.image_shape, self.class_names = (source.image_shape, source.class_names)
         self._source, self._first_held_out = source, whole - held_out
 
     def records(self, split: str) -> Any:
@@ -83,13 +76,9 @@ class Cut:
             return self._source.records("train").skip(self._first_held_out)
         return self._source.records(split)
 
-    def shuffled(
-        self, split: str, *, seed: int, epoch: int, skip: int
-    ) -> Shuffled:
+    def shuffled(self, split: str, *, seed: int, epoch: int, skip: int) -> Shuffled:
         """The records of one epoch, from position `skip` on."""
-        return self._source.shuffled(
-            split, seed=seed, epoch=epoch, skip=skip, first=self.kept
-        )
+        return self._source.shuffled(split, seed=seed, epoch=epoch, skip=skip, first=self.kept)
 
     def damage(self, split: str) -> str | None:
         """Of the files that the split is a part of."""

@@ -32,9 +32,7 @@ def explained(source: Any, split: str, recipe: Recipe) -> Iterator[None]:
         raise explain(error, source, split, recipe) from error
 
 
-def explain(
-    error: Exception, source: Any, split: str, recipe: Recipe
-) -> RunError:
+def explain(error: Exception, source: Any, split: str, recipe: Recipe) -> RunError:
     """The error to show after the input pipeline failed.
 
     Reads the split once more, in file order, up to its first bad record.
@@ -88,9 +86,7 @@ def _try(source: Any, record: dict[str, Any], recipe: Recipe) -> tuple:
     """Decodes all of the image, not only the part that the frame needs."""
     import tensorflow as tf
 
-    whole = tf.io.decode_image(
-        record["image"], channels=recipe.channels, expand_animations=False
-    )
+    whole = tf.io.decode_image(record["image"], channels=recipe.channels, expand_animations=False)
     return whole, frame(source, record, recipe)
 
 
@@ -99,10 +95,7 @@ def _reason(source: Any, record: dict[str, Any], recipe: Recipe) -> str:
 
     label = int(np.asarray(record["label"]))
     if not 0 <= label < recipe.num_classes:
-        return (
-            f"has the label {label}, which is not one of "
-            f"0 .. {recipe.num_classes - 1}."
-        )
+        return f"has the label {label}, which is not one of 0 .. {recipe.num_classes - 1}."
     try:
         readable(record["image"].numpy())
         _try(source, record, recipe)

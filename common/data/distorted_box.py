@@ -54,9 +54,7 @@ class DistortedBoxCrop:
         drawn = key.uniform(3 + 2 * self.attempts)
         first, second = tf.unstack(tf.reshape(drawn[3:], (2, self.attempts)))
         height, width = self._window(view.source, first, second)
-        return anywhere(
-            view, height, width, drawn[:3], self.resampling, self.size
-        )
+        return anywhere(view, height, width, drawn[:3], self.resampling, self.size)
 
     def _window(self, source: tuple, first: Any, second: Any) -> tuple:
         """(height, width), whole pixels, of the first attempt that succeeds.

@@ -35,16 +35,9 @@ def draw(label: int, rng: np.random.Generator) -> np.ndarray:
     image = _lit_ground(height, width, ground, rng)
     _scatter(image, rng)
     size = short * rng.uniform(0.34, 0.46)
-    centre_y, centre_x = (
-        rng.uniform(0.9 * size, side - 0.9 * size) for side in (height, width)
-    )
-    top, left = (
-        max(0, int(centre_y - 1.5 * size)),
-        max(0, int(centre_x - 1.5 * size)),
-    )
-    part = image[
-        top : int(centre_y + 1.5 * size), left : int(centre_x + 1.5 * size)
-    ]
+    centre_y, centre_x = (rng.uniform(0.9 * size, side - 0.9 * size) for side in (height, width))
+    top, left = (max(0, int(centre_y - 1.5 * size)), max(0, int(centre_x - 1.5 * size)))
+    part = image[top : int(centre_y + 1.5 * size), left : int(centre_x + 1.5 * size)]
     y, x = np.ogrid[: part.shape[0], : part.shape[1]]
     u = (x + np.float32(left - centre_x)) / np.float32(size)
     v = (y + np.float32(top - centre_y)) / np.float32(size)

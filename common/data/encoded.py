@@ -100,15 +100,12 @@ def _eight_bits(image: "Image.Image") -> "Image.Image":
     """RGB or RGBA; of 16 bits the upper 8, as TensorFlow takes of a PNG."""
     from PIL import Image
 
-    if image.mode.startswith("I;16") or (
-        image.mode == "I" and image.format == "PPM"
-    ):
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
         upper = np.asarray(image).astype(np.int64) >> 8
         image = Image.fromarray(upper.clip(0, 255).astype(np.uint8))
     if image.mode in ("I", "F"):
         raise ValueError(
-            "its pixels are no 8 or 16 bits, and what is white is not known: "
-            "save it as 8 bits"
+            "its pixels are no 8 or 16 bits, and what is white is not known: save it as 8 bits"
         )
     if image.has_transparency_data:
         return image.convert("RGBA")
@@ -137,9 +134,7 @@ def decode(encoded: Any, channels: int, *, jpeg: bool) -> Any:
     import tensorflow as tf
 
     if jpeg:
-        return tf.io.decode_jpeg(
-            encoded, channels, dct_method="INTEGER_ACCURATE"
-        )
+        return tf.io.decode_jpeg(encoded, channels, dct_method="INTEGER_ACCURATE")
 
     def on_white() -> Any:
         seen = tf.io.decode_png(encoded, channels=4)
@@ -150,11 +145,7 @@ def decode(encoded: Any, channels: int, *, jpeg: bool) -> Any:
             return mixed
         return tf.io.decode_png(tf.io.encode_png(mixed), channels)
 
-    return tf.cond(
-        has_alpha(encoded),
-        on_white,
-        lambda: tf.io.decode_png(encoded, channels),
-    )
+    return tf.cond(has_alpha(encoded), on_white, lambda: tf.io.decode_png(encoded, channels))
 
 
 def has_alpha(encoded: Any) -> Any:

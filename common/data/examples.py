@@ -51,9 +51,7 @@ def batches(
     return part.batches_of_many(elements, size, many)
 
 
-def _one(
-    source: Any, recipe: Recipe, shuffled: Shuffled, make: Callable
-) -> Callable:
+def _one(source: Any, recipe: Recipe, shuffled: Shuffled, make: Callable) -> Callable:
     def example(position: Any, element: Any) -> tuple[Any, Any]:
         record = shuffled.read(element)
         encoded = record["image"]
@@ -78,17 +76,13 @@ def kept_bytes(source: Any, recipe: Recipe, epoch: int = 0) -> int:
     return 0
 
 
-def _decoded(
-    source: Any, shuffled: Shuffled, recipe: Recipe, epoch: int
-) -> dict[str, Any] | None:
+def _decoded(source: Any, shuffled: Shuffled, recipe: Recipe, epoch: int) -> dict[str, Any] | None:
     if shuffled.decoded and kept_bytes(source, recipe, epoch):
         return shuffled.decoded(recipe.channels)
     return None
 
 
-def _many(
-    source: Any, recipe: Recipe, known: dict[str, Any], make: Callable
-) -> Callable:
+def _many(source: Any, recipe: Recipe, known: dict[str, Any], make: Callable) -> Callable:
     import tensorflow as tf
 
     count = source.dataset.splits["train"]

@@ -64,9 +64,7 @@ class FirstFittingAreaCrop:
 
         area, aspect, swap = tf.unstack(tf.reshape(drawn, (3, self.attempts)))
         (small, large), (tall, wide) = self.area, self.aspect
-        area = (small + area * (large - small)) * tf.reduce_prod(
-            tf.cast(source, tf.float32)
-        )
+        area = (small + area * (large - small)) * tf.reduce_prod(tf.cast(source, tf.float32))
         aspect = tall + aspect * (wide - tall)
         aspect = tf.where(swap < 0.5, 1 / aspect, aspect)
         sides = tf.stack([tf.sqrt(area / aspect), tf.sqrt(area * aspect)], 1)

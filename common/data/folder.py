@@ -117,11 +117,7 @@ def class_notes(counts: Counts) -> Iterator[str]:
     if empty:
         yield f"{_classes(empty)} no image at all, and no class: {_few(empty)}."
     for split, each in counts.items():
-        missing = [
-            label
-            for label, total in totals.items()
-            if total and not each.get(label)
-        ]
+        missing = [label for label, total in totals.items() if total and not each.get(label)]
         if missing and "train" in counts and any(each.values()):
             yield f"{_classes(missing)} no image in {split}: {_few(missing)}."
     alike = [f"{a} and {b}" for a, b in _alike(totals)]
@@ -207,9 +203,7 @@ def scan(root: pathlib.Path, places: dict[str, str]) -> Layout:
             classes[label] = _of_class(layout, os.path.join(place, label))
     wrong = untrained(layout.counts())
     if wrong:
-        raise RunError(
-            f"{root}: {wrong} Mend the folder's name, or take it away."
-        )
+        raise RunError(f"{root}: {wrong} Mend the folder's name, or take it away.")
     return layout
 
 
@@ -242,8 +236,7 @@ def _sorted_out(layout: Layout, place: str) -> tuple[list[str], list[str]]:
             found = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         raise RunError(
-            f"The folder {layout.root / place} cannot be read: "
-            f"{error.strerror}."
+            f"The folder {layout.root / place} cannot be read: {error.strerror}."
         ) from error
     for entry in found:
         why = _unusable(entry)

@@ -31,9 +31,7 @@ class FolderSource:
         indices = tf.data.Dataset.range(self.dataset.splits[split])
         return mapped(indices, self._reader(split))
 
-    def shuffled(
-        self, split: str, *, seed: int, epoch: int, skip: int
-    ) -> Shuffled:
+    def shuffled(self, split: str, *, seed: int, epoch: int, skip: int) -> Shuffled:
         """The records of one epoch, from position `skip` on: a permutation."""
         order = permutation(self.dataset.splits[split], seed, epoch)
         return Shuffled(numbered(order, skip), self._reader(split))

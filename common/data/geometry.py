@@ -75,12 +75,7 @@ class View:
         return cls((height, width), (height, width), box, box)
 
     def resize(
-        self,
-        height: Any,
-        width: Any,
-        *,
-        chance: bool = False,
-        whole_values: bool = False,
+        self, height: Any, width: Any, *, chance: bool = False, whole_values: bool = False
     ) -> "View":
         """The whole image at another size; `chance`: one that was drawn.
 
@@ -93,11 +88,7 @@ class View:
         box = Box(0, 0, height, width)
         frame = self.frame if chance else box
         return dataclasses.replace(
-            self,
-            canvas=(height, width),
-            window=box,
-            frame=frame,
-            whole_values=whole_values,
+            self, canvas=(height, width), window=box, frame=frame, whole_values=whole_values
         )
 
     def zoom(self, patch: Patch, size: int) -> "View":
@@ -110,13 +101,10 @@ class View:
         resized = not _same(Box(0, 0, *self.canvas), source)
         if self.patch or resized or not _same(self.window, source):
             raise UsageError(
-                "a crop of a share of the area must come before resizes, other "
-                "crops and padding"
+                "a crop of a share of the area must come before resizes, other crops and padding"
             )
         window = Box(0, 0, size, size)
-        return dataclasses.replace(
-            self, canvas=(size, size), window=window, patch=patch
-        )
+        return dataclasses.replace(self, canvas=(size, size), window=window, patch=patch)
 
     def crop(self, top: Any, left: Any, size: int, *, chance: bool) -> "View":
         """A size x size window at (top, left) of what is seen now."""
@@ -134,10 +122,7 @@ class View:
         """A border of zeros on all four sides."""
         old = self.window
         window = Box(
-            old.top - pixels,
-            old.left - pixels,
-            old.height + 2 * pixels,
-            old.width + 2 * pixels,
+            old.top - pixels, old.left - pixels, old.height + 2 * pixels, old.width + 2 * pixels
         )
         return dataclasses.replace(self, window=window, frame=window)
 
@@ -188,9 +173,7 @@ def realize(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
 EXCERPT = 8  # pixels that an excerpt is longer than the window made of it
 
 
-def excerpt(
-    view: View, encoded: Any, channels: int, jpeg: bool | None
-) -> tuple[Any, Any]:
+def excerpt(view: View, encoded: Any, channels: int, jpeg: bool | None) -> tuple[Any, Any]:
     """What a window of an image that is not shrunk is made of, as stored.
 
     Args:
@@ -290,9 +273,7 @@ def _overlap(start: Any, length: Any, size: Any) -> tuple[Any, Any, Any, Any]:
     return first, last - first, first - start, start + length - last
 
 
-def _resampled(
-    view: View, encoded: Any, channels: int, jpeg: bool | None
-) -> Any:
+def _resampled(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
     """The window of a resized image."""
     window, source, canvas = view.window, view.source, view.canvas
     y = span(window.top, window.height, source[0], canvas[0])
@@ -305,9 +286,7 @@ def _resampled(
     return triangle(part, (window.height, window.width), y, x)
 
 
-def _decode(
-    encoded: Any, box: Box, source: tuple, channels: int, jpeg: bool | None
-) -> Any:
+def _decode(encoded: Any, box: Box, source: tuple, channels: int, jpeg: bool | None) -> Any:
     """The uint8 pixels of a part of the file."""
     import tensorflow as tf
 
@@ -353,10 +332,7 @@ def _cut_png(encoded: Any, box: Any, channels: int) -> Any:
 def _same(a: Box, b: Box) -> bool:
     """Whether both are known to be the same; tensors have no `==`."""
     pairs = zip(vars(a).values(), vars(b).values(), strict=True)
-    return all(
-        p is q or (isinstance(p, int) and isinstance(q, int) and p == q)
-        for p, q in pairs
-    )
+    return all(p is q or (isinstance(p, int) and isinstance(q, int) and p == q) for p, q in pairs)
 
 
 def _static(size: tuple) -> tuple:

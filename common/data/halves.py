@@ -29,11 +29,7 @@ _ON_DEVICE = (  # operations that work on many images, and that XLA compiles
     transforms.SubtractMeanImage,
     transforms.ZeroBorder,
 )
-_CUTS = (
-    transforms.CentreCrop,
-    transforms.RandomCrop,
-    transforms.RandomFlip,
-)
+_CUTS = (transforms.CentreCrop, transforms.RandomCrop, transforms.RandomFlip)
 
 
 class HostBatch(NamedTuple):
@@ -164,9 +160,7 @@ def host_batches(
         context = seen(view, statistics, None)
         place = (context.top, context.left)
         drawn = tuple(
-            op.draw(seen(view, statistics, key(place)))
-            if hasattr(op, "draw")
-            else tf.zeros(0)
+            op.draw(seen(view, statistics, key(place))) if hasattr(op, "draw") else tf.zeros(0)
             for place, op in device
         )
         made = HostBatch(pixels, taken, *place, view.mirrored, drawn)

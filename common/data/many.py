@@ -18,9 +18,7 @@ def with_black(images: np.ndarray) -> np.ndarray:
     return np.concatenate([np.zeros_like(pixels[:1]), pixels])
 
 
-def cut(
-    pixels: Any, size: tuple[int, int], which: Any, window: Box, mirrored: Any
-) -> Any:
+def cut(pixels: Any, size: tuple[int, int], which: Any, window: Box, mirrored: Any) -> Any:
     """Windows of images of one size; what lies outside of them is 0.
 
     Args:

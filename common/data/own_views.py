@@ -10,12 +10,7 @@ import tensorflow as tf
 from common.data.geometry import View, image_size, mirror, realize
 from common.data.parts import mapped
 from common.data.pipeline import checked
-from common.data.pixels import (
-    Context,
-    SubtractCentreMean,
-    SubtractChannelMean,
-    SubtractMeanImage,
-)
+from common.data.pixels import Context, SubtractCentreMean, SubtractChannelMean, SubtractMeanImage
 from common.data.resampling import span, triangle
 from common.data.statistics import Statistics
 from common.protocols import Part
@@ -65,10 +60,7 @@ def own_view_batches(
 def images_at_once(view: Any, most: int) -> int:
     """Images that have `most` inputs together; 1 if the inputs' sizes vary."""
     landscape, portrait = view.parts(375, 500), view.parts(500, 375)
-    if any(
-        one.size != other.size
-        for one, other in zip(landscape, portrait, strict=True)
-    ):
+    if any(one.size != other.size for one, other in zip(landscape, portrait, strict=True)):
         return 1
     return max(1, most // sum(len(part.cuts) for part in landscape))
 
@@ -80,11 +72,7 @@ def _in_parallel(view: Any) -> int:
 
 
 def inputs(
-    source: Any,
-    encoded: Any,
-    recipe: Recipe,
-    statistics: Statistics | None,
-    view: Any,
+    source: Any, encoded: Any, recipe: Recipe, statistics: Statistics | None, view: Any
 ) -> tuple[tf.Tensor, ...]:
     """For each part of the view (inputs, H, W, C), normalised."""
     size = source.image_shape or image_size(encoded, source.jpeg)
@@ -105,9 +93,7 @@ def _normalize(recipe: Recipe) -> Any:
     A mean image belongs to one frame; what the papers subtract from an image
     of another size they do not say.
     """
-    framed = isinstance(
-        recipe.normalize, SubtractMeanImage | SubtractCentreMean
-    )
+    framed = isinstance(recipe.normalize, SubtractMeanImage | SubtractCentreMean)
     return SubtractChannelMean() if framed else recipe.normalize
 
 

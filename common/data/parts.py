@@ -31,9 +31,7 @@ class Part(NamedTuple):
         if self.count == 1:
             return numbered
         share = batch_size // self.count
-        return numbered.filter(
-            lambda position, _: position % batch_size // share == self.index
-        )
+        return numbered.filter(lambda position, _: position % batch_size // share == self.index)
 
     def own_records(self, records: Any, batch_size: int) -> Any:
         """Of a tf.data.Dataset whose positions count from 0, this worker's."""
@@ -53,9 +51,7 @@ class Part(NamedTuple):
         share = self._share(batch_size)
         return _ahead(examples.batch(share, drop_remainder=True))
 
-    def batches_of_many(
-        self, elements: Any, batch_size: int, make: Callable
-    ) -> Any:
+    def batches_of_many(self, elements: Any, batch_size: int, make: Callable) -> Any:
         """The same, where `make` makes the examples of many elements."""
         import tensorflow as tf
 
@@ -86,9 +82,7 @@ def _ahead(batches: Any) -> Any:
     options = tf.data.Options()
     options.deterministic = True
     # Each worker has taken its part already; replicas split the rest.
-    options.experimental_distribute.auto_shard_policy = (
-        tf.data.experimental.AutoShardPolicy.OFF
-    )
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 

@@ -65,9 +65,7 @@ def _images_in(path: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
     try:
         names = sorted(os.listdir(path))
     except OSError as error:
-        raise UsageError(
-            f"The folder {path} cannot be read: {error.strerror}."
-        ) from error
+        raise UsageError(f"The folder {path} cannot be read: {error.strerror}.") from error
     files = [name for name in names if not (path / name).is_dir()]
     images = [name for name in files if folder.is_image(name)]
     notes = []
@@ -122,13 +120,7 @@ class Photographs:
 
     jpeg = None
 
-    def __init__(
-        self,
-        paths: Sequence[pathlib.Path],
-        *,
-        side: int | None,
-        digits: bool,
-    ):
+    def __init__(self, paths: Sequence[pathlib.Path], *, side: int | None, digits: bool):
         """Which files, and what the network's training images were like.
 
         Args:
@@ -165,9 +157,7 @@ class Photographs:
         kinds = {"image": tf.string, "label": tf.int64, "id": tf.string}
         return tf.data.Dataset.from_generator(
             self._records,
-            output_signature={
-                name: tf.TensorSpec((), kind) for name, kind in kinds.items()
-            },
+            output_signature={name: tf.TensorSpec((), kind) for name, kind in kinds.items()},
         )
 
     def _records(self) -> Iterator[dict[str, Any]]:
@@ -224,8 +214,7 @@ def as_digit(image: Image.Image, side: int) -> Image.Image:
     digit = digit.resize(size, Image.Resampling.BOX)
     mass = np.asarray(digit).astype(np.float64) + 1e-9
     centre = [
-        np.average(np.arange(n), weights=mass.sum(axis=axis)) + 0.5
-        for axis, n in enumerate(size)
+        np.average(np.arange(n), weights=mass.sum(axis=axis)) + 0.5 for axis, n in enumerate(size)
     ]
     field = Image.new("L", (side, side))
     field.paste(digit, [round(side / 2 - place) for place in centre])

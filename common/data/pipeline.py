@@ -7,13 +7,7 @@ function of (seed, epoch, position) only, a test batch of its position.
 from typing import Any
 
 from common.data import halves
-from common.data.examples import (
-    SAMPLE_STREAM,
-    batches,
-    checked,
-    sized,
-    whole,
-)
+from common.data.examples import SAMPLE_STREAM, batches, checked, sized, whole
 from common.data.geometry import mirror, realize
 from common.data.keys import mix
 from common.data.parts import WHOLE, Part, mapped
@@ -114,13 +108,7 @@ def host_batches(
 
 
 def sample_batch(
-    source: Any,
-    recipe: Recipe,
-    statistics: Statistics | None,
-    *,
-    seed: int,
-    epoch: int,
-    size: int,
+    source: Any, recipe: Recipe, statistics: Statistics | None, *, seed: int, epoch: int, size: int
 ) -> tuple[Any, Any]:
     """(images, labels) of `size` training examples, for recipe.before_epoch.
 
@@ -130,9 +118,7 @@ def sample_batch(
         UsageError: if the training set is smaller than `size`.
     """
     if size > source.dataset.splits["train"]:
-        raise UsageError(
-            f"{source.dataset.name} has fewer than {size} training examples."
-        )
+        raise UsageError(f"{source.dataset.name} has fewer than {size} training examples.")
     order = (mix(seed, SAMPLE_STREAM), epoch, 0)
     made = batches(source, recipe, statistics, order, size, WHOLE)
     return made.take(1).get_single_element()
@@ -159,9 +145,7 @@ def frames(source: Any, split: str, recipe: Recipe) -> Any:
     return mapped(source.records(split), lambda r: frame(source, r, recipe))
 
 
-def frame(
-    source: Any, record: dict[str, Any], recipe: Recipe
-) -> dict[str, Any]:
+def frame(source: Any, record: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     """One record after the recipe's test_transforms.
 
     Returns:
@@ -225,9 +209,7 @@ def test_batches(
     return part.batches(examples.concatenate(blanks), batch_size)
 
 
-def normalized_windows(
-    frame: Any, recipe: Recipe, statistics: Statistics | None, view: str
-) -> Any:
+def normalized_windows(frame: Any, recipe: Recipe, statistics: Statistics | None, view: str) -> Any:
     """What the network sees of one frame, (F, F, C) -> (V, H, W, C)."""
     import tensorflow as tf
 
@@ -241,9 +223,7 @@ def normalized_windows(
     return tf.stack(cut)
 
 
-def normalized(
-    image: Any, recipe: Recipe, statistics: Statistics | None, window: Window
-) -> Any:
+def normalized(image: Any, recipe: Recipe, statistics: Statistics | None, window: Window) -> Any:
     """A window of a frame, cut and mirrored already, as the network sees it."""
     context = Context(window.top, window.left, window.mirrored, statistics)
     return sized(recipe.normalize(image, context), recipe)

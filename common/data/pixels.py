@@ -97,8 +97,7 @@ class SubtractCentreMean:
         mean = _statistics(context, "SubtractCentreMean").mean_image
         _check_fits(mean, image)
         top, left = (
-            (frame - size) // 2
-            for frame, size in zip(mean.shape, image.shape[-3:-1], strict=False)
+            (frame - size) // 2 for frame, size in zip(mean.shape, image.shape[-3:-1], strict=False)
         )
         height, width = image.shape[-3:-1]
         part = mean[top : top + height, left : left + width]
@@ -199,9 +198,7 @@ def _check_fits(mean: Any, image: Any) -> None:
     shape = image.shape[-3:]
     wide = any(m < i for m, i in zip(mean.shape, shape, strict=True))
     if wide or mean.shape[2] != shape[2]:
-        raise UsageError(
-            f"a mean image of {mean.shape} for an image of {image.shape}"
-        )
+        raise UsageError(f"a mean image of {mean.shape} for an image of {image.shape}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,10 +18,7 @@ def read(files: list[str], names: list[str]) -> dict[str, Any]:
     import tensorflow as tf
 
     kinds = {"label": tf.int64}
-    features = {
-        name: tf.io.FixedLenFeature((), kinds.get(name, tf.string))
-        for name in names
-    }
+    features = {name: tf.io.FixedLenFeature((), kinds.get(name, tf.string)) for name in names}
     batches = tf.data.TFRecordDataset(files).batch(_MANY)
     parts = list(batches.map(lambda b: tf.io.parse_example(b, features)))
     return {name: tf.concat([p[name] for p in parts], 0) for name in names}

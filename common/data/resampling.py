@@ -13,9 +13,7 @@ def _bilinear(images: Any, size: Any) -> Any:
     """Between the nearest 2 x 2 pixels, also where the image shrinks."""
     import tensorflow as tf
 
-    return tf.raw_ops.ResizeBilinear(
-        images=images, size=size, half_pixel_centers=True
-    )
+    return tf.raw_ops.ResizeBilinear(images=images, size=size, half_pixel_centers=True)
 
 
 def _area(images: Any, size: Any) -> Any:
@@ -29,9 +27,7 @@ def _nearest(images: Any, size: Any) -> Any:
     """The pixel in which the output pixel's centre is."""
     import tensorflow as tf
 
-    resized = tf.raw_ops.ResizeNearestNeighbor(
-        images=images, size=size, half_pixel_centers=True
-    )
+    resized = tf.raw_ops.ResizeNearestNeighbor(images=images, size=size, half_pixel_centers=True)
     return tf.cast(resized, tf.float32)
 
 
@@ -39,23 +35,14 @@ def _bicubic(images: Any, size: Any) -> Any:
     """Keys's cubic with a = -0.5 over 4 x 4 pixels, cut off at 0 and 255."""
     import tensorflow as tf
 
-    resized = tf.raw_ops.ResizeBicubic(
-        images=images, size=size, half_pixel_centers=True
-    )
+    resized = tf.raw_ops.ResizeBicubic(images=images, size=size, half_pixel_centers=True)
     return tf.clip_by_value(resized, 0.0, 255.0)
 
 
-FILTERS = {
-    "bilinear": _bilinear,
-    "area": _area,
-    "nearest": _nearest,
-    "bicubic": _bicubic,
-}
+FILTERS = {"bilinear": _bilinear, "area": _area, "nearest": _nearest, "bicubic": _bicubic}
 
 
-def resize(
-    image: Any, size: tuple[int, int], filters: tuple[str, ...], choice: Any
-) -> Any:
+def resize(image: Any, size: tuple[int, int], filters: tuple[str, ...], choice: Any) -> Any:
     """The image at another size, by one of several filters.
 
     None but "area" looks at all pixels of an image that shrinks: as
@@ -74,13 +61,9 @@ def resize(
 
     unknown = [name for name in filters if name not in FILTERS]
     if unknown or not filters:
-        raise UsageError(
-            f"resampling is {filters}; it takes one or more of {(*FILTERS,)}."
-        )
+        raise UsageError(f"resampling is {filters}; it takes one or more of {(*FILTERS,)}.")
     images = image[None]
-    branches = [
-        lambda f=FILTERS[name]: f(images, tf.constant(size)) for name in filters
-    ]
+    branches = [lambda f=FILTERS[name]: f(images, tf.constant(size)) for name in filters]
     if len(branches) == 1:
         return branches[0]()[0]
     return tf.switch_case(tf.convert_to_tensor(choice), branches)[0]

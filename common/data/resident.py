@@ -47,22 +47,16 @@ class ResidentSet:
                 self.tables = [tf.identity(value) for value in values]
         else:
             with strategy.scope():
-                self.tables = [
-                    tf.Variable(value, trainable=False) for value in values
-                ]
+                self.tables = [tf.Variable(value, trainable=False) for value in values]
 
-    def draw(
-        self, *, seed: int, epoch: int, count: int
-    ) -> dict[str, np.ndarray]:
+    def draw(self, *, seed: int, epoch: int, count: int) -> dict[str, np.ndarray]:
         """What is drawn for the first `count` examples of an epoch.
 
         Returns:
             Arrays of `count` rows: "image", int32; and for each operation that
             is at work, by its place in the recipe, its random numbers, float32.
         """
-        shuffled = self._source.shuffled(
-            "train", seed=seed, epoch=epoch, skip=0
-        )
+        shuffled = self._source.shuffled("train", seed=seed, epoch=epoch, skip=0)
         rows = {"image": shuffled.order[:count].astype(np.int32)}
         geometric, pixel = examples.parted(self._recipe, epoch)
         for place, _ in geometric + pixel:
@@ -74,25 +68,19 @@ class ResidentSet:
                 rows[str(place)] = drawn
         return rows
 
-    def sample_batch(
-        self, *, seed: int, epoch: int, size: int
-    ) -> tuple[Any, Any]:
+    def sample_batch(self, *, seed: int, epoch: int, size: int) -> tuple[Any, Any]:
         """As common.data.pipeline.sample_batch."""
         seed = mix(seed, examples.SAMPLE_STREAM)
         rows = self.draw(seed=seed, epoch=epoch, count=size)
         return self.examples(rows, *self.tables)
 
-    def examples(
-        self, rows: dict[str, Any], pixels: Any, labels: Any
-    ) -> tuple[Any, Any]:
+    def examples(self, rows: dict[str, Any], pixels: Any, labels: Any) -> tuple[Any, Any]:
         """(images, labels) of rows of `draw`; the others are the `tables`.
 
         (examples, H, W, C) float32 and (examples,) int64.
         """
         images = self._make(
-            rows["image"],
-            pixels,
-            {int(p): _Drawn(rows[p]) for p in rows if p != "image"},
+            rows["image"], pixels, {int(p): _Drawn(rows[p]) for p in rows if p != "image"}
         )
         return images, tf.gather(labels, rows["image"])
 
@@ -140,10 +128,7 @@ class _Counting:
 
 
 def open_resident(
-    source: Any,
-    recipe: Recipe,
-    statistics: Any,
-    strategy: tf.distribute.Strategy,
+    source: Any, recipe: Recipe, statistics: Any, strategy: tf.distribute.Strategy
 ) -> ResidentSet | None:
     """The recipe's training set on the devices; None if that cannot be.
 

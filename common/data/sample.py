@@ -28,9 +28,7 @@ _DIGITS_TEST = 360  # of 1,797
 _JPEG_QUALITY = 90
 
 
-def prepare(
-    name: str, cache_dir: str, shapes: dict[str, int] | None = None
-) -> pathlib.Path:
+def prepare(name: str, cache_dir: str, shapes: dict[str, int] | None = None) -> pathlib.Path:
     """The folder of the prepared set; made in seconds if it is not there.
 
     Args:
@@ -91,18 +89,11 @@ def _write_shapes(folder: str, sizes: dict[str, int]) -> str:
         for i in range(sizes[split]):
             rng = np.random.default_rng((_SEED, list(SHAPES).index(split), i))
             label = i % len(drawing.CLASSES)
-            encoded = tf.io.encode_jpeg(
-                drawing.draw(label, rng), quality=_JPEG_QUALITY
-            )
-            yield (
-                f"{split}{i}",
-                {"image": io.BytesIO(encoded.numpy()), "label": label},
-            )
+            encoded = tf.io.encode_jpeg(drawing.draw(label, rng), quality=_JPEG_QUALITY)
+            yield (f"{split}{i}", {"image": io.BytesIO(encoded.numpy()), "label": label})
 
     image = tfds.features.Image(shape=(None, None, 3), encoding_format="jpeg")
-    return _write(
-        folder, "sample_shapes", image, drawing.CLASSES, examples, "Synthetic."
-    )
+    return _write(folder, "sample_shapes", image, drawing.CLASSES, examples, "Synthetic.")
 
 
 def _write_digits(folder: str) -> str:
@@ -136,12 +127,7 @@ def like_mnist(digit: np.ndarray) -> np.ndarray:
 
 
 def _write(
-    folder: str,
-    name: str,
-    image: Any,
-    classes: tuple[str, ...],
-    examples: Any,
-    description: str,
+    folder: str, name: str, image: Any, classes: tuple[str, ...], examples: Any, description: str
 ) -> str:
     """Both splits as TFDS record files; returns their folder."""
     import tensorflow_datasets as tfds
@@ -153,10 +139,7 @@ def _write(
             version=_VERSION,
             description=description,
             features=tfds.features.FeaturesDict(
-                {
-                    "image": image,
-                    "label": tfds.features.ClassLabel(names=list(classes)),
-                }
+                {"image": image, "label": tfds.features.ClassLabel(names=list(classes))}
             ),
             split_datasets={split: examples(split) for split in SHAPES},
             data_dir=folder,

@@ -121,9 +121,7 @@ class RandomShorterSide:
 
     def scaled(self, factor: float) -> "RandomShorterSide":
         """For an input `factor` times as large."""
-        return RandomShorterSide(
-            scaled_size(self.low, factor), scaled_size(self.high, factor)
-        )
+        return RandomShorterSide(scaled_size(self.low, factor), scaled_size(self.high, factor))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,9 +181,7 @@ class RandomAreaCrop:
             )
         drawn = key.uniform(5)
         height, width = self._window(view.source, drawn[0], drawn[1])
-        return anywhere(
-            view, height, width, drawn[2:], self.resampling, self.size
-        )
+        return anywhere(view, height, width, drawn[2:], self.resampling, self.size)
 
     def _window(self, source: tuple, first: Any, second: Any) -> tuple:
         """(height, width), whole pixels, from two draws of 0 .. 1.
@@ -218,12 +214,7 @@ class RandomAreaCrop:
 
 
 def anywhere(
-    view: View,
-    height: Any,
-    width: Any,
-    drawn: Any,
-    resampling: tuple[str, ...],
-    size: int,
+    view: View, height: Any, width: Any, drawn: Any, resampling: tuple[str, ...], size: int
 ) -> View:
     """A window at a random place, resized to size x size by a random filter."""
     import tensorflow as tf

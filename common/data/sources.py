@@ -101,13 +101,7 @@ class RecordSource:
         return tf.data.Dataset.from_tensor_slices(self._hold(split))
 
     def shuffled(
-        self,
-        split: str,
-        *,
-        seed: int,
-        epoch: int,
-        skip: int,
-        first: int | None = None,
+        self, split: str, *, seed: int, epoch: int, skip: int, first: int | None = None
     ) -> Shuffled:
         """The records of one epoch, from position `skip` on.
 
@@ -119,9 +113,7 @@ class RecordSource:
             order = mix(seed, epoch) % 2**31
             part = split if first is None else f"{split}[:{first}]"
             records = self._stream(part, shuffle_seed=order)
-            records = records.shuffle(
-                SHUFFLE_BUFFER, seed=order, reshuffle_each_iteration=False
-            )
+            records = records.shuffle(SHUFFLE_BUFFER, seed=order, reshuffle_each_iteration=False)
             return Shuffled(records.enumerate().skip(skip), lambda r: r)
         size = first or self.dataset.splits[split]
         order = permutation(size, seed, epoch)
@@ -223,16 +215,10 @@ class RecordSource:
 
     def _stream(self, split: str, shuffle_seed: int | None = None) -> Any:
         name = "file_name" if self._named else "tfds_id"
-        records = self._read(
-            split, add_tfds_id=not self._named, shuffle_seed=shuffle_seed
-        )
-        return records.map(
-            lambda r: {"image": r["image"], "label": r["label"], "id": r[name]}
-        )
+        records = self._read(split, add_tfds_id=not self._named, shuffle_seed=shuffle_seed)
+        return records.map(lambda r: {"image": r["image"], "label": r["label"], "id": r[name]})
 
-    def _read(
-        self, split: str, batch_size: int | None = None, **read_config: Any
-    ) -> Any:
+    def _read(self, split: str, batch_size: int | None = None, **read_config: Any) -> Any:
         import tensorflow as tf
         import tensorflow_datasets as tfds
 
@@ -245,8 +231,7 @@ class RecordSource:
             batch_size=batch_size,
             shuffle_files=shuffled,
             decoders=tfds.decode.PartialDecoding(
-                dict.fromkeys(wanted, True),
-                decoders={"image": tfds.decode.SkipDecoding()},
+                dict.fromkeys(wanted, True), decoders={"image": tfds.decode.SkipDecoding()}
             ),
             read_config=tfds.ReadConfig(
                 options=options,

@@ -49,10 +49,7 @@ def needed(recipe: Recipe) -> bool:
 
 
 def statistics_for(
-    source: Any,
-    recipe: Recipe,
-    cache_dir: str,
-    progress: Callable[[int, int], None] | None = None,
+    source: Any, recipe: Recipe, cache_dir: str, progress: Callable[[int, int], None] | None = None
 ) -> Statistics | None:
     """The statistics of the training set, or None if none are needed.
 
@@ -101,9 +98,7 @@ def cache_key(source: Any, recipe: Recipe) -> str:
 
 
 def compute(
-    source: Any,
-    recipe: Recipe,
-    progress: Callable[[int, int], None] | None = None,
+    source: Any, recipe: Recipe, progress: Callable[[int, int], None] | None = None
 ) -> Statistics:
     """The statistics, by one pass over the training split."""
     from common.data.pipeline import frames

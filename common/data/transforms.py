@@ -81,9 +81,7 @@ def _room(view: View, size: int) -> tuple[Any, Any]:
     sides = (view.window.height, view.window.width)
     for side in sides:
         if not isinstance(side, int):
-            tf.debugging.assert_greater_equal(
-                side, size, "the image is smaller than the crop"
-            )
+            tf.debugging.assert_greater_equal(side, size, "the image is smaller than the crop")
         elif side < size:
             raise UsageError(f"a crop of {size} from an image of {sides}")
     return sides[0] - size, sides[1] - size
@@ -118,10 +116,7 @@ class TorchvisionCentreCrop:
 
     def __call__(self, view: View, key: Key) -> View:
         """See the class."""
-        down, across = (
-            room // 2 + (room % 2) * (room // 2 % 2)
-            for room in _room(view, self.size)
-        )
+        down, across = (room // 2 + (room % 2) * (room // 2 % 2) for room in _room(view, self.size))
         return view.crop(down, across, self.size, chance=False)
 
     def scaled(self, factor: float) -> "TorchvisionCentreCrop":

@@ -86,9 +86,9 @@ def pool(x, index):
 
 def normalize(x, index):
     """Across 9 maps; layer.py divides the file's scale by the size."""
-    return LocalResponseNormalization(
-        n=9, k=1.0, alpha=0.001 / 9, beta=0.75, name=f"rnorm{index}"
-    )(x)
+    return LocalResponseNormalization(n=9, k=1.0, alpha=0.001 / 9, beta=0.75, name=f"rnorm{index}")(
+        x
+    )
 
 
 @keras.saving.register_keras_serializable(package="alexnet")
@@ -122,11 +122,7 @@ class LocallyConnected(keras.layers.Layer):
         height, width = inputs.shape[1:3]
         padded = tf.pad(inputs, [[0, 0], [1, 1], [1, 1], [0, 0]])
         windows = tf.concat(
-            [
-                padded[:, i : i + height, j : j + width]
-                for i in range(3)
-                for j in range(3)
-            ],
+            [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)],
             axis=-1,
         )
         return tf.einsum("bhwp,hwpf->bhwf", windows, self.kernel) + self.bias

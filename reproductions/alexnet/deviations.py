@@ -5,8 +5,7 @@ from common.recipe import Deviation
 _TWO_TOWERS = Deviation(
     field="devices",
     paper="model parallel: each of two GPUs holds one tower (Sec. 3.2)",
-    here="data parallel: each device holds the network and sees a share of "
-    "the batch",
+    here="data parallel: each device holds the network and sees a share of the batch",
     reason="two towers are groups=2, the same sums; the batch is the paper's "
     "on any number of devices",
 )
@@ -16,14 +15,12 @@ _ANY_PIPELINE = (
         field="train_transforms: resampling",
         paper="rescaled; the filter is not named (Sec. 2)",
         here="antialiased triangle filter",
-        reason="unspecified; cuda-convnet2 shrinks with OpenCV's INTER_AREA, "
-        "which is near it",
+        reason="unspecified; cuda-convnet2 shrinks with OpenCV's INTER_AREA, which is near it",
     ),
     Deviation(
         field="global_batch_size: last batch of an epoch",
         paper="not said",
-        here="the images that do not fill a batch of the epoch are left out; "
-        "others in each epoch",
+        here="the images that do not fill a batch of the epoch are left out; others in each epoch",
         reason="every update then averages over the same number of images",
     ),
 )
@@ -42,8 +39,7 @@ PAPER = (
     Deviation(
         field="image_size",
         paper="224x224, and 55x55 after conv1 (Fig. 2)",
-        here="224x224, with 3 rows and columns of zeros at the right and "
-        "bottom",
+        here="224x224, with 3 rows and columns of zeros at the right and bottom",
         reason="(224 - 11) / 4 + 1 is not whole; the authors' code lets the "
         "last window overhang, which zeros reproduce",
     ),
@@ -64,8 +60,7 @@ PAPER = (
     ),
     Deviation(
         field="normalize",
-        paper="minus the mean activity of each pixel; where for a crop is not "
-        "said (Sec. 2)",
+        paper="minus the mean activity of each pixel; where for a crop is not said (Sec. 2)",
         here="the mean image's part at the crop's place",
         reason="as Caffe; the authors' source takes the centre: alexnet_as_run",
     ),
@@ -118,8 +113,7 @@ AS_RUN = (
         paper="bias rate .02 in the final file of net 145, 0 in conv1; .002 in "
         "the 2010 one; no drop is logged",
         here=".02 throughout; in conv1 until 72, then 0",
-        reason="the final 2012 file is followed; 72 is when conv1's weights "
-        "were stopped",
+        reason="the final 2012 file is followed; 72 is when conv1's weights were stopped",
     ),
     _TWO_TOWERS,
     *_ANY_PIPELINE,
@@ -128,8 +122,7 @@ AS_RUN = (
 BVLC = (
     Deviation(
         field="train_transforms, test_transforms",
-        paper="images warped to 256x256, whatever their shape (Caffe's "
-        "ImageNet instructions)",
+        paper="images warped to 256x256, whatever their shape (Caffe's ImageNet instructions)",
         here="shorter side to 256, then the centre 256x256",
         reason="as AlexNet's paper",
         departs=True,
@@ -148,10 +141,8 @@ BVLC = (
 _CIFAR = (
     Deviation(
         field="held_out",
-        paper="trained on the archive's batches 1 to 4, validated on batch 5 "
-        "(11pct)",
-        here="the first 40,000 and the last 10,000 images of TFDS's files, "
-        "whose order is random",
+        paper="trained on the archive's batches 1 to 4, validated on batch 5 (11pct)",
+        here="the first 40,000 and the last 10,000 images of TFDS's files, whose order is random",
         reason="TFDS has no batches; all five are trained on in the end",
     ),
     Deviation(
@@ -165,15 +156,12 @@ _CIFAR = (
     Deviation(
         field="initialize_from",
         paper="the training goes on with batch 5 folded in",
-        here="a second training starts from the weights of the first, without "
-        "its velocity",
-        reason="a run has one training set; after 44 updates 1 % of a velocity "
-        "is left",
+        here="a second training starts from the weights of the first, without its velocity",
+        reason="a run has one training set; after 44 updates 1 % of a velocity is left",
     ),
     Deviation(
         field="order of the images, last batch of an epoch",
-        paper="the images of a batch of 10,000 in their order, 128 at a time "
-        "and 16 at the end",
+        paper="the images of a batch of 10,000 in their order, 128 at a time and 16 at the end",
         here="another random order in each epoch, without the 80 (64 of "
         "40,000) images that do not fill a batch",
         reason="the suite's data path",
@@ -192,8 +180,7 @@ CIFAR_11 = _CIFAR
 CIFAR_13 = (
     Deviation(
         field="epochs, schedule, held_out",
-        paper='"see methodology", a page of the project\'s wiki that was not '
-        "at hand",
+        paper='"see methodology", a page of the project\'s wiki that was not at hand',
         here="as the steps in the parameter file of the 11 % net",
         reason="that file names the same page for more details",
     ),

@@ -97,9 +97,7 @@ FORMS = {
     ),
     # Every map sees every map below: the slides' counts.
     "alexnet_1tower": dataclasses.replace(PAPER, towers=1),
-    "alexnet_no_lrn": dataclasses.replace(
-        PAPER, after_conv1="relu pool", after_conv2="relu pool"
-    ),
+    "alexnet_no_lrn": dataclasses.replace(PAPER, after_conv1="relu pool", after_conv2="relu pool"),
     # 55 -> 27 -> 13 -> 6 as before; the last row and column of 55, 27 and 13
     # are in no window.
     "alexnet_non_overlapping": dataclasses.replace(PAPER, pool_size=2),
@@ -113,9 +111,7 @@ FORMS = {
         bias=1.0,
     ),
     # Sec. 3.2, its footnote: half the kernels up to conv4, on one GPU.
-    "alexnet_1gpu": dataclasses.replace(
-        PAPER, filters=(48, 128, 192, 192, 256), towers=1
-    ),
+    "alexnet_1gpu": dataclasses.replace(PAPER, filters=(48, 128, 192, 192, 256), towers=1),
 }
 
 
@@ -181,9 +177,7 @@ def convolution(x, form, index, *, kernel_size=3, strides=1, groups=1):
         padding="valid" if index == 1 else "same",
         groups=groups,
         kernel_initializer=gaussian(form.conv345_std if index > 2 else 0.01),
-        bias_initializer=keras.initializers.Constant(
-            form.bias if index in (2, 4, 5) else 0.0
-        ),
+        bias_initializer=keras.initializers.Constant(form.bias if index in (2, 4, 5) else 0.0),
         name=f"conv{index}",
     )(x)
 
@@ -207,9 +201,7 @@ def follow(x, form, index, operations):
             beta=0.75,
             name=f"spatial{index}",
         ),
-        "pool": lambda: keras.layers.MaxPooling2D(
-            form.pool_size, strides=2, name=f"pool{index}"
-        ),
+        "pool": lambda: keras.layers.MaxPooling2D(form.pool_size, strides=2, name=f"pool{index}"),
     }
     for operation in operations.split():
         x = layers[operation]()(x)

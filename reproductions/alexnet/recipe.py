@@ -93,9 +93,7 @@ ALEXNET = Recipe(
 BIAS_RATE = ByEpoch(starts=(0,), factors=(2.0,))  # epsB .02, never dropped
 # .01, .001, .0001, cut to 1e-5 at 67 and stopped at 72. The drop of 79 leaves
 # it at 0: so the file has it, and a later run is "still 0 on conv1".
-CONV1_RATE = ByEpoch(
-    starts=(0, 25, 51, 67, 72), factors=(1.0, 0.1, 0.01, 0.001, 0.0)
-)
+CONV1_RATE = ByEpoch(starts=(0, 25, 51, 67, 72), factors=(1.0, 0.1, 0.01, 0.001, 0.0))
 CONV1_BIAS_RATE = ByEpoch(starts=(0, 72), factors=(2.0, 0.0))  # epsB 0.0
 AS_RUN_RECIPE = dataclasses.replace(
     ALEXNET,
@@ -197,9 +195,7 @@ def on_all_batches(first: str, recipe: Recipe) -> Recipe:
         recipe,
         epochs=170,
         held_out=0,
-        initialize_from=InitializeFrom(
-            variant=first, layers=".*", renamed=None
-        ),
+        initialize_from=InitializeFrom(variant=first, layers=".*", renamed=None),
         schedule=ByEpoch(starts=(0, 150, 160), factors=(1.0, 0.1, 0.01)),
     )
 
@@ -215,12 +211,8 @@ RECIPES = {
     "caffenet": BVLC_RECIPE,
     "alexnet_1gpu": CONTROL_RECIPE,  # Sec. 3.2
     # Sec. 3.3 and footnote 3.
-    "cifar_alexnet_13pct": on_all_batches(
-        "cifar_alexnet_13pct_40k", CIFAR_13_40K
-    ),
+    "cifar_alexnet_13pct": on_all_batches("cifar_alexnet_13pct_40k", CIFAR_13_40K),
     "cifar_alexnet_13pct_40k": CIFAR_13_40K,
-    "cifar_alexnet_11pct": on_all_batches(
-        "cifar_alexnet_11pct_40k", CIFAR_11_40K
-    ),
+    "cifar_alexnet_11pct": on_all_batches("cifar_alexnet_11pct_40k", CIFAR_11_40K),
     "cifar_alexnet_11pct_40k": CIFAR_11_40K,
 }

@@ -8,8 +8,7 @@ FILTERS = (
         paper="output sizes of 576, 576 and 1024 maps, filters that sum to "
         "608, 608 and 1056 (Fig. 5)",
         here="the filters",
-        reason="as the Caffe and tensorpack networks; "
-        "bn_inception_narrow has the output sizes",
+        reason="as the Caffe and tensorpack networks; bn_inception_narrow has the output sizes",
         departs=True,
     ),
 )
@@ -19,8 +18,7 @@ NARROW = (
         field="network: 4c, 4d, 4e",
         paper="output sizes of 576, 576 and 1024 maps, filters that sum to "
         "608, 608 and 1056 (Fig. 5)",
-        here="the output sizes: pool projections of 96 in 4c and 4d, where "
-        "Fig. 5 has 128",
+        here="the output sizes: pool projections of 96 in 4c and 4d, where Fig. 5 has 128",
         reason="two cells of the figure are wrong then instead of three, and "
         "TF-slim's inception_v2, of the authors' company, has it so",
         departs=True,
@@ -57,8 +55,7 @@ NORMALIZED = (
     ),
     Deviation(
         field="synchronized_batch_norm",
-        paper="over the mini-batch (Alg. 1); how many machines share one is "
-        "not said",
+        paper="over the mini-batch (Alg. 1); how many machines share one is not said",
         here="over the global batch of 32, on any number of devices",
         reason="the paper's m, whatever the devices",
     ),
@@ -67,8 +64,7 @@ NORMALIZED = (
 _TRAINING = (
     Deviation(
         field="optimizer.momentum",
-        paper="momentum (Sutskever et al. 2013), without its constant (Sec. "
-        "4.2)",
+        paper="momentum (Sutskever et al. 2013), without its constant (Sec. 4.2)",
         here="0.9, not Nesterov's",
         reason="GoogLeNet, Sec. 6",
     ),
@@ -82,8 +78,7 @@ _TRAINING = (
     ),
     Deviation(
         field="initial weights",
-        paper='not given for Inception; "small random Gaussian values" on '
-        "MNIST (Sec. 4.1)",
+        paper='not given for Inception; "small random Gaussian values" on MNIST (Sec. 4.1)',
         here="with batch normalisation truncated normal of deviation 1 in "
         "conv1, 0.09 or 0.1 in 1x1 reductions and projections, else variance "
         "2 / fan_in, gamma 1, beta 0; without, U(-r, r), r = sqrt(3 / fan_in), "
@@ -103,13 +98,11 @@ _TRAINING = (
         here="strided convolutions padded alike on either side, max pooling at "
         "the end only: its windows in 3c and 4e lie a pixel beside the "
         "convolutions'",
-        reason="as Caffe's network; TF-slim's SAME pads 2 and 3 around conv1, "
-        "0 and 1 in 3c and 4e",
+        reason="as Caffe's network; TF-slim's SAME pads 2 and 3 around conv1, 0 and 1 in 3c and 4e",
     ),
     Deviation(
         field="network: auxiliary classifiers",
-        paper="not mentioned; no fully connected layer but the softmax layer "
-        "(Sec. 4.2)",
+        paper="not mentioned; no fully connected layer but the softmax layer (Sec. 4.2)",
         here="none",
         reason="GoogLeNet's have fully connected layers",
     ),
@@ -133,14 +126,12 @@ _IMAGES = (
         field="views",
         paper="a single crop; 144 crops (Fig. 4), similar to GoogLeNet's",
         here="the centre 224x224 of an image of shorter side 256",
-        reason="a run ends with the cheap view; `evaluate --views 144_crop` "
-        "measures the other",
+        reason="a run ends with the cheap view; `evaluate --views 144_crop` measures the other",
     ),
     Deviation(
         field="global_batch_size: last batch of an epoch",
         paper="not said",
-        here="the images that do not fill a batch of the epoch are left out; "
-        "others in each epoch",
+        here="the images that do not fill a batch of the epoch are left out; others in each epoch",
         reason="every update then averages over the same number of images",
     ),
 )
@@ -156,15 +147,13 @@ UNCHANGED = (
     ),
     Deviation(
         field="weight_decay",
-        paper="L2 loss on the model parameters, its weight not given (Sec. "
-        "4.2.1)",
+        paper="L2 loss on the model parameters, its weight not given (Sec. 4.2.1)",
         here="2e-4 on kernels, none on biases, gamma and beta",
         reason="BVLC's solver and decay_mult; a fifth of it is TF-slim's 4e-5",
     ),
     Deviation(
         field="network: LRN, dropout",
-        paper="as Inception's, 40 % dropped (Sec. 4.2.3); neither their places "
-        "nor LRN's constants",
+        paper="as Inception's, 40 % dropped (Sec. 4.2.3); neither their places nor LRN's constants",
         here="GoogLeNet's places; n = 5, k = 1, alpha = 1e-4 / 5, beta = 0.75",
         reason="BVLC's train_val.prototxt",
     ),
@@ -190,13 +179,11 @@ ACCELERATED = (
         field="schedule",
         paper='"we lower the learning rate 6 times faster" (Sec. 4.2.1)',
         here="times 0.96^3 every 4 epochs",
-        reason="GoogLeNet's 0.96 every 8 epochs, 6 times faster, in whole "
-        "epochs",
+        reason="GoogLeNet's 0.96 every 8 epochs, 6 times faster, in whole epochs",
     ),
     Deviation(
         field="weight_decay",
-        paper="L2 loss reduced by a factor of 5 (Sec. 4.2.1), from a weight "
-        "that is not given",
+        paper="L2 loss reduced by a factor of 5 (Sec. 4.2.1), from a weight that is not given",
         here="4e-5 on kernels, none on gamma and beta",
         reason="BVLC's 2e-4 divided by 5; TF-slim's Inception has 4e-5 too",
     ),
@@ -222,8 +209,7 @@ LENGTH = (
 MNIST = (
     Deviation(
         field="optimizer",
-        paper="50,000 steps of 60 examples; neither rate nor momentum (Sec. "
-        "4.1)",
+        paper="50,000 steps of 60 examples; neither rate nor momentum (Sec. 4.1)",
         here="SGD without momentum, a constant rate of 1.0",
         reason="of 0.1, 0.3 and 1 the one with which bn_mnist_baseline erred "
         "least on 10,000 held-out digits: 3.29, 3.30 and 2.69 % (one seed)",

@@ -31,9 +31,7 @@ def build_network(variant: str, size: int, classes: int):
             name=f"hidden{i}",
         )(x)
         if normalized:
-            x = BatchNormalization(
-                momentum=0.9997, epsilon=1e-3, name=f"hidden{i}_bn"
-            )(x)
+            x = BatchNormalization(momentum=0.9997, epsilon=1e-3, name=f"hidden{i}_bn")(x)
         x = keras.layers.Activation("sigmoid", name=f"hidden{i}_sigmoid")(x)
     logits = keras.layers.Dense(
         classes, kernel_initializer=gaussian, dtype="float32", name="classifier"

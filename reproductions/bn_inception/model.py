@@ -90,9 +90,7 @@ FORMS = {
     "bn_x5_sigmoid": Form(activation="sigmoid"),
     "bn_baseline": Form(as_googlenet=True),
     "inception_no_bn": INCEPTION,
-    "inception_no_bn_sigmoid": dataclasses.replace(
-        INCEPTION, activation="sigmoid"
-    ),
+    "inception_no_bn_sigmoid": dataclasses.replace(INCEPTION, activation="sigmoid"),
     "bn_inception_narrow": Form(narrow=True),
     "bn_inception_caffe": Form(caffe=True),
 }
@@ -228,9 +226,7 @@ def average_pool(x, form, name):
 
 def normalize(x, name):
     """LRN with bvlc_googlenet's constants: the paper gives none."""
-    return LocalResponseNormalization(
-        n=5, k=1.0, alpha=1e-4 / 5, beta=0.75, name=name
-    )(x)
+    return LocalResponseNormalization(n=5, k=1.0, alpha=1e-4 / 5, beta=0.75, name=name)(x)
 
 
 def inception(x, form, module):

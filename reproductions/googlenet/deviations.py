@@ -5,8 +5,7 @@ from common.recipe import Deviation
 _LAST_BATCH = Deviation(
     field="global_batch_size: last batch of an epoch",
     paper="not said",
-    here="the images that do not fill a batch of the epoch are left out; "
-    "others in each epoch",
+    here="the images that do not fill a batch of the epoch are left out; others in each epoch",
     reason="every update then averages over the same number of images",
 )
 
@@ -15,8 +14,7 @@ PLAIN = (
         field="network: conv1",
         paper='"7x7/2", with 2.7K parameters and 34M operations (Table 1)',
         here="a plain 7x7 convolution: 9,408 weights and 118M",
-        reason="as every public port; the table's numbers belong to "
-        "googlenet_separable",
+        reason="as every public port; the table's numbers belong to googlenet_separable",
         departs=True,
     ),
 )
@@ -77,10 +75,8 @@ _OPEN = (
     ),
     Deviation(
         field="average_decay",
-        paper="Polyak averaging (Sec. 6), by its reference the mean of the "
-        "iterates",
-        here="exponential: 0.9999 for each update, less in the first 90,000, "
-        "(1 + t) / (10 + t)",
+        paper="Polyak averaging (Sec. 6), by its reference the mean of the iterates",
+        here="exponential: 0.9999 for each update, less in the first 90,000, (1 + t) / (10 + t)",
         reason="TensorFlow's Inception code of the same group",
         departs=True,
     ),
@@ -89,10 +85,8 @@ _OPEN = (
 _INPUT = (
     Deviation(
         field="normalize",
-        paper='"mean subtraction" (Sec. 5); whether of each channel or each '
-        "pixel is not said",
-        here="the mean of each channel over the centre squares of the resized "
-        "training images",
+        paper='"mean subtraction" (Sec. 5); whether of each channel or each pixel is not said',
+        here="the mean of each channel over the centre squares of the resized training images",
         reason="as BVLC, which subtracts one value from each channel",
     ),
     Deviation(
@@ -166,8 +160,7 @@ PAPER = (
         "(Sec. 7); the 1 and 10 crops of Table 3 are not described",
         here="the centre crop and AlexNet's ten crops of the centre 256x256 of "
         "an image of shorter side 256",
-        reason="a run ends with cheap views; `evaluate --views 144_crop` "
-        "measures the other",
+        reason="a run ends with cheap views; `evaluate --views 144_crop` measures the other",
     ),
     _LAST_BATCH,
 )
@@ -175,8 +168,7 @@ PAPER = (
 BVLC = (
     Deviation(
         field="train_transforms, test_transforms",
-        paper="images warped to 256x256, whatever their shape (Caffe's "
-        "ImageNet instructions)",
+        paper="images warped to 256x256, whatever their shape (Caffe's ImageNet instructions)",
         here="shorter side to 256, then the centre 256x256",
         reason="as the paper's test crops",
         departs=True,

@@ -134,9 +134,7 @@ def max_pool(x, name, strides=2):
 
 def normalize(x, name):
     """LRN with bvlc_googlenet's constants: the paper gives none."""
-    return LocalResponseNormalization(
-        n=5, k=1.0, alpha=1e-4 / 5, beta=0.75, name=name
-    )(x)
+    return LocalResponseNormalization(n=5, k=1.0, alpha=1e-4 / 5, beta=0.75, name=name)(x)
 
 
 def stem(x):
@@ -180,9 +178,9 @@ def auxiliary_classifier(x, num_classes, name):
 
 def linear(x, num_classes, name):
     """Logits, float32 under any dtype policy."""
-    return keras.layers.Dense(
-        num_classes, kernel_initializer=xavier(), dtype="float32", name=name
-    )(x)
+    return keras.layers.Dense(num_classes, kernel_initializer=xavier(), dtype="float32", name=name)(
+        x
+    )
 
 
 def _check_size(variant: str, size: int) -> None:

@@ -90,8 +90,6 @@ BVLC_RECIPE = dataclasses.replace(
 
 RECIPES = {
     "googlenet": GOOGLENET,
-    "googlenet_separable": dataclasses.replace(
-        GOOGLENET, deviations=(*SEPARABLE, *PAPER)
-    ),
+    "googlenet_separable": dataclasses.replace(GOOGLENET, deviations=(*SEPARABLE, *PAPER)),
     "bvlc_googlenet": BVLC_RECIPE,
 }

@@ -16,8 +16,7 @@ RELEASED = (
     ),
     Deviation(
         field="network: 35x35 modules",
-        paper="three of 288 maps with the 5x5 convolution as two 3x3 (Sec. 6; "
-        "Table 1: Figure 5)",
+        paper="three of 288 maps with the 5x5 convolution as two 3x3 (Sec. 6; Table 1: Figure 5)",
         here="of 256, 288 and 288 maps, with the 5x5 convolution",
         reason="as the release",
         departs=True,
@@ -46,8 +45,7 @@ LOW_RESOLUTION = (
         field="network: low resolution",
         paper='"maximum pooling after the first layer", or none (Sec. 9); the '
         "first pooling of Table 1 stands after the third",
-        here="stride 1 in the first layer; at 79 pixels without the first "
-        "pooling",
+        here="stride 1 in the first layer; at 79 pixels without the first pooling",
         reason="the reading under which the costs are almost the same; the "
         "network is otherwise the released one",
         departs=True,
@@ -102,8 +100,7 @@ _NETWORK = (
     Deviation(
         field="network: auxiliary head",
         paper="on the 17x17 grid's end (Figure 8); sizes not given",
-        here="5x5 average pooling with stride 3, 128 of 1x1, 768 of 5x5, "
-        "logits",
+        here="5x5 average pooling with stride 3, 128 of 1x1, 768 of 5x5, logits",
         reason="as the release",
     ),
     Deviation(
@@ -133,8 +130,7 @@ _OPTIMIZATION = (
     Deviation(
         field="synchronized_batch_norm",
         paper="not said; each replica has 32 images (Sec. 8)",
-        here="statistics of each device's share of the batch, or of each of "
-        "its microbatches",
+        here="statistics of each device's share of the batch, or of each of its microbatches",
         reason="how many devices there are is not the recipe's",
     ),
     Deviation(
@@ -145,12 +141,9 @@ _OPTIMIZATION = (
     ),
     Deviation(
         field="clip_global_norm",
-        paper='"gradient clipping with threshold 2.0" (Sec. 8); of what is not '
-        "said",
-        here="of the norm of all gradients together, before the weight decay "
-        "is added",
-        reason="as Pascanu et al. 2012, whom the paper cites; the release does "
-        "not clip",
+        paper='"gradient clipping with threshold 2.0" (Sec. 8); of what is not said',
+        here="of the norm of all gradients together, before the weight decay is added",
+        reason="as Pascanu et al. 2012, whom the paper cites; the release does not clip",
     ),
     Deviation(
         field="loss: weight of the auxiliary head",
@@ -160,8 +153,7 @@ _OPTIMIZATION = (
     ),
     Deviation(
         field="average_decay",
-        paper='"a running average of the parameters" (Sec. 8); constant not '
-        "given",
+        paper='"a running average of the parameters" (Sec. 8); constant not given',
         here="0.9999 for each update; the moments of batch normalisation are "
         "not averaged once more",
         reason="the release's constant; the release averages the moments too, "
@@ -216,8 +208,7 @@ _DATA = (
     Deviation(
         field="global_batch_size: last batch of an epoch",
         paper="not said",
-        here="the images that do not fill a batch of the epoch are left out; "
-        "others in each epoch",
+        here="the images that do not fill a batch of the epoch are left out; others in each epoch",
         reason="every update then averages over the same number of images",
     ),
 )

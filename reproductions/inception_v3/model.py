@@ -81,9 +81,7 @@ def truncated_normal(stddev: float) -> keras.initializers.Initializer:
     return keras.initializers.TruncatedNormal(0.0, stddev)
 
 
-def convolution(
-    x, filters, kernel_size, name, *, strides=1, padding="same", stddev=0.1
-):
+def convolution(x, filters, kernel_size, name, *, strides=1, padding="same", stddev=0.1):
     """Convolution, batch normalisation, ReLU."""
     x = keras.layers.Conv2D(
         filters,
@@ -102,9 +100,7 @@ def stem_layer(x, layer):
     """A convolution or max pooling of the stem."""
     padding = "same" if layer.padded else "valid"
     if not layer.filters:
-        return keras.layers.MaxPooling2D(
-            layer.side, layer.strides, padding, name=layer.name
-        )(x)
+        return keras.layers.MaxPooling2D(layer.side, layer.strides, padding, name=layer.name)(x)
     return convolution(
         x,
         layer.filters,
@@ -135,10 +131,7 @@ def branch_ends(x, name, chain, end):
     for left, part in enumerate(chain, 1 - len(chain)):
         pair = part if isinstance(part[0], tuple) else (part,)
         options = {} if left else end
-        ends = [
-            convolution(x, filters, size, next(names), **options)
-            for filters, *size in pair
-        ]
+        ends = [convolution(x, filters, size, next(names), **options) for filters, *size in pair]
         x = ends[0]
     return ends
 
@@ -156,9 +149,7 @@ def auxiliary_head(x, num_classes, *, batch_norm):
     x = keras.layers.AveragePooling2D(AUX_POOL, 3, name="aux_pool")(x)  # 5x5
     x = convolution(x, 128, 1, "aux_conv0")
     if batch_norm:
-        x = convolution(
-            x, 768, x.shape[1:3], "aux_conv1", padding="valid", stddev=0.01
-        )
+        x = convolution(x, 768, x.shape[1:3], "aux_conv1", padding="valid", stddev=0.01)
     else:
         x = keras.layers.Conv2D(
             768,
@@ -184,9 +175,7 @@ def linear(x, num_classes, *, stddev, name):
 def _check_size(variant: str, form: Form, size: int) -> None:
     if _aux_map(form, size) >= AUX_POOL:
         return
-    smallest = next(
-        s for s in itertools.count(size) if _aux_map(form, s) >= AUX_POOL
-    )
+    smallest = next(s for s in itertools.count(size) if _aux_map(form, s) >= AUX_POOL)
     raise UsageError(
         f"{variant} needs images of at least {smallest}x{smallest} pixels: "
         f"from {size}x{size} nothing is left for the auxiliary head's "

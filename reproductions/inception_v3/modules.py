@@ -74,9 +74,7 @@ def layer_names(name: str, chain: tuple) -> list[str]:
     for number, part in enumerate(chain, 1):
         pair = isinstance(part[0], tuple)
         number = f"_{number}" if len(chain) > 1 else ""
-        names += [
-            f"{name}{number}{letter}" for letter in ("ab" if pair else [""])
-        ]
+        names += [f"{name}{number}{letter}" for letter in ("ab" if pair else [""])]
     return names
 
 

@@ -105,7 +105,5 @@ RECIPES = {
     ),
     "inception_v3_151": at_resolution(151),
     "inception_v3_79": at_resolution(79),
-    "inception_v2_table1": dataclasses.replace(
-        INCEPTION_V3, deviations=(*TABLE_1, *PAPER)
-    ),
+    "inception_v2_table1": dataclasses.replace(INCEPTION_V3, deviations=(*TABLE_1, *PAPER)),
 }

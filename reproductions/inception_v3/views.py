@@ -16,9 +16,6 @@ CROPS = {
 }
 
 VIEWS = {
-    variant: {
-        name: scaled(view, recipe.image_size / 299)
-        for name, view in CROPS.items()
-    }
+    variant: {name: scaled(view, recipe.image_size / 299) for name, view in CROPS.items()}
     for variant, recipe in RECIPES.items()
 }

@@ -46,8 +46,7 @@ def from_torchvision(state: State, model: keras.Model) -> None:
     _check_variant(
         model,
         "inception_v3_torchvision",
-        "torchvision's network counts the zeros around a map in its average "
-        "pooling",
+        "torchvision's network counts the zeros around a map in its average pooling",
     )
     if not any(entry.startswith("AuxLogits") for entry in state):
         model = _main(model)
@@ -72,8 +71,7 @@ def from_keras(state: State, model: keras.Model) -> None:
     _check_variant(
         model,
         "inception_v3",
-        "keras.applications' network leaves the zeros around a map out of its "
-        "average pooling",
+        "keras.applications' network leaves the zeros around a map out of its average pooling",
     )
     model = _main(model)
     state = _in_order(state, model)
@@ -137,9 +135,7 @@ _HALVES = ScalePixels(-1.0, 1.0)
 PREPROCESSING = {
     # Inception_V3_Weights: crop_size=299, resize_size=342; the standardised
     # pixels are then turned to -1 .. 1 in the network (transform_input).
-    "torchvision": Preprocessing(
-        normalize=_HALVES, test_transforms=torchvision_frame(342, 299)
-    ),
+    "torchvision": Preprocessing(normalize=_HALVES, test_transforms=torchvision_frame(342, 299)),
     # keras.applications.inception_v3.preprocess_input, mode "tf"; of sizes
     # see common.preprocessing.KERAS_CAFFE.
     "keras": Preprocessing(normalize=_HALVES, test_transforms=None),

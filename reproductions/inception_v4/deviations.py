@@ -42,16 +42,14 @@ RESNET_V2 = (
         field="network: maps of the 17x17 modules",
         paper="a linear 1x1 convolution to 1154 maps (Fig. 17)",
         here="1152",
-        reason="384 + 384 + 384 maps come from Reduction-A, and a sum needs "
-        "the same number",
+        reason="384 + 384 + 384 maps come from Reduction-A, and a sum needs the same number",
         departs=True,
     ),
     Deviation(
         field="network: maps of the 8x8 modules",
         paper="a linear 1x1 convolution to 2048 maps (Fig. 19)",
         here="2144",
-        reason="1152 + 384 + 288 + 320 maps come from Reduction-B, and a sum "
-        "needs the same number",
+        reason="1152 + 384 + 288 + 320 maps come from Reduction-B, and a sum needs the same number",
         departs=True,
     ),
     Deviation(
@@ -78,10 +76,8 @@ RESIDUAL = (
     Deviation(
         field="initial weights",
         paper="not said",
-        here="uniform, variance 2 / (fan_in + fan_out), in every kernel; "
-        "biases 0",
-        reason="as the release of Inception-ResNet-v2, which has slim's "
-        "default",
+        here="uniform, variance 2 / (fan_in + fan_out), in every kernel; biases 0",
+        reason="as the release of Inception-ResNet-v2, which has slim's default",
     ),
     Deviation(
         field="weight_decay",
@@ -122,8 +118,7 @@ RELEASED_RESNET_V2 = (
     Deviation(
         field="network: number of modules",
         paper="5, 10 and 5 (Fig. 15)",
-        here="10 on 320 maps, 20 on 1088 and 10 on 2080, then a 1x1 "
-        "convolution to 1536",
+        here="10 on 320 maps, 20 on 1088 and 10 on 2080, then a 1x1 convolution to 1536",
         reason="as the release",
         departs=True,
     ),
@@ -158,8 +153,7 @@ AUXILIARY = (
 _NETWORK = (
     Deviation(
         field="network: batch normalisation",
-        paper="on ordinary layers, not on the sums (Sec. 3.2); constants not "
-        "given",
+        paper="on ordinary layers, not on the sums (Sec. 3.2); constants not given",
         here="scale and offset, epsilon 1e-3, moving averages that keep the "
         "smaller of 0.9997 and (1 + t) / (10 + t) after t updates; a bias and "
         "no normalisation in the linear 1x1 convolutions",
@@ -171,8 +165,7 @@ _NETWORK = (
         field="network: order of a module's maps",
         paper="the figures show the branches side by side",
         here="the release's order",
-        reason="it does not change what a network can compute, and published "
-        "weights have it",
+        reason="it does not change what a network can compute, and published weights have it",
     ),
 )
 
@@ -201,15 +194,13 @@ _OPTIMIZATION = (
     Deviation(
         field="synchronized_batch_norm",
         paper="not said",
-        here="statistics of each device's share of the batch, or of each of "
-        "its microbatches",
+        here="statistics of each device's share of the batch, or of each of its microbatches",
         reason="how many devices there are is not the recipe's",
     ),
     Deviation(
         field="clip_global_norm",
         paper="not said",
-        here="2.0, of the norm of all gradients together, before the weight "
-        "decay is added",
+        here="2.0, of the norm of all gradients together, before the weight decay is added",
         reason="as v3; the release does not clip",
     ),
     Deviation(
@@ -220,8 +211,7 @@ _OPTIMIZATION = (
     ),
     Deviation(
         field="average_decay",
-        paper='"a running average of the parameters" (Sec. 4); constant not '
-        "given",
+        paper='"a running average of the parameters" (Sec. 4); constant not given',
         here="0.9999 for each update; the moments of batch normalisation are "
         "not averaged once more",
         reason="the constant of TensorFlow's release of v3; that averages the "
@@ -266,8 +256,7 @@ _DATA = (
     Deviation(
         field="global_batch_size: last batch of an epoch",
         paper="not said",
-        here="the images that do not fill a batch of the epoch are left out; "
-        "others in each epoch",
+        here="the images that do not fill a batch of the epoch are left out; others in each epoch",
         reason="every update then averages over the same number of images",
     ),
 )

@@ -106,7 +106,5 @@ RECIPES = {
     "inception_v4_released": with_auxiliary_head(
         INCEPTION_V4, (*STEM, *V4, *RELEASED_V4, *V4_WEIGHTS)
     ),
-    "inception_resnet_v2_released": with_auxiliary_head(
-        RESNET, (*RELEASED_RESNET_V2, *RESIDUAL)
-    ),
+    "inception_resnet_v2_released": with_auxiliary_head(RESNET, (*RELEASED_RESNET_V2, *RESIDUAL)),
 }

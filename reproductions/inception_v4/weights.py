@@ -54,8 +54,7 @@ def from_cadene(state: State, model: keras.Model) -> None:
     if _FIRST_OF_V4 in state:
         _check_variant(model, "inception_v4_released", "inceptionv4")
         modules = {
-            name: f"features.{number}"
-            for number, name in enumerate(FORMS[model.name].modules)
+            name: f"features.{number}" for number, name in enumerate(FORMS[model.name].modules)
         }
     else:
         resnet = "inception_resnet_v2_released"
@@ -167,9 +166,7 @@ _HALVES = ScalePixels(-1.0, 1.0)
 PREPROCESSING = {
     # Cadene, models/inceptionv4.py and inceptionresnetv2.py: RGB, 0 .. 1, mean
     # and std 0.5. utils.TransformImage: Resize(299 / 0.875), rounded down.
-    "cadene": Preprocessing(
-        normalize=_HALVES, test_transforms=torchvision_frame(341, 299)
-    ),
+    "cadene": Preprocessing(normalize=_HALVES, test_transforms=torchvision_frame(341, 299)),
     # keras.applications.inception_resnet_v2.preprocess_input, mode "tf"; of
     # sizes see common.preprocessing.KERAS_CAFFE.
     "keras": Preprocessing(normalize=_HALVES, test_transforms=None),

@@ -34,8 +34,7 @@ _OPEN = (
         field="order of the patterns",
         paper="a constant random order (App. C)",
         here="another random order in each pass",
-        reason="on held-out digits the constant order erred 0.11 +- 0.05 "
-        "points more (3 seeds)",
+        reason="on held-out digits the constant order erred 0.11 +- 0.05 points more (3 seeds)",
         departs=True,
     ),
 )
@@ -44,8 +43,7 @@ _WHICH_LOSS = Deviation(
     field="loss",
     paper="Eq. 8 or Eq. 9: which of them gave the results is not said",
     here="Eq. 9",
-    reason="it is the discriminative one; on held-out digits it did better. "
-    "lenet5_mse runs Eq. 8",
+    reason="it is the discriminative one; on held-out digits it did better. lenet5_mse runs Eq. 8",
 )
 
 _START = Deviation(
@@ -64,8 +62,7 @@ _FIRST_SCALE = Deviation(
     field="loss.scale",
     paper="1 (Eqs. 8 and 9)",
     here="0.1",
-    reason="the first choice on held-out digits, for Eq. 9 and by one run; "
-    "lenet5 has a later one",
+    reason="the first choice on held-out digits, for Eq. 9 and by one run; lenet5 has a later one",
     departs=True,
 )
 
@@ -106,15 +103,13 @@ DISTORTED = (
     *HEADLINE,
     Deviation(
         field="train_transforms: RandomAffine",
-        paper="translation, scaling, squeezing, shear; no amplitudes "
-        "(Sec. III-B)",
+        paper="translation, scaling, squeezing, shear; no amplitudes (Sec. III-B)",
         here="up to 2 pixels, 15 %, 10 %, and 0.3 pixels per pixel",
         reason="a guess; no others were tried",
     ),
     Deviation(
         field="train_transforms: the set of distorted patterns",
-        paper="540,000 made once; each is seen about twice in 20 passes "
-        "(Sec. III-B)",
+        paper="540,000 made once; each is seen about twice in 20 passes (Sec. III-B)",
         here="nine presentations in ten are distorted anew",
         reason="1.2 million presentations either way",
         departs=True,
@@ -131,8 +126,7 @@ _SUBSAMPLING, _BIASES, _ORDER = _OPEN[1], _OPEN[2], _OPEN[4]
 _CRITERION = Deviation(
     field="loss",
     paper="not said for these networks",
-    here="the squared distance of the ten output units to targets of +-1, "
-    "not scaled",
+    here="the squared distance of the ten output units to targets of +-1, not scaled",
     reason="Appendix A has such targets; the network of 1989, which LeNet-1 "
     "is, was trained with the mean squared error (from memory)",
 )
@@ -179,8 +173,7 @@ CONNECTED_DISTORTED = (
 LENET1 = (
     Deviation(
         field="train_transforms, test_transforms: ResizeShorterSide",
-        paper="down-sampled to 16x16 and centred in 28x28; the filter is not "
-        "said (Sec. III-C)",
+        paper="down-sampled to 16x16 and centred in 28x28; the filter is not said (Sec. III-C)",
         here="the whole image to 22x22, which makes 15.7x15.7 of the digit's "
         "20x20; antialiased triangle filter",
         reason="in the network of 1989 the characters fill the 16x16 pixels",
@@ -188,8 +181,7 @@ LENET1 = (
     Deviation(
         field="model: links of C3, units of subsampling",
         paper="not said; about 2,600 parameters (Sec. III-C)",
-        here="as in the network of 1989 (from memory): 2,578 parameters and "
-        "98,442 connections",
+        here="as in the network of 1989 (from memory): 2,578 parameters and 98,442 connections",
         reason="LeNet-1 is that network",
     ),
     _CRITERION,
@@ -202,10 +194,8 @@ LENET1 = (
 LENET4 = (
     Deviation(
         field="model: links of C3",
-        paper="not said; about 260,000 connections and 17,000 parameters "
-        "(Sec. III-C)",
-        here="each map sees three of the eight: 262,306 connections, 50,698 "
-        "parameters",
+        paper="not said; about 260,000 connections and 17,000 parameters (Sec. III-C)",
+        here="each map sees three of the eight: 262,306 connections, 50,698 parameters",
         reason="the 120 units that are fully connected to 16 maps have 48,120 "
         "parameters whatever C3 is, so 17,000 cannot be; Fig. 12's 51,000 for "
         "three LeNet-4 fit one",

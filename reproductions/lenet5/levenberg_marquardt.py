@@ -18,10 +18,7 @@ class SdlmOptimizer(Shared, keras.optimizers.Optimizer):
         if self.built:
             return
         super().build(variables)
-        self.curvatures = [
-            self.add_variable_from_reference(v, name="curvature")
-            for v in variables
-        ]
+        self.curvatures = [self.add_variable_from_reference(v, name="curvature") for v in variables]
 
     def set_curvatures(self, curvatures: list) -> None:
         """Assigns h_kk, in the order of the variables it was built with."""
@@ -54,9 +51,7 @@ def diagonal_curvature(model: keras.Model, loss, images, labels) -> list:
             h = slope(layer, x) ** 2 * h
         else:
             h, of_weights = linear_curvature(layer, x, h)
-            for variable, value in zip(
-                layer.trainable_variables, of_weights, strict=True
-            ):
+            for variable, value in zip(layer.trainable_variables, of_weights, strict=True):
                 found[variable.path] = value / len(images)
     return [found[v.path] for v in model.trainable_variables]
 

@@ -159,17 +159,13 @@ def _fully_connected(image, network, power):
 
 def _outputs(x, power, *, squashed=True):
     """Ten units, and what they are compared with in the loss."""
-    out = keras.layers.Dense(
-        NUM_CLASSES, **_uniform(x.shape[-1], power), name="OUT"
-    )
+    out = keras.layers.Dense(NUM_CLASSES, **_uniform(x.shape[-1], power), name="OUT")
     x = _squashed(out, x) if squashed else out(x)
     # The last layer is the loss's: see diagonal_curvature.
     return keras.layers.Identity(name="units")(x)
 
 
-def _check(
-    network: str, size: int, image_size: int | None, num_classes: int | None
-) -> None:
+def _check(network: str, size: int, image_size: int | None, num_classes: int | None) -> None:
     if image_size not in (None, size):
         raise ValueError(
             f"{network} reads {size}x{size} pixels, for which its weights are "
@@ -177,8 +173,7 @@ def _check(
         )
     if num_classes not in (None, NUM_CLASSES):
         raise ValueError(
-            f"{network} has outputs for the ten digits. "
-            f"Received: num_classes={num_classes}"
+            f"{network} has outputs for the ten digits. Received: num_classes={num_classes}"
         )
 
 
@@ -190,9 +185,7 @@ def _conv(x, filters, power, *, name):
 
 
 def _squashed(layer, x):
-    return keras.layers.Activation(squash, name=f"{layer.name}_squash")(
-        layer(x)
-    )
+    return keras.layers.Activation(squash, name=f"{layer.name}_squash")(layer(x))
 
 
 def _uniform(fan_in: int, power: float) -> dict:
@@ -217,14 +210,8 @@ def convolve(x, kernel):
     """
     size, _, channels, filters = kernel.shape
     height, width = (n - size + 1 for n in x.shape[1:3])
-    patches = [
-        x[:, i : i + height, j : j + width]
-        for i in range(size)
-        for j in range(size)
-    ]
-    rows = ops.reshape(
-        ops.concatenate(patches, axis=-1), (-1, size * size * channels)
-    )
+    patches = [x[:, i : i + height, j : j + width] for i in range(size) for j in range(size)]
+    rows = ops.reshape(ops.concatenate(patches, axis=-1), (-1, size * size * channels))
     kernel = ops.reshape(kernel, (-1, filters))
     return ops.reshape(rows @ kernel, (-1, height, width, filters))
 
@@ -364,9 +351,7 @@ class Rbf(keras.layers.Layer):
         """Adds the codes, (classes, 84)."""
         self.codes = self.add_weight(
             shape=(self.num_classes, input_shape[-1]),
-            initializer=lambda shape, dtype: ops.convert_to_tensor(
-                codes()[: shape[0]], dtype
-            ),
+            initializer=lambda shape, dtype: ops.convert_to_tensor(codes()[: shape[0]], dtype),
             trainable=False,
             name="codes",
         )

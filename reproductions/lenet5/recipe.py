@@ -99,12 +99,8 @@ RECIPES = {
         deviations=DISTORTED,
     ),
     # Fig. 6: 15,000, 30,000 and 60,000 training patterns.
-    "lenet5_15k": dataclasses.replace(
-        LENET5, train_images=15_000, deviations=FEWER
-    ),
-    "lenet5_30k": dataclasses.replace(
-        LENET5, train_images=30_000, deviations=FEWER
-    ),
+    "lenet5_15k": dataclasses.replace(LENET5, train_images=15_000, deviations=FEWER),
+    "lenet5_30k": dataclasses.replace(LENET5, train_images=30_000, deviations=FEWER),
     "lenet5_mse": dataclasses.replace(  # Eq. 8
         LENET5,
         loss=MseLoss(scale=0.1),
@@ -119,9 +115,7 @@ RECIPES = {
     ),
     # Sec. III-C: what LeNet-5 is compared with.
     "mnist_linear": dataclasses.replace(FULLY_CONNECTED, deviations=LINEAR),
-    "mnist_linear_squashed": dataclasses.replace(
-        FULLY_CONNECTED, deviations=LINEAR
-    ),
+    "mnist_linear_squashed": dataclasses.replace(FULLY_CONNECTED, deviations=LINEAR),
     "mnist_300": FULLY_CONNECTED,
     "mnist_300_distorted": FULLY_CONNECTED_DISTORTED,
     "mnist_1000": FULLY_CONNECTED,

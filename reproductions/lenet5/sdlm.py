@@ -49,6 +49,4 @@ class EstimateCurvature:
         first = optimizer.iterations.numpy() == 0  # int() fails on two devices
         kept = 0.0 if first else self.kept
         pairs = zip(optimizer.curvatures, measured, strict=True)
-        optimizer.set_curvatures(
-            [kept * last.value + (1 - kept) * new for last, new in pairs]
-        )
+        optimizer.set_curvatures([kept * last.value + (1 - kept) * new for last, new in pairs])

@@ -12,8 +12,7 @@ _SCALES = Deviation(
     paper="beta = 0.3 on every path by default (summaries, issue 2)",
     here="factors that fall from 1 to 0.7 over the modules; the batch "
     "normalisation that ends a path begins with gamma = 0.3",
-    reason="the release has these factors and no other; a constant beta can "
-    "be part of gamma",
+    reason="the release has these factors and no other; a constant beta can be part of gamma",
     departs=True,
 )
 _EXPANSION = Deviation(
@@ -33,8 +32,7 @@ _RELU = Deviation(
 _PRODUCTS = Deviation(
     field="network: path weight of a product",
     paper="I + beta F + beta G (summaries, issue 2); of GF, F^2: not found",
-    here="a product has the factor of every term, once: the operator after F "
-    "takes F x without it",
+    here="a product has the factor of every term, once: the operator after F takes F x without it",
     reason="as the release",
 )
 _TEST = Deviation(
@@ -76,8 +74,7 @@ POLYNET = (
         field="network: stochastic paths, draws",
         paper="per image, batch or device: not found",
         here="one draw per term and update, for the whole batch",
-        reason='as stochastic depth, "for each mini-batch"; the same run on '
-        "any number of devices",
+        reason='as stochastic depth, "for each mini-batch"; the same run on any number of devices',
     ),
     Deviation(
         field="initialize_from",
@@ -95,8 +92,7 @@ INTERLEAVED = (
         field="initialize_from",
         paper="new units are interleaved with those of a trained network "
         "(summaries); with which sizes was not found",
-        here="every other unit is one of ir_5_10_5, trained by the same recipe "
-        "from random weights",
+        here="every other unit is one of ir_5_10_5, trained by the same recipe from random weights",
         reason="the factors of the units, 1 to 0.7, are the larger network's",
     ),
 )
@@ -107,10 +103,8 @@ FIRST_ORDER = (
     _TEST,
     Deviation(
         field="recipe: first-order networks",
-        paper="a first-order network comes before the polynomial one "
-        "(summaries)",
-        here="with polynet's constants, image size and recipe, without "
-        "stochastic paths",
+        paper="a first-order network comes before the polynomial one (summaries)",
+        here="with polynet's constants, image size and recipe, without stochastic paths",
         reason="its own were not found",
     ),
 )
@@ -134,8 +128,7 @@ ABLATION = (
     Deviation(
         field="recipe: ablation study",
         paper="its recipe was not found",
-        here="Very Deep PolyNet's, from random weights and without stochastic "
-        "paths",
+        here="Very Deep PolyNet's, from random weights and without stochastic paths",
         reason="so that modules are compared from equal beginnings",
     ),
 )
@@ -223,8 +216,7 @@ _DATA = (
     Deviation(
         field="train_transforms",
         paper="not found",
-        here="8 to 100 % of the area, aspect 3/4 to 4/3, mirrored half of the "
-        "time",
+        here="8 to 100 % of the area, aspect 3/4 to 4/3, mirrored half of the time",
         reason="GoogLeNet's, without its colours",
     ),
     Deviation(
@@ -246,8 +238,7 @@ _DATA = (
     Deviation(
         field="global_batch_size: last batch of an epoch",
         paper="not found",
-        here="the images that do not fill a batch of the epoch are left out; "
-        "others in each epoch",
+        here="the images that do not fill a batch of the epoch are left out; others in each epoch",
         reason="every update then averages over the same number of images",
     ),
 )

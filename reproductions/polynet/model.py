@@ -97,9 +97,7 @@ def network(
     scales = iter(form.module_scales())
     for stage, kinds in form.stages.items():
         for number, kind in enumerate(kinds, 1):
-            add = functools.partial(
-                PathSum, next(scales), stochastic_from=stochastic_from
-            )
+            add = functools.partial(PathSum, next(scales), stochastic_from=stochastic_from)
             x = module(x, form, stage, kind, add, f"stage_{stage}_{number}")
         if stage in REDUCTIONS:  # 19x19x1152, 9x9x2048
             x = reduction(x, REDUCTIONS[stage], f"reduction_{stage}")

@@ -89,8 +89,7 @@ def at_299() -> Recipe:
         IR_10_20_10,
         image_size=299,
         train_transforms=tuple(
-            transform.scaled(factor)
-            for transform in IR_10_20_10.train_transforms
+            transform.scaled(factor) for transform in IR_10_20_10.train_transforms
         ),
         test_transforms=(ResizeShorterSide(342), CentreCrop(342)),  # ours
         deviations=(*ABLATION, *EVERY),
@@ -113,16 +112,10 @@ RECIPES = {
         IR_10_20_10,
         # Summaries: second-order blocks are inserted into a trained network of
         # first-order units; only what is new begins at random.
-        initialize_from=InitializeFrom(
-            variant="ir_10_20_10", layers=".*", renamed=None
-        ),
+        initialize_from=InitializeFrom(variant="ir_10_20_10", layers=".*", renamed=None),
         deviations=(*POLYNET, *EVERY),
     ),
-    **{
-        variant: ablated(variant)
-        for variant in FORMS
-        if variant.startswith("ir_3_")
-    },
+    **{variant: ablated(variant) for variant in FORMS if variant.startswith("ir_3_")},
     "ir_10_20_10": IR_10_20_10,
     "ir_5_10_5": IR_10_20_10,
     "ir_10_20_10_interleaved": dataclasses.replace(

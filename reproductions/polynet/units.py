@@ -21,8 +21,7 @@ class Block:
 
 BLOCKS = {  # Inception-ResNet-v2, Figures 16, 17 and 19
     "a": Block(
-        (((32, 1, 1), (48, 3, 3), (64, 3, 3)), ((32, 1, 1), (32, 3, 3)))
-        + (((32, 1, 1),),),
+        (((32, 1, 1), (48, 3, 3), (64, 3, 3)), ((32, 1, 1), (32, 3, 3))) + (((32, 1, 1),),),
         384,
     ),
     "b": Block((((128, 1, 1), (160, 1, 7), (192, 7, 1)), ((192, 1, 1),)), 1152),
@@ -57,9 +56,7 @@ def kernels(filters, kernel_size, name, **options):
         kernel_size,
         **{"padding": "same"} | options,
         use_bias=False,
-        kernel_initializer=keras.initializers.VarianceScaling(
-            2.0, "fan_in", "untruncated_normal"
-        ),
+        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal"),
         name=name,
     )
 
@@ -109,9 +106,7 @@ class Operator:
                 kernels(filters, size, layer)
                 for layer, (filters, *size) in zip(names, path, strict=True)
             ]
-            for names, path in zip(
-                path_names(name, block.paths), block.paths, strict=True
-            )
+            for names, path in zip(path_names(name, block.paths), block.paths, strict=True)
         ]
         self.expansion = shared_expansion and self._expansion(name)
 
@@ -126,9 +121,7 @@ class Operator:
             ends.append(y)
         y = keras.layers.Concatenate(name=f"{name}_concat")(ends)
         expansion = self.expansion or self._expansion(name)
-        return normalized(
-            expansion(y), f"{name}_expand", relu=False, gamma=self.gamma
-        )
+        return normalized(expansion(y), f"{name}_expand", relu=False, gamma=self.gamma)
 
     def _expansion(self, name):
         return kernels(self.filters, 1, f"{name}_expand")

@@ -18,6 +18,4 @@ VIEWS = {
     }
     for variant, recipe in RECIPES.items()
 }
-VIEWS["polynet"]["squashed_centre_crop_363"] = SquashedCentreCrop(
-    side=415, size=363
-)
+VIEWS["polynet"]["squashed_centre_crop_363"] = SquashedCentreCrop(side=415, size=363)

@@ -73,9 +73,7 @@ def _in_module(stage, number, term, part, layer, kind, model) -> str:
         first = f"stage_{stage}_{number}_f_{part}_{layer}"
         height, width = model.get_layer(first).kernel_size
         part = f"{part}_{height}x{width}"
-    return f"{prefix}.{part}." + (
-        f"bn_blocks.{order}" if kind == "bn" else kind
-    )
+    return f"{prefix}.{part}." + (f"bn_blocks.{order}" if kind == "bn" else kind)
 
 
 # Cadene, models/polynet.py: RGB, 0 .. 1, torchvision's mean and std, 331x331;

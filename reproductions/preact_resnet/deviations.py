@@ -13,13 +13,10 @@ from common.recipe import Deviation
 _LAST = Deviation(
     field="global_batch_size: last batch of an epoch",
     paper="not said",
-    here="the images that do not fill a batch of the epoch are left out; "
-    "others in each epoch",
+    here="the images that do not fill a batch of the epoch are left out; others in each epoch",
     reason="every update then averages over the same number of images",
 )
-_FAIR_LAST = dataclasses.replace(
-    _LAST, paper="FAIR makes a smaller batch of the rest"
-)
+_FAIR_LAST = dataclasses.replace(_LAST, paper="FAIR makes a smaller batch of the rest")
 _COMMON = (
     Deviation(
         field="model: batch normalisation",
@@ -29,11 +26,9 @@ _COMMON = (
     ),
     Deviation(
         field="model: initial weights of convolutions",
-        paper="as in [23], Delving Deep, which derives std sqrt(2 / fan-in) "
-        "and sqrt(2 / fan-out)",
+        paper="as in [23], Delving Deep, which derives std sqrt(2 / fan-in) and sqrt(2 / fan-out)",
         here="N(0, 2 / fan-in)",
-        reason="[23]'s first derivation (its Eq. 10); the release and FAIR "
-        "take the fan-out",
+        reason="[23]'s first derivation (its Eq. 10); the release and FAIR take the fan-out",
     ),
     Deviation(
         field="model: initial weights of fc",
@@ -49,8 +44,7 @@ _SPLIT = Deviation(
     field="synchronized_batch_norm",
     paper="statistics of each GPU's share: 64 images (CIFAR), 32 (ImageNet)",
     here="statistics of each device's share: of the whole batch on one device",
-    reason="the number of devices is not part of a recipe; --gpus 2 and "
-    "--gpus 8 give the paper's",
+    reason="the number of devices is not part of a recipe; --gpus 2 and --gpus 8 give the paper's",
     departs=True,
 )
 _DECAY = Deviation(
@@ -90,8 +84,7 @@ CIFAR_BOTTLENECK = (_FIRST_1X1, *CIFAR)
 CIFAR_MODULATED = (
     Deviation(
         field="model: shortcuts of units that halve",
-        paper="applied to all Residual Units (Table 1); how where the size "
-        "changes is not said",
+        paper="applied to all Residual Units (Table 1); how where the size changes is not said",
         here="scaling, gating and dropout work on the parameter-free shortcut",
         reason="the least change to [1]'s network, which has option A",
     ),
@@ -114,8 +107,7 @@ CIFAR_CONV = (
         field="model: 1x1 convolutional shortcut",
         paper="replaces the identity (Sec. 3.1), 'known as option C' in [1]",
         here="with BN, without bias or ReLU; stride 2 where the unit halves",
-        reason="[1]'s option C, and the caption of Fig. 2: BN after all weight "
-        "layers",
+        reason="[1]'s option C, and the caption of Fig. 2: BN after all weight layers",
     ),
     *CIFAR,
 )
@@ -133,8 +125,7 @@ CIFAR_DROPOUT = (
 
 _VELOCITY = Deviation(
     field="optimizer: rate and velocity",
-    paper="FAIR sums gradients in its velocity and multiplies with the rate of "
-    "the moment",
+    paper="FAIR sums gradients in its velocity and multiplies with the rate of the moment",
     here="the velocity has the rate inside: after a drop by 10, some seven "
     "updates' worth of the old rate is still to come",
     reason="as Keras and Caffe; apart from drops it is the same",
@@ -157,8 +148,7 @@ RELEASED = (
         _SPLIT,
         paper="statistics of each GPU's share: 32 images, as the release's "
         "command splits 64 among 2 GPUs",
-        reason="the number of devices is not part of a recipe; --gpus 2 gives "
-        "the release's",
+        reason="the number of devices is not part of a recipe; --gpus 2 gives the release's",
     ),
     _FAIR_LAST,
     *_COMMON,
@@ -182,8 +172,7 @@ _RESAMPLING = Deviation(
 IMAGENET = (
     Deviation(
         field="epochs",
-        paper="0.1, divided by 10 at 30 and 60 epochs (appendix); the end is "
-        "not said",
+        paper="0.1, divided by 10 at 30 and 60 epochs (appendix); the end is not said",
         here="90",
         reason="three stages of the same length, as in FAIR",
     ),
@@ -198,8 +187,7 @@ IMAGENET = (
         field="train_noise",
         paper="'the same data augmentation as in [1]', which has the standard "
         "colour augmentation of AlexNet",
-        here="principal components times the standard deviation along them "
-        "times N(0, 0.1)",
+        here="principal components times the standard deviation along them times N(0, 0.1)",
         reason="AlexNet's code; its text says eigenvalues",
         departs=True,
     ),
@@ -223,8 +211,7 @@ _SMALLER = Deviation(
 _BASIC = Deviation(
     field="model: units of 18 and 34 layers",
     paper="two 3x3 on CIFAR only, where no shortcut has parameters",
-    here="two 3x3; where the maps change, a 1x1 projection of the "
-    "pre-activated input",
+    here="two 3x3; where the maps change, a 1x1 projection of the pre-activated input",
     reason="[1]'s option B, which it has on ImageNet, and the appendix: "
     "projections are pre-activated",
 )
@@ -234,8 +221,7 @@ SHALLOW = (_SMALLER, _BASIC, *(d for d in IMAGENET if d is not _FIRST_1X1))
 FAIR = (
     Deviation(
         field="the recipe as a whole",
-        paper="scale and aspect ratio augmentation (Table 5); code and model "
-        "are FAIR's",
+        paper="scale and aspect ratio augmentation (Table 5); code and model are FAIR's",
         here="FAIR's: 90 epochs, Nesterov, crops of 8 to 100 % of the area, "
         "colour jitter, pixels less the mean and over the standard deviation, "
         "all variables decay",

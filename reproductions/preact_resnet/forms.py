@@ -54,9 +54,7 @@ PRE110 = Form(units=(18, 18, 18), layers=2, order=FULL)
 PRE1001 = Form(units=(111, 111, 111), layers=3, order=FULL)
 ONE_LAYER = Form(units=(36, 36, 36), layers=1, order=FULL)
 RESNET110 = dataclasses.replace(PRE110, order=ORIGINAL)
-GATED = dataclasses.replace(
-    RESNET110, shortcut="gate", branch="gate", gate_bias=-6.0
-)
+GATED = dataclasses.replace(RESNET110, shortcut="gate", branch="gate", gate_bias=-6.0)
 
 FORMS = {
     "preact_resnet200": PRE200,
@@ -76,33 +74,15 @@ FORMS = {
     "cifar_resnet164_original": dataclasses.replace(RESNET110, layers=3),
     "cifar_resnet1001_original": dataclasses.replace(PRE1001, order=ORIGINAL),
     "cifar_resnet110_one_layer": dataclasses.replace(ONE_LAYER, order=ORIGINAL),
-    "cifar_resnet110_bn_after_addition": dataclasses.replace(
-        PRE110, order=BN_AFTER_ADDITION
-    ),
-    "cifar_resnet110_relu_before_addition": dataclasses.replace(
-        PRE110, order=RELU_BEFORE_ADDITION
-    ),
-    "cifar_resnet110_relu_only_preactivation": dataclasses.replace(
-        PRE110, order=RELU_ONLY
-    ),
-    "cifar_resnet110_scaled_shortcut": dataclasses.replace(
-        RESNET110, shortcut="scale"
-    ),
-    "cifar_resnet110_scaled_both": dataclasses.replace(
-        RESNET110, shortcut="scale", branch="scale"
-    ),
+    "cifar_resnet110_bn_after_addition": dataclasses.replace(PRE110, order=BN_AFTER_ADDITION),
+    "cifar_resnet110_relu_before_addition": dataclasses.replace(PRE110, order=RELU_BEFORE_ADDITION),
+    "cifar_resnet110_relu_only_preactivation": dataclasses.replace(PRE110, order=RELU_ONLY),
+    "cifar_resnet110_scaled_shortcut": dataclasses.replace(RESNET110, shortcut="scale"),
+    "cifar_resnet110_scaled_both": dataclasses.replace(RESNET110, shortcut="scale", branch="scale"),
     "cifar_resnet110_exclusive_gating": GATED,
-    "cifar_resnet110_exclusive_gating_bias7": dataclasses.replace(
-        GATED, gate_bias=-7.0
-    ),
+    "cifar_resnet110_exclusive_gating_bias7": dataclasses.replace(GATED, gate_bias=-7.0),
     "cifar_resnet110_shortcut_gating": dataclasses.replace(GATED, branch=""),
-    "cifar_resnet110_shortcut_gating_bias0": dataclasses.replace(
-        GATED, branch="", gate_bias=0.0
-    ),
-    "cifar_resnet110_conv_shortcut": dataclasses.replace(
-        RESNET110, shortcut="conv"
-    ),
-    "cifar_resnet110_dropout_shortcut": dataclasses.replace(
-        RESNET110, shortcut="dropout"
-    ),
+    "cifar_resnet110_shortcut_gating_bias0": dataclasses.replace(GATED, branch="", gate_bias=0.0),
+    "cifar_resnet110_conv_shortcut": dataclasses.replace(RESNET110, shortcut="conv"),
+    "cifar_resnet110_dropout_shortcut": dataclasses.replace(RESNET110, shortcut="dropout"),
 }

@@ -44,9 +44,7 @@ def build_model(
     )
 
 
-def network(
-    form: Form, image_size: int, num_classes: int, *, name: str
-) -> keras.Model:
+def network(form: Form, image_size: int, num_classes: int, *, name: str) -> keras.Model:
     """A network of any form, such as a shallow one; see `build_model`."""
     image = keras.Input((image_size, image_size, 3), name="image")
     x = stem(image, form)
@@ -193,9 +191,7 @@ def convolution(x, filters, kernel_size, strides, name):
 def activation(x, kind, name):
     """Batch normalisation and ReLU, one of them, or nothing, by `kind`."""
     if "bn" in kind:
-        x = keras.layers.BatchNormalization(
-            momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
-        )(x)
+        x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
     if "relu" in kind:
         x = keras.layers.ReLU(name=f"{name}_relu")(x)
     return x
@@ -203,6 +199,4 @@ def activation(x, kind, name):
 
 def he_normal() -> keras.initializers.Initializer:
     """N(0, 2 / fan-in): [23] of the paper, Eq. 10."""
-    return keras.initializers.VarianceScaling(
-        2.0, "fan_in", "untruncated_normal"
-    )
+    return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")

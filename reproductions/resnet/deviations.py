@@ -19,8 +19,7 @@ _EVERY = (
     Deviation(
         field="weight_decay.variables",
         paper="weight decay 0.0001 (Sec. 3.4), of what is not said",
-        here="kernels of the convolutions and of fc; gamma, beta and biases "
-        "do not decay",
+        here="kernels of the convolutions and of fc; gamma, beta and biases do not decay",
         reason="fb.resnet.torch's notes say that the original decayed the "
         "weights of the convolutions only; fc's decay here as in tensorpack's "
         "reproduction",
@@ -50,8 +49,7 @@ _EVERY = (
     ),
     Deviation(
         field="synchronized_batch_norm",
-        paper="8 GPUs with 32 images each (release), each normalised by its "
-        "own statistics",
+        paper="8 GPUs with 32 images each (release), each normalised by its own statistics",
         here="each device by its own: 32 images with --gpus 8, more with fewer",
         reason="the batch is the paper's on any number of devices, the "
         "statistics are the paper's on 8",
@@ -60,8 +58,7 @@ _EVERY = (
     Deviation(
         field="train_noise",
         paper="the standard color augmentation of AlexNet (Sec. 3.4)",
-        here="principal components times the standard deviation along them "
-        "times N(0, 0.1)",
+        here="principal components times the standard deviation along them times N(0, 0.1)",
         reason="AlexNet's code; its text says eigenvalues, and "
         "fb.resnet.torch takes those of pixels 0..1, less than half as much",
         departs=True,
@@ -92,8 +89,7 @@ _EVERY = (
     Deviation(
         field="global_batch_size: last batch of an epoch",
         paper="not said",
-        here="the images that do not fill a batch of the epoch are left out; "
-        "others in each epoch",
+        here="the images that do not fill a batch of the epoch are left out; others in each epoch",
         reason="every update then averages over the same number of images",
     ),
 )
@@ -131,8 +127,7 @@ OPTION_B_AT_18 = (
         field="build_model: shortcuts of 18 layers",
         paper="option A (Table 2); B and C are of 34 layers only (Table 3)",
         here="option B",
-        reason="the network of fb.resnet.torch and torchvision; resnet18_a is "
-        "Table 2's",
+        reason="the network of fb.resnet.torch and torchvision; resnet18_a is Table 2's",
         departs=True,
     ),
 )
@@ -154,11 +149,9 @@ CAFFE_50 = (
     *CAFFE,
     Deviation(
         field="build_model: bias of conv1",
-        paper="the 50-layer network of the release has one; those of 101 and "
-        "152 layers do not",
+        paper="the 50-layer network of the release has one; those of 101 and 152 layers do not",
         here="none",
-        reason="batch normalisation subtracts it again; weights.py puts it "
-        "into the running mean",
+        reason="batch normalisation subtracts it again; weights.py puts it into the running mean",
         departs=True,
     ),
 )

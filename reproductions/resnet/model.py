@@ -143,14 +143,10 @@ def convolution(x, filters, kernel_size, strides, *, name, relu=True):
         padding="valid" if strides > 1 else "same",
         use_bias=False,
         # Sec. 3.4: as in He et al. 2015, "Delving Deep", Eq. 10.
-        kernel_initializer=keras.initializers.VarianceScaling(
-            2.0, "fan_in", "untruncated_normal"
-        ),
+        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal"),
         name=name,
     )(x)
-    x = keras.layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
-    )(x)
+    x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
@@ -170,9 +166,7 @@ def block(x, form, *, filters, strides, name):
     branch = bottleneck_branch if form.bottleneck else basic_branch
     y = branch(x, form, filters=filters, strides=strides, name=name)
     if form.shortcuts:
-        short = shortcut(
-            x, form.shortcuts, y.shape[-1], strides, name=f"{name}_shortcut"
-        )
+        short = shortcut(x, form.shortcuts, y.shape[-1], strides, name=f"{name}_shortcut")
         y = keras.layers.Add(name=f"{name}_add")([short, y])
     return keras.layers.ReLU(name=f"{name}_relu")(y)
 

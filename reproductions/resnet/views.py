@@ -8,9 +8,7 @@ VIEWS = {
         # Sec. 3.4: "the fully-convolutional form as in [41, 13], and average
         # the scores at multiple scales"; [41] is VGG's paper. Of mirror images
         # it says nothing: none here. Scores are softmax outputs, as in [41].
-        "multi_scale_dense": Dense(
-            sides=(224, 256, 384, 480, 640), mirrored=False
-        ),
+        "multi_scale_dense": Dense(sides=(224, 256, 384, 480, 640), mirrored=False),
         # "Identity Mappings", Sec. 5: 320x320 from a shorter side of 320.
         "centre_crop_320": CentreCrop(side=320, size=320),
         # torchvision, IMAGENET1K_V2

@@ -100,17 +100,13 @@ def from_keras(state: State, model: keras.Model) -> None:
         norm = entry.replace("_conv/bias", "_bn/moving_mean")
         state = _without_bias(state, entry, norm)
     state = {
-        entry: value + (KERAS_EPSILON - EPSILON)
-        if entry.endswith("/moving_variance")
-        else value
+        entry: value + (KERAS_EPSILON - EPSILON) if entry.endswith("/moving_variance") else value
         for entry, value in state.items()
     }
     assign_keras(model, state, _keras_names(model))
 
 
-def _check_variant(
-    model: keras.Model, variants: list[str], computes: str
-) -> None:
+def _check_variant(model: keras.Model, variants: list[str], computes: str) -> None:
     if model.name in variants:
         return
     depth = re.search(r"\d+", model.name)
@@ -129,9 +125,7 @@ def _without_bias(state: State, bias: str, mean: str) -> State:
     return rest | {mean: state[mean] - state[bias]}
 
 
-def torch_names(
-    model: keras.Model, *, classifier: str = "fc"
-) -> dict[str, str]:
+def torch_names(model: keras.Model, *, classifier: str = "fc") -> dict[str, str]:
     """What torchvision's ResNet class calls our layers; its descendants too."""
     names = {"conv1": "conv1", "conv1_bn": "bn1", "fc": classifier}
     for layer in model.layers:
@@ -167,9 +161,7 @@ PREPROCESSING = {
     # KaimingHe/deep-residual-networks). They subtract a mean image, which is a
     # file of its own; its mean is within 0.4 of these.
     "caffe": Preprocessing(
-        normalize=SubtractMeanPixel(
-            order="BGR", mean=(102.9801, 115.9465, 122.7717)
-        ),
+        normalize=SubtractMeanPixel(order="BGR", mean=(102.9801, 115.9465, 122.7717)),
         test_transforms=torchvision_frame(256, 224),
     ),
     "keras": KERAS_CAFFE,

@@ -16,16 +16,14 @@ _OPEN = (
         field="synchronized_batch_norm",
         paper="a mini-batch of 128 on two GPUs, so statistics of 64 images",
         here="statistics of each device's share: of all 128 on one device",
-        reason="the number of devices is not part of a recipe; --gpus 2 gives "
-        "the paper's 64",
+        reason="the number of devices is not part of a recipe; --gpus 2 gives the paper's 64",
         departs=True,
     ),
     Deviation(
         field="model: biases of convolutions",
         paper="not said",
         here="none",
-        reason="batch normalisation subtracts them again; as fb.resnet.torch "
-        "and akamaster",
+        reason="batch normalisation subtracts them again; as fb.resnet.torch and akamaster",
     ),
     Deviation(
         field="model: initial weights",
@@ -84,8 +82,7 @@ _WARM_UP = Deviation(
     "for n = 18 (110 layers); 1202 layers 'as described above'",
     here="looked at after each epoch (390 updates) on that epoch's mean "
     "training error; for 110 and 1202 layers",
-    reason="a rate that is a function of the finished epochs needs no state, "
-    "and resumes exactly",
+    reason="a rate that is a function of the finished epochs needs no state, and resumes exactly",
     departs=True,
 )
 
@@ -114,8 +111,7 @@ AKAMASTER = (
         _OPTION_A,
         here="every second pixel from the first on; half of the zero channels "
         "come before, half after the others",
-        reason="as in the published weights; the same up to the order of "
-        "channels",
+        reason="as in the published weights; the same up to the order of channels",
     ),
     *_OPEN,
 )

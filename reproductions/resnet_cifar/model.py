@@ -64,9 +64,7 @@ def split_name(variant: str) -> tuple[str, int]:
 
 def he_normal() -> keras.initializers.Initializer:
     """N(0, 2 / fan-in): [13] of the paper, Eq. 10."""
-    return keras.initializers.VarianceScaling(
-        2.0, "fan_in", "untruncated_normal"
-    )
+    return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
 
 
 def conv_bn(x, filters, strides, name):
@@ -82,9 +80,7 @@ def conv_bn(x, filters, strides, name):
         kernel_initializer=he_normal(),
         name=name,
     )(x)
-    return keras.layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
-    )(x)
+    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
 
 
 def two_layers(x, filters, strides, name):

@@ -72,9 +72,7 @@ PLAIN20 = dataclasses.replace(RESNET20, deviations=PLAIN)
 # Sec. 4.2, n = 18: 0.01 until the training error is under 80 %, then 0.1.
 DEEP = dataclasses.replace(
     RESNET20,
-    schedule=WarmUp(
-        factor_before=0.1, metric="top1_error", below=80.0, then=DROPS
-    ),
+    schedule=WarmUp(factor_before=0.1, metric="top1_error", below=80.0, then=DROPS),
     deviations=DEEP_RESIDUAL,
 )
 PLAIN110 = dataclasses.replace(DEEP, deviations=DEEP_PLAIN)

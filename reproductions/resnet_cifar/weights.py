@@ -46,7 +46,5 @@ def _akamaster(layer: str) -> str:
 
 # trainer.py there: ToTensor and Normalize with ImageNet's numbers, of the image
 # as it is stored.
-PREPROCESSING = {
-    "akamaster": Preprocessing(normalize=TORCH_PIXELS, test_transforms=None)
-}
+PREPROCESSING = {"akamaster": Preprocessing(normalize=TORCH_PIXELS, test_transforms=None)}
 LAYOUTS = {"akamaster": from_akamaster}

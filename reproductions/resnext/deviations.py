@@ -30,8 +30,7 @@ _EVERY = (
     ),
     Deviation(
         field="build_model: initial weights of convolutions",
-        paper="as in He et al. 2015, Delving Deep (Sec. 4), which has two "
-        "rules",
+        paper="as in He et al. 2015, Delving Deep (Sec. 4), which has two rules",
         here="N(0, 2 / fan-out), not truncated; the fan of a grouped "
         "convolution counts the maps of all groups",
         reason="as in the release",
@@ -51,8 +50,7 @@ _EVERY = (
     Deviation(
         field="global_batch_size: last batch of an epoch",
         paper="not said; fb makes a smaller batch of the rest",
-        here="the images that do not fill a batch of the epoch are left out; "
-        "others in each epoch",
+        here="the images that do not fill a batch of the epoch are left out; others in each epoch",
         reason="every update then averages over the same number of images",
     ),
 )
@@ -69,13 +67,11 @@ IMAGENET = (
         field="schedule",
         paper="0.1, divided by 10 three times, by the schedule of fb (Sec. 4)",
         here="after 30, 60 and 90 epochs",
-        reason="fb divides every 30 epochs; the third comes with epochs 91 to "
-        "100",
+        reason="fb divides every 30 epochs; the third comes with epochs 91 to 100",
     ),
     Deviation(
         field="synchronized_batch_norm",
-        paper="8 GPUs with 32 images each (Sec. 4), each normalised by its "
-        "own statistics",
+        paper="8 GPUs with 32 images each (Sec. 4), each normalised by its own statistics",
         here="each part of a device by its own: 32 images where gpus times "
         "microbatches is 8, more where it is less",
         reason="the batch is the paper's on any number of devices, the "
@@ -104,14 +100,12 @@ IMAGENET = (
         paper="not said",
         here="N(0, 0.1) times 0.2175, 0.0188 and 0.0045 (of pixels 0 .. 1) "
         "along three fixed vectors",
-        reason="as in fb; weaker than AlexNet's noise, whose standard "
-        "deviations they are not",
+        reason="as in fb; weaker than AlexNet's noise, whose standard deviations they are not",
     ),
     Deviation(
         field="normalize",
         paper="not said",
-        here="mean 0.485, 0.456, 0.406 and standard deviation 0.229, 0.224, "
-        "0.225 of pixels 0 .. 1",
+        here="mean 0.485, 0.456, 0.406 and standard deviation 0.229, 0.224, 0.225 of pixels 0 .. 1",
         reason="as in fb",
     ),
     Deviation(
@@ -137,11 +131,9 @@ IMAGENET = (
 CIFAR = (
     Deviation(
         field="schedule",
-        paper="the rate is reduced at the 150th and 225th epoch of 300 (App. "
-        "A)",
+        paper="the rate is reduced at the 150th and 225th epoch of 300 (App. A)",
         here="divided by 10 after 150 and 225 epochs",
-        reason="as printed; the release's code divides from its epochs 148 "
-        "and 223 on",
+        reason="as printed; the release's code divides from its epochs 148 and 223 on",
     ),
     Deviation(
         field="synchronized_batch_norm",

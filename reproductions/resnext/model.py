@@ -101,9 +101,7 @@ def build_model(
     logits = keras.layers.Dense(
         num_classes or recipe.num_classes,
         # torch's nn.Linear: uniform within 1 / sqrt(fan-in).
-        kernel_initializer=keras.initializers.VarianceScaling(
-            1 / 3, "fan_in", "uniform"
-        ),
+        kernel_initializer=keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform"),
         name="fc",
         dtype="float32",
     )(x)
@@ -137,21 +135,15 @@ def block(x, *, cardinality, width, filters, strides, name):
     """
     maps = cardinality * width
     y = convolution(x, maps, 1, name=f"{name}_a")
-    y = convolution(
-        y, maps, 3, strides=strides, groups=cardinality, name=f"{name}_b"
-    )
+    y = convolution(y, maps, 3, strides=strides, groups=cardinality, name=f"{name}_b")
     y = convolution(y, filters, 1, relu=False, name=f"{name}_c")
     if x.shape[-1] != filters:  # option B
-        x = convolution(
-            x, filters, 1, strides=strides, relu=False, name=f"{name}_shortcut"
-        )
+        x = convolution(x, filters, 1, strides=strides, relu=False, name=f"{name}_shortcut")
     y = keras.layers.Add(name=f"{name}_add")([x, y])
     return keras.layers.ReLU(name=f"{name}_relu")(y)
 
 
-def convolution(
-    x, filters, kernel_size, *, name, strides=1, groups=1, relu=True
-):
+def convolution(x, filters, kernel_size, *, name, strides=1, groups=1, relu=True):
     """A convolution, its batch normalisation and, if asked for, ReLU.
 
     Padded by kernel_size // 2 on all sides: (batch, H, W, C) ->
@@ -167,12 +159,8 @@ def convolution(
         groups=groups,
         use_bias=False,
         # Sec. 4: He et al. 2015; release: the maps of all groups are the fan.
-        kernel_initializer=keras.initializers.VarianceScaling(
-            2.0, "fan_out", "untruncated_normal"
-        ),
+        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
         name=name,
     )(x)
-    x = keras.layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
-    )(x)
+    x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x

@@ -12,8 +12,4 @@ IMAGENET = {
     "centre_crop_224_of_232": CentreCrop(side=232, size=224),
 }
 
-VIEWS = {
-    variant: IMAGENET
-    for variant, recipe in RECIPES.items()
-    if recipe.data == "imagenet2012"
-}
+VIEWS = {variant: IMAGENET for variant, recipe in RECIPES.items() if recipe.data == "imagenet2012"}

@@ -15,9 +15,7 @@ _CADENE = {  # the place of a layer in a block of the converted Lua network
     **{"a": "0.0.0", "a_bn": "0.0.1", "b": "0.0.3", "b_bn": "0.0.4"},
     **{"c": "0.1", "c_bn": "0.2", "shortcut": "1.0", "shortcut_bn": "1.1"},
 }
-_3X3 = re.compile(
-    r"layer\d\.\d+\.conv2\.weight|features\.\d\.\d+\.0\.0\.0\.3\.weight"
-)
+_3X3 = re.compile(r"layer\d\.\d+\.conv2\.weight|features\.\d\.\d+\.0\.0\.0\.3\.weight")
 _FIRST_3X3 = ("layer1.0.conv2.weight", "features.4.0.0.0.0.3.weight")
 _FIRST_LAST_1X1 = ("layer1.0.conv3.weight", "features.4.0.0.0.1.weight")
 
@@ -99,14 +97,9 @@ def _check_variant(state: State, model: keras.Model) -> None:
         name
         for name, known in FORMS.items()
         if not known.small_images
-        and (sum(known.blocks), known.cardinality, known.width)
-        == (blocks, cardinality, width)
+        and (sum(known.blocks), known.cardinality, known.width) == (blocks, cardinality, width)
     ]
-    advice = (
-        f"Import them into {right[0]}."
-        if right
-        else "The paper has no such network."
-    )
+    advice = f"Import them into {right[0]}." if right else "The paper has no such network."
     raise RunError(
         f"These weights are of {3 * blocks + 2} layers of {cardinality}x"
         f"{width}d, {model.name} is another network. {advice}"

@@ -41,25 +41,21 @@ _ALL = (
         field="group_schedules",
         paper="one learning rate is given (Sec. 3.1)",
         here="weights and biases have that rate",
-        reason="Caffe's ImageNet models double the rate of biases; the paper "
-        "does not say so",
+        reason="Caffe's ImageNet models double the rate of biases; the paper does not say so",
     ),
     Deviation(
         field="train_noise",
         paper="random RGB colour shift, as Krizhevsky et al. 2012 (Sec. 3.1)",
         here="principal components times the standard deviation along them, "
         "the root of the eigenvalue, times N(0, 0.1)",
-        reason="that paper says eigenvalue and its code takes the root; see "
-        "alexnet",
+        reason="that paper says eigenvalue and its code takes the root; see alexnet",
         departs=True,
     ),
     Deviation(
         field="normalize",
-        paper="minus the mean RGB of the training set; over which pixels is "
-        "not said (Sec. 2.1)",
+        paper="minus the mean RGB of the training set; over which pixels is not said (Sec. 2.1)",
         here="the mean over the centre squares of the resized training images",
-        reason="the released model has R 123.68, G 116.779, B 103.939, to "
-        "compare with",
+        reason="the released model has R 123.68, G 116.779, B 103.939, to compare with",
     ),
     Deviation(
         field="views, test_transforms",
@@ -86,8 +82,7 @@ _ALL = (
     Deviation(
         field="global_batch_size: last batch of an epoch",
         paper="not said",
-        here="the images that do not fill a batch of the epoch are left out; "
-        "others in each epoch",
+        here="the images that do not fill a batch of the epoch are left out; others in each epoch",
         reason="every update then averages over the same number of images",
     ),
 )
@@ -106,8 +101,7 @@ NORMAL_LRN = (_LRN, *NORMAL)
 NORMAL_5X5 = (
     Deviation(
         field="recipe",
-        paper="of the training of B with 5x5 kernels nothing is said (Sec. "
-        "4.1); B starts from A",
+        paper="of the training of B with 5x5 kernels nothing is said (Sec. 4.1); B starts from A",
         here="as A's, from random weights",
         reason="A's kernels are 3x3; with 8 weight layers it is shallower",
     ),
@@ -128,8 +122,7 @@ FROM_A = (
 
 _LONGER = Deviation(
     field="updates, schedule",
-    paper="length and drops of a training that starts from another are not "
-    "given (Sec. 3.1)",
+    paper="length and drops of a training that starts from another are not given (Sec. 3.1)",
     here="as the first training's: 370,000 updates, up to three drops",
     reason="nothing else is said; the rate falls as soon as nothing is gained",
 )
@@ -139,8 +132,7 @@ LARGER = (_LONGER, *_ALL)
 JITTERED = (
     Deviation(
         field="optimizer.learning_rate",
-        paper="the rate for scale jitter is not given; S = 384 started at "
-        "1e-3 (Sec. 3.1)",
+        paper="the rate for scale jitter is not given; S = 384 started at 1e-3 (Sec. 3.1)",
         here="1e-3",
         reason="both start from trained weights of the same network",
     ),
@@ -164,10 +156,8 @@ GLOROT = (
         field="initial weights",
         paper="Glorot and Bengio's procedure, without pre-training; neither "
         "its form nor the network is named (Sec. 3.1)",
-        here="uniform, their normalised form, in configurations A and D; "
-        "biases 0",
-        reason="it is the one that their paper proposes; of A, to tell what "
-        "its initial weights do",
+        here="uniform, their normalised form, in configurations A and D; biases 0",
+        reason="it is the one that their paper proposes; of A, to tell what its initial weights do",
     ),
     *_ALL,
     _LENGTH,

@@ -138,9 +138,7 @@ def conv_block(x, column: Configuration, block: int, *, variant: str):
         )(x)
         if column.lrn and (block, place) == (1, 1):
             # Sec. 2.1: "where applicable", the constants of AlexNet.
-            x = LocalResponseNormalization(
-                n=5, k=2.0, alpha=1e-4, beta=0.75, name="norm1"
-            )(x)
+            x = LocalResponseNormalization(n=5, k=2.0, alpha=1e-4, beta=0.75, name="norm1")(x)
     return keras.layers.MaxPooling2D(2, strides=2, name=f"pool{block}")(x)
 
 

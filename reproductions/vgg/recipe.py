@@ -105,9 +105,7 @@ def at_384(variant: str) -> Recipe:
     """S = 384, from the same configuration's weights at S = 256 (Sec. 3.1)."""
     return dataclasses.replace(
         DEEP,
-        initialize_from=InitializeFrom(
-            variant=variant, layers=".*", renamed=None
-        ),
+        initialize_from=InitializeFrom(variant=variant, layers=".*", renamed=None),
         optimizer=dataclasses.replace(DEEP.optimizer, learning_rate=1e-3),
         train_transforms=(ResizeShorterSide(384), *CROP_AND_FLIP),
         test_transforms=frame(384),  # Sec. 4.1: Q = S
@@ -119,9 +117,7 @@ def jittered(variant: str) -> Recipe:
     """S from [256, 512], all layers from S = 384 (Sec. 3.1)."""
     return dataclasses.replace(
         at_384(variant),
-        initialize_from=InitializeFrom(
-            variant=f"{variant}_384", layers=".*", renamed=None
-        ),
+        initialize_from=InitializeFrom(variant=f"{variant}_384", layers=".*", renamed=None),
         train_transforms=(RandomShorterSide(256, 512), *CROP_AND_FLIP),
         test_transforms=frame(384),  # Sec. 4.1: Q = (256 + 512) / 2
         deviations=JITTERED,

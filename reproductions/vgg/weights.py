@@ -21,9 +21,7 @@ from reproductions.vgg.model import COLUMNS
 DENSE = ("fc6", "fc7", "fc8")
 KERAS_CLASSES = {"D": "VGG16", "E": "VGG19"}
 KERAS_APPLICATIONS = {
-    variant: KERAS_CLASSES[column]
-    for variant, column in COLUMNS.items()
-    if column in KERAS_CLASSES
+    variant: KERAS_CLASSES[column] for variant, column in COLUMNS.items() if column in KERAS_CLASSES
 }
 # Configurations that each has; a state dict of A fits A-LRN as well, and
 # would give other logits.
@@ -76,9 +74,7 @@ def from_keras(state: State, model: keras.Model) -> None:
         RunError: as from_torchvision.
     """
     _check(model, "keras")
-    prefixes = {
-        name: f"block{name[4]}_conv{name[6]}" for name in _convolutions(model)
-    }
+    prefixes = {name: f"block{name[4]}_conv{name[6]}" for name in _convolutions(model)}
     theirs = ("fc1", "fc2", "predictions")
     assign_keras(model, state, prefixes | dict(zip(DENSE, theirs, strict=True)))
 
@@ -100,11 +96,7 @@ def from_caffe(state: State, model: keras.Model) -> None:
 
 
 def _convolutions(model: keras.Model) -> list[str]:
-    return [
-        layer.name
-        for layer in model.layers
-        if isinstance(layer, keras.layers.Conv2D)
-    ]
+    return [layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
 
 
 def _flattened(model: keras.Model) -> dict[str, tuple[int, int, int]]:

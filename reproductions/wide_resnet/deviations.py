@@ -51,8 +51,7 @@ CIFAR = (
         paper="Tables 2 to 4: global contrast normalisation and ZCA whitening; "
         "Tables 5, 6 and 9: mean and standard deviation",
         here="mean and standard deviation of each channel",
-        reason="the paper's later and better results, which it asks to be "
-        "compared with (release)",
+        reason="the paper's later and better results, which it asks to be compared with (release)",
         departs=True,
     ),
     Deviation(
@@ -110,8 +109,7 @@ IMAGENET = (
     ),
     Deviation(
         field="train_transforms: PhotometricDistortions",
-        paper="fb changes brightness, contrast and saturation by 0.6 to 1.4 "
-        "in a random order",
+        paper="fb changes brightness, contrast and saturation by 0.6 to 1.4 in a random order",
         here="the same, but values are cut off at 0 and 255",
         reason="as fb, with the operation that this suite has",
         departs=True,
@@ -121,8 +119,7 @@ IMAGENET = (
         paper="not said",
         here="N(0, 0.1) times 0.2175, 0.0188 and 0.0045 (of pixels 0 .. 1) "
         "along three fixed vectors",
-        reason="as in fb; weaker than AlexNet's noise, whose standard "
-        "deviations they are not",
+        reason="as in fb; weaker than AlexNet's noise, whose standard deviations they are not",
     ),
     Deviation(
         field="test_transforms: resampling",
@@ -134,8 +131,7 @@ IMAGENET = (
     Deviation(
         field="global_batch_size: last batch of an epoch",
         paper="fb makes a smaller batch of the rest",
-        here="the images that do not fill a batch of the epoch are left out; "
-        "others in each epoch",
+        here="the images that do not fill a batch of the epoch are left out; others in each epoch",
         reason="every update then averages over the same number of images",
         departs=True,
     ),

@@ -121,9 +121,7 @@ def build_model(
     logits = keras.layers.Dense(
         num_classes or recipe.num_classes,
         # torch's nn.Linear: uniform within 1 / sqrt(fan-in).
-        kernel_initializer=keras.initializers.VarianceScaling(
-            1 / 3, "fan_in", "uniform"
-        ),
+        kernel_initializer=keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform"),
         name="fc",
         dtype="float32",
     )(x)
@@ -235,9 +233,7 @@ def added(x, y, strides, *, last, name):
 
 def batch_norm(x, name):
     """Batch normalisation, called NAME_bn."""
-    return keras.layers.BatchNormalization(
-        momentum=0.9, epsilon=1e-5, name=f"{name}_bn"
-    )(x)
+    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
 
 
 def normalized_relu(x, name):
@@ -259,8 +255,6 @@ def convolution(x, filters, kernel_size, strides, *, name):
         padding="valid" if strides > 1 else "same",
         use_bias=False,
         # The release, since its commit "fix MSRA init".
-        kernel_initializer=keras.initializers.VarianceScaling(
-            2.0, "fan_in", "untruncated_normal"
-        ),
+        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal"),
         name=name,
     )(x)

@@ -90,12 +90,7 @@ def noise_image(height, width, channels=3, seed=0):
     """Blurred noise: smooth as a photograph, different at each place."""
     rng = np.random.default_rng(seed)
     coarse = rng.uniform(0, 255, (height // 8 + 2, width // 8 + 2, channels))
-    return (
-        tf.image.resize(coarse, (height, width), "bicubic")
-        .numpy()
-        .clip(0, 255)
-        .astype(np.uint8)
-    )
+    return tf.image.resize(coarse, (height, width), "bicubic").numpy().clip(0, 255).astype(np.uint8)
 
 
 def write_image(path: pathlib.Path, image) -> None:

@@ -20,13 +20,7 @@ from common.data.transforms import Pad, RandomShift
 from common.layers import Dropout, LocalResponseNormalization
 from common.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.optimizers import MomentumSgd
-from common.steps import (
-    MAX_UPDATES,
-    Rows,
-    TrainSteps,
-    distribute,
-    repeat_bit_for_bit,
-)
+from common.steps import MAX_UPDATES, Rows, TrainSteps, distribute, repeat_bit_for_bit
 from common.strategy import make_strategy
 from tests.common.data_fixtures import DIGITS, digits
 
@@ -36,9 +30,7 @@ BATCH, SIZE, CLASSES = 16, 35, 10
 def alexnet_shaped() -> keras.Model:
     image = keras.Input((SIZE, SIZE, 3))
     x = keras.layers.Conv2D(8, 7, 2, activation="relu", name="conv1")(image)
-    x = LocalResponseNormalization(
-        n=5, k=2.0, alpha=1e-4, beta=0.75, name="norm1"
-    )(x)
+    x = LocalResponseNormalization(n=5, k=2.0, alpha=1e-4, beta=0.75, name="norm1")(x)
     x = keras.layers.MaxPooling2D(3, 2)(x)
     x = keras.layers.Conv2D(8, 3, activation="relu", name="conv2")(x)
     x = keras.layers.Flatten()(x)
@@ -52,9 +44,9 @@ def bn_shaped(*, synchronized: bool) -> keras.Model:
     x = image
     for i in range(2):
         x = keras.layers.Conv2D(8, 3, 2, use_bias=False, name=f"conv{i}")(x)
-        x = keras.layers.BatchNormalization(
-            momentum=0.9, epsilon=1e-5, synchronized=synchronized
-        )(x)
+        x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=synchronized)(
+            x
+        )
         x = keras.layers.ReLU()(x)
     x = keras.layers.GlobalAveragePooling2D()(x)
     return keras.Model(image, keras.layers.Dense(CLASSES, name="fc")(x))
@@ -90,9 +82,7 @@ NETS = {
 def resident_digits(strategy) -> tuple[ResidentSet, Rows]:
     """The embedded digits on all devices, and 20 batches' draws."""
     recipe = dataclasses.replace(
-        DIGITS,
-        global_batch_size=BATCH,
-        train_transforms=(Pad(2), RandomShift(4)),
+        DIGITS, global_batch_size=BATCH, train_transforms=(Pad(2), RandomShift(4))
     )
     resident = open_resident(digits(), recipe, None, strategy)
     drawn = resident.draw(seed=1, epoch=0, count=20 * BATCH)
@@ -154,18 +144,12 @@ def run(
     )
     rates = np.full((MAX_UPDATES, 1), rate, np.float32)
     losses, _, wrong, _ = train(
-        source,
-        tf.constant(0, tf.int64),
-        tf.constant(steps),
-        tf.constant(rates),
+        source, tf.constant(0, tf.int64), tf.constant(steps), tf.constant(rates)
     )
     return {
         "losses": losses.numpy().tolist(),
         "wrong": wrong.numpy().tolist(),
-        "weights": [
-            v.numpy().ravel().tolist()
-            for v in (*model.variables, *optimizer.averages)
-        ],
+        "weights": [v.numpy().ravel().tolist() for v in (*model.variables, *optimizer.averages)],
         "iterations": int(optimizer.iterations.numpy()),
     }
 

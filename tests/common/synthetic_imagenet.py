@@ -57,10 +57,7 @@ def noise(rng, channels=3):
     """Smooth noise, 24 .. 47 pixels a side."""
     height, width = rng.integers(24, 48, 2)
     small = rng.integers(0, 256, (4, 4, channels), np.uint8)
-    rows, columns = (
-        np.arange(height) * 4 // height,
-        np.arange(width) * 4 // width,
-    )
+    rows, columns = (np.arange(height) * 4 // height, np.arange(width) * 4 // width)
     return small[rows][:, columns]
 
 
@@ -89,9 +86,7 @@ def make(folder, classes, per_class, seed=0):
         for i in range(per_class)
     }
     odd = {}
-    for (wnid, name), (kind, content) in zip(
-        list(train), faults(rng).items(), strict=False
-    ):
+    for (wnid, name), (kind, content) in zip(list(train), faults(rng).items(), strict=False):
         train[wnid, name], odd[kind] = content, name
     first = {wnid: labels.index(WNIDS.index(wnid)) + 1 for wnid in wnids}
     numbers = sorted({*first.values(), *range(1, 9)})

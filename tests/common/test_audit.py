@@ -92,8 +92,7 @@ def ratio(paper, explanation=None, quantity="params"):
 
 
 @pytest.mark.parametrize(
-    ("paper", "low", "high"),
-    [("12", 11_500, 12_499), ("8", 7_500, 8_499), ("1.3", 1_250, 1_349)],
+    ("paper", "low", "high"), [("12", 11_500, 12_499), ("8", 7_500, 8_499), ("1.3", 1_250, 1_349)]
 )
 def test_a_ratio_agrees_that_rounds_to_the_printed_one(paper, low, high):
     def verdict(thousandths, explanation=None):
@@ -111,10 +110,7 @@ def test_a_ratio_is_of_the_main_paths_and_says_what_was_divided():
     aux = row("aux1_fc", params=3_188_840, depth=30, main=False)
     googlenet = [row("fc", params=6_998_552, depth=22), aux]
     found = check_ratio(ratio("12", "why"), alexnet, googlenet)
-    assert (found.table, found.column) == (
-        "[ratio]",
-        "params: alexnet / googlenet",
-    )
+    assert (found.table, found.column) == ("[ratio]", "params: alexnet / googlenet")
     assert (found.computed, found.verdict) == ("8.71", EXPLAINED)
     found = check_ratio(ratio("0.4", None, "depth"), alexnet, googlenet)
     assert (found.computed, found.verdict) == ("0.364", AGREES)
@@ -180,9 +176,7 @@ def test_audit_checks_counts_tables_and_ratios(folder, build_model, built):
     assert built == ["small", "large"]
 
 
-def test_a_network_that_was_counted_is_not_built_again(
-    folder, build_model, built
-):
+def test_a_network_that_was_counted_is_not_built_again(folder, build_model, built):
     counted = {}
     first = audit_paper(folder, build_model, counted)
     assert set(counted) == {"small", "large"}

@@ -75,9 +75,7 @@ def test_folder_order_is_that_of_tfds_image_folder(tmp_path):
     theirs = [
         record["image/filename"].removeprefix(f"{tmp_path}/".encode())
         for record in tfds.ImageFolder(str(tmp_path))
-        .as_dataset(
-            split="train", decoders={"image": tfds.decode.SkipDecoding()}
-        )
+        .as_dataset(split="train", decoders={"image": tfds.decode.SkipDecoding()})
         .as_numpy_iterator()
     ]
     assert ours == theirs

@@ -104,9 +104,7 @@ def test_every_variable_has_a_name_of_its_own():
     assert len(names) == 4
 
 
-def test_a_disk_without_room_is_found_before_the_training(
-    tmp_path, monkeypatch
-):
+def test_a_disk_without_room_is_found_before_the_training(tmp_path, monkeypatch):
     variables = {"w": np.zeros((256, 1024), np.float32)}  # 1 MiB
     free = types.SimpleNamespace(free=3 * 2**20)
     monkeypatch.setattr(checkpoints.shutil, "disk_usage", lambda path: free)

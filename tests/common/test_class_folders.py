@@ -109,9 +109,7 @@ def test_images_deeper_than_a_class_are_counted(tmp_path):
 def test_an_empty_class_folder_is_named_and_no_class(tmp_path):
     lay_out(tmp_path, train="cat:6 owl:0", validation="cat:3 owl:0")
     assert read_both(tmp_path)[0] == ("cat",)
-    assert notes_of(tmp_path) == (
-        "1 class has no image at all, and no class: owl.",
-    )
+    assert notes_of(tmp_path) == ("1 class has no image at all, and no class: owl.",)
 
 
 def test_a_class_without_test_images_is_named(tmp_path):
@@ -161,9 +159,7 @@ def test_links_are_followed_and_broken_ones_are_counted(tmp_path):
         notes_of(root)
 
 
-@pytest.mark.parametrize(
-    "place", ["train/cat/caf\udce9.jpg", "train/caf\udce9"]
-)
+@pytest.mark.parametrize("place", ["train/cat/caf\udce9.jpg", "train/caf\udce9"])
 def test_a_name_that_is_no_utf8_gets_a_sentence(place, tmp_path):
     lay_out(tmp_path, train="cat:2", validation="cat:2")
     wrong = tmp_path / place
@@ -189,9 +185,7 @@ def test_a_split_without_class_folders_is_left_out(tmp_path):
     (tmp_path / "test").mkdir()
     (tmp_path / "test" / "1.jpg").touch()
     assert read_both(tmp_path)[1] == {"train": 2, "validation": 2}
-    assert (
-        "1 images outside of class folders: test/1.jpg" in notes_of(tmp_path)[0]
-    )
+    assert "1 images outside of class folders: test/1.jpg" in notes_of(tmp_path)[0]
 
 
 def test_a_training_set_without_images_stays_an_error(tmp_path):
@@ -263,9 +257,7 @@ def test_every_kind_keeps_its_pixels_and_is_on_record(tmp_path):
     root, seen = tmp_path / "source", {}
     for split in ("train", "validation"):
         (root / split / "a").mkdir(parents=True)
-        for i, name in enumerate(
-            ("x.jpg", "x.webp", "x.bmp", "x.gif", "t.png")
-        ):
+        for i, name in enumerate(("x.jpg", "x.webp", "x.bmp", "x.gif", "t.png")):
             image = Image.fromarray(noise_image(20, 30, seed=i))
             if name == "t.png":
                 image.putalpha(100)

@@ -49,9 +49,7 @@ def test_tf_config_puts_the_chief_first(monkeypatch):
     assert (found.workers, found.index) == (("a:1", "b:1", "c:1"), 2)
 
 
-@pytest.mark.parametrize(
-    "text", ["{", "{}", '{"cluster": {"worker": ["a:1", "b:1"]}}', "[]"]
-)
+@pytest.mark.parametrize("text", ["{", "{}", '{"cluster": {"worker": ["a:1", "b:1"]}}', "[]"])
 def test_a_tf_config_that_is_none_shows_the_form(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(UsageError, match="Its form"):

@@ -12,11 +12,7 @@ from common.errors import UsageError
 from tests.common.data_fixtures import PHOTOS, noise_image, shapes
 
 HOWARD = PhotometricDistortions(low=0.5, high=1.5)  # Howard 2013, Sec. 2
-OURS = {
-    "Brightness": colour.brightness,
-    "Contrast": colour.contrast,
-    "Color": colour.colour,
-}
+OURS = {"Brightness": colour.brightness, "Contrast": colour.contrast, "Color": colour.colour}
 AMOUNTS = [0.5, 0.83, 1.0, 1.21, 1.5]
 
 
@@ -90,8 +86,7 @@ def test_order_and_amounts_are_drawn_for_each_image():
         drawn = key(position).uniform(4).numpy()
         amounts = dict(zip(orders[0], 0.5 + drawn[:3], strict=True))
         distances = [
-            abs(manipulated(image, [(n, amounts[n]) for n in order]) - found)
-            for order in orders
+            abs(manipulated(image, [(n, amounts[n]) for n in order]) - found) for order in orders
         ]
         nearest = int(np.argmin([d.max() for d in distances]))
         assert distances[nearest].max() < 1e-2
@@ -129,14 +124,10 @@ def test_it_is_the_same_for_another_input_size():
 
 
 def test_batches_do_not_depend_on_threads():
-    recipe = dataclasses.replace(
-        PHOTOS, train_transforms=(*PHOTOS.train_transforms, HOWARD)
-    )
+    recipe = dataclasses.replace(PHOTOS, train_transforms=(*PHOTOS.train_transforms, HOWARD))
 
     def batches(recipe, threads, seed=0):
-        dataset = pipeline.train_batches(
-            shapes(), recipe, None, seed=seed, epoch=0
-        )
+        dataset = pipeline.train_batches(shapes(), recipe, None, seed=seed, epoch=0)
         options = tf.data.Options()
         options.threading.private_threadpool_size = threads
         options.threading.max_intra_op_parallelism = threads
@@ -153,11 +144,7 @@ def test_lighting_is_fbs():
     """M.Lighting with imagenet.lua's numbers, of images 0 .. 1."""
     values = [0.2175, 0.0188, 0.0045]
     vectors = np.array(
-        [
-            [-0.5675, 0.7192, 0.4009],
-            [-0.5808, -0.0045, -0.8140],
-            [-0.5836, -0.6948, 0.4203],
-        ]
+        [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
     )
     image = noise_image(5, 4).astype("float32")
     for position in range(5):

@@ -30,9 +30,7 @@ from common.data.transforms import (
 from tests.common.data_fixtures import DIGITS, digits, shapes
 
 FRAME = (ResizeShorterSide(28), CentreCrop(28))
-AFFINE = RandomAffine(
-    probability=0.9, translate_pixels=2.0, scale=0.15, squeeze=0.1, shear=0.3
-)
+AFFINE = RandomAffine(probability=0.9, translate_pixels=2.0, scale=0.15, squeeze=0.1, shear=0.3)
 COLOUR = dataclasses.replace(DIGITS, image_size=28, channels=3)
 MEAN = np.random.default_rng(0).uniform(0, 255, (28, 28, 3)).astype("float32")
 STATISTICS = Statistics(
@@ -44,17 +42,14 @@ STATISTICS = Statistics(
 
 
 def of(recipe, *transforms, normalize, **fields):
-    return dataclasses.replace(
-        recipe, train_transforms=transforms, normalize=normalize, **fields
-    )
+    return dataclasses.replace(recipe, train_transforms=transforms, normalize=normalize, **fields)
 
 
 CASES = {
     "LeNet-5": dataclasses.replace(DIGITS, global_batch_size=1),
     "distorted": of(DIGITS, Pad(2), AFFINE, normalize=ScalePixels(0.0, 1.0)),
     "shift, then flip, mean image": of(
-        *(COLOUR, *FRAME, RandomShift(4), RandomFlip()),
-        normalize=SubtractMeanImage(),
+        *(COLOUR, *FRAME, RandomShift(4), RandomFlip()), normalize=SubtractMeanImage()
     ),
     "flip, then shift": of(
         *(COLOUR, *FRAME, RandomFlip(), RandomShift(4)),
@@ -66,17 +61,13 @@ CASES = {
         train_noise=(ZeroBorder(),),
     ),
     "crops of the mean image": of(
-        *(COLOUR, RandomCrop(20), RandomFlip()),
-        normalize=SubtractMeanImage(),
-        image_size=20,
+        *(COLOUR, RandomCrop(20), RandomFlip()), normalize=SubtractMeanImage(), image_size=20
     ),
     "crops of a padded image": of(
         *(COLOUR, Pad(3), RandomCrop(28)), normalize=SubtractChannelMean()
     ),
     "the mean image's centre": of(
-        *(COLOUR, RandomCrop(20)),
-        normalize=SubtractCentreMean(),
-        image_size=20,
+        *(COLOUR, RandomCrop(20)), normalize=SubtractCentreMean(), image_size=20
     ),
 }
 
@@ -146,8 +137,7 @@ def test_decoded_pixels_are_the_files():
     np.testing.assert_array_equal(pixels, many.with_black(images))
     grey = decoded.decode(files, (4, 5, 1))
     np.testing.assert_array_equal(
-        tf.reshape(grey[1:], (7, 4, 5, 1)),
-        [tf.io.decode_png(file, 1) for file in files],
+        tf.reshape(grey[1:], (7, 4, 5, 1)), [tf.io.decode_png(file, 1) for file in files]
     )
 
 

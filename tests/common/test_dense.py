@@ -39,8 +39,7 @@ def noise(*shape):
 def slid(network, images, size, stride):
     """The mean of `network` over all windows of `size`, `stride` apart."""
     rows, columns = (
-        range(0, side - of + 1, stride)
-        for side, of in zip(images.shape[1:3], size, strict=True)
+        range(0, side - of + 1, stride) for side, of in zip(images.shape[1:3], size, strict=True)
     )
     return np.mean(
         [
@@ -90,12 +89,8 @@ def alive(model):
     [
         ("vgg11", 64, (101, 130), "pool5", (2, 2)),
         ("alexnet", 99, (131, 180), "pool5", (2, 2)),
-        pytest.param(
-            "vgg11", 224, (256, 341), "pool5", (7, 7), marks=pytest.mark.full
-        ),
-        pytest.param(
-            "alexnet", 224, (256, 341), "pool5", (6, 6), marks=pytest.mark.full
-        ),
+        pytest.param("vgg11", 224, (256, 341), "pool5", (7, 7), marks=pytest.mark.full),
+        pytest.param("alexnet", 224, (256, 341), "pool5", (6, 6), marks=pytest.mark.full),
     ],
 )
 def test_of_a_padded_network_it_is_the_mean_over_windows_of_the_map(
@@ -124,11 +119,7 @@ FEW = ("googlenet", "resnet18_a")
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        name if name in FEW else pytest.param(name, marks=pytest.mark.full)
-        for name in PAPERS
-    ],
+    "name", [name if name in FEW else pytest.param(name, marks=pytest.mark.full) for name in PAPERS]
 )
 def test_at_the_networks_own_size_nothing_changes(name):
     paper, variant = reproductions.find(name)
@@ -138,9 +129,7 @@ def test_at_the_networks_own_size_nothing_changes(name):
     outputs = model(images, training=False)
     main = outputs[0] if isinstance(outputs, list) else outputs
     dense = fully_convolutional(model)
-    np.testing.assert_allclose(
-        dense(images, training=False), main, rtol=1e-4, atol=1e-5
-    )
+    np.testing.assert_allclose(dense(images, training=False), main, rtol=1e-4, atol=1e-5)
     larger = noise(1, PAPERS[name] + 37, PAPERS[name] + 64, 3)
     assert np.isfinite(dense(larger, training=False)).all()
 
@@ -153,9 +142,7 @@ def test_global_pooling_stays_global():  # ResNet, Sec. 3.3
     images = noise(2, 11, 17, 2)
     maps = keras.ops.mean(model.layers[1](images), axis=(1, 2))
     expected = model.layers[-1](maps)
-    np.testing.assert_allclose(
-        fully_convolutional(model)(images), expected, atol=1e-6
-    )
+    np.testing.assert_allclose(fully_convolutional(model)(images), expected, atol=1e-6)
 
 
 def test_the_weights_are_the_same_ones():

@@ -63,14 +63,9 @@ def shares(drawn, size):
 def test_windows_are_as_large_and_as_wide_as_tensorflows(size):
     ours, theirs = windows(RELEASE, size), tensorflows(size)
     assert shares(ours, size).min() >= 0.1
-    for number in (
-        lambda drawn: shares(drawn, size),
-        lambda drawn: drawn[:, 3] / drawn[:, 2],
-    ):
+    for number in (lambda drawn: shares(drawn, size), lambda drawn: drawn[:, 3] / drawn[:, 2]):
         np.testing.assert_allclose(
-            np.quantile(number(ours), QUANTILES),
-            np.quantile(number(theirs), QUANTILES),
-            atol=0.02,
+            np.quantile(number(ours), QUANTILES), np.quantile(number(theirs), QUANTILES), atol=0.02
         )
         assert abs(number(ours).mean() - number(theirs).mean()) < 0.01
 

@@ -49,9 +49,7 @@ def subject(source):
 def batches(source, view, recipe=RECIPE, statistics=None, **more):
     more = {"batch_size": 1} | more
     return list(
-        own_view_batches(
-            source, "validation", recipe, statistics, view, **more
-        ).as_numpy_iterator()
+        own_view_batches(source, "validation", recipe, statistics, view, **more).as_numpy_iterator()
     )
 
 
@@ -60,20 +58,12 @@ def silent(done, total):
 
 
 @pytest.mark.parametrize(
-    ("view", "name"),
-    [
-        (protocols.CentreCrop(side=64, size=56), "centre_crop"),
-        (TEN, "ten_crop"),
-    ],
+    ("view", "name"), [(protocols.CentreCrop(side=64, size=56), "centre_crop"), (TEN, "ten_crop")]
 )
 def test_what_both_kinds_of_view_can_say_is_the_same(source, view, name):
-    frames = frame_batches(
-        source, "validation", RECIPE, None, name, batch_size=5
-    )
+    frames = frame_batches(source, "validation", RECIPE, None, name, batch_size=5)
     (images, labels, _, ids) = next(frames.as_numpy_iterator())
-    ((parts, own_labels, counts, own_ids),) = batches(
-        source, view, batch_size=5
-    )
+    ((parts, own_labels, counts, own_ids),) = batches(source, view, batch_size=5)
     np.testing.assert_allclose(parts[0], images, atol=2e-3)
     assert own_labels.tolist() == labels.tolist()
     assert own_ids.tolist() == ids.tolist() and counts.all()
@@ -120,12 +110,8 @@ def test_every_image_is_there_once_whatever_the_batches(source):
     assert len(padded) == 4 and padded[-1][2].tolist() == [0, 0]
 
 
-@pytest.mark.parametrize(
-    "normalize", [SubtractMeanImage(), SubtractCentreMean()]
-)
-def test_a_mean_image_becomes_its_mean_on_images_of_another_size(
-    source, normalize
-):
+@pytest.mark.parametrize("normalize", [SubtractMeanImage(), SubtractCentreMean()])
+def test_a_mean_image_becomes_its_mean_on_images_of_another_size(source, normalize):
     mean = np.array([1.0, 20.0, 60.0])
     statistics = Statistics(
         mean_image=np.random.default_rng(0).normal(size=(64, 64, 3)),
@@ -158,9 +144,7 @@ def test_probabilities_are_averaged_with_the_parts_shares():
         x = np.exp(x)
         return x / x.sum(-1, keepdims=True)
 
-    found = scores.combine(
-        [tf.constant(x) for x in logits], (0.2, 0.8), "softmax"
-    )
+    found = scores.combine([tf.constant(x) for x in logits], (0.2, 0.8), "softmax")
     expected = 0.2 * softmax(logits[0]).mean(1) + 0.8 * softmax(logits[1])[:, 0]
     np.testing.assert_allclose(softmax(found.numpy()), expected, rtol=1e-5)
     np.testing.assert_allclose(np.exp(found).sum(1), 1, rtol=1e-5)
@@ -190,9 +174,7 @@ def test_dense_scores_are_those_of_the_windows(subject):
             for x in range(0, image.shape[2] - 55, 8)
         ]
         assert len(windows) > 3
-        np.testing.assert_allclose(
-            found[place], np.mean(windows, axis=0)[0], atol=1e-4
-        )
+        np.testing.assert_allclose(found[place], np.mean(windows, axis=0)[0], atol=1e-4)
 
 
 def test_a_part_is_averaged_after_its_softmax(subject):
@@ -206,17 +188,11 @@ def test_a_part_is_averaged_after_its_softmax(subject):
 
 @pytest.mark.parametrize("name", ["centre_crop", "ten_crop"])
 def test_scores_count_what_the_fast_path_counts(subject, name):
-    test = evaluation.make_test_step(
-        subject.model, RECIPE.loss, subject.strategy
-    )
-    fast = evaluation.measure(
-        test, subject.strategy, subject.source, RECIPE, None, name, silent
-    )
+    test = evaluation.make_test_step(subject.model, RECIPE.loss, subject.strategy)
+    fast = evaluation.measure(test, subject.strategy, subject.source, RECIPE, None, name, silent)
     slow = scores.measure(subject, name, name, silent)
     assert slow.loss == pytest.approx(fast.loss, rel=1e-6)
-    assert dataclasses.replace(slow, loss=0) == dataclasses.replace(
-        fast, loss=0
-    )
+    assert dataclasses.replace(slow, loss=0) == dataclasses.replace(fast, loss=0)
 
 
 def unfinished(subject, path):

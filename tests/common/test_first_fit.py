@@ -13,11 +13,7 @@ from common.errors import UsageError
 from tests.common.data_fixtures import noise_image
 
 FB = FirstFittingAreaCrop(
-    size=224,
-    area=(0.08, 1.0),
-    aspect=(3 / 4, 4 / 3),
-    attempts=10,
-    resampling=("bicubic",),
+    size=224, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), attempts=10, resampling=("bicubic",)
 )
 STREAM = mix(0, 0, 3)
 
@@ -26,11 +22,7 @@ def windows(operation, size, draws):
     """(top, left, height, width) of many draws."""
     views = tf.data.Dataset.range(draws).map(
         lambda i: tf.stack(
-            list(
-                vars(
-                    operation(View.whole(*size), Key(STREAM, i)).patch.box
-                ).values()
-            )
+            list(vars(operation(View.whole(*size), Key(STREAM, i)).patch.box).values())
         )
     )
     return np.array(list(views.as_numpy_iterator()))
@@ -67,9 +59,7 @@ def facts(sides, size):
 def test_windows_are_those_of_the_lua_text(size):
     drawn = windows(FB, size, 3000)[:, 2:]
     wanted = of_the_lua_text(size, 10_000)
-    np.testing.assert_allclose(
-        facts(drawn, size), facts(wanted, size), atol=0.035
-    )
+    np.testing.assert_allclose(facts(drawn, size), facts(wanted, size), atol=0.035)
 
 
 def test_large_windows_of_a_photograph_are_rare():

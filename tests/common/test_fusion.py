@@ -30,9 +30,7 @@ def make(scores, labels, **record):
     )
 
 
-def simulated(
-    seed, *, members=3, per_class=5, classes=CLASSES, shared=0.3, gain=1.5
-):
+def simulated(seed, *, members=3, per_class=5, classes=CLASSES, shared=0.3, gain=1.5):
     """Scores (M, N, C) whose noise is partly the members' common one."""
     rng = np.random.default_rng(seed)
     labels = np.tile(np.arange(classes), per_class)
@@ -61,9 +59,7 @@ def three():
 
 def fused(name, scores, labels, models=None):
     """Probabilities, by the rule's scores."""
-    return softmax(
-        fusion.fuse(RULES[name], ensemble(scores, labels, models), seed=0)
-    )
+    return softmax(fusion.fuse(RULES[name], ensemble(scores, labels, models), seed=0))
 
 
 def rows_to_one(p):
@@ -79,10 +75,7 @@ DIRECT = {
     "simple": lambda z: softmax(z).mean(0),
     "geometric": lambda z: softmax(np.log(softmax(z)).mean(0)),
     "norm_l2": lambda z: rows_to_one(
-        np.mean(
-            [p / np.linalg.norm(p, axis=1, keepdims=True) for p in softmax(z)],
-            axis=0,
-        )
+        np.mean([p / np.linalg.norm(p, axis=1, keepdims=True) for p in softmax(z)], axis=0)
     ),
     "norm_max": lambda z: rows_to_one(
         np.mean([p / p.max(1, keepdims=True) for p in softmax(z)], axis=0)
@@ -90,9 +83,7 @@ DIRECT = {
     "norm_l1_logits": lambda z: softmax(
         (centred(z) / np.abs(centred(z)).mean(-1, keepdims=True)).mean(0)
     ),
-    "norm_zscore": lambda z: softmax(
-        (centred(z) / z.std(-1, keepdims=True)).mean(0)
-    ),
+    "norm_zscore": lambda z: softmax((centred(z) / z.std(-1, keepdims=True)).mean(0)),
     "norm_max_logits": lambda z: softmax(
         (centred(z) / np.abs(centred(z)).max(-1, keepdims=True)).mean(0)
     ),
@@ -110,9 +101,7 @@ def test_an_untuned_rule_is_its_formula(three, name):
 def test_a_constant_added_to_an_images_logits_changes_nothing(three, name):
     scores, labels = three
     shifted = scores + np.arange(IMAGES, dtype=np.float32)[:, np.newaxis]
-    np.testing.assert_allclose(
-        fused(name, shifted, labels), fused(name, *three), atol=1e-4
-    )
+    np.testing.assert_allclose(fused(name, shifted, labels), fused(name, *three), atol=1e-4)
 
 
 def test_the_two_norms_that_are_no_rules_of_their_own(three):
@@ -155,9 +144,7 @@ def test_scales_are_views_of_their_model(three):
         fused("simple", scores, labels, models), (p[0] + p[1]) / 2, atol=2e-6
     )
     np.testing.assert_allclose(
-        fused("multi_scale", scores, labels, models),
-        ((p[0] + p[2]) / 2 + p[1]) / 2,
-        atol=2e-6,
+        fused("multi_scale", scores, labels, models), ((p[0] + p[2]) / 2 + p[1]) / 2, atol=2e-6
     )
 
 
@@ -166,9 +153,7 @@ def out_of_fold(labels, fit, predict):
     fold, parts = fusion.folds(labels, 0), {}
     for k in range(5):
         inside, held_out = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-        parts |= dict(
-            zip(held_out, predict(fit(inside), held_out), strict=True)
-        )
+        parts |= dict(zip(held_out, predict(fit(inside), held_out), strict=True))
     return np.stack([parts[i] for i in range(len(labels))])
 
 
@@ -180,12 +165,8 @@ def test_accuracy_weights_are_fitted_on_the_other_folds(three):
         right = [(one[rows].argmax(1) == labels[rows]).mean() for one in p]
         return np.array(right) / sum(right)
 
-    direct = out_of_fold(
-        labels, fit, lambda w, rows: np.einsum("m,mnc->nc", w, p[:, rows])
-    )
-    np.testing.assert_allclose(
-        fused("accuracy_weighted", *three), direct, atol=2e-6
-    )
+    direct = out_of_fold(labels, fit, lambda w, rows: np.einsum("m,mnc->nc", w, p[:, rows]))
+    np.testing.assert_allclose(fused("accuracy_weighted", *three), direct, atol=2e-6)
 
 
 def test_class_weights_are_shrunk_class_accuracies_of_the_other_folds(three):
@@ -197,19 +178,11 @@ def test_class_weights_are_shrunk_class_accuracies_of_the_other_folds(three):
         w = np.empty((3, CLASSES))
         for c in range(CLASSES):
             of_c = labels[rows] == c
-            w[:, c] = (right[:, of_c].sum(1) + 50 * right.mean(1)) / (
-                of_c.sum() + 50
-            )
+            w[:, c] = (right[:, of_c].sum(1) + 50 * right.mean(1)) / (of_c.sum() + 50)
         return w / w.sum(0)
 
-    direct = out_of_fold(
-        labels,
-        fit,
-        lambda w, rows: rows_to_one((w[:, None] * p[:, rows]).sum(0)),
-    )
-    np.testing.assert_allclose(
-        fused("class_reweighted", *three), direct, atol=2e-6
-    )
+    direct = out_of_fold(labels, fit, lambda w, rows: rows_to_one((w[:, None] * p[:, rows]).sum(0)))
+    np.testing.assert_allclose(fused("class_reweighted", *three), direct, atol=2e-6)
 
 
 def nll(weights, scores, labels):
@@ -271,9 +244,7 @@ def test_folds_deal_out_every_class_evenly_and_depend_on_the_seed():
     np.testing.assert_array_equal(fold, fusion.folds(labels, 0))
 
 
-@pytest.mark.parametrize(
-    "rule", [r for r in fusion.RULES if r.tuned], ids=lambda r: r.name
-)
+@pytest.mark.parametrize("rule", [r for r in fusion.RULES if r.tuned], ids=lambda r: r.name)
 def test_no_image_is_fused_with_what_its_own_label_helped_to_fit(rule):
     # Other labels in one fold must leave that fold's scores as they were.
     scores, labels = simulated(7, members=4)
@@ -289,12 +260,8 @@ def test_no_image_is_fused_with_what_its_own_label_helped_to_fit(rule):
     logs = rule.takes(ensemble(swapped, labels, models))
     kept = rule.takes(ensemble(scores, labels, models))
     fitted = rule.fit(kept[:, fold != 2], labels[fold != 2])
-    np.testing.assert_array_equal(
-        before[inside], rule.fuse(kept[:, inside], fitted)
-    )
-    np.testing.assert_array_equal(
-        after[inside], rule.fuse(logs[:, inside], fitted)
-    )
+    np.testing.assert_array_equal(before[inside], rule.fuse(kept[:, inside], fitted))
+    np.testing.assert_array_equal(after[inside], rule.fuse(logs[:, inside], fitted))
 
 
 def test_what_is_tuned_cannot_be_tuned_again_or_without_labels(three):
@@ -321,9 +288,7 @@ def counts(shrinkage):
     """Wrong: (simple average, fitted in sample, out of fold), 8 data sets."""
     total = np.zeros(3, int)
     for seed in range(8):
-        scores, labels = simulated(
-            seed, members=5, per_class=50, classes=20, gain=1.0
-        )
+        scores, labels = simulated(seed, members=5, per_class=50, classes=20, gain=1.0)
         logs = rules.log_softmax(scores)
 
         def errors(one, labels=labels):
@@ -333,15 +298,9 @@ def counts(shrinkage):
         out = np.empty(logs.shape[1:])
         fold = fusion.folds(labels, 0)
         for k in range(fusion.FOLDS):
-            w = rules.class_weights(
-                logs[:, fold != k], labels[fold != k], shrinkage
-            )
+            w = rules.class_weights(logs[:, fold != k], labels[fold != k], shrinkage)
             out[fold == k] = rules.mixture(logs[:, fold == k], w)
-        total += [
-            errors(rules.average(logs)),
-            errors(rules.mixture(logs, inside)),
-            errors(out),
-        ]
+        total += [errors(rules.average(logs)), errors(rules.mixture(logs, inside)), errors(out)]
     return total
 
 

@@ -28,12 +28,7 @@ from common.data.transforms import (
     UntilEpoch,
     ZeroBorder,
 )
-from tests.common.data_fixtures import (
-    PHOTOS,
-    noise_image,
-    shapes,
-    write_image,
-)
+from tests.common.data_fixtures import PHOTOS, noise_image, shapes, write_image
 
 FRAME = (ResizeShorterSide(64), CentreCrop(64))
 CUT = (RandomCrop(40), RandomFlip())
@@ -46,17 +41,12 @@ STATISTICS = Statistics(
     pixel_std=np.ones(3),
     covariance=np.diag([5000.0, 3000.0, 4000.0]),
 )
-PLAIN = dataclasses.replace(
-    PHOTOS, image_size=40, num_classes=2, global_batch_size=14
-)
+PLAIN = dataclasses.replace(PHOTOS, image_size=40, num_classes=2, global_batch_size=14)
 
 
 def of(*transforms, normalize, noise=()):
     return dataclasses.replace(
-        PLAIN,
-        train_transforms=transforms,
-        normalize=normalize,
-        train_noise=noise,
+        PLAIN, train_transforms=transforms, normalize=normalize, train_noise=noise
     )
 
 
@@ -67,34 +57,19 @@ ENLARGED = {
         normalize=SubtractCentreMean(),
         noise=(PcaColourNoise(std=0.1, shrink=1.1),),
     ),
-    "VGG": of(
-        *(ResizeShorterSide(64), *CUT),
-        normalize=SubtractChannelMean(),
-        noise=(NOISE,),
-    ),
+    "VGG": of(*(ResizeShorterSide(64), *CUT), normalize=SubtractChannelMean(), noise=(NOISE,)),
     "ResNet": of(
-        *(RandomShorterSide(64, 120), *CUT),
-        normalize=SubtractCentreMean(),
-        noise=(NOISE,),
+        *(RandomShorterSide(64, 120), *CUT), normalize=SubtractCentreMean(), noise=(NOISE,)
     ),
     "flipped before it is cut": of(
-        *(ResizeShorterSide(77), RandomFlip(), RandomCrop(40)),
-        normalize=SubtractChannelMean(),
+        *(ResizeShorterSide(77), RandomFlip(), RandomCrop(40)), normalize=SubtractChannelMean()
     ),
 }
 FLOAT = {
-    "shrunk": of(
-        *(ResizeShorterSide(50), *CUT),
-        normalize=SubtractChannelMean(),
-        noise=(NOISE,),
-    ),
-    "drawn smaller": of(
-        *(RandomShorterSide(63, 80), *CUT), normalize=SubtractChannelMean()
-    ),
+    "shrunk": of(*(ResizeShorterSide(50), *CUT), normalize=SubtractChannelMean(), noise=(NOISE,)),
+    "drawn smaller": of(*(RandomShorterSide(63, 80), *CUT), normalize=SubtractChannelMean()),
     "areas and colours": of(
-        RandomAreaCrop(
-            *(40, (0.08, 1.0), (3 / 4, 4 / 3)), ("bilinear", "bicubic")
-        ),
+        RandomAreaCrop(*(40, (0.08, 1.0), (3 / 4, 4 / 3)), ("bilinear", "bicubic")),
         RandomFlip(),
         PhotometricDistortions(low=0.5, high=1.5),
         normalize=Standardize(mean=(0.1, 0.2, 0.3), std=(0.3, 0.2, 0.1)),
@@ -104,9 +79,7 @@ FLOAT = {
         normalize=SubtractChannelMean(),
         noise=(ZeroBorder(),),
     ),
-    "padded": of(
-        *(ResizeShorterSide(64), Pad(4), *CUT), normalize=ScalePixels(0.0, 1.0)
-    ),
+    "padded": of(*(ResizeShorterSide(64), Pad(4), *CUT), normalize=ScalePixels(0.0, 1.0)),
 }
 
 

@@ -47,13 +47,8 @@ def seconds_and_wait(updates, *, slow, units=3):
             time.sleep(SECONDS * slow)
             yield np.ones((2, 4, 4, 1), "float32"), np.zeros(2, "int64")
 
-    shapes = (
-        tf.TensorSpec((2, 4, 4, 1), tf.float32),
-        tf.TensorSpec((2,), tf.int64),
-    )
-    data = iter(
-        tf.data.Dataset.from_generator(batches, output_signature=shapes)
-    )
+    shapes = (tf.TensorSpec((2, 4, 4, 1), tf.float32), tf.TensorSpec((2,), tf.int64))
+    data = iter(tf.data.Dataset.from_generator(batches, output_signature=shapes))
     rates = tf.zeros((MAX_UPDATES, 1))
     zero = tf.constant(0, tf.int64)
     run(data, zero, tf.constant(1), rates)
@@ -92,9 +87,7 @@ def test_the_step_asks_nothing_of_python():
     batch = tf.TensorSpec((2, 4, 4, 1)), tf.TensorSpec((2,), tf.int64)
     graph = (
         tf.function(step)
-        .get_concrete_function(
-            batch, tf.TensorSpec((), tf.int64), tf.TensorSpec((1,))
-        )
+        .get_concrete_function(batch, tf.TensorSpec((), tf.int64), tf.TensorSpec((1,)))
         .graph
     )
     kinds = {op.type for op in graph.get_operations()}

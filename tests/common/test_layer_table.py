@@ -153,11 +153,7 @@ def three_heads():
 
 def test_total_is_what_the_main_head_depends_on(three_heads):
     rows = layer_table(three_heads)
-    assert {r.name for r in rows if r.main and r.params} == {
-        "conv1",
-        "conv2",
-        "fc",
-    }
+    assert {r.name for r in rows if r.main and r.params} == {"conv1", "conv2", "fc"}
     total = totals(rows)
     assert total.params == (3 * 4 + 4) + (4 * 4 + 4) + (64 * 2 + 2)
     assert total.macs == 16 * 12 + 16 * 16 + 128

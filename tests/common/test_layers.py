@@ -44,18 +44,14 @@ def activations():
 def test_lrn_is_the_papers_formula(activations, constants, on_gpu, monkeypatch):
     monkeypatch.setattr(layers, "_on_gpu", lambda: on_gpu)
     found = LocalResponseNormalization(**constants)(activations)
-    np.testing.assert_allclose(
-        found, formula(activations, **constants), rtol=2e-5
-    )
+    np.testing.assert_allclose(found, formula(activations, **constants), rtol=2e-5)
 
 
 def test_lrn_groups_do_not_see_each_other(activations):
     layer = LocalResponseNormalization(**PAPER, groups=2)
     other = activations.copy()
     other[..., 6:] = 0
-    np.testing.assert_array_equal(
-        layer(activations)[..., :6], layer(other)[..., :6]
-    )
+    np.testing.assert_array_equal(layer(activations)[..., :6], layer(other)[..., :6])
 
 
 @pytest.mark.parametrize("groups", [1, 2])
@@ -104,9 +100,7 @@ def test_grouped_convolution_equals_keras(jit_compile):
 
 def masks(*, seed=1, step=0, start=0, rows=8, name="drop6", size=8):
     layer = Dropout(0.5, name=name)
-    where = batch_slice(
-        seed=seed, step=tf.constant(step, tf.int64), start=start, size=size
-    )
+    where = batch_slice(seed=seed, step=tf.constant(step, tf.int64), start=start, size=size)
     with where:
         return layer(np.ones((rows, 256), "float32"), training=True).numpy()
 

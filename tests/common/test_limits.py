@@ -81,9 +81,7 @@ BAD = {
         )
     ),
     "schedule.epochs": dict(schedule=schedules.EveryEpochs(epochs=0, times=1)),
-    "schedule.factors.1": dict(
-        schedule=schedules.ByEpoch(starts=(0, 2), factors=(1.0, -1.0))
-    ),
+    "schedule.factors.1": dict(schedule=schedules.ByEpoch(starts=(0, 2), factors=(1.0, -1.0))),
     "group_schedules.0.variables": dict(
         group_schedules=(GroupSchedule(variables="*", schedule=None),)
     ),
@@ -91,48 +89,32 @@ BAD = {
         initialize_from=InitializeFrom(variant="a", layers="[", renamed=None)
     ),
     "optimizer.epsilon": dict(
-        optimizer=RmsProp(
-            learning_rate=0.1, decay=0.9, momentum=0.9, epsilon=0.0
-        )
+        optimizer=RmsProp(learning_rate=0.1, decay=0.9, momentum=0.9, epsilon=0.0)
     ),
     "optimizer.decay": dict(
-        optimizer=RmsProp(
-            learning_rate=0.1, decay=1.5, momentum=0.9, epsilon=1.0
-        )
+        optimizer=RmsProp(learning_rate=0.1, decay=1.5, momentum=0.9, epsilon=1.0)
     ),
     "low": dict(train_transforms=(RandomShorterSide(480, 256),)),
-    "train_transforms.0.low": dict(
-        train_transforms=(RandomShorterSide(0, 256),)
-    ),
+    "train_transforms.0.low": dict(train_transforms=(RandomShorterSide(0, 256),)),
     "train_transforms.0.size": dict(train_transforms=(RandomCrop(0),)),
     "train_transforms.0.pixels": dict(train_transforms=(Pad(-1),)),
     "area": dict(
         train_transforms=(
-            RandomAreaCrop(
-                size=8, area=(1.0, 0.1), aspect=(1.0, 1.0), resampling=("area",)
-            ),
+            RandomAreaCrop(size=8, area=(1.0, 0.1), aspect=(1.0, 1.0), resampling=("area",)),
         )
     ),
     "names no filter": dict(
         train_transforms=(
-            RandomAreaCrop(
-                size=8, area=(0.1, 1.0), aspect=(1.0, 1.0), resampling=()
-            ),
+            RandomAreaCrop(size=8, area=(0.1, 1.0), aspect=(1.0, 1.0), resampling=()),
         )
     ),
     "resampling.0": dict(
         train_transforms=(
-            RandomAreaCrop(
-                size=8, area=(0.1, 1.0), aspect=(1.0, 1.0), resampling=("cub",)
-            ),
+            RandomAreaCrop(size=8, area=(0.1, 1.0), aspect=(1.0, 1.0), resampling=("cub",)),
         )
     ),
-    "normalize.std.1": dict(
-        normalize=Standardize(mean=(0.0, 0.0), std=(1.0, 0.0))
-    ),
-    "train_noise.0.shrink": dict(
-        train_noise=(PcaColourNoise(std=0.1, shrink=0.0),)
-    ),
+    "normalize.std.1": dict(normalize=Standardize(mean=(0.0, 0.0), std=(1.0, 0.0))),
+    "train_noise.0.shrink": dict(train_noise=(PcaColourNoise(std=0.1, shrink=0.0),)),
     "train_noise.1.low": dict(
         train_noise=(
             PcaColourNoise(std=0.1, shrink=1.0),

@@ -67,9 +67,7 @@ def test_float16_with_a_scale_learns_as_float32_does(float16, xla):
 
 
 @pytest.mark.parametrize("xla", [False, True])
-def test_an_update_that_overflows_is_left_out_and_halves_the_scale(
-    float16, xla
-):
+def test_an_update_that_overflows_is_left_out_and_halves_the_scale(float16, xla):
     model, optimizer, train = trainer(loss_scaling=True, jit_compile=xla)
     train(1)
     before = values(model), optimizer.momentums[0].numpy()

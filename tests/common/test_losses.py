@@ -7,12 +7,7 @@ import pytest
 import tensorflow as tf
 
 from common.evaluation import scores_of
-from common.losses import (
-    SmoothedCrossEntropy,
-    SoftmaxCrossEntropy,
-    WithAuxiliary,
-    plain,
-)
+from common.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, WithAuxiliary, plain
 
 LABELS = np.array([2, 0, 4, 4])
 
@@ -33,9 +28,7 @@ def by_definition(outputs, labels, smoothing):
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5, 1.0])
 def test_smoothed_labels_are_the_papers(smoothing):
-    found = SmoothedCrossEntropy(smoothing=smoothing)(
-        tf.constant(logits()), tf.constant(LABELS)
-    )
+    found = SmoothedCrossEntropy(smoothing=smoothing)(tf.constant(logits()), tf.constant(LABELS))
     assert found.dtype == "float32"
     wanted = by_definition(logits(), LABELS, smoothing)
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
@@ -55,15 +48,11 @@ def test_the_gradient_is_that_of_the_smoothed_labels():
         loss = SmoothedCrossEntropy(smoothing=0.1)(outputs, LABELS)
     q = 0.9 * np.eye(5)[LABELS] + 0.1 / 5
     np.testing.assert_allclose(
-        tape.gradient(loss, outputs),
-        tf.nn.softmax(outputs).numpy() - q,
-        atol=1e-6,
+        tape.gradient(loss, outputs), tf.nn.softmax(outputs).numpy() - q, atol=1e-6
     )
 
 
-@pytest.mark.parametrize(
-    "classes,floor", [(1000, 1.01485), (100, 0.7778), (10, 0.50029)]
-)
+@pytest.mark.parametrize("classes,floor", [(1000, 1.01485), (100, 0.7778), (10, 0.50029)])
 def test_no_output_does_better_than_the_labels_entropy(classes, floor):
     q = 0.9 * np.eye(classes)[:1] + 0.1 / classes
     loss = SmoothedCrossEntropy(smoothing=0.1)
@@ -81,9 +70,7 @@ def test_a_network_that_guesses_has_ln_classes():
 
 def test_each_head_is_smoothed():
     main, aux = logits(), logits(1.0)
-    loss = WithAuxiliary(
-        main=SmoothedCrossEntropy(smoothing=0.1), weight=0.4, heads=1
-    )
+    loss = WithAuxiliary(main=SmoothedCrossEntropy(smoothing=0.1), weight=0.4, heads=1)
     found = loss([tf.constant(main), tf.constant(aux)], tf.constant(LABELS))
     wanted = by_definition(main, LABELS, 0.1)
     wanted = wanted + 0.4 * by_definition(aux, LABELS, 0.1)
@@ -113,19 +100,13 @@ def test_the_loss_of_test_views_is_of_their_mean_probability(views):
     images = np.stack([logits(), logits(1.0)], axis=1)[:, :views]
     p = np.exp(images) / np.exp(images).sum(-1, keepdims=True)
     wanted = by_definition(np.log(p.mean(1)), LABELS, 0.1)
-    loss = WithAuxiliary(
-        main=SmoothedCrossEntropy(smoothing=0.1), weight=0.4, heads=1
-    )
-    _, found = scores_of(
-        Model(), loss, images[:, :, None, None], tf.constant(LABELS)
-    )
+    loss = WithAuxiliary(main=SmoothedCrossEntropy(smoothing=0.1), weight=0.4, heads=1)
+    _, found = scores_of(Model(), loss, images[:, :, None, None], tf.constant(LABELS))
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
 def test_bfloat16_outputs_are_summed_in_float32():
-    outputs = tf.cast(
-        np.random.default_rng(0).normal(size=(1, 1000)), "bfloat16"
-    )
+    outputs = tf.cast(np.random.default_rng(0).normal(size=(1, 1000)), "bfloat16")
     found = SmoothedCrossEntropy(smoothing=0.1)(outputs, [5])
     wanted = by_definition(tf.cast(outputs, tf.float32).numpy(), [5], 0.1)
     assert found.dtype == "float32"

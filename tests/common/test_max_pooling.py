@@ -51,9 +51,7 @@ def test_xla_has_the_same_values_and_gradients(name, images, dtype):
     plain = tf.function(lambda *given: values_and_gradients(how, *given))
     pairs = zip(plain(x, weights), compiled(x, weights), strict=True)
     for wanted, found in pairs:
-        np.testing.assert_array_equal(
-            tf.cast(found, tf.float32), tf.cast(wanted, tf.float32)
-        )
+        np.testing.assert_array_equal(tf.cast(found, tf.float32), tf.cast(wanted, tf.float32))
 
 
 def test_only_what_is_traced_inside_has_this_gradient():

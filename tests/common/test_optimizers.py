@@ -12,17 +12,12 @@ from common.schedules import ByEpoch, Constant
 
 def updated(optimizer, gradients, rates, start=1.0):
     """The values of a "kernel" and a "bias" after each update."""
-    variables = [
-        keras.Variable([start], name="kernel"),
-        keras.Variable([start], name="bias"),
-    ]
+    variables = [keras.Variable([start], name="kernel"), keras.Variable([start], name="bias")]
     optimizer.build(variables)
     values = []
     for step_gradients, rate in zip(gradients, rates, strict=True):
         optimizer.rates.assign(rate)
-        optimizer.apply(
-            [tf.constant([g], tf.float32) for g in step_gradients], variables
-        )
+        optimizer.apply([tf.constant([g], tf.float32) for g in step_gradients], variables)
         values.append([float(v.numpy()[0]) for v in variables])
     return np.array(values)
 
@@ -52,9 +47,7 @@ def test_decay_without_gradient_is_not_the_decoupled_one():
 
 
 def test_clipping_is_global_and_comes_before_the_decay():
-    optimizer = MomentumSgd(
-        0.0, nesterov=False, decay=(0.1, "kernel"), clip_global_norm=1.0
-    )
+    optimizer = MomentumSgd(0.0, nesterov=False, decay=(0.1, "kernel"), clip_global_norm=1.0)
     found = updated(optimizer, [[3.0, 4.0]], [[1.0]])
     np.testing.assert_allclose(found[0], [1 - 0.6 - 0.1, 1 - 0.8], rtol=1e-6)
 
@@ -69,9 +62,7 @@ def test_rates_are_those_of_the_groups_and_last_of_the_others():
     class Plan:
         optimizer = Sgd(learning_rate=0.01, momentum=0.9, nesterov=False)
         schedule = ByEpoch(starts=(0, 3), factors=(1.0, 0.1))
-        group_schedules = (
-            GroupSchedule(variables="bias", schedule=Constant(value=2.0)),
-        )
+        group_schedules = (GroupSchedule(variables="bias", schedule=Constant(value=2.0)),)
 
     where = dict(step=0, steps_per_epoch=1, history=[])
     assert rates_at(Plan, epoch=2, **where) == pytest.approx([0.02, 0.01])

@@ -113,7 +113,5 @@ def test_reproduced_rows_need_their_keys(tmp_path):
 
 def test_tensorflow_is_not_imported():
     code = "import sys, common.paper; print('tensorflow' in sys.modules)"
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"

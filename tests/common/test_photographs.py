@@ -51,9 +51,7 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_every_kind_of_file_shows_the_same_colours(name, tmp_path):
     image, options = FILES[name]
-    assert_two_halves(
-        photographs.read(saved(image, tmp_path / name, **options))
-    )
+    assert_two_halves(photographs.read(saved(image, tmp_path / name, **options)))
 
 
 TURNED = {
@@ -69,9 +67,7 @@ def test_a_photograph_of_a_turned_camera_is_upright(orientation, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = two_halves().transpose(TURNED[orientation])
-    assert_two_halves(
-        photographs.read(saved(stored, tmp_path / "a.jpg", exif=exif))
-    )
+    assert_two_halves(photographs.read(saved(stored, tmp_path / "a.jpg", exif=exif)))
 
 
 def test_16_bits_become_8_and_are_not_clipped(tmp_path):
@@ -97,9 +93,7 @@ def test_jpeg_pixels_are_those_of_the_training_pipeline(shared_data):
     files = (shared_data / "photos").glob("*/*.JPEG")
     for path in itertools.islice(files, 3):
         ours = np.asarray(photographs.read(path)).astype(int)
-        theirs = tf.io.decode_jpeg(
-            path.read_bytes(), channels=3, dct_method="INTEGER_ACCURATE"
-        )
+        theirs = tf.io.decode_jpeg(path.read_bytes(), channels=3, dct_method="INTEGER_ACCURATE")
         assert np.abs(ours - theirs.numpy()).max() <= 1
 
 
@@ -181,9 +175,7 @@ def test_a_damaged_file_is_left_out_and_named(tmp_path):
     assert list(source.thumbnails) == [1]
 
 
-def test_photographs_of_another_size_are_fitted_to_the_training_images(
-    tmp_path,
-):
+def test_photographs_of_another_size_are_fitted_to_the_training_images(tmp_path):
     wide = saved(two_halves(size=(400, 100)), tmp_path / "a.png")
     small = saved(two_halves(size=(32, 32)), tmp_path / "b.png")
     source = photographs.Photographs([wide, small], side=32, digits=False)

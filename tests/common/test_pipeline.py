@@ -32,12 +32,7 @@ from tests.common.data_fixtures import noise_image as noise
 
 def batches(source, recipe, statistics=None, *, seed=0, epoch=0, skip_steps=0):
     dataset = pipeline.train_batches(
-        source,
-        recipe,
-        statistics,
-        seed=seed,
-        epoch=epoch,
-        skip_steps=skip_steps,
+        source, recipe, statistics, seed=seed, epoch=epoch, skip_steps=skip_steps
     )
     return [(x.numpy(), y.numpy()) for x, y in dataset]
 
@@ -75,12 +70,7 @@ def test_no_iterator_waits_for_the_tuner(source, recipe):
     """Deleting one may take a minute while tf.data's tuner is on."""
     made = pipeline.train_batches(source, recipe, None, seed=1, epoch=0)
     tested = pipeline.test_batches(
-        source,
-        source.dataset.test_split,
-        recipe,
-        None,
-        "centre_crop",
-        batch_size=2,
+        source, source.dataset.test_split, recipe, None, "centre_crop", batch_size=2
     )
     frames = pipeline.frames(source, "train", recipe)
     for batches in (made, tested, frames):
@@ -145,15 +135,11 @@ def test_draws_of_one_operation_do_not_move_the_others(source, recipe):
 def test_every_test_image_counts_once(source, recipe, batch_size):
     split = source.dataset.test_split
     found = list(
-        pipeline.test_batches(
-            source, split, recipe, None, "centre_crop", batch_size=batch_size
-        )
+        pipeline.test_batches(source, split, recipe, None, "centre_crop", batch_size=batch_size)
     )
     assert len(found) == -(-10 // batch_size)
     assert all(x.shape == (batch_size, 1, 56, 56, 3) for x, *_ in found)
-    labels, counts, ids = (
-        np.concatenate([batch[i].numpy() for batch in found]) for i in (1, 2, 3)
-    )
+    labels, counts, ids = (np.concatenate([batch[i].numpy() for batch in found]) for i in (1, 2, 3))
     records = list(source.records(split).as_numpy_iterator())
     assert counts.sum() == len(records) == 10
     assert list(ids[counts == 1]) == [r["id"] for r in records]
@@ -165,11 +151,7 @@ def test_ten_crop_cuts_and_normalises_each_window_at_its_place():
     statistics = compute(shapes(), PHOTOS)
     recipe = dataclasses.replace(PHOTOS, normalize=SubtractMeanImage())
     images, *_ = next(
-        iter(
-            pipeline.test_batches(
-                shapes(), "test", recipe, statistics, "ten_crop", batch_size=4
-            )
-        )
+        iter(pipeline.test_batches(shapes(), "test", recipe, statistics, "ten_crop", batch_size=4))
     )
     frames = list(pipeline.frames(shapes(), "test", recipe).take(4))
     assert images.shape == (4, 10, 56, 56, 3)
@@ -187,13 +169,8 @@ def test_training_subtracts_the_mean_at_the_crops_place():
 
     A mean from another place, or not mirrored with the crop, would not.
     """
-    recipe = dataclasses.replace(
-        PHOTOS, normalize=SubtractMeanImage(), global_batch_size=30
-    )
-    stored = [
-        record["image"].numpy()
-        for record in pipeline.frames(shapes(), "train", recipe)
-    ]
+    recipe = dataclasses.replace(PHOTOS, normalize=SubtractMeanImage(), global_batch_size=30)
+    stored = [record["image"].numpy() for record in pipeline.frames(shapes(), "train", recipe)]
     statistics = compute(shapes(), PHOTOS)
     for frame in stored[:4]:
         as_mean = dataclasses.replace(statistics, mean_image=frame)
@@ -202,16 +179,12 @@ def test_training_subtracts_the_mean_at_the_crops_place():
 
 
 def test_sample_batch_is_not_the_epochs_own_order():
-    images, labels = pipeline.sample_batch(
-        digits(), DIGITS, None, seed=0, epoch=0, size=500
-    )
+    images, labels = pipeline.sample_batch(digits(), DIGITS, None, seed=0, epoch=0, size=500)
     assert images.shape == (500, 32, 32, 1) and labels.shape == (500,)
     assert len({x.tobytes() for x in images.numpy()}) == 500
     first, _ = batches(digits(), DIGITS)[0]
     assert not (images[:32].numpy() == first).all()
-    again, _ = pipeline.sample_batch(
-        digits(), DIGITS, None, seed=0, epoch=1, size=500
-    )
+    again, _ = pipeline.sample_batch(digits(), DIGITS, None, seed=0, epoch=1, size=500)
     assert not (images == again).numpy().all()
 
 
@@ -275,9 +248,7 @@ def test_training_also_stops_at_a_label_outside():
 
 def one_bit_flipped(content):
     middle = len(content) // 2
-    return (
-        content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
-    )
+    return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
 
 
 def cut_in_a_record(content):
@@ -301,9 +272,7 @@ def cut_between_records(content):
         (cut_between_records, "whole records, not 30"),
     ],
 )
-def test_a_damaged_record_file_is_named(
-    tmp_path, monkeypatch, held, damage, words
-):
+def test_a_damaged_record_file_is_named(tmp_path, monkeypatch, held, damage, words):
     if not held:
         monkeypatch.setattr(sources, "HELD_BYTES", 0)
     shutil.copytree(shapes().where, tmp_path / "sample_shapes" / "1.0.0")
@@ -335,10 +304,7 @@ def test_the_workers_parts_are_the_whole_batches(source, recipe, count):
         for index in range(count)
     ]
     together = [
-        tuple(
-            np.concatenate([x.numpy() for x in share])
-            for share in zip(*row, strict=True)
-        )
+        tuple(np.concatenate([x.numpy() for x in share]) for share in zip(*row, strict=True))
         for row in zip(*parts, strict=True)
     ]
     assert same(together, whole)
@@ -385,26 +351,16 @@ def test_mnist_batches_of_one_are_fast(shared_data):
 
 def test_affine_and_colour_noise_repeat_inside_the_pipeline():
     distortion = RandomAffine(
-        probability=0.9,
-        translate_pixels=2.0,
-        scale=0.1,
-        squeeze=0.1,
-        shear=0.1,
+        probability=0.9, translate_pixels=2.0, scale=0.1, squeeze=0.1, shear=0.1
     )
-    recipe = dataclasses.replace(
-        DIGITS, train_transforms=(*DIGITS.train_transforms, distortion)
-    )
+    recipe = dataclasses.replace(DIGITS, train_transforms=(*DIGITS.train_transforms, distortion))
     first = batches(digits(), recipe)
     assert same(batches(digits(), recipe), first)
     assert not same(batches(digits(), DIGITS), first)
     statistics = compute(shapes(), PHOTOS)
-    recipe = dataclasses.replace(
-        PHOTOS, train_noise=(PcaColourNoise(std=0.1, shrink=1.0),)
-    )
+    recipe = dataclasses.replace(PHOTOS, train_noise=(PcaColourNoise(std=0.1, shrink=1.0),))
     noisy = batches(shapes(), recipe, statistics)
     clean = batches(shapes(), PHOTOS)
     shift = (noisy[0][0] - clean[0][0]).reshape(8, -1, 3)
-    np.testing.assert_allclose(
-        shift, np.broadcast_to(shift[:, :1], shift.shape), atol=1e-3
-    )
+    np.testing.assert_allclose(shift, np.broadcast_to(shift[:, :1], shift.shape), atol=1e-3)
     assert np.unique(shift[:, 0].round(3)).size > 8

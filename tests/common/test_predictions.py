@@ -10,13 +10,7 @@ import pytest
 
 from common.errors import RunError, UsageError
 from common.frames import FrameLog
-from common.predictions import (
-    Predictions,
-    Unfinished,
-    read,
-    require_same_images,
-    write,
-)
+from common.predictions import Predictions, Unfinished, read, require_same_images, write
 
 RECORD = {"paper": "toy", "view": "single", "command": "evaluate toy"}
 CLASSES = np.array(["ant", "bee", "cat"])
@@ -117,26 +111,14 @@ def test_labels_that_are_not_known_are_minus_one(tmp_path):
         ),
         (
             changed(some(), classes=CLASSES[::-1]),
-            "classes are in different orders: number 1 is 'ant' in the one, "
-            "'cat'",
+            "classes are in different orders: number 1 is 'ant' in the one, 'cat'",
         ),
-        (
-            changed(some(), classes=np.array(["ant", "bee", "dog"])),
-            "'cat' is in the first only",
-        ),
-        (
-            changed(some(), ids=some().ids[::-1]),
-            "images are in different orders: number 1",
-        ),
-        (
-            changed(some(), labels=(some().labels + 1) % 3),
-            "image test_00000.png has the label",
-        ),
+        (changed(some(), classes=np.array(["ant", "bee", "dog"])), "'cat' is in the first only"),
+        (changed(some(), ids=some().ids[::-1]), "images are in different orders: number 1"),
+        (changed(some(), labels=(some().labels + 1) % 3), "image test_00000.png has the label"),
     ],
 )
-def test_files_that_do_not_go_together_name_the_first_difference(
-    other, message
-):
+def test_files_that_do_not_go_together_name_the_first_difference(other, message):
     require_same_images([("a", some()), ("b", some(seed=0))])
     with pytest.raises(UsageError, match=message):
         require_same_images([("a", some()), ("same", some()), ("b", other)])
@@ -185,9 +167,7 @@ def test_a_cut_at_any_byte_loses_at_most_the_batches_it_cut(tmp_path):
     assert_equal(resume(path).finish(), some())
 
 
-def test_bytes_that_were_damaged_or_never_reached_the_disk_are_cut_off(
-    tmp_path,
-):
+def test_bytes_that_were_damaged_or_never_reached_the_disk_are_cut_off(tmp_path):
     path = tmp_path / "p.npz"
     resume(path, 12)
     (log,) = (tmp_path / "p.npz.part").iterdir()
@@ -265,13 +245,7 @@ def test_a_killed_process_leaves_what_it_had_appended(tmp_path, request):
     done = 0
     for _ in range(2):
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-c",
-                ENDLESS,
-                str(path),
-                str(request.config.rootpath),
-            ]
+            [sys.executable, "-c", ENDLESS, str(path), str(request.config.rootpath)]
         )
         log = tmp_path / "p.npz.part" / "batches"
         before = log.stat().st_size if log.exists() else 0

@@ -26,12 +26,7 @@ from common.data.imagenet import WNIDS, devkit_ids
 from common.data.manifest import read_manifest
 from common.data.preparation import arrays, imagenet, tars
 from common.data.preparation.devkit import training_counts
-from common.data.preparation.expected import (
-    IMAGENET,
-    VALIDATION,
-    differences,
-    validation_labels,
-)
+from common.data.preparation.expected import IMAGENET, VALIDATION, differences, validation_labels
 from common.data.preparation.jpeg import read_header
 from common.data.preparation.kept import Kept
 from common.data.preparation.mending import Unreadable, mend
@@ -52,9 +47,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def prepared(made, tmp_path_factory):
-    return run(
-        made.folder, tmp_path_factory.mktemp("data"), per_shard=PER_SHARD
-    )
+    return run(made.folder, tmp_path_factory.mktemp("data"), per_shard=PER_SHARD)
 
 
 def source_of(folder):
@@ -105,9 +98,7 @@ def test_every_image_comes_out_with_its_own_label(made, prepared):
             assert train[name][0] == content
     validation = records(prepared, "validation")
     labels = validation_labels()
-    assert {name: image for name, (image, _) in validation.items()} == (
-        made.validation
-    )
+    assert {name: image for name, (image, _) in validation.items()} == (made.validation)
     for name, (_, label) in validation.items():
         assert label == labels[int(name[15:23]) - 1]
     assert list(validation) == sorted(validation)
@@ -122,9 +113,7 @@ def test_the_suites_own_source_reads_it(made, prepared):
     first = [int(r["label"]) for r in source.records("validation").take(8)]
     assert first == [65, 970, 230, 809, 516, 57, 334, 415]
     train = records(prepared, "train")
-    for record, (name, (image, label)) in zip(
-        source.records("train"), train.items(), strict=True
-    ):
+    for record, (name, (image, label)) in zip(source.records("train"), train.items(), strict=True):
         assert (record["image"].numpy(), record["label"]) == (image, label)
         tf.io.decode_jpeg(record["image"], channels=3)
         assert record["id"].numpy().decode() == name  # not the record's number
@@ -139,10 +128,7 @@ def test_manifest_names_what_was_done(made, prepared):
         made.odd["cmyk"]: "CMYK, re-encoded as RGB JPEG",
         made.odd["broken_exif"]: "EXIF data that cannot be read was cut out",
     }
-    assert manifest["left_out"].keys() == {
-        made.odd["truncated"],
-        made.odd["empty"],
-    }
+    assert manifest["left_out"].keys() == {made.odd["truncated"], made.odd["empty"]}
     assert "cut off" in manifest["left_out"][made.odd["truncated"]]
     assert manifest["left_out"][made.odd["empty"]] == "it has zero bytes"
     assert manifest["turned_by_exif"] == 1
@@ -227,17 +213,13 @@ def test_another_prepare_at_work_is_told(made, tmp_path):
             run(made.folder, tmp_path)
 
 
-def test_a_full_disk_is_told_before_and_while_it_writes(
-    made, tmp_path, monkeypatch
-):
+def test_a_full_disk_is_told_before_and_while_it_writes(made, tmp_path, monkeypatch):
     import shutil
 
     from common.data.preparation import shards
 
     usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(
-        shutil, "disk_usage", lambda _: usage._replace(free=1000)
-    )
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(RunError, match="GB more"):
         run(made.folder, tmp_path)
     monkeypatch.undo()
@@ -309,9 +291,7 @@ def write_parquet(made, folder):
 
 
 @pytest.mark.parametrize("layout", ["folders", "kaggle", "flat", "class_tars"])
-def test_folders_give_the_shards_that_tars_give(
-    made, prepared, tmp_path, layout
-):
+def test_folders_give_the_shards_that_tars_give(made, prepared, tmp_path, layout):
     source = tmp_path / "source"
     unpack(made, source, kaggle=layout == "kaggle", flat=layout == "flat")
     if layout == "class_tars":
@@ -389,9 +369,7 @@ def test_counts_of_the_real_set_are_its_own():
     [wrong] = differences(IMAGENET, found)
     assert f"{WNIDS[0]} has 731, not 732 to 1,300" in wrong
     found["train"] = classes | {WNIDS[999]: 1_299}
-    assert differences(IMAGENET, found) == [
-        "train: 1,281,166 images, and it must have 1,281,167"
-    ]
+    assert differences(IMAGENET, found) == ["train: 1,281,166 images, and it must have 1,281,167"]
 
 
 def test_validation_labels_are_those_published_elsewhere():
@@ -414,9 +392,7 @@ def test_training_counts_come_from_the_devkits_table(tmp_path):
 
     kinds = [("WNID", "O"), ("num_train_images", "O")]
     rows = [(WNIDS[0], 1300), (WNIDS[1], 1299), ("n00001740", 0)]
-    savemat(
-        tmp_path / "meta.mat", {"synsets": np.array(rows, kinds).reshape(-1, 1)}
-    )
+    savemat(tmp_path / "meta.mat", {"synsets": np.array(rows, kinds).reshape(-1, 1)})
     assert training_counts(tmp_path) == {WNIDS[0]: 1300, WNIDS[1]: 1299}
 
 
@@ -439,9 +415,7 @@ def tar_with(info, content=b""):
     return file.getvalue()
 
 
-@pytest.mark.parametrize(
-    "name", ["../evil.JPEG", "/etc/evil.JPEG", "a/../../b"]
-)
+@pytest.mark.parametrize("name", ["../evil.JPEG", "/etc/evil.JPEG", "a/../../b"])
 def test_a_tar_whose_names_lead_out_is_refused(tmp_path, name):
     file = tmp_path / "ILSVRC2012_img_val.tar"
     file.write_bytes(tar_with(tarfile.TarInfo(name), b"x"))
@@ -450,9 +424,7 @@ def test_a_tar_whose_names_lead_out_is_refused(tmp_path, name):
     assert sorted(tmp_path.iterdir()) == [file]
 
 
-@pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE]
-)
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE])
 def test_a_tar_with_a_link_or_device_is_refused(tmp_path, kind):
     info = tarfile.TarInfo("n01440764_1.JPEG")
     info.type, info.linkname = kind, "/etc/passwd"
@@ -512,10 +484,7 @@ def test_real_photographs_pass_untouched(shared_data):
 def test_repairs_are_those_of_tfds(made):
     from tensorflow_datasets.core.utils import image_utils
 
-    for kind, by_tfds in (
-        ("png", image_utils.png_to_jpeg),
-        ("cmyk", image_utils.jpeg_cmyk_to_rgb),
-    ):
+    for kind, by_tfds in (("png", image_utils.png_to_jpeg), ("cmyk", image_utils.jpeg_cmyk_to_rgb)):
         content = made.train[WNIDS[0], made.odd[kind]]
         assert mend(content, None).data == by_tfds(content)
 
@@ -565,9 +534,7 @@ def write_idx(folder, arrays):
 
 def small(name, source, data_dir, **changed):
     asked = {"expected": None, "shorter_side": None, "jobs": 1}
-    request = Request(
-        name=name, source=source, data_dir=data_dir, **(asked | changed)
-    )
+    request = Request(name=name, source=source, data_dir=data_dir, **(asked | changed))
     folder = prepare(request, lambda *_: None)
     found = catalog.find(
         name if name in catalog.names() else f"tfds:{name}",
@@ -620,9 +587,7 @@ def test_both_forms_of_cifar10_give_the_same(tmp_path):
     assert found["binary"] == found["python"]
     assert len(found["binary"][0]) == 35
     pixels = tf.io.decode_png(found["binary"][1]["test_batch/00006"][0])
-    np.testing.assert_array_equal(
-        pixels, planes[6].reshape(3, 32, 32).transpose(1, 2, 0)
-    )
+    np.testing.assert_array_equal(pixels, planes[6].reshape(3, 32, 32).transpose(1, 2, 0))
 
 
 @pytest.fixture
@@ -674,8 +639,7 @@ def test_all_three_forms_of_cifar100_give_the_same(cifar100_forms):
     _, planes = np.split(
         np.frombuffer(
             arrays._batch_bytes(
-                f"{cifar100_forms}/binary/cifar-100-binary.tar.gz"
-                "::cifar-100-binary/test.bin"
+                f"{cifar100_forms}/binary/cifar-100-binary.tar.gz::cifar-100-binary/test.bin"
             ),
             np.uint8,
         ).reshape(100, 3074),
@@ -714,9 +678,7 @@ def test_svhn_comes_from_its_mat_files(tmp_path):
         labels = np.uint8([1 + i % 10 for i in range(count)])[:, None]
         made[split] = pixels, [(1 + i) % 10 for i in range(count)]
         scipy.io.savemat(
-            tmp_path / f"{split}_32x32.mat",
-            {"X": pixels, "y": labels},
-            do_compression=True,
+            tmp_path / f"{split}_32x32.mat", {"X": pixels, "y": labels}, do_compression=True
         )
     folder, source = small("svhn", tmp_path, tmp_path / "data")
     assert folder == tmp_path / "data" / "svhn_cropped" / "3.1.0"
@@ -792,11 +754,7 @@ def start(made, data_dir, jobs, per_shard):
     command = [sys.executable, "-m", "tests.common.prepare_runs"]
     values = [str(made.folder), str(data_dir), str(jobs), str(per_shard)]
     return subprocess.Popen(
-        command + values,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
+        command + values, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 

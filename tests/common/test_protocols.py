@@ -17,9 +17,7 @@ DENSE = protocols.Dense(sides=(256, 384, 512), mirrored=True)
 
 def places(part, mirrored=False):
     """(top, left, side) of the cuts, in their order."""
-    return [
-        (c.top, c.left, c.height) for c in part.cuts if c.mirrored is mirrored
-    ]
+    return [(c.top, c.left, c.height) for c in part.cuts if c.mirrored is mirrored]
 
 
 def inputs(view, height=375, width=500):
@@ -63,11 +61,7 @@ def test_googlenets_scales_keep_the_aspect_ratio():
 def test_googlenets_squares_are_left_centre_and_right():  # Sec. 7
     crops = places(GOOGLENET.parts(375, 500)[0])  # 256x341
     squares = [crops[i : i + 6] for i in (0, 6, 12)]
-    assert [square[5] for square in squares] == [
-        (0, 0, 256),
-        (0, 42, 256),
-        (0, 85, 256),
-    ]
+    assert [square[5] for square in squares] == [(0, 0, 256), (0, 42, 256), (0, 85, 256)]
     assert squares[1][:5] == [
         (0, 42, 224),
         (0, 74, 224),
@@ -79,11 +73,7 @@ def test_googlenets_squares_are_left_centre_and_right():  # Sec. 7
 
 def test_googlenets_squares_of_a_portrait_are_top_centre_and_bottom():
     crops = places(GOOGLENET.parts(500, 375)[0])
-    assert [crops[i] for i in (5, 11, 17)] == [
-        (0, 0, 256),
-        (42, 0, 256),
-        (85, 0, 256),
-    ]
+    assert [crops[i] for i in (5, 11, 17)] == [(0, 0, 256), (42, 0, 256), (85, 0, 256)]
 
 
 def test_each_crop_has_its_mirror_image():
@@ -142,9 +132,9 @@ def test_dense_inputs_are_the_whole_image_at_each_scale():
     assert [part.size for part in parts] == [(256, 341), (384, 512), (512, 683)]
     for part in parts:
         assert part.size == part.canvas
-        assert [
-            (c.top, c.left, c.height, c.width, c.mirrored) for c in part.cuts
-        ] == [(0, 0, *part.size, mirrored) for mirrored in (False, True)]
+        assert [(c.top, c.left, c.height, c.width, c.mirrored) for c in part.cuts] == [
+            (0, 0, *part.size, mirrored) for mirrored in (False, True)
+        ]
 
 
 def test_crops_and_dense_evaluation_weigh_the_same():  # VGG, Sec. 4.3
@@ -155,12 +145,8 @@ def test_crops_and_dense_evaluation_weigh_the_same():  # VGG, Sec. 4.3
 
 def test_another_input_size_scales_every_size():
     half = protocols.scaled(protocols.MeanOf((VGG, DENSE)), 0.5)
-    assert half.views[0] == protocols.GridCrops(
-        sides=(128, 192, 256), size=112, places=5
-    )
-    assert half.views[1] == protocols.Dense(
-        sides=(128, 192, 256), mirrored=True
-    )
+    assert half.views[0] == protocols.GridCrops(sides=(128, 192, 256), size=112, places=5)
+    assert half.views[1] == protocols.Dense(sides=(128, 192, 256), mirrored=True)
     assert protocols.scaled(GOOGLENET, 1) == GOOGLENET
 
 

@@ -15,13 +15,9 @@ from tests.common.data_fixtures import digits
 from tests.common.test_decoded import CASES, STATISTICS
 
 CPU = types.SimpleNamespace(
-    num_replicas_in_sync=1,
-    extended=types.SimpleNamespace(worker_devices=("/CPU:0",)),
+    num_replicas_in_sync=1, extended=types.SimpleNamespace(worker_devices=("/CPU:0",))
 )
-CASES = {
-    name: dataclasses.replace(recipe, global_batch_size=8)
-    for name, recipe in CASES.items()
-}
+CASES = {name: dataclasses.replace(recipe, global_batch_size=8) for name, recipe in CASES.items()}
 FLIPPED_AT_FIRST = dataclasses.replace(
     CASES["flip, then shift"],
     train_transforms=(
@@ -39,9 +35,7 @@ def open_digits(recipe):
 def assert_same_batches(recipe, epoch):
     resident = open_digits(recipe)
     drawn = resident.draw(seed=3, epoch=epoch, count=16)
-    streamed = pipeline.train_batches(
-        digits(), recipe, STATISTICS, seed=3, epoch=epoch
-    )
+    streamed = pipeline.train_batches(digits(), recipe, STATISTICS, seed=3, epoch=epoch)
     make = tf.function(resident.examples)
     for start, batch in zip((0, 8), streamed.take(2), strict=True):
         rows = {name: x[start : start + 8] for name, x in drawn.items()}
@@ -68,9 +62,7 @@ def test_xla_computes_them_to_its_rounding():
     resident = open_digits(CASES["LeNet-5"])
     drawn = resident.draw(seed=3, epoch=0, count=8)
     plain, _ = tf.function(resident.examples)(drawn, *resident.tables)
-    compiled, _ = tf.function(resident.examples, jit_compile=True)(
-        drawn, *resident.tables
-    )
+    compiled, _ = tf.function(resident.examples, jit_compile=True)(drawn, *resident.tables)
     np.testing.assert_allclose(plain, compiled, rtol=0, atol=2e-7)
 
 

@@ -57,9 +57,7 @@ def test_kerass_own_starts_its_mean_square_at_zero():
     # Larger at first, by sqrt(1.9 + 0.1 g^2) / sqrt(1 + 0.1 g^2).
     g = draws(1)[0]
     ratio = np.sqrt((1.9 + 0.1 * g**2) / (1 + 0.1 * g**2))
-    np.testing.assert_allclose(
-        (1 - np.array(found[0])) / (1 - ours[0]), ratio, rtol=1e-4
-    )
+    np.testing.assert_allclose((1 - np.array(found[0])) / (1 - ours[0]), ratio, rtol=1e-4)
 
 
 def test_epsilon_is_inside_of_the_root():
@@ -69,9 +67,7 @@ def test_epsilon_is_inside_of_the_root():
 
 
 def test_clipping_decay_and_groups_come_before_the_rule():
-    optimizer = RmsProp(
-        **PAPER, decay=(0.1, "kernel"), clip_global_norm=1.0, groups=["bias"]
-    )
+    optimizer = RmsProp(**PAPER, decay=(0.1, "kernel"), clip_global_norm=1.0, groups=["bias"])
     found = updated(optimizer, [[3.0, 4.0]], [[0.2, 0.1]])
     g = np.array([0.6 + 0.1, 0.8])
     wanted = 1 - np.array([0.1, 0.2]) * g / np.sqrt(1.9 + 0.1 * g**2)
@@ -80,9 +76,7 @@ def test_clipping_decay_and_groups_come_before_the_rule():
 
 def test_a_recipe_builds_it():
     class Plan:
-        optimizer = RmsPropOfRecipe(
-            learning_rate=0.045, decay=0.8, momentum=0.7, epsilon=0.5
-        )
+        optimizer = RmsPropOfRecipe(learning_rate=0.045, decay=0.8, momentum=0.7, epsilon=0.5)
         weight_decay = WeightDecay(rate=0.1, variables="kernel")
         group_schedules = ()
         clip_global_norm = 2.0

@@ -127,6 +127,4 @@ def test_a_command_begins_with_what_changes_its_arithmetic(monkeypatch):
     monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
     assert command() == "python -m launch lenet5 --seed 1"
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
-    assert command() == (
-        "NVIDIA_TF32_OVERRIDE=0 python -m launch lenet5 --seed 1"
-    )
+    assert command() == ("NVIDIA_TF32_OVERRIDE=0 python -m launch lenet5 --seed 1")

@@ -75,11 +75,7 @@ FILES = {
     "a.tiff": saved("RGBA", "tiff"),
     "a.ppm": saved("RGB", "ppm"),
 }
-SERVED = [
-    name
-    for name in FILES
-    if encoded.readable(FILES[name]).data == (FILES[name])
-]
+SERVED = [name for name in FILES if encoded.readable(FILES[name]).data == (FILES[name])]
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +96,7 @@ def frames(source, split):
 
 @pytest.fixture(scope="module")
 def trained_on(folder):
-    return frames(
-        catalog.open_source(catalog.find(f"folder:{folder}")), "train"
-    )
+    return frames(catalog.open_source(catalog.find(f"folder:{folder}")), "train")
 
 
 def test_predict_sees_what_training_sees(folder, trained_on):
@@ -111,9 +105,7 @@ def test_predict_sees_what_training_sees(folder, trained_on):
     found = frames(source, photographs.SPLIT)
     assert not source.unreadable and len(found) == len(FILES)
     for place, path in enumerate(paths):
-        np.testing.assert_array_equal(
-            found[str(place)], trained_on[path.name], err_msg=path.name
-        )
+        np.testing.assert_array_equal(found[str(place)], trained_on[path.name], err_msg=path.name)
 
 
 def test_a_prepared_set_has_the_same_pixels(folder, trained_on, tmp_path):
@@ -130,15 +122,11 @@ def test_an_exported_model_sees_what_training_sees(trained_on):
     files = tf.constant([FILES[name] for name in SERVED])
     found = serving.probabilities_of_files(served, files).numpy()
     windows = [
-        pipeline.normalized_windows(
-            trained_on[name], RECIPE, served.statistics, served.view
-        )
+        pipeline.normalized_windows(trained_on[name], RECIPE, served.statistics, served.view)
         for name in SERVED
     ]
     labels = tf.zeros(len(SERVED), tf.int64)
-    scores, _ = evaluation.scores_of(
-        served.model, RECIPE.loss, tf.stack(windows), labels
-    )
+    scores, _ = evaluation.scores_of(served.model, RECIPE.loss, tf.stack(windows), labels)
     np.testing.assert_allclose(found, tf.nn.softmax(scores), atol=1e-6)
 
 

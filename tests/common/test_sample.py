@@ -32,9 +32,7 @@ def test_drawing_depends_on_the_seed_alone():
 
 
 def test_mean_colour_does_not_give_the_class_away():
-    images = [
-        drawing.draw(i % 10, np.random.default_rng((1, i))) for i in range(200)
-    ]
+    images = [drawing.draw(i % 10, np.random.default_rng((1, i))) for i in range(200)]
     means = np.array([image.mean((0, 1)) for image in images]) / 255
     labels = np.arange(200) % 10
     fit = LogisticRegression(max_iter=1000).fit(means[:120], labels[:120])
@@ -96,6 +94,4 @@ def test_half_prepared_set_is_not_taken_for_a_whole_one(tmp_path, monkeypatch):
             pass
     folder = tmp_path / "data" / "sample_digits"
     assert not list(folder.iterdir())
-    assert (
-        sample.prepare("sample_digits", tmp_path) / "features.json"
-    ).exists()
+    assert (sample.prepare("sample_digits", tmp_path) / "features.json").exists()

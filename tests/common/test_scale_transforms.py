@@ -30,21 +30,14 @@ STREAM = mix(0, 0, 3)
 def draw(operation, size, draws, numbers):
     """`numbers(view)` of many draws, an array (draws, ...)."""
     views = tf.data.Dataset.range(draws).map(
-        lambda i: tf.stack(
-            numbers(operation(View.whole(*size), Key(STREAM, i)))
-        )
+        lambda i: tf.stack(numbers(operation(View.whole(*size), Key(STREAM, i))))
     )
     return np.array(list(views.as_numpy_iterator()))
 
 
 def windows(operation, size, draws):
     """(top, left, height, width, filter) of many draws."""
-    return draw(
-        operation,
-        size,
-        draws,
-        lambda v: [*vars(v.patch.box).values(), v.patch.choice],
-    )
+    return draw(operation, size, draws, lambda v: [*vars(v.patch.box).values(), v.patch.choice])
 
 
 def not_uniform(numbers, low, high):
@@ -58,9 +51,7 @@ def not_uniform(numbers, low, high):
 
 def pixels(encoded, channels=3):
     if tf.io.is_jpeg(encoded):
-        return tf.io.decode_jpeg(
-            encoded, channels, dct_method="INTEGER_ACCURATE"
-        )
+        return tf.io.decode_jpeg(encoded, channels, dct_method="INTEGER_ACCURATE")
     return tf.io.decode_png(encoded, channels)
 
 
@@ -247,9 +238,7 @@ def test_intervals_that_are_none_are_refused(fields):
 
 
 def test_pixels_are_scaled_and_shares_are_not():
-    assert RandomShorterSide(256, 480).scaled(0.25) == RandomShorterSide(
-        64, 120
-    )
+    assert RandomShorterSide(256, 480).scaled(0.25) == RandomShorterSide(64, 120)
     expected = dataclasses.replace(PAPER, size=64)
     assert PAPER.scaled(64 / 224) == expected
 

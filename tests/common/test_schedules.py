@@ -2,36 +2,23 @@
 
 import pytest
 
-from common.schedules import (
-    ByEpoch,
-    ByStep,
-    Constant,
-    DivideOnPlateau,
-    EveryEpochs,
-    WarmUp,
-)
+from common.schedules import ByEpoch, ByStep, Constant, DivideOnPlateau, EveryEpochs, WarmUp
 
 
 def factors(schedule, epochs, history=()):
     return [
-        schedule.factor(
-            epoch=epoch, step=0, steps_per_epoch=1, history=list(history)
-        )
+        schedule.factor(epoch=epoch, step=0, steps_per_epoch=1, history=list(history))
         for epoch in epochs
     ]
 
 
 def plateau(**changes):
-    fields = dict(
-        divisor=10.0, patience=2, max_drops=3, metric="error", min_delta=0.0
-    )
+    fields = dict(divisor=10.0, patience=2, max_drops=3, metric="error", min_delta=0.0)
     return DivideOnPlateau(**(fields | changes))
 
 
 def test_by_epoch_is_lenets_table():
-    schedule = ByEpoch(
-        starts=(0, 2, 5, 8, 12), factors=(1, 0.4, 0.2, 0.1, 0.02)
-    )
+    schedule = ByEpoch(starts=(0, 2, 5, 8, 12), factors=(1, 0.4, 0.2, 0.1, 0.02))
     rates = [5e-4 * f for f in factors(schedule, range(20))]
     papers = [5e-4] * 2 + [2e-4] * 3 + [1e-4] * 3 + [5e-5] * 4 + [1e-5] * 8
     assert rates == pytest.approx(papers)
@@ -42,8 +29,7 @@ def test_constant_is_constant():
 
 
 @pytest.mark.parametrize(
-    "starts, values",
-    [((1, 2), (1, 0.1)), ((0, 2, 2), (1, 0.1, 0.01)), ((0, 2), (1,))],
+    "starts, values", [((1, 2), (1, 0.1)), ((0, 2, 2), (1, 0.1, 0.01)), ((0, 2), (1,))]
 )
 def test_by_epoch_refuses_a_table_that_is_no_staircase(starts, values):
     with pytest.raises(ValueError, match="ascending starts from 0"):
@@ -63,9 +49,7 @@ def test_by_epoch_refuses_a_table_that_is_no_staircase(starts, values):
 )
 def test_plateau_drops_when_the_error_stops_falling(errors, drops):
     history = [{"error": e} for e in errors]
-    assert factors(plateau(), [len(errors)], history) == [
-        pytest.approx(10.0**-drops)
-    ]
+    assert factors(plateau(), [len(errors)], history) == [pytest.approx(10.0**-drops)]
 
 
 def test_plateau_ignores_improvements_within_min_delta():
@@ -75,9 +59,7 @@ def test_plateau_ignores_improvements_within_min_delta():
 
 
 def at_step(schedule, step, history=()):
-    return schedule.factor(
-        epoch=step // 390, step=step, steps_per_epoch=390, history=[*history]
-    )
+    return schedule.factor(epoch=step // 390, step=step, steps_per_epoch=390, history=[*history])
 
 
 def test_by_step_is_the_residual_networks_staircase():
@@ -98,9 +80,7 @@ def test_every_eight_epochs_four_percent_are_taken_off():
 
 
 def test_a_warm_up_ends_once_and_for_all():
-    warm = WarmUp(
-        factor_before=0.1, metric="error", below=80.0, then=Constant(value=1.0)
-    )
+    warm = WarmUp(factor_before=0.1, metric="error", below=80.0, then=Constant(value=1.0))
     above, below = {"error": 80.0}, {"error": 79.9}
     histories = ([], [above], [above, below], [above, below, above])
     found = [at_step(warm, 500, history) for history in histories]

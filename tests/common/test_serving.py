@@ -20,9 +20,7 @@ from reproductions.lenet5.model import build_model
 from reproductions.lenet5.recipe import RECIPES
 from tests.common.data_fixtures import PHOTOS, digits, noise_image, shapes
 
-HAS_ONNX = importlib.util.find_spec("onnxruntime") and importlib.util.find_spec(
-    "tf2onnx"
-)
+HAS_ONNX = importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("tf2onnx")
 
 
 def small_network(size, classes):
@@ -48,9 +46,7 @@ def photos(view):
         pixel_std=np.ones(3),
         covariance=np.eye(3),
     )
-    recipe = dataclasses.replace(
-        PHOTOS, normalize=SubtractMeanImage(), loss=SoftmaxCrossEntropy()
-    )
+    recipe = dataclasses.replace(PHOTOS, normalize=SubtractMeanImage(), loss=SoftmaxCrossEntropy())
     return serving.Served(
         model=small_network(size, 10),
         recipe=recipe,
@@ -103,9 +99,7 @@ def assert_top5(answer, served, expected):
     names = np.array(served.names)[best]
     np.testing.assert_array_equal(answer["names"].numpy().astype(str), names)
     np.testing.assert_allclose(
-        answer["probabilities"],
-        np.take_along_axis(expected, best, axis=1),
-        rtol=1e-4,
+        answer["probabilities"], np.take_along_axis(expected, best, axis=1), rtol=1e-4
     )
 
 
@@ -143,18 +137,14 @@ def test_pixels_are_normalised_as_the_frames_centre(tmp_path):
     whole = tf.cast(tf.round(cut), tf.uint8)
     one, other = (
         found[name](pixels=pixels)["probabilities"].numpy()
-        for name, pixels in (
-            ("pixels_uint8", whole),
-            ("pixels", tf.cast(whole, tf.float32)),
-        )
+        for name, pixels in (("pixels_uint8", whole), ("pixels", tf.cast(whole, tf.float32)))
     )
     np.testing.assert_array_equal(one, other)
 
 
 def test_grey_and_png_files_do_as_well(tmp_path):
     served = dataclasses.replace(
-        photos("centre_crop"),
-        recipe=dataclasses.replace(PHOTOS, loss=SoftmaxCrossEntropy()),
+        photos("centre_crop"), recipe=dataclasses.replace(PHOTOS, loss=SoftmaxCrossEntropy())
     )
     grey = noise_image(90, 70).mean(axis=-1, keepdims=True).astype(np.uint8)
     colour = np.repeat(grey, 3, axis=-1)
@@ -208,9 +198,7 @@ def before_normalising(served, seen):
         span = scale.foreground - scale.background
         return (seen[:, 0].numpy() - scale.background) * np.float32(255 / span)
     edge = (served.frame_side - served.recipe.image_size) // 2
-    return (
-        seen[:, 0] + served.statistics.mean_image[edge:-edge, edge:-edge]
-    ).numpy()
+    return (seen[:, 0] + served.statistics.mean_image[edge:-edge, edge:-edge]).numpy()
 
 
 def odd_network(operation):

@@ -20,10 +20,7 @@ PARTS = {
         "RmsProp(learning_rate=1,decay=0.9,momentum=0.9,epsilon=1)",
         RmsProp(learning_rate=1.0, decay=0.9, momentum=0.9, epsilon=1.0),
     ),
-    "train_transforms": (
-        "[RandomCrop(224), RandomFlip()]",
-        (RandomCrop(224), RandomFlip()),
-    ),
+    "train_transforms": ("[RandomCrop(224), RandomFlip()]", (RandomCrop(224), RandomFlip())),
     "train_noise": ("()", ()),
     "test_transforms": ("(RandomCrop(size=256),)", (RandomCrop(256),)),
     "normalize": (
@@ -34,10 +31,7 @@ PARTS = {
         "WeightDecay(rate=1e-3,variables='kernel')",
         WeightDecay(rate=1e-3, variables="kernel"),
     ),
-    "loss": (
-        "SmoothedCrossEntropy(smoothing=0.1)",
-        SmoothedCrossEntropy(smoothing=0.1),
-    ),
+    "loss": ("SmoothedCrossEntropy(smoothing=0.1)", SmoothedCrossEntropy(smoothing=0.1)),
 }
 
 
@@ -67,9 +61,7 @@ def test_parts_within_parts_and_of_the_papers_own():
 def test_a_part_of_a_new_part_can_be_set_with_it():
     sgd = "optimizer=Sgd(learning_rate=1,momentum=0.5,nesterov=True)"
     changed = apply(ALEXNET, [sgd, "optimizer.momentum=0.25"])
-    assert changed.optimizer == Sgd(
-        learning_rate=1.0, momentum=0.25, nesterov=True
-    )
+    assert changed.optimizer == Sgd(learning_rate=1.0, momentum=0.25, nesterov=True)
 
 
 @pytest.mark.parametrize(

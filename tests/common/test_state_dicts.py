@@ -41,10 +41,7 @@ def write_old_torch(path, state):
     """Torch's format before 1.6, which the CIFAR weights have."""
     torch = pytest.importorskip("torch")
     torch.save(
-        {
-            "state_dict": {n: torch.tensor(a) for n, a in state.items()},
-            "best_prec1": 91.73,
-        },
+        {"state_dict": {n: torch.tensor(a) for n, a in state.items()}, "best_prec1": 91.73},
         path,
         _use_new_zipfile_serialization=False,
     )
@@ -89,9 +86,7 @@ def entry(dtype, shape, begin, end):
 def test_bfloat16_becomes_float32(tmp_path):
     path = tmp_path / "a.safetensors"
     upper_halves = np.array([1.5, -2.0], "<f4").view("<u2")[1::2]
-    path.write_bytes(
-        safetensors({"a": entry("BF16", [2], 0, 4)}, upper_halves.tobytes())
-    )
+    path.write_bytes(safetensors({"a": entry("BF16", [2], 0, 4)}, upper_halves.tobytes()))
     found = state_dicts.read(path)["a"]
     assert found.dtype == "float32" and found.tolist() == [1.5, -2.0]
 
@@ -108,15 +103,11 @@ DAMAGED = {
     "an empty file": b"",
     "noise": bytes(range(256)) * 20,
     "a text": b"<!DOCTYPE html> 404: not found",
-    "an array beyond the end": safetensors(
-        {"a": entry("F32", [20], 0, 80)}, b"0" * 8
-    ),
+    "an array beyond the end": safetensors({"a": entry("F32", [20], 0, 80)}, b"0" * 8),
     "arrays that overlap": safetensors(
         {"a": entry("F32", [2], 0, 8), "b": entry("F32", [1], 4, 8)}, b"0" * 8
     ),
-    "a shape of another size": safetensors(
-        {"a": entry("F32", [3], 0, 8)}, b"0" * 8
-    ),
+    "a shape of another size": safetensors({"a": entry("F32", [3], 0, 8)}, b"0" * 8),
     "a header beyond the end": struct.pack("<Q", 2**62) + b"{}",
     "text for numbers": safetensors({"a": entry("TEXT", [8], 0, 8)}, b"0" * 8),
     "eight-bit floats": safetensors({"a": entry("F8_E4M3", [1], 0, 1)}, b"0"),
@@ -170,14 +161,10 @@ def write_h5(path, state):
 
 
 @pytest.mark.parametrize(
-    "write,suffix",
-    [(write_npz, ".npz"), (write_safetensors, ".safetensors")]
-    + [(write_h5, ".h5")],
+    "write,suffix", [(write_npz, ".npz"), (write_safetensors, ".safetensors")] + [(write_h5, ".h5")]
 )
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.99])
-def test_weights_that_are_cut_off_are_called_cut_off(
-    write, suffix, share, tmp_path
-):
+def test_weights_that_are_cut_off_are_called_cut_off(write, suffix, share, tmp_path):
     path = tmp_path / f"a{suffix}"
     write(path, {"a": np.ones(5000, np.float32)})
     state_dicts.require_whole(path)
@@ -260,9 +247,7 @@ def test_without_torch_the_error_says_how_to_get_it(tmp_path, monkeypatch):
         state_dicts.read(tmp_path / "a.pth")
 
 
-def test_a_torch_that_a_crafted_file_can_break_is_not_used(
-    tmp_path, monkeypatch
-):
+def test_a_torch_that_a_crafted_file_can_break_is_not_used(tmp_path, monkeypatch):
     torch = pytest.importorskip("torch")
     write_torch(tmp_path / "a.pth", STATE)
     old = type(torch.__version__)("2.9.1")
@@ -299,9 +284,7 @@ def test_another_kind_of_file_is_refused_by_its_name(tmp_path):
         state_dicts.of_keras(tmp_path / "a.npz", "VGG16")
 
 
-@pytest.mark.parametrize(
-    "name,blocks", [("resnet20-12fca82f.th", 3), ("resnet32-d509ac18.th", 5)]
-)
+@pytest.mark.parametrize("name,blocks", [("resnet20-12fca82f.th", 3), ("resnet32-d509ac18.th", 5)])
 def test_the_published_cifar_weights_are_read(name, blocks, shared_data):
     """They were saved on a GPU, and wrapped twice."""
     pytest.importorskip("torch")

@@ -4,19 +4,8 @@ import numpy as np
 import pytest
 
 from common.data import pipeline, statistics
-from common.data.transforms import (
-    CentreCrop,
-    PcaColourNoise,
-    SubtractMeanImage,
-    UntilEpoch,
-)
-from tests.common.data_fixtures import (
-    DIGITS,
-    PHOTOS,
-    image_folder,
-    mnist,
-    shapes,
-)
+from common.data.transforms import CentreCrop, PcaColourNoise, SubtractMeanImage, UntilEpoch
+from tests.common.data_fixtures import DIGITS, PHOTOS, image_folder, mnist, shapes
 
 MEAN = dataclasses.replace(PHOTOS, normalize=SubtractMeanImage())
 
@@ -25,9 +14,7 @@ def test_statistics_are_numpys():
     frames = np.array(
         [
             record["image"]
-            for record in pipeline.frames(
-                shapes(), "train", MEAN
-            ).as_numpy_iterator()
+            for record in pipeline.frames(shapes(), "train", MEAN).as_numpy_iterator()
         ],
         np.float64,
     )
@@ -37,16 +24,12 @@ def test_statistics_are_numpys():
     np.testing.assert_allclose(found.mean_image, frames.mean(0), rtol=1e-5)
     np.testing.assert_allclose(found.pixel_mean, pixels.mean(0))
     np.testing.assert_allclose(found.pixel_std, pixels.std(0))
-    np.testing.assert_allclose(
-        found.covariance, np.cov(pixels.T, bias=True), rtol=1e-9
-    )
+    np.testing.assert_allclose(found.covariance, np.cov(pixels.T, bias=True), rtol=1e-9)
 
 
 def test_mnist_has_its_known_mean_and_deviation(shared_data):
     source = mnist(shared_data)
-    found = statistics.compute(
-        source, dataclasses.replace(DIGITS, test_transforms=())
-    )
+    found = statistics.compute(source, dataclasses.replace(DIGITS, test_transforms=()))
     assert found.pixel_mean[0] / 255 == pytest.approx(0.13066, abs=1e-5)
     assert found.pixel_std[0] / 255 == pytest.approx(0.30811, abs=1e-5)
 
@@ -65,13 +48,9 @@ def test_nothing_is_read_or_written_when_none_are_needed(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_statistics_are_kept_and_damaged_files_recomputed(
-    tmp_path, monkeypatch
-):
+def test_statistics_are_kept_and_damaged_files_recomputed(tmp_path, monkeypatch):
     calls = []
-    first = statistics.statistics_for(
-        shapes(), MEAN, tmp_path, lambda *done: calls.append(done)
-    )
+    first = statistics.statistics_for(shapes(), MEAN, tmp_path, lambda *done: calls.append(done))
     assert calls[-1] == (30, 30)
     [file] = (tmp_path / "statistics").iterdir()
     with monkeypatch.context() as patched:

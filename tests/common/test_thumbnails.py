@@ -32,9 +32,7 @@ class Source:
     def records(self, split):
         images, labels = self.splits[split]
         encoded = [
-            image
-            if isinstance(image, bytes)
-            else tf.io.encode_png(image).numpy()
+            image if isinstance(image, bytes) else tf.io.encode_png(image).numpy()
             for image in images
         ]
         return tf.data.Dataset.from_tensor_slices(
@@ -48,10 +46,7 @@ class Source:
 def images(labels, seed=0):
     """Noise, brighter by the label."""
     rng = np.random.default_rng(seed)
-    return [
-        rng.integers(0, 100, (20, 16, 3), np.uint8) + np.uint8(100 * label)
-        for label in labels
-    ]
+    return [rng.integers(0, 100, (20, 16, 3), np.uint8) + np.uint8(100 * label) for label in labels]
 
 
 TRAIN = [0, 1] * 10
@@ -71,9 +66,7 @@ def test_a_thumbnail_averages_what_it_covers():
 def test_the_error_is_of_the_test_split_alone():
     test = [0, 1, 1, 0]
     right = Source(train=(images(TRAIN), TRAIN), test=(images(test, 1), test))
-    wrong = Source(
-        train=(images(TRAIN), TRAIN), test=(images(test, 1), [1, 1, 0, 0])
-    )
+    wrong = Source(train=(images(TRAIN), TRAIN), test=(images(test, 1), [1, 1, 0, 0]))
     first = thumbnails.measure(right, 0, nothing)
     second = thumbnails.measure(wrong, 0, nothing)
     assert (first.wrong, second.wrong) == (0, 2)
@@ -83,16 +76,10 @@ def test_the_error_is_of_the_test_split_alone():
     assert first.c in thumbnails.CHOICES and first.folds_error == 0
 
 
-@pytest.mark.parametrize(
-    ("good", "chosen"), [((0.01,), 0.01), ((0.3, 0.01, 0.1), 0.01)]
-)
-def test_c_is_the_smallest_of_the_best_over_the_folds(
-    good, chosen, monkeypatch
-):
+@pytest.mark.parametrize(("good", "chosen"), [((0.01,), 0.01), ((0.3, 0.01, 0.1), 0.01)])
+def test_c_is_the_smallest_of_the_best_over_the_folds(good, chosen, monkeypatch):
     monkeypatch.setattr(thumbnails, "_fit", lambda c, images, labels: c)
-    monkeypatch.setattr(
-        thumbnails, "_wrong", lambda c, images, labels: int(c not in good)
-    )
+    monkeypatch.setattr(thumbnails, "_wrong", lambda c, images, labels: int(c not in good))
     source = Source(train=(images(TRAIN), TRAIN), test=(images([0]), [0]))
     found = thumbnails.measure(source, 0, nothing)
     assert (found.c, found.folds_error, found.wrong) == (chosen, 0, 0)

@@ -123,9 +123,7 @@ def test_it_learns_and_drives_keras_callbacks(source, tmp_path):
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.3])
-def test_beside_auxiliary_heads_the_main_ones_loss_is_kept(
-    source, tmp_path, weight
-):
+def test_beside_auxiliary_heads_the_main_ones_loss_is_kept(source, tmp_path, weight):
     loss = WithAuxiliary(main=SoftmaxCrossEntropy(), weight=weight, heads=1)
     made = loop(source, tmp_path, net=two_heads, loss=loss, epochs=2)
     *_, row = train(made).history
@@ -171,14 +169,10 @@ def test_stopped_anywhere_it_continues_to_the_same_end(source, tmp_path, calls):
         row.pop("seconds")
     assert found.history == expected.history
     for name, variable in whole.variables.items():
-        np.testing.assert_array_equal(
-            variable.numpy(), again.variables[name].numpy(), err_msg=name
-        )
+        np.testing.assert_array_equal(variable.numpy(), again.variables[name].numpy(), err_msg=name)
 
 
-PLATEAU = DivideOnPlateau(
-    divisor=10.0, patience=1, max_drops=2, metric="val_loss", min_delta=10.0
-)
+PLATEAU = DivideOnPlateau(divisor=10.0, patience=1, max_drops=2, metric="val_loss", min_delta=10.0)
 
 
 def two_heads():
@@ -190,13 +184,9 @@ def two_heads():
 
 
 @pytest.mark.parametrize("calls", [2, 5])
-def test_averages_plateaus_and_auxiliary_heads_survive_a_stop(
-    source, tmp_path, calls
-):
+def test_averages_plateaus_and_auxiliary_heads_survive_a_stop(source, tmp_path, calls):
     loss = WithAuxiliary(main=SoftmaxCrossEntropy(), weight=0.3, heads=1)
-    changes = dict(
-        average_decay=0.9, schedule=PLATEAU, loss=loss, updates=2 * STEPS + 5
-    )
+    changes = dict(average_decay=0.9, schedule=PLATEAU, loss=loss, updates=2 * STEPS + 5)
 
     def made(folder, *callbacks):
         return loop(source, folder, callbacks, net=two_heads, **changes)
@@ -218,9 +208,7 @@ def test_averages_plateaus_and_auxiliary_heads_survive_a_stop(
     assert found.history == expected.history
     assert sum("average" in name for name in again.variables) == 6
     for name, variable in whole.variables.items():
-        np.testing.assert_array_equal(
-            variable.numpy(), again.variables[name].numpy(), err_msg=name
-        )
+        np.testing.assert_array_equal(variable.numpy(), again.variables[name].numpy(), err_msg=name)
 
 
 def test_training_ends_after_its_updates_within_an_epoch(source, tmp_path):
@@ -233,9 +221,7 @@ def test_training_ends_after_its_updates_within_an_epoch(source, tmp_path):
     assert train(loop(source, tmp_path, updates=STEPS + 7)).step == STEPS + 7
 
 
-def test_the_averaged_weights_are_tested_and_the_last_ones_trained(
-    source, tmp_path
-):
+def test_the_averaged_weights_are_tested_and_the_last_ones_trained(source, tmp_path):
     made = loop(source, tmp_path, average_decay=0.9, updates=30)
     state = train(made)
     [kernel, *_] = made.job.model.trainable_variables
@@ -270,9 +256,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_step(source, tmp_path):
     wild = Sgd(learning_rate=1e30, momentum=0.9, nesterov=False)
     diverging = loop(source, tmp_path / "wild", optimizer=wild)
     diverging.save()
-    with pytest.raises(
-        RunError, match=r"step \d+ .*step-000000000.npz, is kept"
-    ):
+    with pytest.raises(RunError, match=r"step \d+ .*step-000000000.npz, is kept"):
         train(diverging)
 
 
@@ -306,9 +290,7 @@ class Spoil(keras.callbacks.Callback):
             bias.assign(tf.fill(bias.shape, np.nan))
 
 
-def test_a_training_that_diverges_goes_back_with_a_smaller_rate(
-    source, tmp_path
-):
+def test_a_training_that_diverges_goes_back_with_a_smaller_rate(source, tmp_path):
     """To the end of the first epoch; twice."""
     spoil = Spoil(STEPS + 5, STEPS + 9)
     made = loop(source, tmp_path, [spoil], recover=2)

@@ -53,9 +53,7 @@ def slow(encoded, size, channels=3):
     """Full decode, full resize: what a view must agree with."""
     image = tf.io.decode_image(encoded, channels)
     if tf.io.is_jpeg(encoded):
-        image = tf.io.decode_jpeg(
-            encoded, channels, dct_method="INTEGER_ACCURATE"
-        )
+        image = tf.io.decode_jpeg(encoded, channels, dct_method="INTEGER_ACCURATE")
     height, width = image.shape[:2]
     short = min(height, width)
     sides = [(side * size + short // 2) // short for side in (height, width)]
@@ -70,9 +68,7 @@ def test_crop_of_resized_equals_the_slow_way(kind, channels, size):
     full = slow(encoded, 64)
     top, left = (full.shape[0] - 64) // 2, (full.shape[1] - 64) // 2
     for position in range(4):
-        view = view_of(
-            encoded, (*FRAME, RandomCrop(40), RandomFlip()), position
-        )
+        view = view_of(encoded, (*FRAME, RandomCrop(40), RandomFlip()), position)
         image = realize(view, encoded, 3, None).numpy()
         y = top + int(view.window.top - view.frame.top)
         x = left + int(view.window.left - view.frame.left)
@@ -221,9 +217,7 @@ def test_mean_image_is_cut_and_mirrored_with_the_crop(mirrored):
     expected = -STATISTICS.mean_image[1:6, 3:8]
     flag = tf.constant(mirrored)
     image = SubtractMeanImage()(tf.zeros((5, 5, 3)), context(1, 3, flag))
-    assert (
-        (image == (expected[:, ::-1] if mirrored else expected)).numpy().all()
-    )
+    assert (image == (expected[:, ::-1] if mirrored else expected)).numpy().all()
 
 
 def test_centre_mean_stays_at_the_centre():
@@ -256,33 +250,25 @@ def test_colour_noise_has_a_hundredth_of_the_covariance():
     drawn = noise(4000, std=0.1, shrink=1.0)
     assert (np.ptp(drawn, axis=(1, 2)) == 0).all()  # one draw per image
     measured = np.cov(drawn[:, 0, 0].T)
-    np.testing.assert_allclose(
-        measured, 0.01 * STATISTICS.covariance, atol=0.015
-    )
+    np.testing.assert_allclose(measured, 0.01 * STATISTICS.covariance, atol=0.015)
 
 
 def test_colour_noise_shrinks_the_image_with_the_noise():
     plain = noise(3, std=0.1, shrink=1.0)
-    np.testing.assert_allclose(
-        noise(3, std=0.1, shrink=1.1), plain / 1.1, rtol=1e-5
-    )
+    np.testing.assert_allclose(noise(3, std=0.1, shrink=1.1), plain / 1.1, rtol=1e-5)
     shrunk = PcaColourNoise(std=0.0, shrink=1.1)
     assert abs(shrunk(tf.fill((1, 1, 3), 11.0), context())[0, 0, 0] - 10) < 1e-5
 
 
 def affine(image, position=0, probability=1.0, **amplitudes):
-    operation = RandomAffine(
-        probability=probability, **{**NO_AFFINE, **amplitudes}
-    )
+    operation = RandomAffine(probability=probability, **{**NO_AFFINE, **amplitudes})
     return operation(image, context(position=position)).numpy()
 
 
 def blob():
     """Smooth, so that resampling does not blur it much; 64 x 64."""
     y, x = np.mgrid[-31.5:32, -31.5:32]
-    return tf.constant(
-        200 * np.exp(-(y * y) / 72 - x * x / 32)[..., None], tf.float32
-    )
+    return tf.constant(200 * np.exp(-(y * y) / 72 - x * x / 32)[..., None], tf.float32)
 
 
 def centre_of_mass(image):
@@ -306,10 +292,7 @@ def test_affine_without_amplitude_changes_nothing():
 def test_affine_translates_both_ways_within_the_amplitude():
     start = centre_of_mass(blob().numpy())
     moved = np.array(
-        [
-            centre_of_mass(affine(blob(), i, translate_pixels=3.0)) - start
-            for i in range(100)
-        ]
+        [centre_of_mass(affine(blob(), i, translate_pixels=3.0)) - start for i in range(100)]
     )
     assert np.abs(moved).max() <= 3.01
     assert (moved.min(0) < -2).all() and (moved.max(0) > 2).all()
@@ -320,12 +303,8 @@ def test_affine_scale_keeps_the_shape_and_the_centre():
     for position in range(10):
         image = affine(blob(), position, scale=0.3)
         before, after = moments(blob().numpy()), moments(image)
-        assert after[0] / before[0] == pytest.approx(
-            after[1] / before[1], rel=0.05
-        )
-        np.testing.assert_allclose(
-            centre_of_mass(image), centre_of_mass(blob().numpy()), atol=0.05
-        )
+        assert after[0] / before[0] == pytest.approx(after[1] / before[1], rel=0.05)
+        np.testing.assert_allclose(centre_of_mass(image), centre_of_mass(blob().numpy()), atol=0.05)
 
 
 def test_affine_squeeze_keeps_the_area():
@@ -350,11 +329,7 @@ def test_affine_shear_moves_rows_sideways():
 
 def test_affine_leaves_a_share_as_it_is():
     untouched = sum(
-        np.allclose(
-            affine(blob(), i, probability=0.9, translate_pixels=3.0),
-            blob(),
-            atol=1e-3,
-        )
+        np.allclose(affine(blob(), i, probability=0.9, translate_pixels=3.0), blob(), atol=1e-3)
         for i in range(300)
     )
     assert 15 <= untouched <= 45
@@ -362,17 +337,11 @@ def test_affine_leaves_a_share_as_it_is():
 
 def test_until_epoch_is_off_from_that_epoch_on():
     chain = (RandomFlip(), UntilEpoch(67, ScalePixels(0, 1)), Pad(1))
-    assert active(chain, 66) == [
-        (0, RandomFlip()),
-        (1, ScalePixels(0, 1)),
-        (2, Pad(1)),
-    ]
+    assert active(chain, 66) == [(0, RandomFlip()), (1, ScalePixels(0, 1)), (2, Pad(1))]
     assert active(chain, 67) == [(0, RandomFlip()), (2, Pad(1))]
 
 
-@pytest.mark.parametrize(
-    "transform", [ResizeShorterSide(256), CentreCrop(256), RandomCrop(256)]
-)
+@pytest.mark.parametrize("transform", [ResizeShorterSide(256), CentreCrop(256), RandomCrop(256)])
 def test_sizes_are_rounded_when_scaled(transform):
     assert transform.scaled(64 / 224).size == 73
 

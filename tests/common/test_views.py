@@ -20,10 +20,7 @@ def test_nine_crop_is_a_grid_without_mirrors():  # convdata_cifar.py
 
 
 def test_each_view_has_as_many_windows_as_are_counted():
-    found = {
-        view: len(windows(view, 32, 32 if view == "single" else 24))
-        for view in NAMES
-    }
+    found = {view: len(windows(view, 32, 32 if view == "single" else 24)) for view in NAMES}
     assert found == COUNTS
 
 
@@ -52,7 +49,5 @@ def test_window_larger_than_the_frame_is_refused(view):
 
 
 def test_unknown_view_names_the_known_ones():
-    with pytest.raises(
-        UsageError, match="single, centre_crop, nine_crop, ten_crop"
-    ):
+    with pytest.raises(UsageError, match="single, centre_crop, nine_crop, ten_crop"):
         windows("twelve_crop", 256, 224)

@@ -9,12 +9,7 @@ from common.errors import RunError
 from common.state_dicts import of_keras_model
 from common.weights import assign_keras, assign_torch, copy_layers
 
-PREFIXES = {
-    "stem": "features.0",
-    "grouped": "features.1",
-    "norm": "features.2",
-    "fc": "classifier",
-}
+PREFIXES = {"stem": "features.0", "grouped": "features.1", "norm": "features.2", "fc": "classifier"}
 FLATTENED = {"fc": (6, 3, 2)}
 EPSILON = 1e-3
 
@@ -62,9 +57,7 @@ IMAGES = np.random.default_rng(1).normal(size=(2, 7, 6, 3)).astype("f4")
 def correlate(maps, kernels, groups):
     """torch.nn.functional.conv2d on (batch, maps, height, width)."""
     found = []
-    for part, kernel in zip(
-        np.split(maps, groups, 1), np.split(kernels, groups), strict=True
-    ):
+    for part, kernel in zip(np.split(maps, groups, 1), np.split(kernels, groups), strict=True):
         windows = sliding_window_view(part, (3, 3), (2, 3))
         found.append(np.einsum("bihwkl,oikl->bohw", windows, kernel))
     return np.concatenate(found, 1)
@@ -79,9 +72,7 @@ def torch_logits(state):
     maps = IMAGES.transpose(0, 3, 1, 2)
     maps = correlate(maps, state["features.0.weight"], 1)
     maps = correlate(maps, state["features.1.weight"], 2)
-    maps = (
-        maps + per_map("features.1.bias") - per_map("features.2.running_mean")
-    )
+    maps = maps + per_map("features.1.bias") - per_map("features.2.running_mean")
     maps /= np.sqrt(per_map("features.2.running_var") + EPSILON)
     maps = maps * per_map("features.2.weight") + per_map("features.2.bias")
     flat = np.maximum(maps, 0).reshape(len(maps), -1)
@@ -175,9 +166,7 @@ def test_copied_layers_are_the_ones_that_are_named():
     assert copy_layers(source, model, "stem|fc") == ["stem", "fc"]
     for name in ("stem", "fc"):
         theirs = source.get_layer(name).get_weights()
-        for ours, other in zip(
-            model.get_layer(name).get_weights(), theirs, strict=True
-        ):
+        for ours, other in zip(model.get_layer(name).get_weights(), theirs, strict=True):
             np.testing.assert_array_equal(ours, other)
     after = model.get_layer("grouped").kernel.numpy()
     np.testing.assert_array_equal(after, before)

@@ -67,8 +67,7 @@ def split_gpu(count: int) -> tf.distribute.Strategy:
     part = tf.config.LogicalDeviceConfiguration(memory_limit=16_384)
     tf.config.set_logical_device_configuration(gpu, [part] * count)
     return tf.distribute.MirroredStrategy(
-        [f"GPU:{i}" for i in range(count)],
-        cross_device_ops=tf.distribute.ReductionToOneDevice(),
+        [f"GPU:{i}" for i in range(count)], cross_device_ops=tf.distribute.ReductionToOneDevice()
     )
 
 

@@ -46,16 +46,7 @@ FIELDS += ["train_transforms.99", "train_transforms.0", "normalize", "data"]
 FIELDS += ["clip_global_norm", "before_epoch.samples", "initialize_from"]
 FIELDS += ["synchronized_batch_norm", "healthy_after", "deviations", "x.y.z"]
 FIELDS += ["", ".", "epochs.", ".epochs", "__class__", "optimizer.build"]
-VALUES = [
-    *WHOLE,
-    *REAL,
-    *WORDS,
-    "single,ten_crop",
-    "(0, 1)",
-    "0,2,1",
-    "(",
-    "()",
-]
+VALUES = [*WHOLE, *REAL, *WORDS, "single,ten_crop", "(0, 1)", "0,2,1", "(", "()"]
 VALUES += ["Sgd(learning_rate=0.1,momentum=0.9,nesterov=False)", "Sgd()", "[]"]
 VALUES += ["ByEpoch(starts=(0,30),factors=(1,.1))", "ByEpoch(starts=(1,))"]
 VALUES += ["__import__('os').system('true')", "RandomCrop(8)", "Pad(1)+1"]
@@ -188,9 +179,7 @@ def _flag(draw, name):
     value = draw.choice(pool or PATHS)
     if draw.random() < 0.1:
         value = draw.choice(WORDS)
-    return (
-        [f"--{name}={value}"] if draw.random() < 0.9 else [f"--{name}", value]
-    )
+    return [f"--{name}={value}"] if draw.random() < 0.9 else [f"--{name}", value]
 
 
 def sandbox(folder):
@@ -205,9 +194,7 @@ def sandbox(folder):
         for name in ("cat", "dog"):
             place = folder / "folder" / split / name
             place.mkdir(parents=True)
-            Image.new("RGB", (40, 40), name == "cat" and "red" or "blue").save(
-                place / "0.png"
-            )
+            Image.new("RGB", (40, 40), name == "cat" and "red" or "blue").save(place / "0.png")
     Image.new("L", (40, 40), 200).save(folder / "a.png")
     Image.new("RGB", (90, 90), "red").save(folder / "cut.jpg")
     whole = (folder / "cut.jpg").read_bytes()

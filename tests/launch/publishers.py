@@ -67,9 +67,7 @@ def squashed(file, size):
         low = np.floor(place).astype(int)
         high = np.minimum(low + 1, length - 1)
         part = np.expand_dims(place - low, [k for k in (0, 1, 2) if k != axis])
-        pixels = (1 - part) * pixels.take(low, axis) + part * pixels.take(
-            high, axis
-        )
+        pixels = (1 - part) * pixels.take(low, axis) + part * pixels.take(high, axis)
     start = (256 - size) // 2
     return pixels[start : start + size, start : start + size]
 
@@ -93,8 +91,7 @@ def centre(file, side, size):
     short = min(image.size)
     new = [(length * side + short // 2) // short for length in image.size]
     channels = [
-        np.asarray(c.convert("F").resize(new, Image.Resampling.BILINEAR))
-        for c in image.split()
+        np.asarray(c.convert("F").resize(new, Image.Resampling.BILINEAR)) for c in image.split()
     ]
     pixels = np.stack(channels, axis=-1).astype(np.float64)
     top, left = ((n - side) // 2 + (side - size) // 2 for n in pixels.shape[:2])

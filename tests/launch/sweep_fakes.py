@@ -31,9 +31,7 @@ class Training:
     trained: list = []  # (trial, epoch)
 
     def __init__(self, words, output, environment, error):
-        self.settings = dict(
-            w[6:].split("=", 1) for w in words if "--set=" in w
-        )
+        self.settings = dict(w[6:].split("=", 1) for w in words if "--set=" in w)
         [where] = [w for w in words if w.startswith("--workdir=")]
         self.folder = pathlib.Path(where.partition("=")[2])
         self.output, self.error, self.asked = output, error, False

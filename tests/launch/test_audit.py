@@ -98,9 +98,7 @@ paper = "0.5"
 def another_paper(audited, monkeypatch):
     """Makes "wide", of 20 units, the network of a second paper."""
     toy_paper = reproductions.load("toy")
-    wide = types.SimpleNamespace(
-        RECIPES={"wide": None}, build_model=lambda _: dense(20)
-    )
+    wide = types.SimpleNamespace(RECIPES={"wide": None}, build_model=lambda _: dense(20))
     papers = {"toy": toy_paper, "widenet": wide}
     monkeypatch.setattr("reproductions.names", lambda: tuple(papers))
     monkeypatch.setattr("reproductions.load", papers.get)

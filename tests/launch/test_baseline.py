@@ -13,18 +13,14 @@ from launch.dispatch import dispatch
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Where baselines.toml is written."""
-    monkeypatch.setattr(
-        "reproductions.folder", lambda paper: tmp_path / "any" / paper
-    )
+    monkeypatch.setattr("reproductions.folder", lambda paper: tmp_path / "any" / paper)
     (tmp_path / "any").mkdir()
     return tmp_path / "any"
 
 
 def say(*words, record=True, data_dir="~"):
     given = {"record"} if record else set()
-    return dispatch(
-        ["baseline", *words], {"data_dir": data_dir, "record": record}, given
-    )
+    return dispatch(["baseline", *words], {"data_dir": data_dir, "record": record}, given)
 
 
 def test_the_sample_is_measured_and_recorded(folder, capsys, monkeypatch):
@@ -98,9 +94,7 @@ def test_wrong_usage_is_refused(tmp_path):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(
-    "kept", baseline_records.read(), ids=lambda kept: kept["data"]
-)
+@pytest.mark.parametrize("kept", baseline_records.read(), ids=lambda kept: kept["data"])
 def test_recorded_baselines_are_measured_again(kept, shared_data):
     from common import thumbnails
 

@@ -25,17 +25,11 @@ def photographs(tmp_path):
 
 def asked(data, *names, rounds=2, images=32):
     return Request(
-        names=names,
-        data=data,
-        data_dir=pathlib.Path("nowhere"),
-        rounds=rounds,
-        images=images,
+        names=names, data=data, data_dir=pathlib.Path("nowhere"), rounds=rounds, images=images
     )
 
 
-def test_input_stands_beside_its_limits_in_table_and_file(
-    photographs, tmp_path, capsys
-):
+def test_input_stands_beside_its_limits_in_table_and_file(photographs, tmp_path, capsys):
     file = tmp_path / "bench.json"
     request = asked(photographs, "resnet34")
     assert bench.run(("input",), request, file) == 0
@@ -55,9 +49,7 @@ def test_input_stands_beside_its_limits_in_table_and_file(
     assert own["ratio"] > 0.5
 
 
-def test_bare_loop_decodes_the_windows_that_the_suite_drew(
-    photographs, monkeypatch
-):
+def test_bare_loop_decodes_the_windows_that_the_suite_drew(photographs, monkeypatch):
     """Those that `realize` asks for, without its margin of two pixels."""
     recipe = reproductions.load("googlenet").RECIPES["googlenet"]
     source = bench_input._source(recipe, asked(photographs))
@@ -130,12 +122,7 @@ def test_starts_are_compared_with_the_import_of_tensorflow(monkeypatch):
 def test_a_start_that_fails_is_an_error():
     with pytest.raises(RunError, match="exit code 3.*out of luck"):
         bench_start._child(
-            "list",
-            [
-                "-c",
-                "import sys; print('out of luck', file=sys.stderr)"
-                "; sys.exit(3)",
-            ],
+            "list", ["-c", "import sys; print('out of luck', file=sys.stderr); sys.exit(3)"]
         )
 
 

@@ -32,9 +32,7 @@ def rows():
         XLA: process(failure="no gradient"),
         RUN: process((1.2, 0.6), (9.9, 5.0), (1.2, 0.6), data="digits"),
         FIT: process((2.0, 1.0), (9.0, 5.0), (2.0, 1.0)),
-        PRODUCT: process(
-            (0.5, 0.5), (5.0, 5.0), (0.5, 0.5), flop=100, device="A"
-        ),
+        PRODUCT: process((0.5, 0.5), (5.0, 5.0), (0.5, 0.5), flop=100, device="A"),
     }
     return {row.what: row for row in rows_of("net", found)}
 
@@ -74,9 +72,7 @@ def test_on_a_gpu_the_clock_counts_and_each_arithmetic_has_its_limit():
     facts = {"save_cpu": 0.0, "bytes": 2**20, "predicted": 2**20}
     facts |= {"flop": 100, "data": "sample", "device": "B"}
     times = {"bare": 1.0, "loop": 1.05, "run": 1.1, "fit": 2.0, "product": 0.5}
-    found = {
-        way: process(*[(9.0, times[way.kind])] * 3, **facts) for way in ways
-    }
+    found = {way: process(*[(9.0, times[way.kind])] * 3, **facts) for way in ways}
     named = {row.what: row for row in rows_of("net", found)}
     for precision in ("", "tensorfloat32, ", "mixed_bfloat16, "):
         loop = named[f"net loop, {precision}XLA, batch 128"]
@@ -109,11 +105,7 @@ def test_memory_stands_beside_what_was_predicted(rows):
 def test_lenet_is_timed(monkeypatch):
     monkeypatch.setattr(bench_step, "SECONDS", 0.2)
     request = Request(
-        names=("lenet5",),
-        data="sample",
-        data_dir=pathlib.Path("nowhere"),
-        rounds=2,
-        platform="cpu",
+        names=("lenet5",), data="sample", data_dir=pathlib.Path("nowhere"), rounds=2, platform="cpu"
     )
     named = {row.what: row for row in bench_step.run(request)}
     assert 0 < named["lenet5 loop, XLA, batch 1"].ratio < 1.5

@@ -63,10 +63,7 @@ WRONG = {
     "a negative number": (["alexnet", "--gpus", "-1"], "--gpus"),
     "a choice": (["alexnet", "--platform", "tpu"], "auto|cpu|gpu"),
     "a field": (["alexnet", "--set", "epoch=2"], "'epochs'"),
-    "a nested field": (
-        ["alexnet", "--set", "optimizer.learning_rte=2"],
-        "'learning_rate'",
-    ),
+    "a nested field": (["alexnet", "--set", "optimizer.learning_rte=2"], "'learning_rate'"),
     "a field's type": (["alexnet", "--set", "epochs=many"], "whole number"),
     "a data set": (["alexnet", "--data", "imagenete"], "'imagenette'"),
     "too many names": (["alexnet", "lenet5"], "'lenet5'"),
@@ -136,9 +133,7 @@ def test_report_takes_no_time_and_no_tensorflow(tmp_path):
     assert min(times) < SECONDS
 
 
-@pytest.mark.parametrize(
-    "words", [["--help"], ["list"], ["alexnt"], ["alexnet", "--set", "a=1"]]
-)
+@pytest.mark.parametrize("words", [["--help"], ["list"], ["alexnt"], ["alexnet", "--set", "a=1"]])
 def test_answers_at_once(words):
     """The best of three, so that a busy machine does not count."""
     times = []

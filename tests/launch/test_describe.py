@@ -83,9 +83,7 @@ def test_auxiliary_classifiers_begin_at_4a_and_4d():
 def test_repeated_blocks_are_folded():
     """Table 1 of ResNet: 3, 4, 6 and 3 blocks; the first of each projects."""
     found, _ = described("resnet50")
-    times = [
-        (found.blocks[first].name, n) for first, _, n in folded(found.blocks)
-    ]
+    times = [(found.blocks[first].name, n) for first, _, n in folded(found.blocks)]
     assert times[2:-2] == [
         *(("conv2_1", 1), ("conv2_2", 2), ("conv3_1", 1), ("conv3_2", 3)),
         *(("conv4_1", 1), ("conv4_2", 5), ("conv5_1", 1), ("conv5_2", 2)),
@@ -100,11 +98,7 @@ def test_blocks_that_take_turns_are_folded():
         for first, period, times in folded(found.blocks)
         if found.blocks[first].name.startswith("stage")
     ]
-    assert stages == [
-        ("stage_a_1", 1, 10),
-        ("stage_b_1", 2, 10),
-        ("stage_c_1", 2, 5),
-    ]
+    assert stages == [("stage_a_1", 1, 10), ("stage_b_1", 2, 10), ("stage_c_1", 2, 5)]
     uses = [box.again for box in boxes_of(block("polynet", "stage_b_1").chain)]
     assert sum(uses) == 8  # four convolutions, in the second and third use
 
@@ -166,12 +160,7 @@ def test_no_box_of_a_picture_covers_another(variant):
         assert 0 <= left < right <= width and 0 <= top < bottom <= height
         for other in boxes[k + 1 :]:
             piled = abs(other[0] - left) == 4 == abs(other[1] - top)
-            apart = (
-                other[0] >= right
-                or other[2] <= left
-                or other[1] >= bottom
-                or other[3] <= top
-            )
+            apart = other[0] >= right or other[2] <= left or other[1] >= bottom or other[3] <= top
             assert apart or piled
 
 

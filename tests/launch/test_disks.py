@@ -120,9 +120,7 @@ def test_the_longest_name_that_there_is_can_be_written(name, tmp_path):
     assert target.exists()
 
 
-def test_a_failed_export_leaves_no_record_and_no_folder(
-    colours, tmp_path, capsys
-):
+def test_a_failed_export_leaves_no_record_and_no_folder(colours, tmp_path, capsys):
     for out in ("made.tflite", "served/1"):
         before = names_in(tmp_path)
         with full_disk(), pytest.raises(RunError, match="File too large"):

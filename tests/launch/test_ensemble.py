@@ -34,11 +34,7 @@ def files(tmp_path, monkeypatch):
 
 
 def save(name, scores, labels, *, first="image", classes=None, **record):
-    record = {
-        "data": "toys",
-        "split": "test",
-        "weights": f"hash {name}",
-    } | record
+    record = {"data": "toys", "split": "test", "weights": f"hash {name}"} | record
     n, c = scores.shape
     predictions = Predictions(
         ids=np.array([f"{first}_{i:05d}" for i in range(n)]),
@@ -70,21 +66,14 @@ def test_every_rule_that_applies_is_counted(files, capsys):
     top1 = int(wrong(a.scores, a.labels, 1).sum())
     top5 = int(wrong(a.scores, a.labels, 5).sum())
     found = cells(said, "a", "alone")
-    assert found == [
-        str(top1),
-        percent(top1, 240),
-        str(top5),
-        percent(top5, 240),
-    ]
+    assert found == [str(top1), percent(top1, 240), str(top5), percent(top5, 240)]
     for rule in fusion.RULES:
         how = "out of 5 folds" if rule.tuned else "untuned"
         if rule.name in ("multi_scale", "fused_scale"):
             assert f"{rule.name} does not apply: every model has one" in said
         else:
             assert len(cells(said, rule.name, how)) >= 4
-    average = np.log(
-        sum(np.exp(fusion.rules.log_softmax(read(f).scores)) for f in files)
-    )
+    average = np.log(sum(np.exp(fusion.rules.log_softmax(read(f).scores)) for f in files))
     count = int(wrong(average, a.labels, 1).sum())
     assert cells(said, "simple", "untuned")[0] == str(count)
 
@@ -96,15 +85,11 @@ def test_leave_one_out_and_pairs_are_shown(files, capsys):
     scores = [fusion.rules.log_softmax(read(f).scores) for f in files]
     labels = read("a.npz").labels
     rest = missed(fusion.rules.average(np.stack(scores[1:])), labels)
-    *_, left_out = [
-        line for line in said.splitlines() if re.match(r"a  +\d", line)
-    ]
+    *_, left_out = [line for line in said.splitlines() if re.match(r"a  +\d", line)]
     assert re.split(r"  +", left_out)[1] == str(rest.count().wrong1)
     a, b = (wrong(s, labels, 1) for s in scores[:2])
     top1, _ = [
-        re.split(r"  +", line)[2:5]
-        for line in said.splitlines()
-        if re.match(r"a  +b  +", line)
+        re.split(r"  +", line)[2:5] for line in said.splitlines() if re.match(r"a  +b  +", line)
     ]
     only = [(a & ~b).sum(), (b & ~a).sum(), (a & b).sum()]
     assert top1 == [str(n) for n in only]
@@ -161,9 +146,7 @@ def test_the_two_scales_of_one_network_are_written_by_two_commands(files):
         assert f"{wanted}predictions/polynet_{size}.npz`" in str(said.value)
 
 
-def test_a_file_of_another_view_or_of_another_member_is_refused(
-    files, tmp_path, capsys
-):
+def test_a_file_of_another_view_or_of_another_member_is_refused(files, tmp_path, capsys):
     a = read("a.npz")
     save("large", a.scores * 1.5, a.labels, weights="hash a", view="larger")
     (tmp_path / "spec.toml").write_text(
@@ -180,12 +163,9 @@ def test_a_file_of_another_view_or_of_another_member_is_refused(
         run("a.npz", "again.npz")
 
 
-def test_available_leaves_out_what_is_not_there_and_says_so(
-    files, tmp_path, capsys
-):
+def test_available_leaves_out_what_is_not_there_and_says_so(files, tmp_path, capsys):
     (tmp_path / "spec.toml").write_text(
-        "title = 'Nets'\n"
-        + "".join(f"[[member]]\nfile = '{n}.npz'\n" for n in ("x", "a", "b"))
+        "title = 'Nets'\n" + "".join(f"[[member]]\nfile = '{n}.npz'\n" for n in ("x", "a", "b"))
     )
     with pytest.raises(UsageError, match="no x.npz. --available fuses the 2"):
         run("spec.toml")
@@ -193,9 +173,7 @@ def test_available_leaves_out_what_is_not_there_and_says_so(
     said = capsys.readouterr().out
     assert said.startswith("Nets without x\n")
     run("a.npz", "b.npz", rules=["simple"])
-    assert (
-        said.partition("\n")[2] == (capsys.readouterr().out.partition("\n")[2])
-    )
+    assert said.partition("\n")[2] == (capsys.readouterr().out.partition("\n")[2])
     (tmp_path / "b.npz").unlink()
     with pytest.raises(UsageError, match="no x.npz, b.npz.$"):
         run("spec.toml", available=True)
@@ -266,17 +244,13 @@ def test_fused_predictions_are_a_prediction_file(files, tmp_path, capsys):
     run("fused.npz", "a.npz", rules=["simple"])  # untuned, so it may go on
 
 
-def test_what_was_tuned_is_written_out_of_fold_and_never_tuned_again(
-    files, tmp_path, capsys
-):
+def test_what_was_tuned_is_written_out_of_fold_and_never_tuned_again(files, tmp_path, capsys):
     run(*files, rules=["class_reweighted"], out=tmp_path / "tuned.npz")
     found = read("tuned.npz")
     assert found.record["tuned"] and found.record["folds"] == 5
     [rule] = [r for r in fusion.RULES if r.name == "class_reweighted"]
     members = [(f, f, read(f)) for f in files]
-    np.testing.assert_array_equal(
-        found.scores, fusion.fuse(rule, fusion.of_members(members), 0)
-    )
+    np.testing.assert_array_equal(found.scores, fusion.fuse(rule, fusion.of_members(members), 0))
     with pytest.raises(UsageError, match="fitted to labels of these images"):
         run("tuned.npz", "a.npz")
 
@@ -304,17 +278,13 @@ def test_without_labels_only_an_untuned_rule_can_be_written(files, tmp_path):
 
 def test_the_blacklist_is_left_out_of_the_validation_set_only():
     ids = np.array([f"ILSVRC2012_val_{i:08d}.JPEG" for i in range(1, 50_001)])
-    predictions = Predictions(
-        ids=ids, labels=ids, classes=ids, scores=ids, record={}
-    )
+    predictions = Predictions(ids=ids, labels=ids, classes=ids, scores=ids, record={})
     kept = without_blacklist(predictions)
     assert kept.sum() == 48_238
     numbers = set((np.flatnonzero(~kept) + 1).tolist())
     assert numbers == imagenet.blacklist()
     for other in (ids[:-1], np.array([f"test_{i}" for i in range(50_000)])):
-        some = Predictions(
-            ids=other, labels=ids, classes=ids, scores=ids, record={}
-        )
+        some = Predictions(ids=other, labels=ids, classes=ids, scores=ids, record={})
         assert without_blacklist(some) is None
 
 
@@ -329,9 +299,7 @@ def challenge(tmp_path, monkeypatch):
     return folder
 
 
-def test_recorded_counts_stand_in_results_md(
-    files, challenge, monkeypatch, capsys
-):
+def test_recorded_counts_stand_in_results_md(files, challenge, monkeypatch, capsys):
     words = ["ensemble", "/data/x/a.npz", "b.npz", "--record"]
     monkeypatch.setattr("sys.argv", ["launch", *words])
     rules = ["simple", "accuracy_weighted"]
@@ -388,9 +356,7 @@ def test_the_command_line_reaches_it(files, capsys):
 def test_what_is_recorded_for_real_was_written_by_the_program():
     file = reproductions.folder("ilsvrc2016") / "reproduced.toml"
     for row in fusion_records.read() if file.exists() else []:
-        assert set(row["rule"].split()) <= {r.name for r in fusion.RULES} | {
-            "alone"
-        }
+        assert set(row["rule"].split()) <= {r.name for r in fusion.RULES} | {"alone"}
         assert 0 <= row.get("wrong5", 0) <= row["wrong1"] <= row["n"]
         assert row["how"] in ("", "untuned", f"out of {fusion.FOLDS} folds")
 

@@ -47,10 +47,7 @@ WRONG = {
     ),
 }
 MORE = {
-    "predictions of two views": (
-        *("--views", "single,centre_crop"),
-        *("--predictions", "q.npz"),
-    ),
+    "predictions of two views": (*("--views", "single,centre_crop"), *("--predictions", "q.npz")),
     "predictions that exist": ("--predictions", "p.npz"),
     "a view of the network it begins with": ("--views", "multi_crop"),
 }
@@ -61,9 +58,7 @@ def test_wrong_usage_is_answered_at_once(name, tmp_path):
     words, said = WRONG[name]
     for file in ("w.h5", "p.npz"):
         (tmp_path / file).touch()
-    code, out, err = launch(
-        *words, *MORE.get(name, ()), cwd=tmp_path, data_dir=tmp_path
-    )
+    code, out, err = launch(*words, *MORE.get(name, ()), cwd=tmp_path, data_dir=tmp_path)
     assert code in (1, 2) and not out
     assert said in err and err.count("\n") == 1
 
@@ -133,8 +128,7 @@ def test_folders_of_wnids_are_a_test_set_of_imagenet(tmp_path):
     source = catalog.open_source(found)
     assert source.class_names() == imagenet.WNIDS
     labels = {
-        record["id"].numpy().decode(): int(record["label"])
-        for record in source.records("test")
+        record["id"].numpy().decode(): int(record["label"]) for record in source.records("test")
     }
     wnid = imagenet.WNIDS[4]
     assert labels[f"{wnid}/{wnid}_x.JPEG"] == 4

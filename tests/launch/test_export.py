@@ -41,8 +41,7 @@ def test_it_answers_as_predict(colours, tmp_path, capsys):
         sure = answer["probabilities"][place].numpy()
         lines.append(str(file))
         lines += [
-            f"  {100 * p:5.1f} %  {name.decode()}"
-            for p, name in zip(sure, names, strict=True)
+            f"  {100 * p:5.1f} %  {name.decode()}" for p, name in zip(sure, names, strict=True)
         ]
     test_predict.predict_here(colours, *files)
     assert capsys.readouterr().out.splitlines() == lines
@@ -61,9 +60,7 @@ def test_a_file_has_its_record_beside_it(colours, tmp_path):
     assert left == {"run", "made.tflite", "made.tflite.json"}
 
 
-def test_nothing_is_left_of_an_export_that_failed(
-    colours, tmp_path, monkeypatch
-):
+def test_nothing_is_left_of_an_export_that_failed(colours, tmp_path, monkeypatch):
     from launch import export as module
 
     def half(served, target):

@@ -22,8 +22,7 @@ SECONDS = 60  # for each kill, on a busy machine
 def test_killed_at_random_moments_every_run_ends_the_same(tmp_path):
     """FAULT_KILLS=10 makes ten; the seed is printed, for another try."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.launch.killed_runs", tmp_path]
-        + [str(KILLS)],
+        [sys.executable, "-m", "tests.launch.killed_runs", tmp_path] + [str(KILLS)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

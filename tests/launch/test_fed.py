@@ -128,7 +128,5 @@ def test_every_recipe_can_be_written_and_read(tmp_path):
 def test_a_recipe_without_its_preprocessing_is_another(alone):
     """What is written is what comes back, whatever the recipe's own is."""
     preprocessing.write(alone, "recipe", SWAPPED)
-    other = dataclasses.replace(
-        COLOURS, normalize=ScalePixels(0.0, 9.0), test_transforms=()
-    )
+    other = dataclasses.replace(COLOURS, normalize=ScalePixels(0.0, 9.0), test_transforms=())
     assert preprocessing.read(alone).of(other) == SWAPPED

@@ -49,9 +49,7 @@ def test_each_network_stands_at_its_numbers():
 
 
 @pytest.mark.parametrize("what", ["shown", "code"])
-def test_a_picture_is_drawn_again_when_something_changed(
-    what, tmp_path, monkeypatch
-):
+def test_a_picture_is_drawn_again_when_something_changed(what, tmp_path, monkeypatch):
     def draw(shown):
         from matplotlib.figure import Figure
 

@@ -39,17 +39,7 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def no_work(monkeypatch):
     """Every command's options are read and checked; then it is done."""
-    from launch import (
-        audit,
-        bench,
-        describe,
-        evaluate,
-        export,
-        predict,
-        prepare,
-        sweep,
-        train,
-    )
+    from launch import audit, bench, describe, evaluate, export, predict, prepare, sweep, train
 
     for module in (audit, bench, describe, evaluate, export, predict, train):
         monkeypatch.setattr(module, "run", lambda *a, **k: 0)
@@ -76,9 +66,7 @@ def test_no_line_that_computes_ends_in_a_traceback(here, monkeypatch):
 
     for module in (evaluate, predict, train):
         monkeypatch.setattr(
-            module,
-            "prepare_tensorflow",
-            lambda *_: tf.distribute.OneDeviceStrategy("CPU:0"),
+            module, "prepare_tensorflow", lambda *_: tf.distribute.OneDeviceStrategy("CPU:0")
         )
     made = fuzzing.computed(SEED, DEEP)
     faults = [found for words in made if (found := fuzzing.fault(words))]
@@ -90,8 +78,6 @@ def test_every_verb_and_flag_has_its_lines():
     words = {word for line in made for word in line[:1]}
     assert words >= set(fuzzing.VERBS) - {""}
     given = {
-        word.lstrip("-").removeprefix("no").partition("=")[0]
-        for line in made
-        for word in line
+        word.lstrip("-").removeprefix("no").partition("=")[0] for line in made for word in line
     }
     assert given >= set(fuzzing.FLAGS)

@@ -45,10 +45,7 @@ def test_caffes_weights_in_npz_give_caffes_logits(folder):
     np.savez(source, **golden.state("caffe_caffenet"))
     words = ["import", "caffenet", "--from", "caffe", source, "--out", target]
     done = subprocess.run(
-        [sys.executable, "-m", "launch", *words],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+        [sys.executable, "-m", "launch", *words], cwd=ROOT, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
@@ -89,9 +86,7 @@ class Unwritable:
 
 def test_a_full_disk_leaves_no_half_file(tmp_path):
     with pytest.raises(RunError, match="No space left"):
-        import_weights._save(
-            Unwritable(), tmp_path / "a.weights.h5", "caffe", toy.RECIPE
-        )
+        import_weights._save(Unwritable(), tmp_path / "a.weights.h5", "caffe", toy.RECIPE)
     assert not list(tmp_path.iterdir())
 
 
@@ -109,9 +104,7 @@ def test_layouts_are_known_without_importing_tensorflow():
             continue
         weights = importlib.import_module(name)
         assert import_weights.layouts(paper) == tuple(weights.LAYOUTS)
-        assert ("keras" in weights.LAYOUTS) == hasattr(
-            weights, "KERAS_APPLICATIONS"
-        )
+        assert ("keras" in weights.LAYOUTS) == hasattr(weights, "KERAS_APPLICATIONS")
         known += 1
     assert known
 
@@ -136,18 +129,9 @@ WRONG = {
     "a folder": ((*CAFFE, "folder", *OUT), "no file folder"),
     "a kind of file": ((*CAFFE, "a.onnx", *OUT), ".npz, .safetensors, .pth"),
     "Keras's file in Caffe's layout": ((*CAFFE, "a.h5", *OUT), ".npz, "),
-    "a name to write": (
-        (*CAFFE, "a.npz", "--out", "w.npz"),
-        "must end in .weights.h5",
-    ),
-    "a file that exists": (
-        (*CAFFE, "a.npz", "--out", "old.weights.h5"),
-        "exists already",
-    ),
-    "a folder that does not exist": (
-        (*CAFFE, "a.npz", "--out", "no/w.weights.h5"),
-        "no folder no",
-    ),
+    "a name to write": ((*CAFFE, "a.npz", "--out", "w.npz"), "must end in .weights.h5"),
+    "a file that exists": ((*CAFFE, "a.npz", "--out", "old.weights.h5"), "exists already"),
+    "a folder that does not exist": ((*CAFFE, "a.npz", "--out", "no/w.weights.h5"), "no folder no"),
     "one more file": ((*CAFFE, "a.npz", "b.npz", *OUT), "'b.npz'"),
     "another verb's flag": ((*CAFFE, "a.npz", *OUT, "--gpus", "1"), "--gpus"),
     "its flag for another verb": (("alexnet", *OUT), "no use for --out"),

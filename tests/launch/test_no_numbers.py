@@ -30,9 +30,7 @@ def with_weights(folder, kernel):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("verb", ["evaluate", "predict", "export"])
-def test_weights_that_are_no_numbers_are_refused_by_name(
-    run, tmp_path, verb, value
-):
+def test_weights_that_are_no_numbers_are_refused_by_name(run, tmp_path, verb, value):
     kernel = np.eye(3)
     kernel[1, 2] = value
     folder = with_weights(run(), kernel)
@@ -60,9 +58,7 @@ def test_scores_that_overflow_are_no_result(run, tmp_path, capsys):
         file = tmp_path / "p.npz"
         measured(folder, capsys, predictions=str(file), views=["centre_crop"])
     with pytest.raises(NotFinite, match="red_0.png: the network's scores"):
-        test_predict.predict_here(
-            folder, tmp_path / "data" / "train" / "red" / "red_0.png"
-        )
+        test_predict.predict_here(folder, tmp_path / "data" / "train" / "red" / "red_0.png")
     assert json.loads((folder / "run.json").read_text())["results"] == []
 
 
@@ -85,9 +81,7 @@ def test_padding_is_no_image_and_has_no_loss():
     """Of zeros the scores may be what they like."""
     image = keras.Input((1,))
     model = keras.Model(image, keras.layers.Lambda(lambda x: 1 / x)(image))
-    test = evaluation.make_test_step(
-        model, lambda o, _: o[:, 0], tf.distribute.get_strategy()
-    )
+    test = evaluation.make_test_step(model, lambda o, _: o[:, 0], tf.distribute.get_strategy())
     images = tf.constant([[[4.0]], [[0.0]]])
     counts = tf.constant([1.0, 0.0])
     batches = tf.data.Dataset.from_tensors(

@@ -57,9 +57,7 @@ RECIPE = Recipe(
     monitor="centre_crop",
     before_epoch=None,
     healthy_after=5,
-    deviations=(
-        Deviation(field="epochs", paper="~90", here="90", reason="rounded"),
-    ),
+    deviations=(Deviation(field="epochs", paper="~90", here="90", reason="rounded"),),
 )
 
 
@@ -87,22 +85,13 @@ def test_a_field_is_set_with_its_type_and_recorded(setting, expected):
     assert type(at(changed, path)) is type(expected)
     assert changed.deviations[0] == RECIPE.deviations[0]
     assert changed.deviations[1:] == (
-        Deviation(
-            field=path,
-            paper=str(at(RECIPE, path)),
-            here=str(expected),
-            reason="--set",
-        ),
+        Deviation(field=path, paper=str(at(RECIPE, path)), here=str(expected), reason="--set"),
     )
 
 
 def at(value: Any, path: str):
     for part in path.split("."):
-        value = (
-            value[int(part)]
-            if isinstance(value, tuple)
-            else getattr(value, part)
-        )
+        value = value[int(part)] if isinstance(value, tuple) else getattr(value, part)
     return value
 
 
@@ -166,11 +155,7 @@ def test_a_field_is_set_once_only():
 def test_another_data_set_brings_its_classes_and_is_a_deviation():
     mnist = catalog.find("mnist", channels=1)
     changed = overrides.with_data(RECIPE, mnist)
-    assert (changed.data, changed.num_classes, changed.channels) == (
-        "mnist",
-        10,
-        1,
-    )
+    assert (changed.data, changed.num_classes, changed.channels) == ("mnist", 10, 1)
     (deviation,) = changed.deviations[1:]
     assert (deviation.field, deviation.reason) == ("data", "--data")
     assert "imagenet2012, 1000" in deviation.paper
@@ -184,9 +169,7 @@ def test_the_learning_rate_follows_the_batch_on_record():
     *others, deviation = scaled.deviations
     assert tuple(others) == changed.deviations
     assert (deviation.paper, deviation.here) == ("0.01", "0.0025")
-    again = overrides.apply(
-        RECIPE, overrides.settings_of(describe(scaled.deviations))
-    )
+    again = overrides.apply(RECIPE, overrides.settings_of(describe(scaled.deviations)))
     assert recipe_hash(again) == recipe_hash(scaled)
 
 

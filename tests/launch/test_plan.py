@@ -38,9 +38,7 @@ def rows(model, monkeypatch):
 
 def test_auxiliary_heads_are_told_apart(model):
     # fc has 10 biases, aux_fc 4.
-    assert plan.parameters(model) == (
-        "1,000 parameters; 400 more in auxiliary heads"
-    )
+    assert plan.parameters(model) == ("1,000 parameters; 400 more in auxiliary heads")
     alone = keras.Model(model.inputs, model.outputs[0])
     assert plan.parameters(alone) == "1,000 parameters"
 
@@ -71,9 +69,7 @@ def test_memory_is_what_a_device_holds(model):
     assert parts["input"] == 4 * 6 * 99 * plan.INPUT_BATCHES
     momentum = dataclasses.replace(toy.RECIPE.optimizer, momentum=0.9)
     decay = WeightDecay(rate=1e-4, variables="kernel")
-    other = build_optimizer(
-        dataclasses.replace(toy.RECIPE, optimizer=momentum, weight_decay=decay)
-    )
+    other = build_optimizer(dataclasses.replace(toy.RECIPE, optimizer=momentum, weight_decay=decay))
     other.build(model.trainable_variables)
     more = plan.memory(model, other, 3, 6)
     assert more["update"] == 4 * weights  # the decayed gradients, too
@@ -93,10 +89,7 @@ def test_bfloat16_halves_activations():
 @pytest.mark.parametrize(
     ("speeds", "said"),
     [
-        (
-            (100.0, 190.0),
-            "float32; --precision mixed_bfloat16 is 1.9 x as fast",
-        ),
+        ((100.0, 190.0), "float32; --precision mixed_bfloat16 is 1.9 x as fast"),
         ((100.0, 90.0), "float32; mixed_bfloat16 is no faster here"),
     ],
 )
@@ -108,15 +101,11 @@ def test_the_plan_says_what_bfloat16_would_gain(monkeypatch, speeds, said):
         return made[-1]
 
     def speed(model, *_):
-        return dict(zip(("float32", "mixed_bfloat16"), speeds, strict=True))[
-            model
-        ]
+        return dict(zip(("float32", "mixed_bfloat16"), speeds, strict=True))[model]
 
     monkeypatch.setattr(plan, "computes_bfloat16", lambda _: True)
     monkeypatch.setattr(plan, "images_per_second", speed)
-    options = types.SimpleNamespace(
-        precision="float32", jit_compile=False, recipe=None
-    )
+    options = types.SimpleNamespace(precision="float32", jit_compile=False, recipe=None)
     text = plan.arithmetic(options)
     text += plan.faster(options, "float32", build, None)
     assert text.startswith(said)

@@ -38,9 +38,7 @@ def gpu(monkeypatch):
         ("mixed_float16", "mixed_float16", False),
     ],
 )
-def test_float32_is_float32_and_the_others_are_what_they_say(
-    gpu, precision, policy, rounded
-):
+def test_float32_is_float32_and_the_others_are_what_they_say(gpu, precision, policy, rounded):
     set_precision(precision, CPU)
     assert keras.mixed_precision.global_policy().name == policy
     found = tf.config.experimental.tensor_float_32_execution_enabled()
@@ -80,15 +78,9 @@ def test_single_images_go_to_the_cpu_where_there_is_a_gpu(monkeypatch):
         (1, None, "gpu"),
         (128, None, "auto"),
     ):
-        recipe = types.SimpleNamespace(
-            image_size=32, channels=1, global_batch_size=batch
-        )
+        recipe = types.SimpleNamespace(image_size=32, channels=1, global_batch_size=batch)
         options = types.SimpleNamespace(
-            recipe=recipe,
-            gpus=gpus,
-            platform=platform,
-            seed=0,
-            precision="float32",
+            recipe=recipe, gpus=gpus, platform=platform, seed=0, precision="float32"
         )
         train.prepare_tensorflow(options)
     assert asked == [0, 1, None, None]
@@ -105,9 +97,7 @@ def test_initial_weights_are_computed_on_the_cpu():
             return tf.zeros(3)
 
         with tf.device("GPU:0"):
-            train.initialize_on_cpu(
-                lambda **values: None, initial_value=initial
-            )
+            train.initialize_on_cpu(lambda **values: None, initial_value=initial)
 
     built.get_concrete_function()
     assert asked == ["/device:CPU:0"]

@@ -68,14 +68,10 @@ def colours(tmp_path, monkeypatch):
     monkeypatch.setattr(
         reproductions,
         "load",
-        lambda paper: types.SimpleNamespace(
-            RECIPES=recipes, build_model=build_model
-        ),
+        lambda paper: types.SimpleNamespace(RECIPES=recipes, build_model=build_model),
     )
     monkeypatch.setattr(reproductions, "folder", lambda paper: tmp_path)
-    monkeypatch.setattr(
-        predict, "prepare_tensorflow", lambda o: tf.distribute.get_strategy()
-    )
+    monkeypatch.setattr(predict, "prepare_tensorflow", lambda o: tf.distribute.get_strategy())
     folder = tmp_path / "run"
     folder.mkdir()
     model = build_model("colours", image_size=16, num_classes=3)
@@ -147,9 +143,7 @@ def test_ten_crops_see_the_corners(colours, tmp_path, capsys):
     assert sure["centre_crop"] == 99.9 and sure["ten_crop"] < 99
 
 
-def test_a_file_that_cannot_be_read_is_named_at_the_end(
-    colours, tmp_path, capsys
-):
+def test_a_file_that_cannot_be_read_is_named_at_the_end(colours, tmp_path, capsys):
     folder = tmp_path / "holiday"
     folder.mkdir()
     (folder / "a.jpg").write_text("not an image")
@@ -204,26 +198,19 @@ def test_a_sheet_never_replaces_a_file(colours, tmp_path):
     assert photograph.read_bytes() == before
 
 
-def test_the_runs_own_mean_is_subtracted(
-    colours, tmp_path, capsys, monkeypatch
-):
+def test_the_runs_own_mean_is_subtracted(colours, tmp_path, capsys, monkeypatch):
     """Grey minus a red mean is least of all red."""
     recipe = dataclasses.replace(COLOURS, normalize=SubtractMeanImage())
     monkeypatch.setitem(reproductions.load("").RECIPES, "colours", recipe)
     write_record(colours, recipe)
     photograph = colour(tmp_path / "a.png", (9, 9, 8))
-    with pytest.raises(
-        RunError, match="needs the mean .* --weights the folder"
-    ):
+    with pytest.raises(RunError, match="needs the mean .* --weights the folder"):
         predict_here(colours, photograph)
     mean = np.zeros((24, 24, 3), np.float32)
     mean[..., 0] = 10
     nothing = np.zeros(3)
     statistics = Statistics(
-        mean_image=mean,
-        pixel_mean=nothing,
-        pixel_std=nothing,
-        covariance=np.zeros((3, 3)),
+        mean_image=mean, pixel_mean=nothing, pixel_std=nothing, covariance=np.zeros((3, 3))
     )
     save(statistics, colours / trained.STATISTICS)
     assert predict_here(colours, photograph) == 0
@@ -233,9 +220,7 @@ def test_the_runs_own_mean_is_subtracted(
 
 def test_imagenet_itself_is_not_needed(colours, tmp_path, capsys, monkeypatch):
     """Without it the published means serve, and its names are known."""
-    recipe = dataclasses.replace(
-        COLOURS, data="imagenet2012", normalize=SubtractMeanImage()
-    )
+    recipe = dataclasses.replace(COLOURS, data="imagenet2012", normalize=SubtractMeanImage())
     monkeypatch.setitem(reproductions.load("").RECIPES, "colours", recipe)
     write_record(colours, recipe, class_names=None)
     mean = [round(channel) for channel in imagenet.CHANNEL_MEAN]
@@ -300,9 +285,7 @@ def test_weights_of_another_network_are_refused(colours, tmp_path):
 def test_the_size_of_the_training_images_is_known(transforms, size, side):
     from launch.predict import stored_side
 
-    recipe = dataclasses.replace(
-        COLOURS, test_transforms=transforms, image_size=size
-    )
+    recipe = dataclasses.replace(COLOURS, test_transforms=transforms, image_size=size)
     assert stored_side(recipe) == side
 
 

@@ -16,30 +16,15 @@ WRONG = {
     "a name": (("alexnt", "a.jpg", *WEIGHTS), "'alexnet'"),
     "a missing photograph": (("alexnet", "b.jpg", *WEIGHTS), "b.jpg"),
     "an empty folder": (("alexnet", "empty", *WEIGHTS), "no photographs"),
-    "missing weights": (
-        ("alexnet", "a.jpg", "--weights", "v.h5"),
-        "no file v.h5",
-    ),
-    "a folder that is no run's": (
-        ("alexnet", "a.jpg", "--weights", "empty"),
-        "no run.json",
-    ),
-    "two views": (
-        ("alexnet", "a.jpg", *WEIGHTS, "--views", "single,ten_crop"),
-        "one of the views",
-    ),
+    "missing weights": (("alexnet", "a.jpg", "--weights", "v.h5"), "no file v.h5"),
+    "a folder that is no run's": (("alexnet", "a.jpg", "--weights", "empty"), "no run.json"),
+    "two views": (("alexnet", "a.jpg", *WEIGHTS, "--views", "single,ten_crop"), "one of the views"),
     "a sheet that is no PNG": (
         ("alexnet", "a.jpg", *WEIGHTS, "--out", "s.jpg"),
         "must end in .png",
     ),
-    "a sheet nowhere": (
-        ("alexnet", "a.jpg", *WEIGHTS, "--out", "no/s.png"),
-        "no folder no",
-    ),
-    "another verb's flag": (
-        ("alexnet", "a.jpg", *WEIGHTS, "--seed", "1"),
-        "no use for --seed",
-    ),
+    "a sheet nowhere": (("alexnet", "a.jpg", *WEIGHTS, "--out", "no/s.png"), "no folder no"),
+    "another verb's flag": (("alexnet", "a.jpg", *WEIGHTS, "--seed", "1"), "no use for --seed"),
 }
 
 

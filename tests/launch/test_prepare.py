@@ -35,11 +35,7 @@ def launch(verb, name, **flags):
 def prepare(made, data_dir, **flags):
     flags |= {"counts": str(made.counts), "leave_out_bad": True}
     return launch(
-        "prepare",
-        "imagenet2012",
-        source=str(made.folder),
-        data_dir=str(data_dir),
-        **flags,
+        "prepare", "imagenet2012", source=str(made.folder), data_dir=str(data_dir), **flags
     )
 
 
@@ -241,13 +237,7 @@ def test_an_incomplete_cifar100_is_not_prepared(tmp_path):
             file.parent.mkdir(parents=True)
             file.write_bytes(picture)
     with pytest.raises(RunError, match="not the whole .*apple has 1 of 500"):
-        launch(
-            "prepare",
-            "cifar100",
-            source=str(tmp_path / "png"),
-            data_dir=str(tmp_path),
-            jobs=1,
-        )
+        launch("prepare", "cifar100", source=str(tmp_path / "png"), data_dir=str(tmp_path), jobs=1)
 
 
 def test_doctor_looks_at_a_part_that_another_program_made(shared_data, capsys):
@@ -309,9 +299,7 @@ def test_progress_shows_speed_and_time_left(capsys, monkeypatch):
     counting.show("writing images", 100, 1100)
     counting.show("writing images", 150, 1100)  # not every time
     counting.show("writing images", 300, 1100)
-    assert capsys.readouterr().err == (
-        "writing images: 300/1,100, 10/s, 80 s left\n"
-    )
+    assert capsys.readouterr().err == ("writing images: 300/1,100, 10/s, 80 s left\n")
 
 
 def run_command(*words):

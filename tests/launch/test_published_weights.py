@@ -29,19 +29,13 @@ def launch(*words, data_dir):
 
 @pytest.mark.full
 @pytest.mark.parametrize("variant", WEIGHTS)
-def test_cifar_weights_err_on_as_many_images_as_published(
-    variant, shared_data, tmp_path
-):
+def test_cifar_weights_err_on_as_many_images_as_published(variant, shared_data, tmp_path):
     pytest.importorskip("torch")  # reads the files
     name, wrong = WEIGHTS[variant]
     source = shared_data / "weights" / name
     target = tmp_path / "imported.weights.h5"
     words = ("--from", "akamaster", str(source), "--out", str(target))
     launch("import", variant, *words, data_dir=tmp_path)
-    said = launch(
-        "evaluate", variant, "--weights", target, data_dir=shared_data / "tfds"
-    )
-    error = re.search(
-        r"top-1 error ([\d.]+) .* 10,000 images of CIFAR-10", said
-    )
+    said = launch("evaluate", variant, "--weights", target, data_dir=shared_data / "tfds")
+    error = re.search(r"top-1 error ([\d.]+) .* 10,000 images of CIFAR-10", said)
     assert round(float(error[1]) * 100) == wrong  # 0.01 % is one image

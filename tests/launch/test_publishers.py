@@ -57,18 +57,8 @@ V1 = PIL(publishers.standardized, side=256, size=224)
 V2 = PIL(publishers.standardized, side=232, size=224)
 CADENE_299 = PIL(publishers.halves, side=341, size=299)
 QUICK = [
-    Case(
-        paper="resnet",
-        variant="resnet18",
-        layout="torchvision",
-        see=V1,
-    ),
-    Case(
-        paper="resnet",
-        variant="resnet50",
-        layout="keras",
-        see=publishers.vgg,
-    ),
+    Case(paper="resnet", variant="resnet18", layout="torchvision", see=V1),
+    Case(paper="resnet", variant="resnet50", layout="keras", see=publishers.vgg),
     Case(
         paper="googlenet",
         variant="bvlc_googlenet",
@@ -113,10 +103,7 @@ SLOW = [
         see=PIL(publishers.through_transform_input, side=342, size=299),
     ),
     Case(
-        paper="inception_v3",
-        variant="inception_v3",
-        layout="keras",
-        see=publishers.keras_inception,
+        paper="inception_v3", variant="inception_v3", layout="keras", see=publishers.keras_inception
     ),
     Case(
         paper="inception_v4",
@@ -146,12 +133,7 @@ SLOW = [
         see=PIL(publishers.standardized, side=378, size=331),
         classifier="last_linear",
     ),
-    Case(
-        paper="resnet",
-        variant="resnet50_v1_5",
-        layout="torchvision_232",
-        see=V2,
-    ),
+    Case(paper="resnet", variant="resnet50_v1_5", layout="torchvision_232", see=V2),
     Case(
         paper="resnet",
         variant="resnet50_caffe",
@@ -159,18 +141,8 @@ SLOW = [
         see=publishers.cadene_cafferesnet,
         classifier="last_linear",
     ),
-    Case(
-        paper="resnext",
-        variant="resnext50_32x4d",
-        layout="torchvision",
-        see=V1,
-    ),
-    Case(
-        paper="resnext",
-        variant="resnext50_32x4d",
-        layout="torchvision_232",
-        see=V2,
-    ),
+    Case(paper="resnext", variant="resnext50_32x4d", layout="torchvision", see=V1),
+    Case(paper="resnext", variant="resnext50_32x4d", layout="torchvision_232", see=V2),
     Case(
         paper="resnext",
         variant="resnext50_32x4d",
@@ -178,38 +150,11 @@ SLOW = [
         see=V1,
         classifier="last_linear",
     ),
-    Case(
-        paper="vgg",
-        variant="vgg11",
-        layout="torchvision",
-        see=V1,
-        classifier="classifier.6",
-    ),
-    Case(
-        paper="vgg",
-        variant="vgg16",
-        layout="keras",
-        see=publishers.vgg,
-    ),
-    Case(
-        paper="vgg",
-        variant="vgg16",
-        layout="caffe",
-        see=publishers.vgg,
-        classifier="fc8",
-    ),
-    Case(
-        paper="wide_resnet",
-        variant="wrn_50_2",
-        layout="torchvision",
-        see=V1,
-    ),
-    Case(
-        paper="wide_resnet",
-        variant="wrn_50_2",
-        layout="torchvision_232",
-        see=V2,
-    ),
+    Case(paper="vgg", variant="vgg11", layout="torchvision", see=V1, classifier="classifier.6"),
+    Case(paper="vgg", variant="vgg16", layout="keras", see=publishers.vgg),
+    Case(paper="vgg", variant="vgg16", layout="caffe", see=publishers.vgg, classifier="fc8"),
+    Case(paper="wide_resnet", variant="wrn_50_2", layout="torchvision", see=V1),
+    Case(paper="wide_resnet", variant="wrn_50_2", layout="torchvision_232", see=V2),
 ]
 
 
@@ -236,18 +181,14 @@ def one_process(monkeypatch):
     Yields what predict prints: file -> (name, probability) of the best five.
     """
     for module in (evaluate, predict):
-        monkeypatch.setattr(
-            module, "prepare_tensorflow", lambda o: tf.distribute.get_strategy()
-        )
+        monkeypatch.setattr(module, "prepare_tensorflow", lambda o: tf.distribute.get_strategy())
     built = {}
 
     def once(paper, variant, recipe, strategy):
         sizes = (recipe.image_size, recipe.num_classes)
         if (variant, sizes) not in built:
             make = reproductions.load(paper).build_model
-            built[variant, sizes] = make(
-                variant, image_size=sizes[0], num_classes=sizes[1]
-            )
+            built[variant, sizes] = make(variant, image_size=sizes[0], num_classes=sizes[1])
         return built[variant, sizes]
 
     for module in (evaluate, export, predict):
@@ -267,9 +208,7 @@ def command(*words, **flags):
 def photographs(folder, sizes=SIZES):
     """FOLDER/WNID/*.jpg: two smooth photographs that no crop leaves alike."""
     files = []
-    for number, (size, wnid) in enumerate(
-        zip(sizes, imagenet.WNIDS[5:], strict=False)
-    ):
+    for number, (size, wnid) in enumerate(zip(sizes, imagenet.WNIDS[5:], strict=False)):
         rng = np.random.default_rng(number)
         coarse = rng.integers(0, 256, (9, 7, 3), np.uint8)
         image = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
@@ -364,11 +303,7 @@ def check(case, said, folder):
 def scores(variant, files, folder, view, **given):
     """Those that evaluate writes, in the files' order."""
     target = folder / f"{view}.npz"
-    flags = {
-        "data": f"folder:{files[0].parents[1]}",
-        "views": [view],
-        "predictions": str(target),
-    }
+    flags = {"data": f"folder:{files[0].parents[1]}", "views": [view], "predictions": str(target)}
     assert command("evaluate", variant, **given, **flags) == 0
     kept = read(target)
     places = {pathlib.Path(name).name: n for n, name in enumerate(kept.ids)}
@@ -386,9 +321,7 @@ def test_the_network_sees_what_the_publishers_does(case, tmp_path):
     recipe = reproductions.load(case.paper).RECIPES[case.variant]
     recipe = weights.PREPROCESSING[case.layout].of(recipe)
     source = Photographs(files, side=32 if cifar else None, digits=False)
-    batches = pipeline.test_batches(
-        source, SPLIT, recipe, None, recipe.monitor, batch_size=1
-    )
+    batches = pipeline.test_batches(source, SPLIT, recipe, None, recipe.monitor, batch_size=1)
     for file, (images, *_) in zip(files, batches, strict=True):
         wanted = case.see(file)
         scale = abs(wanted).max()
@@ -431,10 +364,7 @@ def test_what_the_file_says_changes_the_answer(one_process, tmp_path):
     given["preprocessing"] = "torchvision"
     network = publishers.our_network(case.paper, case.variant)
     network.load_weights(weights)
-    for view, see in (
-        ("ten_crop", ten_crops),
-        ("centre_crop_224_of_232", of_232),
-    ):
+    for view, see in (("ten_crop", ten_crops), ("centre_crop_224_of_232", of_232)):
         found = scores(case.variant, files, tmp_path, view, **given)
         for row, file in enumerate(files):
             inputs = (see(file) / 255 - publishers.MEAN) / publishers.STD

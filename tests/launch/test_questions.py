@@ -9,11 +9,7 @@ import pytest
 import reproductions
 from common.data import catalog
 from common.errors import RunError
-from common.losses import (
-    SmoothedCrossEntropy,
-    SoftmaxCrossEntropy,
-    WithAuxiliary,
-)
+from common.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, WithAuxiliary
 from common.overrides import apply, with_data
 from launch import (
     baseline_records,
@@ -33,9 +29,7 @@ from launch.question_tables import table_of, verdict
 from tests.launch import toy
 
 TOY = Wanted(variant="toy", flags="--set epochs=2", seeds=(0, 1))
-SMALL = Wanted(
-    variant="toy_small", what="smaller", against="toy", claim="higher"
-)
+SMALL = Wanted(variant="toy_small", what="smaller", against="toy", claim="higher")
 QUESTION = Question(
     name="size",
     title="Does size help?",
@@ -116,9 +110,7 @@ def test_another_protocol_is_another_question(record, other):
 
 
 def test_of_runs_as_long_the_latest_counts(record):
-    papers = record(
-        {"error": 1.0, **LATE}, {"error": 2.0, "settings": ["image_size=28"]}
-    )
+    papers = record({"error": 1.0, **LATE}, {"error": 2.0, "settings": ["image_size=28"]})
     assert lines(QUESTION, papers)[0].tests() == {0: (100.0, 10_000)}
 
 
@@ -136,9 +128,7 @@ def test_other_papers_questions_are_left_out(record):
     papers = record()
     assert questions.section(papers) == ""
     assert not table_of(question_spec.read()[0], papers)[1]
-    assert (
-        html_tables.question(question_spec.read()[0], [*papers.values()]) == ""
-    )
+    assert html_tables.question(question_spec.read()[0], [*papers.values()]) == ""
     assert figure_degradation.shown() == []
 
 
@@ -151,10 +141,7 @@ def test_the_page_of_all_results_has_the_table_too(record):
 
 
 def seeds(variant, *errors):
-    return [
-        {"variant": variant, "seed": seed, "error": error}
-        for seed, error in enumerate(errors)
-    ]
+    return [{"variant": variant, "seed": seed, "error": error} for seed, error in enumerate(errors)]
 
 
 @pytest.mark.parametrize(
@@ -183,16 +170,11 @@ def test_a_difference_of_seeds_is_their_mean():
 
 @pytest.mark.parametrize(
     ("errors", "said"),
-    [
-        ((1.0, 2.0), "as the paper says"),
-        ((2.0, 1.0), "the other way"),
-        ((1.0, 1.1), "undecided"),
-    ],
+    [((1.0, 2.0), "as the paper says"), ((2.0, 1.0), "the other way"), ((1.0, 1.1), "undecided")],
 )
 def test_single_runs_are_compared_by_their_images(record, errors, said):
     papers = record(
-        *seeds("toy", errors[0]),
-        {"variant": "toy_small", "seed": 5, "error": errors[1]},
+        *seeds("toy", errors[0]), {"variant": "toy_small", "seed": 5, "error": errors[1]}
     )
     _, small = cells(QUESTION, papers)
     ends = f"1 run each of 10,000 images): {said}"
@@ -203,9 +185,7 @@ def test_single_runs_are_compared_by_their_images(record, errors, said):
 def test_a_network_that_guesses_shows_nothing_of_its_parts(record, error):
     papers = record(*seeds("toy", 1.0), *seeds("toy_small", error))
     _, small = cells(QUESTION, papers)
-    assert small["Difference"].endswith(
-        "no verdict: toy_small learned nothing, only guesses"
-    )
+    assert small["Difference"].endswith("no verdict: toy_small learned nothing, only guesses")
     papers = record(*seeds("toy_small", 89.0))  # of ten classes
     _, small = cells(QUESTION, papers)
     assert small["Difference"].endswith("as the paper says")
@@ -218,9 +198,7 @@ def test_without_a_claim_the_direction_is_said():
 
 
 def test_runs_that_were_changed_differently_are_not_compared(record):
-    papers = record(
-        {"error": 1.0, **EPOCHS}, {"variant": "toy_small", "error": 2.0}
-    )
+    papers = record({"error": 1.0, **EPOCHS}, {"variant": "toy_small", "error": 2.0})
     _, small = cells(QUESTION, papers)
     assert small["Difference"].startswith("not compared")
 
@@ -228,10 +206,7 @@ def test_runs_that_were_changed_differently_are_not_compared(record):
 def test_training_errors_are_of_the_last_epochs_images(record):
     # 6,000 steps of 10 an epoch; the fourth has 2,000 of them.
     *epochs, last = toy.history(4)
-    short = {
-        "settings": ["updates=20_000"],
-        "history": [*epochs, last | {"step": 20_000}],
-    }
+    short = {"settings": ["updates=20_000"], "history": [*epochs, last | {"step": 20_000}]}
     papers = record(short, {"variant": "toy_small", **short})
     (line, _) = lines(QUESTION, papers)
     assert line.trainings() == {0: (pytest.approx(200.0), 20_000)}
@@ -239,9 +214,7 @@ def test_training_errors_are_of_the_last_epochs_images(record):
     assert not dataclasses.replace(line, curves=old).trainings()
     toys, small = cells(only(QUESTION, training=True), papers)
     assert toys["Error"].startswith("training: 1.00 %; test: 0.93 % (1 run")
-    assert small["Difference"].startswith(
-        "minus toy: training: +0.00 points (-0.2"
-    )
+    assert small["Difference"].startswith("minus toy: training: +0.00 points (-0.2")
     assert "20,000 images): undecided; test: +0.00" in small["Difference"]
 
 
@@ -254,9 +227,7 @@ def test_the_papers_number_stands_beside_an_unchanged_run_only(record):
 
 
 def test_the_papers_difference_is_of_one_protocol(record):
-    wanted = dataclasses.replace(
-        SMALL, size=("toy_small", "toy"), source="Table 3"
-    )
+    wanted = dataclasses.replace(SMALL, size=("toy_small", "toy"), source="Table 3")
     papers = record()
     (line,) = lines(only(QUESTION, run=(wanted,)), papers)
     assert printed_size(line) == pytest.approx(1.7 - 0.95)
@@ -313,9 +284,7 @@ def test_the_table_has_loss_error_and_baseline(record, monkeypatch):
     assert row["Verdict"] == "working"
 
 
-def test_of_two_training_losses_the_comparable_one_is_judged(
-    record, monkeypatch
-):
+def test_of_two_training_losses_the_comparable_one_is_judged(record, monkeypatch):
     # 2.4 of three heads is too much, the main head's 1.1 is not.
     three = WithAuxiliary(main=SoftmaxCrossEntropy(), weight=0.3, heads=2)
     recipe = dataclasses.replace(toy.RECIPE, loss=three)
@@ -400,9 +369,7 @@ WANTED = {
 }
 
 
-@pytest.mark.parametrize(
-    ("question", "wanted"), list(WANTED.values()), ids=list(WANTED)
-)
+@pytest.mark.parametrize(("question", "wanted"), list(WANTED.values()), ids=list(WANTED))
 def test_the_command_of_each_line_makes_a_run_that_it_takes(question, wanted):
     words = question.command(wanted, 0).split()
     assert words[:4] == ["python", "-m", "launch", wanted.variant]

@@ -98,9 +98,7 @@ SHRUNK = {"name": "toys/1.0.0", "shorter_side": 256}
         ),
     ],
 )
-def test_a_changed_run_never_counts_as_the_papers(
-    write, tmp_path, changed, label
-):
+def test_a_changed_run_never_counts_as_the_papers(write, tmp_path, changed, label):
     text = write(toy.write_run(tmp_path / "a", **changed))
     assert "not run" in line_of(text, "Table 1")
     assert "0.93 %" in line_of(text, label)
@@ -113,9 +111,7 @@ def test_the_recipes_own_deviations_do_not_set_a_run_apart(write, tmp_path):
     assert "not the paper's experiment" not in text
 
 
-def test_a_row_says_what_it_departs_from_and_not_what_is_left_open(
-    write, tmp_path
-):
+def test_a_row_says_what_it_departs_from_and_not_what_is_left_open(write, tmp_path):
     text = write(toy.write_run(tmp_path / "a"))
     departs = "loss: c (stated: d)"
     assert line_of(text, "Table 1").endswith(f"| {departs} |")
@@ -123,9 +119,7 @@ def test_a_row_says_what_it_departs_from_and_not_what_is_left_open(
     assert line_of(top, "0.93 %").endswith(f"| {departs} |")
 
 
-def test_another_precision_stands_beside_the_papers_number_with_a_mark(
-    write, tmp_path
-):
+def test_another_precision_stands_beside_the_papers_number_with_a_mark(write, tmp_path):
     runs = [
         toy.write_run(tmp_path / "a", error=0.9, precision="mixed_bfloat16"),
         toy.write_run(tmp_path / "b", error=1.0, precision="float32"),
@@ -193,9 +187,7 @@ def test_reporting_twice_gives_the_same_bytes(write, paper, tmp_path):
     assert [file.read_bytes() for file in files] == before
 
 
-def test_a_runs_curve_is_kept_and_drawn_anew_when_it_changes(
-    write, paper, tmp_path
-):
+def test_a_runs_curve_is_kept_and_drawn_anew_when_it_changes(write, paper, tmp_path):
     write(toy.write_run(tmp_path / "a", history=toy.history(3)))
     first = (paper / "curves.svg").read_text()
     (kept,) = curves.read("toy")
@@ -207,10 +199,7 @@ def test_a_runs_curve_is_kept_and_drawn_anew_when_it_changes(
     assert len(curves.read("toy")) == 1
     write(toy.write_run(tmp_path / "b", seed=1, history=toy.history(3)))
     assert [curve.seed for curve in curves.read("toy")] == [0, 1]
-    assert (
-        "(reproductions/toy/curves.svg)"
-        in (tmp_path / "results.md").read_text()
-    )
+    assert "(reproductions/toy/curves.svg)" in (tmp_path / "results.md").read_text()
 
 
 def test_results_md_says_what_was_measured_and_what_was_not(write, tmp_path):
@@ -235,9 +224,7 @@ def test_the_readme_gets_the_recipes_deviations(write, paper):
     assert text.endswith("<!-- /deviations -->\nAfter.\n")
 
 
-@pytest.mark.parametrize(
-    "text", ["", "# Toy\n", "<!-- /deviations -->\n<!-- deviations -->\n"]
-)
+@pytest.mark.parametrize("text", ["", "# Toy\n", "<!-- /deviations -->\n<!-- deviations -->\n"])
 def test_a_readme_without_the_place_is_an_error(write, paper, text):
     (paper / "README.md").write_text(text)
     with pytest.raises(RunError, match="<!-- deviations -->"):
@@ -245,9 +232,7 @@ def test_a_readme_without_the_place_is_an_error(write, paper, text):
 
 
 @pytest.mark.parametrize("more", [{"status": "running"}, {"results": []}])
-def test_an_unfinished_run_is_refused_and_nothing_written(
-    write, paper, tmp_path, more
-):
+def test_an_unfinished_run_is_refused_and_nothing_written(write, paper, tmp_path, more):
     good = toy.write_run(tmp_path / "good")
     bad = toy.write_run(tmp_path / "bad", seed=1, **more)
     with pytest.raises(RunError, match="not finished"):
@@ -269,9 +254,7 @@ def test_what_report_writes_is_up_to_date():
 
 def test_every_measured_row_is_in_results_md():
     text = report.RESULTS.read_text()
-    found = [
-        one for name in reproductions.names() for one in Paper(name).measured
-    ]
+    found = [one for name in reproductions.names() for one in Paper(name).measured]
     assert found
     for one in found:
         row = f"{one.data}, {one.split}, {one.views} | "

@@ -64,9 +64,7 @@ def test_a_table_is_listed_with_its_note_and_its_differences(lines):
 
 def test_a_ratio_is_listed_with_its_verdict(lines):
     ratio = "params of another / toy"
-    assert (
-        f"| 12x fewer parameters | Sec. 1 | {ratio} | 12 | differs: it is 9 |"
-    ) in lines
+    assert (f"| 12x fewer parameters | Sec. 1 | {ratio} | 12 | differs: it is 9 |") in lines
     assert "| as deep | Sec. 1 | depth of another / toy | 1 | agrees |" in lines
 
 
@@ -84,9 +82,7 @@ def test_verdicts_are_counted_and_have_a_meaning():
     counts = sum((paper.verdicts() for paper in papers), Counter())
     assert set(counts) == set(CLAIM_VERDICTS)
     (line,) = [
-        one
-        for one in report.RESULTS.read_text().splitlines()
-        if one.startswith("* Statements: ")
+        one for one in report.RESULTS.read_text().splitlines() if one.startswith("* Statements: ")
     ]
     numbers = [int(n) for n in re.findall(r"\d+", line)]
     assert numbers == [counts.total(), *(counts[v] for v in CLAIM_VERDICTS)]
@@ -107,9 +103,7 @@ def test_every_system_and_table_of_the_slides_is_accounted_for():
     assert "all 22 entries" in text
     challenge = report.RESULTS.parent / "reproductions/ilsvrc2016/results.md"
     for entry in leaderboard.read()["entry"]:
-        assert f"| {entry['team']}: {entry['entry']} |" in (
-            challenge.read_text()
-        )
+        assert f"| {entry['team']}: {entry['entry']} |" in (challenge.read_text())
         assert f"| {entry['team']} |" in text
 
 

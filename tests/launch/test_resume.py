@@ -14,10 +14,7 @@ import numpy as np
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[2]
-LENET = (
-    *("lenet5", "--data", "sample", "--set", "train_images=500"),
-    *("--set", "epochs=3"),
-)
+LENET = (*("lenet5", "--data", "sample", "--set", "train_images=500"), *("--set", "epochs=3"))
 ALEXNET = (
     *("alexnet_as_run", "--data", "sample", "--platform", "cpu"),
     *("--set", "epochs=2", "--set", "image_size=67"),

@@ -40,9 +40,7 @@ def folder_of(root, shown=None):
 @pytest.fixture
 def run(colours, tmp_path, monkeypatch):
     """`train(*settings)`: the folder of a run on coloured photographs."""
-    monkeypatch.setattr(
-        evaluate, "prepare_tensorflow", lambda o: tf.distribute.get_strategy()
-    )
+    monkeypatch.setattr(evaluate, "prepare_tensorflow", lambda o: tf.distribute.get_strategy())
     data = catalog.find(folder_of(tmp_path / "data"))
     source = catalog.open_source(data)
 
@@ -64,9 +62,7 @@ def run(colours, tmp_path, monkeypatch):
 def options(folder, **given):
     """What evaluate makes of a run and flags."""
     values = NOT_GIVEN | {"weights": str(folder)} | given
-    return shipped.options_for(
-        "", "colours", "colours", values, set(given), measures=True
-    )[0]
+    return shipped.options_for("", "colours", "colours", values, set(given), measures=True)[0]
 
 
 def measured(folder, capsys, **given):
@@ -93,8 +89,7 @@ SETTINGS = ("image_size=8", "views=ten_crop", "test_transforms.0.size=13")
 def test_flags_change_a_runs_settings_one_by_one(run, tmp_path, given, changed):
     copy = folder_of(tmp_path / "copy")
     given, changed = (
-        {k: copy if v == "COPY" else v for k, v in values.items()}
-        for values in (given, changed)
+        {k: copy if v == "COPY" else v for k, v in values.items()} for values in (given, changed)
     )
     folder = run(*SETTINGS)
     alone = options(folder).recipe
@@ -130,9 +125,7 @@ def test_a_setting_replaces_the_runs_of_its_field_and_its_parts():
     assert combined(own, ["optimizer.momentum=1"])[:2] == own[1:]
 
 
-def test_labels_of_other_images_go_by_the_names_of_the_classes(
-    run, tmp_path, capsys
-):
+def test_labels_of_other_images_go_by_the_names_of_the_classes(run, tmp_path, capsys):
     """The folders sort as blue, green, red; the network's order is theirs."""
     folder = run()
     code, (line, note, *_), err = measured(folder, capsys)
@@ -146,9 +139,7 @@ def test_labels_of_other_images_go_by_the_names_of_the_classes(
     assert "has 2 of the 3 classes" in err
 
 
-def test_a_file_of_weights_is_said_not_to_know_its_classes(
-    run, tmp_path, capsys
-):
+def test_a_file_of_weights_is_said_not_to_know_its_classes(run, tmp_path, capsys):
     file = run() / trained.WEIGHTS
     alone = file.rename(tmp_path / "alone.weights.h5")
     given = {"data": f"folder:{tmp_path / 'data'}", "preprocessing": "recipe"}
@@ -183,9 +174,7 @@ def test_relabelled_records_keep_their_order(tmp_path):
     source = catalog.open_source(catalog.find(folder_of(tmp_path)))
     other = relabelled(source, ("red", "green", "white", "blue"), "a run")
     places = {"blue": 3, "green": 1, "red": 0}
-    for before, after in zip(
-        source.records("train"), other.records("train"), strict=True
-    ):
+    for before, after in zip(source.records("train"), other.records("train"), strict=True):
         assert before["id"] == after["id"]
         name = source.class_names()[int(before["label"])]
         assert int(after["label"]) == places[name]
@@ -210,47 +199,32 @@ def test_a_result_in_other_arithmetic_is_no_part_of_the_run(run, capsys):
     assert json.loads((folder / "run.json").read_text())["results"] == []
 
 
-def test_nothing_is_written_into_weights_that_come_with_the_code(
-    run, tmp_path, capsys
-):
+def test_nothing_is_written_into_weights_that_come_with_the_code(run, tmp_path, capsys):
     place = tmp_path / "trained" / "colours"
     place.parent.mkdir()
     run().rename(place)
     before = (place / "run.json").read_text()
     for weights in (None, str(place)):
         _, lines, _ = measured(place, capsys, weights=weights)
-        assert [line.partition(":")[0] for line in lines] == list(
-            test_predict.COLOURS.views
-        )
+        assert [line.partition(":")[0] for line in lines] == list(test_predict.COLOURS.views)
     assert (place / "run.json").read_text() == before
     assert not (place / "lock").exists()
 
 
-def test_what_was_subtracted_in_training_is_subtracted_now(
-    run, tmp_path, capsys, monkeypatch
-):
+def test_what_was_subtracted_in_training_is_subtracted_now(run, tmp_path, capsys, monkeypatch):
     """The training images are others by now: their mean is not the run's."""
-    recipe = dataclasses.replace(
-        test_predict.COLOURS, normalize=SubtractMeanImage()
-    )
+    recipe = dataclasses.replace(test_predict.COLOURS, normalize=SubtractMeanImage())
     monkeypatch.setattr(test_predict, "COLOURS", recipe)
-    monkeypatch.setitem(
-        evaluate.reproductions.load("colours").RECIPES, "colours", recipe
-    )
+    monkeypatch.setitem(evaluate.reproductions.load("colours").RECIPES, "colours", recipe)
     folder = run()
     mean = np.zeros((24, 24, 3), np.float32)
     kept = Statistics(
-        mean_image=mean,
-        pixel_mean=np.zeros(3),
-        pixel_std=np.ones(3),
-        covariance=np.eye(3),
+        mean_image=mean, pixel_mean=np.zeros(3), pixel_std=np.ones(3), covariance=np.eye(3)
     )
     save(kept, folder / trained.STATISTICS)
     seen = []
     monkeypatch.setattr(
-        evaluate,
-        "training_statistics",
-        lambda *a: pytest.fail("the run has its own"),
+        evaluate, "training_statistics", lambda *a: pytest.fail("the run has its own")
     )
     real = evaluate.scores.Subject
 
@@ -273,24 +247,16 @@ def test_predict_and_export_take_the_runs_data_and_no_other(run, tmp_path):
     for verb in ("predict", "export"):
         values = NOT_GIVEN | {"weights": str(folder)}
         own = f"folder:{tmp_path / 'data'}"
-        found, _ = shipped.options_for(
-            verb, "colours", "colours", values | {"data": own}, {"data"}
-        )
+        found, _ = shipped.options_for(verb, "colours", "colours", values | {"data": own}, {"data"})
         assert found.recipe.image_size == 8
         other = {"data": folder_of(tmp_path / verb)}
         with pytest.raises(UsageError, match="Leave it out"):
-            shipped.options_for(
-                verb, "colours", "colours", values | other, {"data"}
-            )
+            shipped.options_for(verb, "colours", "colours", values | other, {"data"})
 
 
-def test_the_cost_of_a_runs_views_is_that_of_its_settings(
-    run, capsys, monkeypatch
-):
+def test_the_cost_of_a_runs_views_is_that_of_its_settings(run, capsys, monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        evaluate, "print_plan", lambda m, o, *rest: seen.append(o) or 0
-    )
+    monkeypatch.setattr(evaluate, "print_plan", lambda m, o, *rest: seen.append(o) or 0)
     folder = run("image_size=8")
     code, _, _ = measured(folder, capsys, dry_run=True)
     assert code == 0 and seen[0].recipe.image_size == 8
@@ -300,6 +266,6 @@ def test_a_record_is_json_as_it_was(run, capsys):
     folder = run()
     measured(folder, capsys)
     record = json.loads((folder / "run.json").read_text())
-    assert [r["view"] for r in record["results"]] == list(
-        test_predict.COLOURS.views
-    )[:1] + ["ten_crop"]
+    assert [r["view"] for r in record["results"]] == list(test_predict.COLOURS.views)[:1] + [
+        "ten_crop"
+    ]

@@ -34,8 +34,7 @@ SHIPPED = shipped.variants()
 STROKES = {  # of a pen, in a field of 200 x 200 pixels
     "2": [(65, 75), (75, 50), (100, 42), (125, 52), (130, 78), (110, 110)]
     + [(65, 158), (140, 156)],
-    "5": [(130, 42), (80, 42), (72, 92), (110, 88), (132, 115), (118, 150)]
-    + [(70, 155)],
+    "5": [(130, 42), (80, 42), (72, 92), (110, 88), (132, 115), (118, 150)] + [(70, 155)],
     "7": [(60, 45), (140, 45), (90, 160)],
 }
 
@@ -87,17 +86,12 @@ def test_shipped_weights_are_the_networks_and_nothing_else(variant):
 
 @pytest.mark.parametrize(
     "variant",
-    [
-        pytest.param(name, marks=() if name in QUICK else pytest.mark.full)
-        for name in SHIPPED
-    ],
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.full) for name in SHIPPED],
 )
 def test_the_recorded_error_is_measured_again(variant, shared_data, tmp_path):
     """To the image, by the run's record and by the row in reproduced.toml."""
     paper, recipe, run = run_of(variant)
-    out, err = launched(
-        tmp_path, "evaluate", variant, data_dir=shared_data / "tfds"
-    )
+    out, err = launched(tmp_path, "evaluate", variant, data_dir=shared_data / "tfds")
     assert str(run.folder) in err and run.record["precision"] in err
     rows = {
         row["views"]: row
@@ -144,9 +138,7 @@ def test_lenet5_reads_digits_without_any_data(tmp_path):
         ImageDraw.Draw(paper).line(stroke, "black", width=14, joint="curve")
         paper.save(file)
     before = set(tmp_path.iterdir())
-    out, err = launched(
-        tmp_path, "predict", "lenet5", *files, data_dir=tmp_path / "none"
-    )
+    out, err = launched(tmp_path, "predict", "lenet5", *files, data_dir=tmp_path / "none")
     assert [line.split()[-1] for line in out[1::6]] == list(STROKES)
     assert "lenet5, seed" in err and err.count("\n") == 1
     assert set(tmp_path.iterdir()) == before
@@ -214,9 +206,7 @@ def test_predict_takes_what_was_shipped(colours, tmp_path, capsys):
     assert said.out == answer and "green" in answer
     assert "colours, seed 3, trained in float32, used here in" in said.err
     target = tmp_path / "trained" / "colours"
-    assert (target / trained.WEIGHTS).stat().st_size < len(
-        before[trained.WEIGHTS]
-    )
+    assert (target / trained.WEIGHTS).stat().st_size < len(before[trained.WEIGHTS])
     record = json.loads((target / "run.json").read_text())
     assert "/there" not in json.dumps(record)
     [session], [result] = record["sessions"], record["results"]
@@ -237,12 +227,8 @@ def grow_an_optimizer(folder):
     model.save_weights(folder / trained.WEIGHTS)
 
 
-def test_the_mean_that_is_subtracted_goes_with_the_weights(
-    colours, tmp_path, monkeypatch
-):
-    recipe = dataclasses.replace(
-        test_predict.COLOURS, normalize=SubtractMeanImage()
-    )
+def test_the_mean_that_is_subtracted_goes_with_the_weights(colours, tmp_path, monkeypatch):
+    recipe = dataclasses.replace(test_predict.COLOURS, normalize=SubtractMeanImage())
     monkeypatch.setitem(reproductions.load("").RECIPES, "colours", recipe)
     finished(colours, recipe)
     with pytest.raises(RunError, match="'cifar10' .* is not under"):
@@ -273,9 +259,7 @@ UNFIT = {
 
 
 @pytest.mark.parametrize("name", UNFIT)
-def test_what_is_not_fit_to_be_shipped_replaces_nothing(
-    name, colours, tmp_path, monkeypatch
-):
+def test_what_is_not_fit_to_be_shipped_replaces_nothing(name, colours, tmp_path, monkeypatch):
     assert ship_here(finished(colours)) == 0
     target = tmp_path / "trained" / "colours"
     before = {f: f.read_bytes() for f in target.iterdir()}
@@ -295,9 +279,7 @@ def test_a_later_run_takes_the_place_of_an_earlier_one(colours, tmp_path):
     assert json.loads(file.read_text())["seed"] == 4
 
 
-def test_evaluate_measures_in_the_runs_precision_and_says_so(
-    colours, monkeypatch, capsys
-):
+def test_evaluate_measures_in_the_runs_precision_and_says_so(colours, monkeypatch, capsys):
     monkeypatch.setattr(catalog, "builder_dir", lambda *_: None)
     ship_here(finished(colours, precision="mixed_bfloat16"))
     assert "seed 3, mixed_bfloat16" in capsys.readouterr().out

@@ -63,10 +63,7 @@ HEADINGS |= {  # of tables' columns
     "Team name\tEntry description\tClassification",
     "error\terror",
 }
-FIGURE = (
-    "CNN with 2 GPUs, towers of 48 and 128 maps, dense layers of 2048 units "
-    "each"
-)
+FIGURE = "CNN with 2 GPUs, towers of 48 and 128 maps, dense layers of 2048 units each"
 # Beginnings of the other lines with a number, and what accounts for them.
 STATEMENTS = {
     "1,000 object": ("alexnet", "1,000 object classes; 1,281,167 train images"),
@@ -84,10 +81,7 @@ STATEMENTS = {
     ),
     "Convolution Neural Network with 2": ("alexnet", FIGURE),
     "Stride of 4": ("alexnet", "CONV1 stride 4", FIGURE),
-    "Only 3x3 CONV": (
-        "vgg",
-        "Only 3x3 CONV stride 1, pad 1 and 2x2 MAX POOL stride 2",
-    ),
+    "Only 3x3 CONV": ("vgg", "Only 3x3 CONV stride 1, pad 1 and 2x2 MAX POOL stride 2"),
     "Number of parameters": (
         "vgg",
         *("number of parameters A 133M", "number of parameters B 133M"),
@@ -104,10 +98,7 @@ STATEMENTS = {
         "Only 5 million params! params 5M",
         "Removes FC layers completely",
     ),
-    "12X less params": (
-        "googlenet",
-        "12x fewer parameters than the winner of two years ago",
-    ),
+    "12X less params": ("googlenet", "12x fewer parameters than the winner of two years ago"),
     "2x more compute": ("googlenet", "2x more compute"),
     "6.67% (vs. 16.4%)": ("googlenet", "6.67% (vs. 16.4%)"),
     "152 layers": ("resnet", "152 layers"),
@@ -131,10 +122,7 @@ STATEMENTS = {
     "16% better": ("ilsvrc2016", "16% better performance"),
     "best model": ("vgg", "best model"),
     "soft-\t-max": ("vgg", "soft-max"),
-    "(Not counting biases)": (
-        "vgg",
-        "138M parameters (not counting biases)",
-    ),
+    "(Not counting biases)": ("vgg", "138M parameters (not counting biases)"),
     "flops": ("vgg", "flops"),
     "Convolution for channel direction only": (
         "resnet",
@@ -171,10 +159,7 @@ def table(paper, title):
     """{(row, column): as printed} of a table that is on the slides."""
     about = Paper(paper).expected
     (found,) = [t for t in about.table if t.title == title and on_slides(t)]
-    return {
-        (c.row, c.column): re.sub(r"(?<=[KM])i$", "", c.paper)
-        for c in found.cell
-    }
+    return {(c.row, c.column): re.sub(r"(?<=[KM])i$", "", c.paper) for c in found.cell}
 
 
 def said(paper):
@@ -182,9 +167,7 @@ def said(paper):
     if paper == "ilsvrc2016":
         return {one["text"] for one in leaderboard.read()["claim"]}
     about = Paper(paper).expected
-    stated = [
-        one.text for one in (*about.claim, *about.ratio) if on_slides(one)
-    ]
+    stated = [one.text for one in (*about.claim, *about.ratio) if on_slides(one)]
     cells = [c for t in about.table if on_slides(t) for c in t.cell]
     return {*stated, *(f"{c.row} {c.column} {c.paper}" for c in cells)}
 
@@ -192,10 +175,7 @@ def said(paper):
 def numbered(names):
     """max pool (1), max pool (2) ... of names that come more than once."""
     seen = {name: itertools.count(1) for name in names}
-    return [
-        f"{name} ({next(seen[name])})" if names.count(name) > 1 else name
-        for name in names
-    ]
+    return [f"{name} ({next(seen[name])})" if names.count(name) > 1 else name for name in names]
 
 
 def test_every_line_is_accounted_for(lines):
@@ -226,9 +206,7 @@ def test_every_number_of_a_table_is_a_printed_one(lines, place):
 
 
 def test_the_leaderboards_numbers(lines):
-    rows = {
-        (one["team"], one["entry"]): one for one in leaderboard.read()["entry"]
-    }
+    rows = {(one["team"], one["entry"]): one for one in leaderboard.read()["entry"]}
     found = block(lines, *TABLES[-1])
     assert len(found) == len(rows)
     for team, entry, classification, localisation in found:
@@ -243,10 +221,7 @@ def test_the_leaderboards_numbers(lines):
 def test_alexnets_kernels(lines):
     sizes, numbers = block(lines, *TABLES[0])[0], block(lines, *TABLES[0])[-1]
     found = {}
-    for column, cells in (
-        ("kernel size", sizes),
-        ("number of kernels", numbers),
-    ):
+    for column, cells in (("kernel size", sizes), ("number of kernels", numbers)):
         values = re.findall(r"\[(.*?)\]", " ".join(cells))
         for place, value in enumerate(values, 1):
             found[f"CONV{place}", column] = value
@@ -273,17 +248,13 @@ def test_alexnets_layers(lines):
         [*re.findall(amount, f"{one} {two}"), *re.findall(amount, three)]
         for one, two, three in zip(first[1:], second[1:], rest[1:], strict=True)
     ]
-    for column, values in zip(
-        ("parameters", "FLOPs", "output volume"), columns, strict=True
-    ):
+    for column, values in zip(("parameters", "FLOPs", "output volume"), columns, strict=True):
         for place, value in enumerate(values, 1):
             found[f"CONV{place}", column] = value
     assert found == table("alexnet", "Slides, layers")
 
 
-@pytest.mark.parametrize(
-    ("place", "name"), list(enumerate(("A", "A-LRN", "B", "C", "D", "E")))
-)
+@pytest.mark.parametrize(("place", "name"), list(enumerate(("A", "A-LRN", "B", "C", "D", "E"))))
 def test_vggs_configurations(lines, place, name):
     cells = table("vgg", f"Tables 1 and 2, {name}")
     head, picture, *body = block(lines, *TABLES[2])
@@ -293,8 +264,7 @@ def test_vggs_configurations(lines, place, name):
     convolutions = [row[place] for row in body if row[0].startswith("conv")]
     dense = [row[3] for row in body if row[3].isdigit()]
     assert dense == [
-        cells[f"FC-{n} (fc{i})", "channels"]
-        for i, n in ((6, 4096), (7, 4096), (8, 1000))
+        cells[f"FC-{n} (fc{i})", "channels"] for i, n in ((6, 4096), (7, 4096), (8, 1000))
     ]
     assert len(convolutions) == 5
     for number, shown in enumerate(convolutions, 1):
@@ -360,9 +330,7 @@ def test_googlenets_table(lines):
     assert "softmax, 1x1x1000, depth 0" in said("googlenet")
     left = {key: found.pop(key) for key in set(found) - set(cells)}
     assert found == cells
-    assert {
-        (name, value) for (name, _), value in left.items()
-    } == GOOGLENET_NOISE
+    assert {(name, value) for (name, _), value in left.items()} == GOOGLENET_NOISE
 
 
 def resnet_stages(stages, place):
@@ -371,9 +339,7 @@ def resnet_stages(stages, place):
     for name, output, *columns in stages:
         shown = columns[place].replace(r"\times", "x").replace(" ", "")
         layers = re.findall(r"(\dx\d),(\d+)", shown)
-        for nth, (kernel, maps) in zip(
-            ("first", "second", "third"), layers, strict=False
-        ):
+        for nth, (kernel, maps) in zip(("first", "second", "third"), layers, strict=False):
             found[name, f"{nth} kernel"] = kernel
             found[name, f"{nth} filters"] = maps
         (blocks,) = re.findall(r"x(\d+)\$", shown)
@@ -398,9 +364,7 @@ def test_resnets_table(lines, place):
         ("max pool", "kernel size"): pool[0],
         ("max pool", "stride"): pool[1],
         ("fc", "output"): classes,
-        ("FLOPs", "multiply-adds"): re.sub(
-            "x", " x ", re.sub("[{}]", "", flops[2 + place])
-        ),
+        ("FLOPs", "multiply-adds"): re.sub("x", " x ", re.sub("[{}]", "", flops[2 + place])),
     }
     cells = table("resnet", f"Table 1, {depth}-layer")
     assert last[1] == "1x1" and cells.pop(("average pool", "output")).isdigit()

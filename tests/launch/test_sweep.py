@@ -31,11 +31,7 @@ def search(tmp_path, monkeypatch):
     Training.started, Training.trained = [], []
 
     def run(error, **flags):
-        monkeypatch.setattr(
-            sweep_child,
-            "start",
-            lambda *words: Training(*words, error),
-        )
+        monkeypatch.setattr(sweep_child, "start", lambda *words: Training(*words, error))
         values = {"space": SPACE, "set": ["epochs=3"]} | flags
         asked = request(workdir=str(tmp_path), **values)
         code = sweep.run(asked)
@@ -118,9 +114,7 @@ def test_a_kill_between_two_files_of_the_tuner_costs_no_trial(search, tmp_path):
     assert Training.started == ["0", "1", "2"]
 
 
-def test_a_trial_that_ended_before_the_tuner_knew_is_not_run_again(
-    search, tmp_path
-):
+def test_a_trial_that_ended_before_the_tuner_knew_is_not_run_again(search, tmp_path):
     original = sweep_tuner.Tuner.on_trial_end
 
     def killed(tuner, trial):
@@ -201,10 +195,7 @@ def test_the_largest_seed_has_an_oracle(search):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"a": 1'])
-@pytest.mark.parametrize(
-    "file",
-    ["sweep.json", "oracle/oracle.json", "oracle/trial_0/trial.json"],
-)
+@pytest.mark.parametrize("file", ["sweep.json", "oracle/oracle.json", "oracle/trial_0/trial.json"])
 def test_a_file_that_was_cut_off_is_named(search, tmp_path, file, text):
     search(by_rate, trials=2)
     (tmp_path / file).write_text(text)
@@ -234,8 +225,7 @@ class Ended:
 def test_workers_may_end_after_the_server(tmp_path, monkeypatch, ended):
     monkeypatch.setattr(sweep_workers, "POLL_SECONDS", 0)
     chief = types.SimpleNamespace(
-        require_successes=lambda: None,
-        request=types.SimpleNamespace(folder=tmp_path),
+        require_successes=lambda: None, request=types.SimpleNamespace(folder=tmp_path)
     )
     about = (chief, ended, Signals(), lambda: None)
     sweep_workers._watch([Ended(3, 0), Ended(1, 0)], *about)
@@ -252,12 +242,8 @@ def test_a_server_that_cannot_serve_says_why(tmp_path, monkeypatch):
         sweep_workers._watch([Ended(9, 0)], *about)
 
 
-@pytest.mark.parametrize(
-    ("signum", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)]
-)
-def test_a_signal_reaches_the_trial_and_the_sweep_continues(
-    search, tmp_path, signum, code
-):
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_signal_reaches_the_trial_and_the_sweep_continues(search, tmp_path, signum, code):
     def interrupted(settings, epoch):
         if len(Training.started) == 2 and epoch == 2:
             signal.raise_signal(signum)
@@ -341,12 +327,8 @@ def test_a_recorded_sweep_is_a_row_of_its_own(search, tmp_path, monkeypatch):
     _, record = search(by_rate, trials=2, record=True)
     search(by_rate, trials=2, record=True)
     [row] = sweep_records.read("lenet5")
-    assert row["name"] == (
-        "lenet5 tuned here: 2 random trials with 1 worker(s), epochs=3, float32"
-    )
-    assert row["held_out_error"] == round(
-        min(t["best"] for t in record["trials"]), 4
-    )
+    assert row["name"] == ("lenet5 tuned here: 2 random trials with 1 worker(s), epochs=3, float32")
+    assert row["held_out_error"] == round(min(t["best"] for t in record["trials"]), 4)
     assert row["space"] == ["optimizer.learning_rate=log(0.0001,0.1)"]
     assert str(tmp_path) not in (paper / "sweeps.toml").read_text()
     text = sweep_records.section()

@@ -15,10 +15,7 @@ import pytest
 from tests.launch.test_command_line import launch
 from tests.launch.test_resume import ROOT, finish, start, weights
 
-BASE = (
-    *("lenet5", "--data", "sample", "--platform", "cpu"),
-    *("--set", "global_batch_size=48"),
-)
+BASE = (*("lenet5", "--data", "sample", "--platform", "cpu"), *("--set", "global_batch_size=48"))
 SWEEP = ("sweep", *BASE, "--set", "epochs=2", "--trials", "3")
 
 
@@ -28,8 +25,7 @@ def sweep_json(folder):
 
 def results(folder):
     return [
-        (t["id"], t["values"], t["objective"], t["status"])
-        for t in sweep_json(folder)["trials"]
+        (t["id"], t["values"], t["objective"], t["status"]) for t in sweep_json(folder)["trials"]
     ]
 
 
@@ -83,9 +79,7 @@ def test_killed_at_random_moments_it_ends_the_same(tmp_path):
     finish(start(SWEEP, broken, "--checkpoint_minutes", "0"))
     assert results(broken) == results(tmp_path / "whole")
     for trial in ("0", "1", "2"):
-        assert_same_weights(
-            broken / "trials" / trial, tmp_path / "whole" / "trials" / trial
-        )
+        assert_same_weights(broken / "trials" / trial, tmp_path / "whole" / "trials" / trial)
     run = json.loads((broken / "trials" / "1" / "run.json").read_text())
     assert len(run["sessions"]) == 1
 
@@ -112,9 +106,7 @@ def test_a_continued_trial_is_the_longer_training_bit_for_bit(tmp_path):
     same = [word for word in longer["words"] if "--workdir" not in word]
     assert "--set=epochs=3" in same
     finish(start(same, tmp_path / "at_once"))
-    assert_same_weights(
-        tmp_path / "trials" / longer["id"], tmp_path / "at_once"
-    )
+    assert_same_weights(tmp_path / "trials" / longer["id"], tmp_path / "at_once")
     output = (tmp_path / "trials" / longer["id"] / "output.txt").read_text()
     assert "Continues from step" in output
 

@@ -150,8 +150,7 @@ def test_another_recipe_in_the_same_folder_is_refused(trained):
     folder, _ = trained
     before = {f: f.stat().st_mtime for f in folder.rglob("*") if f.is_file()}
     code, _, err = launch(
-        *("lenet5", "--data", "sample", "--set", "epochs=3"),
-        *("--workdir", folder),
+        *("lenet5", "--data", "sample", "--set", "epochs=3"), *("--workdir", folder)
     )
     assert code == 1
     assert "recipe.epochs is 2 there, 3 here" in err and "Traceback" not in err

@@ -12,12 +12,7 @@ import time
 
 import pytest
 
-from tests.launch.test_resume import (
-    assert_same_end,
-    checkpoint_seen,
-    metrics,
-    record,
-)
+from tests.launch.test_resume import assert_same_end, checkpoint_seen, metrics, record
 
 ROOT = pathlib.Path(__file__).parents[2]
 LENET = (
@@ -40,13 +35,9 @@ def free_ports(count):
 def start(command, folder, index, ports, *flags):
     """Worker `index` of as many as there are ports."""
     hosts = [f"127.0.0.1:{port}" for port in ports]
-    config = {
-        "cluster": {"worker": hosts},
-        "task": {"type": "worker", "index": index},
-    }
+    config = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}
     return subprocess.Popen(
-        [sys.executable, "-m", "launch", *command, *flags]
-        + ["--workdir", str(folder)],
+        [sys.executable, "-m", "launch", *command, *flags] + ["--workdir", str(folder)],
         cwd=ROOT,
         env=os.environ | {"TF_CONFIG": json.dumps(config)},
         stdout=subprocess.PIPE,
@@ -172,9 +163,7 @@ def test_workers_begin_with_the_weights_of_another_network(tmp_path):
     assert done.returncode == 0, done.stderr
     finish(start_all(command, tmp_path / "two", 2))
     for folder in ("", "begins_with_vgg11"):
-        (one,), (two,) = (
-            metrics(tmp_path / run / folder) for run in ("alone", "two")
-        )
+        (one,), (two,) = (metrics(tmp_path / run / folder) for run in ("alone", "two"))
         for key in ("loss", "val_loss"):
             assert one[key] == pytest.approx(two[key], rel=1e-5)
 
@@ -194,10 +183,7 @@ def test_a_signal_to_one_worker_stops_all_at_the_same_step(tmp_path):
 def test_workers_with_other_commands_all_refuse(tmp_path):
     ports = free_ports(2)
     commands = (LENET, (*LENET[:-1], "epochs=2"))
-    processes = [
-        start(command, tmp_path / "run", i, ports)
-        for i, command in enumerate(commands)
-    ]
+    processes = [start(command, tmp_path / "run", i, ports) for i, command in enumerate(commands)]
     for code, output in ends(processes):
         assert code == 2 and "Worker 1 has another command" in output
     assert not (tmp_path / "run").exists()
@@ -217,10 +203,7 @@ def test_who_does_not_come_is_named(tmp_path):
 @pytest.mark.full
 def test_a_dry_run_tells_the_workers_and_needs_none(tmp_path):
     hosts = '["a:1", "b:1", "c:1"]'
-    config = (
-        f'{{"cluster": {{"worker": {hosts}}}, '
-        '"task": {"type": "worker", "index": 1}}'
-    )
+    config = f'{{"cluster": {{"worker": {hosts}}}, "task": {{"type": "worker", "index": 1}}}}'
     done = launch(LENET, "--dry_run", TF_CONFIG=config)
     assert done.returncode == 0, done.stderr
     assert "3: a:1, b:1, c:1" in done.stdout

@@ -37,15 +37,10 @@ RECIPE = Recipe(
     healthy_after=1,
     deviations=(
         Deviation(field="loss", paper="a | b", here="b", reason="unsaid"),
-        Deviation(
-            field="loss", paper="d", here="c", reason="better", departs=True
-        ),
+        Deviation(field="loss", paper="d", here="c", reason="better", departs=True),
     ),
 )
-RECIPES = {
-    "toy": RECIPE,
-    "toy_small": dataclasses.replace(RECIPE, deviations=()),
-}
+RECIPES = {"toy": RECIPE, "toy_small": dataclasses.replace(RECIPE, deviations=())}
 
 EXPECTED = """
 title = "Toy networks"
@@ -85,9 +80,7 @@ source = "Sec. 1"
 verdict = "checked"
 note = ""
 """
-README = (
-    "# Toy\n\nBefore.\n<!-- deviations -->\nold\n<!-- /deviations -->\nAfter.\n"
-)
+README = "# Toy\n\nBefore.\n<!-- deviations -->\nold\n<!-- /deviations -->\nAfter.\n"
 
 
 def make(tmp_path, monkeypatch):
@@ -103,16 +96,7 @@ def make(tmp_path, monkeypatch):
     return folder
 
 
-def write_run(
-    folder,
-    *,
-    seed=0,
-    error=0.93,
-    settings=(),
-    view="single",
-    history=(),
-    **more,
-):
+def write_run(folder, *, seed=0, error=0.93, settings=(), view="single", history=(), **more):
     """A finished run's folder, as common.runs leaves it."""
     recipe = apply(RECIPE, settings)
     result = {
@@ -155,12 +139,6 @@ def write_run(
 def history(epochs):
     """So many epochs of metrics.jsonl: errors of 4 / n and 2 / n percent."""
     return [
-        {
-            "epoch": n,
-            "step": 6_000 * n,
-            "loss": 1 / n,
-            "top1_error": 4 / n,
-            "val_top1_error": 2 / n,
-        }
+        {"epoch": n, "step": 6_000 * n, "loss": 1 / n, "top1_error": 4 / n, "val_top1_error": 2 / n}
         for n in range(1, epochs + 1)
     ]

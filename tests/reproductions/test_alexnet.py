@@ -99,10 +99,7 @@ def test_layers_have_the_sizes_of_figure_2(paper):
     "variant,wanted",
     [
         ("alexnet", "conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2"),
-        (
-            "alexnet_as_run",
-            "conv1 norm1 pool1 relu1 conv2 relu2 norm2 spatial2 pool2",
-        ),
+        ("alexnet_as_run", "conv1 norm1 pool1 relu1 conv2 relu2 norm2 spatial2 pool2"),
         ("alexnet_no_lrn", "conv1 relu1 pool1 conv2 relu2 pool2"),
         ("caffenet", "conv1 relu1 pool1 norm1 conv2 relu2 pool2 norm2"),
     ],
@@ -156,9 +153,7 @@ def test_dropout_is_in_all_but_one_control(variant):  # Sec. 4.2
     assert same == (variant == "alexnet_no_dropout")
 
 
-@pytest.mark.parametrize(
-    "variant,smallest", [("alexnet", 64), ("alexnet_non_overlapping", 36)]
-)
+@pytest.mark.parametrize("variant,smallest", [("alexnet", 64), ("alexnet_non_overlapping", 36)])
 def test_too_small_an_image_is_refused(variant, smallest):
     model = build_model(variant, image_size=smallest, num_classes=10)
     assert model.get_layer("pool5").output.shape[1:3] == (1, 1)
@@ -227,15 +222,10 @@ def test_spatial_norm_is_net_145s():
     b = np.zeros_like(a)
     for y in range(7):
         for x in range(6):
-            rows, columns = (
-                slice(max(0, y - 2), y + 3),
-                slice(max(0, x - 2), x + 3),
-            )
+            rows, columns = (slice(max(0, y - 2), y + 3), slice(max(0, x - 2), x + 3))
             total = (a[:, rows, columns] ** 2).sum((1, 2))
             b[:, y, x] = a[:, y, x] / (1 + 1e-3 / 25 * total) ** 0.75
-    layer = SpatialResponseNormalization(
-        size=5, k=1.0, alpha=1e-3 / 25, beta=0.75
-    )
+    layer = SpatialResponseNormalization(size=5, k=1.0, alpha=1e-3 / 25, beta=0.75)
     np.testing.assert_allclose(layer(a.astype("float32")), b, rtol=1e-4)
     config = (
         build_model("alexnet_as_run", image_size=64, num_classes=2)
@@ -290,9 +280,7 @@ def test_ablations_differ_from_the_paper_in_the_network_only():
     controls = set(FORMS) - {"alexnet", "alexnet_as_run", *CAFFES}
     for variant in controls:
         recipe = RECIPES[variant]
-        main = dataclasses.replace(
-            RECIPES["alexnet"], deviations=recipe.deviations
-        )
+        main = dataclasses.replace(RECIPES["alexnet"], deviations=recipe.deviations)
         assert recipe == main
 
 
@@ -315,9 +303,7 @@ def test_rates_of_net_145(epoch, weights, biases, conv1, conv1_biases):
     forms = [group.variables for group in recipe.group_schedules]
     rates = {
         path: next(
-            rate
-            for form, rate in zip([*forms, ""], found, strict=True)
-            if re.search(form, path)
+            rate for form, rate in zip([*forms, ""], found, strict=True) if re.search(form, path)
         )
         for path in ("conv1/kernel", "conv1/bias", "conv2/bias", "fc8/kernel")
     }
@@ -358,8 +344,6 @@ def test_recipe_of_caffe(variant):
     assert recipe.views == ("centre_crop",)
     assert [g.variables for g in recipe.group_schedules] == ["bias"]
     for epoch in range(90):
-        biases, weights = rates_at(
-            recipe, epoch=epoch, step=0, steps_per_epoch=1, history=[]
-        )
+        biases, weights = rates_at(recipe, epoch=epoch, step=0, steps_per_epoch=1, history=[])
         wanted = 0.01 / 10 ** (epoch // 20)
         np.testing.assert_allclose([biases, weights], [2 * wanted, wanted])

@@ -45,8 +45,7 @@ LAYERS = {
 }
 ORDER = {
     THIRTEEN: "conv1 pool1 conv2 pool2 local3 relu3 local4 relu4 flatten fc10",
-    ELEVEN: "conv1 pool1 rnorm1 conv2 rnorm2 pool2 local3 relu3 local4 relu4 "
-    "flatten fc10",
+    ELEVEN: "conv1 pool1 rnorm1 conv2 rnorm2 pool2 local3 relu3 local4 relu4 flatten fc10",
 }
 STDS = {"conv1": 1e-4, "conv2": 0.01, "local3": 0.04, "local4": 0.04}
 
@@ -93,10 +92,7 @@ def test_pooling_hangs_over_at_the_bottom_and_right():
     pool = build_model(THIRTEEN).get_layer("pool1")
     images = draws(1, 24, 24, 1)
     expected = [
-        [
-            images[0, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3].max()
-            for j in range(12)
-        ]
+        [images[0, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3].max() for j in range(12)]
         for i in range(12)
     ]
     layer = keras.layers.MaxPooling2D.from_config(pool.get_config())
@@ -113,9 +109,7 @@ def test_lrn_is_across_nine_maps_with_the_scale_over_nine():
 
 
 def rates(variant, epoch):
-    return rates_at(
-        RECIPES[variant], epoch=epoch, step=0, steps_per_epoch=1, history=[]
-    )
+    return rates_at(RECIPES[variant], epoch=epoch, step=0, steps_per_epoch=1, history=[])
 
 
 @pytest.mark.parametrize("variant", [THIRTEEN, ELEVEN])
@@ -160,8 +154,7 @@ def test_an_update_costs_each_layers_weights_and_no_biases(variant, costs):
     expected = [w.copy() for w in before]
     for _ in range(2):
         optimizer.apply(
-            [keras.ops.convert_to_tensor(g) for g in gradients],
-            model.trainable_variables,
+            [keras.ops.convert_to_tensor(g) for g in gradients], model.trainable_variables
         )
         for i, v in enumerate(model.trainable_variables):
             layer, kind = v.path.split("/")[-2:]

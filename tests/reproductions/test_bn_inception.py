@@ -82,17 +82,12 @@ def test_every_structural_number_has_a_verdict():
     verdicts = audit_paper(FOLDER, build)
     assert {v.verdict for v in verdicts} == {AGREES, EXPLAINED}
     explained = {
-        (v.row, v.column)
-        for v in verdicts
-        if v.verdict == EXPLAINED and v.table == "Figure 5"
+        (v.row, v.column) for v in verdicts if v.verdict == EXPLAINED and v.table == "Figure 5"
     }
     assert explained == {
         ("convolution* (1)", "depth"),
         ("convolution (2)", "depth"),
-        *(
-            (f"inception ({m})", "output size")
-            for m in ("3c", "4c", "4d", "4e")
-        ),
+        *((f"inception ({m})", "output size") for m in ("3c", "4c", "4d", "4e")),
     }
 
 
@@ -149,8 +144,7 @@ def test_the_rows_are_the_whole_network(rows):
 
 
 @pytest.mark.parametrize(
-    "module,maps",
-    [("4b", 576), ("4c", 576), ("4d", 576), ("4e", 1024), ("5a", 1024)],
+    "module,maps", [("4b", 576), ("4c", 576), ("4d", 576), ("4e", 1024), ("5a", 1024)]
 )
 def test_narrow_projections_give_the_figures_output_sizes(module, maps):
     row = find_row(rows_of("bn_inception_narrow"), f"inception_{module}")
@@ -176,10 +170,7 @@ POOLING = {
 def test_each_module_pools_as_figure_5_says(module, graph):
     kind, then = POOLING[module].split(" + ")
     pool = graph.get_layer(f"inception_{module}_pool")
-    wanted = {
-        "avg": keras.layers.AveragePooling2D,
-        "max": keras.layers.MaxPooling2D,
-    }[kind]
+    wanted = {"avg": keras.layers.AveragePooling2D, "max": keras.layers.MaxPooling2D}[kind]
     assert isinstance(pool, wanted)
     assert pool.pool_size == (3, 3)
     join = graph.get_layer(f"inception_{module}_output")
@@ -202,8 +193,7 @@ def test_modules_with_stride_2_have_it_in_all_three_branches(module, graph):
     strided = {
         layer.name.removeprefix(f"{name}_")
         for layer in graph.layers
-        if layer.name.startswith(name)
-        and getattr(layer, "strides", None) == (2, 2)
+        if layer.name.startswith(name) and getattr(layer, "strides", None) == (2, 2)
     }
     assert strided == {"3x3", "double_3x3_2", "pool"}
 
@@ -225,11 +215,7 @@ def test_double_3x3_are_two_of_the_same_width_in_a_row(graph):
 
 
 def test_batch_norm_stands_between_convolution_and_nonlinearity(graph):
-    convolutions = [
-        layer
-        for layer in graph.layers
-        if isinstance(layer, keras.layers.Conv2D)
-    ]
+    convolutions = [layer for layer in graph.layers if isinstance(layer, keras.layers.Conv2D)]
     assert len(convolutions) == 3 + 8 * 7 + 2 * 5
     for layer in convolutions:
         norm = graph.get_layer(f"{layer.name}_bn")
@@ -242,11 +228,7 @@ def test_batch_norm_stands_between_convolution_and_nonlinearity(graph):
 
 def constants(variant):
     model = graph_of(variant)
-    norms = [
-        layer
-        for layer in model.layers
-        if isinstance(layer, keras.layers.BatchNormalization)
-    ]
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     return {(x.epsilon, x.momentum, x.scale, x.center) for x in norms}
 
 
@@ -284,13 +266,8 @@ def test_batch_norm_takes_the_mean_and_variance_of_each_map():
     x = 3 + draws(4, 5, 6, 96, scale=2)
     mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
     found = norm(x, training=True).numpy()
-    np.testing.assert_allclose(
-        found, (x - mean) / np.sqrt(variance + 1e-3), atol=1e-4
-    )
-    for moving, start, new in (
-        (norm.moving_mean, 0, mean),
-        (norm.moving_variance, 1, variance),
-    ):
+    np.testing.assert_allclose(found, (x - mean) / np.sqrt(variance + 1e-3), atol=1e-4)
+    for moving, start, new in ((norm.moving_mean, 0, mean), (norm.moving_variance, 1, variance)):
         moved = (np.float64(moving) - start) / (1 - norm.momentum)
         np.testing.assert_allclose(moved, new - start, rtol=5e-3, atol=1e-3)
 
@@ -314,24 +291,16 @@ def test_without_batch_norm_no_gradient_crosses_the_sigmoids():
 @pytest.mark.parametrize("variant", FORMS)
 def test_lrn_and_dropout_are_only_where_section_4_2_1_leaves_them(variant):
     model = graph_of(variant)
-    old = variant in (
-        "bn_baseline",
-        "inception_no_bn",
-        "inception_no_bn_sigmoid",
-    )
+    old = variant in ("bn_baseline", "inception_no_bn", "inception_no_bn_sigmoid")
     found = {"LocalResponseNormalization", "Dropout"} & kinds(model)
-    assert found == (
-        {"LocalResponseNormalization", "Dropout"} if old else set()
-    )
+    assert found == ({"LocalResponseNormalization", "Dropout"} if old else set())
     if old:
         names = [layer.name for layer in model.layers]
         stem = [n for n in names if n.startswith(("pool", "norm"))]
         assert stem == ["pool1", "norm1", "norm2", "pool2"]
         assert isinstance(model.get_layer("dropout"), Dropout)
         assert model.get_layer("dropout").rate == 0.4
-        assert model.get_layer("classifier").input is (
-            model.get_layer("dropout").output
-        )
+        assert model.get_layer("classifier").input is (model.get_layer("dropout").output)
 
 
 @pytest.mark.parametrize("variant", FORMS)
@@ -388,9 +357,7 @@ def test_max_pooling_cuts_its_windows_off_at_the_border(graph):
     for row in range(3):
         for column in range(3):
             window = x[0, 2 * row : 2 * row + 3, 2 * column : 2 * column + 3]
-            np.testing.assert_array_equal(
-                found[0, row, column], window.max((0, 1))
-            )
+            np.testing.assert_array_equal(found[0, row, column], window.max((0, 1)))
 
 
 # TF-slim, inception_v2: the deviation before the cut at twice of it, which
@@ -440,10 +407,7 @@ def test_figure_5_takes_images_of_any_size(size):
     with without_weights():
         model = build_model("bn_inception", image_size=size, num_classes=10)
     last = -(-size // 32)
-    assert model.get_layer("inception_5b_output").output.shape[1:3] == (
-        last,
-        last,
-    )
+    assert model.get_layer("inception_5b_output").output.shape[1:3] == (last, last)
     assert model.output.shape == (None, 10)
 
 

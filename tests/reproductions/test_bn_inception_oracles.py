@@ -36,8 +36,7 @@ def test_every_weight_was_set(caffe):
     )
     for name in ("conv2_3x3", "inception_5b_pool_proj"):
         np.testing.assert_array_equal(
-            caffe.get_layer(f"{name}_bn").moving_variance,
-            state[f"{name}_bn.running_var"],
+            caffe.get_layer(f"{name}_bn").moving_variance, state[f"{name}_bn.running_var"]
         )
 
 
@@ -53,17 +52,13 @@ def test_the_other_epsilon_would_show(caffe):
     assert golden.difference(logits, ORACLE) > 1e-2
 
 
-@pytest.mark.parametrize(
-    "variant", [v for v in FORMS if v != "bn_inception_caffe"]
-)
+@pytest.mark.parametrize("variant", [v for v in FORMS if v != "bn_inception_caffe"])
 def test_another_variant_takes_no_cadene_weights(variant):
     model = build_model(variant, image_size=32, num_classes=1000)
     before = model.get_layer("conv2_3x3").get_weights()
     with pytest.raises(RunError, match=f"{variant}'s: import its weights into"):
         from_cadene(golden.state(ORACLE), model)
-    for old, new in zip(
-        before, model.get_layer("conv2_3x3").get_weights(), strict=True
-    ):
+    for old, new in zip(before, model.get_layer("conv2_3x3").get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
 
 

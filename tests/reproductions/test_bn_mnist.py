@@ -24,8 +24,7 @@ def sigmoid(a):
 
 
 @pytest.mark.parametrize(
-    ("variant", "params"),
-    [("bn_mnist", 100_010), ("bn_mnist_baseline", 99_710)],
+    ("variant", "params"), [("bn_mnist", 100_010), ("bn_mnist_baseline", 99_710)]
 )
 def test_three_layers_of_100_and_ten_outputs(variant, params):
     model = build_model(variant)

@@ -81,9 +81,7 @@ def built(in_every_run):
             pytest.param(
                 paper,
                 variant,
-                marks=[]
-                if variant in in_every_run(paper, variant)
-                else [pytest.mark.full],
+                marks=[] if variant in in_every_run(paper, variant) else [pytest.mark.full],
             )
             for paper, variant in VARIANTS
         ],
@@ -152,10 +150,7 @@ def test_a_papers_first_variant_is_what_its_name_means(paper):
 def test_network_at_the_papers_size(paper, variant, network):
     from common.layer_table import layer_table, totals, without_weights
 
-    recipe, expected = (
-        recipe_of(paper, variant),
-        read_expected(reproductions.folder(paper)),
-    )
+    recipe, expected = (recipe_of(paper, variant), read_expected(reproductions.folder(paper)))
     with without_weights():
         model = network()
     side = recipe.image_size
@@ -198,9 +193,7 @@ def test_a_new_network_knows_nothing(paper, variant, network):
 
 
 @each_saved_variant
-def test_a_network_for_other_classes_saves_and_loads(
-    paper, variant, network, tmp_path
-):
+def test_a_network_for_other_classes_saves_and_loads(paper, variant, network, tmp_path):
     import keras
 
     # LeNet-5's classes are its ten glyphs.
@@ -249,9 +242,7 @@ def test_the_monitored_view_is_one_of_the_recipes(paper, variant):
 
 @pytest.mark.parametrize(("paper", "variant"), variants_of_each_chain())
 def test_transforms_give_the_networks_input(paper, variant):
-    recipe = dataclasses.replace(
-        recipe_of(paper, variant), data="sample", num_classes=10
-    )
+    recipe = dataclasses.replace(recipe_of(paper, variant), data="sample", num_classes=10)
     recipe = dataclasses.replace(recipe, global_batch_size=2)
     shape = (recipe.image_size, recipe.image_size, recipe.channels)
     train, test = first_batches(recipe)
@@ -274,9 +265,7 @@ def first_batches(recipe):
         covariance=np.eye(channels, dtype="float32"),
     )
     train = pipeline.train_batches(source, recipe, statistics, seed=0, epoch=0)
-    test = pipeline.test_batches(
-        source, split, recipe, statistics, recipe.views[-1], batch_size=2
-    )
+    test = pipeline.test_batches(source, split, recipe, statistics, recipe.views[-1], batch_size=2)
     return next(iter(train))[0].numpy(), next(iter(test))[0].numpy()
 
 

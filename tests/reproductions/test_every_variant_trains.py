@@ -26,17 +26,9 @@ CLASSES = 10
 # What the loop meets in them: towers and dropout, heads and averages, batch
 # norm with and without a projection, the paper's own algorithm. The others
 # take half a minute to twelve minutes each, and -m full.
-QUICK = {
-    "alexnet_as_run",
-    "cifar_resnet20",
-    "googlenet",
-    "lenet5",
-    "resnet18",
-}
+QUICK = {"alexnet_as_run", "cifar_resnet20", "googlenet", "lenet5", "resnet18"}
 CASES = [
-    pytest.param(
-        paper, variant, marks=[] if variant in QUICK else [pytest.mark.full]
-    )
+    pytest.param(paper, variant, marks=[] if variant in QUICK else [pytest.mark.full])
     for paper, variant in VARIANTS
 ]
 
@@ -62,16 +54,12 @@ class Training:
 
     def __init__(self, paper, variant):
         module = reproductions.load(paper)
-        self.recipe = dataclasses.replace(
-            module.RECIPES[variant], global_batch_size=BATCH
-        )
+        self.recipe = dataclasses.replace(module.RECIPES[variant], global_batch_size=BATCH)
         self.rate = first_rate(module.RECIPES, variant)
         keras.utils.set_random_seed(0)
         repeat_bit_for_bit()
         self.model = module.build_model(
-            variant,
-            image_size=small_size(paper, self.recipe),
-            num_classes=CLASSES,
+            variant, image_size=small_size(paper, self.recipe), num_classes=CLASSES
         )
         self.optimizer = build_optimizer(self.recipe)
         self.optimizer.build(self.model.trainable_variables)
@@ -113,9 +101,7 @@ def assert_exports(model, images, folder):
     saved = tf.saved_model.load(str(folder))  # it holds the variables
     served = saved.serve(images)
     logits = model(images, training=False)
-    for one, other in zip(
-        tf.nest.flatten(served), tf.nest.flatten(logits), strict=True
-    ):
+    for one, other in zip(tf.nest.flatten(served), tf.nest.flatten(logits), strict=True):
         scale = 1 + abs(other.numpy()).max()
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-4 * scale)
 
@@ -139,9 +125,7 @@ def test_it_learns_two_images_and_resumes(paper, variant, tmp_path):
     checkpoints.restore(tmp_path, again.variables)
     np.testing.assert_array_equal(again.updates(half, STEPS - half), after)
     for name, variable in again.variables.items():
-        np.testing.assert_array_equal(
-            variable.numpy(), expected[name], err_msg=name
-        )
+        np.testing.assert_array_equal(variable.numpy(), expected[name], err_msg=name)
     if again.recipe.average_decay is not None:
         averages = [name for name in again.variables if "average" in name]
         assert len(averages) == len(again.model.trainable_variables)

@@ -64,9 +64,7 @@ def test_every_recipe_has_its_network():
 
 def test_every_structural_number_has_a_verdict():
     def build(variant):
-        return reproductions.load(reproductions.find(variant)[0]).build_model(
-            variant
-        )
+        return reproductions.load(reproductions.find(variant)[0]).build_model(variant)
 
     verdicts = audit_paper(FOLDER, build)
     assert {v.verdict for v in verdicts} == {AGREES, EXPLAINED}
@@ -134,10 +132,7 @@ def test_layers_of_the_stem_stand_in_the_right_order(paper):
     names = [layer.name for layer in paper.layers]
     assert (
         names[1 : names.index("pool2") + 1]
-        == (
-            "conv1_pad conv1_7x7 pool1 norm1 "
-            "conv2_3x3_reduce conv2_3x3 norm2 pool2"
-        ).split()
+        == ("conv1_pad conv1_7x7 pool1 norm1 conv2_3x3_reduce conv2_3x3 norm2 pool2").split()
     )
 
 
@@ -153,13 +148,9 @@ def test_a_module_joins_1x1_3x3_5x5_and_projection_in_this_order(small):
         layer = small.get_layer(f"inception_3a_{branch}")
         layer.kernel.assign(tf.zeros_like(layer.kernel))
         layer.bias.assign(tf.fill(layer.bias.shape, float(value)))
-    module = keras.Model(
-        small.input, small.get_layer("inception_3a_output").output
-    )
+    module = keras.Model(small.input, small.get_layer("inception_3a_output").output)
     found = module(draws(1, SMALLEST, SMALLEST, 3)).numpy()
-    np.testing.assert_array_equal(
-        found[0, 0, 0], np.repeat([1, 2, 3, 4], list(filters.values()))
-    )
+    np.testing.assert_array_equal(found[0, 0, 0], np.repeat([1, 2, 3, 4], list(filters.values())))
 
 
 @pytest.mark.parametrize("variant", ["googlenet", "googlenet_separable"])
@@ -173,9 +164,7 @@ def test_conv1_looks_three_pixels_to_either_side(variant):
     image = abs(draws(1, 66, 66, 3))
     bias = 0.2 if variant == "googlenet" else 0.0
     found = keras.Model(model.input, layer.output)(image).numpy()
-    np.testing.assert_allclose(
-        found[..., 0], image[:, ::2, ::2, 0] + bias, rtol=1e-5
-    )
+    np.testing.assert_allclose(found[..., 0], image[:, ::2, ::2, 0] + bias, rtol=1e-5)
 
 
 def test_poolings_cut_their_windows_off_at_the_border(paper):
@@ -184,9 +173,7 @@ def test_poolings_cut_their_windows_off_at_the_border(paper):
     for row in range(3):
         for column in range(3):
             window = x[0, 2 * row : 2 * row + 3, 2 * column : 2 * column + 3]
-            np.testing.assert_array_equal(
-                found[0, row, column], window.max((0, 1))
-            )
+            np.testing.assert_array_equal(found[0, row, column], window.max((0, 1)))
 
 
 def test_auxiliary_pooling_averages_5x5_every_3_places(paper):
@@ -242,8 +229,7 @@ def test_the_main_logits_come_first(paper):
 
 
 @pytest.mark.parametrize(
-    "name,rate",
-    [("dropout", 0.4), ("aux1_dropout", 0.7), ("aux2_dropout", 0.7)],
+    "name,rate", [("dropout", 0.4), ("aux1_dropout", 0.7), ("aux2_dropout", 0.7)]
 )
 def test_dropout_drops_what_the_paper_says(name, rate, paper):
     layer = paper.get_layer(name)
@@ -260,15 +246,13 @@ def test_auxiliary_losses_count_three_tenths(small):
     with tf.GradientTape(persistent=True) as tape:
         outputs = small(images, training=False)
         main, aux1, aux2 = (
-            tf.nn.sparse_softmax_cross_entropy_with_logits(labels, output)
-            for output in outputs
+            tf.nn.sparse_softmax_cross_entropy_with_logits(labels, output) for output in outputs
         )
         total = loss(outputs, tf.constant(labels))
     np.testing.assert_allclose(total, main + 0.3 * (aux1 + aux2), rtol=1e-6)
     for name, part in (("aux1", aux1), ("aux2", aux2)):
         kernels = [
-            small.get_layer(f"{name}_{layer}").kernel
-            for layer in ("conv", "fc", "classifier")
+            small.get_layer(f"{name}_{layer}").kernel for layer in ("conv", "fc", "classifier")
         ]
         found = tape.gradient(total, kernels)
         wanted = tape.gradient(part, kernels)
@@ -319,9 +303,7 @@ def test_initial_weights_are_bvlcs():
         layer, limit = model.get_layer(name), math.sqrt(3 / fan_in)
         kernel = layer.kernel.numpy()
         assert 0.99 * limit < abs(kernel).max() <= limit, name
-        np.testing.assert_allclose(
-            kernel.std(), limit / math.sqrt(3), rtol=0.03, err_msg=name
-        )
+        np.testing.assert_allclose(kernel.std(), limit / math.sqrt(3), rtol=0.03, err_msg=name)
         bias = np.float32(0 if "classifier" in name else 0.2)
         np.testing.assert_array_equal(layer.bias, bias, err_msg=name)
 
@@ -376,9 +358,7 @@ def test_recipe_of_the_paper():
     assert recipe.normalize == SubtractChannelMean()
     assert recipe.train_noise == ()
     separable = RECIPES["googlenet_separable"]
-    assert (
-        dataclasses.replace(separable, deviations=recipe.deviations) == recipe
-    )
+    assert dataclasses.replace(separable, deviations=recipe.deviations) == recipe
 
 
 def test_recipe_of_bvlc():
@@ -399,8 +379,7 @@ def rates(variant, **place):
 
 
 @pytest.mark.parametrize(
-    "epoch,wanted",
-    [(0, 0.01), (7, 0.01), (8, 0.0096), (16, 0.009216), (249, 0.01 * 0.96**31)],
+    "epoch,wanted", [(0, 0.01), (7, 0.01), (8, 0.0096), (16, 0.009216), (249, 0.01 * 0.96**31)]
 )
 def test_rate_falls_by_4_percent_every_8_epochs(epoch, wanted):
     np.testing.assert_allclose(rates("googlenet", epoch=epoch), [wanted])

@@ -18,11 +18,7 @@ def auxiliary_state():
     rng = np.random.default_rng(1)
     state = {}
     for name, maps in MAPS.items():
-        shapes = {
-            "conv": (128, maps, 1, 1),
-            "fc": (1024, 2048),
-            "classifier": (1000, 1024),
-        }
+        shapes = {"conv": (128, maps, 1, 1), "fc": (1024, 2048), "classifier": (1000, 1024)}
         for part, shape in shapes.items():
             std = np.sqrt(2 / np.prod(shape[1:]))
             state[f"{name}/{part}.weight"] = rng.normal(0, std, shape)
@@ -45,12 +41,8 @@ def test_logits_are_those_of_the_published_prototxt(variant):
     assert golden.difference(logits.numpy(), ORACLE) < 1e-5
 
 
-@pytest.mark.parametrize(
-    "number,name,module", [(1, "loss1", "4a"), (2, "loss2", "4d")]
-)
-def test_auxiliary_logits_are_those_of_a_numpy_reading(
-    number, name, module, imported
-):
+@pytest.mark.parametrize("number,name,module", [(1, "loss1", "4a"), (2, "loss2", "4d")])
+def test_auxiliary_logits_are_those_of_a_numpy_reading(number, name, module, imported):
     image = golden.image(ORACLE)
     trunk = imported.get_layer(f"inception_{module}_output").output
     both = keras.Model(imported.input, [trunk, imported.outputs[number]])

@@ -26,9 +26,7 @@ C, C_TUNED = "Ensemble C, weighted average.", "Ensemble C, weighted average, t"
 
 def wrong(team, words):
     """Wrong test images of the one entry of `team` that `words` names."""
-    (found,) = [
-        e for e in ENTRIES if e["team"] == team and e["entry"].startswith(words)
-    ]
+    (found,) = [e for e in ENTRIES if e["team"] == team and e["entry"].startswith(words)]
     return round(found["classification"] * IMAGES)
 
 
@@ -98,9 +96,7 @@ def test_no_smaller_set_explains_the_classification_errors():
         ("KAISTNIA_ETRI", ("Ensembles A", "Ensembles B", "Ensembles C"), 3_256),
     ],
 )
-def test_entries_of_one_team_are_tied_and_only_their_boxes_differ(
-    team, entries, count
-):
+def test_entries_of_one_team_are_tied_and_only_their_boxes_differ(team, entries, count):
     assert {wrong(team, entry) for entry in entries} == {count}
     found = [e for e in ENTRIES if e["entry"] in entries and e["team"] == team]
     assert len({e["localisation"] for e in found}) == 3
@@ -114,9 +110,7 @@ def test_the_first_three_places_cannot_be_told_apart():
     assert IMAGES * standard_error(0.03) == pytest.approx(54, abs=0.5)
 
     def z(a, b):  # of two independent samples
-        error = math.hypot(
-            standard_error(a / IMAGES), standard_error(b / IMAGES)
-        )
+        error = math.hypot(standard_error(a / IMAGES), standard_error(b / IMAGES))
         return (b - a) / IMAGES / error
 
     assert (second - first, third - second) == (40, 11)
@@ -169,9 +163,7 @@ def test_the_years_have_the_errors_of_the_notes(shared_data):
         ("ResNeXt", B, "Ensemble A", -53),
     ],
 )
-def test_what_a_choice_of_fusion_was_worth_in_test_images(
-    team, one, other, more
-):
+def test_what_a_choice_of_fusion_was_worth_in_test_images(team, one, other, more):
     assert wrong(team, other) - wrong(team, one) == more
 
 

@@ -71,21 +71,15 @@ def test_every_recipe_has_its_network():
 
 def test_every_structural_number_has_a_verdict():
     def build(variant):
-        return reproductions.load(reproductions.find(variant)[0]).build_model(
-            variant
-        )
+        return reproductions.load(reproductions.find(variant)[0]).build_model(variant)
 
     verdicts = audit_paper(FOLDER, build)
     assert not {v.verdict for v in verdicts} & {MISFIT, NEEDLESS}
     explained = {
-        (v.row, v.column)
-        for v in verdicts
-        if v.verdict == EXPLAINED and v.table == "Table 1"
+        (v.row, v.column) for v in verdicts if v.verdict == EXPLAINED and v.table == "Table 1"
     }
     assert explained == {("conv (6)", "padding")}
-    differs = {
-        v.row for v in verdicts if v.verdict == EXPLAINED and "rel" in v.table
-    }
+    differs = {v.row for v in verdicts if v.verdict == EXPLAINED and "rel" in v.table}
     assert differs == {"conv (4)", "conv (5)", "conv (6)", "3x Inception"}
 
 
@@ -131,10 +125,7 @@ def test_every_grid(variant, sides):
 
 
 def test_maps_of_the_modules(released):
-    maps = [
-        released.get_layer(f"mixed_{block}_output").output.shape[-1]
-        for block in BLOCKS
-    ]
+    maps = [released.get_layer(f"mixed_{block}_output").output.shape[-1] for block in BLOCKS]
     assert maps == [256, 288, 288, *[768] * 5, 1280, 2048, 2048]
 
 
@@ -214,12 +205,8 @@ def test_average_pooling_leaves_out_the_zeros_but_in_torchvisions():
         assert found.shape == (1, 11, 11, 192)
         ones[variant] = found[0, :, :, 0]
     np.testing.assert_allclose(ones["inception_v3"], 1, rtol=1e-6)
-    corner, edge, middle = ones["inception_v3_torchvision"][
-        [0, 0, 1], [0, 1, 1]
-    ]
-    np.testing.assert_allclose(
-        [corner, edge, middle], [4 / 9, 6 / 9, 1], rtol=1e-6
-    )
+    corner, edge, middle = ones["inception_v3_torchvision"][[0, 0, 1], [0, 1, 1]]
+    np.testing.assert_allclose([corner, edge, middle], [4 / 9, 6 / 9, 1], rtol=1e-6)
 
 
 def test_every_convolution_is_normalised_and_then_cut_off_at_0(released):
@@ -249,18 +236,12 @@ def test_moving_averages_keep_less_at_first(step):
     assert (kept == 0.9997) == (step == 40_000)
     mean, variance = x.mean((0, 1, 2)), x.var((0, 1, 2))
     np.testing.assert_allclose(layer.moving_mean, (1 - kept) * mean, rtol=1e-3)
-    np.testing.assert_allclose(
-        layer.moving_variance, kept + (1 - kept) * variance, rtol=1e-3
-    )
-    np.testing.assert_allclose(
-        output, (x - mean) / np.sqrt(variance + 1e-3), atol=1e-4
-    )
+    np.testing.assert_allclose(layer.moving_variance, kept + (1 - kept) * variance, rtol=1e-3)
+    np.testing.assert_allclose(output, (x - mean) / np.sqrt(variance + 1e-3), atol=1e-4)
     assert layer.momentum == 0.9997  # what is saved
     layer(x, training=True)  # outside of a training step: Keras's own
     kept *= 0.9997
-    np.testing.assert_allclose(
-        layer.moving_variance, kept + (1 - kept) * variance, rtol=1e-3
-    )
+    np.testing.assert_allclose(layer.moving_variance, kept + (1 - kept) * variance, rtol=1e-3)
 
 
 def test_the_auxiliary_head_stands_on_the_last_17x17_grid(released):
@@ -287,9 +268,7 @@ def test_the_auxiliary_heads_dense_layer_is_normalised_in_v3_only(released):
     assert "aux_conv0_bn" in names
     assert "aux_conv1_bn" not in names
     assert earlier.get_layer("aux_conv1").use_bias
-    assert earlier.get_layer("aux_pool").input is (
-        earlier.get_layer("mixed_6f_output").output
-    )
+    assert earlier.get_layer("aux_pool").input is (earlier.get_layer("mixed_6f_output").output)
 
 
 def test_the_auxiliary_loss_counts_four_tenths_and_is_smoothed_too(small):
@@ -331,9 +310,7 @@ def test_initial_weights_are_truncated_normal(small):
     for name, stddev in stddevs.items():
         kernel = small.get_layer(name).kernel.numpy()
         assert 1.9 * stddev < abs(kernel).max() <= 2 * stddev, name
-        np.testing.assert_allclose(
-            kernel.std(), 0.88 * stddev, rtol=0.06, err_msg=name
-        )
+        np.testing.assert_allclose(kernel.std(), 0.88 * stddev, rtol=0.06, err_msg=name)
 
 
 @pytest.mark.parametrize("variant", SMALLEST)
@@ -360,9 +337,7 @@ def test_logits_are_float32_under_bfloat16():
 
 
 def test_names_are_those_of_the_release():
-    entries = json.loads(
-        (ORACLES / "torchvision_inception_v3.json").read_text()
-    )
+    entries = json.loads((ORACLES / "torchvision_inception_v3.json").read_text())
     theirs = [e for e in entries if e.endswith("conv.weight")]
     theirs = [e.removesuffix(".conv.weight") for e in theirs]
     wanted = [
@@ -375,9 +350,7 @@ def test_names_are_those_of_the_release():
 
 def test_recipe_of_the_paper():
     recipe = RECIPES["inception_v3"]
-    assert recipe.optimizer == RmsProp(
-        learning_rate=0.045, decay=0.9, momentum=0.9, epsilon=1.0
-    )
+    assert recipe.optimizer == RmsProp(learning_rate=0.045, decay=0.9, momentum=0.9, epsilon=1.0)
     assert recipe.weight_decay == WeightDecay(rate=4e-5, variables="kernel")
     assert recipe.loss.main == SmoothedCrossEntropy(smoothing=0.1)
     assert recipe.global_batch_size == 50 * 32
@@ -386,9 +359,7 @@ def test_recipe_of_the_paper():
     assert recipe.average_decay == 0.9999
     for variant in ("inception_v3_torchvision", "inception_v2_table1"):
         other = RECIPES[variant]
-        assert (
-            dataclasses.replace(other, deviations=recipe.deviations) == recipe
-        )
+        assert dataclasses.replace(other, deviations=recipe.deviations) == recipe
 
 
 def test_images_are_prepared_as_the_release_does():
@@ -403,12 +374,7 @@ def test_images_are_prepared_as_the_release_does():
             resampling=("bilinear", "area", "nearest", "bicubic"),
         ),
         RandomFlip(),
-        ColourDistortions(
-            brightness=32 / 255,
-            saturation=(0.5, 1.5),
-            hue=0.2,
-            contrast=(0.5, 1.5),
-        ),
+        ColourDistortions(brightness=32 / 255, saturation=(0.5, 1.5), hue=0.2, contrast=(0.5, 1.5)),
     )
     assert recipe.normalize == ScalePixels(-1.0, 1.0)
     assert recipe.test_transforms == (ResizeShorterSide(342), CentreCrop(342))
@@ -436,20 +402,14 @@ def test_low_resolutions_see_the_same_part_of_the_image(size, frame):
 )
 def test_rate_falls_by_6_percent_every_2_epochs(epoch, wanted):
     recipe = RECIPES["inception_v3"]
-    factor = recipe.schedule.factor(
-        epoch=epoch, step=0, steps_per_epoch=800, history=[]
-    )
+    factor = recipe.schedule.factor(epoch=epoch, step=0, steps_per_epoch=800, history=[])
     found = recipe.optimizer.learning_rate * factor
     assert found == pytest.approx(wanted, rel=2e-3)
 
 
 def distorted(image, position=0, **amounts):
-    still = dict(
-        brightness=0.0, saturation=(1.0, 1.0), hue=0.0, contrast=(1.0, 1.0)
-    )
-    context = Context(
-        top=0, left=0, mirrored=False, statistics=None, key=Key(3, position)
-    )
+    still = dict(brightness=0.0, saturation=(1.0, 1.0), hue=0.0, contrast=(1.0, 1.0))
+    context = Context(top=0, left=0, mirrored=False, statistics=None, key=Key(3, position))
     operation = ColourDistortions(**still | amounts)
     return operation(tf.constant(image), context).numpy()
 
@@ -463,9 +423,7 @@ def test_colour_distortions_change_what_they_say():
     grey = distorted(image, saturation=(0.0, 0.0))
     assert np.ptp(grey, axis=-1).max() < 1e-3
     flat = distorted(image, contrast=(0.5, 0.5))
-    np.testing.assert_allclose(
-        flat, 0.5 * (image + image.mean((0, 1))), rtol=1e-4
-    )
+    np.testing.assert_allclose(flat, 0.5 * (image + image.mean((0, 1))), rtol=1e-4)
     turned = distorted(image, hue=0.2)
     np.testing.assert_allclose(turned.max(-1), image.max(-1), rtol=1e-4)
     assert abs(turned - image).max() > 1
@@ -475,14 +433,10 @@ def test_colour_distortions_change_what_they_say():
 
 def test_brightness_is_even_and_both_orders_occur():
     grey = np.full((2, 2, 3), 128.0, "float32")
-    added = [
-        distorted(grey, i, brightness=0.1)[0, 0, 0] - 128 for i in range(200)
-    ]
+    added = [distorted(grey, i, brightness=0.1)[0, 0, 0] - 128 for i in range(200)]
     assert abs(np.mean(added)) < 3
     assert -25.51 < min(added) < -24 < 24 < max(added) < 25.51
     image = np.random.default_rng(0).uniform(80, 170, (3, 3, 3)).astype("f4")
     amounts = dict(saturation=(1.5, 1.5), contrast=(0.5, 0.5))
-    results = {
-        distorted(image, i, **amounts).round(2).tobytes() for i in range(20)
-    }
+    results = {distorted(image, i, **amounts).round(2).tobytes() for i in range(20)}
     assert len(results) == 2

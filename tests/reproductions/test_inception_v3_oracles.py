@@ -57,9 +57,7 @@ def auxiliary_logits(x, state, name="AuxLogits"):
 
     places = [slice(3 * i, 3 * i + 5) for i in range(5)]
     x = np.array([[x[:, r, c].mean((1, 2)) for c in places] for r in places])
-    x = normalized(
-        x @ state[f"{name}.conv0.conv.weight"][:, :, 0, 0].T, "conv0"
-    )
+    x = normalized(x @ state[f"{name}.conv0.conv.weight"][:, :, 0, 0].T, "conv0")
     x = np.einsum("hwbi,oihw->bo", x, state[f"{name}.conv1.conv.weight"])
     x = normalized(x, "conv1")
     return x @ state[f"{name}.fc.weight"].T + state[f"{name}.fc.bias"]
@@ -128,9 +126,7 @@ def test_half_an_auxiliary_head_is_refused(no_weights):
         (from_keras, "inception_v3", "inception_v3_79"),
     ],
 )
-def test_networks_that_would_compute_something_else_refuse(
-    read, fitting, variant, no_weights
-):
+def test_networks_that_would_compute_something_else_refuse(read, fitting, variant, no_weights):
     with pytest.raises(RunError, match=f"Import them into {fitting}\\."):
         read({}, no_weights(variant))
 
@@ -164,10 +160,7 @@ def application_of(size, classes):
     image = keras.Input((size, size, 3))
     return randomized(
         keras.applications.InceptionV3(
-            weights=None,
-            input_tensor=image,
-            classes=classes,
-            classifier_activation=None,
+            weights=None, input_tensor=image, classes=classes, classifier_activation=None
         )
     )
 
@@ -213,10 +206,7 @@ def test_logits_are_those_of_keras_applications_at_full_size():
 
 def numbered(state, first):
     """The names that Keras gives if `first` layers of a kind came before."""
-    lowest = {
-        kind: min(int(n or 0) for k, n in map(parted, state) if k == kind)
-        for kind in first
-    }
+    lowest = {kind: min(int(n or 0) for k, n in map(parted, state) if k == kind) for kind in first}
     renamed = {}
     for entry, values in state.items():
         kind, number = parted(entry)
@@ -236,15 +226,9 @@ def parted(entry):
 
 
 @pytest.mark.parametrize(
-    "first",
-    [
-        {"conv2d": 0, "batch_normalization": 0},
-        {"conv2d": 7, "batch_normalization": 94},
-    ],
+    "first", [{"conv2d": 0, "batch_normalization": 0}, {"conv2d": 7, "batch_normalization": 94}]
 )
-def test_the_numbers_of_keras_names_matter_by_their_order_only(
-    first, application, ours
-):
+def test_the_numbers_of_keras_names_matter_by_their_order_only(first, application, ours):
     state = of_keras_model(application)
     main = keras.Model(ours.input, ours.outputs[0])
     from_keras(state, ours)

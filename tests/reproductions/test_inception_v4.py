@@ -10,14 +10,7 @@ import pytest
 import tensorflow as tf
 
 import reproductions.inception_v4
-from common.audit import (
-    AGREES,
-    EXPLAINED,
-    MISFIT,
-    NEEDLESS,
-    RATIOS,
-    audit_paper,
-)
+from common.audit import AGREES, EXPLAINED, MISFIT, NEEDLESS, RATIOS, audit_paper
 from common.data.keys import Key
 from common.data.transforms import (
     CentreCrop,
@@ -100,9 +93,7 @@ def test_every_recipe_has_its_network():
 
 def test_every_structural_number_has_a_verdict(tables):
     def build(variant):
-        return reproductions.load(reproductions.find(variant)[0]).build_model(
-            variant
-        )
+        return reproductions.load(reproductions.find(variant)[0]).build_model(variant)
 
     verdicts = audit_paper(FOLDER, build, dict(tables))
     assert not {v.verdict for v in verdicts} & {MISFIT, NEEDLESS}
@@ -129,18 +120,10 @@ def test_every_structural_number_has_a_verdict(tables):
         ("inception_v4_released", 42_679_816, 42_648_232, 12_253_974_624, 149),
         ("inception_resnet_v1", 22_756_328, 22_742_808, 6_206_361_696, 127),
         ("inception_resnet_v2", 32_433_928, 32_417_496, 9_257_953_632, 132),
-        (
-            "inception_resnet_v2_released",
-            55_843_464,
-            55_813_192,
-            13_155_794_016,
-            244,
-        ),
+        ("inception_resnet_v2_released", 55_843_464, 55_813_192, 13_155_794_016, 244),
     ],
 )
-def test_counts_to_the_last_digit(
-    variant, params, without_scales, macs, convolutions, tables
-):
+def test_counts_to_the_last_digit(variant, params, without_scales, macs, convolutions, tables):
     rows = tables[variant]
     total = totals(rows)
     assert (total.params, total.macs) == (params, macs)
@@ -157,11 +140,7 @@ def test_the_released_checkpoints_have_as_many_weights(networks, tables):
     }
     for variant, (slim, with_auxiliary) in released.items():
         rows = tables[variant]
-        norms = sum(
-            row.params
-            for row in rows
-            if row.main and row.kind == "BatchNormalization"
-        )
+        norms = sum(row.params for row in rows if row.main and row.kind == "BatchNormalization")
         assert totals(rows).params - norms // 2 + 1536 + 1 == slim
         trainable = networks[variant].trainable_variables
         assert sum(np.prod(v.shape) for v in trainable) == with_auxiliary
@@ -179,14 +158,8 @@ def test_every_grid_and_every_join(variant, networks):
     ]
     assert stem == [(side, side, maps) for side, maps in STEMS[variant]]
     kind = "inception_resnet" if variant in RESNETS else "inception"
-    for letter, side, (count, maps) in zip(
-        "abc", (35, 17, 8), MODULES[variant], strict=True
-    ):
-        names = [
-            name
-            for name in FORMS[variant].modules
-            if name.startswith(f"{kind}_{letter}_")
-        ]
+    for letter, side, (count, maps) in zip("abc", (35, 17, 8), MODULES[variant], strict=True):
+        names = [name for name in FORMS[variant].modules if name.startswith(f"{kind}_{letter}_")]
         assert names == [f"{kind}_{letter}_{i + 1}" for i in range(count)]
         for name in names:
             assert shape(model, f"{name}_output") == (side, side, maps), name
@@ -214,9 +187,7 @@ def test_the_stems_of_figure_3_join_as_many_maps_as_drawn(networks):
 def test_maps_in_front_of_the_linear_convolutions(networks):
     joined = {
         variant: [
-            networks[variant]
-            .get_layer(f"inception_resnet_{letter}_1_mixed")
-            .output.shape[-1]
+            networks[variant].get_layer(f"inception_resnet_{letter}_1_mixed").output.shape[-1]
             for letter in "abc"
         ]
         for variant in RESNETS
@@ -238,11 +209,7 @@ def test_the_release_has_the_long_kernels_in_the_other_order(tables):
     names += ["inception_c_1_3x3dbl_2", "inception_c_1_3x3dbl_3"]
     figures = kernels(tables["inception_v4"], *names)
     released = kernels(tables["inception_v4_released"], *names)
-    assert figures == [
-        *[(7, 1), (1, 7)],
-        *[(1, 7), (7, 1), (1, 7), (7, 1)],
-        *[(1, 3), (3, 1)],
-    ]
+    assert figures == [*[(7, 1), (1, 7)], *[(1, 7), (7, 1), (1, 7), (7, 1)], *[(1, 3), (3, 1)]]
     assert released == [(width, height) for height, width in figures]
     same = ["inception_b_1_7x7_2", "inception_b_1_7x7_3"]
     same += ["inception_c_1_3x3_2a", "inception_c_1_3x3_2b"]
@@ -256,8 +223,7 @@ def module(scale, *, relu=True):
     keras.utils.set_random_seed(0)
     x = keras.Input((5, 5, 6))
     form = Module(
-        branches={"1x1": (conv(4, 1, 1),), "3x3": (conv(3, 3, 3),)},
-        residual=Residual(scale, relu),
+        branches={"1x1": (conv(4, 1, 1),), "3x3": (conv(3, 3, 3),)}, residual=Residual(scale, relu)
     )
     model = keras.Model(x, inception(x, "m", form, (1.0, "fan_avg", "uniform")))
     linear = model.get_layer("m_linear")
@@ -296,9 +262,7 @@ def test_a_scale_of_zero_is_the_identity_to_the_last_bit():
 @each_resnet
 def test_scales_are_0_17_and_0_10_and_0_20(variant, networks):
     model = networks[variant]
-    for letter, scale, (count, _) in zip(
-        "abc", (0.17, 0.10, 0.20), MODULES[variant], strict=True
-    ):
+    for letter, scale, (count, _) in zip("abc", (0.17, 0.10, 0.20), MODULES[variant], strict=True):
         for number in range(1, count + 1):
             name = f"inception_resnet_{letter}_{number}"
             wanted = 1.0 if name == released_last(variant) else scale
@@ -350,9 +314,7 @@ def test_average_pooling_within_modules_leaves_out_the_zeros():
         ("inception_resnet_v2_released", "inception_resnet_b_20_output", 1088),
     ],
 )
-def test_released_networks_have_an_auxiliary_head(
-    variant, trunk, maps, networks, tables
-):
+def test_released_networks_have_an_auxiliary_head(variant, trunk, maps, networks, tables):
     model = networks[variant]
     pool = model.get_layer("aux_pool")
     assert pool.input is model.get_layer(trunk).output
@@ -415,9 +377,7 @@ def test_initial_weights_are_the_releases():
         return float(np.std(weights)), float(abs(np.asarray(weights)).max())
 
     fan_in, fan_out = 3 * 3 * 64, 3 * 3 * 128
-    he, he_most = deviation(
-        FORMS["inception_v4"].initial, kernel := (3, 3, 64, 128)
-    )
+    he, he_most = deviation(FORMS["inception_v4"].initial, kernel := (3, 3, 64, 128))
     assert he == pytest.approx((2 / fan_in) ** 0.5, rel=0.02)
     assert he_most == pytest.approx(2 * he / 0.8796, rel=0.02)  # truncated
     xavier, most = deviation(FORMS["inception_resnet_v1"].initial, kernel)
@@ -430,9 +390,7 @@ def test_initial_weights_are_the_releases():
 
 def test_recipe_of_the_paper():
     recipe = RECIPES["inception_v4"]
-    assert recipe.optimizer == RmsProp(
-        learning_rate=0.045, decay=0.9, momentum=0.9, epsilon=1.0
-    )
+    assert recipe.optimizer == RmsProp(learning_rate=0.045, decay=0.9, momentum=0.9, epsilon=1.0)
     assert recipe.clip_global_norm == 2.0
     assert recipe.loss == SmoothedCrossEntropy(smoothing=0.1)
     assert recipe.epochs == 100
@@ -441,10 +399,7 @@ def test_recipe_of_the_paper():
     assert recipe.image_size == 299
     for other in RECIPES.values():
         same = dataclasses.replace(
-            other,
-            loss=recipe.loss,
-            weight_decay=recipe.weight_decay,
-            deviations=recipe.deviations,
+            other, loss=recipe.loss, weight_decay=recipe.weight_decay, deviations=recipe.deviations
         )
         assert same == recipe
 
@@ -490,9 +445,7 @@ def test_every_open_choice_is_told_once():
 @pytest.mark.parametrize("epoch,power", [(0, 0), (1, 0), (2, 1), (99, 49)])
 def test_rate_falls_by_6_percent_every_2_epochs(epoch, power):
     recipe = RECIPES["inception_resnet_v2"]
-    factor = recipe.schedule.factor(
-        epoch=epoch, step=0, steps_per_epoch=2001, history=[]
-    )
+    factor = recipe.schedule.factor(epoch=epoch, step=0, steps_per_epoch=2001, history=[])
     found = recipe.optimizer.learning_rate * factor
     assert found == pytest.approx(0.045 * 0.94**power)
 
@@ -515,9 +468,7 @@ def test_what_decays(variant, path, decays):
 
 
 def distorted(image, position=0, **amounts):
-    context = Context(
-        top=0, left=0, mirrored=False, statistics=None, key=Key(3, position)
-    )
+    context = Context(top=0, left=0, mirrored=False, statistics=None, key=Key(3, position))
     amounts = dict(brightness=0.0, saturation=(1.0, 1.0)) | amounts
     operation = BrightnessAndSaturation(**amounts)
     return operation(tf.constant(image), context).numpy()
@@ -526,17 +477,12 @@ def distorted(image, position=0, **amounts):
 def test_distortions_change_brightness_and_saturation_alone():
     image = np.random.default_rng(0).uniform(80, 170, (8, 9, 3)).astype("f4")
     np.testing.assert_allclose(distorted(image), image, atol=1e-3)
-    added = [
-        distorted(image, position, brightness=32 / 255) - image
-        for position in range(100)
-    ]
+    added = [distorted(image, position, brightness=32 / 255) - image for position in range(100)]
     assert max(np.ptp(one) for one in added) < 1e-3
     means = [one.mean() for one in added]
     assert -32 < min(means) < -28 and 28 < max(means) < 32
     grey = distorted(image, saturation=(0.0, 0.0))
-    np.testing.assert_allclose(
-        grey, np.repeat(image.max(-1, keepdims=True), 3, -1), atol=1e-3
-    )
+    np.testing.assert_allclose(grey, np.repeat(image.max(-1, keepdims=True), 3, -1), atol=1e-3)
     assert distorted(image, saturation=(9.0, 9.0)).min() == 0
 
 

@@ -93,8 +93,7 @@ def no_weights(variant, **sizes):
 
 
 @pytest.mark.parametrize(
-    "variant",
-    ["inception_v4", "inception_resnet_v1", "inception_resnet_v2", RESNET],
+    "variant", ["inception_v4", "inception_resnet_v1", "inception_resnet_v2", RESNET]
 )
 def test_inceptionv4_is_refused_for_another_network(variant):
     with pytest.raises(RunError, match=f"Import them into {V4}\\."):
@@ -102,8 +101,7 @@ def test_inceptionv4_is_refused_for_another_network(variant):
 
 
 @pytest.mark.parametrize(
-    "variant",
-    ["inception_v4", "inception_resnet_v1", "inception_resnet_v2", V4],
+    "variant", ["inception_v4", "inception_resnet_v1", "inception_resnet_v2", V4]
 )
 def test_inceptionresnetv2_is_refused_for_another_network(variant):
     model = no_weights(variant)
@@ -130,10 +128,7 @@ def application(size, classes):
     """Keras's network with random weights and statistics."""
     image = keras.Input((size, size, 3))
     network = keras.applications.InceptionResNetV2(
-        weights=None,
-        input_tensor=image,
-        classes=classes,
-        classifier_activation=None,
+        weights=None, input_tensor=image, classes=classes, classifier_activation=None
     )
     rng = np.random.default_rng(0)
     for weight in network.weights:

@@ -68,9 +68,7 @@ def test_every_layer_up_to_f6_is_squashed(model):
     }
     assert squashed == set(LAYERS) - {"OUT"}
     assert {
-        layer.activation
-        for layer in model.layers
-        if isinstance(layer, keras.layers.Activation)
+        layer.activation for layer in model.layers if isinstance(layer, keras.layers.Activation)
     } == {squash}
 
 
@@ -98,9 +96,7 @@ FAN_INS = {"C1": 25, "C5": 400, "F6": 120}
 C3_FAN_INS = np.array([75] * 6 + [100] * 9 + [150])
 
 
-@pytest.mark.parametrize(
-    ("variant", "power"), [("lenet5", 0.5), ("lenet5_as_written", 1.0)]
-)
+@pytest.mark.parametrize(("variant", "power"), [("lenet5", 0.5), ("lenet5_as_written", 1.0)])
 def test_weights_start_within_their_bounds_and_fill_them(variant, power):
     keras.utils.set_random_seed(0)
     model = build_model(variant)
@@ -156,21 +152,15 @@ def test_convolution_by_patches_is_conv2d():
     ours = build_model("lenet5").get_layer("C1")
     images = np.random.default_rng(0).normal(size=(2, 32, 32, 1))
     theirs = keras.ops.conv(images.astype("float32"), ours.kernel) + ours.bias
-    np.testing.assert_allclose(
-        ours(images.astype("float32")), theirs, rtol=1e-4, atol=1e-5
-    )
+    np.testing.assert_allclose(ours(images.astype("float32")), theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_subsampling_is_sum_times_coefficient_plus_bias(model):
     layer = model.get_layer("S2")
     images = np.random.default_rng(0).normal(size=(2, 28, 28, 6))
-    sums = sum(
-        images[:, i::2, j::2] for i, j in itertools.product((0, 1), repeat=2)
-    )
+    sums = sum(images[:, i::2, j::2] for i, j in itertools.product((0, 1), repeat=2))
     expected = sums * layer.coefficient.numpy() + layer.bias.numpy()
-    np.testing.assert_allclose(
-        layer(images.astype("float32")), expected, rtol=1e-4, atol=1e-5
-    )
+    np.testing.assert_allclose(layer(images.astype("float32")), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_logits_are_minus_squared_distances_to_the_codes(model):
@@ -241,8 +231,6 @@ def test_distortions_are_all_that_lenet5_distorted_adds():  # Sec. III-B
     assert isinstance(affine, RandomAffine)
     assert affine.probability == 0.9  # 540,000 of 600,000 patterns
     same = dataclasses.replace(
-        distorted,
-        train_transforms=plain.train_transforms,
-        deviations=plain.deviations,
+        distorted, train_transforms=plain.train_transforms, deviations=plain.deviations
     )
     assert same == plain

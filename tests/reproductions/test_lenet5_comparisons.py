@@ -11,13 +11,7 @@ from common.data.transforms import Pad, RandomAffine, ResizeShorterSide
 from reproductions.lenet5 import RECIPES
 from reproductions.lenet5.levenberg_marquardt import diagonal_curvature
 from reproductions.lenet5.losses import UnitsMse
-from reproductions.lenet5.model import (
-    C3_OF_LENET1,
-    C3_OF_LENET4,
-    Subsampling,
-    build_model,
-    squash,
-)
+from reproductions.lenet5.model import C3_OF_LENET1, C3_OF_LENET4, Subsampling, build_model, squash
 from tests.reproductions.test_lenet5 import connections
 
 # Output, trainable parameters, connections with the biases. LeNet-1's are of
@@ -43,9 +37,7 @@ LENET4 = {
     ("variant", "layers", "params", "links"),
     [("lenet1", LENET1, 2_578, 98_442), ("lenet4", LENET4, 50_698, 262_306)],
 )
-def test_layers_and_totals_are_those_of_their_papers(
-    variant, layers, params, links
-):
+def test_layers_and_totals_are_those_of_their_papers(variant, layers, params, links):
     model = build_model(variant)
     for name, (output, trainable, linked) in layers.items():
         layer = model.get_layer(name)
@@ -85,11 +77,7 @@ def test_a_fully_connected_network_is_its_matrices():  # Sec. III-C, item 6
     images = np.random.default_rng(0).normal(size=(3, 28, 28, 1))
     x = images.astype("float32").reshape(3, 784)
     weights = [v.numpy() for v in model.trainable_variables]
-    assert [w.shape for w in weights[::2]] == [
-        (784, 300),
-        (300, 100),
-        (100, 10),
-    ]
+    assert [w.shape for w in weights[::2]] == [(784, 300), (300, 100), (100, 10)]
     for kernel, bias in zip(weights[::2], weights[1::2], strict=True):
         x = 1.7159 * np.tanh((x @ kernel + bias) * 2 / 3)
     np.testing.assert_allclose(model(images), x, rtol=1e-4, atol=1e-4)
@@ -97,16 +85,12 @@ def test_a_fully_connected_network_is_its_matrices():  # Sec. III-C, item 6
 
 def test_the_linear_classifiers_differ_in_their_units():
     keras.utils.set_random_seed(0)
-    plain, squashed = map(
-        build_model, ("mnist_linear", "mnist_linear_squashed")
-    )
+    plain, squashed = map(build_model, ("mnist_linear", "mnist_linear_squashed"))
     squashed.set_weights(plain.get_weights())
     images = np.random.default_rng(0).normal(size=(3, 28, 28, 1))
     sums = plain(images).numpy()
     kernel, bias = plain.get_weights()
-    np.testing.assert_allclose(
-        sums, images.reshape(3, 784) @ kernel + bias, 1e-4, 1e-4
-    )
+    np.testing.assert_allclose(sums, images.reshape(3, 784) @ kernel + bias, 1e-4, 1e-4)
     np.testing.assert_allclose(squashed(images), squash(sums), 1e-4, 1e-5)
 
 
@@ -116,9 +100,7 @@ def test_units_are_compared_with_targets_of_plus_and_minus_one():
     targets = np.full((4, 10), -1.0)
     targets[np.arange(4), labels] = 1.0
     expected = 0.5 * ((units - targets) ** 2).sum(-1)
-    np.testing.assert_allclose(
-        UnitsMse(scale=0.5)(units, labels), expected, rtol=1e-5
-    )
+    np.testing.assert_allclose(UnitsMse(scale=0.5)(units, labels), expected, rtol=1e-5)
 
 
 def test_curvature_of_the_output_units_neglects_their_bend():
@@ -133,15 +115,11 @@ def test_curvature_of_the_output_units_neglects_their_bend():
     of_kernel, of_bias = diagonal_curvature(
         model, UnitsMse(scale=1.0), tf.constant(images), np.arange(5)
     )
-    np.testing.assert_allclose(
-        of_kernel, (images.reshape(5, 784) ** 2).T @ h / 5, 1e-3, 1e-5
-    )
+    np.testing.assert_allclose(of_kernel, (images.reshape(5, 784) ** 2).T @ h / 5, 1e-3, 1e-5)
     np.testing.assert_allclose(of_bias, h.mean(0), 1e-3)
 
 
-@pytest.mark.parametrize(
-    ("variant", "power"), [("lenet1", 1.0), ("lenet4", 0.5)]
-)
+@pytest.mark.parametrize(("variant", "power"), [("lenet1", 1.0), ("lenet4", 0.5)])
 def test_their_weights_start_within_the_bounds_of_their_fan_in(variant, power):
     keras.utils.set_random_seed(0)
     model = build_model(variant)

@@ -33,9 +33,7 @@ def out():
 
 
 def test_output_curvature_of_equation_8_is_two(out):
-    h = output_curvature(
-        out, MseLoss(scale=1.0), tf.constant(normal(3, 84)), [1, 2, 3]
-    )
+    h = output_curvature(out, MseLoss(scale=1.0), tf.constant(normal(3, 84)), [1, 2, 3])
     np.testing.assert_allclose(h, np.full((3, 84), 2), atol=1e-4)
 
 
@@ -90,14 +88,10 @@ def test_curvature_of_one_dense_layer_is_the_second_derivative():
         model, MapLoss(j=90.0, scale=1.0), tf.constant(images), labels
     )
     for k in (0, 83, 200, 503):
-        expected = second_difference(
-            lambda w: loss_of(w, bias), kernel, k, 1e-3
-        )
+        expected = second_difference(lambda w: loss_of(w, bias), kernel, k, 1e-3)
         found = of_kernel.numpy().flat[k]
         assert found == pytest.approx(expected, rel=2e-3, abs=1e-4)
-        expected = second_difference(
-            lambda w: loss_of(kernel, w), bias, k % 84, 1e-3
-        )
+        expected = second_difference(lambda w: loss_of(kernel, w), bias, k % 84, 1e-3)
         found = of_bias.numpy().flat[k % 84]
         assert found == pytest.approx(expected, rel=2e-3, abs=1e-4)
 
@@ -114,11 +108,7 @@ def test_curvature_goes_back_through_the_squashing_function():
     y = 1.7159 * np.tanh(2 * inner / 3)
     f1 = 1.7159 * (2 / 3) / np.cosh(2 * inner / 3) ** 2
     h = f1**2 * 2 * (upper**2).sum(1)  # Eq. 8: 2 at each of the 84 units
-    expected = (
-        (images**2).T @ h / 4,
-        h.mean(0),
-        (y**2).T @ np.full((4, 84), 2) / 4,
-    )
+    expected = ((images**2).T @ h / 4, h.mean(0), (y**2).T @ np.full((4, 84), 2) / 4)
     found = diagonal_curvature(
         model, MseLoss(scale=1.0), tf.constant(images), np.array([3, 1, 4, 1])
     )
@@ -136,9 +126,7 @@ def test_shared_weights_add_up_over_their_connections():
         unit = h[0, row, column, o]
         of_x[0, row + i, column + j, c] += w[i, j, c, o] ** 2 * unit
         of_w[i, j, c, o] += x[0, row + i, column + j, c] ** 2 * unit
-    found_x, (found_w, found_b) = linear_curvature(
-        layer, tf.constant(x), tf.constant(h)
-    )
+    found_x, (found_w, found_b) = linear_curvature(layer, tf.constant(x), tf.constant(h))
     np.testing.assert_allclose(found_x, of_x, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found_w, of_w, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found_b, h.sum((0, 1, 2)), rtol=1e-4)
@@ -149,9 +137,7 @@ def test_a_subsampling_coefficient_has_four_connections_per_unit():
     x, h = normal(1, 2, 2, 1), np.array([[[[3.0]]]], "float32")
     layer.build(x.shape)
     c = layer.coefficient.numpy()
-    found_x, (found_c, found_b) = linear_curvature(
-        layer, tf.constant(x), tf.constant(h)
-    )
+    found_x, (found_c, found_b) = linear_curvature(layer, tf.constant(x), tf.constant(h))
     np.testing.assert_allclose(found_x, np.full(x.shape, 3 * c**2), rtol=1e-4)
     np.testing.assert_allclose(found_c, [3 * (x**2).sum()], rtol=1e-4)
     np.testing.assert_allclose(found_b, [3.0], rtol=1e-4)
@@ -171,8 +157,7 @@ def test_curvature_is_the_mean_over_examples_and_nonnegative():
     loss = MapLoss(j=1.0, scale=1.0)
     both = diagonal_curvature(model, loss, images, labels)
     halves = [
-        diagonal_curvature(model, loss, images[s], labels[s])
-        for s in (slice(0, 1), slice(1, 4))
+        diagonal_curvature(model, loss, images[s], labels[s]) for s in (slice(0, 1), slice(1, 4))
     ]
     for h, one, three in zip(both, *halves, strict=True):
         assert h.shape == one.shape and (h.numpy() >= 0).all()
@@ -191,9 +176,7 @@ def test_a_step_divides_the_rate_by_mu_plus_curvature():
     before = [v.numpy() for v in model.trainable_variables]
     gradients = [tf.constant(normal(*v.shape)) for v in before]
     optimizer.apply(gradients, model.trainable_variables)
-    for v, w, g, h in zip(
-        model.trainable_variables, before, gradients, curvatures, strict=True
-    ):
+    for v, w, g, h in zip(model.trainable_variables, before, gradients, curvatures, strict=True):
         expected = w - 2e-4 / (0.02 + h.numpy()) * g.numpy()
         np.testing.assert_allclose(v, expected, rtol=1e-3, atol=1e-6)
 

@@ -11,12 +11,7 @@ import pytest
 import reproductions
 from common.audit import AGREES, EXPLAINED, audit_paper, check_table
 from common.errors import UsageError
-from common.layer_table import (
-    find_row,
-    layer_table,
-    totals,
-    without_weights,
-)
+from common.layer_table import find_row, layer_table, totals, without_weights
 from common.layers import Dropout
 from common.paper import read_expected
 from reproductions.polynet import RECIPES, build_model
@@ -367,9 +362,7 @@ def test_polynet_grows_from_its_first_order_network(polynet):
             layer = grown.get_layer(name)
             assert [v.shape for v in layer.variables] == shapes
     same = dataclasses.replace(
-        RECIPES["polynet"],
-        initialize_from=None,
-        deviations=RECIPES[start.variant].deviations,
+        RECIPES["polynet"], initialize_from=None, deviations=RECIPES[start.variant].deviations
     )
     assert same == RECIPES[start.variant]
 
@@ -421,10 +414,7 @@ def listed(field):
 def test_deviations_are_listed_where_they_apply():
     terms = {
         variant: {
-            term
-            for kinds in form.stages.values()
-            for kind in kinds
-            for term in POLYNOMIALS[kind]
+            term for kinds in form.stages.values() for kind in kinds for term in POLYNOMIALS[kind]
         }
         for variant, form in FORMS.items()
     }
@@ -434,18 +424,14 @@ def test_deviations_are_listed_where_they_apply():
     assert listed("network: path weight of a product") == chained
     shared = {v for v in chained if "FF" in terms[v]}
     assert listed("network: poly-3") == {"polynet"}
-    assert listed("network: batch normalisation of poly-n") == shared - {
-        "polynet"
-    }
+    assert listed("network: batch normalisation of poly-n") == shared - {"polynet"}
     falling = {v for v, f in FORMS.items() if f.scales[0] != f.scales[1]}
     assert listed("network: path weight") == falling
 
 
 def test_the_deviation_of_the_test_has_the_recipes_sizes():
     for variant, recipe in RECIPES.items():
-        (here,) = (
-            d.here for d in recipe.deviations if d.field == "test_transforms"
-        )
+        (here,) = (d.here for d in recipe.deviations if d.field == "test_transforms")
         resize, frame = recipe.test_transforms
         assert resize.size == frame.size, variant
         assert str(resize.size) in here and str(recipe.image_size) in here

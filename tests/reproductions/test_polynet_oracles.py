@@ -20,9 +20,7 @@ ORACLE = "cadene_polynet"
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(
-    "policy,tolerance", [("float64", 1e-6), ("float32", 0.02)]
-)
+@pytest.mark.parametrize("policy,tolerance", [("float64", 1e-6), ("float32", 0.02)])
 def test_logits_are_those_of_the_port(policy, tolerance):
     keras.config.set_dtype_policy(policy)
     try:

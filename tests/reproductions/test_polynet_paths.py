@@ -11,13 +11,7 @@ import tensorflow as tf
 from common.batch_slice import batch_slice
 from common.errors import RunError
 from common.weights import copy_layers
-from reproductions.polynet.forms import (
-    FORMS,
-    IR_3_6_3,
-    POLYNET,
-    first_order,
-    with_stage,
-)
+from reproductions.polynet.forms import FORMS, IR_3_6_3, POLYNET, first_order, with_stage
 from reproductions.polynet.growth import Interleaved
 from reproductions.polynet.model import SMALLEST, module, network
 from reproductions.polynet.paths import PathSum
@@ -55,10 +49,7 @@ MATRICES = {  # Fig. 3 and the third-order forms
 def test_of_linear_operators_it_is_the_matrix_polynomial(kind, scale):
     operators, x = {"F": F, "G": G, "H": H}, draws(5, 3)
     found = evaluate(
-        POLYNOMIALS[kind],
-        x,
-        lambda product, y: operators[product[0]] @ y,
-        scaled_sum(scale),
+        POLYNOMIALS[kind], x, lambda product, y: operators[product[0]] @ y, scaled_sum(scale)
     )
     wanted = (IDENTITY + scale * MATRICES[kind]) @ x
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
@@ -69,10 +60,7 @@ def test_of_operators_that_are_not_linear_it_is_the_sum_of_their_products():
     x, operators = draws(5), {"F": f, "G": g}
     found = {
         kind: evaluate(
-            POLYNOMIALS[kind],
-            x,
-            lambda product, y: operators[product[0]](y),
-            scaled_sum(1.0),
+            POLYNOMIALS[kind], x, lambda product, y: operators[product[0]](y), scaled_sum(1.0)
         )
         for kind in ("poly3", "mpoly2", "way2")
     }
@@ -93,12 +81,7 @@ def test_of_operators_that_are_not_linear_it_is_the_sum_of_their_products():
 )
 def test_each_product_is_worked_out_once(polynomial, uses):
     seen = []
-    evaluate(
-        polynomial,
-        1.0,
-        lambda product, y: seen.append(product) or y,
-        scaled_sum(1),
-    )
+    evaluate(polynomial, 1.0, lambda product, y: seen.append(product) or y, scaled_sum(1))
     assert seen == uses
 
 
@@ -130,9 +113,7 @@ def built(kind, *, shared=False, scale=0.3, gamma=1.0):
     """A module of stage A on maps of 5x5, each batch norm with its own."""
     keras.utils.set_random_seed(0)
     x = keras.Input((5, 5, 384))
-    form = dataclasses.replace(
-        POLYNET, shared_expansion=shared, initial_gamma=gamma
-    )
+    form = dataclasses.replace(POLYNET, shared_expansion=shared, initial_gamma=gamma)
     add = functools.partial(PathSum, scale)
     model = keras.Model(x, module(x, form, "a", kind, add, "m"))
     rng = np.random.default_rng(1)
@@ -208,9 +189,7 @@ def test_shared_and_separate_parameters_of_a_module():
 def test_a_module_of_scale_zero_is_relu():
     x = draws(2, 5, 5, 384)
     for kind in KINDS[:3]:
-        np.testing.assert_array_equal(
-            built(kind, scale=0.0)(x), np.maximum(x, 0)
-        )
+        np.testing.assert_array_equal(built(kind, scale=0.0)(x), np.maximum(x, 0))
 
 
 def test_a_path_weight_can_be_part_of_gamma_in_n_way_only():
@@ -257,11 +236,7 @@ def test_choices_depend_on_seed_step_and_name_and_not_on_the_device():
     first = chosen(START)
     np.testing.assert_array_equal(first, chosen(START))
     np.testing.assert_array_equal(first, chosen(START, start=4, batch=4))
-    for other in (
-        chosen(START + 1),
-        chosen(START, seed=2),
-        chosen(START, name="other"),
-    ):
+    for other in (chosen(START + 1), chosen(START, seed=2), chosen(START, name="other")):
         assert (first != other).any()
 
 
@@ -302,9 +277,7 @@ def silence(model, layers):
     """The paths that end in these layers give zeros."""
     for name in layers:
         if name.endswith("_expand_bn"):
-            model.get_layer(name).gamma.assign(
-                np.zeros(model.get_layer(name).gamma.shape)
-            )
+            model.get_layer(name).gamma.assign(np.zeros(model.get_layer(name).gamma.shape))
 
 
 @pytest.mark.parametrize("kind", ["poly2", "mpoly3", "way2"])
@@ -328,11 +301,7 @@ def test_interleaved_modules_of_gamma_zero_change_nothing(parent):
     renamed = Interleaved(before=(1, 1, 1), after=(2, 3, 1))
     copied = copy_layers(source, model, ".*", renamed)
     new = {x.name for x in model.layers if x.weights} - set(copied)
-    assert {name.split("_f_")[0] for name in new} == {
-        "stage_a_2",
-        "stage_b_2",
-        "stage_b_3",
-    }
+    assert {name.split("_f_")[0] for name in new} == {"stage_a_2", "stage_b_2", "stage_b_3"}
     assert abs(model(images).numpy() - wanted).max() > 1e-4
     silence(model, new)
     np.testing.assert_array_equal(model(images), wanted)
@@ -344,12 +313,8 @@ def test_a_network_does_not_grow_into_one_that_lacks_its_layers(parent):
     before = model.get_layer("stem_conv1_1").kernel.numpy()
     renamed = Interleaved(before=(1, 1, 1), after=(1, 1, 1))
     with pytest.raises(RunError, match="no layer stage_b_2_f_path0_1 of"):
-        copy_layers(
-            source, model, ".*", lambda x: renamed(x.replace("b_1", "b_2"))
-        )
-    np.testing.assert_array_equal(
-        model.get_layer("stem_conv1_1").kernel, before
-    )
+        copy_layers(source, model, ".*", lambda x: renamed(x.replace("b_1", "b_2")))
+    np.testing.assert_array_equal(model.get_layer("stem_conv1_1").kernel, before)
 
 
 @pytest.mark.parametrize(

@@ -37,12 +37,7 @@ ORDERS = {  # Fig. 4: ahead of a unit, behind its last convolution, at the end
 }
 IDENTITY = [name for name, order in ORDERS.items() if not order[2]]
 NOT_IDENTITY = [name for name, order in ORDERS.items() if order[2]]
-KINDS = {
-    "BatchNormalization": "bn",
-    "ReLU": "relu",
-    "Conv2D": "conv",
-    "Add": "add",
-}
+KINDS = {"BatchNormalization": "bn", "ReLU": "relu", "Conv2D": "conv", "Add": "add"}
 TABLE_1 = [name for name in FORMS if FORMS[name].shortcut]
 
 
@@ -50,9 +45,7 @@ def toy(variant, units=2, size=8, **changes):
     """The variant with few units; its statistics and scales are random."""
     keras.utils.set_random_seed(0)
     stages = len(FORMS[variant].units)
-    form = dataclasses.replace(
-        FORMS[variant], units=(units,) * stages, **changes
-    )
+    form = dataclasses.replace(FORMS[variant], units=(units,) * stages, **changes)
     model = network(form, size, 10, name="toy")
     rng = np.random.default_rng(1)
     for layer in model.layers:
@@ -170,11 +163,7 @@ def test_units_of_two_3x3_project_their_activation_on_imagenet_only():
         assert isinstance(short, keras.layers.Conv2D) and not short.use_bias
         assert (short.kernel_size, short.strides) == ((1, 1), (2, 2))
         assert before(short).name == f"stage{stage}_1_pre_relu"
-    kinds = {
-        type(x)
-        for x in toy("cifar_preact_resnet110").layers
-        if "shortcut" in x.name
-    }
+    kinds = {type(x) for x in toy("cifar_preact_resnet110").layers if "shortcut" in x.name}
     assert kinds == {ParameterFreeShortcut}
 
 
@@ -189,13 +178,10 @@ def test_1001_layers_are_built_within_a_minute():
 
 
 @pytest.mark.parametrize(
-    ("units", "params", "millions"),
-    [(3, 312_218, 44.0), (12, 1_146_842, 164.3)],
+    ("units", "params", "millions"), [(3, 312_218, 44.0), (12, 1_146_842, 164.3)]
 )
 def test_shallower_bottlenecks(units, params, millions):
-    form = dataclasses.replace(
-        FORMS["cifar_preact_resnet164"], units=(units,) * 3
-    )
+    form = dataclasses.replace(FORMS["cifar_preact_resnet164"], units=(units,) * 3)
     with without_weights():
         total = totals(layer_table(network(form, 32, 10, name="shallow")))
     assert total.params == params
@@ -237,9 +223,7 @@ def test_the_first_activation_stands_before_the_split(variant):
     assert before(model.get_layer("stage1_1_conv1")).name == "conv1_relu"
 
 
-@pytest.mark.parametrize(
-    "variant", ["cifar_preact_resnet164", "preact_resnet200"]
-)
+@pytest.mark.parametrize("variant", ["cifar_preact_resnet164", "preact_resnet200"])
 def test_projections_are_preactivated_with_their_branch(variant):
     # As in the release: BN and ReLU once, where the number of maps changes.
     model = toy(variant, size=32)
@@ -326,9 +310,7 @@ def test_a_units_input_is_an_earlier_one_plus_residuals(variant):  # Eq. 4
 
 
 @pytest.mark.parametrize("variant", ORDERS)
-def test_the_gradient_is_the_later_one_plus_that_of_the_residuals(
-    variant,
-):  # Eq. 5
+def test_the_gradient_is_the_later_one_plus_that_of_the_residuals(variant):  # Eq. 5
     model = toy(variant, units=4)
     first, last = (end_of(f"stage1_{index}", variant) for index in (1, 4))
     branches = [before_add(model, f"stage1_{i}") for i in (2, 3, 4)]
@@ -439,9 +421,7 @@ def rates(variant, steps, steps_per_epoch):
     ]
 
 
-@pytest.mark.parametrize(
-    "variant", [name for name in RECIPES if RECIPES[name].updates]
-)
+@pytest.mark.parametrize("variant", [name for name in RECIPES if RECIPES[name].updates])
 def test_cifar_rates_are_warmed_up_for_400_updates(variant):
     steps = (0, 399, 400, 31_999, 32_000, 47_999, 48_000, 63_999)
     wanted = [0.01, 0.01, 0.1, 0.1, 0.01, 0.01, 1e-3, 1e-3]

@@ -122,9 +122,7 @@ def test_a_block_with_an_empty_branch_is_its_shortcut(name):
     before = model.get_layer(f"{name}_a").input
     if name == "conv4_1":  # of the zero padding before a stride
         before = model.get_layer(f"{name}_a_pad").input
-    block = keras.Model(
-        model.input, [before, model.get_layer(f"{name}_relu").output]
-    )
+    block = keras.Model(model.input, [before, model.get_layer(f"{name}_relu").output])
     x, y = (t.numpy() for t in block(noise(32)))
     if name == "conv4_1":
         x = np.pad(x[:, ::2, ::2], [(0, 0)] * 3 + [(0, 128)])
@@ -136,9 +134,7 @@ def test_a_block_with_an_empty_branch_is_its_shortcut(name):
 @pytest.mark.parametrize("side", [8, 9])  # of conv1's output
 def test_pooling_windows_begin_where_the_form_says(variant, side):
     model = build_model(variant, image_size=2 * side, num_classes=2)
-    pool = keras.Model(
-        model.get_layer("conv1_relu").output, model.get_layer("pool1").output
-    )
+    pool = keras.Model(model.get_layer("conv1_relu").output, model.get_layer("pool1").output)
     x = abs(np.random.default_rng(0).normal(size=(1, side, side, 64)))
     x = x.astype("float32")
     begin = -1 if variant == "resnet50" else 0
@@ -147,8 +143,7 @@ def test_pooling_windows_begin_where_the_form_says(variant, side):
     )
     starts = [begin + 2 * n for n in range(number)]
     wanted = [
-        [x[0, max(0, i) : i + 3, max(0, j) : j + 3].max((0, 1)) for j in starts]
-        for i in starts
+        [x[0, max(0, i) : i + 3, max(0, j) : j + 3].max((0, 1)) for j in starts] for i in starts
     ]
     np.testing.assert_array_equal(pool(x)[0], wanted)
 
@@ -233,11 +228,7 @@ def test_recipe_of_the_paper():  # Sec. 3.4
     assert not recipe.optimizer.nesterov
     assert recipe.weight_decay.rate == 1e-4
     assert recipe.weight_decay.variables == "kernel"
-    assert recipe.train_transforms == (
-        RandomShorterSide(256, 480),
-        RandomCrop(224),
-        RandomFlip(),
-    )
+    assert recipe.train_transforms == (RandomShorterSide(256, 480), RandomCrop(224), RandomFlip())
     assert recipe.views == ("centre_crop", "ten_crop")
     assert recipe.updates == 600_000
     steps = 1_281_167 // recipe.global_batch_size
@@ -250,9 +241,7 @@ def test_recipe_of_the_paper():  # Sec. 3.4
 
 def test_all_variants_are_trained_alike():
     for variant, recipe in RECIPES.items():
-        same = dataclasses.replace(
-            RECIPES["resnet50"], deviations=recipe.deviations
-        )
+        same = dataclasses.replace(RECIPES["resnet50"], deviations=recipe.deviations)
         assert recipe == same, variant
 
 

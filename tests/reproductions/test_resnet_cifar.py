@@ -23,11 +23,7 @@ def additions(model):
 
 def rate(variant, step, history=()):
     [found] = rates_at(
-        RECIPES[variant],
-        epoch=step // 390,
-        step=step,
-        steps_per_epoch=390,
-        history=list(history),
+        RECIPES[variant], epoch=step // 390, step=step, steps_per_epoch=390, history=list(history)
     )
     return found
 
@@ -35,17 +31,11 @@ def rate(variant, step, history=()):
 @pytest.mark.parametrize("depth", RESIDUAL)
 def test_there_are_3n_shortcuts_and_none_has_weights(depth):
     n = (depth - 2) // 6
-    residual, plain = (
-        build_model(f"cifar_{kind}{depth}") for kind in ("resnet", "plain")
-    )
+    residual, plain = (build_model(f"cifar_{kind}{depth}") for kind in ("resnet", "plain"))
     assert additions(residual) == 3 * n
     assert additions(plain) == 0
     assert residual.count_params() == plain.count_params()
-    shortcuts = [
-        layer
-        for layer in residual.layers
-        if isinstance(layer, ParameterFreeShortcut)
-    ]
+    shortcuts = [layer for layer in residual.layers if isinstance(layer, ParameterFreeShortcut)]
     assert [layer.filters for layer in shortcuts] == [32, 64]
     assert not any(layer.weights for layer in shortcuts)
 
@@ -64,25 +54,16 @@ def test_a_shortcut_takes_every_second_pixel_and_adds_zero_maps():
 def test_a_block_whose_residual_is_zero_is_a_relu_of_its_input():
     model = build_model("cifar_resnet20")
     for norm in ("stage1_2_conv2_bn", "stage2_1_conv2_bn"):
-        model.get_layer(norm).gamma.assign(
-            np.zeros_like(norm_gamma(model, norm))
-        )
+        model.get_layer(norm).gamma.assign(np.zeros_like(norm_gamma(model, norm)))
     inside = keras.Model(
         model.input,
         [
             model.get_layer(name).output
-            for name in (
-                "stage1_1_relu2",
-                "stage1_2_relu2",
-                "stage1_3_relu2",
-                "stage2_1_relu2",
-            )
+            for name in ("stage1_1_relu2", "stage1_2_relu2", "stage1_3_relu2", "stage2_1_relu2")
         ],
     )
     images = np.random.default_rng(0).normal(size=(1, 32, 32, 3))
-    before, same, last, halved = (
-        t.numpy() for t in inside(images.astype("float32"))
-    )
+    before, same, last, halved = (t.numpy() for t in inside(images.astype("float32")))
     np.testing.assert_array_equal(same, before)
     np.testing.assert_array_equal(halved[..., :16], last[:, ::2, ::2])
     assert not halved[..., 16:].any()
@@ -144,9 +125,7 @@ def test_akamasters_recipe_is_its_trainers():
     recipe = RECIPES["akamaster_resnet20"]
     assert (recipe.epochs, recipe.updates) == (200, None)
     rates = [
-        recipe.schedule.factor(
-            epoch=epoch, step=0, steps_per_epoch=390, history=[]
-        )
+        recipe.schedule.factor(epoch=epoch, step=0, steps_per_epoch=390, history=[])
         for epoch in (99, 100, 149, 150)
     ]
     assert rates == [1.0, 0.1, 0.1, 0.01]
@@ -196,10 +175,7 @@ def akamaster_state(depth, rng):
                 state[f"{prefix}.conv{conv}.weight"] = (filters, maps, 3, 3)
                 state |= norm(f"{prefix}.bn{conv}", filters)
                 maps = filters
-    return {
-        name: rng.uniform(0.5, 1.5, shape).astype("float32")
-        for name, shape in state.items()
-    }
+    return {name: rng.uniform(0.5, 1.5, shape).astype("float32") for name, shape in state.items()}
 
 
 def norm(prefix, size):
@@ -213,9 +189,7 @@ def test_published_weights_go_where_their_names_say(depth):
     state = akamaster_state(depth, np.random.default_rng(0))
     from_akamaster(state, model)
     kernel = model.get_layer("stage2_3_conv1").kernel.numpy()
-    np.testing.assert_array_equal(
-        kernel, state["layer2.2.conv1.weight"].transpose(2, 3, 1, 0)
-    )
+    np.testing.assert_array_equal(kernel, state["layer2.2.conv1.weight"].transpose(2, 3, 1, 0))
     mean = model.get_layer("stage3_1_conv2_bn").moving_mean.numpy()
     np.testing.assert_array_equal(mean, state["layer3.0.bn2.running_mean"])
 

@@ -31,8 +31,7 @@ def counts(blocks, *, bottleneck, option, on_3x3=False):
         for _ in range(number):
             first = side if on_3x3 else new_side
             branch = (
-                [(1, maps, width, first), (3, width, width, new_side)]
-                + [(1, width, out, new_side)]
+                [(1, maps, width, first), (3, width, width, new_side)] + [(1, width, out, new_side)]
                 if bottleneck
                 else [(3, maps, width, new_side), (3, width, width, new_side)]
             )
@@ -64,10 +63,7 @@ def counts(blocks, *, bottleneck, option, on_3x3=False):
 )
 def test_counts_follow_from_table_1(variant, depth, option):
     wanted = counts(
-        BLOCKS[depth],
-        bottleneck=depth >= 50,
-        option=option,
-        on_3x3=variant.endswith("_v1_5"),
+        BLOCKS[depth], bottleneck=depth >= 50, option=option, on_3x3=variant.endswith("_v1_5")
     )
     assert (EXPECTED.parameters[variant], EXPECTED.macs[variant]) == wanted
 
@@ -82,9 +78,7 @@ def test_a_projection_doubles_a_bottleneck_but_not_the_network():  # Sec. 4.1
     block = [(1, 256, 64), (3, 64, 64), (1, 64, 256)]
     weights = sum(k * k * i * o for k, i, o in block)
     assert (weights + 256 * 256) / weights == pytest.approx(1.94, abs=0.005)
-    with_b, with_c = (
-        counts(BLOCKS[50], bottleneck=True, option=option) for option in (B, C)
-    )
+    with_b, with_c = (counts(BLOCKS[50], bottleneck=True, option=option) for option in (B, C))
     assert with_c[0] == 40_128_552
     ratios = [c / b for b, c in zip(with_b, with_c, strict=True)]
     assert ratios == pytest.approx([1.57, 1.64], abs=0.005)

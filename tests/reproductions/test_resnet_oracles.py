@@ -51,10 +51,7 @@ def test_logits_are_those_of_the_released_caffe_network(caffe):
 def test_the_other_stride_or_pooling_would_show(v1_5, caffe):
     image = golden.image("caffe_resnet50")
     paper = build_model("resnet50")
-    for model, oracle in (
-        (v1_5, "torchvision_resnet50"),
-        (caffe, "caffe_resnet50"),
-    ):
+    for model, oracle in ((v1_5, "torchvision_resnet50"), (caffe, "caffe_resnet50")):
         paper.set_weights(model.get_weights())  # all shapes agree
         assert golden.difference(paper(image).numpy(), oracle) > 0.05
 
@@ -84,9 +81,7 @@ def test_the_bias_of_the_released_conv1_is_normalised_away(caffe):
         (from_keras, "resnet18", "resnet50, resnet101, resnet152"),
     ],
 )
-def test_a_network_that_computes_something_else_is_refused(
-    load, variant, right
-):
+def test_a_network_that_computes_something_else_is_refused(load, variant, right):
     model = keras.Model(*[keras.Input((1,))] * 2, name=variant)
     with pytest.raises(RunError, match=f"Import them into {right}\\.$"):
         load({}, model)
@@ -146,22 +141,14 @@ def test_torch_entries_are_torchvisions():
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "resnet18",
-        "resnet34",
-        "resnet101",
-        pytest.param("resnet152", marks=pytest.mark.full),
-    ],
+    "name", ["resnet18", "resnet34", "resnet101", pytest.param("resnet152", marks=pytest.mark.full)]
 )
 def test_torchvisions_entries_fit_at_every_depth(name):
     bottleneck = name in KERAS_APPLICATIONS
     variant = f"{name}_v1_5" if bottleneck else name
     state = {
         entry: np.full(shape, number, "float32")
-        for number, (entry, shape) in enumerate(
-            torch_entries(BLOCKS[name], bottleneck).items()
-        )
+        for number, (entry, shape) in enumerate(torch_entries(BLOCKS[name], bottleneck).items())
     }
     model = build_model(variant, image_size=32)
     from_torchvision(state, model)
@@ -186,10 +173,7 @@ def test_torchvisions_entries_fit_at_every_depth(name):
 @pytest.mark.parametrize("variant", KERAS_APPLICATIONS)
 def test_logits_are_those_of_keras_applications(variant):
     theirs = getattr(keras.applications, KERAS_APPLICATIONS[variant])(
-        weights=None,
-        input_shape=(64, 64, 3),
-        classes=10,
-        classifier_activation=None,
+        weights=None, input_shape=(64, 64, 3), classes=10, classifier_activation=None
     )
     rng = np.random.default_rng(0)
     for layer in theirs.layers:  # what a new network has is 0 or 1
@@ -198,11 +182,7 @@ def test_logits_are_those_of_keras_applications(variant):
                 v.assign(rng.uniform(0.5, 1.5, v.shape))
             elif v.name != "kernel":
                 v.assign(rng.normal(0, 0.1, v.shape))
-    state = {
-        f"{layer.name}/{v.name}": v.numpy()
-        for layer in theirs.layers
-        for v in layer.weights
-    }
+    state = {f"{layer.name}/{v.name}": v.numpy() for layer in theirs.layers for v in layer.weights}
     ours = build_model(variant, image_size=64, num_classes=10)
     from_keras(state, ours)
     images = rng.normal(0, 50, (2, 64, 64, 3)).astype("float32")
@@ -225,10 +205,7 @@ def test_the_epsilon_of_keras_applications_is_made_up_for():
     ours = build_model("resnet50", image_size=32, num_classes=2)
     from_keras(state, ours)
     norm = ours.get_layer("conv1_bn")
+    np.testing.assert_allclose(norm.moving_variance + norm.epsilon, 1e-6 + 1.001e-5, rtol=1e-6)
     np.testing.assert_allclose(
-        norm.moving_variance + norm.epsilon, 1e-6 + 1.001e-5, rtol=1e-6
-    )
-    np.testing.assert_allclose(
-        norm.moving_mean,
-        state["conv1_bn/moving_mean"] - state["conv1_conv/bias"],
+        norm.moving_mean, state["conv1_bn/moving_mean"] - state["conv1_conv/bias"]
     )

@@ -87,8 +87,7 @@ def rows_of():
 
 
 @pytest.mark.parametrize(
-    "variant",
-    ["resnext50_32x4d", "resnext101_64x4d", "cifar_resnext29_16x64d"],
+    "variant", ["resnext50_32x4d", "resnext101_64x4d", "cifar_resnext29_16x64d"]
 )
 def test_networks_have_the_counts(variant, rows_of):
     total = totals(rows_of(variant))
@@ -151,17 +150,13 @@ def small(variant, size=32):
 
 
 def test_the_stride_is_in_the_3x3():  # Sec. 4
-    for variant, stages in (
-        ("resnext50_32x4d", (3, 4, 5)),
-        ("cifar_resnext29_8x64d", (3, 4)),
-    ):
+    for variant, stages in (("resnext50_32x4d", (3, 4, 5)), ("cifar_resnext29_8x64d", (3, 4))):
         with without_weights():
             model = build_model(variant)
         strided = {
             layer.name
             for layer in model.layers
-            if isinstance(layer, keras.layers.Conv2D)
-            and layer.strides == (2, 2)
+            if isinstance(layer, keras.layers.Conv2D) and layer.strides == (2, 2)
         }
         wanted = {f"conv{s}_1_{part}" for s in stages for part in ("b",)}
         wanted |= {f"conv{s}_1_shortcut" for s in stages}
@@ -176,11 +171,7 @@ def test_projections_stand_where_the_number_of_maps_changes():
     ):
         with without_weights():
             model = build_model(variant)
-        names = [
-            layer.name
-            for layer in model.layers
-            if layer.name.endswith("shortcut")
-        ]
+        names = [layer.name for layer in model.layers if layer.name.endswith("shortcut")]
         assert names == [f"conv{stage}_1_shortcut" for stage in stages]
 
 
@@ -193,8 +184,7 @@ def conv(x, kernel, strides=1):
     x = np.pad(x, [(size // 2, size // 2)] * 2 + [(0, 0)])
     places = range(0, x.shape[0] - size + 1, strides)
     rows = [
-        [np.tensordot(x[i : i + size, j : j + size], kernel, 3) for j in places]
-        for i in places
+        [np.tensordot(x[i : i + size, j : j + size], kernel, 3) for j in places] for i in places
     ]
     return np.array(rows)
 
@@ -223,10 +213,7 @@ def summed_paths(x, weights, cardinality, strides):
     """Fig. 3(a): every path has its own last 1x1; their sum is normalised."""
     kernels, norms = weights
     last = kernels["c"]
-    outputs = [
-        conv(y, last[:, :, part])
-        for part, y in paths(x, weights, cardinality, strides)
-    ]
+    outputs = [conv(y, last[:, :, part]) for part, y in paths(x, weights, cardinality, strides)]
     return normalized(sum(outputs), norms["c"])
 
 
@@ -242,15 +229,7 @@ def toy_block(maps, filters, strides):
     """Keras's block of 4x3, with random weights and statistics."""
     image = keras.Input((6, 6, maps))
     model = keras.Model(
-        image,
-        block(
-            image,
-            cardinality=4,
-            width=3,
-            filters=filters,
-            strides=strides,
-            name="toy",
-        ),
+        image, block(image, cardinality=4, width=3, filters=filters, strides=strides, name="toy")
     )
     rng = np.random.default_rng(0)
     for v in model.weights:
@@ -294,14 +273,8 @@ def test_paths_of_two_layers_are_one_wide_block():  # Fig. 4
     x = rng.normal(size=(5, 5, 6))
     first = rng.normal(size=(4, 3, 3, 6, 2))
     second = rng.normal(size=(4, 3, 3, 2, 6))
-    summed = sum(
-        conv(relu(conv(x, one)), two)
-        for one, two in zip(first, second, strict=True)
-    )
-    wide = conv(
-        relu(conv(x, np.concatenate(first, axis=-1))),
-        np.concatenate(second, axis=2),
-    )
+    summed = sum(conv(relu(conv(x, one)), two) for one, two in zip(first, second, strict=True))
+    wide = conv(relu(conv(x, np.concatenate(first, axis=-1))), np.concatenate(second, axis=2))
     np.testing.assert_allclose(summed, wide)
 
 
@@ -345,13 +318,7 @@ def test_every_image_size_works(variant, size):
 
 def rates(variant, epochs):
     return [
-        rates_at(
-            RECIPES[variant],
-            epoch=epoch,
-            step=10 * epoch,
-            steps_per_epoch=10,
-            history=[],
-        )[0]
+        rates_at(RECIPES[variant], epoch=epoch, step=10 * epoch, steps_per_epoch=10, history=[])[0]
         for epoch in epochs
     ]
 
@@ -391,9 +358,7 @@ def test_images_are_made_as_in_the_release():  # datasets/*.lua
         PhotometricDistortions(low=0.6, high=1.4),
         Lighting(std=0.1),
     )
-    assert recipe.normalize == Standardize(
-        mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
-    )
+    assert recipe.normalize == Standardize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
     assert recipe.train_noise == ()
     assert recipe.test_transforms == (ResizeShorterSide(256), CentreCrop(256))
     assert (recipe.views, recipe.image_size) == (("centre_crop",), 224)
@@ -401,25 +366,20 @@ def test_images_are_made_as_in_the_release():  # datasets/*.lua
     frame = (ResizeShorterSide(32), CentreCrop(32))
     assert recipe.train_transforms == (*frame, RandomShift(4), RandomFlip())
     assert recipe.normalize == Standardize(
-        mean=(125.3 / 255, 123 / 255, 113.9 / 255),
-        std=(63 / 255, 62.1 / 255, 66.7 / 255),
+        mean=(125.3 / 255, 123 / 255, 113.9 / 255), std=(63 / 255, 62.1 / 255, 66.7 / 255)
     )
     assert recipe.train_noise == (ZeroBorder(),)
     assert recipe.test_transforms == frame
     assert (recipe.views, recipe.image_size) == (("single",), 32)
 
 
-@pytest.mark.parametrize(
-    "variant", ["resnext50_32x4d", "cifar_resnext29_8x64d"]
-)
+@pytest.mark.parametrize("variant", ["resnext50_32x4d", "cifar_resnext29_8x64d"])
 def test_every_variable_decays(variant):  # the release
     with without_weights():
         model = build_model(variant)
     decay = RECIPES[variant].weight_decay
     paths = [v.path for v in model.trainable_variables]
-    assert {path.rsplit("/", 1)[1] for path in paths} == {
-        *("kernel", "gamma", "beta", "bias")
-    }
+    assert {path.rsplit("/", 1)[1] for path in paths} == {*("kernel", "gamma", "beta", "bias")}
     assert all(re.search(decay.variables, path) for path in paths)
 
 

@@ -6,11 +6,7 @@ import pytest
 
 from common.errors import RunError
 from reproductions.resnext import build_model
-from reproductions.resnext.weights import (
-    from_cadene,
-    from_torchvision,
-    from_torchvision_232,
-)
+from reproductions.resnext.weights import from_cadene, from_torchvision, from_torchvision_232
 from tests import golden
 
 ORACLE = "torchvision_resnext50_32x4d"

@@ -143,13 +143,9 @@ def test_counts_to_the_last_digit(variant, tables):
 
 def test_every_cell_of_the_tables_has_a_verdict(tables):
     expected = read_expected(FOLDER)
-    verdicts = [
-        v for t in expected.table for v in check_table(t, tables[t.variant])
-    ]
+    verdicts = [v for t in expected.table for v in check_table(t, tables[t.variant])]
     assert {v.verdict for v in verdicts} == {AGREES, EXPLAINED}
-    explained = {
-        (v.table, v.row, v.column) for v in verdicts if v.verdict == EXPLAINED
-    }
+    explained = {(v.table, v.row, v.column) for v in verdicts if v.verdict == EXPLAINED}
     slides = "convolutions in the slides"
     assert explained == {
         ("Tables 1 and 2, C", "block 3", slides),
@@ -161,11 +157,7 @@ def test_every_cell_of_the_tables_has_a_verdict(tables):
 
 
 def test_the_slides_sums(tables):
-    rows = [
-        row
-        for row in tables["vgg16"]
-        if row.name.startswith(("conv", "pool", "fc"))
-    ]
+    rows = [row for row in tables["vgg16"] if row.name.startswith(("conv", "pool", "fc"))]
     assert len(rows) == 21
     memory = sum(row.volume for row in rows)
     assert memory == 15_087_080
@@ -213,9 +205,7 @@ def test_b_with_5x5_has_one_for_each_two_3x3_of_b(tables):  # Sec. 4.1
     rows = {row.name: row for row in tables["vgg13_5x5"]}
     assert set(rows) == {name for name in b if not name.endswith("_2")}
     weights = 0
-    for block, (before, after) in enumerate(
-        itertools.pairwise((3, 64, 128, 256, 512, 512)), 1
-    ):
+    for block, (before, after) in enumerate(itertools.pairwise((3, 64, 128, 256, 512, 512)), 1):
         row = rows[f"conv{block}_1"]
         assert (row.kernel[:2], row.padding) == ((5, 5), "2")
         assert row.output == b[f"conv{block}_2"].output
@@ -317,10 +307,9 @@ def test_larger_sizes_start_from_all_layers_of_the_smaller(variant):  # Sec. 3.1
 def test_recipes_differ_only_in_scale_start_and_rate(variant):
     recipe = RECIPES[variant]
     large = variant.endswith(("_384", "_jitter"))
-    resize = {
-        "384": ResizeShorterSide(384),
-        "jitter": RandomShorterSide(256, 512),
-    }.get(variant.rpartition("_")[2], ResizeShorterSide(256))
+    resize = {"384": ResizeShorterSide(384), "jitter": RandomShorterSide(256, 512)}.get(
+        variant.rpartition("_")[2], ResizeShorterSide(256)
+    )
     assert recipe.train_transforms == (resize, RandomCrop(224), RandomFlip())
     # Q = S, and (256 + 512) / 2 for both ends: Sec. 4.1.
     side = 384 if large else 256
@@ -359,9 +348,7 @@ def test_half_of_fc6_and_fc7_is_dropped_in_training_only():
     for name in ("drop6", "drop7"):
         drop = model.get_layer(name)
         np.testing.assert_array_equal(drop(x, training=False), x)
-        with batch_slice(
-            seed=1, step=tf.constant(0, tf.int64), start=0, size=4
-        ):
+        with batch_slice(seed=1, step=tf.constant(0, tf.int64), start=0, size=4):
             trained = drop(x, training=True).numpy()
         assert set(np.unique(trained)) == {0.0, 2.0}
         assert 0.45 < (trained > 0).mean() < 0.55

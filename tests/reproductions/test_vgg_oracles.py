@@ -6,39 +6,14 @@ import pytest
 
 from common.errors import RunError
 from reproductions.vgg import RECIPES, build_model
-from reproductions.vgg.weights import (
-    KERAS_APPLICATIONS,
-    from_caffe,
-    from_keras,
-    from_torchvision,
-)
+from reproductions.vgg.weights import KERAS_APPLICATIONS, from_caffe, from_keras, from_torchvision
 from tests import golden
 
 # torchvision/models/vgg.py: where the convolutions of each `features` stand,
 # and the maps that they give.
 TORCHVISION = {
-    "vgg11": {
-        0: 64,
-        3: 128,
-        6: 256,
-        8: 256,
-        11: 512,
-        13: 512,
-        16: 512,
-        18: 512,
-    },
-    "vgg13": {
-        0: 64,
-        2: 64,
-        5: 128,
-        7: 128,
-        10: 256,
-        12: 256,
-        15: 512,
-        17: 512,
-        20: 512,
-        22: 512,
-    },
+    "vgg11": {0: 64, 3: 128, 6: 256, 8: 256, 11: 512, 13: 512, 16: 512, 18: 512},
+    "vgg13": {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 15: 512, 17: 512, 20: 512, 22: 512},
     "vgg16": {
         0: 64,
         2: 64,
@@ -88,10 +63,7 @@ def theirs(name, side, classes):
     """keras.applications' network with random biases too, and its state."""
     keras.utils.set_random_seed(1)
     network = getattr(keras.applications, name)(
-        weights=None,
-        input_shape=(side, side, 3),
-        classes=classes,
-        classifier_activation=None,
+        weights=None, input_shape=(side, side, 3), classes=classes, classifier_activation=None
     )
     rng = np.random.default_rng(2)
     state = {}
@@ -176,9 +148,7 @@ def random_state(rng, model, name_of):
             order = (3, 2, 0, 1) if len(kernel) == 4 else (1, 0)
             shape = [kernel[axis] for axis in order]
             std = np.sqrt(2 / np.prod(shape[1:]))
-            state[f"{name_of(layer.name)}.weight"] = std * rng.standard_normal(
-                shape, "float32"
-            )
+            state[f"{name_of(layer.name)}.weight"] = std * rng.standard_normal(shape, "float32")
             state[f"{name_of(layer.name)}.bias"] = rng.normal(0, 0.1, shape[0])
     return state
 
@@ -238,9 +208,7 @@ def test_weights_for_another_image_size_are_refused():
         ("vgg16_c_jitter", from_keras, "vgg16"),
     ],
 )
-def test_a_network_that_the_layout_does_not_hold_is_refused(
-    variant, load, instead
-):
+def test_a_network_that_the_layout_does_not_hold_is_refused(variant, load, instead):
     """A's state dict fits A-LRN, and the logits would be others."""
     model = build_model(variant, image_size=32, num_classes=10)
     with pytest.raises(RunError, match=f"{variant} is config.*{instead}[,.]"):

@@ -11,11 +11,7 @@ from common.paper import read_expected
 
 # Neither the places nor the rule of these were published (see its views.py).
 UNPUBLISHED = {("polynet", "multi_crop")}
-PAPERS = [
-    name
-    for name in reproductions.names()
-    if hasattr(reproductions.load(name), "VIEWS")
-]
+PAPERS = [name for name in reproductions.names() if hasattr(reproductions.load(name), "VIEWS")]
 
 
 def test_papers_with_protocols_of_their_own_have_them():
@@ -55,9 +51,7 @@ def test_own_views_are_of_variants_and_hide_no_common_one(paper):
             size = module.RECIPES[variant].image_size
             for part in view.parts(375, 500):
                 assert min(part.size) >= size
-                assert sum(p.weight for p in view.parts(3, 4)) == pytest.approx(
-                    1
-                )
+                assert sum(p.weight for p in view.parts(3, 4)) == pytest.approx(1)
 
 
 def sides(name, variant):

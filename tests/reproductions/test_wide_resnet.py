@@ -136,8 +136,7 @@ def imagenet_counts(blocks, bottleneck, width=2):
                 [(maps * wide, wide, before), (9 * wide * wide, wide, after)]
                 + [(wide * out, out, after)]
                 if bottleneck
-                else [(9 * maps * wide, wide, after)]
-                + [(9 * wide * wide, wide, after)]
+                else [(9 * maps * wide, wide, after)] + [(9 * wide * wide, wide, after)]
             )
             if maps != out:
                 new.append((maps * out, out, after))
@@ -223,9 +222,7 @@ def test_convolutions_per_block_do_not_change_the_parameters():  # Table 3
         ((3, 1, 3), 22, 1.1, 31),
     ],
 )
-def test_table_2_counts_blocks_as_if_they_had_two_layers(
-    sizes, label, printed, depth
-):
+def test_table_2_counts_blocks_as_if_they_had_two_layers(sizes, label, printed, depth):
     blocks = (label - 4) // 6
     assert round(block_parameters(sizes, blocks) / 1e6, 1) == printed
     assert 1 + 3 * blocks * len(sizes) + 3 == depth
@@ -320,13 +317,9 @@ def dropout(layer):
 
 def test_dropout_works_in_training_only_and_leaves_the_shortcut():
     image = keras.Input((4, 4, 16))
-    model = keras.Model(
-        image, wide_block(image, 16, strides=1, dropout=0.999, name="b")
-    )
+    model = keras.Model(image, wide_block(image, 16, strides=1, dropout=0.999, name="b"))
     x = np.random.default_rng(0).normal(size=(2, 4, 4, 16)).astype("float32")
-    none = keras.Model(
-        image, wide_block(image, 16, strides=1, dropout=0.0, name="n")
-    )
+    none = keras.Model(image, wide_block(image, 16, strides=1, dropout=0.0, name="n"))
     none.set_weights(model.get_weights())
     tested = model(x, training=False).numpy()
     np.testing.assert_array_equal(tested, none(x))
@@ -341,13 +334,7 @@ def conv(x, kernel, strides=1):
     x = np.pad(x, [(size // 2, size // 2)] * 2 + [(0, 0)])
     places = range(0, x.shape[0] - size + 1, strides)
     return np.array(
-        [
-            [
-                np.tensordot(x[i : i + size, j : j + size], kernel, 3)
-                for j in places
-            ]
-            for i in places
-        ]
+        [[np.tensordot(x[i : i + size, j : j + size], kernel, 3) for j in places] for i in places]
     )
 
 
@@ -363,9 +350,7 @@ def test_a_block_is_what_the_formula_says(filters, strides):
         v.assign(abs(drawn) + 0.5 if positive else drawn)
 
     def act(x, name):
-        gamma, beta, mean, variance = (
-            v.numpy() for v in model.get_layer(f"{name}_bn").variables
-        )
+        gamma, beta, mean, variance = (v.numpy() for v in model.get_layer(f"{name}_bn").variables)
         scale = gamma / np.sqrt(variance + EPSILON)
         return np.maximum((x - mean) * scale + beta, 0)
 
@@ -386,8 +371,7 @@ def test_strides_and_sizes():
         return {
             layer.name
             for layer in model.layers
-            if isinstance(layer, keras.layers.Conv2D)
-            and layer.strides == (2, 2)
+            if isinstance(layer, keras.layers.Conv2D) and layer.strides == (2, 2)
         }
 
     model = network("cifar_wrn_16_8")
@@ -438,9 +422,7 @@ def test_wrn_50_2_is_the_1x128d_of_resnext():
     rng = np.random.default_rng(0)
     for layer in theirs.layers:
         for v, own in zip(
-            layer.weights,
-            ours.get_layer(layer.name).weights if layer.weights else [],
-            strict=True,
+            layer.weights, ours.get_layer(layer.name).weights if layer.weights else [], strict=True
         ):
             if v.name != "kernel":
                 own.assign(rng.uniform(0.5, 1.5, v.shape))
@@ -466,13 +448,9 @@ def test_initial_weights():  # the release
 
 def rates(variant, epochs):
     return [
-        rates_at(
-            RECIPES[variant],
-            epoch=epoch,
-            step=390 * epoch,
-            steps_per_epoch=390,
-            history=[],
-        )[0]
+        rates_at(RECIPES[variant], epoch=epoch, step=390 * epoch, steps_per_epoch=390, history=[])[
+            0
+        ]
         for epoch in epochs
     ]
 
@@ -521,9 +499,7 @@ def context(position):
 
 def test_shifted_images_are_filled_with_their_reflection():
     rows = tf.range(32.0)
-    image = tf.stack(
-        [tf.repeat(rows[:, None], 32, 1), tf.repeat(rows[None], 32, 0)], axis=-1
-    )
+    image = tf.stack([tf.repeat(rows[:, None], 32, 1), tf.repeat(rows[None], 32, 0)], axis=-1)
     seen = set()
     for position in range(700):
         shifted = RandomReflectedShift(4)(image, context(position)).numpy()
@@ -561,9 +537,7 @@ def torch_entries(blocks, width):
 
     add("conv1", "bn1", 64, 3, 7, 7)
     maps = 64
-    for layer, (planes, number) in enumerate(
-        zip((64, 128, 256, 512), blocks, strict=True), 1
-    ):
+    for layer, (planes, number) in enumerate(zip((64, 128, 256, 512), blocks, strict=True), 1):
         inner = int(planes * (width / 64.0))  # width_per_group
         for index in range(number):
             at = f"layer{layer}.{index}"

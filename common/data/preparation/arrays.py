@@ -43,10 +43,7 @@ trout tulip turtle wardrobe whale willow_tree wolf woman worm
 """.split()
 )
 _MNIST = {"train": "train", "test": "t10k"}
-_BATCHES = {
-    "train": tuple(f"data_batch_{i}" for i in range(1, 6)),
-    "test": ("test_batch",),
-}
+_BATCHES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
 _FILES = {"train": ("train",), "test": ("test",)}  # of CIFAR-100
 _SVHN = ("train", "test", "extra")
 _INSIDE = "::"  # between an archive and its member
@@ -162,9 +159,7 @@ def _templates(
 
 
 def _of_pngs(
-    folder: pathlib.Path,
-    classes: tuple[str, ...],
-    shape: tuple[int, int, int],
+    folder: pathlib.Path, classes: tuple[str, ...], shape: tuple[int, int, int]
 ) -> Originals:
     found = folders.find(folder)
     if found.classes != classes:
@@ -252,9 +247,7 @@ def pixels(path: str) -> np.ndarray:
     return _cifar(path)[0]
 
 
-def _split(
-    path: str, changed: int, labels: np.ndarray, name: str
-) -> list[Original]:
+def _split(path: str, changed: int, labels: np.ndarray, name: str) -> list[Original]:
     images = pixels(path)
     if len(images) != len(labels):
         raise RunError(

@@ -59,9 +59,7 @@ def training_counts(source: pathlib.Path) -> dict[str, int] | None:
     where, data = read
     try:
         synsets = scipy.io.loadmat(io.BytesIO(data), squeeze_me=True)["synsets"]
-        counts = {
-            str(row["WNID"]): int(row["num_train_images"]) for row in synsets
-        }
+        counts = {str(row["WNID"]): int(row["num_train_images"]) for row in synsets}
         return {wnid: counts[wnid] for wnid in WNIDS if counts.get(wnid)}
     except Exception as error:  # SciPy raises whatever a damaged file leads to
         raise RunError(
@@ -86,7 +84,6 @@ def _read(source: pathlib.Path, name: str) -> tuple[str, Any] | None:
                     return where, tar.extractfile(member).read()
     except (tarfile.TarError, OSError, EOFError) as error:
         raise RunError(
-            f"{archive} is damaged: {error}. Download it again, or take it "
-            "away."
+            f"{archive} is damaged: {error}. Download it again, or take it away."
         ) from error
     return None

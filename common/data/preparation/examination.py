@@ -18,9 +18,7 @@ class Examined:
     split: str
     file: str
     sha256: str = ""
-    records: list[tuple[str, int, bytes]] = dataclasses.field(
-        default_factory=list
-    )
+    records: list[tuple[str, int, bytes]] = dataclasses.field(default_factory=list)
     bad: list[str] = dataclasses.field(default_factory=list)
     damage: str = ""
     turned: int = 0
@@ -31,9 +29,7 @@ class Examined:
     squares: tuple[int, ...] = ()
 
 
-def examine(
-    path: pathlib.Path, split: str, deep: bool, add_up: bool = False
-) -> Examined:
+def examine(path: pathlib.Path, split: str, deep: bool, add_up: bool = False) -> Examined:
     """Reads a record file: its hash, every label, every image's header.
 
     Args:
@@ -56,9 +52,7 @@ def examine(
         seen.damage = "it is not there"
     except (tf.errors.OpError, OSError) as error:
         reason = getattr(error, "message", str(error)).partition(" [Op:")[0]
-        seen.damage = (
-            f"it cannot be read after record {len(seen.records):,}: {reason}"
-        )
+        seen.damage = f"it cannot be read after record {len(seen.records):,}: {reason}"
     return seen
 
 
@@ -113,10 +107,7 @@ def _note(
 
 
 def examine_files(
-    root: pathlib.Path,
-    split: str,
-    images: Iterable[tuple[str, int]],
-    deep: bool,
+    root: pathlib.Path, split: str, images: Iterable[tuple[str, int]], deep: bool
 ) -> Examined:
     """Looks at image files as `examine` does at records.
 

@@ -37,9 +37,7 @@ class Expected:
     """
 
     totals: dict[str, int]
-    of_class: dict[str, tuple[int, int]] = dataclasses.field(
-        default_factory=dict
-    )
+    of_class: dict[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
     classes: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
     md5: dict[str, str] = dataclasses.field(default_factory=dict)
     mean: tuple[float, ...] = ()
@@ -58,18 +56,13 @@ IMAGENET = Expected(
 
 def _alike(names: tuple[str, ...], **of_each: int) -> dict[str, dict[str, int]]:
     """As many images of every class, by split."""
-    return {
-        split: dict.fromkeys(names, count) for split, count in of_each.items()
-    }
+    return {split: dict.fromkeys(names, count) for split, count in of_each.items()}
 
 
 _SVHN = {  # of the digits 0 .. 9
     "train": (4948, 13861, 10585, 8497, 7458, 6882, 5727, 5595, 5045, 4659),
     "test": (1744, 5099, 4149, 2882, 2523, 2384, 1977, 2019, 1660, 1595),
-    "extra": (
-        *(45550, 90560, 74740, 60765, 50633),
-        *(53490, 41582, 43997, 35358, 34456),
-    ),
+    "extra": (*(45550, 90560, 74740, 60765, 50633), *(53490, 41582, 43997, 35358, 34456)),
 }
 # What the catalogue's sets have in them, as far as more than totals is known.
 OFFICIAL = {
@@ -88,10 +81,7 @@ OFFICIAL = {
     ),
     "svhn": Expected(
         totals={split: sum(counts) for split, counts in _SVHN.items()},
-        classes={
-            split: dict(zip(DIGITS, counts, strict=True))
-            for split, counts in _SVHN.items()
-        },
+        classes={split: dict(zip(DIGITS, counts, strict=True)) for split, counts in _SVHN.items()},
     ),
 }
 # Names in the order of the labels.
@@ -122,9 +112,7 @@ def from_file(path: pathlib.Path) -> Expected:
     return Expected(totals=totals, classes=classes, md5=md5)
 
 
-def differences(
-    expected: Expected, found: dict[str, dict[str, int]]
-) -> list[str]:
+def differences(expected: Expected, found: dict[str, dict[str, int]]) -> list[str]:
     """What is not as it must be, as sentences.
 
     Args:
@@ -136,9 +124,7 @@ def differences(
         counts = found.get(split, {})
         total, wanted = sum(counts.values()), expected.totals.get(split, 0)
         if total != wanted:
-            sentences.append(
-                f"{split}: {total:,} images, and it must have {wanted:,}"
-            )
+            sentences.append(f"{split}: {total:,} images, and it must have {wanted:,}")
         odd = list(_odd_classes(expected, split, counts))
         if odd:
             more = f", and {len(odd) - 3} more" if len(odd) > 3 else ""
@@ -170,9 +156,7 @@ def validation_labels() -> list[int]:
     import importlib.util
 
     package = importlib.util.find_spec("tensorflow_datasets").origin
-    file = pathlib.Path(package).parent / (
-        "datasets/imagenet2012/validation_labels.txt"
-    )
+    file = pathlib.Path(package).parent / ("datasets/imagenet2012/validation_labels.txt")
     place = {wnid: label for label, wnid in enumerate(WNIDS)}
     try:
         labels = [place[wnid] for wnid in file.read_text().split()]

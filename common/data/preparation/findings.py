@@ -36,9 +36,7 @@ class Finding:
     advice: str = ""
 
 
-def findings(
-    dataset: DataSet, where: pathlib.Path, seen: list[Examined]
-) -> list[Finding]:
+def findings(dataset: DataSet, where: pathlib.Path, seen: list[Examined]) -> list[Finding]:
     """All that there is to say of a data set, what matters first.
 
     Args:
@@ -51,9 +49,7 @@ def findings(
     found = [
         *_files(where, manifest, seen),
         *_bad(
-            seen,
-            "Prepare the set again with python -m launch prepare, which mends "
-            "or names them.",
+            seen, "Prepare the set again with python -m launch prepare, which mends or names them."
         ),
         *_counts(dataset, manifest, classes, seen),
         *_duplicates(seen),
@@ -68,9 +64,7 @@ def findings(
     return sorted(found, key=lambda finding: not finding.matters)
 
 
-def of_folder(
-    dataset: DataSet, classes: list[str], seen: list[Examined]
-) -> list[Finding]:
+def of_folder(dataset: DataSet, classes: list[str], seen: list[Examined]) -> list[Finding]:
     """All that there is to say of class folders, what matters first.
 
     Args:
@@ -97,13 +91,8 @@ def _classes(where: pathlib.Path) -> list[str]:
     return [str(i) for i in range(int(label["numClasses"]))]
 
 
-def _files(
-    where: pathlib.Path, manifest: dict | None, seen: list[Examined]
-) -> Iterable[Finding]:
-    again = (
-        "Remove it and prepare the set again from the originals: python -m "
-        "launch prepare."
-    )
+def _files(where: pathlib.Path, manifest: dict | None, seen: list[Examined]) -> Iterable[Finding]:
+    again = "Remove it and prepare the set again from the originals: python -m launch prepare."
     for file in seen:
         known = manifest["files"].get(file.file) if manifest else None
         if file.damage:
@@ -142,10 +131,7 @@ def _bad(seen: list[Examined], advice: str) -> Iterable[Finding]:
 
 
 def _counts(
-    dataset: DataSet,
-    manifest: dict | None,
-    classes: list[str],
-    seen: list[Examined],
+    dataset: DataSet, manifest: dict | None, classes: list[str], seen: list[Examined]
 ) -> Iterable[Finding]:
     counts: dict[str, collections.Counter] = {}
     outside = 0
@@ -180,10 +166,7 @@ def _counts(
 
 def _of_classes(classes: list[str], counts: dict) -> Iterable[Finding]:
     """What common.data.folder says of the classes of the splits."""
-    every = {
-        split: {name: each[name] for name in classes}
-        for split, each in counts.items()
-    }
+    every = {split: {name: each[name] for name in classes} for split, each in counts.items()}
     wrong = folder.untrained(every)
     if wrong:
         yield Finding(
@@ -195,13 +178,9 @@ def _of_classes(classes: list[str], counts: dict) -> Iterable[Finding]:
         yield Finding(matters=False, what=note)
 
 
-def _against(
-    dataset: DataSet, manifest: dict | None, counts: dict
-) -> Iterable[Finding]:
+def _against(dataset: DataSet, manifest: dict | None, counts: dict) -> Iterable[Finding]:
     """Counts beside the official ones, and beside the manifest's."""
-    official = expected.OFFICIAL.get(
-        dataset.name, expected.Expected(totals=dataset.splits)
-    )
+    official = expected.OFFICIAL.get(dataset.name, expected.Expected(totals=dataset.splits))
     wrong = expected.differences(official, counts) if dataset.splits else []
     if wrong:
         yield Finding(
@@ -211,9 +190,7 @@ def _against(
             "that you chose, never compare results with a paper's.",
         )
     if manifest:
-        written = expected.Expected(
-            totals=manifest["splits"], classes=manifest["classes"]
-        )
+        written = expected.Expected(totals=manifest["splits"], classes=manifest["classes"])
         for sentence in expected.differences(written, counts):
             yield Finding(
                 matters=True,
@@ -234,8 +211,7 @@ def _duplicates(seen: list[Examined]) -> Iterable[Finding]:
     for split, count in within.items():
         if count:
             yield Finding(
-                matters=False,
-                what=f"{split}: {count:,} images are the same as another one.",
+                matters=False, what=f"{split}: {count:,} images are the same as another one."
             )
     train = splits.get("train", {})
     for split, digests in splits.items():
@@ -268,9 +244,7 @@ def _pixels(dataset: DataSet, seen: list[Examined]) -> Iterable[Finding]:
         std.append(round(math.sqrt(second - first**2) / 255, 4))
     found = f"mean {_listed(mean)}, deviation {_listed(std)}"
     if (tuple(mean), tuple(std)) == (official.mean, official.std):
-        yield Finding(
-            matters=False, what=f"The pixels of train are right: {found}."
-        )
+        yield Finding(matters=False, what=f"The pixels of train are right: {found}.")
         return
     images = sum(len(file.records) for file in train)
     yield Finding(
@@ -286,9 +260,7 @@ def _listed(values: Iterable[float]) -> str:
     return ", ".join(f"{value:.4f}" for value in values)
 
 
-def _class_order(
-    classes: list[str], known: tuple[str, ...]
-) -> Iterable[Finding]:
+def _class_order(classes: list[str], known: tuple[str, ...]) -> Iterable[Finding]:
     if tuple(classes) != known:
         pairs = enumerate(zip(classes, known, strict=False))
         differ = (label for label, (one, other) in pairs if one != other)

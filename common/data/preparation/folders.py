@@ -8,12 +8,7 @@ from common.data.preparation.jpeg import read_header
 from common.data.preparation.originals import Original, Originals, mixed
 from common.errors import RunError
 
-SPLITS = {
-    "train": "train",
-    "validation": "validation",
-    "val": "validation",
-    "test": "test",
-}
+SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 IMAGES_PER_SHARD = 1252  # ImageNet's training set then makes 1,024 files
 
 
@@ -28,8 +23,7 @@ def find(source: pathlib.Path) -> Originals:
         if (source / name).is_dir():
             if split in places:
                 raise RunError(
-                    f"{source} has both {places[split]} and {name}. Take one "
-                    "of them away."
+                    f"{source} has both {places[split]} and {name}. Take one of them away."
                 )
             places[split] = name
     if "train" not in places or len(places) < 2:
@@ -88,6 +82,4 @@ def imagenette_config(originals: Originals) -> str:
 
 def _listed(folder: pathlib.Path) -> str:
     names = sorted(n for n in os.listdir(folder) if not of_tools(n))
-    return (
-        ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") or "nothing"
-    )
+    return ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") or "nothing"

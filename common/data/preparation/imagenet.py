@@ -13,20 +13,11 @@ from common.data.imagenet import WNIDS
 from common.data.preparation import devkit, folders, parquet, tars
 from common.data.preparation.expected import VALIDATION, validation_labels
 from common.data.preparation.kept import Kept
-from common.data.preparation.originals import (
-    Original,
-    Originals,
-    folder_files,
-    mixed,
-    stamp,
-)
+from common.data.preparation.originals import Original, Originals, folder_files, mixed, stamp
 from common.data.preparation.processes import Each
 from common.errors import RunError
 
-TARS = {
-    "train": "ILSVRC2012_img_train.tar",
-    "validation": "ILSVRC2012_img_val.tar",
-}
+TARS = {"train": "ILSVRC2012_img_train.tar", "validation": "ILSVRC2012_img_val.tar"}
 _ROOTS = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC", "CLS-LOC")  # Kaggle's
 _FOLDERS = {
     "train": ("train", "ILSVRC2012_img_train"),
@@ -42,10 +33,7 @@ Found = Iterable[tuple[str, str, str, int, int, int]]
 
 
 def find(
-    source: pathlib.Path,
-    each: Each,
-    kept: Kept,
-    progress: Callable[[str, int, int], None],
+    source: pathlib.Path, each: Each, kept: Kept, progress: Callable[[str, int, int], None]
 ) -> Originals:
     """All images that are there, with labels in the order of WNIDS.
 
@@ -100,9 +88,7 @@ def _place(source: pathlib.Path, split: str) -> pathlib.Path | None:
     return None
 
 
-def _in_tar(
-    split: str, path: pathlib.Path, each: Each, kept: Kept, progress: Callable
-) -> Found:
+def _in_tar(split: str, path: pathlib.Path, each: Each, kept: Kept, progress: Callable) -> Found:
     """The images of a tar file, or of the class tars in it."""
     found = kept.get("members", path)
     if found is None:
@@ -116,9 +102,7 @@ def _in_tar(
         yield folder, name, str(path), at, size, changed
 
 
-def _in_class_tars(
-    path: pathlib.Path, outer: list, each: Each, progress: Callable
-) -> list:
+def _in_class_tars(path: pathlib.Path, outer: list, each: Each, progress: Callable) -> list:
     inner = [
         member
         for member in outer
@@ -134,9 +118,7 @@ def _in_class_tars(
     return found
 
 
-def _in_folder(
-    split: str, folder: pathlib.Path, each: Each, kept: Kept
-) -> Found:
+def _in_folder(split: str, folder: pathlib.Path, each: Each, kept: Kept) -> Found:
     """Of class folders, class tars, or (validation) of a flat folder."""
     entries = sorted(folder.iterdir())
     inside = [e for e in entries if e.is_dir() and not of_tools(e.name)]
@@ -177,9 +159,7 @@ def _labelled(split: str, found: Found, ignored: list[str]) -> list[Original]:
     return [images[name] for name in sorted(images)]
 
 
-def _identify(
-    split: str, folder: str, name: str, path: str, labels: list[int]
-) -> tuple[str, int]:
+def _identify(split: str, folder: str, name: str, path: str, labels: list[int]) -> tuple[str, int]:
     """(its own name, label); where it lies and what it is called agree."""
     match = _NAME.fullmatch(pathlib.PurePosixPath(name).name)
     by_name = match and match["wnid"]
@@ -214,17 +194,13 @@ def missing_validation(images: list[Original]) -> list[str]:
     return [name for name in names if name not in there]
 
 
-def _parquet(
-    source: pathlib.Path, shards: list[pathlib.Path], each: Each
-) -> Originals:
+def _parquet(source: pathlib.Path, shards: list[pathlib.Path], each: Each) -> Originals:
     splits: dict[str, list[Original]] = {}
     labels = validation_labels()
     rows = dict(each(parquet.rows, [(shard,) for shard in shards]))
     for place, shard in enumerate(shards):
         split = shard.name.partition("-")[0]
-        split = folders.SPLITS.get(split) or folders.SPLITS.get(
-            shard.parent.name
-        )
+        split = folders.SPLITS.get(split) or folders.SPLITS.get(shard.parent.name)
         if split not in TARS:
             continue
         for i, (path, label) in enumerate(rows[place]):
@@ -232,9 +208,7 @@ def _parquet(
             name = pathlib.PurePosixPath(path).name or f"row{i:06d}.JPEG"
             own, known = _identify(split, wnid, name, str(shard), labels)
             own = own if path else f"{shard.stem}/{name}"
-            image = Original(
-                own, known, str(shard), "parquet", i, 0, stamp(shard)
-            )
+            image = Original(own, known, str(shard), "parquet", i, 0, stamp(shard))
             splits.setdefault(split, []).append(image)
     _require_mixed(source, splits.get("train", []))
     return _originals(f"parquet files in {source}", splits, [])

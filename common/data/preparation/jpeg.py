@@ -129,8 +129,8 @@ def _jpeg(data: bytes) -> Header:
             if marker == _SCAN:
                 break
             if marker in _SIZES:
-                _, header.height, header.width, header.components = (
-                    struct.unpack_from(">BHHB", data, at + 2)
+                _, header.height, header.width, header.components = struct.unpack_from(
+                    ">BHHB", data, at + 2
                 )
             elif marker == _APP1 and data.startswith(_EXIF, at + 2):
                 _note_exif(header, data, at, length)

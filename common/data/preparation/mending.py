@@ -41,9 +41,7 @@ class Mended:
     turned: bool
 
 
-def mend(
-    data: bytes, shorter_side: int | None, *, lossless: bool = False
-) -> Mended:
+def mend(data: bytes, shorter_side: int | None, *, lossless: bool = False) -> Mended:
     """The image as whole JPEG or PNG that every reader decodes alike.
 
     Args:

@@ -12,9 +12,7 @@ from common.files import write_json
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
 
-def manifest(
-    originals: Originals, notes: list[dict], shorter_side: int | None
-) -> dict[str, Any]:
+def manifest(originals: Originals, notes: list[dict], shorter_side: int | None) -> dict[str, Any]:
     """What was written, repaired and left out; the same for the same images."""
     counts = {split: collections.Counter() for split in originals.splits}
     for note in notes:
@@ -27,18 +25,14 @@ def manifest(
         "pixels": _pixels(originals, notes),
         "repaired": _merged(note["repaired"] for note in notes),
         "left_out": _merged(
-            {name: why for name, (why, _) in note["unreadable"].items()}
-            for note in notes
+            {name: why for name, (why, _) in note["unreadable"].items()} for note in notes
         ),
         "turned_by_exif": sum(note["turned"] for note in notes),
         "ignored": sorted(originals.ignored),
         "notes": list(originals.notes),
-        "classes": {
-            split: dict(sorted(counts[split].items())) for split in counts
-        },
+        "classes": {split: dict(sorted(counts[split].items())) for split in counts},
         "files": {
-            note["file"]: {k: note[k] for k in ("images", "size", "sha256")}
-            for note in notes
+            note["file"]: {k: note[k] for k in ("images", "size", "sha256")} for note in notes
         },
     }
 
@@ -81,11 +75,7 @@ def write(
         "moduleName": __name__,
         **identity,
         "splits": [_split(split, notes) for split in originals.splits],
-        "supervisedKeys": {
-            "tuple": {
-                "items": [{"featureKey": "image"}, {"featureKey": "label"}]
-            }
-        },
+        "supervisedKeys": {"tuple": {"items": [{"featureKey": "image"}, {"featureKey": "label"}]}},
     }
     write_json(folder / "dataset_info.json", info)
 
@@ -102,8 +92,7 @@ def _features(originals: Originals, notes: list[dict]) -> Any:
         shape = shape if len(shape) == 3 else None
     [kind] = kinds if len(kinds) == 1 else [None]
     image = tfds.features.Image(
-        shape=shape or (None, None, 3),
-        encoding_format=kind and kind.lower(),
+        shape=shape or (None, None, 3), encoding_format=kind and kind.lower()
     )
     label = tfds.features.ClassLabel(names=list(originals.classes))
     return tfds.features.FeaturesDict(

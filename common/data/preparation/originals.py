@@ -92,9 +92,7 @@ def contents(images: list[Original]) -> Iterator[tuple[int, Any]]:
     Raises:
         OSError: if a file cannot be read.
     """
-    places = sorted(
-        range(len(images)), key=lambda i: (images[i].path, images[i].at)
-    )
+    places = sorted(range(len(images)), key=lambda i: (images[i].path, images[i].at))
     by_file: dict[str, list[int]] = {}
     for place in places:
         by_file.setdefault(images[place].path, []).append(place)

@@ -22,8 +22,7 @@ def rows(path: pathlib.Path) -> list[Row]:
         table = file.read(columns=["image.path", "label"])
     except (pyarrow.ArrowException, OSError) as error:
         raise RunError(
-            f"{path} cannot be read as a parquet file: {error}. Download it "
-            "again."
+            f"{path} cannot be read as a parquet file: {error}. Download it again."
         ) from error
     if not {"image", "label"} <= set(file.schema_arrow.names):
         raise RunError(
@@ -39,9 +38,7 @@ def rows(path: pathlib.Path) -> list[Row]:
 def images(path: str, wanted: list[int]) -> Iterator[bytes]:
     """The bytes of the images in `wanted` rows, which ascend."""
     file = _open(path)
-    groups = [
-        file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)
-    ]
+    groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
     starts = [sum(groups[:i]) for i in range(len(groups))]
     loaded, column = -1, None
     for row in wanted:

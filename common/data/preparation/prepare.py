@@ -20,14 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from common.data.manifest import read_manifest
-from common.data.preparation import (
-    arrays,
-    devkit,
-    folders,
-    imagenet,
-    metadata,
-    shards,
-)
+from common.data.preparation import arrays, devkit, folders, imagenet, metadata, shards
 from common.data.preparation.expected import IMAGENET, Expected, differences
 from common.data.preparation.kept import Kept, md5
 from common.data.preparation.originals import Originals
@@ -89,9 +82,7 @@ def prepare(request: Request, progress: Progress) -> pathlib.Path:
         RunError: if the source is not whole, or writing fails.
     """
     if not request.source.is_dir():
-        raise UsageError(
-            f"There is no folder {request.source} (given with --source)."
-        )
+        raise UsageError(f"There is no folder {request.source} (given with --source).")
     name = _TFDS_NAMES.get(request.name, request.name)
     version = _VERSIONS.get(name, "1.0.0")
     parent = request.data_dir / name
@@ -125,9 +116,7 @@ def _tidy(final: pathlib.Path) -> None:
         (final / _LOCK).unlink(missing_ok=True)
 
 
-def _existing(
-    final: pathlib.Path, request: Request, progress: Progress
-) -> pathlib.Path:
+def _existing(final: pathlib.Path, request: Request, progress: Progress) -> pathlib.Path:
     """The set that is there, if it is what would be made."""
     made = read_manifest(final)
     if made is None or made["shorter_side"] != request.shorter_side:
@@ -135,15 +124,11 @@ def _existing(
         raise _kept_as_it_is(final, f"prepared {how}")
     if made["left_out"] and not request.leave_out_bad:
         count = len(made["left_out"])
-        raise _kept_as_it_is(
-            final, f"prepared with --leave_out_bad: {count:,} files left out"
-        )
+        raise _kept_as_it_is(final, f"prepared with --leave_out_bad: {count:,} files left out")
     try:
         before = json.loads((final / _SOURCE).read_text())
     except (OSError, ValueError):
-        raise _kept_as_it_is(
-            final, "and does not say from which files it was made"
-        ) from None
+        raise _kept_as_it_is(final, "and does not say from which files it was made") from None
     with tempfile.TemporaryDirectory() as folder, workers(request.jobs) as each:
         kept = Kept(pathlib.Path(folder))
         originals = _find(request, each, kept, progress)
@@ -181,9 +166,7 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> str:
     told = []
     for split in {**before["images"], **now["images"]}:
         had, has = (d["images"].get(split, {}) for d in (before, now))
-        classes = sorted(
-            name for name in {**had, **has} if had.get(name) != has.get(name)
-        )
+        classes = sorted(name for name in {**had, **has} if had.get(name) != has.get(name))
         if classes:
             more = " ..." if len(classes) > 3 else ""
             told.append(
@@ -191,13 +174,8 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> str:
                 f"{sum(had.values()):,}, other numbers of "
                 f"{', '.join(classes[:3])}{more}"
             )
-    what = "; ".join(told) or (
-        "as many images, but other files, or some that were changed since"
-    )
-    return (
-        f"prepared from {before['folder']} as it was; {now['folder']} now has "
-        f"{what}"
-    )
+    what = "; ".join(told) or ("as many images, but other files, or some that were changed since")
+    return f"prepared from {before['folder']} as it was; {now['folder']} now has {what}"
 
 
 def _sides(made: dict[str, Any]) -> str:
@@ -212,25 +190,20 @@ def _locked(part: pathlib.Path, data_dir: pathlib.Path) -> Iterator[None]:
         lock = open(part / _LOCK, "a+")
     except OSError as error:
         raise RunError(
-            f"Nothing can be written to {data_dir}: {error}. Give another "
-            "--data_dir."
+            f"Nothing can be written to {data_dir}: {error}. Give another --data_dir."
         ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RunError(
-                f"Another prepare is at work in {part}. Wait for it."
-            ) from None
+            raise RunError(f"Another prepare is at work in {part}. Wait for it.") from None
         for stale in [*part.glob(".*.part"), *part.glob("*/.*.part")]:
             stale.unlink(missing_ok=True)
         yield
 
 
 @contextlib.contextmanager
-def _tidied(
-    part: pathlib.Path, request: Request, is_new: bool
-) -> Iterator[None]:
+def _tidied(part: pathlib.Path, request: Request, is_new: bool) -> Iterator[None]:
     """After an error removes what was begun, if nothing of it is finished."""
     try:
         yield
@@ -245,9 +218,7 @@ def _tidied(
         raise
 
 
-def _work(
-    request: Request, part: pathlib.Path, progress: Progress
-) -> tuple[Originals, list[dict]]:
+def _work(request: Request, part: pathlib.Path, progress: Progress) -> tuple[Originals, list[dict]]:
     """Finds, checks and writes everything; the notes in the files' order."""
     kept = Kept(part / shards.NOTES)
     _check_sums(request, kept, progress)
@@ -263,9 +234,7 @@ def _work(
     return originals, notes
 
 
-def _find(
-    request: Request, each: Each, kept: Kept, progress: Progress
-) -> Originals:
+def _find(request: Request, each: Each, kept: Kept, progress: Progress) -> Originals:
     if request.name == "imagenet2012":
         return imagenet.find(request.source, each, kept, progress)
     finders = {
@@ -284,9 +253,7 @@ def _check_sums(request: Request, kept: Kept, progress: Progress) -> None:
             continue
         found = kept.get("md5", path)
         if found is None:
-            found = md5(
-                path, functools.partial(progress, f"md5 of {path.name}")
-            )
+            found = md5(path, functools.partial(progress, f"md5 of {path.name}"))
             kept.put("md5", path, found)
         if found != sums[path.name]:
             raise RunError(
@@ -312,9 +279,7 @@ def _check_counts(request: Request, originals: Originals) -> None:
         return
     missing = ""
     if expected.md5 == IMAGENET.md5:
-        names = imagenet.missing_validation(
-            originals.splits.get("validation", [])
-        )
+        names = imagenet.missing_validation(originals.splits.get("validation", []))
         if names:
             more = " ..." if len(names) > 3 else ""
             missing = f" Missing: {', '.join(names[:3])}{more}."
@@ -328,9 +293,7 @@ def _check_counts(request: Request, originals: Originals) -> None:
 def _counts(originals: Originals) -> dict[str, dict[str, int]]:
     """Split -> class -> images."""
     return {
-        split: collections.Counter(
-            originals.classes[image.label] for image in images
-        )
+        split: collections.Counter(originals.classes[image.label] for image in images)
         for split, images in originals.splits.items()
     }
 
@@ -338,14 +301,10 @@ def _counts(originals: Originals) -> dict[str, dict[str, int]]:
 def _require_images(request: Request, originals: Originals) -> None:
     empty = [name for name, images in originals.splits.items() if not images]
     if empty or not originals.splits:
-        raise RunError(
-            f"{request.source} has no images for {', '.join(empty) or 'it'}."
-        )
+        raise RunError(f"{request.source} has no images for {', '.join(empty) or 'it'}.")
 
 
-def _write_all(
-    todo: list[shards.Shard], each: Each, progress: Progress
-) -> list[dict]:
+def _write_all(todo: list[shards.Shard], each: Each, progress: Progress) -> list[dict]:
     notes = [shard.done() for shard in todo]
     left = [place for place, note in enumerate(notes) if note is None]
     total = sum(len(shard.images) for shard in todo)
@@ -374,16 +333,12 @@ def _require_room(left: list[shards.Shard]) -> None:
         )
 
 
-def _check_unreadable(
-    request: Request, part: pathlib.Path, notes: list[dict]
-) -> None:
+def _check_unreadable(request: Request, part: pathlib.Path, notes: list[dict]) -> None:
     bad = [pair for note in notes for pair in note["unreadable"].items()]
     if not bad or request.leave_out_bad:
         return
     listing = part / shards.NOTES / "unreadable.txt"
-    listing.write_text(
-        "".join(f"{name}: {why} ({path})\n" for name, (why, path) in bad)
-    )
+    listing.write_text("".join(f"{name}: {why} ({path})\n" for name, (why, path) in bad))
     name, (why, path) = bad[0]
     raise RunError(
         f"{len(bad):,} of the files are no whole images; {name}: {why} "

@@ -33,13 +33,8 @@ def workers(jobs: int) -> Iterator[Each]:
         jobs, context, initializer=_end_with, initargs=(os.getpid(),)
     )
 
-    def each(
-        function: Callable, arguments: Iterable[tuple]
-    ) -> Iterator[tuple[int, Any]]:
-        places = {
-            pool.submit(function, *values): place
-            for place, values in enumerate(arguments)
-        }
+    def each(function: Callable, arguments: Iterable[tuple]) -> Iterator[tuple[int, Any]]:
+        places = {pool.submit(function, *values): place for place, values in enumerate(arguments)}
         for future in concurrent.futures.as_completed(places):
             yield places[future], future.result()
 
@@ -55,9 +50,7 @@ def workers(jobs: int) -> Iterator[Each]:
         pool.shutdown(cancel_futures=True)
 
 
-def _here(
-    function: Callable, arguments: Iterable[tuple]
-) -> Iterator[tuple[int, Any]]:
+def _here(function: Callable, arguments: Iterable[tuple]) -> Iterator[tuple[int, Any]]:
     for place, values in enumerate(arguments):
         yield place, function(*values)
 

@@ -68,10 +68,7 @@ class Shard:
 
 
 def planned(
-    name: str,
-    originals: Originals,
-    folder: pathlib.Path,
-    shorter_side: int | None,
+    name: str, originals: Originals, folder: pathlib.Path, shorter_side: int | None
 ) -> list[Shard]:
     """The record files of a data set: as many as its size asks for."""
     shards = []
@@ -132,9 +129,7 @@ def _examples(shard: Shard) -> tuple[list[bytes], dict[str, Any]]:
         image = shard.images[place]
         try:
             if isinstance(content, bytes):
-                mended = mend(
-                    content, shard.shorter_side, lossless=shard.lossless
-                )
+                mended = mend(content, shard.shorter_side, lossless=shard.lossless)
                 if mended.repairs:
                     repaired[image.name] = "; ".join(mended.repairs)
                 turned += mended.turned
@@ -186,19 +181,11 @@ def _serialized(image: Original, content: bytes) -> bytes:
 
     name = image.name.encode(errors="surrogateescape")
     features = {
-        "image": feature_pb2.Feature(
-            bytes_list=feature_pb2.BytesList(value=[content])
-        ),
-        "label": feature_pb2.Feature(
-            int64_list=feature_pb2.Int64List(value=[image.label])
-        ),
-        "file_name": feature_pb2.Feature(
-            bytes_list=feature_pb2.BytesList(value=[name])
-        ),
+        "image": feature_pb2.Feature(bytes_list=feature_pb2.BytesList(value=[content])),
+        "label": feature_pb2.Feature(int64_list=feature_pb2.Int64List(value=[image.label])),
+        "file_name": feature_pb2.Feature(bytes_list=feature_pb2.BytesList(value=[name])),
     }
-    example = example_pb2.Example(
-        features=feature_pb2.Features(feature=features)
-    )
+    example = example_pb2.Example(features=feature_pb2.Features(feature=features))
     return example.SerializeToString(deterministic=True)
 
 

@@ -39,9 +39,7 @@ class _Part(io.RawIOBase):
         return self._at
 
 
-def members(
-    path: pathlib.Path, start: int = 0, size: int | None = None
-) -> list[Member]:
+def members(path: pathlib.Path, start: int = 0, size: int | None = None) -> list[Member]:
     """The files inside a tar file, in its order.
 
     Args:
@@ -62,9 +60,7 @@ def members(
                 found = [_member(where, info, start) for info in tar]
                 end = tar.offset
         except tarfile.TarError as error:
-            raise RunError(
-                f"{where} cannot be read as a tar file: {error}. {_AGAIN}"
-            ) from error
+            raise RunError(f"{where} cannot be read as a tar file: {error}. {_AGAIN}") from error
         part.seek(end)
         rest = part.read(_BLOCK)
     if len(rest) < _BLOCK or rest.strip(b"\0"):  # a tar ends with zeros
