@@ -47,7 +47,9 @@ def run(name: str, data_dir: str, *, record: bool) -> int:
     )
     if record:
         row = _row(source, dataclasses.asdict(measured))
-        print(f"{baseline_records.add(row)} has it.")
+        file = baseline_records.file()
+        file.add([row])
+        print(f"{file.path} has it.")
     return 0
 
 

@@ -92,7 +92,7 @@ def make(tmp_path, monkeypatch):
     module = types.SimpleNamespace(RECIPES=RECIPES)
     monkeypatch.setattr("reproductions.names", lambda: ("toy",))
     monkeypatch.setattr("reproductions.load", lambda paper: module)
-    monkeypatch.setattr("reproductions.folder", lambda paper: folder)
+    monkeypatch.setattr("reproductions.folder", lambda paper: folder.parent / paper)
     return folder
 
 

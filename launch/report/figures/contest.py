@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DOT, ALONE = "#2166ac", "#888888"
 
 
-def entries(file: pathlib.Path) -> list[dict]:
+def show_entries(file: pathlib.Path) -> list[dict]:
     """[{name, error, low, high}] in percent; an entry without error is left."""
     if not file.exists():
         return []
@@ -31,7 +31,7 @@ def entries(file: pathlib.Path) -> list[dict]:
     return found
 
 
-def fusions() -> list[dict]:
+def show_fusions() -> list[dict]:
     """The measured fusions: members alone, then every rule."""
     return [
         {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import reproductions
 from common.papers.expected import read_expected
 from launch.report import curves, measurements
+from launch.report.papers import Paper
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,32 +39,25 @@ def claimed(paper: str, curve: curves.Curve) -> list[float]:
     ]
 
 
-def groups(found: list[curves.Curve]) -> list[list[curves.Curve]]:
-    """Runs that differ in their seed only, together."""
-    alike: dict[tuple, list[curves.Curve]] = {}
-    for curve in found:
-        alike.setdefault(curve.key()[:-1], []).append(curve)
-    return list(alike.values())
-
-
-def title(paper: str, curve: curves.Curve) -> str:
-    """Network, data and what was changed, in words."""
-    changed = "; ".join(changes(paper, curve))
-    what = f"{curve.variant} on {curve.data}"
-    return f"{what} (changed: {changed})" if changed else what
-
-
-def shown(paper: str) -> list[dict]:
+def show(paper: Paper) -> list[dict]:
     """The panels of a paper's picture; empty if it has no recorded run."""
-    return [
-        {
-            "title": title(paper, group[0]),
-            "view": f"{group[0].split} error, {group[0].view}",
-            "paper": claimed(paper, group[0]),
-            "runs": [dataclasses.asdict(curve) for curve in group],
-        }
-        for group in groups(curves.read(paper))
-    ]
+    alike: dict[tuple, list[curves.Curve]] = {}
+    for curve in paper.curves:  # those that differ in their seed only, together
+        alike.setdefault(curve.key()[:-1], []).append(curve)
+    return [panel(paper.name, group) for group in alike.values()]
+
+
+def panel(paper: str, group: list[curves.Curve]) -> dict:
+    """What is shown of runs that differ in their seed only, as JSON values."""
+    first = group[0]
+    changed = changes(paper, first)
+    what = f"{first.variant} on {first.data}"
+    return {
+        "title": f"{what} (changed: {'; '.join(changed)})" if changed else what,
+        "view": f"{first.split} error, {first.view}",
+        "paper": claimed(paper, first),
+        "runs": [dataclasses.asdict(curve) for curve in group],
+    }
 
 
 def draw(panels: list[dict]) -> "Figure":

@@ -4,7 +4,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import reproductions
-from common.papers.expected import Expected, Result, read_expected
+from common.papers.expected import Result
+from launch.report.papers import Paper
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,23 +67,23 @@ class Point:
     protocol: str
 
 
-def points(papers: dict[str, Expected], data: str, split: str, name: str) -> list[Point]:
+def points(papers: dict[str, Paper], data: str, split: str, name: str) -> list[Point]:
     """A point for each variant that a paper prints such an error of."""
     found = []
-    for paper, expected in papers.items():
-        for variant in reproductions.load(paper).RECIPES:
+    for paper in papers.values():
+        for variant in paper.recipes:
             claims = [
                 claim
-                for claim in expected.result
+                for claim in paper.expected.result
                 if (claim.variant, claim.data, claim.split) == (variant, data, split)
                 and getattr(claim, name) is not None
             ]
             if claims:
                 claim = min(claims, key=_windows)
-                size = expected.parameters[variant], expected.macs[variant]
+                size = paper.expected.parameters[variant], paper.expected.macs[variant]
                 error = getattr(claim, name)
                 protocol = PROTOCOLS[_windows(claim)]
-                found.append(Point(paper, variant, *size, error, protocol))
+                found.append(Point(paper.name, variant, *size, error, protocol))
     return found
 
 
@@ -92,11 +93,10 @@ def _windows(claim: Result) -> int:
     return 1 if claim.views == "ten_crop" else 2
 
 
-def shown() -> list[list[dict]]:
+def show(papers: dict[str, Paper]) -> list[list[dict]]:
     """The panels' points; empty if there are none."""
-    papers = {paper: read_expected(reproductions.folder(paper)) for paper in reproductions.names()}
     panels = [points(papers, *panel[:3]) for panel in PANELS]
-    return [[dataclasses.asdict(p) for p in of] for of in panels if of]
+    return [[dataclasses.asdict(point) for point in of] for of in panels if of]
 
 
 def draw(panels: list[list[dict]]) -> "Figure":

@@ -7,7 +7,7 @@ Drawn when all four runs are recorded.
 import dataclasses
 from typing import TYPE_CHECKING
 
-from launch.report.paper_results import Paper
+from launch.report.papers import Paper
 from launch.report.questions import question_spec
 from launch.report.questions.question_runs import Line, lines
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 COLOURS = ("#2166ac", "#b2182b")  # the shallower and the deeper network
 
 
-def question() -> question_spec.Question:
+def find_question() -> question_spec.Question:
     """The question that the picture belongs to."""
     (found,) = [q for q in question_spec.read() if q.name == "depth"]
     return found
 
 
-def shown() -> list[list[dict]]:
+def show(papers: dict[str, Paper]) -> list[list[dict]]:
     """A panel for each comparison: the shallow network's curve, the deep's.
 
     Empty unless every line has a run, and all were changed alike.
     """
-    found = lines(question(), {"resnet_cifar": Paper("resnet_cifar")})
+    found = lines(find_question(), papers)
     if not found or not all(line.curves for line in found):
         return []
     if len({line.measured.changes for line in found}) > 1:
