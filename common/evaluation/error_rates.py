@@ -13,11 +13,10 @@ from common.data import pipeline
 from common.data.decoded import LIMIT
 from common.data.diagnosis import explained
 from common.distribution.collectives import Workers
+from common.distribution.strategy import SUM, distribute
 from common.errors import NotFinite, RunError
 from common.evaluation.views import COUNTS
 from common.recipes.recipe import Recipe
-from common.training.steps import distribute
-from common.training.train_step import SUM
 
 TEST_VIEWS = 128  # network inputs in a test batch, over all replicas
 
