@@ -9,11 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common.data import pipeline
 from common.data.decoded import LIMIT
 from common.data.diagnosis import explained
 from common.distribution.collectives import Workers
 from common.errors import NotFinite, RunError
+from common.evaluation import frame_views
 from common.evaluation.views import COUNTS
 from common.recipes.recipe import Recipe
 from common.training.steps import distribute
@@ -153,7 +153,7 @@ def open_batches(
     Of a small set they are made once, and kept.
     """
     split = source.dataset.test_split
-    batches = pipeline.test_batches(
+    batches = frame_views.test_batches(
         source,
         split,
         recipe,
