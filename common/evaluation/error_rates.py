@@ -9,12 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common.data import pipeline
 from common.data.decoded import LIMIT
 from common.data.diagnosis import explained
 from common.distribution.collectives import Workers
 from common.distribution.strategy import SUM, distribute
 from common.errors import NotFinite, RunError
+from common.evaluation import frame_views
 from common.evaluation.views import COUNTS
 from common.recipes.recipe import Recipe
 
@@ -152,7 +152,7 @@ def open_batches(
     Of a small set they are made once, and kept.
     """
     split = source.dataset.test_split
-    batches = pipeline.test_batches(
+    batches = frame_views.test_batches(
         source,
         split,
         recipe,
