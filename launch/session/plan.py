@@ -18,7 +18,7 @@ from common.training.optimizers import build_optimizer
 from common.training.steps import MAX_UPDATES, TrainSteps
 from launch.session.run_session import kind_of_device
 from launch.settings.options import Options
-from launch.terminal.progress import duration
+from launch.terminal.display import duration
 
 INPUT_BATCHES = 4  # in the step, being made, and prefetched
 TIMED_VALUES = 8 * 224 * 224 * 3  # in the images of a timed step, per device

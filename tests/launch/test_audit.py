@@ -1,6 +1,5 @@
 """The verb; the arithmetic behind it is tested in tests/common."""
 
-import itertools
 import types
 
 import keras
@@ -118,18 +117,22 @@ def test_a_ratio_to_a_network_that_is_not_there_is_an_error(audited):
 
 
 def test_a_long_audit_says_how_far_it_is_on_stderr(monkeypatch, capsys):
-    clock = itertools.count(100, 6)  # seconds; a network is built in 6
-    monkeypatch.setattr("launch.commands.audit.time.monotonic", lambda: next(clock))
+    now = [100.0]
+    monkeypatch.setattr("launch.commands.audit.time.monotonic", lambda: now[0])
     monkeypatch.setattr("reproductions.find", lambda name: ("paper", name))
-    paper = types.SimpleNamespace(build_model=lambda name: None)
+
+    def build(name):  # in six seconds
+        now[0] += 6
+
+    paper = types.SimpleNamespace(build_model=build)
     monkeypatch.setattr("reproductions.load", lambda name: paper)
-    building = audit.Building(4)
-    for name in ("a", "b", "c", "d"):
+    building = audit.Building(6)
+    for name in "abcdef":
         building.build_model(name)
     out, err = capsys.readouterr()
     assert out == ""
     # Nothing in the first ten seconds, then at most one line in ten.
     assert err.splitlines() == [
-        "building b (2 of 4), about 36 s left",
-        "building d (4 of 4), about 8 s left",
+        "building c (3 of 6), about 24 s left",
+        "building e (5 of 6), about 12 s left",
     ]
