@@ -7,10 +7,10 @@ import types
 import keras
 import pytest
 
-from common import hardware
-from common.optimizers import build_optimizer
-from common.recipe import WeightDecay
-from launch import plan
+from common.distribution import hardware
+from common.recipes.recipe import WeightDecay
+from common.training.optimizers import build_optimizer
+from launch.session import plan
 from tests.launch import toy
 
 MAIN, AUXILIARY = 99 * 10, 99 * 4  # weights, each used once for an image
