@@ -16,21 +16,15 @@ title = "Toy networks"
 authors = "A. Author"
 venue = "Toys 1998"
 url = "https://example.org"
-[parameters]
-toy = 1_000
-[macs]
-toy = 990
+[networks]
+toy = {{parameters = 1_000, macs = 990}}
 [[table]]
 title = "Slide 1"
 variant = "toy"
 source = "slides.txt"
 note = "K is 1000 here."
-[[table.cell]]
-row = "FC"
-column = "params"
-layer = "fc"
-quantity = "params"
-paper = "{paper}"
+columns = ["params"]
+rows = [{{row = "FC", layer = "fc", params = {cell}}}]
 """
 
 
@@ -46,8 +40,9 @@ def audited(tmp_path, monkeypatch, capsys):
 
     reproductions.load("toy").build_model = lambda variant: dense(10)
 
-    def run(paper, more=""):
-        text = EXPECTED.format(paper=paper) + more
+    def run(paper, more="", why=None):
+        cell = f'["{paper}", "{why}"]' if why else f'"{paper}"'
+        text = EXPECTED.format(cell=cell) + more
         (folder / "expected.toml").write_text(text)
         code = audit.run(["toy"])
         return code, capsys.readouterr().out
@@ -69,7 +64,7 @@ def test_an_unexplained_difference_is_exit_code_1(audited):
 
 
 def test_an_explained_difference_is_shown_with_its_reason(audited):
-    code, out = audited("2K", 'explanation = "printed twice"')
+    code, out = audited("2K", why="printed twice")
     assert code == 0
     (line,) = [line for line in out.splitlines() if line.startswith("FC")]
     assert line.endswith("explained  printed twice")
