@@ -9,15 +9,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common.data import pipeline
 from common.data.decoded import LIMIT
 from common.data.diagnosis import explained
 from common.distribution.collectives import Workers
+from common.distribution.strategy import SUM, distribute
 from common.errors import NotFinite, RunError
+from common.evaluation import frame_views
 from common.evaluation.views import COUNTS
 from common.recipes.recipe import Recipe
-from common.training.steps import distribute
-from common.training.train_step import SUM
 
 TEST_VIEWS = 128  # network inputs in a test batch, over all replicas
 
@@ -153,7 +152,7 @@ def open_batches(
     Of a small set they are made once, and kept.
     """
     split = source.dataset.test_split
-    batches = pipeline.test_batches(
+    batches = frame_views.test_batches(
         source,
         split,
         recipe,

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from common.data.pipeline import checked
+from common.data.examples import checked
 from common.data.sharding import mapped
 from common.data.statistics import Statistics
 from common.data.transforms.pixels import (
@@ -46,7 +46,7 @@ def own_view_batches(
 
     Returns:
         (parts, labels, counts, ids): for each of the view's parts (batch_size,
-        inputs, H, W, C) float32; the others as pipeline.test_batches gives.
+        inputs, H, W, C) float32; the others as those of frame_views.test_batches.
     """
 
     def cut(record: dict[str, Any]) -> tuple:
