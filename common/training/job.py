@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from common.data.dataset import TrainingSource
 from common.recipes.recipe import Recipe
 from common.training.run_record import Run
 
@@ -61,7 +62,7 @@ class Job:
     """
 
     recipe: Recipe
-    source: Any
+    source: TrainingSource
     statistics: Any
     resident: Any
     model: keras.Model

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data.keys import Key, mix
+from common.data.rng import ExampleRng, fold_in
 from common.data.transforms import CentreCrop, DistortedBoxCrop
 from common.data.transforms.view import View
 from common.errors import UsageError
@@ -27,7 +27,7 @@ def windows(operation, size, draws=DRAWS):
     """(top, left, height, width, filter) of many draws."""
 
     def one(position):
-        key = Key(mix(0, 0, 3), position)
+        key = ExampleRng(fold_in(0, 0, 3), position)
         patch = operation(View.whole(*size), key).patch
         return tf.stack([*vars(patch.box).values(), patch.choice])
 
@@ -125,9 +125,9 @@ def test_aspect_height_place_and_filter_are_drawn_apart():
 
 def test_it_comes_first_and_leaves_the_frame():
     view = View.whole(32, 48)
-    assert RELEASE(view, Key(1, 0)).frame is view.frame
+    assert RELEASE(view, ExampleRng(1, 0)).frame is view.frame
     with pytest.raises(UsageError, match="must come before"):
-        RELEASE(CentreCrop(20)(view, Key(1, 0)), Key(1, 1))
+        RELEASE(CentreCrop(20)(view, ExampleRng(1, 0)), ExampleRng(1, 1))
 
 
 def test_pixels_are_scaled_and_shares_are_not():

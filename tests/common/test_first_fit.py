@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data.keys import Key, mix
+from common.data.rng import ExampleRng, fold_in
 from common.data.transforms import CentreCrop, FirstFittingAreaCrop
 from common.data.transforms.view import View, image_size, realize
 from common.errors import UsageError
@@ -15,14 +15,14 @@ from tests.common.data_fixtures import noise_image
 FB = FirstFittingAreaCrop(
     size=224, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), attempts=10, resampling=("bicubic",)
 )
-STREAM = mix(0, 0, 3)
+STREAM = fold_in(0, 0, 3)
 
 
 def windows(operation, size, draws):
     """(top, left, height, width) of many draws."""
     views = tf.data.Dataset.range(draws).map(
         lambda i: tf.stack(
-            list(vars(operation(View.whole(*size), Key(STREAM, i)).patch.box).values())
+            list(vars(operation(View.whole(*size), ExampleRng(STREAM, i)).patch.box).values())
         )
     )
     return np.array(list(views.as_numpy_iterator()))
@@ -102,7 +102,7 @@ def test_the_fallback_is_fbs_resized_and_cut_image():
     """Scale(32) by the shorter side, and then CenterCrop(32)."""
     encoded = tf.io.encode_png(noise_image(64, 1280))
     crop = dataclasses.replace(FB, size=32)
-    view = crop(View.whole(*image_size(encoded, False)), Key(STREAM, 0))
+    view = crop(View.whole(*image_size(encoded, False)), ExampleRng(STREAM, 0))
     image = realize(view, encoded, 3, False).numpy()
     pixels = tf.io.decode_png(encoded)
     scaled = tf.image.resize(pixels, (32, 640), method="bicubic")
@@ -117,6 +117,6 @@ def test_shares_and_attempts_do_not_scale():
 
 def test_it_comes_first_and_keeps_the_frame():
     view = View.whole(64, 64)
-    assert FB(view, Key(STREAM, 0)).frame is view.frame
+    assert FB(view, ExampleRng(STREAM, 0)).frame is view.frame
     with pytest.raises(UsageError, match="must come before"):
-        FB(CentreCrop(32)(view, None), Key(STREAM, 0))
+        FB(CentreCrop(32)(view, None), ExampleRng(STREAM, 0))
