@@ -8,6 +8,7 @@ everything to itself and TensorFlow is not asked.
 
 import contextlib
 import io
+import json
 import zlib
 from collections.abc import Iterator
 
@@ -16,8 +17,8 @@ import tensorflow as tf
 
 from common.data.sharding import WorkerShard
 from common.errors import LostWorker, UsageError
-from common.training.checkpoints import packed, unpacked
 
+STATE = "state.json"  # its name among the arrays of a training
 CHUNK = 2**20  # int32 in one message
 
 # What TensorFlow raises when a peer is gone, by how and when it went.
@@ -29,6 +30,20 @@ LOST = (
     tf.errors.UnavailableError,
     tf.errors.UnknownError,
 )
+
+
+def pack(variables: dict, state: dict) -> dict[str, np.ndarray]:
+    """Their values and the state, as arrays."""
+    arrays = {name: np.asarray(v.numpy()) for name, v in variables.items()}
+    arrays[STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    return arrays
+
+
+def unpack(variables: dict, arrays: dict[str, np.ndarray]) -> dict:
+    """Assigns what `pack` gave; returns the state."""
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+    return json.loads(arrays[STATE].tobytes())
 
 
 class Workers:
@@ -57,7 +72,7 @@ class Workers:
 
         self._total = total
 
-    def everyones(self, *numbers: int) -> np.ndarray:
+    def all_gather(self, *numbers: int) -> np.ndarray:
         """(workers, numbers) int32: what each says here; all must ask."""
         table = np.zeros((self.count, len(numbers)), np.int32)
         table[self.index] = numbers
@@ -69,7 +84,7 @@ class Workers:
         Raises:
             UsageError: on each of them if one has another.
         """
-        sums = self.everyones(zlib.crc32(text.encode()) >> 1)[:, 0]
+        sums = self.all_gather(zlib.crc32(text.encode()) >> 1)[:, 0]
         odd = np.flatnonzero(sums != sums[0])
         if odd.size:
             raise UsageError(
@@ -78,14 +93,14 @@ class Workers:
                 "and versions there."
             )
 
-    def shared(self, variables: dict, state: dict) -> dict:
+    def broadcast_variables(self, variables: dict, state: dict) -> dict:
         """Assigns the chief's values to every worker's; the chief's state."""
         if self.count == 1:
             return state
-        arrays = self.share(packed(variables, state))
-        return unpacked(variables, arrays)
+        arrays = self.broadcast(pack(variables, state))
+        return unpack(variables, arrays)
 
-    def share(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def broadcast(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The chief's arrays, on every worker, bit for bit."""
         if self.count == 1:
             return arrays
@@ -93,7 +108,7 @@ class Workers:
         if self.chief:
             np.savez(stream, **arrays)
         said = stream.getvalue()
-        size = int(self.everyones(-(-len(said) // 4))[0, 0])
+        size = int(self.all_gather(-(-len(said) // 4))[0, 0])
         words = np.zeros(-(-size // CHUNK) * CHUNK, np.int32)
         words.view(np.uint8)[: len(said)] = np.frombuffer(said, np.uint8)
         for start in range(0, len(words), CHUNK):  # nobody else adds to it

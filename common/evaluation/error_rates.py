@@ -13,12 +13,11 @@ from common.data.dataset import Source
 from common.data.diagnosis import explained
 from common.data.resident import LIMIT
 from common.distribution.collectives import Workers
+from common.distribution.strategy import SUM, distribute
 from common.errors import NotFinite, RunError
 from common.evaluation import frame_views
 from common.evaluation.views import COUNTS
 from common.recipes.recipe import Recipe
-from common.training.steps import distribute
-from common.training.train_step import SUM
 
 TEST_VIEWS = 128  # network inputs in a test batch, over all replicas
 

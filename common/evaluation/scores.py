@@ -15,13 +15,13 @@ import tensorflow as tf
 
 from common.data.dataset import Source
 from common.data.diagnosis import explained
+from common.distribution.strategy import distribute
 from common.errors import NotFinite
 from common.evaluation import error_rates, frame_views, metrics
 from common.evaluation.paper_views import images_at_once, own_view_batches
 from common.evaluation.predictions import Unfinished
 from common.models.fully_convolutional import fully_convolutional
 from common.recipes.recipe import Recipe
-from common.training.steps import distribute
 
 _ROWS = 1000  # of a prediction file, in one call of the loss
 

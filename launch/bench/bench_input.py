@@ -35,7 +35,7 @@ from common.distribution.strategy import feed_gpus
 from common.errors import RunError, UsageError
 from common.recipes.recipe import Recipe
 from launch.bench.rows import Request, Row
-from launch.terminal.counting import Counting
+from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet
 
 NAMES = ("alexnet", "googlenet", "resnet34")

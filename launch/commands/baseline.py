@@ -12,7 +12,7 @@ from common.data import catalog
 from common.training.run_record import command, commit_of, now, versions
 from launch.report import baseline_records
 from launch.report.error_counts import percent
-from launch.terminal.counting import Counting
+from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet
 
 SEED = 0  # of the folds

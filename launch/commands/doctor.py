@@ -10,7 +10,7 @@ from common.data.preparation.expected import OFFICIAL
 from common.data.preparation.inspection import examine, examine_files, record_files
 from common.data.preparation.processes import workers
 from common.errors import UsageError
-from launch.terminal.counting import Counting
+from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet
 
 

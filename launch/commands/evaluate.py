@@ -31,7 +31,6 @@ from launch.commands.train import (
 )
 from launch.names import recipe_named
 from launch.report.results_table import interval, percent
-from launch.session.run_session import REPOSITORY
 from launch.settings.options import Options
 from launch.terminal.progress import Progress
 from launch.weights.bundled_weights import comes_with_the_code
@@ -129,7 +128,7 @@ def _record(
     elif trained.record["status"] != "finished":
         print("Not written into the run: it is not finished.")
     else:
-        how = {"command": command(), "commit": commit_of(REPOSITORY)}
+        how = {"command": command(), "commit": commit_of(reproductions.REPOSITORY)}
         facts = dataclasses.asdict(result) | how | {"finished": now()}
         add_result(trained.folder, facts)
         print(f"Written into {trained.folder}, for `report`.")

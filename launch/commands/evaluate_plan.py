@@ -17,7 +17,7 @@ from common.models.layer_table import layer_table, totals
 from launch.session.plan import parameters
 from launch.settings.options import Options
 from launch.terminal import tables
-from launch.terminal.progress import duration
+from launch.terminal.display import duration
 
 IMAGE = (375, 500)  # height, width; ImageNet's commonest
 TIMED_SECONDS = 3

@@ -145,7 +145,7 @@ def _train_before(paper: str, options: Options, strategy) -> int:
     identity = identity_of(paper, start.variant, before, open_data(before))
     workers = Workers(strategy)
     done = workers.chief and is_finished(before.workdir, identity)
-    if workers.everyones(int(done))[0, 0]:
+    if workers.all_gather(int(done))[0, 0]:
         return 0
     if workers.chief:
         print(

@@ -78,7 +78,7 @@ def _about(run: dict) -> dict:
         "deviations": changes,
         "epochs": run["recipe"]["epochs"],
         "images_per_second": run["images_per_second"],
-        "devices": f"{session['devices']} x {session['platform']}",
+        "devices": _devices(session, run.get("peak_bytes")),
         "sessions": len(run["sessions"]),
         "started": run["sessions"][0]["started"],
         "finished": run["finished"],
@@ -87,6 +87,20 @@ def _about(run: dict) -> dict:
         "read": run["data"]["name"],
         "command": without_places(session["command"]),
     }
+
+
+def _devices(session: dict, peak_bytes: int | None) -> str:
+    """How many of which, as far as the record says."""
+    facts = dict(session.get("hardware", {}))
+    processor = facts.pop("processor", None)
+    names = {"compute_capability": "capability", "cuda": "CUDA", "cudnn": "cuDNN"}
+    model = facts.pop("gpu", processor)
+    more = [f"{names.get(name, name)} {value}" for name, value in facts.items()]
+    if peak_bytes:
+        more.append(f"at most {peak_bytes / 2**20:,.0f} MiB")
+    return ", ".join(
+        [f"{session['devices']} x {session['platform']}", *([model] if model else []), *more]
+    )
 
 
 def without_places(command: str) -> str:

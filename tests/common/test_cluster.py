@@ -103,10 +103,10 @@ def test_the_parts_of_padded_batches_make_the_whole(examples):
 def test_alone_a_process_agrees_with_itself():
     workers = Workers(tf.distribute.get_strategy())
     assert workers.chief and workers.shard == WorkerShard()
-    assert workers.everyones(3, 4).tolist() == [[3, 4]]
+    assert workers.all_gather(3, 4).tolist() == [[3, 4]]
     workers.require_same("command", "x")
     arrays = {"a": np.ones(2)}
-    assert workers.share(arrays) is arrays
+    assert workers.broadcast(arrays) is arrays
 
 
 def test_a_lost_peer_is_one_only_where_there_are_peers():

@@ -14,8 +14,8 @@ import tensorflow as tf
 
 import reproductions
 from common.data import examples
+from common.distribution.strategy import distribute
 from common.training import loop
-from common.training.steps import distribute
 from launch.commands import train
 from launch.settings.options import from_flags
 from tests.launch.flags import NOT_GIVEN

@@ -1,3 +1,4 @@
+import json
 import pathlib
 import statistics
 import tomllib
@@ -72,6 +73,18 @@ def test_another_view_is_not_compared(write, tmp_path):
     text = write(toy.write_run(tmp_path / "a", view="ten_crop"))
     assert "not run" in line_of(text, "Table 1")
     assert "0.93 %" in line_of(text, "Table 2")
+
+
+def test_a_run_says_on_what_it_ran_and_how_fast(write, tmp_path):
+    folder = toy.write_run(tmp_path / "a")
+    assert "| 1 x cpu | 123.4 |" in write(folder)
+    file = tmp_path / "a" / "run.json"
+    record = json.loads(file.read_text()) | {"peak_bytes": 3 * 2**30}
+    gpu = {"gpu": "NVIDIA H200", "driver": "570.1", "cuda": "12.9", "cudnn": "9"}
+    record["sessions"][0] |= {"platform": "gpu", "hardware": {"processor": "Xeon"} | gpu}
+    file.write_text(json.dumps(record))
+    devices = "1 x gpu, NVIDIA H200, driver 570.1, CUDA 12.9, cuDNN 9, at most 3,072 MiB"
+    assert f"| {devices} | 123.4 |" in write(folder)
 
 
 SHRUNK = {"name": "toys/1.0.0", "shorter_side": 256}

@@ -18,19 +18,8 @@ title = "Table 1"
 variant = "toy"
 source = "Sec. 2"
 note = "K is 1024"
-[[table.cell]]
-row = "FC"
-column = "params"
-layer = "fc"
-quantity = "params"
-paper = "1Ki"
-explanation = "rounded up"
-[[table.cell]]
-row = "FC"
-column = "units"
-layer = "fc"
-quantity = "filters"
-paper = "10"
+columns = ["params", ["units", "filters"]]
+rows = [{row = "FC", layer = "fc", params = ["1Ki", "rounded up"], units = "10"}]
 [[ratio]]
 text = "12x fewer parameters"
 source = "Sec. 1"
