@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from common.data.sharding import Part
+from common.data.sharding import WorkerShard
 from common.errors import LostWorker, UsageError
 
 STATE = "state.json"  # its name among the arrays of a training
@@ -53,7 +53,7 @@ class Workers:
         count: How many there are.
         index: Which of them this process is.
         chief: Whether it is the first.
-        part: Of every global batch, what it computes.
+        shard: Of every global batch, what it computes.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy):
@@ -64,7 +64,7 @@ class Workers:
             self.index = resolver.task_id
             devices = strategy.num_replicas_in_sync // self.count
         self.chief = self.index == 0
-        self.part = Part(self.index, self.count, devices)
+        self.shard = WorkerShard(self.index, self.count, devices)
 
         @tf.function
         def total(values):

@@ -83,9 +83,8 @@ def cifar10(folder: pathlib.Path) -> Originals:
     for template, where in _templates(folder, names, "test_batch"):
         return _of_batches(template, where, CIFAR10, _BATCHES)
     raise RunError(
-        f"{folder} has neither cifar-10-binary.tar.gz nor "
-        "cifar-10-python.tar.gz, nor what is inside of them. Both are at "
-        "https://www.cs.toronto.edu/~kriz/cifar.html (170 MB)."
+        f"{folder} has neither cifar-10-binary.tar.gz nor cifar-10-python.tar.gz, nor what is "
+        "inside of them. Both are at https://www.cs.toronto.edu/~kriz/cifar.html (170 MB)."
     )
 
 
@@ -105,10 +104,9 @@ def cifar100(folder: pathlib.Path) -> Originals:
         return _of_batches(template, where, CIFAR100, _FILES)
     if not all((folder / split).is_dir() for split in _FILES):
         raise RunError(
-            f"{folder} has neither cifar-100-binary.tar.gz nor "
-            "cifar-100-python.tar.gz, nor what is inside of them, nor class "
-            "folders of PNG files in train and test. Both archives are at "
-            "https://www.cs.toronto.edu/~kriz/cifar.html (161 MB)."
+            f"{folder} has neither cifar-100-binary.tar.gz nor cifar-100-python.tar.gz, nor what "
+            "is inside of them, nor class folders of PNG files in train and test. Both archives "
+            "are at https://www.cs.toronto.edu/~kriz/cifar.html (161 MB)."
         )
     return _of_pngs(folder, CIFAR100, (32, 32, 3))
 
