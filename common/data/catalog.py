@@ -204,17 +204,17 @@ def open_source(dataset: DataSet, data_dir: str | None = None, cache_dir: str | 
     Raises:
         RunError: if the data set is missing; says how to get it.
     """
-    from common.data import folder_source, sources
+    from common.data.sources import folder_source, tfds
 
     if dataset.name.startswith("folder:"):
         return folder_source.FolderSource(dataset, _folder_path(dataset.name))
     if dataset.name == "sample":
-        from common.data import sample
+        from common.data.sources import sample
 
         folder = sample.prepare(dataset.tfds_names[0], cache_dir or default_cache_dir())
     else:
         folder = builder_dir(dataset, data_dir)
-    return sources.RecordSource(_as_found(dataset, folder), folder)
+    return tfds.RecordSource(_as_found(dataset, folder), folder)
 
 
 def _as_found(dataset: DataSet, folder: pathlib.Path) -> DataSet:
@@ -323,7 +323,7 @@ def _folder_path(name: str) -> pathlib.Path:
 
 
 def _folder(name: str, path: str) -> DataSet:
-    from common.data import folder
+    from common.data.sources import folder
 
     layout = "PATH/{train,validation}/CLASS/*.jpg"
     root = _folder_path(name)

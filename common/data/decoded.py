@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from common.data import transforms
-from common.data.geometry import View
-from common.data.many import cut
-from common.data.parts import mapped
 from common.data.philox import uniform
+from common.data.sharding import mapped
+from common.data.transforms.many import cut
+from common.data.transforms.view import View
 
 LIMIT = 2**29  # bytes of a set that is kept decoded
 _UNROLLED = 250  # images that one call decodes
@@ -97,7 +97,7 @@ def decode(encoded: Any, shape: tuple[int, int, int]) -> Any:
         shape: (height, width, channels).
 
     Returns:
-        As common.data.many.with_black. None if an image is damaged: where
+        As common.data.transforms.many.with_black. None if an image is damaged: where
         they are read one by one, an error will name it.
     """
     import numpy as np

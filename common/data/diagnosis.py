@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from common.data.encoded import readable
-from common.data.parts import mapped
+from common.data.images.decoder import readable
 from common.data.pipeline import frame
+from common.data.sharding import mapped
 from common.data.shards import line_of
 from common.errors import RunError
-from common.recipe import Recipe
+from common.recipes.recipe import Recipe
 
 
 @contextlib.contextmanager

@@ -9,14 +9,14 @@ from typing import Any
 
 from common.data import decoded
 from common.data.decoded import Keys, cutter
-from common.data.geometry import View, image_size, realize
 from common.data.keys import Key, mix
-from common.data.parts import Part, mapped
-from common.data.sources import Shuffled
+from common.data.sharding import Part, mapped
+from common.data.sources.tfds import Shuffled
 from common.data.statistics import Statistics
 from common.data.transforms import Context, active
+from common.data.transforms.view import View, image_size, realize
 from common.errors import UsageError
-from common.recipe import Recipe
+from common.recipes.recipe import Recipe
 
 SAMPLE_STREAM = 1  # keeps the draws of a sample apart from the training's
 

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 from common.data import transforms
 from common.data.examples import checked, parted, seen, sized, whole
-from common.data.geometry import excerpt, realize
 from common.data.keys import Key, mix
-from common.data.parts import Part, mapped
-from common.data.resampling import enlarge, taps
+from common.data.sharding import Part, mapped
 from common.data.statistics import Statistics
 from common.data.transforms import Context
-from common.recipe import Recipe
+from common.data.transforms.resampling import enlarge, taps
+from common.data.transforms.view import excerpt, realize
+from common.recipes.recipe import Recipe
 
 _ON_DEVICE = (  # operations that work on many images, and that XLA compiles
     transforms.Binarize,
@@ -37,9 +37,9 @@ class HostBatch(NamedTuple):
 
     Attributes:
         pixels: (B, S, S, C) uint8, excerpts of the stored images, see
-            common.data.geometry.excerpt; or (B, H, W, C) float32, where
+            common.data.transforms.view.excerpt; or (B, H, W, C) float32, where
             resampling left no whole numbers.
-        taps: What common.data.resampling.enlarge makes windows of excerpts
+        taps: What common.data.transforms.resampling.enlarge makes windows of excerpts
             by: (B, 2, H) int32 and (B, 2, H, 2) float64; or empty.
         top: (B,) int32, the windows' places in their frames.
         left: (B,) int32.

@@ -8,14 +8,14 @@ from typing import Any
 
 from common.data import halves
 from common.data.examples import SAMPLE_STREAM, batches, checked, sized, whole
-from common.data.geometry import mirror, realize
 from common.data.keys import mix
-from common.data.parts import WHOLE, Part, mapped
+from common.data.sharding import WHOLE, Part, mapped
 from common.data.statistics import Statistics
 from common.data.transforms import Context, active
+from common.data.transforms.view import mirror, realize
 from common.errors import UsageError
-from common.recipe import Recipe
-from common.views import Window, windows
+from common.evaluation.views import Window, windows
+from common.recipes.recipe import Recipe
 
 
 def steps_per_epoch(source: Any, recipe: Recipe) -> int:

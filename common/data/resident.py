@@ -13,12 +13,12 @@ import numpy as np
 import tensorflow as tf
 
 from common.data import examples
-from common.data.affine import RandomAffine
 from common.data.decoded import cutter
-from common.data.geometry import View
 from common.data.keys import mix
 from common.data.philox import uniform
-from common.recipe import Recipe
+from common.data.transforms.affine import RandomAffine
+from common.data.transforms.view import View
+from common.recipes.recipe import Recipe
 
 
 class ResidentSet:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from common.files import write_atomically
-from common.recipe import Recipe
+from common.recipes.recipe import Recipe
 
 _VERSION = 1  # of the computation; a new one makes old files stale
 _BATCH = 64  # images

@@ -1,6 +1,6 @@
 """Where the recipes leave the paper (or the source) that they follow."""
 
-from common.recipe import Deviation
+from common.recipes.recipe import Deviation
 
 _TWO_TOWERS = Deviation(
     field="devices",

@@ -18,15 +18,15 @@ from common.data.transforms import (
     SubtractMeanImage,
     UntilEpoch,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import (
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import (
     GroupSchedule,
     InitializeFrom,
     Recipe,
     Sgd,
     WeightDecay,
 )
-from common.schedules import ByEpoch, Constant, DivideOnPlateau
+from common.recipes.schedules import ByEpoch, Constant, DivideOnPlateau
 from reproductions.alexnet.deviations import (
     AS_RUN,
     BVLC,

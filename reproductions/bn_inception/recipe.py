@@ -16,9 +16,9 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractChannelMean,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import Recipe, Sgd, WeightDecay
-from common.schedules import Constant, EveryEpochs
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import Recipe, Sgd, WeightDecay
+from common.recipes.schedules import Constant, EveryEpochs
 from reproductions.bn_inception.deviations import (
     ACCELERATED,
     CAFFE,

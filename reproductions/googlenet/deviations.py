@@ -1,6 +1,6 @@
 """Where the recipes leave the paper (or the source) that they follow."""
 
-from common.recipe import Deviation
+from common.recipes.recipe import Deviation
 
 _LAST_BATCH = Deviation(
     field="global_batch_size: last batch of an epoch",

@@ -16,9 +16,9 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractChannelMean,
 )
-from common.losses import SoftmaxCrossEntropy, WithAuxiliary
-from common.recipe import GroupSchedule, Recipe, Sgd, WeightDecay
-from common.schedules import EveryEpochs
+from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
+from common.recipes.recipe import GroupSchedule, Recipe, Sgd, WeightDecay
+from common.recipes.schedules import EveryEpochs
 from reproductions.googlenet.deviations import BVLC, PAPER, PLAIN, SEPARABLE
 from reproductions.googlenet.schedules import Polynomial
 

@@ -3,7 +3,7 @@
 "release" is tensorflow/models, research/inception, by the same authors.
 """
 
-from common.recipe import Deviation
+from common.recipes.recipe import Deviation
 
 RELEASED = (
     Deviation(

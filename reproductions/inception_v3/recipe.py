@@ -13,9 +13,9 @@ from common.data.transforms import (
     ResizeShorterSide,
     ScalePixels,
 )
-from common.losses import SmoothedCrossEntropy, WithAuxiliary
-from common.recipe import Recipe, RmsProp, WeightDecay
-from common.schedules import EveryEpochs
+from common.recipes.losses import SmoothedCrossEntropy, WithAuxiliary
+from common.recipes.recipe import Recipe, RmsProp, WeightDecay
+from common.recipes.schedules import EveryEpochs
 from reproductions.inception_v3.deviations import (
     LOW_RESOLUTION,
     PAPER,

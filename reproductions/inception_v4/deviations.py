@@ -4,7 +4,7 @@
 arXiv:1512.00567.
 """
 
-from common.recipe import Deviation
+from common.recipes.recipe import Deviation
 
 STEM = (
     Deviation(

@@ -1,6 +1,6 @@
 """Where the recipes leave the paper, and what it leaves open."""
 
-from common.recipe import Deviation
+from common.recipes.recipe import Deviation
 
 _OPEN = (
     Deviation(

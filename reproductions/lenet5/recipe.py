@@ -8,8 +8,8 @@ from common.data.transforms import (
     ResizeShorterSide,
     ScalePixels,
 )
-from common.recipe import Recipe
-from common.schedules import ByEpoch
+from common.recipes.recipe import Recipe
+from common.recipes.schedules import ByEpoch
 from reproductions.lenet5.deviations import (
     AS_WRITTEN,
     CONNECTED,

@@ -5,7 +5,7 @@ it, "release" is the network that its authors published for Caffe, "port" is
 R. Cadene's of it to PyTorch, "issue" is one of the authors' repository.
 """
 
-from common.recipe import Deviation
+from common.recipes.recipe import Deviation
 
 _SCALES = Deviation(
     field="network: path weight",

@@ -15,9 +15,9 @@ from common.data.transforms import (
     ResizeShorterSide,
     Standardize,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import InitializeFrom, Recipe, RmsProp, WeightDecay
-from common.schedules import ByStep
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import InitializeFrom, Recipe, RmsProp, WeightDecay
+from common.recipes.schedules import ByStep
 from reproductions.polynet.deviations import (
     ABLATION,
     CHAINED,

@@ -8,7 +8,7 @@ the release trains with.
 
 import dataclasses
 
-from common.recipe import Deviation
+from common.recipes.recipe import Deviation
 
 _LAST = Deviation(
     field="global_batch_size: last batch of an epoch",

@@ -23,9 +23,9 @@ from common.data.transforms import (
     SubtractMeanImage,
     ZeroBorder,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import Recipe, Sgd, WeightDecay
-from common.schedules import ByEpoch, ByStep
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import Recipe, Sgd, WeightDecay
+from common.recipes.schedules import ByEpoch, ByStep
 from reproductions.preact_resnet import deviations
 
 FRAME = (ResizeShorterSide(32), CentreCrop(32))  # CIFAR-10 as it is

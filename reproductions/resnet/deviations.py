@@ -4,7 +4,7 @@
 101 and 152 layers, without the training's code.
 """
 
-from common.recipe import Deviation
+from common.recipes.recipe import Deviation
 
 _EVERY = (
     Deviation(

@@ -15,9 +15,9 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractCentreMean,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import Recipe, Sgd, WeightDecay
-from common.schedules import DivideOnPlateau
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import Recipe, Sgd, WeightDecay
+from common.recipes.schedules import DivideOnPlateau
 from reproductions.resnet.deviations import (
     BASIC,
     BOTTLENECK,

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from common.recipe import Deviation
+from common.recipes.recipe import Deviation
 
 _OPEN = (
     Deviation(

@@ -14,8 +14,8 @@ import functools
 
 import keras
 
-from common.deep_graphs import recursion_limit
-from common.layers import ParameterFreeShortcut
+from common.models.deep_graphs import recursion_limit
+from common.models.layers import ParameterFreeShortcut
 from reproductions.resnet_cifar.recipe import RECIPES
 
 FILTERS = (16, 32, 64)  # Sec. 4.2

@@ -14,9 +14,9 @@ from common.data.transforms import (
     Standardize,
     SubtractMeanImage,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import Recipe, Sgd, WeightDecay
-from common.schedules import ByEpoch, ByStep, WarmUp
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import Recipe, Sgd, WeightDecay
+from common.recipes.schedules import ByEpoch, ByStep, WarmUp
 from reproductions.resnet_cifar.deviations import (
     AKAMASTER,
     DEEP_PLAIN,

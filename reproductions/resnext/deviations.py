@@ -4,7 +4,7 @@
 that it is built on and that the paper refers to (its reference [8]).
 """
 
-from common.recipe import Deviation
+from common.recipes.recipe import Deviation
 
 _EVERY = (
     Deviation(

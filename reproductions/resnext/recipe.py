@@ -18,9 +18,9 @@ from common.data.transforms import (
     Standardize,
     ZeroBorder,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import Recipe, Sgd, WeightDecay
-from common.schedules import ByEpoch
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import Recipe, Sgd, WeightDecay
+from common.recipes.schedules import ByEpoch
 from reproductions.resnext.deviations import CIFAR, IMAGENET
 
 IMAGENET_RECIPE = Recipe(

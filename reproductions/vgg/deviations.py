@@ -1,6 +1,6 @@
 """Where the recipes leave the paper, or choose what it does not say."""
 
-from common.recipe import Deviation
+from common.recipes.recipe import Deviation
 
 _NORMAL = Deviation(
     field="initial weights",

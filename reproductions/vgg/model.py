@@ -17,7 +17,7 @@ import dataclasses
 import keras
 
 from common.errors import UsageError
-from common.layers import Dropout, LocalResponseNormalization
+from common.models.layers import Dropout, LocalResponseNormalization
 from reproductions.vgg.recipe import RECIPES
 
 FILTERS = (64, 128, 256, 512, 512)  # Table 1, blocks 1 to 5

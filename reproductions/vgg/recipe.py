@@ -15,9 +15,9 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractChannelMean,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import InitializeFrom, Recipe, Sgd, WeightDecay
-from common.schedules import DivideOnPlateau
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import InitializeFrom, Recipe, Sgd, WeightDecay
+from common.recipes.schedules import DivideOnPlateau
 from reproductions.vgg.deviations import (
     FROM_A,
     GLOROT,

@@ -6,7 +6,7 @@ Importing this module imports no TensorFlow.
 import dataclasses
 from typing import Any, ClassVar
 
-from common.data.pixels import Context
+from common.data.transforms.pixels import Context
 
 
 @dataclasses.dataclass(frozen=True)

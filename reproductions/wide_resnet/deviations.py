@@ -4,7 +4,7 @@
 the code that the paper's networks for ImageNet were trained with.
 """
 
-from common.recipe import Deviation
+from common.recipes.recipe import Deviation
 
 _EVERY = (
     Deviation(

@@ -19,7 +19,7 @@ import dataclasses
 
 import keras
 
-from common.layers import Dropout
+from common.models.layers import Dropout
 from reproductions.wide_resnet.recipe import RECIPES
 
 

@@ -16,9 +16,9 @@ from common.data.transforms import (
     ResizeShorterSide,
     Standardize,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import Recipe, Sgd, WeightDecay
-from common.schedules import ByEpoch
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import Recipe, Sgd, WeightDecay
+from common.recipes.schedules import ByEpoch
 from reproductions.wide_resnet.augmentation import RandomReflectedShift
 from reproductions.wide_resnet.deviations import CIFAR, IMAGENET, WRN_68
 

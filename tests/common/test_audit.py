@@ -3,7 +3,9 @@
 import keras
 import pytest
 
-from common.audit import (
+from common.errors import RunError
+from common.models.layer_table import LayerRow
+from common.papers.audit import (
     AGREES,
     EXPLAINED,
     MISFIT,
@@ -13,9 +15,7 @@ from common.audit import (
     check_ratio,
     check_table,
 )
-from common.errors import RunError
-from common.layer_table import LayerRow
-from common.paper import Cell, Ratio, Table
+from common.papers.expected import Cell, Ratio, Table
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from common.data import catalog
-from common.data.cut import measured_on
+from common.data.sources.subset import measured_on
 from common.errors import RunError, UsageError
 from tests.common.data_fixtures import image_folder, noise_image, write_image
 

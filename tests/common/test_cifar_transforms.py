@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data.geometry import View, realize
 from common.data.keys import Key, mix
 from common.data.statistics import Statistics
 from common.data.transforms import (
@@ -18,6 +17,7 @@ from common.data.transforms import (
     SubtractMeanImage,
     ZeroBorder,
 )
+from common.data.transforms.view import View, realize
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(0, 256, (32, 32, 3), dtype=np.uint8)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.cluster import from_environment
-from common.data.parts import Part
+from common.data.sharding import Part
+from common.distribution.cluster import from_environment
+from common.distribution.collectives import Workers
 from common.errors import LostWorker, UsageError
-from common.workers import Workers
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data import colour, pipeline
+from common.data import pipeline
 from common.data.keys import Key, mix
-from common.data.transforms import Context, Lighting, PhotometricDistortions
+from common.data.transforms import Context, Lighting, PhotometricDistortions, colour
 from common.errors import UsageError
 from tests.common.data_fixtures import PHOTOS, noise_image, shapes
 

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from common.data import catalog
-from common.data.cut import Cut, cut
 from common.data.pipeline import steps_per_epoch
+from common.data.sources.subset import Cut, cut
 from common.errors import UsageError
 from tests.common.data_fixtures import DIGITS, image_folder
 

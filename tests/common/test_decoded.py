@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data import decoded, examples, many, pipeline, records
+from common.data import decoded, examples, pipeline
 from common.data.keys import Key, mix
-from common.data.parts import WHOLE, Part
 from common.data.philox import uniform
+from common.data.sharding import WHOLE, Part
+from common.data.sources import record_files
 from common.data.statistics import Statistics
 from common.data.transforms import (
     CentreCrop,
@@ -26,6 +27,7 @@ from common.data.transforms import (
     SubtractChannelMean,
     SubtractMeanImage,
     ZeroBorder,
+    many,
 )
 from tests.common.data_fixtures import DIGITS, digits, shapes
 
@@ -156,4 +158,4 @@ def test_whole_files_are_read_as_tfds_reads_them():
     streamed = source._stream("test").as_numpy_iterator()
     for one, other in zip(read, streamed, strict=True):
         assert one == other
-    assert records.ids(source._builder.info.splits["test"])[0].endswith("__0")
+    assert record_files.ids(source._builder.info.splits["test"])[0].endswith("__0")

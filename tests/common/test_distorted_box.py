@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data.geometry import View
 from common.data.keys import Key, mix
 from common.data.transforms import CentreCrop, DistortedBoxCrop
+from common.data.transforms.view import View
 from common.errors import UsageError
 
 RELEASE = DistortedBoxCrop(

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data.geometry import View, image_size, realize
 from common.data.keys import Key, mix
 from common.data.transforms import CentreCrop, FirstFittingAreaCrop
+from common.data.transforms.view import View, image_size, realize
 from common.errors import UsageError
 from tests.common.data_fixtures import noise_image
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from common.data import catalog, halves, pipeline
-from common.data.parts import Part
+from common.data.sharding import Part
 from common.data.statistics import Statistics
 from common.data.transforms import (
     CentreCrop,

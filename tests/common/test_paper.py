@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from common.errors import RunError
-from common.paper import RUN_KEYS, Cell, Claim, read_expected, read_reproduced
+from common.papers.expected import RUN_KEYS, Cell, Claim, read_expected, read_reproduced
 
 TEXT = """
 title = "t"
@@ -153,6 +153,6 @@ def test_reproduced_rows_need_their_keys(tmp_path):
 
 
 def test_tensorflow_is_not_imported():
-    code = "import sys, common.paper; print('tensorflow' in sys.modules)"
+    code = "import sys, common.papers.expected; print('tensorflow' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data import catalog, diagnosis, pipeline, sources
+from common.data import catalog, diagnosis, pipeline
 from common.data.diagnosis import explain
-from common.data.parts import Part
+from common.data.sharding import Part
+from common.data.sources import tfds
 from common.data.statistics import compute
 from common.data.transforms import (
     PcaColourNoise,
@@ -48,8 +49,8 @@ def source(request, tmp_path, monkeypatch):
     if request.param == "folder":
         return image_folder(tmp_path, train=30, validation=10)
     if request.param == "streamed":
-        monkeypatch.setattr(sources, "HELD_BYTES", 0)
-        monkeypatch.setattr(sources, "SHUFFLE_BUFFER", 10)
+        monkeypatch.setattr(tfds, "HELD_BYTES", 0)
+        monkeypatch.setattr(tfds, "SHUFFLE_BUFFER", 10)
     return shapes()
 
 
@@ -274,7 +275,7 @@ def cut_between_records(content):
 )
 def test_a_damaged_record_file_is_named(tmp_path, monkeypatch, held, damage, words):
     if not held:
-        monkeypatch.setattr(sources, "HELD_BYTES", 0)
+        monkeypatch.setattr(tfds, "HELD_BYTES", 0)
     shutil.copytree(shapes().where, tmp_path / "sample_shapes" / "1.0.0")
     file = next(tmp_path.rglob("*train.tfrecord*"))
     file.write_bytes(damage(file.read_bytes()))

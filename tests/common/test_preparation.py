@@ -23,13 +23,13 @@ from PIL import Image
 
 from common.data import catalog
 from common.data.imagenet import WNIDS, devkit_ids
+from common.data.images.jpeg import read_header
+from common.data.images.repair import Unreadable, mend
 from common.data.manifest import read_manifest
 from common.data.preparation import arrays, imagenet, tars
 from common.data.preparation.devkit import training_counts
 from common.data.preparation.expected import IMAGENET, VALIDATION, differences, validation_labels
-from common.data.preparation.jpeg import read_header
-from common.data.preparation.kept import Kept
-from common.data.preparation.mending import Unreadable, mend
+from common.data.preparation.file_cache import Kept
 from common.data.preparation.prepare import Request, prepare
 from common.data.preparation.processes import workers
 from common.errors import RunError, UsageError

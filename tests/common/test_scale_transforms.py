@@ -5,7 +5,6 @@ import pytest
 import tensorflow as tf
 
 from common.data import pipeline
-from common.data.geometry import Box, Patch, View, image_size, realize
 from common.data.keys import Key, mix
 from common.data.transforms import (
     CentreCrop,
@@ -16,6 +15,7 @@ from common.data.transforms import (
     RandomShorterSide,
     ResizeShorterSide,
 )
+from common.data.transforms.view import Box, Patch, View, image_size, realize
 from common.errors import UsageError
 from tests.common.data_fixtures import PHOTOS, noise_image, shapes
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common import thumbnails
+from common.data.images import thumbnails
 from common.errors import RunError, UsageError
 
 

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data.geometry import View, image_size, realize
 from common.data.keys import Key, mix
 from common.data.statistics import Statistics
 from common.data.transforms import (
@@ -22,6 +21,7 @@ from common.data.transforms import (
     UntilEpoch,
     active,
 )
+from common.data.transforms.view import View, image_size, realize
 from common.errors import UsageError
 from tests.common.data_fixtures import noise_image
 

@@ -8,7 +8,7 @@ import pytest
 
 import reproductions
 from common.errors import RunError
-from launch import audit
+from launch.commands import audit
 from tests.launch import toy
 
 # A dense layer of 10 units on 99 inputs: 990 weights and 10 biases.
@@ -114,7 +114,7 @@ def test_a_ratio_to_a_network_that_is_not_there_is_an_error(audited):
 
 def test_a_long_audit_says_how_far_it_is_on_stderr(monkeypatch, capsys):
     clock = itertools.count(100, 6)  # seconds; a network is built in 6
-    monkeypatch.setattr("launch.audit.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("launch.commands.audit.time.monotonic", lambda: next(clock))
     monkeypatch.setattr("reproductions.find", lambda name: ("paper", name))
     paper = types.SimpleNamespace(build_model=lambda name: None)
     monkeypatch.setattr("reproductions.load", lambda name: paper)

@@ -6,8 +6,9 @@ import pytest
 
 from common.data import catalog
 from common.errors import RunError, UsageError
-from launch import baseline, baseline_records
+from launch.commands import baseline
 from launch.dispatch import dispatch
+from launch.report import baseline_records
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ def test_wrong_usage_is_refused(tmp_path):
 @pytest.mark.full
 @pytest.mark.parametrize("kept", baseline_records.read(), ids=lambda kept: kept["data"])
 def test_recorded_baselines_are_measured_again(kept, shared_data):
-    from common import thumbnails
+    from common.data.images import thumbnails
 
     data_dir = str(shared_data / "tfds")
     found = catalog.find(kept["data"], data_dir=data_dir)

@@ -8,8 +8,8 @@ import tensorflow as tf
 import reproductions
 from common.data import examples
 from common.errors import RunError, UsageError
-from launch import bench, bench_input, bench_start
-from launch.bench_rows import Request, Row
+from launch.bench import bench, bench_input, bench_start
+from launch.bench.rows import Request, Row
 from tests.common.data_fixtures import noise_image, write_image
 
 

@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 import reproductions
-from common import fusion
 from common.data import imagenet
 from common.errors import RunError, UsageError
-from common.predictions import Predictions, read, write
-from common.scoring import wrong
-from launch import ensemble, fusion_records
+from common.evaluation.metrics import wrong
+from common.evaluation.predictions import Predictions, read, write
+from launch.commands import ensemble
 from launch.dispatch import dispatch
-from launch.error_counts import missed, percent, without_blacklist
-from launch.report import texts
+from launch.report import fusion_records
+from launch.report.error_counts import missed, percent, without_blacklist
+from launch.report.report import texts
+from reproductions.ilsvrc2016 import fusion
 from tests.common.test_fusion import simulated
 from tests.launch import toy
 from tests.launch.test_command_line import launch

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from common.paper import read_expected
-from launch import figure_networks, figures
+from common.papers.expected import read_expected
+from launch.report.figures import accuracy_over_cost, figures
 from reproductions import folder, names
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -34,7 +34,7 @@ def test_two_processes_draw_the_same_bytes():
 
 
 def test_each_network_stands_at_its_numbers():
-    panel = figure_networks.points(
+    panel = accuracy_over_cost.points(
         {p: read_expected(folder(p)) for p in names()},
         *("imagenet2012", "validation", "top5_error"),
     )

@@ -11,9 +11,9 @@ import pytest
 
 import reproductions
 from common.errors import RunError, UsageError
-from launch import html_filters, html_page
 from launch.dispatch import dispatch
-from launch.paper_results import Paper
+from launch.report.html import first_filters, html_page
+from launch.report.paper_results import Paper
 from tests.launch import toy
 
 CHROMIUM = shutil.which("chromium")
@@ -132,7 +132,7 @@ def test_filters_are_scaled_each_by_itself_around_grey():
     kernel = np.zeros((2, 2, 3, 17), np.float32)
     kernel[0, 0, :, 0] = (2, -2, 1)
     kernel[1, 1, :, 16] = 1e-3
-    data = html_filters.picture(kernel).partition("base64,")[2]
+    data = first_filters.picture(kernel).partition("base64,")[2]
     sheet = np.asarray(Image.open(BytesIO(b64decode(data))))
     assert sheet.shape == (5, 16 * 3 - 1, 4)  # two rows, a gap between
     assert sheet[0, 0].tolist() == [255, 0, 191, 255]
@@ -150,7 +150,7 @@ def test_keras_names_its_layers_in_this_order(tmp_path):
             path = f"layers/{name}/vars/0" if size > 2 else "optimizer/vars/0"
             weights[path] = np.zeros((size, size, 3, 8))
         weights["layers/dense/vars/0"] = np.zeros((3, 8))
-    assert html_filters.first_kernel(file).shape == (3, 3, 3, 8)
+    assert first_filters.first_kernel(file).shape == (3, 3, 3, 8)
 
 
 def test_what_is_no_run_and_no_weights_is_refused(paper, tmp_path):

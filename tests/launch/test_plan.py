@@ -6,9 +6,9 @@ import types
 import keras
 import pytest
 
-from common.optimizers import build_optimizer
-from common.recipe import WeightDecay
-from launch import plan
+from common.recipes.recipe import WeightDecay
+from common.training.optimizers import build_optimizer
+from launch.session import plan
 from tests.launch import toy
 
 MAIN, AUXILIARY = 99 * 10, 99 * 4  # weights, each used once for an image

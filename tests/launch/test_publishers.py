@@ -19,12 +19,13 @@ import tensorflow as tf
 from PIL import Image
 
 import reproductions
-from common import evaluation, preprocessing
 from common.data import imagenet, pipeline
-from common.data.photographs import SPLIT, Photographs
+from common.data.sources.photographs import SPLIT, Photographs
 from common.errors import UsageError
-from common.predictions import read
-from launch import evaluate, export, predict
+from common.evaluation import error_rates
+from common.evaluation.predictions import read
+from common.models import preprocessing
+from launch.commands import evaluate, export, predict
 from launch.dispatch import dispatch
 from tests.launch import publishers
 from tests.launch.flags import NOT_GIVEN
@@ -193,7 +194,7 @@ def one_process(monkeypatch):
 
     for module in (evaluate, export, predict):
         monkeypatch.setattr(module, "build_network", once)
-    monkeypatch.setattr(evaluation, "TEST_VIEWS", 2)
+    monkeypatch.setattr(error_rates, "TEST_VIEWS", 2)
     said = {}
     monkeypatch.setattr(predict, "_print", said.__setitem__)
     yield said

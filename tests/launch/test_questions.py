@@ -9,23 +9,18 @@ import pytest
 import reproductions
 from common.data import catalog
 from common.errors import RunError
-from common.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, WithAuxiliary
-from common.overrides import apply, with_data
-from launch import (
-    baseline_records,
-    curves,
-    figure_degradation,
-    html_tables,
-    question_spec,
-    questions,
-    records,
-)
-from launch.measured import changes_of
-from launch.paper_results import Paper
-from launch.question_losses import held
-from launch.question_runs import difference, lines, printed_size
-from launch.question_spec import Question, Wanted
-from launch.question_tables import table_of, verdict
+from common.recipes.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, WithAuxiliary
+from launch.report import baseline_records, curves, records
+from launch.report.figures import degradation
+from launch.report.html import tables
+from launch.report.measurements import changes_of
+from launch.report.paper_results import Paper
+from launch.report.questions import question_spec, questions
+from launch.report.questions.question_losses import held
+from launch.report.questions.question_runs import difference, lines, printed_size
+from launch.report.questions.question_spec import Question, Wanted
+from launch.report.questions.question_tables import table_of, verdict
+from launch.settings.overrides import apply, with_data
 from tests.launch import toy
 
 TOY = Wanted(variant="toy", flags="--set epochs=2", seeds=(0, 1))
@@ -128,13 +123,13 @@ def test_other_papers_questions_are_left_out(record):
     papers = record()
     assert questions.section(papers) == ""
     assert not table_of(question_spec.read()[0], papers)[1]
-    assert html_tables.question(question_spec.read()[0], [*papers.values()]) == ""
-    assert figure_degradation.shown() == []
+    assert tables.question(question_spec.read()[0], [*papers.values()]) == ""
+    assert degradation.shown() == []
 
 
 def test_the_page_of_all_results_has_the_table_too(record):
     papers = record({"error": 1.0})
-    text = html_tables.question(QUESTION, [papers["toy"]])
+    text = tables.question(QUESTION, [papers["toy"]])
     assert '<h2 id="size">Does size help?</h2>' in text
     assert "0.95 % (Table 1)" in text and "launch toy_<wbr>" not in text
     assert "python -m launch toy_small" in text and "`" not in text
@@ -432,7 +427,7 @@ def curve(variant, deviations=("updates 6400",)):
 
 
 def test_the_degradation_is_drawn_once_all_four_runs_are_there(monkeypatch):
-    question = figure_degradation.question()
+    question = degradation.question()
     paper = Paper("resnet_cifar")
 
     def recorded(wanted):
@@ -451,13 +446,13 @@ def test_the_degradation_is_drawn_once_all_four_runs_are_there(monkeypatch):
     every = [wanted.variant for wanted in question.run]
     for wanted, panels in ((every, 2), (every[:3], 0)):
         found = recorded(wanted)
-        monkeypatch.setattr(figure_degradation, "lines", lambda *a, f=found: f)
-        shown = figure_degradation.shown()
+        monkeypatch.setattr(degradation, "lines", lambda *a, f=found: f)
+        shown = degradation.shown()
         assert len(shown) == panels
         if panels:
             names = [[run["variant"] for run in panel] for panel in shown]
             assert names == [every[:2], every[2:]]
-            figure = figure_degradation.draw(shown)
+            figure = degradation.draw(shown)
             left, right = figure.axes
             assert [len(a.get_lines()) for a in (left, right)] == [4, 4]
             looks = [line.is_dashed() for line in left.get_lines()]

@@ -6,10 +6,11 @@ import pytest
 
 import reproductions
 from common.errors import RunError, UsageError
-from common.overrides import apply
-from launch import curves, figures, measured, report
-from launch.paper_results import Paper
-from launch.results_page import oracles
+from launch.report import curves, measurements, report
+from launch.report.figures import figures
+from launch.report.paper_results import Paper
+from launch.report.results_page import oracles
+from launch.settings.overrides import apply
 from tests.launch import toy
 
 TESTS = pathlib.Path(__file__).parents[1]
@@ -279,7 +280,7 @@ def test_the_list_of_oracles_is_that_of_the_tests():
 
 def test_an_edited_recipe_no_longer_counts():
     row = {"deviations": [], "precision": "float32"}
-    old = row | {"recipe": measured.recipe_hash(toy.RECIPE)}
+    old = row | {"recipe": measurements.recipe_hash(toy.RECIPE)}
     edited = apply(toy.RECIPE, ["epochs=19"])
-    assert measured.changes_of(old, toy.RECIPE) == ()
-    assert "earlier recipe" in measured.changes_of(old, edited)[0]
+    assert measurements.changes_of(old, toy.RECIPE) == ()
+    assert "earlier recipe" in measurements.changes_of(old, edited)[0]

@@ -6,10 +6,10 @@ from collections import Counter
 import pytest
 
 import reproductions
-from common.paper import CLAIM_VERDICTS
-from launch import leaderboard, report, results_slides
-from launch.paper_results import Paper
-from launch.results_page import page
+from common.papers.expected import CLAIM_VERDICTS
+from launch.report import leaderboard, report, results_slides
+from launch.report.paper_results import Paper
+from launch.report.results_page import page
 from tests.launch import toy
 
 TABLES = """

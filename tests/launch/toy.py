@@ -4,9 +4,9 @@ import dataclasses
 import json
 import types
 
-from common.described import describe
-from common.overrides import apply
-from common.recipe import Deviation, Recipe, Sgd
+from common.recipes.recipe import Deviation, Recipe, Sgd
+from common.recipes.serialization import describe
+from launch.settings.overrides import apply
 
 RECIPE = Recipe(
     data="mnist",
@@ -78,7 +78,7 @@ def make(tmp_path, monkeypatch):
 
 
 def write_run(folder, *, seed=0, error=0.93, settings=(), view="single", history=(), **more):
-    """A finished run's folder, as common.runs leaves it."""
+    """A finished run's folder, as common.training.run_record leaves it."""
     recipe = apply(RECIPE, settings)
     result = {
         "view": view,

@@ -16,10 +16,10 @@ import pytest
 
 import reproductions
 from common.data.statistics import Statistics
-from common.described import describe
-from common.losses import SoftmaxCrossEntropy, WithAuxiliary
-from common.paper import read_expected
-from launch.markdown import with_deviations
+from common.papers.expected import read_expected
+from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
+from common.recipes.serialization import describe
+from launch.report.markdown import with_deviations
 
 VARIANTS = [
     (paper, variant)
@@ -148,7 +148,7 @@ def test_a_papers_first_variant_is_what_its_name_means(paper):
 
 @each_variant
 def test_network_at_the_papers_size(paper, variant, network):
-    from common.layer_table import layer_table, totals, without_weights
+    from common.models.layer_table import layer_table, totals, without_weights
 
     recipe, expected = (recipe_of(paper, variant), read_expected(reproductions.folder(paper)))
     with without_weights():

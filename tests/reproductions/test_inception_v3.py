@@ -11,8 +11,6 @@ import tensorflow as tf
 
 import reproductions
 import reproductions.inception_v3
-from common.audit import EXPLAINED, MISFIT, NEEDLESS, audit_paper
-from common.batch_slice import batch_slice
 from common.data.keys import Key
 from common.data.transforms import (
     CentreCrop,
@@ -22,11 +20,13 @@ from common.data.transforms import (
     ResizeShorterSide,
     ScalePixels,
 )
+from common.distribution.batch_slice import batch_slice
 from common.errors import UsageError
-from common.layer_table import find_row, layer_table, totals, without_weights
-from common.layers import BatchNormalization, Dropout
-from common.losses import SmoothedCrossEntropy
-from common.recipe import RmsProp, WeightDecay
+from common.models.layer_table import find_row, layer_table, totals, without_weights
+from common.models.layers import BatchNormalization, Dropout
+from common.papers.audit import EXPLAINED, MISFIT, NEEDLESS, audit_paper
+from common.recipes.losses import SmoothedCrossEntropy
+from common.recipes.recipe import RmsProp, WeightDecay
 from reproductions.inception_v3 import RECIPES, build_model
 from reproductions.inception_v3.distortions import ColourDistortions
 from reproductions.inception_v3.modules import FORMS, convolutions

@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 
 import reproductions.inception_v4
-from common.audit import AGREES, EXPLAINED, MISFIT, NEEDLESS, RATIOS, audit_paper
 from common.data.keys import Key
 from common.data.transforms import (
     CentreCrop,
@@ -21,10 +20,11 @@ from common.data.transforms import (
     ScalePixels,
 )
 from common.errors import UsageError
-from common.layer_table import find_row, layer_table, totals, without_weights
-from common.layers import Dropout
-from common.losses import SmoothedCrossEntropy, WithAuxiliary
-from common.recipe import RmsProp
+from common.models.layer_table import find_row, layer_table, totals, without_weights
+from common.models.layers import Dropout
+from common.papers.audit import AGREES, EXPLAINED, MISFIT, NEEDLESS, RATIOS, audit_paper
+from common.recipes.losses import SmoothedCrossEntropy, WithAuxiliary
+from common.recipes.recipe import RmsProp
 from reproductions.inception_v4 import RECIPES, build_model
 from reproductions.inception_v4.distortions import BrightnessAndSaturation
 from reproductions.inception_v4.model import FORMS, inception

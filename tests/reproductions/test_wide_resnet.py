@@ -7,18 +7,18 @@ import tensorflow as tf
 
 import reproductions
 from common.data.keys import Key
-from common.data.pixels import Context
 from common.data.transforms import (
     FirstFittingAreaCrop,
     Lighting,
     PhotometricDistortions,
     RandomFlip,
 )
+from common.data.transforms.pixels import Context
 from common.errors import RunError
-from common.layer_table import layer_table, totals, without_weights
-from common.layers import Dropout
-from common.optimizers import rates_at
-from common.paper import read_expected
+from common.models.layer_table import layer_table, totals, without_weights
+from common.models.layers import Dropout
+from common.papers.expected import read_expected
+from common.training.optimizers import rates_at
 from reproductions.resnext import model as resnext
 from reproductions.wide_resnet import RECIPES, build_model
 from reproductions.wide_resnet.augmentation import RandomReflectedShift

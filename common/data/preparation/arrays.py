@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from common.data.images.jpeg import read_header
 from common.data.preparation import folders
-from common.data.preparation.jpeg import read_header
-from common.data.preparation.originals import Original, Originals, stamp
+from common.data.preparation.raw_images import Original, Originals, stamp
 from common.errors import RunError
 
 DIGITS = tuple(str(digit) for digit in range(10))

@@ -3,9 +3,9 @@
 import os
 import pathlib
 
-from common.data.folder import of_tools, scan
-from common.data.preparation.jpeg import read_header
-from common.data.preparation.originals import Original, Originals, mixed
+from common.data.images.jpeg import read_header
+from common.data.preparation.raw_images import Original, Originals, mixed
+from common.data.sources.folder import of_tools, scan
 from common.errors import RunError
 
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
@@ -16,7 +16,7 @@ def find(source: pathlib.Path) -> Originals:
     """The images of any set of class folders; labels by the names' order.
 
     Raises:
-        RunError: if there is no such layout; see also common.data.folder.scan.
+        RunError: if there is no such layout; see also common.data.sources.folder.scan.
     """
     places: dict[str, str] = {}
     for name, split in SPLITS.items():

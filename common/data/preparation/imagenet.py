@@ -8,13 +8,13 @@ import pathlib
 import re
 from collections.abc import Callable, Iterable
 
-from common.data.folder import is_image, of_tools
 from common.data.imagenet import WNIDS
 from common.data.preparation import devkit, folders, parquet, tars
 from common.data.preparation.expected import VALIDATION, validation_labels
-from common.data.preparation.kept import Kept
-from common.data.preparation.originals import Original, Originals, folder_files, mixed, stamp
+from common.data.preparation.file_cache import Kept
 from common.data.preparation.processes import Each
+from common.data.preparation.raw_images import Original, Originals, folder_files, mixed, stamp
+from common.data.sources.folder import is_image, of_tools
 from common.errors import RunError
 
 TARS = {"train": "ILSVRC2012_img_train.tar", "validation": "ILSVRC2012_img_val.tar"}

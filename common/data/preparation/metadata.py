@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from common.data.manifest import MANIFEST
-from common.data.preparation.originals import Originals
+from common.data.preparation.raw_images import Originals
 from common.files import write_json
 
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"

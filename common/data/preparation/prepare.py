@@ -22,9 +22,9 @@ from typing import Any
 from common.data.manifest import read_manifest
 from common.data.preparation import arrays, devkit, folders, imagenet, metadata, shards
 from common.data.preparation.expected import IMAGENET, Expected, differences
-from common.data.preparation.kept import Kept, md5
-from common.data.preparation.originals import Originals
+from common.data.preparation.file_cache import Kept, md5
 from common.data.preparation.processes import Each, workers
+from common.data.preparation.raw_images import Originals
 from common.errors import RunError, UsageError
 from common.files import write_json
 

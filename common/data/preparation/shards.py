@@ -12,9 +12,9 @@ import os
 import pathlib
 from typing import Any
 
-from common.data.preparation.jpeg import read_header
-from common.data.preparation.mending import Unreadable, encode_png, mend
-from common.data.preparation.originals import Original, Originals, contents
+from common.data.images.jpeg import read_header
+from common.data.images.repair import Unreadable, encode_png, mend
+from common.data.preparation.raw_images import Original, Originals, contents
 from common.errors import RunError
 from common.files import write_atomically
 

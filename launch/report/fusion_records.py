@@ -1,0 +1,176 @@
+"""Fusions in reproductions/ilsvrc2016/reproduced.toml, and in results.md."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import reproductions
+from common.files import write_text
+from common.papers.expected import read_expected
+from common.training.run_record import commit_of, now
+from launch.report.error_counts import Count, Missed, percent
+from launch.report.markdown import table
+from launch.report.toml_rows import read_rows, toml_row
+from reproductions.ilsvrc2016.fusion import RULES
+
+HEADER = (
+    "# Measured fusions, written by `python -m launch ensemble ... --record`;\n"
+    "# never by hand. Counts are wrong images of n.\n"
+)
+# Two rows that agree in these are the same measurement: the later one stays.
+KEY = ("data", "split", "predictions", "rule", "seed", "n")
+NEEDED = (*KEY, "members", "weights", "how", "wrong1", "command", "commit")
+
+
+def row(members: dict[str, dict], rule: str, how: str, found: Missed, **facts: Any) -> dict:
+    """What reproduced.toml says of one rule, or of one member alone.
+
+    Args:
+        members: Each member's record, of its prediction file.
+        how: "untuned" or "out of 5 folds"; "" of a member.
+        facts: seed, command.
+    """
+    first = next(iter(members.values()))
+    counted = dataclasses.asdict(found.count())
+    return {
+        "data": str(first.get("data", "unknown")),
+        "split": str(first.get("split", "unknown")),
+        "rule": rule,
+        "how": how,
+        **{key: value for key, value in counted.items() if value is not None},
+        "members": list(members),
+        "predictions": [_hash(r, "sha256") for r in members.values()],
+        "weights": [_hash(r, "weights") for r in members.values()],
+        **facts,
+        "finished": now(),
+        "commit": commit_of(reproductions.REPOSITORY),
+    }
+
+
+def _hash(record: dict, key: str) -> str:
+    return str(record.get(key, "unknown"))[:16]
+
+
+def add(rows: list[dict]) -> None:
+    """Writes rows into reproduced.toml, each in place of its older self."""
+    kept = {_key(row): row for row in (*read(), *rows)}
+    ordered = [kept[key] for key in sorted(kept)]
+    write_text(_file(), HEADER + "".join(toml_row("fusion", row) for row in ordered))
+
+
+def _file() -> pathlib.Path:
+    return reproductions.folder("ilsvrc2016") / "reproduced.toml"
+
+
+def read() -> list[dict]:
+    """The recorded rows; none if there is no file.
+
+    Raises:
+        RunError: if the file is damaged or a row lacks a key.
+    """
+    return read_rows(_file(), "fusion", NEEDED)
+
+
+def groups() -> list[list[dict]]:
+    """The rows of each ensemble: its members alone, then its rules."""
+    found: dict[tuple, list[dict]] = {}
+    alone = {}
+    order = ["alone", *(rule.name for rule in RULES)]
+    for row in sorted(read(), key=lambda row: order.index(row["rule"])):
+        if row["rule"] == "alone":
+            alone[row["predictions"][0], row["n"]] = row
+        else:
+            what = (row["data"], row["split"], row["n"], row["seed"])
+            found.setdefault((*what, *row["predictions"]), []).append(row)
+    return [
+        [alone[p, n] for p in hashes if (p, n) in alone] + rows
+        for (_, _, n, _, *hashes), rows in found.items()
+    ]
+
+
+def named(rows: list[dict]) -> list[tuple[str, dict]]:
+    """Each row of an ensemble with the name of its member or rule."""
+    return [(row["members"][0] if row["rule"] == "alone" else row["rule"], row) for row in rows]
+
+
+def section() -> str:
+    """The part of results.md about fusion; empty if nothing was measured."""
+    found = groups()
+    if not found:
+        return ""
+    head = ["Ensemble", "Images", "Best member alone", "`simple` average"]
+    head += ["Lowest of the rules (seen afterwards)"]
+    rows = []
+    for group in found:
+        alone = [pair for pair in named(group) if pair[1]["rule"] == "alone"]
+        rules = [pair for pair in named(group) if pair[1]["rule"] != "alone"]
+        simple = [pair for pair in rules if pair[0] == "simple"]
+        first = group[-1]
+        what = (
+            f"{first['data']}, {first['split']}: {', '.join(first['members'])}"
+            f"{_selected(first['members'])}"
+        )
+        cells = [_lowest(pairs) for pairs in (alone, simple, rules)]
+        rows.append([what, f"{first['n']:,}", *cells])
+    return f"\n{_INTRODUCTION}\n\n{table(head, rows)}\n"
+
+
+def _selected(members: list[str]) -> str:
+    """How published weights among the members were chosen, if by these errors.
+
+    A member is the variant whose name it begins with.
+    """
+    found = {
+        claim.selected: None
+        for name in reproductions.names()
+        for claim in read_expected(reproductions.folder(name)).result
+        if claim.selected and any(m.startswith(claim.variant) for m in members)
+    }
+    return "".join(f" (members selected {how})" for how in found)
+
+
+def _lowest(pairs: list[tuple[str, dict]]) -> str:
+    if not pairs:
+        return ""
+    name, row = min(pairs, key=lambda pair: pair[1]["wrong1"])
+    return f"{name}: {percent(row['wrong1'], row['n'])}"
+
+
+_INTRODUCTION = """\
+<a id="fusion"></a>
+
+## Fusion: the rules of ILSVRC2016, measured
+
+Top-1 errors of networks that were evaluated here, and of their fusions. What
+is fitted to labels is fitted on four fifths of the images and counted on the
+fifth, five times. In brackets Wilson's 95 % interval. Every rule:
+[reproductions/ilsvrc2016/results.md](reproductions/ilsvrc2016/results.md#fusion)."""
+
+
+def details() -> str:
+    """Every rule of every ensemble, for the challenge's own page."""
+    parts = ['<a id="fusion"></a>\n\n## Fusions measured here']
+    for group in groups():
+        first = group[-1]
+        parts.append(
+            f"### {first['data']}, {first['split']}, {first['n']:,} images: "
+            f"{', '.join(first['members'])}{_selected(first['members'])}"
+            f"\n\n{_table(group)}"
+            f"\n\nPrediction files (sha256): {', '.join(first['predictions'])}."
+            f" `{first['command']}`, commit {first['commit']}."
+        )
+    return "\n\n".join(parts)
+
+
+def _table(rows: list[dict]) -> str:
+    head = ["Rule", "How", "Wrong, top-1", "Top-1 error"]
+    head += ["Wrong, top-5", "Top-5 error"]
+    lines = [
+        [name, row["how"]] + Count(row["n"], row["wrong1"], row.get("wrong5")).cells()
+        for name, row in named(rows)
+    ]
+    return table(head, lines)
+
+
+def _key(row: dict) -> tuple:
+    return tuple(str(row[name]) for name in KEY)
