@@ -140,7 +140,8 @@ class Recipe:
             each epoch, `before_epoch.samples` examples as one batch; or None.
         healthy_after: Epochs after which a loss still at ln(num_classes)
             means that the run is broken and stops.
-        deviations: Where this differs from its paper.
+        deviations: Where this differs from its paper; common.papers.deviations
+            reads them.
     """
 
     data: str
@@ -169,7 +170,7 @@ class Recipe:
     monitor: str
     before_epoch: Any
     healthy_after: int
-    deviations: tuple[Deviation, ...]
+    deviations: tuple[Deviation, ...] = ()
 
 
 def is_small(recipe: Recipe) -> bool:
