@@ -140,7 +140,10 @@ class Loop:
         if self.ignored:
             self.job.run.update(damaged_checkpoints=self.ignored)
         state = found or dataclasses.asdict(State())
-        return State(**self.workers.broadcast_variables(self.variables, state))
+        if self.workers.count > 1:
+            arrays = self.workers.broadcast(checkpoints.pack(self.variables, state))
+            state = checkpoints.unpack(self.variables, arrays)
+        return State(**state)
 
     def train(self, signals: Signals, progress: Callable[[int, int], None]) -> State:
         """Runs the epochs that are left.
