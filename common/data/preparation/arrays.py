@@ -47,7 +47,6 @@ _BATCHES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("te
 _FILES = {"train": ("train",), "test": ("test",)}  # of CIFAR-100
 _SVHN = ("train", "test", "extra")
 _INSIDE = "::"  # between an archive and its member
-_PER_SHARD = 10_000
 
 
 def mnist(folder: pathlib.Path) -> Originals:
@@ -65,7 +64,6 @@ def mnist(folder: pathlib.Path) -> Originals:
         layout=f"the idx files in {folder}",
         classes=DIGITS,
         splits=splits,
-        images_per_shard=_PER_SHARD,
         image_shape=(28, 28, 1),
     )
 
@@ -133,7 +131,6 @@ def svhn(folder: pathlib.Path) -> Originals:
         layout=f"the .mat files in {folder}",
         classes=DIGITS,
         splits=splits,
-        images_per_shard=_PER_SHARD,
         image_shape=(32, 32, 3),
     )
 
@@ -177,7 +174,6 @@ def _of_pngs(
             split: [image._replace(kind="png") for image in images]
             for split, images in found.splits.items()
         },
-        images_per_shard=_PER_SHARD,
         image_shape=shape,
         ignored=found.ignored,
         notes=found.notes,
@@ -231,7 +227,6 @@ def _of_batches(
         layout=str(where),
         classes=classes,
         splits=splits,
-        images_per_shard=_PER_SHARD,
         image_shape=(32, 32, 3),
     )
 

@@ -57,7 +57,7 @@ class Originals:
     layout: str
     classes: tuple[str, ...]
     splits: dict[str, list[Original]]
-    images_per_shard: int
+    images_per_shard: int = 10_000
     image_shape: tuple[int, int, int] | None = None
     lossless: bool = False
     ignored: list[str] = dataclasses.field(default_factory=list)
