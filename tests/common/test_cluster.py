@@ -88,10 +88,10 @@ def test_the_parts_of_padded_batches_make_the_whole(examples):
     seen = []
     for index in range(count):
         part = WorkerShard(index, count, devices=2)
-        own = part.own_records(tf.data.Dataset.range(examples), size)
+        own = part.select_records(tf.data.Dataset.range(examples), size)
         blank = tf.data.Dataset.from_tensors(tf.constant(-1, tf.int64))
-        blanks = blank.repeat(part.missing(examples, size))
-        batches = list(part.batches(own.concatenate(blanks), size))
+        blanks = blank.repeat(part.count_missing(examples, size))
+        batches = list(part.batch(own.concatenate(blanks), size))
         assert all(len(b) == 2 for b in batches)  # of one device
         seen.append(np.array(batches, np.int64).reshape(-1, size // count))
     whole = np.concatenate(seen, axis=1).ravel()
