@@ -3,8 +3,9 @@
 from typing import Any
 
 from common.data import pipeline
-from common.data.examples import sized
-from common.data.sharding import WHOLE, Part, mapped
+from common.data.dataset import Source
+from common.data.examples import require_size
+from common.data.sharding import WHOLE, WorkerShard, parallel_map
 from common.data.statistics import Statistics
 from common.data.transforms import Context
 from common.data.transforms.view import mirror
@@ -12,7 +13,7 @@ from common.evaluation.views import Window, windows
 from common.recipes.recipe import Recipe
 
 
-def require_fitting(source: Any, recipe: Recipe, views: Any) -> None:
+def require_fitting(source: Source, recipe: Recipe, views: Any) -> None:
     """What would fail after a training is found before it.
 
     Raises:
@@ -25,7 +26,7 @@ def require_fitting(source: Any, recipe: Recipe, views: Any) -> None:
 
 
 def test_batches(
-    source: Any,
+    source: Source,
     split: str,
     recipe: Recipe,
     statistics: Statistics | None,
@@ -33,13 +34,13 @@ def test_batches(
     *,
     batch_size: int,
     skip: int = 0,
-    part: Part = WHOLE,
+    shard: WorkerShard = WHOLE,
 ) -> Any:
     """Every image of a split once, in file order, a tf.data.Dataset.
 
     Args:
         skip: Images at the beginning that are left out; not decoded.
-        part: Of each batch, what this worker computes.
+        shard: Of each batch, what this worker computes.
 
     Returns:
         (images, labels, counts, ids): (batch_size, V, H, W, C) float32, the V
@@ -56,12 +57,12 @@ def test_batches(
         images = normalized_windows(seen["image"], recipe, statistics, view)
         return images, seen["label"], tf.ones(()), seen["id"]
 
-    records = part.own_records(source.records(split).skip(skip), batch_size)
-    examples = mapped(records, cut)
-    padding = part.missing(source.dataset.splits[split] - skip, batch_size)
+    records = shard.select_records(source.records(split).skip(skip), batch_size)
+    examples = parallel_map(records, cut)
+    padding = shard.count_missing(source.dataset.splits[split] - skip, batch_size)
     blank = [tf.zeros(spec.shape, spec.dtype) for spec in examples.element_spec]
     blanks = tf.data.Dataset.from_tensors(tuple(blank)).repeat(padding)
-    return part.batches(examples.concatenate(blanks), batch_size)
+    return shard.batch(examples.concatenate(blanks), batch_size)
 
 
 def normalized_windows(frame: Any, recipe: Recipe, statistics: Statistics | None, view: str) -> Any:
@@ -81,4 +82,4 @@ def normalized_windows(frame: Any, recipe: Recipe, statistics: Statistics | None
 def normalized(image: Any, recipe: Recipe, statistics: Statistics | None, window: Window) -> Any:
     """A window of a frame, cut and mirrored already, as the network sees it."""
     context = Context(window.top, window.left, window.mirrored, statistics)
-    return sized(recipe.normalize(image, context), recipe)
+    return require_size(recipe.normalize(image, context), recipe)

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from common.data.dataset import Source
 from common.data.diagnosis import explained
 from common.distribution.strategy import distribute
 from common.errors import NotFinite
@@ -36,7 +37,7 @@ class Subject:
 
     model: keras.Model
     strategy: tf.distribute.Strategy
-    source: Any
+    source: Source
     recipe: Recipe
     statistics: Any
 

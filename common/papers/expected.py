@@ -215,11 +215,11 @@ def read_expected(folder: pathlib.Path) -> Expected:
 
 @functools.cache
 def _read_expected(path: pathlib.Path, changed: int | None) -> Expected:
-    data = _load(path)
+    data = load_toml(path)
     if "networks" not in data:
         raise RunError(f"{path}: the top level lacks networks, with their parameters and macs.")
     counts = {
-        variant: _make(_Counts, count, f"networks.{variant}", path)
+        variant: make_row(_Counts, count, f"networks.{variant}", path)
         for variant, count in data.pop("networks").items()
     }
     data["parameters"] = {variant: count.parameters for variant, count in counts.items()}
@@ -229,7 +229,7 @@ def _read_expected(path: pathlib.Path, changed: int | None) -> Expected:
     data["ratio"] = _rows(Ratio, data, "ratio", path)
     data["claim"] = _rows(Claim, data, "claim", path)
     data["cost"] = _rows(Cost, data, "cost", path)
-    expected = _make(Expected, data, "the top level", path)
+    expected = make_row(Expected, data, "the top level", path)
     for ratio in expected.ratio:
         _check_word(ratio.quantity, RATIO_QUANTITIES, "quantity", path)
     for claim in expected.claim:
@@ -246,7 +246,7 @@ def read_reproduced(folder: pathlib.Path) -> list[dict[str, Any]]:
     path = folder / "reproduced.toml"
     if not path.exists():
         return []
-    data = _load(path)
+    data = load_toml(path)
     rows = data.pop("run", [])
     if data:
         raise RunError(f"{path} has keys other than run: {', '.join(data)}.")
@@ -257,7 +257,12 @@ def read_reproduced(folder: pathlib.Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _load(path: pathlib.Path) -> dict[str, Any]:
+def load_toml(path: pathlib.Path) -> dict[str, Any]:
+    """What a TOML file has.
+
+    Raises:
+        RunError: if it cannot be read.
+    """
     try:
         return tomli.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomli.TOMLDecodeError) as error:
@@ -276,7 +281,7 @@ def _rows(kind: type, data: dict, key: str, path: pathlib.Path) -> tuple:
                     raise RunError(f"{path}: {where} has {len(row)} parts, not {', '.join(names)}.")
                 row = dict(zip(names, row, strict=True))
             row = shared | row if isinstance(row, dict) else row
-            made.append(_make(kind, row, where, path))
+            made.append(make_row(kind, row, where, path))
     return tuple(made)
 
 
@@ -296,7 +301,7 @@ def _table(data: dict, path: pathlib.Path) -> Table:
         _check_word(quantity, QUANTITIES, f"{where}: quantity", path)
         columns[heading] = quantity, "".join(suffix)
     cells = [cell for row in data.get("rows", []) for cell in _cells(row, columns, where, path)]
-    return _make(Table, about | {"cell": tuple(cells)}, where, path)
+    return make_row(Table, about | {"cell": tuple(cells)}, where, path)
 
 
 def _cells(row: dict, columns: dict, where: str, path: pathlib.Path) -> Iterable[Cell]:
@@ -332,7 +337,12 @@ def _cells(row: dict, columns: dict, where: str, path: pathlib.Path) -> Iterable
         )
 
 
-def _make(kind: type, data: Any, where: str, path: pathlib.Path) -> Any:
+def make_row(kind: type, data: Any, where: str, path: pathlib.Path) -> Any:
+    """A `kind`, a dataclass, of what stands in a file.
+
+    Raises:
+        RunError: if a key is unknown or missing; names `where` and the file.
+    """
     fields = dataclasses.fields(kind)
     if not isinstance(data, dict):
         raise RunError(f"{path}: {where} is {data!r}, not {{{fields[0].name} = ..., ...}}.")

@@ -31,16 +31,16 @@ def run(name: str, data_dir: str, *, record: bool) -> int:
     for note in found.notes:
         print(note, file=sys.stderr)
     with quiet():
-        from common.data.images import thumbnails
+        from common.evaluation import thumbnail_baseline
 
-        thumbnails.tf.config.list_logical_devices()  # starts TensorFlow
+        thumbnail_baseline.tf.config.list_logical_devices()  # starts TensorFlow
     counting = Counting()
-    measured = thumbnails.measure(source, SEED, counting.show)
+    measured = thumbnail_baseline.measure(source, SEED, counting.show)
     counting.clear()
     print(
         f"{source.dataset.title}: logistic regression on thumbnails of "
-        f"{thumbnails.SIDE}x{thumbnails.SIDE} pixels, C = {measured.c:g} by "
-        f"{thumbnails.FOLDS} folds of {source.dataset.splits['train']:,} "
+        f"{thumbnail_baseline.SIDE}x{thumbnail_baseline.SIDE} pixels, C = {measured.c:g} by "
+        f"{thumbnail_baseline.FOLDS} folds of {source.dataset.splits['train']:,} "
         f"training images ({measured.folds_error:.2f} %): "
         f"{percent(measured.wrong, measured.num_images)} error on "
         f"{measured.num_images:,} images ({source.dataset.test_split})."

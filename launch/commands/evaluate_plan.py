@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common.data.catalog import DataSet
+from common.data.dataset import DataSet
 from common.evaluation import views
 from common.models.fully_convolutional import fully_convolutional
 from common.models.layer_table import layer_table, totals

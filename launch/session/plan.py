@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from common.data import pipeline
-from common.data.examples import kept_bytes
+from common.data.resident import kept_bytes
 from common.distribution import hardware
 from common.distribution.batch_slice import per_replica_batch_size
 from common.distribution.strategy import distribute

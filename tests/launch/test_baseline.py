@@ -97,13 +97,13 @@ def test_wrong_usage_is_refused(tmp_path):
 @pytest.mark.full
 @pytest.mark.parametrize("kept", baseline_records.file().read(), ids=lambda kept: kept["data"])
 def test_recorded_baselines_are_measured_again(kept, shared_data):
-    from common.data.images import thumbnails
+    from common.evaluation import thumbnail_baseline
 
     data_dir = str(shared_data / "tfds")
     found = catalog.find(kept["data"], data_dir=data_dir)
     source = catalog.open_source(found, data_dir)
     assert source.fingerprint()["sha256"] == kept["sha256"]
-    again = thumbnails.measure(source, kept["seed"], lambda *told: None)
+    again = thumbnail_baseline.measure(source, kept["seed"], lambda *told: None)
     assert (again.wrong, again.c) == (kept["wrong"], kept["c"])
 
 

@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from common.data import catalog
+from common.data.dataset import read_manifest
 from common.data.imagenet import WNIDS
-from common.data.manifest import read_manifest
 from common.data.preparation.arrays import CIFAR100
 from common.data.preparation.checks import _pixels
 from common.data.preparation.expected import OFFICIAL, Expected

@@ -17,7 +17,7 @@ import pathlib
 _CLASSES = tuple(
     line.split("\t")
     for line in pathlib.Path(__file__)
-    .with_name("imagenet_classes.tsv")
+    .with_name("classes.tsv")
     .read_text(encoding="utf-8")
     .splitlines()
 )
@@ -40,5 +40,5 @@ def devkit_ids() -> tuple[int, ...]:
 @functools.cache
 def blacklist() -> frozenset[int]:
     """The 1,762 validation images that the devkit leaves out, 1 .. 50000."""
-    file = pathlib.Path(__file__).with_name("imagenet_blacklist.txt")
+    file = pathlib.Path(__file__).with_name("blacklist.txt")
     return frozenset(int(line) for line in file.read_text().splitlines())

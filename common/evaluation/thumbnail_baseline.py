@@ -12,9 +12,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
+from common.data.dataset import Source
 from common.data.images.decoder import decode
-from common.data.sharding import mapped
-from common.data.shards import line_of
+from common.data.sharding import parallel_map
+from common.data.sources.tfds import line_of
 from common.errors import RunError, UsageError
 
 SIDE = 8
@@ -44,7 +45,7 @@ class Baseline:
     num_images: int
 
 
-def measure(source: Any, seed: int, told: Told) -> Baseline:
+def measure(source: Source, seed: int, told: Told) -> Baseline:
     """Chooses C and fits on the train split; counts on the test split.
 
     Args:
@@ -78,7 +79,7 @@ def measure(source: Any, seed: int, told: Told) -> Baseline:
     )
 
 
-def read(source: Any, split: str, told: Told) -> tuple[np.ndarray, np.ndarray]:
+def read(source: Source, split: str, told: Told) -> tuple[np.ndarray, np.ndarray]:
     """(thumbnails, labels): (N, 64 * channels) float64, 0 .. 255, and (N,).
 
     The whole image, whatever its shape, by TensorFlow's triangle filter, as
@@ -86,7 +87,7 @@ def read(source: Any, split: str, told: Told) -> tuple[np.ndarray, np.ndarray]:
     """
     total, found = source.dataset.splits[split], []
     channels = source.dataset.channels
-    records = mapped(
+    records = parallel_map(
         source.records(split), lambda record: (_shrunk(record["image"], channels), record["label"])
     )
     try:
@@ -112,7 +113,7 @@ def _shrunk(encoded: tf.Tensor, channels: int) -> tf.Tensor:
     return tf.image.resize(image, (SIDE, SIDE), antialias=True)
 
 
-def _check(source: Any, labels: np.ndarray) -> None:
+def _check(source: Source, labels: np.ndarray) -> None:
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2 or counts.min() < FOLDS:
         raise UsageError(
