@@ -184,7 +184,10 @@ def answer(question: Question, papers: Papers) -> str:
 def all_parts() -> list[tuple[str, str, Callable[[Papers], str]]]:
     """(anchor, name in the menu, what makes it) of every table."""
     return [
-        *((one.name, one.short(), functools.partial(answer, one)) for one in read_questions()),
+        *(
+            (one.name, one.name.replace("_", " ").capitalize(), functools.partial(answer, one))
+            for one in read_questions()
+        ),
         ("measured", "Measured", list_measured),
         ("variants", "Networks", list_variants),
         ("errors", "Papers' errors", list_claims),
