@@ -15,7 +15,7 @@ import reproductions
 from common.data import catalog
 from common.errors import RunError
 from launch.bench.rows import Request, Row
-from launch.terminal.counting import Counting
+from launch.terminal.display import Counting
 
 NAME = "cifar_resnet20"
 IMPORT = "import tensorflow"
@@ -24,7 +24,7 @@ FIRST_STEP = """
 import os
 import sys
 import launch.__main__ as command
-from launch import train
+from launch.commands import train
 class Leaving(train.Progress):
     def on_train_batch_end(self, batch, logs=None):
         os._exit(0)

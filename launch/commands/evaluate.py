@@ -10,7 +10,8 @@ import numpy as np
 
 import reproductions
 from common.data import catalog, imagenet
-from common.data.sources.subset import measured_on, planned
+from common.data.dataset import DataSet
+from common.data.sources.subset import measure_on, plan_subset
 from common.data.statistics import load
 from common.data.transforms import active
 from common.errors import RunError
@@ -65,7 +66,7 @@ def run(paper: str, variant: str, options: Options, trained: Trained | None) -> 
     source = open_data(options)
     tell_of(source.dataset)
     source = _labelled(options, source, trained)
-    source.dataset = measured_on(source.dataset, options.split)
+    source.dataset = measure_on(source.dataset, options.split)
     model = build_network(paper, variant, recipe, strategy)
     load_weights(model, options.weights, recipe)
     with open(os.devnull, "w") as log:
@@ -105,11 +106,11 @@ def _labelled(options: Options, source: Any, trained: Trained | None) -> Any:
     return source
 
 
-def _images(options: Options) -> catalog.DataSet:
+def _images(options: Options) -> DataSet:
     """What is measured, of a data set that may not be at hand."""
     name, channels = options.recipe.data, options.recipe.channels
     dataset = catalog.find(name, channels, options.data_dir)
-    return measured_on(planned(dataset, options.recipe), options.split)
+    return measure_on(plan_subset(dataset, options.recipe), options.split)
 
 
 def _record(

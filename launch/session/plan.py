@@ -9,16 +9,17 @@ import numpy as np
 import tensorflow as tf
 
 from common.data import pipeline
-from common.data.examples import kept_bytes
+from common.data.resident import kept_bytes
 from common.distribution import hardware
 from common.distribution.batch_slice import per_replica_batch_size
+from common.distribution.strategy import distribute
 from common.models.layer_table import layer_table, totals
 from common.recipes.recipe import Recipe
 from common.training.optimizers import build_optimizer
-from common.training.steps import MAX_UPDATES, TrainSteps, distribute
+from common.training.steps import MAX_UPDATES, TrainSteps
 from launch.session.run_session import kind_of_device
 from launch.settings.options import Options
-from launch.terminal.progress import duration
+from launch.terminal.display import duration
 
 INPUT_BATCHES = 4  # in the step, being made, and prefetched
 _OF_THE_BATCH = ("activations", "input")  # of the parts, what grows with it
