@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from common.data.dataset import Source
 from common.data.images.decoder import is_png
 from common.data.statistics import Statistics
 from common.data.transforms import Context
@@ -57,11 +58,10 @@ class Served:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Files:
-    """Encoded images of any kind, as common.data.sources.tfds' sources."""
+class _Files(Source):
+    """Encoded images that are given: JPEG or PNG, as the file says."""
 
     image_shape: tuple[int, int] | None
-    jpeg: None = None  # or PNG: the file says
 
 
 def probabilities_of_files(served: Served, files: tf.Tensor) -> tf.Tensor:

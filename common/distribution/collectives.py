@@ -8,17 +8,15 @@ everything to itself and TensorFlow is not asked.
 
 import contextlib
 import io
-import json
 import zlib
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from common.data.sharding import Part
+from common.data.sharding import WorkerShard
 from common.errors import LostWorker, UsageError
 
-STATE = "state.json"  # its name among the arrays of a training
 CHUNK = 2**20  # int32 in one message
 
 # What TensorFlow raises when a peer is gone, by how and when it went.
@@ -32,20 +30,6 @@ LOST = (
 )
 
 
-def pack(variables: dict, state: dict) -> dict[str, np.ndarray]:
-    """Their values and the state, as arrays."""
-    arrays = {name: np.asarray(v.numpy()) for name, v in variables.items()}
-    arrays[STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
-    return arrays
-
-
-def unpack(variables: dict, arrays: dict[str, np.ndarray]) -> dict:
-    """Assigns what `pack` gave; returns the state."""
-    for name, variable in variables.items():
-        variable.assign(arrays[name])
-    return json.loads(arrays[STATE].tobytes())
-
-
 class Workers:
     """The workers of a strategy.
 
@@ -53,7 +37,7 @@ class Workers:
         count: How many there are.
         index: Which of them this process is.
         chief: Whether it is the first.
-        part: Of every global batch, what it computes.
+        shard: Of every global batch, what it computes.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy):
@@ -64,7 +48,7 @@ class Workers:
             self.index = resolver.task_id
             devices = strategy.num_replicas_in_sync // self.count
         self.chief = self.index == 0
-        self.part = Part(self.index, self.count, devices)
+        self.shard = WorkerShard(self.index, self.count, devices)
 
         @tf.function
         def total(values):
@@ -92,13 +76,6 @@ class Workers:
                 "Start the same command on every host, with the same data set "
                 "and versions there."
             )
-
-    def broadcast_variables(self, variables: dict, state: dict) -> dict:
-        """Assigns the chief's values to every worker's; the chief's state."""
-        if self.count == 1:
-            return state
-        arrays = self.broadcast(pack(variables, state))
-        return unpack(variables, arrays)
 
     def broadcast(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The chief's arrays, on every worker, bit for bit."""

@@ -85,7 +85,7 @@ def feed_gpus() -> None:
     """The CPU's operations are those of the input: one thread for each.
 
     Its images are made side by side already. Sharing out the operations of
-    each, too, takes a fifth of the input's CPU time (launch/bench/speed.md).
+    each, too, takes a fifth of the input's CPU time (launch/bench/README.md).
     """
     tf.config.threading.set_intra_op_parallelism_threads(1)
 

@@ -13,8 +13,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common.data.decoded import LIMIT
+from common.data.dataset import Source
 from common.data.diagnosis import explained
+from common.data.resident import LIMIT
 from common.distribution.collectives import Workers
 from common.distribution.strategy import SUM, on_gpus
 from common.errors import NotFinite, RunError
@@ -63,7 +64,7 @@ class Evaluator:
         *,
         model: keras.Model,
         strategy: tf.distribute.Strategy,
-        source: Any,
+        source: Source,
         recipe: Recipe,
         statistics: Any,
         jit_compile: bool = False,
@@ -164,7 +165,7 @@ class Evaluator:
             batch_size=images_at_once(view, self.recipe.image_size, replicas),
             replicas=replicas,
             skip=skip,
-            part=Workers(self.strategy).part,
+            shard=Workers(self.strategy).shard,
         )
         if skip:
             return batches
@@ -231,17 +232,7 @@ def make_test_step(
             return calls[key](*variables[key], images)
 
         scores = score(network, inputs, view)
-        losses = loss(scores, labels)
-        # A loss may look at one class only; the errors look at all.
-        sound = tf.reduce_all(tf.math.is_finite(scores), axis=1)
-        losses = tf.where(sound, losses, math.nan)
-        losses = tf.where(counts > 0, losses, 0.0)  # not of the padding
-        # Not in_top_k: it counts ties as right, so a dead net would be perfect.
-        best = tf.math.top_k(scores, min(5, scores.shape[-1])).indices
-        hits = best == tf.cast(labels, tf.int32)[:, tf.newaxis]
-        wrong = [1.0 - tf.reduce_max(tf.cast(hits[:, :k], tf.float32), axis=1) for k in (1, 5)]
-        sums = [tf.reduce_sum(x * counts) for x in (losses, *wrong)] + [tf.reduce_sum(counts)]
-        return sums, scores
+        return _add_up(scores, loss(scores, labels), labels, counts), scores
 
     if jit_compile:
         evaluate = tf.function(evaluate, jit_compile=True)
@@ -264,6 +255,19 @@ def make_test_step(
         return sums, (counts, ids, labels, scores)
 
     return step
+
+
+def _add_up(scores, losses, labels, counts) -> list[tf.Tensor]:
+    """The sums of `make_test_step`."""
+    # A loss may look at one class only; the errors look at all.
+    sound = tf.reduce_all(tf.math.is_finite(scores), axis=1)
+    losses = tf.where(sound, losses, math.nan)
+    losses = tf.where(counts > 0, losses, 0.0)  # not of the padding
+    # Not in_top_k: it counts ties as right, so a dead net would be perfect.
+    best = tf.math.top_k(scores, min(5, scores.shape[-1])).indices
+    hits = best == tf.cast(labels, tf.int32)[:, tf.newaxis]
+    wrong = [1.0 - tf.reduce_max(tf.cast(hits[:, :k], tf.float32), axis=1) for k in (1, 5)]
+    return [tf.reduce_sum(x * counts) for x in (losses, *wrong)] + [tf.reduce_sum(counts)]
 
 
 def _make_call(model: keras.Model) -> Callable:
@@ -308,7 +312,7 @@ def score(network: Callable, inputs: Sequence[tf.Tensor], view: Any) -> tf.Tenso
         return tf.add_n(means)
     # Logarithms of means; finite where a probability underflows.
     logs = [
-        tf.reduce_logsumexp(tf.nn.log_softmax(x), axis=1) + (math.log(w) - math.log(x.shape[1]))
+        tf.reduce_logsumexp(tf.nn.log_softmax(x), axis=1) - (math.log(x.shape[1]) - math.log(w))
         for w, x in zip(weights, logits, strict=True)
     ]
     return logs[0] if len(logs) == 1 else tf.reduce_logsumexp(tf.stack(logs), axis=0)

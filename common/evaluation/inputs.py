@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from common.data import pipeline
-from common.data.examples import checked
-from common.data.sharding import WHOLE, Part, mapped
+from common.data.dataset import Source
+from common.data.examples import require_class, view_of
+from common.data.sharding import WHOLE, WorkerShard, parallel_map
 from common.data.statistics import Statistics
 from common.data.transforms import Context
 from common.data.transforms.pixels import (
@@ -16,7 +17,7 @@ from common.data.transforms.pixels import (
     SubtractMeanImage,
 )
 from common.data.transforms.resampling import span, triangle
-from common.data.transforms.view import View, image_size, mirror, realize
+from common.data.transforms.view import mirror, realize
 from common.evaluation.views import FrameView, ScaledImage
 from common.recipes.recipe import Recipe
 
@@ -24,7 +25,7 @@ TEST_INPUTS = 128  # in a test batch, over all replicas
 HELD_INPUTS = 256  # prepared at a time, unless two images have more
 
 
-def require_fitting(source: Any, recipe: Recipe, names: Sequence[str]) -> None:
+def require_fitting(source: Source, recipe: Recipe, names: Sequence[str]) -> None:
     """What would fail after a training is found before it.
 
     Raises:
@@ -49,7 +50,7 @@ def images_at_once(view: Any, size: int, replicas: int = 1) -> int:
 
 
 def test_batches(
-    source: Any,
+    source: Source,
     split: str,
     recipe: Recipe,
     statistics: Statistics | None,
@@ -58,16 +59,15 @@ def test_batches(
     batch_size: int,
     replicas: int = 1,
     skip: int = 0,
-    part: Part = WHOLE,
+    shard: WorkerShard = WHOLE,
 ) -> Any:
     """Every image of a split once, in file order, a tf.data.Dataset.
 
     Args:
-        source: See common.data.catalog.open_source.
         batch_size: Images of a replica's batch; 1 where their inputs have different sizes.
         replicas: Of all workers; each takes the next batch, and all have as many.
         skip: Images at the beginning that are left out; not decoded.
-        part: Of the replicas' batches, what this worker computes.
+        shard: Of the replicas' batches, what this worker computes.
 
     Returns:
         (inputs, labels, counts, ids): of each of the view's scaled images (batch_size, crops,
@@ -81,22 +81,22 @@ def test_batches(
 
     def example(record: dict[str, Any]) -> tuple:
         inputs = make_inputs(source, record, recipe, statistics, view)
-        return inputs, checked(record["label"], recipe), tf.ones(()), record["id"]
+        return inputs, require_class(record["label"], recipe), tf.ones(()), record["id"]
 
     def blank(spec: tf.TensorSpec) -> tf.Tensor:  # as large as a network's input, or larger
         return tf.zeros([side or recipe.image_size for side in spec.shape], spec.dtype)
 
     together = batch_size * replicas
-    records = part.own_records(source.records(split).skip(skip), together)
+    records = shard.select_records(source.records(split).skip(skip), together)
     images_held = max(2, HELD_INPUTS // count_inputs(view, recipe.image_size))
-    examples = mapped(records, example, min(len(os.sched_getaffinity(0)), images_held))
-    padding = part.missing(source.dataset.splits[split] - skip, together)
+    examples = parallel_map(records, example, min(len(os.sched_getaffinity(0)), images_held))
+    padding = shard.count_missing(source.dataset.splits[split] - skip, together)
     blanks = tf.data.Dataset.from_tensors(tf.nest.map_structure(blank, examples.element_spec))
-    return WHOLE.batches(examples.concatenate(blanks.repeat(padding)), batch_size)
+    return WHOLE.batch(examples.concatenate(blanks.repeat(padding)), batch_size)
 
 
 def make_inputs(
-    source: Any, record: dict[str, Any], recipe: Recipe, statistics: Statistics | None, view: Any
+    source: Source, record: dict[str, Any], recipe: Recipe, statistics: Statistics | None, view: Any
 ) -> tuple[Any, ...]:
     """Of each of the view's scaled images (crops, H, W, C), normalised.
 
@@ -111,11 +111,10 @@ def make_inputs(
     if isinstance(normalize, SubtractMeanImage | SubtractCentreMean):
         normalize = SubtractChannelMean()
     encoded = record["image"]
-    size = source.image_shape or image_size(encoded, source.jpeg)
+    whole = view_of(source, encoded)
     inputs = []
-    for scaled in view.scaled_images(*size):
-        canvas = View.whole(*size).resize(*scaled.canvas)
-        image = realize(canvas, encoded, recipe.channels, source.jpeg)
+    for scaled in view.scaled_images(*whole.source):
+        image = realize(whole.resize(*scaled.canvas), encoded, recipe.channels, source.jpeg)
         inputs.append(cut_crops(image, scaled, normalize, statistics))
     return tuple(inputs)
 

@@ -14,7 +14,7 @@ import dataclasses
 import itertools
 from typing import Any, ClassVar
 
-from common.data.transforms.scales import ResizeShorterSide, scaled_size
+from common.data.transforms.geometric import ResizeShorterSide
 from common.data.transforms.view import View
 from common.errors import UsageError
 
@@ -238,9 +238,9 @@ def rescale(view: Any, factor: float) -> Any:
         return view
     if isinstance(view, MeanOf):
         return MeanOf(tuple(rescale(each, factor) for each in view.views))
-    changed = {"sides": tuple(scaled_size(side, factor) for side in view.sides)}
+    changed = {"sides": tuple(round(side * factor) for side in view.sides)}
     if isinstance(view, Squares):
-        changed["size"] = scaled_size(view.size, factor)
+        changed["size"] = round(view.size * factor)
     return dataclasses.replace(view, **changed)
 
 

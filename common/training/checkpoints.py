@@ -6,6 +6,7 @@ renamed; a kill at any moment leaves the one before. The zip format's CRCs tell
 a damaged file when it is read.
 """
 
+import json
 import math
 import pathlib
 import re
@@ -15,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from common.distribution.collectives import STATE, pack, unpack
 from common.errors import NotFinite, RunError
 from common.files import write_atomically
 
 KEPT = 2  # the newest, and the one before should that be damaged
+STATE = "state.json"  # its name among the arrays
 
 
 def named_variables(*owners: Any) -> dict[str, Any]:
@@ -82,6 +83,20 @@ def save(folder: pathlib.Path, step: int, variables: dict, state: dict) -> None:
         ) from error
     for old in newest_first(folder)[KEPT:]:
         old.unlink()
+
+
+def pack(variables: dict, state: dict) -> dict[str, np.ndarray]:
+    """Their values and the state, as arrays."""
+    arrays = {name: np.asarray(v.numpy()) for name, v in variables.items()}
+    arrays[STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    return arrays
+
+
+def unpack(variables: dict, arrays: dict[str, np.ndarray]) -> dict:
+    """Assigns what `pack` gave; returns the state."""
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+    return json.loads(arrays[STATE].tobytes())
 
 
 def _require_finite(folder: pathlib.Path, step: int, arrays: dict) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from common.data import halves, pipeline
+from common.data import examples, pipeline
+from common.data.dataset import TrainingSource
 from common.data.diagnosis import explained
 from common.distribution.collectives import Workers
 from common.distribution.strategy import distribute, on_gpus
@@ -83,7 +84,7 @@ class Job:
     """
 
     recipe: Recipe
-    source: Any
+    source: TrainingSource
     statistics: Any
     resident: Any
     model: keras.Model
@@ -141,7 +142,10 @@ class Loop:
         if self.ignored:
             self.job.run.update(damaged_checkpoints=self.ignored)
         state = found or dataclasses.asdict(State())
-        return State(**self.workers.broadcast_variables(self.variables, state))
+        if self.workers.count > 1:
+            arrays = self.workers.broadcast(checkpoints.pack(self.variables, state))
+            state = checkpoints.unpack(self.variables, arrays)
+        return State(**state)
 
     def train(self, signals: Signals, progress: Callable[[int, int], None]) -> State:
         """Runs the epochs that are left.
@@ -213,7 +217,7 @@ class Loop:
         """As TrainSteps; the device finishes this epoch's images."""
         job, key = self.job, tuple(self._operations())
         if key not in self._train_steps:
-            finish = key and halves.device_part(job.recipe, job.statistics, self.state.epoch)
+            finish = key and examples.finish_on_device(job.recipe, job.statistics, self.state.epoch)
             self._train_steps[key] = TrainSteps(
                 job.model,
                 job.optimizer,
@@ -233,7 +237,7 @@ class Loop:
         """What the device does to the images of this epoch's stream."""
         if self.job.resident:
             return []
-        _, operations = halves.on_device(self.job.recipe, self.state.epoch)
+        _, operations = examples.split_pixel_operations(self.job.recipe, self.state.epoch)
         return operations
 
     def _rows(self) -> Rows | None:
@@ -253,16 +257,15 @@ class Loop:
     def batches(self, skip_steps: int) -> tf.data.Dataset:
         """This epoch's, without the first; see common.data.pipeline."""
         job = self.job
-        # Of a set that is kept decoded all is made on the host, many at a time.
-        make = pipeline.train_batches
-        if self._operations():
-            make = pipeline.host_batches
-        return make(
-            *(job.source, job.recipe, job.statistics),
+        return pipeline.train_batches(
+            job.source,
+            job.recipe,
+            job.statistics,
             seed=job.seed,
             epoch=self.state.epoch,
             skip_steps=skip_steps,
-            part=self.workers.part,
+            shard=self.workers.shard,
+            for_device=bool(self._operations()),
         )
 
     def _prepare_epoch(self) -> None:

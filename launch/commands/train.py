@@ -17,9 +17,10 @@ import tensorflow as tf
 
 import reproductions
 from common.data import catalog, pipeline
+from common.data.dataset import DataSet
 from common.data.diagnosis import explained
 from common.data.resident import open_resident
-from common.data.sources.subset import cut, planned
+from common.data.sources.subset import plan_subset, take_subset
 from common.data.statistics import kept, save, statistics_for
 from common.distribution import hardware
 from common.distribution.batch_slice import per_replica_batch_size
@@ -310,10 +311,10 @@ def open_data(options: Options):
         print(
             f"{cache} cannot be written: the sample is made for this command only.", file=sys.stderr
         )
-    return cut(source, recipe)
+    return take_subset(source, recipe)
 
 
-def tell_of(dataset: catalog.DataSet) -> None:
+def tell_of(dataset: DataSet) -> None:
     """Says what a person must know of the data, such as what is left out."""
     for note in dataset.notes:
         print(note, file=sys.stderr)
@@ -324,7 +325,7 @@ def planned_data(options: Options):
     recipe, where = options.recipe, options.data_dir
     dataset = catalog.find(recipe.data, recipe.channels, where)
     if catalog.is_missing(dataset, where):
-        return catalog.NotHere(planned(dataset, recipe))
+        return catalog.NotHere(plan_subset(dataset, recipe))
     return open_data(options)
 
 

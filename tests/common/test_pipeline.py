@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from common.data import catalog, diagnosis, pipeline
 from common.data.diagnosis import explain
-from common.data.sharding import Part
+from common.data.sharding import WorkerShard
 from common.data.sources import tfds
 from common.data.statistics import compute
 from common.data.transforms import (
@@ -300,7 +300,7 @@ def test_the_workers_parts_are_the_whole_batches(source, recipe, count):
             pipeline.train_batches(
                 *(source, recipe, None),
                 **{"seed": 0, "epoch": 0, "skip_steps": 1},
-                part=Part(index, count),
+                shard=WorkerShard(index, count),
             )
         )
         for index in range(count)

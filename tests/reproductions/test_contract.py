@@ -18,7 +18,7 @@ import reproductions
 from common.data.statistics import Statistics
 from common.evaluation.inputs import test_batches as batches_of
 from common.evaluation.views import FrameView
-from common.papers.expected import read_expected
+from common.papers.expected import load_toml, read_expected
 from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.recipes.serialization import describe
 from launch.report.markdown import with_deviations
@@ -234,6 +234,26 @@ def test_every_deviation_is_complete(paper, variant):
             text = getattr(deviation, name)
             assert text.strip(), f"{name} of {deviation}"
         assert not deviation.reason.startswith("--")
+
+
+@each_paper
+def test_no_deviation_repeats_what_is_said_of_the_whole_suite(paper):
+    suite = {row["field"]: row for row in deviations(reproductions.folder(paper).parent)}
+    for row in deviations(reproductions.folder(paper)):
+        said = suite.get(row["field"], {})
+        assert [key for key in said if key != "field" and row.get(key) == said[key]] == []
+
+
+def test_what_is_said_of_the_whole_suite_holds_for_several_papers():
+    folders = [reproductions.folder(paper) for paper in reproductions.names()]
+    fields = [{row["field"] for row in deviations(folder)} for folder in folders]
+    for row in deviations(folders[0].parent):
+        assert sum(row["field"] in found for found in fields) > 1, row["field"]
+
+
+def deviations(folder):
+    """The rows of a deviations.toml, as they stand there."""
+    return load_toml(folder / "deviations.toml")["deviation"]
 
 
 @each_variant
