@@ -36,7 +36,7 @@ def folder(paper: str) -> pathlib.Path:
 
 
 def views(paper: str, variant: str) -> dict[str, Any]:
-    """The paper's own test protocols (common.evaluation.protocols) of a variant."""
+    """The paper's own test protocols (common.evaluation.views) of a variant."""
     return getattr(load(paper), "VIEWS", {}).get(variant, {})
 
 

@@ -4,10 +4,10 @@ Its crops are "similar to" GoogLeNet's; that they are the same is our reading,
 and soeaver's caffe-model's. The probabilities are averaged (Sec. 4.2.3).
 """
 
-from common.evaluation.protocols import SquareCrops
+from common.evaluation.views import SquareCrops
 from reproductions.bn_inception.recipe import RECIPES
 
-CROPS = SquareCrops(sides=(256, 288, 320, 352), size=224)
+CROPS = SquareCrops(sides=(256, 288, 320, 352), size=224, mirrored=True)
 
 VIEWS = {
     variant: {"144_crop": CROPS}

@@ -7,15 +7,15 @@ all of it, and their mirror images), 144 are GoogLeNet's with shorter sides of
 320 to 416. The softmax outputs are averaged, as GoogLeNet's are.
 """
 
-from common.evaluation.protocols import SquareCrops, SquashedCrops, scaled
+from common.evaluation.views import SquareCrops, rescale
 from reproductions.inception_v3.recipe import RECIPES
 
 CROPS = {
-    "12_crop": SquashedCrops(side=320, size=299),
-    "144_crop": SquareCrops(sides=(320, 352, 384, 416), size=299),
+    "12_crop": SquareCrops(sides=(320,), size=299, squashed=True, mirrored=True),
+    "144_crop": SquareCrops(sides=(320, 352, 384, 416), size=299, mirrored=True),
 }
 
 VIEWS = {
-    variant: {name: scaled(view, recipe.image_size / 299) for name, view in CROPS.items()}
+    variant: {name: rescale(view, recipe.image_size / 299) for name, view in CROPS.items()}
     for variant, recipe in RECIPES.items()
 }

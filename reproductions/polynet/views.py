@@ -6,16 +6,17 @@ are pooled, were never published. At 363 pixels, in the same proportion: ours,
 a second scale for `ensemble cu_deeplink`.
 """
 
-from common.evaluation.protocols import SquashedCentreCrop
+from common.evaluation.views import CentreCrop
 from reproductions.polynet.recipe import RECIPES
 
 VIEWS = {
     variant: {
-        "squashed_centre_crop": SquashedCentreCrop(
-            side=378 if recipe.image_size == 331 else 342,  # 299: ours
+        "squashed_centre_crop": CentreCrop(
+            sides=(378,) if recipe.image_size == 331 else (342,),  # 299: ours
             size=recipe.image_size,
+            squashed=True,
         )
     }
     for variant, recipe in RECIPES.items()
 }
-VIEWS["polynet"]["squashed_centre_crop_363"] = SquashedCentreCrop(side=415, size=363)
+VIEWS["polynet"]["squashed_centre_crop_363"] = CentreCrop(sides=(415,), size=363, squashed=True)

@@ -6,7 +6,7 @@ mirror image are averaged (Sec. 3.2), those of several scales (Sec. 4.2) and
 those of crops and of dense evaluation (Sec. 4.3) as well.
 """
 
-from common.evaluation.protocols import Dense, GridCrops, MeanOf
+from common.evaluation.views import Dense, GridCrops, MeanOf
 from reproductions.vgg.recipe import RECIPES
 
 JITTER = (256, 384, 512)  # Sec. 4.2: S_min, the middle, S_max
@@ -26,7 +26,7 @@ def fixed(side: int) -> dict:
 
 
 # Sec. 3.2, 4.3: 5 x 5 places x 2 flips x 3 scales = 150 crops.
-CROPS = GridCrops(sides=JITTER, size=224, places=5)
+CROPS = GridCrops(sides=JITTER, size=224, places=5, mirrored=True)
 JITTERED = {
     "dense": dense(384),  # Sec. 4.1: Q = 0.5 (256 + 512)
     "dense_multi_scale": dense(*JITTER),
