@@ -4,12 +4,19 @@ import functools
 import importlib
 import pathlib
 import pkgutil
+import sys
 import types
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from common.errors import did_you_mean
+from common.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    import keras
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
+# Keras walks a graph by recursion, a few calls for each operation on its longest path:
+# cifar_resnet1202 takes 24,000.
+DEEPEST_GRAPH = 30_000
 
 
 @functools.cache
@@ -20,7 +27,7 @@ def names() -> tuple[str, ...]:
 
 
 def load(paper: str) -> types.ModuleType:
-    """The paper's package, with RECIPES and build_model.
+    """The paper's package, with RECIPES and VIEWS.
 
     Raises:
         ValueError: if there is no such paper.
@@ -33,6 +40,43 @@ def load(paper: str) -> types.ModuleType:
 def folder(paper: str) -> pathlib.Path:
     """Where the paper's files lie."""
     return pathlib.Path(__file__).parent / paper
+
+
+def build_model(
+    paper: str, variant: str, *, image_size: int | None = None, num_classes: int | None = None
+) -> "keras.Model":
+    """A variant's network: (batch, S, S, channels) images -> (batch, num_classes) logits.
+
+    With auxiliary heads a list of logits, the main head's first. Logits are float32 under
+    any dtype policy.
+
+    Args:
+        image_size: S, pixels; None is the recipe's.
+        num_classes: None is the recipe's.
+
+    Raises:
+        UsageError: if the network does not fit such images.
+    """
+    recipe = load(paper).RECIPES[variant]
+    size, smallest = image_size or recipe.image_size, smallest_image(paper, variant)
+    if size < smallest:
+        raise UsageError(
+            f"{variant} needs images of at least {smallest}x{smallest} pixels: from "
+            f"{size}x{size} nothing is left for its last windows."
+        )
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, DEEPEST_GRAPH))
+    try:
+        model = importlib.import_module(f"reproductions.{paper}.model")
+        return model.build_model(variant, size, num_classes or recipe.num_classes)
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+def smallest_image(paper: str, variant: str) -> int:
+    """The side of the smallest images that the network has windows for; pixels."""
+    model = importlib.import_module(f"reproductions.{paper}.model")
+    return getattr(model, "SMALLEST_IMAGE", {}).get(variant, 1)
 
 
 def views(paper: str, variant: str) -> dict[str, Any]:

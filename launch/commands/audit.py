@@ -60,7 +60,7 @@ class Building:
         except ValueError as error:
             raise RunError(f"A paper's expected.toml: {error}") from error
         self._show(f"building {name} ({self.done + 1} of {self.total})")
-        model = reproductions.load(paper).build_model(name)
+        model = reproductions.build_model(paper, name)
         self.done += 1
         return model
 

@@ -32,7 +32,7 @@ def run(paper: str, variant: str, picture: pathlib.Path | None) -> int:
     if picture:
         _check(picture)
     with without_weights():
-        found = network(reproductions.load(paper).build_model(variant))
+        found = network(reproductions.build_model(paper, variant))
     show(f"{variant}, image {_size(found.image)}", COLUMNS, rows_of(found))
     if picture:
         with writing(picture):

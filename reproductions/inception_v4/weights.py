@@ -15,8 +15,8 @@ from common.data.transforms import ScalePixels
 from common.errors import RunError
 from common.models.preprocessing import Preprocessing, torchvision_frame
 from common.models.weight_import import State, assign_keras, assign_torch
-from reproductions.inception_v4.model import FORMS
 from reproductions.inception_v4.modules import Form, Place, convolutions
+from reproductions.inception_v4.networks import FORMS
 
 KERAS_APPLICATIONS = {"inception_resnet_v2_released": "InceptionResNetV2"}
 _FIRST_OF_V4 = "features.0.conv.weight"

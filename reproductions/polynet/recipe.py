@@ -27,8 +27,7 @@ from reproductions.polynet.deviations import (
     POLY,
     POLYNET,
 )
-from reproductions.polynet.forms import FORMS
-from reproductions.polynet.growth import Interleaved
+from reproductions.polynet.forms import FORMS, Interleaved
 
 # Summaries: against over-fitting, late in the training. The update is ours.
 STOCHASTIC_PATHS_FROM = {"polynet": 480_000}

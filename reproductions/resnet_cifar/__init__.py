@@ -1,8 +1,6 @@
 """ResNet on CIFAR-10 (He, Zhang, Ren and Sun, 2015, Section 4.2)."""
 
-from common.on_demand import on_demand
 from reproductions.resnet_cifar.recipe import RECIPES
 from reproductions.resnet_cifar.views import VIEWS
 
-__all__ = ["RECIPES", "VIEWS", "build_model"]
-__getattr__ = on_demand(__name__, build_model="model")
+__all__ = ["RECIPES", "VIEWS"]

@@ -1,6 +1,7 @@
 """An exported model answers as the evaluation does."""
 
 import dataclasses
+import functools
 import importlib.util
 import json
 import zipfile
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import reproductions
 from common import export
 from common.data import pipeline
 from common.data.statistics import Statistics
@@ -17,9 +19,10 @@ from common.data.transforms.pixels import ScalePixels, SubtractMeanImage
 from common.errors import RunError
 from common.evaluation import error_rates
 from common.recipes.losses import SoftmaxCrossEntropy
-from reproductions.lenet5.model import build_model
 from reproductions.lenet5.recipe import RECIPES
 from tests.common.data_fixtures import PHOTOS, digits, noise_image, shapes
+
+build_model = functools.partial(reproductions.build_model, "lenet5")
 
 HAS_ONNX = importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("tf2onnx")
 

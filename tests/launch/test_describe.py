@@ -32,7 +32,7 @@ def described(variant):
     """(its blocks, its layers)."""
     with without_weights():
         paper, _ = reproductions.find(variant)
-        model = reproductions.load(paper).build_model(variant)
+        model = reproductions.build_model(paper, variant)
         return network(model), layer_table(model)
 
 

@@ -1,6 +1,7 @@
 """AlexNet's facts: Sections 3 to 5 of the paper, and net 145."""
 
 import dataclasses
+import functools
 import math
 import pathlib
 import re
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import reproductions
 import reproductions.alexnet
 from common.data.transforms import (
     CentreCrop,
@@ -27,9 +29,10 @@ from common.papers.audit import AGREES, EXPLAINED, audit_paper, layer_table
 from common.recipes.recipe import WeightDecay
 from common.recipes.schedules import DivideOnPlateau
 from common.training.optimizers import rates_at
-from reproductions.alexnet import RECIPES, build_model, cifar
-from reproductions.alexnet.model import FORMS
-from reproductions.alexnet.spatial import SpatialResponseNormalization
+from reproductions.alexnet import RECIPES, cifar
+from reproductions.alexnet.model import FORMS, SpatialResponseNormalization
+
+build_model = functools.partial(reproductions.build_model, "alexnet")
 
 FOLDER = pathlib.Path(reproductions.alexnet.__file__).parent
 CAFFES = ("bvlc_alexnet", "caffenet")

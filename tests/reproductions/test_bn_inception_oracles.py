@@ -1,12 +1,17 @@
 """The same weights give the logits of an independent implementation."""
 
+import functools
+
 import numpy as np
 import pytest
 
+import reproductions
 from common.errors import RunError
-from reproductions.bn_inception.model import FORMS, build_model
+from reproductions.bn_inception.model import FORMS
 from reproductions.bn_inception.weights import LAYOUTS, from_cadene
 from tests import golden
+
+build_model = functools.partial(reproductions.build_model, "bn_inception")
 
 ORACLE = "cadene_bninception"
 

@@ -1,6 +1,7 @@
 """GoogLeNet's facts: Table 1, Figure 3, Sections 5 and 6, BVLC's solver."""
 
 import dataclasses
+import functools
 import math
 import pathlib
 
@@ -26,8 +27,10 @@ from common.models.layers import Dropout
 from common.papers.audit import AGREES, EXPLAINED, audit_paper
 from common.recipes.recipe import WeightDecay
 from common.training.optimizers import rates_at
-from reproductions.googlenet import RECIPES, build_model
+from reproductions.googlenet import RECIPES
 from reproductions.googlenet.model import CONV1
+
+build_model = functools.partial(reproductions.build_model, "googlenet")
 
 FOLDER = pathlib.Path(reproductions.googlenet.__file__).parent
 SMALLEST = 65
@@ -64,7 +67,7 @@ def test_every_recipe_has_its_network():
 
 def test_every_structural_number_has_a_verdict():
     def build(variant):
-        return reproductions.load(reproductions.find(variant)[0]).build_model(variant)
+        return reproductions.build_model(reproductions.find(variant)[0], variant)
 
     verdicts = audit_paper(FOLDER, build)
     assert {v.verdict for v in verdicts} == {AGREES, EXPLAINED}

@@ -1,6 +1,7 @@
 """Inception-v3's facts: Table 1, Sections 3 to 9, TensorFlow's release."""
 
 import dataclasses
+import functools
 import json
 import pathlib
 
@@ -27,10 +28,12 @@ from common.models.layers import BatchNormalization, Dropout
 from common.papers.audit import EXPLAINED, MISFIT, NEEDLESS, audit_paper
 from common.recipes.losses import SmoothedCrossEntropy
 from common.recipes.recipe import RmsProp, WeightDecay
-from reproductions.inception_v3 import RECIPES, build_model
+from reproductions.inception_v3 import RECIPES
 from reproductions.inception_v3.distortions import ColourDistortions
 from reproductions.inception_v3.modules import FORMS, convolutions
 from tests.golden import ORACLES
+
+build_model = functools.partial(reproductions.build_model, "inception_v3")
 
 FOLDER = pathlib.Path(reproductions.inception_v3.__file__).parent
 SMALLEST = {
@@ -71,7 +74,7 @@ def test_every_recipe_has_its_network():
 
 def test_every_structural_number_has_a_verdict():
     def build(variant):
-        return reproductions.load(reproductions.find(variant)[0]).build_model(variant)
+        return reproductions.build_model(reproductions.find(variant)[0], variant)
 
     verdicts = audit_paper(FOLDER, build)
     assert not {v.verdict for v in verdicts} & {MISFIT, NEEDLESS}

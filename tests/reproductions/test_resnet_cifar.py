@@ -1,17 +1,21 @@
 """Facts of Section 4.2 of the ResNet paper, and published weights."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.data.transforms import RandomFlip, RandomShift, SubtractMeanImage
 from common.errors import RunError
 from common.models.layers import ParameterFreeShortcut
 from common.training.optimizers import rates_at
-from reproductions.resnet_cifar import RECIPES, build_model
+from reproductions.resnet_cifar import RECIPES
 from reproductions.resnet_cifar.weights import from_akamaster
+
+build_model = functools.partial(reproductions.build_model, "resnet_cifar")
 
 RESIDUAL = [20, 32, 44, 56]
 

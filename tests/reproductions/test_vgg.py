@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import reproductions
 import reproductions.vgg
 from common.data.transforms import (
     CentreCrop,
@@ -28,8 +29,10 @@ from common.models.layer_table import layer_table, totals, without_weights
 from common.papers.audit import AGREES, EXPLAINED, check_table
 from common.papers.expected import read_expected
 from common.recipes.recipe import WeightDecay
-from reproductions.vgg import RECIPES, build_model
+from reproductions.vgg import RECIPES
 from reproductions.vgg.model import COLUMNS, GLOROT
+
+build_model = functools.partial(reproductions.build_model, "vgg")
 
 FOLDER = pathlib.Path(reproductions.vgg.__file__).parent
 SMALL = {"image_size": 32, "num_classes": 10}
