@@ -9,9 +9,8 @@ import pytest
 
 import reproductions
 from common.errors import UsageError
-from common.models.blocks import folded, network
+from common.models.graph import Parallel, boxes_of, folded, network
 from common.models.layer_table import layer_table, totals, without_weights
-from common.models.paths import Parallel, boxes_of
 from launch.commands import describe
 from launch.drawing.describe_svg import draw
 

@@ -101,7 +101,7 @@ def test_half_of_the_auxiliary_classifiers_is_refused():
 
 def test_a_separable_conv1_takes_no_caffe_weights():
     model = build_model("googlenet_separable")
-    with pytest.raises(RunError, match="into bvlc_googlenet or googlenet"):
+    with pytest.raises(RunError, match="into bvlc_googlenet, googlenet"):
         from_caffe(golden.state(ORACLE), model)
 
 

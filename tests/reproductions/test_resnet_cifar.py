@@ -200,7 +200,7 @@ def test_published_weights_go_where_their_names_say(depth):
 
 def test_published_weights_are_refused_where_they_would_err_silently():
     state = akamaster_state(20, np.random.default_rng(0))
-    with pytest.raises(RunError, match="for akamaster_resnet20"):
+    with pytest.raises(RunError, match="into akamaster_resnet20"):
         from_akamaster(state, build_model("cifar_resnet20"))
     with pytest.raises(RunError, match="Missing: layer1.3.bn1.bias"):
         from_akamaster(state, build_model("akamaster_resnet32"))

@@ -216,5 +216,5 @@ def test_weights_for_another_image_size_are_refused():
 def test_a_network_that_the_layout_does_not_hold_is_refused(variant, load, instead):
     """A's state dict fits A-LRN, and the logits would be others."""
     model = build_model(variant, image_size=32, num_classes=10)
-    with pytest.raises(RunError, match=f"{variant} is config.*{instead}[,.]"):
+    with pytest.raises(RunError, match=f"{variant} would not.*{instead}[,.]"):
         load(numbered("vgg11"), model)
