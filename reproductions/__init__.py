@@ -1,14 +1,16 @@
 """The papers, one folder each; a folder's name is the paper's name here."""
 
+import dataclasses
 import functools
 import importlib
 import pathlib
 import pkgutil
 import sys
-import types
 from typing import TYPE_CHECKING, Any
 
 from common.errors import UsageError, did_you_mean
+from common.papers.deviations import add_deviations
+from common.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
     import keras
@@ -26,15 +28,32 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(name for name in found if (folder(name) / "recipe.py").exists()))
 
 
-def load(paper: str) -> types.ModuleType:
-    """The paper's package, with RECIPES and VIEWS.
+@dataclasses.dataclass(frozen=True)
+class Paper:
+    """What a paper's recipe.py and deviations.toml say; see `load`.
+
+    Attributes:
+        RECIPES: Variant -> recipe, the headline network's first.
+        VIEWS: Variant -> name -> test protocol (common.evaluation.protocols), of those that
+            the paper tests otherwise than by the common views.
+    """
+
+    RECIPES: dict[str, Recipe]
+    VIEWS: dict[str, dict[str, Any]]
+
+
+@functools.cache
+def load(paper: str) -> Paper:
+    """The paper's recipes and views; imports no TensorFlow.
 
     Raises:
         ValueError: if there is no such paper.
     """
     if paper not in names():
         raise ValueError(_unknown(paper, names()))
-    return importlib.import_module(f"reproductions.{paper}")
+    module = importlib.import_module(f"reproductions.{paper}.recipe")
+    recipes = add_deviations(module.RECIPES, folder(paper))
+    return Paper(RECIPES=recipes, VIEWS=getattr(module, "VIEWS", {}))
 
 
 def folder(paper: str) -> pathlib.Path:
@@ -81,7 +100,7 @@ def smallest_image(paper: str, variant: str) -> int:
 
 def views(paper: str, variant: str) -> dict[str, Any]:
     """The paper's own test protocols (common.evaluation.protocols) of a variant."""
-    return getattr(load(paper), "VIEWS", {}).get(variant, {})
+    return load(paper).VIEWS.get(variant, {})
 
 
 def find(name: str) -> tuple[str, str]:

@@ -1,7 +1,6 @@
 """`python -m launch audit`: the papers' structural numbers, cell by cell."""
 
 import os
-import sys
 import time
 from collections.abc import Iterable
 
@@ -13,7 +12,7 @@ import reproductions
 from common.errors import RunError
 from common.papers.audit import MISFIT, CellVerdict, audit_paper, networks
 from common.papers.expected import Expected, read_expected
-from launch.terminal.progress import LINE_SECONDS, duration
+from launch.terminal.display import Display, duration
 from launch.terminal.tables import show
 
 COLUMNS = ["row", "column", ">paper", ">computed", "verdict", "explanation"]
@@ -29,7 +28,7 @@ def run(papers: Iterable[str]) -> int:
     for paper, claims in expected.items():
         folder = reproductions.folder(paper)
         found = audit_paper(folder, building.build_model, counted)
-        building.clear()
+        building.display.clear()
         show_tables(paper, claims, found)
         cells += found
     print(f"\n{summary(cells)}")
@@ -37,17 +36,12 @@ def run(papers: Iterable[str]) -> int:
 
 
 class Building:
-    """Builds networks, and says on stderr how far it is if that takes long.
-
-    On a terminal one line is redrawn; elsewhere there is a line at most every
-    LINE_SECONDS, the first after as many.
-    """
+    """Builds networks, and says on stderr how far it is if that takes long."""
 
     def __init__(self, total: int):
-        self.total = total
-        self.done = 0
-        self.began = self.told = time.monotonic()
-        self.drawn = 0
+        self.total, self.done = total, 0
+        self.began = time.monotonic()
+        self.display = Display()
 
     def build_model(self, variant: str) -> keras.Model:
         """The variant's network, of any paper, at its paper's size.
@@ -59,30 +53,14 @@ class Building:
             paper, name = reproductions.find(variant)
         except ValueError as error:
             raise RunError(f"A paper's expected.toml: {error}") from error
-        self._show(f"building {name} ({self.done + 1} of {self.total})")
+        line = f"building {name} ({self.done + 1} of {self.total})"
+        if self.done:
+            left = (time.monotonic() - self.began) / self.done * (self.total - self.done)
+            line += f", about {duration(left)} left"
+        self.display.show(line)
         model = reproductions.build_model(paper, name)
         self.done += 1
         return model
-
-    def _show(self, line: str) -> None:
-        now = time.monotonic()
-        if self.done:
-            left = (now - self.began) / self.done * (self.total - self.done)
-            line += f", about {duration(left)} left"
-        if sys.stderr.isatty():
-            sys.stderr.write("\r" + line.ljust(self.drawn))
-            sys.stderr.flush()
-            self.drawn = len(line)
-        elif now - self.told >= LINE_SECONDS:
-            self.told = now
-            print(line, file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        """Wipes the line that is being redrawn."""
-        if self.drawn:
-            sys.stderr.write("\r" + " " * self.drawn + "\r")
-            sys.stderr.flush()
-            self.drawn = 0
 
 
 def show_tables(paper: str, expected: Expected, cells: list[CellVerdict]) -> None:

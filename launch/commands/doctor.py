@@ -4,12 +4,13 @@ import os
 import pathlib
 
 from common.data import catalog
+from common.data.dataset import DataSet
 from common.data.preparation.checks import Finding, findings, of_folder
 from common.data.preparation.expected import OFFICIAL
 from common.data.preparation.inspection import examine, examine_files, record_files
 from common.data.preparation.processes import workers
 from common.errors import UsageError
-from launch.terminal.counting import Counting
+from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet
 
 
@@ -32,9 +33,7 @@ def run(name: str, values: dict) -> int:
     return _tell(where, found)
 
 
-def _prepared(
-    dataset: catalog.DataSet, folder: pathlib.Path, jobs: int, deep: bool
-) -> list[Finding]:
+def _prepared(dataset: DataSet, folder: pathlib.Path, jobs: int, deep: bool) -> list[Finding]:
     files = record_files(folder)
     counting, seen = Counting(), [None] * len(files)
     with workers(min(jobs, len(files))) as each:
@@ -48,7 +47,7 @@ def _prepared(
     return findings(dataset, folder, seen)
 
 
-def _folder(dataset: catalog.DataSet, deep: bool) -> tuple[pathlib.Path, list[Finding]]:
+def _folder(dataset: DataSet, deep: bool) -> tuple[pathlib.Path, list[Finding]]:
     """Where class folders lie, and what there is to say of them."""
     source = catalog.open_source(dataset)
     root, classes = pathlib.Path(source.where), source.class_names()

@@ -10,7 +10,8 @@ import numpy as np
 
 import reproductions
 from common.data import catalog, imagenet
-from common.data.sources.subset import measured_on, planned
+from common.data.dataset import DataSet
+from common.data.sources.subset import measure_on, plan_subset
 from common.data.statistics import load
 from common.data.transforms import active
 from common.errors import RunError
@@ -30,7 +31,6 @@ from launch.commands.train import (
 )
 from launch.names import recipe_named
 from launch.report.results_table import interval, percent
-from launch.session.run_session import REPOSITORY
 from launch.settings.options import Options
 from launch.terminal.progress import Progress
 from launch.weights.bundled_weights import comes_with_the_code
@@ -66,7 +66,7 @@ def run(paper: str, variant: str, options: Options, trained: Trained | None) -> 
     source = open_data(options)
     tell_of(source.dataset)
     source = _labelled(options, source, trained)
-    source.dataset = measured_on(source.dataset, options.split)
+    source.dataset = measure_on(source.dataset, options.split)
     model = build_network(paper, variant, recipe, strategy)
     load_weights(model, options.weights, recipe)
     with open(os.devnull, "w") as log:
@@ -106,11 +106,11 @@ def _labelled(options: Options, source: Any, trained: Trained | None) -> Any:
     return source
 
 
-def _images(options: Options) -> catalog.DataSet:
+def _images(options: Options) -> DataSet:
     """What is measured, of a data set that may not be at hand."""
     name, channels = options.recipe.data, options.recipe.channels
     dataset = catalog.find(name, channels, options.data_dir)
-    return measured_on(planned(dataset, options.recipe), options.split)
+    return measure_on(plan_subset(dataset, options.recipe), options.split)
 
 
 def _record(
@@ -128,7 +128,7 @@ def _record(
     elif trained.record["status"] != "finished":
         print("Not written into the run: it is not finished.")
     else:
-        how = {"command": command(), "commit": commit_of(REPOSITORY)}
+        how = {"command": command(), "commit": commit_of(reproductions.REPOSITORY)}
         facts = dataclasses.asdict(result) | how | {"finished": now()}
         add_result(trained.folder, facts)
         print(f"Written into {trained.folder}, for `report`.")

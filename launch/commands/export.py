@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+import reproductions
 from common import export
 from common.files import whole, write_json, writing
 from common.recipes.recipe import Recipe
@@ -21,7 +22,6 @@ from common.training.run_record import command, commit_of, now, versions
 from launch.commands.export_request import record_of
 from launch.commands.predict import class_names, stored_side, subtracted
 from launch.commands.train import build_network
-from launch.session.run_session import REPOSITORY
 from launch.settings.options import Options
 from launch.terminal.quiet import quiet
 from launch.weights.published import frame_side
@@ -118,7 +118,7 @@ def _record(paper: str, variant: str, options: Options, view: str, names) -> dic
         "weights": digest,
         "precision": "float32",
         "command": command(),
-        "commit": commit_of(REPOSITORY),
+        "commit": commit_of(reproductions.REPOSITORY),
         "versions": versions(),
         "exported": now(),
         "class_names": list(names),

@@ -8,11 +8,11 @@ import sys
 from typing import Any
 
 from common.data import catalog
-from common.data.manifest import MANIFEST, read_manifest
+from common.data.dataset import MANIFEST, read_manifest
 from common.data.preparation.expected import OFFICIAL, from_file
 from common.data.preparation.prepare import Request, prepare
 from common.errors import RunError, UsageError
-from launch.terminal.counting import Counting
+from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet
 
 SHOWN = 5  # repaired files that are named on the screen

@@ -17,9 +17,10 @@ import tensorflow as tf
 
 import reproductions
 from common.data import catalog, pipeline
+from common.data.dataset import DataSet
 from common.data.diagnosis import explained
 from common.data.resident import open_resident
-from common.data.sources.subset import cut, planned
+from common.data.sources.subset import plan_subset, take_subset
 from common.data.statistics import kept, save, statistics_for
 from common.distribution import hardware
 from common.distribution.batch_slice import per_replica_batch_size
@@ -27,6 +28,7 @@ from common.distribution.cluster import Cluster, from_environment
 from common.distribution.collectives import Workers
 from common.distribution.strategy import make_strategy, on_gpus
 from common.errors import UsageError
+from common.evaluation import frame_views
 from common.files import save_weights
 from common.models.preprocessing import RECIPE, write
 from common.models.weight_import import copy_layers
@@ -83,7 +85,7 @@ def train(paper: str, variant: str, options: Options, strategy) -> int:
     workers, source = Workers(strategy), open_data(options)
     recipe = options.recipe
     pipeline.updates(source, recipe)  # a batch must fit into it
-    pipeline.require_fitting(source, recipe, (*recipe.views, recipe.monitor))
+    frame_views.require_fitting(source, recipe, (*recipe.views, recipe.monitor))
     model = build_network(paper, variant, options.recipe, strategy)
     identity = identity_of(paper, variant, options, source)
     workers.require_same("command or data set", json.dumps(identity))
@@ -143,7 +145,7 @@ def _train_before(paper: str, options: Options, strategy) -> int:
     identity = identity_of(paper, start.variant, before, open_data(before))
     workers = Workers(strategy)
     done = workers.chief and is_finished(before.workdir, identity)
-    if workers.everyones(int(done))[0, 0]:
+    if workers.all_gather(int(done))[0, 0]:
         return 0
     if workers.chief:
         print(
@@ -309,10 +311,10 @@ def open_data(options: Options):
         print(
             f"{cache} cannot be written: the sample is made for this command only.", file=sys.stderr
         )
-    return cut(source, recipe)
+    return take_subset(source, recipe)
 
 
-def tell_of(dataset: catalog.DataSet) -> None:
+def tell_of(dataset: DataSet) -> None:
     """Says what a person must know of the data, such as what is left out."""
     for note in dataset.notes:
         print(note, file=sys.stderr)
@@ -323,7 +325,7 @@ def planned_data(options: Options):
     recipe, where = options.recipe, options.data_dir
     dataset = catalog.find(recipe.data, recipe.channels, where)
     if catalog.is_missing(dataset, where):
-        return catalog.NotHere(planned(dataset, recipe))
+        return catalog.NotHere(plan_subset(dataset, recipe))
     return open_data(options)
 
 

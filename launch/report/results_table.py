@@ -3,7 +3,7 @@
 import reproductions
 from common.evaluation.metrics import wilson
 from common.papers.expected import read_expected
-from launch.terminal.progress import duration
+from launch.terminal.display import duration
 
 
 def results_table(record: dict, history: list[dict]) -> list[str]:

@@ -16,12 +16,12 @@ from collections.abc import Callable
 
 import keras_tuner
 
+import reproductions
 from common.data import catalog
 from common.errors import RunError
 from common.recipes.serialization import describe
 from common.training.run_record import lock_folder, now, session_facts
 from common.training.signals import Signals, Stopped
-from launch.session.run_session import REPOSITORY
 from launch.sweep import hparams, status, workers
 from launch.sweep.overview import Overview
 from launch.sweep.search_space import as_text, part_of
@@ -94,7 +94,7 @@ def _report(request: Request, facts: dict) -> int:
             f"no best one: {reason} Narrow the --space, with a fresh --workdir."
         )
     if request.record:
-        from launch.sweep import sweep_records
+        from launch.report import sweep_records
 
         print(f"Recorded in {sweep_records.add(request.folder)}.")
     return 0
@@ -132,6 +132,6 @@ def _facts(request: Request) -> dict:
         "asked_trials": request.trials,
         "workers": request.workers,
         "status": "running",
-        "session": session_facts(REPOSITORY, cores=os.cpu_count())
+        "session": session_facts(reproductions.REPOSITORY, cores=os.cpu_count())
         | {"command": shlex.join(["python", "-m", "launch", *sys.argv[1:]])},
     }

@@ -1,5 +1,1 @@
 """AlexNet (Krizhevsky, Sutskever and Hinton, 2012)."""
-
-from reproductions.alexnet.recipe import RECIPES
-
-__all__ = ["RECIPES"]

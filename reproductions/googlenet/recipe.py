@@ -16,11 +16,31 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractChannelMean,
 )
+from common.evaluation import protocols
 from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.recipes.recipe import GroupSchedule, Recipe, Sgd, WeightDecay
 from common.recipes.schedules import EveryEpochs
-from reproductions.googlenet.deviations import BVLC, PAPER, PLAIN, SEPARABLE
-from reproductions.googlenet.schedules import Polynomial
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Polynomial:
+    """start * (1 - updates made / updates) ** power; Caffe's "poly".
+
+    Attributes:
+        start: The factor of the first update.
+        power: 0.5 falls slowly first and fast at the end.
+        updates: After so many the factor is 0.
+    """
+
+    start: float
+    power: float
+    updates: int
+
+    def factor(self, *, epoch: int, step: int, steps_per_epoch: int, history: list) -> float:
+        """Of update `step`, counted from 0 at the start of the training."""
+        left = max(0.0, 1 - step / self.updates)
+        return self.start * left**self.power
+
 
 FRAME = (ResizeShorterSide(256), CentreCrop(256))  # Sec. 7: smallest scale
 
@@ -62,11 +82,10 @@ GOOGLENET = Recipe(
     normalize=SubtractChannelMean(),  # Sec. 5: "with mean subtraction"
     train_noise=(),  # Sec. 6
     test_transforms=FRAME,
-    views=("centre_crop", "ten_crop"),  # Table 3; 144 crops: views.py
+    views=("centre_crop", "ten_crop"),  # Table 3; 144 crops: VIEWS
     monitor="centre_crop",  # ours: a tenth of the cost of ten_crop
     before_epoch=None,
     healthy_after=5,  # ours
-    deviations=(*PLAIN, *PAPER),
 )
 
 # BVLC: 60 passes under the quick solver instead of 250, plain augmentation.
@@ -85,11 +104,17 @@ BVLC_RECIPE = dataclasses.replace(
     average_decay=None,  # Caffe has none
     train_transforms=(*FRAME, RandomCrop(224), RandomFlip()),  # BVLC
     views=("centre_crop",),  # BVLC: what its readme reports
-    deviations=BVLC,
 )
 
 RECIPES = {
     "googlenet": GOOGLENET,
-    "googlenet_separable": dataclasses.replace(GOOGLENET, deviations=(*SEPARABLE, *PAPER)),
+    "googlenet_separable": GOOGLENET,
     "bvlc_googlenet": BVLC_RECIPE,
 }
+
+# GoogLeNet's test protocol, Section 7: 144 crops.
+# "4 scales where the shorter dimension is 256, 288, 320 and 352"; "4 x 3 x 6 x
+# 2 = 144 crops"; "the softmax probabilities are averaged over multiple crops".
+CROPS = protocols.SquareCrops(sides=(256, 288, 320, 352), size=224)
+
+VIEWS = {variant: {"144_crop": CROPS} for variant in RECIPES}

@@ -15,18 +15,10 @@ from common.data.transforms import (
     ResizeShorterSide,
     Standardize,
 )
+from common.evaluation import protocols
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import InitializeFrom, Recipe, RmsProp, WeightDecay
 from common.recipes.schedules import ByStep
-from reproductions.polynet.deviations import (
-    ABLATION,
-    CHAINED,
-    EVERY,
-    FIRST_ORDER,
-    INTERLEAVED,
-    POLY,
-    POLYNET,
-)
 from reproductions.polynet.forms import FORMS, Interleaved
 
 # Summaries: against over-fitting, late in the training. The update is ours.
@@ -71,13 +63,12 @@ IR_10_20_10 = Recipe(
         mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
     ),
     train_noise=(),  # not found
-    # 378 and one crop: issue 1. The aspect ratio is kept; squashed: views.py.
+    # 378 and one crop: issue 1. The aspect ratio is kept; squashed: VIEWS.
     test_transforms=(ResizeShorterSide(378), CentreCrop(378)),
     views=("centre_crop",),
     monitor="centre_crop",
     before_epoch=None,
     healthy_after=5,  # ours
-    deviations=(*FIRST_ORDER, *EVERY),
 )
 
 
@@ -91,20 +82,10 @@ def at_299() -> Recipe:
             transform.scaled(factor) for transform in IR_10_20_10.train_transforms
         ),
         test_transforms=(ResizeShorterSide(342), CentreCrop(342)),  # ours
-        deviations=(*ABLATION, *EVERY),
     )
 
 
 ABLATED = at_299()
-
-
-def ablated(variant: str) -> Recipe:
-    """With the deviations of its polynomials."""
-    own = CHAINED if "poly" in variant else ()  # mpoly, too
-    if "_poly" in variant:
-        own += POLY
-    return dataclasses.replace(ABLATED, deviations=(*own, *ABLATED.deviations))
-
 
 RECIPES = {
     "polynet": dataclasses.replace(
@@ -112,9 +93,8 @@ RECIPES = {
         # Summaries: second-order blocks are inserted into a trained network of
         # first-order units; only what is new begins at random.
         initialize_from=InitializeFrom(variant="ir_10_20_10", layers=".*", renamed=None),
-        deviations=(*POLYNET, *EVERY),
     ),
-    **{variant: ablated(variant) for variant in FORMS if variant.startswith("ir_3_")},
+    **{variant: ABLATED for variant in FORMS if variant.startswith("ir_3_")},
     "ir_10_20_10": IR_10_20_10,
     "ir_5_10_5": IR_10_20_10,
     "ir_10_20_10_interleaved": dataclasses.replace(
@@ -125,6 +105,22 @@ RECIPES = {
             layers=".*",
             renamed=Interleaved(before=(5, 10, 5), after=(10, 20, 10)),
         ),
-        deviations=(*INTERLEAVED, *FIRST_ORDER, *EVERY),
     ),
 }
+
+# PolyNet's test protocol: one crop of a squashed image.
+#
+# The authors in issue 1 of open-mmlab/polynet: 378x378, the aspect ratio
+# ignored, then the centre 331x331. Their many crops, whose highest scores
+# are pooled, were never published. At 363 pixels, in the same proportion: ours,
+# a second scale for `ensemble cu_deeplink`.
+VIEWS = {
+    variant: {
+        "squashed_centre_crop": protocols.SquashedCentreCrop(
+            side=378 if recipe.image_size == 331 else 342,  # 299: ours
+            size=recipe.image_size,
+        )
+    }
+    for variant, recipe in RECIPES.items()
+}
+VIEWS["polynet"]["squashed_centre_crop_363"] = protocols.SquashedCentreCrop(side=415, size=363)

@@ -4,8 +4,6 @@ Sources: "Sec." is the paper; "P2" is "Identity Mappings in Deep Residual
 Networks" (2016), by the same authors, which tells more of the same training.
 """
 
-import dataclasses
-
 from common.data.transforms import (
     CentreCrop,
     PcaColourNoise,
@@ -15,18 +13,10 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractCentreMean,
 )
+from common.evaluation import protocols
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import DivideOnPlateau
-from reproductions.resnet.deviations import (
-    BASIC,
-    BOTTLENECK,
-    CAFFE,
-    CAFFE_50,
-    OPTION_A,
-    OPTION_B_AT_18,
-    STRIDE_ON_3X3,
-)
 
 RESNET = Recipe(
     data="imagenet2012",  # Sec. 4.1
@@ -72,33 +62,42 @@ RESNET = Recipe(
         PcaColourNoise(std=0.1, shrink=1.0),
     ),
     test_transforms=(ResizeShorterSide(256), CentreCrop(256)),  # release
-    views=("centre_crop", "ten_crop"),  # Sec. 3.4; Fig. 4; dense: views.py
+    views=("centre_crop", "ten_crop"),  # Sec. 3.4; Fig. 4; dense: VIEWS
     monitor="centre_crop",  # Fig. 4: the curves are of centre crops
     before_epoch=None,
     healthy_after=5,  # ours
-    deviations=BASIC,
 )
 
-BOTTLENECK_RECIPE = dataclasses.replace(RESNET, deviations=BOTTLENECK)
-OPTION_A_RECIPE = dataclasses.replace(RESNET, deviations=OPTION_A)
-CAFFE_RECIPE = dataclasses.replace(RESNET, deviations=CAFFE)
-STRIDE_ON_3X3_RECIPE = dataclasses.replace(RESNET, deviations=STRIDE_ON_3X3)
-
 RECIPES = {
-    "resnet50": BOTTLENECK_RECIPE,
-    "resnet101": BOTTLENECK_RECIPE,
-    "resnet152": BOTTLENECK_RECIPE,
+    "resnet50": RESNET,
+    "resnet101": RESNET,
+    "resnet152": RESNET,
     "plain18": RESNET,
     "plain34": RESNET,
-    "resnet18": dataclasses.replace(RESNET, deviations=OPTION_B_AT_18),
+    "resnet18": RESNET,
     "resnet34": RESNET,
-    "resnet18_a": OPTION_A_RECIPE,
-    "resnet34_a": OPTION_A_RECIPE,
+    "resnet18_a": RESNET,
+    "resnet34_a": RESNET,
     "resnet34_c": RESNET,
-    "resnet50_caffe": dataclasses.replace(RESNET, deviations=CAFFE_50),
-    "resnet101_caffe": CAFFE_RECIPE,
-    "resnet152_caffe": CAFFE_RECIPE,
-    "resnet50_v1_5": STRIDE_ON_3X3_RECIPE,
-    "resnet101_v1_5": STRIDE_ON_3X3_RECIPE,
-    "resnet152_v1_5": STRIDE_ON_3X3_RECIPE,
+    "resnet50_caffe": RESNET,
+    "resnet101_caffe": RESNET,
+    "resnet152_caffe": RESNET,
+    "resnet50_v1_5": RESNET,
+    "resnet101_v1_5": RESNET,
+    "resnet152_v1_5": RESNET,
+}
+
+# ResNet's test protocols beyond its ten crops, Sections 3.4 and 4.1.
+VIEWS = {
+    variant: {
+        # Sec. 3.4: "the fully-convolutional form as in [41, 13], and average
+        # the scores at multiple scales"; [41] is VGG's paper. Of mirror images
+        # it says nothing: none here. Scores are softmax outputs, as in [41].
+        "multi_scale_dense": protocols.Dense(sides=(224, 256, 384, 480, 640), mirrored=False),
+        # "Identity Mappings", Sec. 5: 320x320 from a shorter side of 320.
+        "centre_crop_320": protocols.CentreCrop(side=320, size=320),
+        # torchvision, IMAGENET1K_V2
+        "centre_crop_224_of_232": protocols.CentreCrop(side=232, size=224),
+    }
+    for variant in RECIPES
 }

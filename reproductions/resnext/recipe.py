@@ -18,10 +18,10 @@ from common.data.transforms import (
     Standardize,
     ZeroBorder,
 )
+from common.evaluation import protocols
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import ByEpoch
-from reproductions.resnext.deviations import CIFAR, IMAGENET
 
 IMAGENET_RECIPE = Recipe(
     data="imagenet2012",  # Sec. 5.1
@@ -73,7 +73,6 @@ IMAGENET_RECIPE = Recipe(
     monitor="centre_crop",  # Fig. 5
     before_epoch=None,
     healthy_after=5,  # ours
-    deviations=IMAGENET,
 )
 
 FRAME = (ResizeShorterSide(32), CentreCrop(32))  # CIFAR-10 as it is
@@ -102,7 +101,6 @@ CIFAR_RECIPE = dataclasses.replace(
     views=("single",),  # Sec. 5.3
     monitor="single",  # Fig. 7
     healthy_after=10,  # ours
-    deviations=CIFAR,
 )
 
 RECIPES = {
@@ -121,4 +119,18 @@ RECIPES = {
     "resnet101_1x100d": IMAGENET_RECIPE,
     "cifar_resnext29_8x64d": CIFAR_RECIPE,
     "cifar_resnext29_16x64d": CIFAR_RECIPE,
+}
+
+# ResNeXt's test protocols beyond its centre crop, Section 5.1 and Table 5.
+IMAGENET_VIEWS = {
+    # Sec. 5.1: "multi-scale dense testing", without its scales; ResNet's here,
+    # its mirror images none: see reproductions/resnet/recipe.py.
+    "multi_scale_dense": protocols.Dense(sides=(224, 256, 384, 480, 640), mirrored=False),
+    "centre_crop_320": protocols.CentreCrop(side=320, size=320),  # Table 5
+    # torchvision, IMAGENET1K_V2
+    "centre_crop_224_of_232": protocols.CentreCrop(side=232, size=224),
+}
+
+VIEWS = {
+    variant: IMAGENET_VIEWS for variant, recipe in RECIPES.items() if recipe.data == "imagenet2012"
 }

@@ -15,18 +15,10 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractChannelMean,
 )
+from common.evaluation import protocols
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import InitializeFrom, Recipe, Sgd, WeightDecay
 from common.recipes.schedules import DivideOnPlateau
-from reproductions.vgg.deviations import (
-    FROM_A,
-    GLOROT,
-    JITTERED,
-    LARGER,
-    NORMAL,
-    NORMAL_5X5,
-    NORMAL_LRN,
-)
 
 
 def frame(size: int) -> tuple:
@@ -71,11 +63,10 @@ VGG11 = Recipe(
     normalize=SubtractChannelMean(),  # Sec. 2.1: the mean RGB value
     train_noise=(PcaColourNoise(std=0.1, shrink=1.0),),  # Sec. 3.1: AlexNet's
     test_transforms=frame(256),  # Sec. 4.1: Q = S
-    views=("centre_crop",),  # ours; the paper's dense ones: views.py
+    views=("centre_crop",),  # ours; the paper's dense ones: VIEWS
     monitor="centre_crop",  # ours
     before_epoch=None,
     healthy_after=5,  # ours
-    deviations=NORMAL,
 )
 
 # Sec. 3.1: "the first four convolutional layers and the last three fully-
@@ -97,7 +88,6 @@ DEEP = dataclasses.replace(
         layers="conv1_1|conv2_1|conv3_1|conv3_2|fc6|fc7|fc8",
         renamed=None,
     ),
-    deviations=FROM_A,
 )
 
 
@@ -109,7 +99,6 @@ def at_384(variant: str) -> Recipe:
         optimizer=dataclasses.replace(DEEP.optimizer, learning_rate=1e-3),
         train_transforms=(ResizeShorterSide(384), *CROP_AND_FLIP),
         test_transforms=frame(384),  # Sec. 4.1: Q = S
-        deviations=LARGER,
     )
 
 
@@ -120,14 +109,13 @@ def jittered(variant: str) -> Recipe:
         initialize_from=InitializeFrom(variant=f"{variant}_384", layers=".*", renamed=None),
         train_transforms=(RandomShorterSide(256, 512), *CROP_AND_FLIP),
         test_transforms=frame(384),  # Sec. 4.1: Q = (256 + 512) / 2
-        deviations=JITTERED,
     )
 
 
 RECIPES = {
     "vgg16": DEEP,
     "vgg11": VGG11,
-    "vgg11_lrn": dataclasses.replace(VGG11, deviations=NORMAL_LRN),
+    "vgg11_lrn": VGG11,
     "vgg13": DEEP,
     "vgg16_c": DEEP,
     "vgg19": DEEP,
@@ -139,8 +127,49 @@ RECIPES = {
     "vgg19_jitter": jittered("vgg19"),
     # Sec. 3.1: "after the paper submission we found that it is possible to
     # initialise the weights without pre-training".
-    "vgg11_glorot": dataclasses.replace(VGG11, deviations=GLOROT),
-    "vgg16_glorot": dataclasses.replace(VGG11, deviations=GLOROT),
+    "vgg11_glorot": VGG11,
+    "vgg16_glorot": VGG11,
     # Sec. 4.1: the shallow net that B is compared with.
-    "vgg13_5x5": dataclasses.replace(VGG11, deviations=NORMAL_5X5),
+    "vgg13_5x5": VGG11,
 }
+
+# VGG's test protocols, Sections 3.2 and 4.
+#
+# "Sec." and "Table" are of arXiv:1409.1556v6. Q is the shorter side of a test
+# image, S that of a training image. The softmax outputs of an image and of its
+# mirror image are averaged (Sec. 3.2), those of several scales (Sec. 4.2) and
+# those of crops and of dense evaluation (Sec. 4.3) as well.
+JITTER = (256, 384, 512)  # Sec. 4.2: S_min, the middle, S_max
+
+
+def dense(*sides: int) -> protocols.Dense:
+    """The whole image at each Q, and its mirror image (Sec. 3.2)."""
+    return protocols.Dense(sides=sides, mirrored=True)
+
+
+def fixed_views(side: int) -> dict:
+    """Of a network trained at a fixed S."""
+    return {
+        "dense": dense(side),  # Sec. 4.1: Q = S
+        "dense_multi_scale": dense(side - 32, side, side + 32),  # Sec. 4.2
+    }
+
+
+# Sec. 3.2, 4.3: 5 x 5 places x 2 flips x 3 scales = 150 crops.
+CROPS = protocols.GridCrops(sides=JITTER, size=224, places=5)
+JITTERED_VIEWS = {
+    "dense": dense(384),  # Sec. 4.1: Q = 0.5 (256 + 512)
+    "dense_multi_scale": dense(*JITTER),
+    "multi_crop": CROPS,
+    "multi_crop_and_dense": protocols.MeanOf((CROPS, dense(*JITTER))),  # Sec. 4.3
+}
+
+
+def views_of(variant: str) -> dict:
+    """Its own test protocols, by name."""
+    if variant.endswith("_jitter"):
+        return JITTERED_VIEWS
+    return fixed_views(384 if variant.endswith("_384") else 256)
+
+
+VIEWS = {variant: views_of(variant) for variant in RECIPES}

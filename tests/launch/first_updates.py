@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 import reproductions
-from common.data import halves
+from common.data import examples
+from common.distribution.strategy import distribute
 from common.training import loop
-from common.training.steps import distribute
 from launch.commands import train
 from launch.settings.options import from_flags
 from tests.launch.flags import NOT_GIVEN
@@ -56,7 +56,7 @@ class Recorded(loop.Loop):
             return resident.examples(rows, *resident.tables)
         images, labels = next(distribute(job.strategy, self.batches(0)))
         if self._operations():
-            finish = halves.device_part(job.recipe, job.statistics, 0)
+            finish = examples.finish_on_device(job.recipe, job.statistics, 0)
             images = finish(images)
         return images, labels
 

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-import pathlib
 import re
 
 import keras
@@ -12,7 +11,6 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-import reproductions.alexnet
 from common.data.transforms import (
     CentreCrop,
     PcaColourNoise,
@@ -29,12 +27,13 @@ from common.papers.audit import AGREES, EXPLAINED, audit_paper, layer_table
 from common.recipes.recipe import WeightDecay
 from common.recipes.schedules import DivideOnPlateau
 from common.training.optimizers import rates_at
-from reproductions.alexnet import RECIPES, cifar
+from reproductions.alexnet import cifar
 from reproductions.alexnet.model import FORMS, SpatialResponseNormalization
 
 build_model = functools.partial(reproductions.build_model, "alexnet")
+RECIPES = reproductions.load("alexnet").RECIPES
 
-FOLDER = pathlib.Path(reproductions.alexnet.__file__).parent
+FOLDER = reproductions.folder("alexnet")
 CAFFES = ("bvlc_alexnet", "caffenet")
 FRAME = (ResizeShorterSide(256), CentreCrop(256))  # Sec. 2
 

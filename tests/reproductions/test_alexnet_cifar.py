@@ -17,11 +17,11 @@ from common.data.transforms import (
 )
 from common.errors import RunError
 from common.training.optimizers import build_optimizer, rates_at
-from reproductions.alexnet import RECIPES
 from reproductions.alexnet.cifar import LocallyConnected
 from reproductions.alexnet.weights import from_caffe
 
 build_model = functools.partial(reproductions.build_model, "alexnet")
+RECIPES = reproductions.load("alexnet").RECIPES
 
 THIRTEEN, ELEVEN = "cifar_alexnet_13pct", "cifar_alexnet_11pct"
 

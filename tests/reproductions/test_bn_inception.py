@@ -2,7 +2,6 @@
 
 import functools
 import math
-import pathlib
 
 import keras
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-import reproductions.bn_inception
 from common.data.transforms import (
     CentreCrop,
     PhotometricDistortions,
@@ -25,12 +23,12 @@ from common.models.layers import Dropout
 from common.papers.audit import AGREES, EXPLAINED, audit_paper
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import WeightDecay
-from reproductions.bn_inception import RECIPES
 from reproductions.bn_inception.model import FORMS, MNIST, MODULES
 
 build_model = functools.partial(reproductions.build_model, "bn_inception")
+RECIPES = reproductions.load("bn_inception").RECIPES
 
-FOLDER = pathlib.Path(reproductions.bn_inception.__file__).parent
+FOLDER = reproductions.folder("bn_inception")
 IMAGENET = 1_281_167  # training images
 SIZE = 64  # of the networks that compute something
 

@@ -11,10 +11,10 @@ import reproductions
 from common.data.transforms import Binarize
 from common.data.transforms.pixels import Context
 from common.recipes.losses import SoftmaxCrossEntropy
-from reproductions.bn_inception import RECIPES
 from reproductions.bn_inception.model import SPREAD
 
 build_model = functools.partial(reproductions.build_model, "bn_inception")
+RECIPES = reproductions.load("bn_inception").RECIPES
 
 BOTH = ("bn_mnist", "bn_mnist_baseline")
 

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import math
-import pathlib
 
 import keras
 import numpy as np
@@ -11,7 +10,6 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-import reproductions.googlenet
 from common.data.transforms import (
     CentreCrop,
     PhotometricDistortions,
@@ -27,12 +25,12 @@ from common.models.layers import Dropout
 from common.papers.audit import AGREES, EXPLAINED, audit_paper
 from common.recipes.recipe import WeightDecay
 from common.training.optimizers import rates_at
-from reproductions.googlenet import RECIPES
 from reproductions.googlenet.model import CONV1
 
 build_model = functools.partial(reproductions.build_model, "googlenet")
+RECIPES = reproductions.load("googlenet").RECIPES
 
-FOLDER = pathlib.Path(reproductions.googlenet.__file__).parent
+FOLDER = reproductions.folder("googlenet")
 SMALLEST = 65
 IMAGENET = 1_281_167  # training images
 FRAME = (ResizeShorterSide(256), CentreCrop(256))  # Sec. 7

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import json
-import pathlib
 
 import keras
 import numpy as np
@@ -11,8 +10,7 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-import reproductions.inception_v3
-from common.data.keys import Key
+from common.data.rng import ExampleRng
 from common.data.transforms import (
     CentreCrop,
     Context,
@@ -28,14 +26,14 @@ from common.models.layers import BatchNormalization, Dropout
 from common.papers.audit import EXPLAINED, MISFIT, NEEDLESS, audit_paper
 from common.recipes.losses import SmoothedCrossEntropy
 from common.recipes.recipe import RmsProp, WeightDecay
-from reproductions.inception_v3 import RECIPES
 from reproductions.inception_v3.distortions import ColourDistortions
 from reproductions.inception_v3.modules import FORMS, convolutions
 from tests.golden import ORACLES
 
 build_model = functools.partial(reproductions.build_model, "inception_v3")
+RECIPES = reproductions.load("inception_v3").RECIPES
 
-FOLDER = pathlib.Path(reproductions.inception_v3.__file__).parent
+FOLDER = reproductions.folder("inception_v3")
 SMALLEST = {
     "inception_v3": 107,
     "inception_v3_torchvision": 107,
@@ -412,7 +410,7 @@ def test_rate_falls_by_6_percent_every_2_epochs(epoch, wanted):
 
 def distorted(image, position=0, **amounts):
     still = dict(brightness=0.0, saturation=(1.0, 1.0), hue=0.0, contrast=(1.0, 1.0))
-    context = Context(top=0, left=0, mirrored=False, statistics=None, key=Key(3, position))
+    context = Context(top=0, left=0, mirrored=False, statistics=None, rng=ExampleRng(3, position))
     operation = ColourDistortions(**still | amounts)
     return operation(tf.constant(image), context).numpy()
 

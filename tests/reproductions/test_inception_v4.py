@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import pathlib
 import re
 
 import keras
@@ -11,8 +10,7 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-import reproductions.inception_v4
-from common.data.keys import Key
+from common.data.rng import ExampleRng
 from common.data.transforms import (
     CentreCrop,
     Context,
@@ -27,14 +25,14 @@ from common.models.layers import Dropout
 from common.papers.audit import AGREES, EXPLAINED, MISFIT, NEEDLESS, RATIOS, audit_paper
 from common.recipes.losses import SmoothedCrossEntropy, WithAuxiliary
 from common.recipes.recipe import RmsProp
-from reproductions.inception_v4 import RECIPES
 from reproductions.inception_v4.distortions import BrightnessAndSaturation
 from reproductions.inception_v4.model import FORMS, inception
 from reproductions.inception_v4.modules import Module, Residual, conv
 
 build_model = functools.partial(reproductions.build_model, "inception_v4")
+RECIPES = reproductions.load("inception_v4").RECIPES
 
-FOLDER = pathlib.Path(reproductions.inception_v4.__file__).parent
+FOLDER = reproductions.folder("inception_v4")
 SMALLEST = {
     "inception_v4": 75,
     "inception_resnet_v1": 75,
@@ -472,7 +470,7 @@ def test_what_decays(variant, path, decays):
 
 
 def distorted(image, position=0, **amounts):
-    context = Context(top=0, left=0, mirrored=False, statistics=None, key=Key(3, position))
+    context = Context(top=0, left=0, mirrored=False, statistics=None, rng=ExampleRng(3, position))
     amounts = dict(brightness=0.0, saturation=(1.0, 1.0)) | amounts
     operation = BrightnessAndSaturation(**amounts)
     return operation(tf.constant(image), context).numpy()

@@ -11,12 +11,12 @@ import pytest
 
 import reproductions
 from common.data.transforms import Pad, RandomAffine, ScalePixels
-from reproductions.lenet5 import RECIPES
 from reproductions.lenet5.glyphs import codes
 from reproductions.lenet5.losses import MapLoss, MseLoss
 from reproductions.lenet5.model import C3_INPUTS, squash
 
 build_model = functools.partial(reproductions.build_model, "lenet5")
+RECIPES = reproductions.load("lenet5").RECIPES
 
 # Sec. II-B: output, trainable parameters, connections (biases included).
 LAYERS = {

@@ -15,7 +15,6 @@ from common.models.layer_table import find_row, layer_table, totals, without_wei
 from common.models.layers import Dropout
 from common.papers.audit import AGREES, EXPLAINED, audit_paper, check_table
 from common.papers.expected import read_expected
-from reproductions.polynet import RECIPES
 from reproductions.polynet.forms import FORMS, POLYNOMIALS, first_order, with_stage
 from reproductions.polynet.model import network
 from reproductions.polynet.recipe import STOCHASTIC_PATHS_FROM
@@ -23,6 +22,7 @@ from reproductions.polynet.weights import _torch_name
 from tests import golden
 
 build_model = functools.partial(reproductions.build_model, "polynet")
+RECIPES = reproductions.load("polynet").RECIPES
 
 FOLDER = reproductions.folder("polynet")
 EXPECTED = read_expected(FOLDER)

@@ -12,10 +12,10 @@ import reproductions
 from common.data.transforms import RandomCrop, RandomFlip, RandomShorterSide
 from common.errors import UsageError
 from common.recipes.schedules import DivideOnPlateau
-from reproductions.resnet import RECIPES
 from reproductions.resnet.model import FORMS
 
 build_model = functools.partial(reproductions.build_model, "resnet")
+RECIPES = reproductions.load("resnet").RECIPES
 
 
 def small(variant, **kwargs):

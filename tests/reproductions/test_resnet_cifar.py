@@ -12,10 +12,10 @@ from common.data.transforms import RandomFlip, RandomShift, SubtractMeanImage
 from common.errors import RunError
 from common.models.layers import ParameterFreeShortcut
 from common.training.optimizers import rates_at
-from reproductions.resnet_cifar import RECIPES
 from reproductions.resnet_cifar.weights import from_akamaster
 
 build_model = functools.partial(reproductions.build_model, "resnet_cifar")
+RECIPES = reproductions.load("resnet_cifar").RECIPES
 
 RESIDUAL = [20, 32, 44, 56]
 

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import itertools
 import math
-import pathlib
 import re
 
 import keras
@@ -13,7 +12,6 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-import reproductions.vgg
 from common.data.transforms import (
     CentreCrop,
     PcaColourNoise,
@@ -29,12 +27,12 @@ from common.models.layer_table import layer_table, totals, without_weights
 from common.papers.audit import AGREES, EXPLAINED, check_table
 from common.papers.expected import read_expected
 from common.recipes.recipe import WeightDecay
-from reproductions.vgg import RECIPES
 from reproductions.vgg.model import COLUMNS, GLOROT
 
 build_model = functools.partial(reproductions.build_model, "vgg")
+RECIPES = reproductions.load("vgg").RECIPES
 
-FOLDER = pathlib.Path(reproductions.vgg.__file__).parent
+FOLDER = reproductions.folder("vgg")
 SMALL = {"image_size": 32, "num_classes": 10}
 # The networks of Table 1; the other variants are D, C or E, trained otherwise.
 PAPERS = {

@@ -8,11 +8,11 @@ import pytest
 
 import reproductions
 from common.errors import RunError
-from reproductions.vgg import RECIPES
 from reproductions.vgg.weights import KERAS_APPLICATIONS, from_caffe, from_keras, from_torchvision
 from tests import golden
 
 build_model = functools.partial(reproductions.build_model, "vgg")
+RECIPES = reproductions.load("vgg").RECIPES
 
 # torchvision/models/vgg.py: where the convolutions of each `features` stand,
 # and the maps that they give.

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-from common.data.keys import Key
+from common.data.rng import ExampleRng
 from common.data.transforms import (
     FirstFittingAreaCrop,
     Lighting,
@@ -22,7 +22,6 @@ from common.models.layers import Dropout
 from common.papers.expected import read_expected
 from common.training.optimizers import rates_at
 from reproductions.resnext import model as resnext
-from reproductions.wide_resnet import RECIPES
 from reproductions.wide_resnet.augmentation import RandomReflectedShift
 from reproductions.wide_resnet.model import (
     FORMS,
@@ -35,6 +34,7 @@ from reproductions.wide_resnet.model import (
 from reproductions.wide_resnet.weights import from_torchvision
 
 build_model = functools.partial(reproductions.build_model, "wide_resnet")
+RECIPES = reproductions.load("wide_resnet").RECIPES
 
 EXPECTED = read_expected(reproductions.folder("wide_resnet"))
 EPSILON = 1e-5
@@ -497,7 +497,7 @@ def test_recipes_of_the_paper():  # Sec. 3
 
 
 def context(position):
-    key = Key(1, tf.cast(position, tf.int64))
+    key = ExampleRng(1, tf.cast(position, tf.int64))
     return Context(0, 0, False, None, key)
 
 
