@@ -37,10 +37,6 @@ ALEXNET = Recipe(
     channels=3,  # Sec. 2
     num_classes=1000,  # Sec. 2
     epochs=90,  # Sec. 5: "roughly 90 cycles"
-    updates=None,
-    train_images=None,
-    held_out=0,
-    initialize_from=None,
     global_batch_size=128,  # Sec. 5
     optimizer=Sgd(
         learning_rate=0.01,  # Sec. 5
@@ -57,10 +53,7 @@ ALEXNET = Recipe(
     group_schedules=(),  # Sec. 5: "an equal learning rate for all layers"
     # Sec. 5: the rule decays "w"; the source decays weights and no bias.
     weight_decay=WeightDecay(rate=5e-4, variables="kernel"),
-    clip_global_norm=None,  # not in the paper
     loss=SoftmaxCrossEntropy(),  # Sec. 3.5: multinomial logistic regression
-    average_decay=None,
-    synchronized_batch_norm=False,  # there is none
     train_transforms=(
         *FRAME,
         RandomCrop(224),  # Sec. 4.1
@@ -75,8 +68,6 @@ ALEXNET = Recipe(
     test_transforms=FRAME,
     views=("centre_crop", "ten_crop"),  # Sec. 4.1 and footnote 5
     monitor="centre_crop",  # ours: a tenth of the cost of ten_crop
-    before_epoch=None,
-    healthy_after=5,  # ours
 )
 
 # Net 145, the paper's "1 CNN": epochs, rates and noise as its logs have them

@@ -50,10 +50,6 @@ GOOGLENET = Recipe(
     channels=3,  # Sec. 5: RGB
     num_classes=1000,  # Table 1
     epochs=250,  # BVLC: 10,000,000 updates of 32
-    updates=None,
-    train_images=None,
-    held_out=0,
-    initialize_from=None,
     global_batch_size=32,  # BVLC
     optimizer=Sgd(
         learning_rate=0.01,  # BVLC
@@ -61,14 +57,11 @@ GOOGLENET = Recipe(
         nesterov=False,  # not in the paper
     ),
     schedule=EveryEpochs(epochs=8, times=0.96),  # Sec. 6
-    group_schedules=(),  # not in the paper
     weight_decay=WeightDecay(rate=2e-4, variables="kernel"),  # BVLC
-    clip_global_norm=None,  # not in the paper
     loss=WithAuxiliary(  # Sec. 5
         main=SoftmaxCrossEntropy(), weight=0.3, heads=2
     ),
     average_decay=0.9999,  # Sec. 6: Polyak; form and constant: TensorFlow's
-    synchronized_batch_norm=False,  # there is none
     train_transforms=(
         RandomAreaCrop(  # Sec. 6: not the contest's, but found after it
             size=224,
@@ -84,8 +77,6 @@ GOOGLENET = Recipe(
     test_transforms=FRAME,
     views=("centre_crop", "ten_crop"),  # Table 3; 144 crops: VIEWS
     monitor="centre_crop",  # ours: a tenth of the cost of ten_crop
-    before_epoch=None,
-    healthy_after=5,  # ours
 )
 
 # BVLC: 60 passes under the quick solver instead of 250, plain augmentation.

@@ -25,10 +25,6 @@ INCEPTION_V3 = Recipe(
     channels=3,  # Table 1
     num_classes=1000,  # Table 1
     epochs=100,  # Sec. 8
-    updates=None,
-    train_images=None,
-    held_out=0,
-    initialize_from=None,
     global_batch_size=1600,  # Sec. 8: 50 replicas of 32
     optimizer=RmsProp(
         learning_rate=0.045,  # Sec. 8
@@ -37,7 +33,6 @@ INCEPTION_V3 = Recipe(
         epsilon=1.0,  # Sec. 8
     ),
     schedule=EveryEpochs(epochs=2, times=0.94),  # Sec. 8
-    group_schedules=(),
     weight_decay=WeightDecay(rate=4e-5, variables="kernel"),  # release
     clip_global_norm=2.0,  # Sec. 8: "gradient clipping with threshold 2.0"
     loss=WithAuxiliary(
@@ -65,13 +60,10 @@ INCEPTION_V3 = Recipe(
         ),
     ),
     normalize=ScalePixels(-1.0, 1.0),  # release
-    train_noise=(),
     # release: 299 pixels show the central 87.5 % of each side
     test_transforms=(ResizeShorterSide(342), CentreCrop(342)),
     views=("centre_crop",),  # Table 3; 12 and 144 crops: VIEWS
     monitor="centre_crop",
-    before_epoch=None,
-    healthy_after=5,  # ours
 )
 
 

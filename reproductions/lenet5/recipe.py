@@ -19,27 +19,17 @@ LENET5 = Recipe(
     channels=1,
     num_classes=10,
     epochs=20,  # Sec. III-B: "20 iterations through the entire training data"
-    updates=None,
-    train_images=None,
-    held_out=0,
-    initialize_from=None,
     global_batch_size=1,  # Sec. III-B, App. B: one pattern per update
     optimizer=Sdlm(learning_rate=5e-4, mu=0.02),  # Sec. III-B, App. C
     schedule=ByEpoch(  # Sec. III-B: 5e-4, 2e-4, 1e-4, 5e-5, then 1e-5
         starts=(0, 2, 5, 8, 12), factors=(1.0, 0.4, 0.2, 0.1, 0.02)
     ),
-    group_schedules=(),
-    weight_decay=None,
-    clip_global_norm=None,
     loss=MapLoss(  # Eq. 9
         j=10.0,  # ours: not given
         scale=0.3,  # ours: Eq. 9 has none
     ),
-    average_decay=None,
-    synchronized_batch_norm=False,  # there is none
     train_transforms=(Pad(2),),  # Sec. III-A: 28x28 in a field of background
     normalize=ScalePixels(-0.1, 1.175),  # Sec. II-B
-    train_noise=(),
     test_transforms=(Pad(2),),
     views=("single",),
     monitor="single",  # Fig. 5: the test error after each pass

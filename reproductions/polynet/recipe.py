@@ -31,9 +31,6 @@ IR_10_20_10 = Recipe(
     num_classes=1000,
     epochs=224,  # as many as the updates take
     updates=560_000,  # summaries
-    train_images=None,
-    held_out=0,
-    initialize_from=None,
     global_batch_size=512,  # summaries: 32 GPUs with 16 each
     optimizer=RmsProp(
         learning_rate=0.45,  # summaries
@@ -44,12 +41,8 @@ IR_10_20_10 = Recipe(
     schedule=ByStep(  # summaries: divided by 10 every 160,000 updates
         starts=(0, 160_000, 320_000, 480_000), factors=(1.0, 0.1, 0.01, 0.001)
     ),
-    group_schedules=(),
     weight_decay=WeightDecay(rate=4e-5, variables="kernel"),  # ours
-    clip_global_norm=None,  # not found
     loss=SoftmaxCrossEntropy(),  # ours
-    average_decay=None,  # not found
-    synchronized_batch_norm=False,  # ours
     train_transforms=(  # ours
         RandomAreaCrop(
             size=331,
@@ -62,13 +55,10 @@ IR_10_20_10 = Recipe(
     normalize=Standardize(  # port
         mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
     ),
-    train_noise=(),  # not found
     # 378 and one crop: issue 1. The aspect ratio is kept; squashed: VIEWS.
     test_transforms=(ResizeShorterSide(378), CentreCrop(378)),
     views=("centre_crop",),
     monitor="centre_crop",
-    before_epoch=None,
-    healthy_after=5,  # ours
 )
 
 

@@ -45,28 +45,21 @@ CIFAR = Recipe(
     num_classes=10,
     epochs=183,  # as many as 64k updates of 45,000 images need
     updates=64_000,  # [1], Sec. 4.2
-    train_images=None,
     held_out=0,  # 5,000 for [1]'s validation split
-    initialize_from=None,
     global_batch_size=128,  # App.: on 2 GPUs, 64 each
     optimizer=SGD,
     schedule=ByStep(  # App.: 0.01 for 400 updates, for all CIFAR experiments
         starts=(0, 400, 32_000, 48_000), factors=(0.1, 1.0, 0.1, 0.01)
     ),
-    group_schedules=(),
     weight_decay=DECAY,
-    clip_global_norm=None,  # not in the paper
     loss=SoftmaxCrossEntropy(),
-    average_decay=None,  # not in the paper
     synchronized_batch_norm=False,  # App.: 64 on each of two GPUs
     # App.: "only the translation and flipping augmentation in [1]"
     train_transforms=(*FRAME, RandomShift(4), RandomFlip()),
     normalize=SubtractMeanImage(),  # [1], Sec. 4.2
-    train_noise=(),
     test_transforms=FRAME,
     views=("single",),  # [1], Sec. 4.2
     monitor="single",  # Figs. 1, 3, 6
-    before_epoch=None,
     healthy_after=20,  # ours; some units of Table 1 learn slowly
 )
 
@@ -94,20 +87,14 @@ IMAGENET = Recipe(
     channels=3,
     num_classes=1000,  # Sec. 5
     epochs=90,  # ours
-    updates=None,
-    train_images=None,
-    held_out=0,
     initialize_from=None,  # Sec. 5: "all trained from scratch"
     global_batch_size=256,  # App.: on 8 GPUs, 32 each
     optimizer=SGD,
     schedule=ByEpoch(  # App.: "no warming up"; 30 and 60 epochs
         starts=(0, 30, 60), factors=(1.0, 0.1, 0.01)
     ),
-    group_schedules=(),
     weight_decay=DECAY,
-    clip_global_norm=None,  # not in the paper
     loss=SoftmaxCrossEntropy(),
-    average_decay=None,  # not in the paper
     synchronized_batch_norm=False,  # App.: 32 on each of 8 GPUs
     train_transforms=(
         RandomShorterSide(256, 480),  # Sec. 5
@@ -119,8 +106,6 @@ IMAGENET = Recipe(
     test_transforms=(ResizeShorterSide(256), CentreCrop(256)),
     views=("centre_crop",),  # Table 5, its first row
     monitor="centre_crop",
-    before_epoch=None,
-    healthy_after=5,  # ours
 )
 
 FAIR = dataclasses.replace(

@@ -25,7 +25,6 @@ RESNET = Recipe(
     num_classes=1000,  # Sec. 4.1
     epochs=120,  # as many as the updates take
     updates=600_000,  # Sec. 3.4: "up to 60 x 10^4 iterations"
-    train_images=None,
     held_out=0,  # Sec. 4.1: 1.28 million images train, 50k validate
     initialize_from=None,  # Sec. 3.4: "from scratch"
     global_batch_size=256,  # Sec. 3.4
@@ -41,16 +40,12 @@ RESNET = Recipe(
         metric="val_top1_error",
         min_delta=0.1,  # ours: percentage points
     ),
-    group_schedules=(),
     weight_decay=WeightDecay(
         rate=1e-4,  # Sec. 3.4
         variables="kernel",  # convolutions and fc; no gamma, beta, bias
     ),
-    clip_global_norm=None,
     loss=SoftmaxCrossEntropy(),  # Table 1: softmax
-    average_decay=None,
-    # 8 GPUs with 32 images each: statistics of 32 images.
-    synchronized_batch_norm=False,
+    synchronized_batch_norm=False,  # 8 GPUs with 32 images each
     train_transforms=(
         RandomShorterSide(256, 480),  # Sec. 3.4
         RandomCrop(224),  # Sec. 3.4
@@ -64,8 +59,6 @@ RESNET = Recipe(
     test_transforms=(ResizeShorterSide(256), CentreCrop(256)),  # release
     views=("centre_crop", "ten_crop"),  # Sec. 3.4; Fig. 4; dense: VIEWS
     monitor="centre_crop",  # Fig. 4: the curves are of centre crops
-    before_epoch=None,
-    healthy_after=5,  # ours
 )
 
 RECIPES = {

@@ -31,9 +31,7 @@ RESNET20 = Recipe(
     num_classes=10,
     epochs=183,  # as many as 64k iterations of 45,000 images need
     updates=64_000,  # Sec. 4.2: "terminate training at 64k iterations"
-    train_images=None,
     held_out=0,  # Sec. 4.2: "trained on the training set"; 5,000 for its split
-    initialize_from=None,
     global_batch_size=128,  # Sec. 4.2
     optimizer=Sgd(
         learning_rate=0.1,  # Sec. 4.2
@@ -41,11 +39,8 @@ RESNET20 = Recipe(
         nesterov=False,  # not in the paper
     ),
     schedule=DROPS,
-    group_schedules=(),
     weight_decay=WeightDecay(rate=1e-4, variables="kernel"),  # Sec. 4.2
-    clip_global_norm=None,  # not in the paper
     loss=SoftmaxCrossEntropy(),  # Sec. 4.2: "softmax"
-    average_decay=None,  # not in the paper
     synchronized_batch_norm=False,  # Sec. 4.2: 64 on each of two GPUs
     train_transforms=(
         *FRAME,
@@ -53,11 +48,9 @@ RESNET20 = Recipe(
         RandomFlip(),  # Sec. 4.2
     ),
     normalize=SubtractMeanImage(),  # Sec. 4.2: "per-pixel mean subtracted"
-    train_noise=(),
     test_transforms=FRAME,
     views=("single",),  # Sec. 4.2: "the single view of the original image"
     monitor="single",  # Fig. 6: the test error along the training
-    before_epoch=None,
     healthy_after=10,  # ours
 )
 

@@ -29,10 +29,6 @@ IMAGENET_RECIPE = Recipe(
     channels=3,
     num_classes=1000,  # Sec. 5.1
     epochs=100,  # release
-    updates=None,
-    train_images=None,
-    held_out=0,
-    initialize_from=None,
     global_batch_size=256,  # Sec. 4: on 8 GPUs, 32 each
     optimizer=Sgd(
         learning_rate=0.1,  # Sec. 4
@@ -42,14 +38,11 @@ IMAGENET_RECIPE = Recipe(
     schedule=ByEpoch(  # Sec. 4: divided by 10 three times; release: when
         starts=(0, 30, 60, 90), factors=(1.0, 0.1, 0.01, 0.001)
     ),
-    group_schedules=(),
     weight_decay=WeightDecay(
         rate=1e-4,  # Sec. 4
         variables=".",  # release: gamma, beta and the bias of fc too
     ),
-    clip_global_norm=None,
     loss=SoftmaxCrossEntropy(),
-    average_decay=None,
     synchronized_batch_norm=False,  # Sec. 4: 32 images on each GPU
     train_transforms=(
         # Sec. 4: scale and aspect ratio augmentation, as implemented by fb
@@ -67,12 +60,9 @@ IMAGENET_RECIPE = Recipe(
     normalize=Standardize(  # fb
         mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
     ),
-    train_noise=(),
     test_transforms=(ResizeShorterSide(256), CentreCrop(256)),  # Sec. 4
     views=("centre_crop",),  # Sec. 4: "single 224x224 center crop"
     monitor="centre_crop",  # Fig. 5
-    before_epoch=None,
-    healthy_after=5,  # ours
 )
 
 FRAME = (ResizeShorterSide(32), CentreCrop(32))  # CIFAR-10 as it is

@@ -37,8 +37,6 @@ VGG11 = Recipe(
     num_classes=1000,  # Sec. 4
     epochs=74,  # Sec. 3.1
     updates=370_000,  # Sec. 3.1; 73.9 epochs of 5,004 whole batches
-    train_images=None,
-    held_out=0,
     initialize_from=None,  # Sec. 3.1
     global_batch_size=256,  # Sec. 3.1
     optimizer=Sgd(
@@ -55,18 +53,13 @@ VGG11 = Recipe(
     ),
     group_schedules=(),  # Sec. 3.1 has one rate for all layers
     weight_decay=WeightDecay(rate=5e-4, variables="kernel"),  # Sec. 3.1
-    clip_global_norm=None,  # not in the paper
     loss=SoftmaxCrossEntropy(),  # Sec. 3.1: multinomial logistic regression
-    average_decay=None,
-    synchronized_batch_norm=False,  # there is none
     train_transforms=(ResizeShorterSide(256), *CROP_AND_FLIP),  # Sec. 3.1
     normalize=SubtractChannelMean(),  # Sec. 2.1: the mean RGB value
     train_noise=(PcaColourNoise(std=0.1, shrink=1.0),),  # Sec. 3.1: AlexNet's
     test_transforms=frame(256),  # Sec. 4.1: Q = S
     views=("centre_crop",),  # ours; the paper's dense ones: VIEWS
     monitor="centre_crop",  # ours
-    before_epoch=None,
-    healthy_after=5,  # ours
 )
 
 # Sec. 3.1: "the first four convolutional layers and the last three fully-

@@ -30,10 +30,7 @@ CIFAR_RECIPE = Recipe(
     channels=3,
     num_classes=10,
     epochs=200,  # Sec. 3
-    updates=None,
-    train_images=None,
     held_out=0,  # release
-    initialize_from=None,
     global_batch_size=128,  # Sec. 3
     optimizer=Sgd(
         learning_rate=0.1,  # Sec. 3
@@ -43,14 +40,11 @@ CIFAR_RECIPE = Recipe(
     schedule=ByEpoch(  # Sec. 3: dropped by 0.2 at 60, 120 and 160 epochs
         starts=(0, 60, 120, 160), factors=(1.0, 0.2, 0.04, 0.008)
     ),
-    group_schedules=(),
     weight_decay=WeightDecay(
         rate=5e-4,  # Sec. 3
         variables=".",  # release: gamma, beta and the bias of fc too
     ),
-    clip_global_norm=None,
     loss=SoftmaxCrossEntropy(),  # Sec. 3: cross-entropy
-    average_decay=None,
     synchronized_batch_norm=False,  # release: one GPU
     train_transforms=(
         *FRAME,
@@ -61,11 +55,9 @@ CIFAR_RECIPE = Recipe(
         mean=(125.3 / 255, 123.0 / 255, 113.9 / 255),
         std=(63.0 / 255, 62.1 / 255, 66.7 / 255),
     ),
-    train_noise=(),
     test_transforms=FRAME,
     views=("single",),  # release
     monitor="single",  # Fig. 2
-    before_epoch=None,
     healthy_after=10,  # ours
 )
 
