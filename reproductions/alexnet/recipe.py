@@ -19,13 +19,7 @@ from common.data.transforms import (
     UntilEpoch,
 )
 from common.recipes.losses import SoftmaxCrossEntropy
-from common.recipes.recipe import (
-    GroupSchedule,
-    InitializeFrom,
-    Recipe,
-    Sgd,
-    WeightDecay,
-)
+from common.recipes.recipe import GroupSchedule, InitializeFrom, Recipe, Sgd, WeightDecay
 from common.recipes.schedules import ByEpoch, Constant, DivideOnPlateau
 from reproductions.alexnet.weight_costs import SgdWithCosts
 
@@ -105,10 +99,7 @@ BVLC_RECIPE = dataclasses.replace(
     group_schedules=(
         GroupSchedule(  # Caffe: lr_mult 2
             variables="bias",
-            schedule=ByEpoch(
-                starts=(0, 20, 40, 60, 80),
-                factors=(2.0, 0.2, 0.02, 2e-3, 2e-4),
-            ),
+            schedule=ByEpoch(starts=(0, 20, 40, 60, 80), factors=(2.0, 0.2, 0.02, 2e-3, 2e-4)),
         ),
     ),
     weight_decay=WeightDecay(rate=5e-4, variables="kernel"),  # decay_mult 0

@@ -47,8 +47,7 @@ def from_caffe(state: State, model: keras.Model) -> None:
 PREPROCESSING = {
     "caffe": Preprocessing(
         normalize=SubtractMeanPixel(
-            order="BGR",
-            mean=(104.0069879317889, 116.66876761696767, 122.6789143406786),
+            order="BGR", mean=(104.0069879317889, 116.66876761696767, 122.6789143406786)
         ),
         test_transforms=(Squash(256, "bilinear"),),
     )

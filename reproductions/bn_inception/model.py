@@ -52,12 +52,7 @@ MODULES = {
 BIAS = 0.2  # bvlc_googlenet: bias_filler
 # TF-slim, inception_v2: of truncated normal distributions, by the beginning or
 # the end of a layer's name; of the others, variance 2 / fan_in.
-DEVIATIONS = {
-    "conv1": 1.0,
-    "conv2_3x3_reduce": 0.1,
-    "reduce": 0.09,
-    "pool_proj": 0.1,
-}
+DEVIATIONS = {"conv1": 1.0, "conv2_3x3_reduce": 0.1, "reduce": 0.09, "pool_proj": 0.1}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

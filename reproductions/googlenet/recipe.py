@@ -88,8 +88,7 @@ BVLC_RECIPE = dataclasses.replace(
     schedule=Polynomial(start=1.0, power=0.5, updates=QUICK_UPDATES),  # quick
     group_schedules=(
         GroupSchedule(  # BVLC: lr_mult 2
-            variables="bias",
-            schedule=Polynomial(start=2.0, power=0.5, updates=QUICK_UPDATES),
+            variables="bias", schedule=Polynomial(start=2.0, power=0.5, updates=QUICK_UPDATES)
         ),
     ),
     average_decay=None,  # Caffe has none
@@ -97,11 +96,7 @@ BVLC_RECIPE = dataclasses.replace(
     views=("centre_crop",),  # BVLC: what its readme reports
 )
 
-RECIPES = {
-    "googlenet": GOOGLENET,
-    "googlenet_separable": GOOGLENET,
-    "bvlc_googlenet": BVLC_RECIPE,
-}
+RECIPES = {"googlenet": GOOGLENET, "googlenet_separable": GOOGLENET, "bvlc_googlenet": BVLC_RECIPE}
 
 # GoogLeNet's test protocol, Section 7: 144 crops.
 # "4 scales where the shorter dimension is 256, 288, 320 and 352"; "4 x 3 x 6 x

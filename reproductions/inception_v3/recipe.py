@@ -52,12 +52,7 @@ INCEPTION_V3 = Recipe(
             resampling=("bilinear", "area", "nearest", "bicubic"),
         ),
         RandomFlip(),
-        ColourDistortions(
-            brightness=32 / 255,
-            saturation=(0.5, 1.5),
-            hue=0.2,
-            contrast=(0.5, 1.5),
-        ),
+        ColourDistortions(brightness=32 / 255, saturation=(0.5, 1.5), hue=0.2, contrast=(0.5, 1.5)),
     ),
     normalize=ScalePixels(-1.0, 1.0),  # release
     # release: 299 pixels show the central 87.5 % of each side

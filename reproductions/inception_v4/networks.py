@@ -47,12 +47,7 @@ def branching_stem(first: Kernel, second: Kernel) -> dict:
         "stem_5": Module(  # 71x71x192
             branches={
                 "3x3": (conv(64, 1, 1), valid(96, 3)),
-                "7x7": (
-                    conv(64, 1, 1),
-                    conv(64, *first),
-                    conv(64, *second),
-                    valid(96, 3),
-                ),
+                "7x7": (conv(64, 1, 1), conv(64, *first), conv(64, *second), valid(96, 3)),
             }
         ),
         "stem_6": Module(  # 35x35x384
@@ -109,12 +104,7 @@ INCEPTION_A = Module(  # Figure 4, 35x35x384
 REDUCTION_B = Module(  # Figure 8, 17x17x1024 to 8x8x1536
     branches={
         "3x3": (conv(192, 1, 1), valid(192, 3, 2)),
-        "7x7": (
-            conv(256, 1, 1),
-            conv(256, 1, 7),
-            conv(320, 7, 1),
-            valid(320, 3, 2),
-        ),
+        "7x7": (conv(256, 1, 1), conv(256, 1, 7), conv(320, 7, 1), valid(320, 3, 2)),
         "pool": (MAX,),
     }
 )
@@ -146,12 +136,7 @@ def inception_c(first: Kernel, second: Kernel) -> Module:
         branches={
             "1x1": (conv(256, 1, 1),),
             "3x3": (conv(384, 1, 1), pair),
-            "3x3dbl": (
-                conv(384, 1, 1),
-                conv(448, *first),
-                conv(512, *second),
-                pair,
-            ),
+            "3x3dbl": (conv(384, 1, 1), conv(448, *first), conv(512, *second), pair),
             "projection": (AVERAGE, conv(256, 1, 1)),
         }
     )
@@ -170,18 +155,12 @@ def inception_v4(stem: dict, b: Module, c: Module) -> dict[str, Module]:
 
 
 V4 = Form(
-    modules=inception_v4(
-        STEM_3,
-        inception_b((1, 7), (7, 1)),
-        inception_c((1, 3), (3, 1)),
-    ),
+    modules=inception_v4(STEM_3, inception_b((1, 7), (7, 1)), inception_c((1, 3), (3, 1))),
     initial=HE,
 )
 V4_RELEASED = Form(
     modules=inception_v4(
-        STEM_V4_RELEASED,
-        inception_b((7, 1), (1, 7)),
-        inception_c((3, 1), (1, 3)),
+        STEM_V4_RELEASED, inception_b((7, 1), (1, 7)), inception_c((3, 1), (1, 3))
     ),
     initial=HE,
     aux_after="inception_b_7",
@@ -197,11 +176,7 @@ def block_a(second: int, third: int) -> Module:
         branches={
             "1x1": (conv(32, 1, 1),),
             "3x3": (conv(32, 1, 1), conv(32, 3, 3)),
-            "3x3dbl": (
-                conv(32, 1, 1),
-                conv(second, 3, 3),
-                conv(third, 3, 3),
-            ),
+            "3x3dbl": (conv(32, 1, 1), conv(second, 3, 3), conv(third, 3, 3)),
         },
         residual=SCALE_A,
     )
@@ -235,11 +210,7 @@ def reduction_b(second: int, third: int, fourth: int) -> Module:
         branches={
             "3x3": (conv(256, 1, 1), valid(384, 3, 2)),
             "3x3b": (conv(256, 1, 1), valid(second, 3, 2)),
-            "3x3dbl": (
-                conv(256, 1, 1),
-                conv(third, 3, 3),
-                valid(fourth, 3, 2),
-            ),
+            "3x3dbl": (conv(256, 1, 1), conv(third, 3, 3), valid(fourth, 3, 2)),
             "pool": (MAX,),
         }
     )

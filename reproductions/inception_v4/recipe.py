@@ -61,8 +61,7 @@ INCEPTION_V4 = Recipe(
 )
 # release: inception_resnet_v2_arg_scope has biases decay too
 RESNET = dataclasses.replace(
-    INCEPTION_V4,
-    weight_decay=WeightDecay(rate=4e-5, variables="kernel|bias"),
+    INCEPTION_V4, weight_decay=WeightDecay(rate=4e-5, variables="kernel|bias")
 )
 
 

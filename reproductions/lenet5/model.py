@@ -248,9 +248,7 @@ class SparseConv2D(keras.layers.Layer):
         bounds = 2.4 / fan_ins**self.fan_in_power
         kernel = (self.kernel_size, self.kernel_size, len(links))
         self.kernel = self.add_weight(
-            shape=kernel,
-            initializer=_uniform_within(bounds[[f for _, f in links]]),
-            name="kernel",
+            shape=kernel, initializer=_uniform_within(bounds[[f for _, f in links]]), name="kernel"
         )
         self.bias = self.add_weight(
             shape=(filters,), initializer=_uniform_within(bounds), name="bias"
@@ -302,14 +300,10 @@ class Subsampling(keras.layers.Layer):
         """Adds a coefficient and a bias per map."""
         maps = (input_shape[-1] * self.copies,)
         self.coefficient = self.add_weight(
-            shape=maps,
-            initializer=keras.initializers.Constant(0.25),
-            name="coefficient",
+            shape=maps, initializer=keras.initializers.Constant(0.25), name="coefficient"
         )
         self.bias = self.add_weight(
-            shape=maps,
-            initializer=keras.initializers.RandomUniform(-0.6, 0.6),
-            name="bias",
+            shape=maps, initializer=keras.initializers.RandomUniform(-0.6, 0.6), name="bias"
         )
 
     def call(self, inputs):

@@ -2,12 +2,7 @@
 
 import dataclasses
 
-from common.data.transforms import (
-    Pad,
-    RandomAffine,
-    ResizeShorterSide,
-    ScalePixels,
-)
+from common.data.transforms import Pad, RandomAffine, ResizeShorterSide, ScalePixels
 from common.recipes.recipe import Recipe
 from common.recipes.schedules import ByEpoch
 from reproductions.lenet5.losses import MapLoss, MseLoss, UnitsMse
@@ -61,24 +56,16 @@ FULLY_CONNECTED = dataclasses.replace(
         kept=0.0,
     ),
 )
-FULLY_CONNECTED_DISTORTED = dataclasses.replace(
-    FULLY_CONNECTED,
-    train_transforms=(DISTORTIONS,),
-)
+FULLY_CONNECTED_DISTORTED = dataclasses.replace(FULLY_CONNECTED, train_transforms=(DISTORTIONS,))
 
 RECIPES = {
     "lenet5": LENET5,
-    "lenet5_distorted": dataclasses.replace(
-        LENET5,
-        train_transforms=(Pad(2), DISTORTIONS),
-    ),
+    "lenet5_distorted": dataclasses.replace(LENET5, train_transforms=(Pad(2), DISTORTIONS)),
     # Fig. 6: 15,000, 30,000 and 60,000 training patterns.
     "lenet5_15k": dataclasses.replace(LENET5, train_images=15_000),
     "lenet5_30k": dataclasses.replace(LENET5, train_images=30_000),
     "lenet5_mse": dataclasses.replace(  # Eq. 8
-        LENET5,
-        loss=MseLoss(scale=0.1),
-        before_epoch=EstimateCurvature(samples=500, kept=0.0),
+        LENET5, loss=MseLoss(scale=0.1), before_epoch=EstimateCurvature(samples=500, kept=0.0)
     ),
     "lenet5_as_written": dataclasses.replace(  # Eq. 9 and App. A to the letter
         LENET5,

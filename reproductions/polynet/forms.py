@@ -103,11 +103,7 @@ def with_stage(form: Form, stage: str, kind: str) -> Form:
 
 
 POLYNET = Form(
-    stages={
-        "a": ("way2",) * 10,
-        "b": ("poly3", "way2") * 10,
-        "c": ("poly3", "way2") * 5,
-    },
+    stages={"a": ("way2",) * 10, "b": ("poly3", "way2") * 10, "c": ("poly3", "way2") * 5},
     scales=(1.0, 0.7),  # release
     shared_expansion=False,  # release
     initial_gamma=PATH_WEIGHT,  # the release's scales have no factor beta

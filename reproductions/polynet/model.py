@@ -76,12 +76,7 @@ def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
 
 
 def network(
-    form: Form,
-    image_size: int,
-    num_classes: int,
-    *,
-    name: str,
-    stochastic_from: int | None = None,
+    form: Form, image_size: int, num_classes: int, *, name: str, stochastic_from: int | None = None
 ) -> keras.Model:
     """A network of any form; see `build_model` and PathSum.
 
@@ -325,7 +320,4 @@ class PathSum(keras.layers.Layer):
 
     def get_config(self):
         """The arguments."""
-        return super().get_config() | {
-            "scale": self.scale,
-            "stochastic_from": self.stochastic_from,
-        }
+        return super().get_config() | {"scale": self.scale, "stochastic_from": self.stochastic_from}

@@ -44,12 +44,7 @@ IR_10_20_10 = Recipe(
     weight_decay=WeightDecay(rate=4e-5, variables="kernel"),  # ours
     loss=SoftmaxCrossEntropy(),  # ours
     train_transforms=(  # ours
-        RandomAreaCrop(
-            size=331,
-            area=(0.08, 1.0),
-            aspect=(3 / 4, 4 / 3),
-            resampling=("bilinear",),
-        ),
+        RandomAreaCrop(size=331, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), resampling=("bilinear",)),
         RandomFlip(),
     ),
     normalize=Standardize(  # port

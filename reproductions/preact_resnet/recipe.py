@@ -75,8 +75,7 @@ RELEASED = dataclasses.replace(
     weight_decay=FAIR_DECAY,
     train_transforms=(*FRAME, RandomFlip(), RandomShift(4)),  # FB
     normalize=Standardize(  # FB: 125.3 and 63.0 of 255, and so on
-        mean=(125.3 / 255, 123.0 / 255, 113.9 / 255),
-        std=(63.0 / 255, 62.1 / 255, 66.7 / 255),
+        mean=(125.3 / 255, 123.0 / 255, 113.9 / 255), std=(63.0 / 255, 62.1 / 255, 66.7 / 255)
     ),
     train_noise=(ZeroBorder(),),  # FB: normalised, then padded
 )
@@ -115,11 +114,7 @@ FAIR = dataclasses.replace(
     weight_decay=FAIR_DECAY,
     train_transforms=(
         FirstFittingAreaCrop(  # FB: RandomSizedCrop(224), bicubic
-            size=224,
-            area=(0.08, 1.0),
-            aspect=(3 / 4, 4 / 3),
-            attempts=10,
-            resampling=("bicubic",),
+            size=224, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), attempts=10, resampling=("bicubic",)
         ),
         RandomFlip(),  # FB
         PhotometricDistortions(low=0.6, high=1.4),  # FB: ColorJitter, 0.4

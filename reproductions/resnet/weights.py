@@ -9,19 +9,10 @@ import re
 import keras
 
 from common.data.transforms import SubtractMeanPixel
-from common.models.preprocessing import (
-    KERAS_CAFFE,
-    Preprocessing,
-    torchvision,
-    torchvision_frame,
-)
+from common.models.preprocessing import KERAS_CAFFE, Preprocessing, torchvision, torchvision_frame
 from common.models.weight_import import State, assign_keras, assign_torch, require_variant
 
-KERAS_APPLICATIONS = {
-    "resnet50": "ResNet50",
-    "resnet101": "ResNet101",
-    "resnet152": "ResNet152",
-}
+KERAS_APPLICATIONS = {"resnet50": "ResNet50", "resnet101": "ResNet101", "resnet152": "ResNet152"}
 KERAS_EPSILON, EPSILON = 1.001e-5, 1e-5
 _OURS = re.compile(r"conv(\d)_(\d+)_(a|b|c|shortcut)(_bn)?")
 

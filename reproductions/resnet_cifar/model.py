@@ -76,10 +76,7 @@ def residual_block(x, filters, strides, name, *, zeros_first):
     shortcut, new = x, filters - x.shape[-1]
     if strides > 1 or new:
         shortcut = ParameterFreeShortcut(
-            filters,
-            strides,
-            zeros_before=new // 2 if zeros_first else 0,
-            name=f"{name}_shortcut",
+            filters, strides, zeros_before=new // 2 if zeros_first else 0, name=f"{name}_shortcut"
         )(x)
     x = two_layers(x, filters, strides, name)
     x = keras.layers.Add(name=f"{name}_add")([shortcut, x])

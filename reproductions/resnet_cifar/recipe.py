@@ -56,8 +56,7 @@ RESNET20 = Recipe(
 
 # Sec. 4.2, n = 18: 0.01 until the training error is under 80 %, then 0.1.
 DEEP = dataclasses.replace(
-    RESNET20,
-    schedule=WarmUp(factor_before=0.1, metric="top1_error", below=80.0, then=DROPS),
+    RESNET20, schedule=WarmUp(factor_before=0.1, metric="top1_error", below=80.0, then=DROPS)
 )
 
 AKAMASTER_RECIPE = dataclasses.replace(

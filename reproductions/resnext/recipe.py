@@ -47,11 +47,7 @@ IMAGENET_RECIPE = Recipe(
     train_transforms=(
         # Sec. 4: scale and aspect ratio augmentation, as implemented by fb
         FirstFittingAreaCrop(  # fb: RandomSizedCrop
-            size=224,
-            area=(0.08, 1.0),
-            aspect=(3 / 4, 4 / 3),
-            attempts=10,
-            resampling=("bicubic",),
+            size=224, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), attempts=10, resampling=("bicubic",)
         ),
         RandomFlip(),  # fb
         PhotometricDistortions(low=0.6, high=1.4),  # fb: ColorJitter of 0.4
@@ -83,8 +79,7 @@ CIFAR_RECIPE = dataclasses.replace(
         RandomFlip(),  # App. A
     ),
     normalize=Standardize(  # fb: 125.3, 123.0, 113.9 and 63.0, 62.1, 66.7
-        mean=(125.3 / 255, 123.0 / 255, 113.9 / 255),
-        std=(63.0 / 255, 62.1 / 255, 66.7 / 255),
+        mean=(125.3 / 255, 123.0 / 255, 113.9 / 255), std=(63.0 / 255, 62.1 / 255, 66.7 / 255)
     ),
     train_noise=(ZeroBorder(),),  # fb: normalised, then padded
     test_transforms=FRAME,

@@ -77,9 +77,7 @@ VGG11 = Recipe(
 DEEP = dataclasses.replace(
     VGG11,
     initialize_from=InitializeFrom(
-        variant="vgg11",
-        layers="conv1_1|conv2_1|conv3_1|conv3_2|fc6|fc7|fc8",
-        renamed=None,
+        variant="vgg11", layers="conv1_1|conv2_1|conv3_1|conv3_2|fc6|fc7|fc8", renamed=None
     ),
 )
 

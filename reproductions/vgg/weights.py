@@ -6,12 +6,7 @@ trained on: see PREPROCESSING.
 
 import keras
 
-from common.models.preprocessing import (
-    CAFFE_PIXELS,
-    KERAS_CAFFE,
-    Preprocessing,
-    torchvision,
-)
+from common.models.preprocessing import CAFFE_PIXELS, KERAS_CAFFE, Preprocessing, torchvision
 from common.models.weight_import import (
     State,
     assign_keras,
@@ -110,8 +105,4 @@ PREPROCESSING = {
     # The readme of the release; how it is tested is what the paper says.
     "caffe": Preprocessing(normalize=CAFFE_PIXELS, test_transforms=None),
 }
-LAYOUTS = {
-    "torchvision": from_torchvision,
-    "keras": from_keras,
-    "caffe": from_caffe,
-}
+LAYOUTS = {"torchvision": from_torchvision, "keras": from_keras, "caffe": from_caffe}

@@ -52,8 +52,7 @@ CIFAR_RECIPE = Recipe(
         RandomReflectedShift(4),  # Sec. 3
     ),
     normalize=Standardize(  # Tables 5 and 6; release: 125.3, ..., 66.7
-        mean=(125.3 / 255, 123.0 / 255, 113.9 / 255),
-        std=(63.0 / 255, 62.1 / 255, 66.7 / 255),
+        mean=(125.3 / 255, 123.0 / 255, 113.9 / 255), std=(63.0 / 255, 62.1 / 255, 66.7 / 255)
     ),
     test_transforms=FRAME,
     views=("single",),  # release
@@ -74,11 +73,7 @@ IMAGENET_RECIPE = dataclasses.replace(
     weight_decay=WeightDecay(rate=1e-4, variables="."),  # fb
     train_transforms=(
         FirstFittingAreaCrop(  # fb: RandomSizedCrop
-            size=224,
-            area=(0.08, 1.0),
-            aspect=(3 / 4, 4 / 3),
-            attempts=10,
-            resampling=("bicubic",),
+            size=224, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), attempts=10, resampling=("bicubic",)
         ),
         RandomFlip(),  # fb
         PhotometricDistortions(low=0.6, high=1.4),  # fb: ColorJitter of 0.4

@@ -30,7 +30,4 @@ PREPROCESSING = {
     "torchvision": torchvision(256, 224),  # IMAGENET1K_V1
     "torchvision_232": torchvision(232, 224),  # IMAGENET1K_V2
 }
-LAYOUTS = {
-    "torchvision": from_torchvision,
-    "torchvision_232": from_torchvision,
-}
+LAYOUTS = {"torchvision": from_torchvision, "torchvision_232": from_torchvision}
