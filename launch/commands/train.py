@@ -345,8 +345,8 @@ def training_statistics(source, recipe: Recipe, scanning: Callable):
 def build_network(paper: str, variant: str, recipe: Recipe, strategy) -> keras.Model:
     """The variant's network for the recipe's image size and classes."""
     with strategy.scope(), tf.variable_creator_scope(initialize_on_cpu):
-        model = reproductions.load(paper).build_model(
-            variant, image_size=recipe.image_size, num_classes=recipe.num_classes
+        model = reproductions.build_model(
+            paper, variant, image_size=recipe.image_size, num_classes=recipe.num_classes
         )
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

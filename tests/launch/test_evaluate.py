@@ -1,5 +1,6 @@
 """`python -m launch evaluate`: views, prediction files, costs, photographs."""
 
+import functools
 import os
 import re
 import signal
@@ -72,7 +73,7 @@ def plan(monkeypatch, capsys):
         module = reproductions.load(paper)
         recipe = apply(module.RECIPES[paper], ["image_size=112"])
         with without_weights():
-            model = module.build_model(paper, image_size=112)
+            model = reproductions.build_model(paper, paper, image_size=112)
         known = evaluate.views_of(paper, paper, recipe)
         options = type("Options", (), {"recipe": recipe, "views": views})
         data = catalog.find("imagenet2012")
@@ -143,7 +144,7 @@ SMALL = ("--set", "image_size=32", "--platform", "cpu")
 def weights(tmp_path_factory):
     """Of a small VGG-11 of 1,000 classes; random."""
     file = tmp_path_factory.mktemp("weights") / "vgg11.weights.h5"
-    build = reproductions.load("vgg").build_model
+    build = functools.partial(reproductions.build_model, "vgg")
     keras.utils.set_random_seed(0)
     build("vgg11", image_size=32).save_weights(file)
     yield file

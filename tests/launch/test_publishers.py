@@ -189,8 +189,9 @@ def one_process(monkeypatch):
     def once(paper, variant, recipe, strategy):
         sizes = (recipe.image_size, recipe.num_classes)
         if (variant, sizes) not in built:
-            make = reproductions.load(paper).build_model
-            built[variant, sizes] = make(variant, image_size=sizes[0], num_classes=sizes[1])
+            built[variant, sizes] = reproductions.build_model(
+                paper, variant, image_size=sizes[0], num_classes=sizes[1]
+            )
         return built[variant, sizes]
 
     for module in (evaluate, export, predict):
