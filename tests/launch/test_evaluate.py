@@ -138,6 +138,7 @@ def test_folders_of_wnids_are_a_test_set_of_imagenet(tmp_path):
 
 
 SMALL = ("--set", "image_size=32", "--platform", "cpu")
+OWN = ("--preprocessing", "recipe")  # which a file by Keras does not say
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +157,7 @@ def test_photographs_go_through_the_same_command(shared_data, weights):
     """As the validation set would; at a reduced size."""
     photos = shared_data / "photos"
     words = ("evaluate", "vgg11", "--data", f"folder:{photos}", *SMALL)
-    words = (*words, "--weights", weights)
+    words = (*words, *OWN, "--weights", weights)
     done = subprocess.run(
         [
             *(sys.executable, "-m", "launch", *map(str, words)),
@@ -196,7 +197,7 @@ def start(*words):
 def test_a_killed_evaluation_goes_on_to_the_same_file(weights, tmp_path):
     root = photographs(tmp_path / "photos", imagenet.WNIDS[:40])
     words = ("evaluate", "vgg11", "--data", f"folder:{root}", *SMALL)
-    words = (*words, "--weights", weights, "--views", "dense", "--predictions")
+    words = (*words, *OWN, "--weights", weights, "--views", "dense", "--predictions")
     whole, killed = tmp_path / "whole.npz", tmp_path / "killed.npz"
     at_once = start(*words, whole).communicate()[0]
     process = start(*words, killed)
@@ -238,7 +239,7 @@ def test_dry_run_needs_neither_weights_nor_data(tmp_path):
 def test_two_devices_give_the_same_errors(weights, tmp_path):
     root = photographs(tmp_path / "photos", imagenet.WNIDS[:5])
     words = ("evaluate", "vgg11", "--data", f"folder:{root}", *SMALL)
-    words = (*words, "--weights", weights, "--views", "dense,ten_crop")
+    words = (*words, *OWN, "--weights", weights, "--views", "dense,ten_crop")
     one = start(*words).communicate()[0]
     two = start(*words, "--gpus", 2).communicate()[0]
     assert one == two and one.count("\n") == 2
