@@ -91,14 +91,11 @@ def _panel(axes: "Axes", panel: dict) -> None:
     axes.set_title(textwrap.fill(title, 56), fontsize=8)
     axes.set_xlabel("epoch")
     axes.set_ylabel("top-1 error, %")
-    _scale(axes, [e for run in panel["runs"] for e in _errors(run)])
+    runs = panel["runs"]
+    _scale(axes, [e for run in runs for e in (*run["train_error"], *run["test_error"])])
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(True)
     axes.legend(fontsize=7)
-
-
-def _errors(run: dict) -> list[float]:
-    return [*run["train_error"], *run["test_error"]]
 
 
 def _scale(axes: "Axes", errors: list[float]) -> None:
