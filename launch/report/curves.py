@@ -65,7 +65,7 @@ class Curve:
 
     def row(self) -> dict[str, Any]:
         """For curves.toml; without what the loss does not have."""
-        row = dataclasses.asdict(self)
+        row = dict(vars(self))
         if not self.cross_entropy:
             del row["cross_entropy"]
         return row

@@ -93,7 +93,7 @@ def _rank_views(claim: Result) -> int:
 def show(papers: dict[str, Paper]) -> list[list[dict]]:
     """The panels' points; empty if there are none."""
     panels = [points(papers, *panel[:3]) for panel in PANELS]
-    return [[dataclasses.asdict(point) for point in of] for of in panels if of]
+    return [[dict(vars(point)) for point in of] for of in panels if of]
 
 
 def draw(panels: list[list[dict]]) -> "Figure":

@@ -1,6 +1,5 @@
 """Training curves of recorded runs, with the paper's claims beside them."""
 
-import dataclasses
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ TEST, TRAIN, PAPER = "#b2182b", "#2166ac", "#222222"
 def changes(paper: str, curve: curves.Curve) -> tuple[str, ...]:
     """What keeps a run from being the paper's experiment, as it is here."""
     recipe = reproductions.load(paper).RECIPES.get(curve.variant)
-    return measurements.changes_of(dataclasses.asdict(curve), recipe)
+    return measurements.changes_of(vars(curve), recipe)
 
 
 def claimed(paper: str, curve: curves.Curve) -> list[float]:
@@ -56,7 +55,7 @@ def panel(paper: str, group: list[curves.Curve]) -> dict:
         "title": f"{what} (changed: {'; '.join(changed)})" if changed else what,
         "view": f"{first.split} error, {first.view}",
         "paper": claimed(paper, first),
-        "runs": [dataclasses.asdict(curve) for curve in group],
+        "runs": [dict(vars(curve)) for curve in group],
     }
 
 
