@@ -7,7 +7,7 @@ import pkgutil
 import types
 from typing import Any
 
-from common.errors import did_you_mean
+from common.errors import UsageError, did_you_mean
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
 
@@ -23,10 +23,10 @@ def load(paper: str) -> types.ModuleType:
     """The paper's package, with RECIPES and build_model.
 
     Raises:
-        ValueError: if there is no such paper.
+        UsageError: if there is no such paper.
     """
     if paper not in names():
-        raise ValueError(_unknown(paper, names()))
+        raise UsageError(_unknown(paper, names()))
     return importlib.import_module(f"reproductions.{paper}")
 
 
@@ -46,14 +46,14 @@ def find(name: str) -> tuple[str, str]:
     A paper's name means its first variant, the headline network.
 
     Raises:
-        ValueError: if nothing is called that; names what is nearest.
+        UsageError: if nothing is called that; names what is nearest.
     """
     variants = {v: p for p in names() for v in load(p).RECIPES}
     if name in variants:
         return variants[name], name
     if name in names():
         return name, next(iter(load(name).RECIPES))
-    raise ValueError(_unknown(name, (*variants, *names())))
+    raise UsageError(_unknown(name, (*variants, *names())))
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:

@@ -33,6 +33,22 @@ class Deviation:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Override:
+    """A field of a recipe that the command line changed: it is no longer the paper's.
+
+    Attributes:
+        field: Its path, such as "optimizer.learning_rate"; "data" for another data set,
+            "recovered" for a training that went back to a checkpoint.
+        old: Its value before.
+        new: Its value now; of the two special ones, as people are told.
+    """
+
+    field: str
+    old: Any
+    new: Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class WeightDecay:
     """`rate * w` added to the gradient of w (L2 inside the momentum).
 
@@ -154,6 +170,7 @@ class Recipe:
         healthy_after: Epochs after which a loss still at ln(num_classes)
             means that the run is broken and stops.
         deviations: Where this differs from its paper.
+        overrides: What the command line changed in it; a paper's recipe has none.
     """
 
     data: str
@@ -183,6 +200,7 @@ class Recipe:
     before_epoch: Any
     healthy_after: int
     deviations: tuple[Deviation, ...]
+    overrides: tuple[Override, ...] = ()
 
 
 def is_small(recipe: Recipe) -> bool:

@@ -15,7 +15,8 @@ import tomli
 import reproductions
 from common.errors import RunError, UsageError
 from common.files import write_text
-from common.recipes.serialization import recipe_hash
+from common.recipes.serialization import recipe_hash, spell
+from common.training.run_record import overrides_of
 from launch.report.toml_rows import toml_row
 
 # Two curves that agree in these are the same run: the later one stays.
@@ -94,7 +95,6 @@ def read_run(folder: pathlib.Path) -> tuple[dict, list[dict]]:
 def of_run(run: dict, history: list[dict]) -> Curve:
     """The curve of a run's record and its epochs so far."""
     recipe = run["recipe"]
-    changes = [d for d in run["deviations"] if d["reason"].startswith("--")]
     splits = [r["split"] for r in run.get("results") or ()]
     return Curve(
         variant=run["variant"],
@@ -104,7 +104,7 @@ def of_run(run: dict, history: list[dict]) -> Curve:
         seed=run["seed"],
         split=splits[0] if splits else "test",  # under way: nobody has said
         view=recipe["monitor"],
-        deviations=tuple(f"{d['field']} {d['here']}" for d in changes),
+        deviations=tuple(f"{one.field} {spell(one.new)}" for one in overrides_of(run)),
         total=_epochs(recipe, history),
         loss=_column(history, "loss", 4),
         train_error=_column(history, "top1_error", 3),

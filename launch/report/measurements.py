@@ -8,6 +8,7 @@ from typing import Any
 import reproductions
 from common.data import catalog
 from common.evaluation.metrics import wilson
+from common.papers.expected import Expected
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import recipe_hash
 
@@ -120,3 +121,36 @@ def training_macs(recipe: Recipe, macs: int) -> float:
     if recipe.updates is not None:
         images = min(images, recipe.updates * recipe.global_batch_size)
     return 3.0 * macs * images
+
+
+def cost(recipe: Recipe, macs: int) -> str:
+    """The full recipe's arithmetic, such as "2.5e17 MAC".
+
+    `macs` are expected.toml's, of the main path: what auxiliary heads add in
+    training is left out (GoogLeNet: 0.5 %).
+    """
+    return multiply_accumulates(training_macs(recipe, macs))
+
+
+def multiply_accumulates(count: float) -> str:
+    """Such as "2.5e17 MAC"."""
+    digits, power = f"{count:.1e}".split("e")
+    return f"{digits}e{int(power)} MAC"
+
+
+def status(variant: str, expected: Expected, found: list[Measurement]) -> str:
+    """The measured error beside the paper's, or what there is instead."""
+    for claim in expected.result:
+        whole = of_claim(claim, found)
+        if claim.variant == variant and whole and claim.top1_error is not None:
+            return _shown(whole[0], f"paper {claim.top1_error} %")
+    own = [one for one in found if one.variant == variant]
+    whole = [one for one in own if one.whole]
+    if whole:
+        return _shown(whole[0], "no such number in the paper")
+    return "with deviations only" if own else "not run"
+
+
+def _shown(one: Measurement, beside: str) -> str:
+    words = "; ".join([beside, *one.changes])
+    return f"{one.mean('top1_error'):.2f} % ({words})"

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 import reproductions
 from common.papers.expected import Cell, Expected, Ratio, Result, read_expected, read_reproduced
 from common.recipes.recipe import Recipe
-from launch.commands.list_papers import cost
 from launch.report import curves
 from launch.report.curves import Curve
 from launch.report.markdown import table
-from launch.report.measurements import Measurement, measurements, of_claim
+from launch.report.measurements import Measurement, cost, measurements, of_claim
 
 
 class Paper:

@@ -7,8 +7,8 @@ import reproductions
 from common.errors import RunError, UsageError
 from common.files import write_text
 from common.papers.expected import read_reproduced
-from common.recipes.serialization import recipe_hash
-from common.training.run_record import read_json
+from common.recipes.serialization import recipe_hash, spell
+from common.training.run_record import overrides_of, read_json
 from launch.report.toml_rows import toml_row
 
 # Two rows that agree in these and in their deviations are the same measurement:
@@ -64,9 +64,7 @@ def rows_of(folder: pathlib.Path) -> tuple[str, list[dict]]:
 
 def _about(run: dict) -> dict:
     session = run["sessions"][-1]
-    changes = [
-        f"{d['field']} {d['here']}" for d in run["deviations"] if d["reason"].startswith("--")
-    ]
+    changes = [f"{one.field} {spell(one.new)}" for one in overrides_of(run)]
     if side := run["data"].get("shorter_side"):  # of `prepare`
         changes.append(f"data shrunk once to a shorter side of {side} pixels")
     return {

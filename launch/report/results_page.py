@@ -7,10 +7,9 @@ import tomli
 
 import reproductions
 from common.papers.expected import CLAIM_VERDICTS
-from launch.commands.list_papers import cost, multiply_accumulates
 from launch.report import fusion_records, results_slides
 from launch.report.markdown import table
-from launch.report.measurements import Measurement, training_macs
+from launch.report.measurements import Measurement, cost, multiply_accumulates, training_macs
 from launch.report.paper_results import Paper, differing, percent
 from launch.report.questions import questions
 from launch.sweep import sweep_records

@@ -1,9 +1,9 @@
 """The slides' systems and tables, and what became of each: for results.md."""
 
 from common.papers.expected import Claim, Ratio, Table
-from launch.commands.list_papers import cost, status
 from launch.report import leaderboard
 from launch.report.markdown import table
+from launch.report.measurements import cost, status
 from launch.report.paper_results import Paper, differing
 from reproductions.ilsvrc2016.spec import spec_of
 

@@ -108,7 +108,7 @@ def _leaves(value: Any, path: str, owner: Any) -> Iterator[tuple]:
             yield from _leaves(part, f"{path}.{place}", owner)
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
-            if field.name != "deviations":
+            if field.name not in ("deviations", "overrides"):
                 inside = f"{path}.{field.name}"
                 part = getattr(value, field.name)
                 yield from _leaves(part, inside, value)
@@ -124,7 +124,7 @@ def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
     elif dataclasses.is_dataclass(value):
         yield path.lstrip("."), value
         for field in dataclasses.fields(value):
-            if field.name != "deviations":
+            if field.name not in ("deviations", "overrides"):
                 part = getattr(value, field.name)
                 yield from _parts(part, f"{path}.{field.name}")
 

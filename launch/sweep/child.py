@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 
+PARENT = "LAUNCH_PARENT"  # the process that started this one, for launch.__main__
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 # A trial is no part of the cluster that its sweep may be started in.
 NOT_PASSED = ("KERASTUNER_", "TF_CONFIG", "SLURM_STEP_NUM_TASKS")
@@ -24,12 +25,12 @@ def start(words: list[str], output: pathlib.Path, environment: dict[str, str]) -
     known = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED)}
     with open(output, "ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", __name__, str(os.getpid()), *words],
+            [sys.executable, "-m", "launch", *words],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env=known | environment,
+            env=known | environment | {PARENT: str(os.getpid())},
         )
 
 
@@ -39,19 +40,9 @@ def last_words(output: pathlib.Path) -> str:
     return next((line for line in reversed(lines) if line.strip()), "no output")
 
 
-def main(argv: list[str]) -> int:
-    """Runs the command after the number of the process that started it."""
-    parent, *words = argv
+def end_with(parent: int) -> None:
+    """Makes this process end when its parent does, or now if that is gone already."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != int(parent):
-        return 75
-    sys.argv = ["launch", *words]  # what the run's record says
-    from launch.__main__ import main as command
-    from launch.terminal.exits import exit_code
-
-    return exit_code(lambda: command(sys.argv))
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    if os.getppid() != parent:
+        sys.exit(75)

@@ -25,6 +25,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from common.errors import UsageError
 from reproductions.lenet5.glyphs import HEIGHT, WIDTH, codes
 
 IMAGE_SIZES = {"lenet5": 32, "lenet4": 32}  # Sec. II-B; the others have 28
@@ -89,7 +90,7 @@ def build_model(
     answer, the smallest distance; the others' are their ten output units.
 
     Raises:
-        ValueError: for any other image size or number of classes.
+        UsageError: for any other image size or number of classes.
     """
     network = variant.removesuffix("_distorted")
     if network.startswith("lenet5"):
@@ -167,12 +168,12 @@ def _outputs(x, power, *, squashed=True):
 
 def _check(network: str, size: int, image_size: int | None, num_classes: int | None) -> None:
     if image_size not in (None, size):
-        raise ValueError(
+        raise UsageError(
             f"{network} reads {size}x{size} pixels, for which its weights are "
             f"counted. Received: image_size={image_size}"
         )
     if num_classes not in (None, NUM_CLASSES):
-        raise ValueError(
+        raise UsageError(
             f"{network} has outputs for the ten digits. Received: num_classes={num_classes}"
         )
 

@@ -10,6 +10,7 @@ import reproductions
 from common.errors import RunError
 from launch.commands import audit
 from tests.launch import toy
+from tests.launch.flags import launch
 
 # A dense layer of 10 units on 99 inputs: 990 weights and 10 biases.
 EXPECTED = """
@@ -50,7 +51,7 @@ def audited(tmp_path, monkeypatch, capsys):
     def run(paper, more=""):
         text = EXPECTED.format(paper=paper) + more
         (folder / "expected.toml").write_text(text)
-        code = audit.run(["toy"])
+        code = launch("audit", "toy")
         return code, capsys.readouterr().out
 
     return run

@@ -21,8 +21,8 @@ from common.data import statistics
 from common.data.sources import sample
 from common.errors import RunError
 from common.evaluation.predictions import Unfinished
-from launch.commands import export
 from launch.drawing import contact_sheet
+from launch.inference import export
 from launch.terminal.exits import exit_code
 from tests.common import test_serving, test_statistics
 from tests.common.data_fixtures import noise_image

@@ -17,7 +17,8 @@ from common.data import catalog, imagenet
 from common.evaluation import protocols
 from common.evaluation.predictions import read
 from common.models.layer_table import layer_table, totals, without_weights
-from launch.commands import evaluate, evaluate_plan
+from launch.inference import evaluation, evaluation_plan
+from launch.settings.options import Experiment
 from launch.settings.overrides import apply
 from tests.common.data_fixtures import noise_image, write_image
 from tests.launch.test_command_line import ROOT, launch
@@ -66,17 +67,17 @@ def test_wrong_usage_is_answered_at_once(name, tmp_path):
 @pytest.fixture
 def plan(monkeypatch, capsys):
     """The printed plan of a paper's network that makes 10 inputs a second."""
-    monkeypatch.setattr(evaluate_plan, "inputs_per_second", lambda *_: 10.0)
+    monkeypatch.setattr(evaluation_plan, "inputs_per_second", lambda *_: 10.0)
 
     def of(paper, *views):
         module = reproductions.load(paper)
         recipe = apply(module.RECIPES[paper], ["image_size=112"])
         with without_weights():
             model = module.build_model(paper, image_size=112)
-        own = evaluate.own_views(paper, paper, recipe)
-        options = type("Options", (), {"recipe": recipe, "views": views})
-        data = catalog.find("imagenet2012")
-        evaluate_plan.print_plan(model, options, own, data, None)
+        about = {"paper": paper, "variant": paper, "data_dir": "/nowhere"}
+        own = evaluation.own_views(Experiment(recipe=recipe, **about))
+        shown = {name: own.get(name, name) for name in views or (*recipe.views, *own)}
+        evaluation_plan.print_plan(model, shown, catalog.find("imagenet2012"), None)
         return capsys.readouterr().out, totals(layer_table(model)).macs
 
     return of
@@ -102,17 +103,17 @@ def test_one_view_can_be_asked_for(plan):
 def test_inputs_of_several_sizes_are_counted_by_size():
     dense = protocols.Dense(sides=(256, 384), mirrored=True)
     sizes = {(256, 341): 2, (384, 512): 2}
-    assert evaluate_plan.input_sizes(dense, (224, 224)) == sizes
-    assert evaluate_plan.input_sizes("ten_crop", (9, 9)) == {(9, 9): 10}
+    assert evaluation_plan.input_sizes(dense, (224, 224)) == sizes
+    assert evaluation_plan.input_sizes("ten_crop", (9, 9)) == {(9, 9): 10}
 
 
 def test_speed_is_measured(monkeypatch):
-    monkeypatch.setattr(evaluate_plan, "TIMED_SECONDS", 0.2)
+    monkeypatch.setattr(evaluation_plan, "TIMED_SECONDS", 0.2)
     image = keras.Input((8, 8, 3))
     scores = keras.layers.Dense(2)(keras.layers.Flatten()(image))
     model = keras.Model(image, scores)
     strategy = tf.distribute.get_strategy()
-    assert evaluate_plan.inputs_per_second(model, 384, strategy) > 100
+    assert evaluation_plan.inputs_per_second(model, 384, strategy) > 100
 
 
 def photographs(root, wnids=imagenet.WNIDS[3:6]):

@@ -5,7 +5,7 @@ import json
 import types
 
 from common.recipes.recipe import Deviation, Recipe, Sgd
-from common.recipes.serialization import describe
+from common.recipes.serialization import describe, describe_recipe
 from launch.settings.overrides import apply
 
 RECIPE = Recipe(
@@ -118,8 +118,9 @@ def write_run(folder, *, seed=0, error=0.93, settings=(), view="single", history
     run = {
         "paper": "toy",
         "variant": "toy",
-        "recipe": describe(dataclasses.replace(recipe, deviations=())),
+        "recipe": describe_recipe(recipe),
         "deviations": describe(recipe.deviations),
+        "overrides": describe(recipe.overrides),
         "data": {"name": "toys/1.0.0"},
         "seed": seed,
         "precision": "float32",

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable
 from html import escape
 
 import reproductions
-from launch.commands.list_papers import cost, status
-from launch.report.measurements import Measurement, of_claim, training_macs
+from launch.report.measurements import Measurement, cost, of_claim, status, training_macs
 from launch.report.paper_results import Paper
 from launch.report.questions.question_spec import Question
 from launch.report.questions.question_spec import read as read_questions

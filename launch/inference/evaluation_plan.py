@@ -1,4 +1,4 @@
-"""`evaluate NAME --dry_run`: what each of the paper's test protocols costs."""
+"""What each of a paper's test protocols costs."""
 
 import collections
 import sys
@@ -15,7 +15,6 @@ from common.evaluation import views
 from common.models.fully_convolutional import fully_convolutional
 from common.models.layer_table import layer_table, totals
 from launch.session.plan import parameters
-from launch.settings.options import Options
 from launch.terminal import tables
 from launch.terminal.progress import duration
 
@@ -25,20 +24,23 @@ TIMED_MACS = 20e9  # in a batch that the speed is measured with, about
 MOST_TIMED = 8  # inputs in it
 
 
-def print_plan(model: keras.Model, options: Options, own: dict, dataset: DataSet, strategy) -> int:
+def print_plan(model: keras.Model, shown: dict[str, Any], dataset: DataSet, strategy) -> int:
     """Prints a row for each view; exit code 0. Needs no weights and no data.
 
     Args:
-        own: The paper's own views; all are shown if none were asked for.
+        shown: The views, by name: one of common.evaluation.views.NAMES, or the paper's own.
         dataset: Its test split is what the time is for.
     """
-    macs = _macs(model)
-    size = tuple(model.input_shape[1:3])
+    macs, size = _macs(model), tuple(model.input_shape[1:3])
     print(f"timing {model.name}, seconds, or half a minute for the deepest ...", file=sys.stderr)
     speed = inputs_per_second(model, macs(size), strategy)
-    images = dataset.splits[dataset.test_split]
-    names = options.views or dict.fromkeys((*options.recipe.views, *own))
-    rows = [[name, *_row(own.get(name, name), size, macs, images, speed)] for name in names]
+    images, rows = dataset.splits[dataset.test_split], []
+    for name, view in shown.items():
+        counts = input_sizes(view, size)
+        cost = sum(count * macs(each) for each, count in counts.items())
+        sizes = ", ".join(f"{count} of {_size(each)}" for each, count in counts.items())
+        seconds = images * cost / macs(size) / speed
+        rows.append([name, f"{sum(counts.values()):,}", sizes, f"{cost:,}", duration(seconds)])
     print(
         f"{model.name}, {parameters(model)}\n"
         f"{dataset.title}, {images:,} images of the split "
@@ -47,24 +49,11 @@ def print_plan(model: keras.Model, options: Options, own: dict, dataset: DataSet
         "are for as many multiply-accumulates a second; reading the images "
         "comes on top"
     )
-    if any(name in own for name in names):
+    if any(view not in views.NAMES for view in shown.values()):
         print(f"sizes are those of an image of {_size(IMAGE)} (height x width)")
     print()
-    columns = ["view", ">inputs", "sizes", ">MACs per image", ">time"]
-    tables.show("", columns, rows)
+    tables.show("", ["view", ">inputs", "sizes", ">MACs per image", ">time"], rows)
     return 0
-
-
-def _row(view: Any, size: tuple, macs: Callable, images: int, speed: float) -> list[str]:
-    counts = input_sizes(view, size)
-    cost = sum(count * macs(each) for each, count in counts.items())
-    seconds = images * cost / macs(size) / speed
-    return [
-        f"{sum(counts.values()):,}",
-        ", ".join(f"{count} of {_size(each)}" for each, count in counts.items()),
-        f"{cost:,}",
-        duration(seconds),
-    ]
 
 
 def input_sizes(view: Any, size: tuple[int, int]) -> dict[tuple, int]:
