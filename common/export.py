@@ -18,11 +18,13 @@ import numpy as np
 import tensorflow as tf
 
 from common.data import pipeline
+from common.data.dataset import Source
 from common.data.images.decoder import is_png
 from common.data.statistics import Statistics
 from common.data.transforms.view import image_size
 from common.errors import RunError
 from common.evaluation.error_rates import scores_of
+from common.evaluation.frame_views import normalized, normalized_windows
 from common.evaluation.views import windows
 from common.recipes.recipe import Recipe
 
@@ -57,11 +59,10 @@ class Served:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Files:
-    """Encoded images of any kind, as common.data.sources.tfds' sources."""
+class _Files(Source):
+    """Encoded images that are given: JPEG or PNG, as the file says."""
 
     image_shape: tuple[int, int] | None
-    jpeg: None = None  # or PNG: the file says
 
 
 def probabilities_of_files(served: Served, files: tf.Tensor) -> tf.Tensor:
@@ -92,7 +93,7 @@ def probabilities_of_files(served: Served, files: tf.Tensor) -> tf.Tensor:
         label = tf.zeros((), tf.int64)
         record = {"image": encoded, "label": label, "id": ""}
         frame = pipeline.frame(source, record, recipe)["image"]
-        return pipeline.normalized_windows(frame, recipe, served.statistics, served.view)
+        return normalized_windows(frame, recipe, served.statistics, served.view)
 
     shape = (len(wanted), *served.model.input_shape[1:])
     images = tf.map_fn(
@@ -114,7 +115,7 @@ def probabilities_of_pixels(served: Served, pixels: tf.Tensor) -> tf.Tensor:
     [window] = windows("centre_crop", served.frame_side, recipe.image_size)
 
     def seen(image: tf.Tensor) -> tf.Tensor:
-        return pipeline.normalized(image, recipe, served.statistics, window)
+        return normalized(image, recipe, served.statistics, window)
 
     images = tf.vectorized_map(seen, tf.cast(pixels, tf.float32))
     logits = served.model(images, training=False)

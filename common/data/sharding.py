@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 MANY = 128  # examples, or a few less, that are made together
 
 
-class Part(NamedTuple):
+class WorkerShard(NamedTuple):
     """Positions index * B / count ... of every global batch of B.
 
     Attributes:
@@ -26,39 +26,39 @@ class Part(NamedTuple):
     count: int = 1
     devices: int = 1
 
-    def own(self, numbered: Any, batch_size: int) -> Any:
+    def select(self, numbered: Any, batch_size: int) -> Any:
         """Of a tf.data.Dataset of (position, element), this worker's."""
         if self.count == 1:
             return numbered
         share = batch_size // self.count
         return numbered.filter(lambda position, _: position % batch_size // share == self.index)
 
-    def own_records(self, records: Any, batch_size: int) -> Any:
+    def select_records(self, records: Any, batch_size: int) -> Any:
         """Of a tf.data.Dataset whose positions count from 0, this worker's."""
         if self.count == 1:
             return records
-        numbered = self.own(records.enumerate(), batch_size)
+        numbered = self.select(records.enumerate(), batch_size)
         return numbered.map(lambda _, record: record)
 
-    def missing(self, examples: int, batch_size: int) -> int:
+    def count_missing(self, examples: int, batch_size: int) -> int:
         """How many blanks fill this worker's part of the last batch."""
         share = batch_size // self.count
         rest = examples % batch_size or batch_size
         return share - min(max(rest - self.index * share, 0), share)
 
-    def batches(self, examples: Any, batch_size: int) -> Any:
+    def batch(self, examples: Any, batch_size: int) -> Any:
         """This worker's examples as its parts of global batches."""
         share = self._share(batch_size)
-        return _ahead(examples.batch(share, drop_remainder=True))
+        return _prefetch(examples.batch(share, drop_remainder=True))
 
-    def batches_of_many(self, elements: Any, batch_size: int, make: Callable) -> Any:
+    def make_batches(self, elements: Any, batch_size: int, make: Callable) -> Any:
         """The same, where `make` makes the examples of many elements."""
         import tensorflow as tf
 
         share = self._share(batch_size)
         shares = elements.batch(share, drop_remainder=True)
         if share >= MANY:
-            return _ahead(mapped(shares, make))
+            return _prefetch(parallel_map(shares, make))
 
         def several(*rows: Any) -> tuple:
             made = make(*(tf.reshape(r, [-1]) for r in rows))
@@ -66,7 +66,7 @@ class Part(NamedTuple):
             pairs = zip(made, shapes, strict=True)
             return tuple(tf.reshape(*pair) for pair in pairs)
 
-        return _ahead(mapped(shares.batch(MANY // share), several).unbatch())
+        return _prefetch(parallel_map(shares.batch(MANY // share), several).unbatch())
 
     def _share(self, batch_size: int) -> int:
         """Of one device, where there are several workers."""
@@ -75,7 +75,7 @@ class Part(NamedTuple):
         return batch_size // (self.count * self.devices)
 
 
-def _ahead(batches: Any) -> Any:
+def _prefetch(batches: Any) -> Any:
     """The batches, some of them made before they are asked for."""
     import tensorflow as tf
 
@@ -86,7 +86,7 @@ def _ahead(batches: Any) -> Any:
     return batches.prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
-def mapped(dataset: Any, function: Callable, at_once: int | None = None) -> Any:
+def parallel_map(dataset: Any, function: Callable, at_once: int | None = None) -> Any:
     """`function` of each element, in order, `at_once` or one on each core.
 
     tf.data's tuner is off. In TensorFlow 2.21 its thread is woken when an
@@ -103,4 +103,4 @@ def mapped(dataset: Any, function: Callable, at_once: int | None = None) -> Any:
     return examples.with_options(options)
 
 
-WHOLE = Part()
+WHOLE = WorkerShard()

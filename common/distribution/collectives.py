@@ -14,9 +14,8 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from common.data.sharding import Part
+from common.data.sharding import WorkerShard
 from common.errors import LostWorker, UsageError
-from common.training.checkpoints import packed, unpacked
 
 CHUNK = 2**20  # int32 in one message
 
@@ -38,7 +37,7 @@ class Workers:
         count: How many there are.
         index: Which of them this process is.
         chief: Whether it is the first.
-        part: Of every global batch, what it computes.
+        shard: Of every global batch, what it computes.
     """
 
     def __init__(self, strategy: tf.distribute.Strategy):
@@ -49,7 +48,7 @@ class Workers:
             self.index = resolver.task_id
             devices = strategy.num_replicas_in_sync // self.count
         self.chief = self.index == 0
-        self.part = Part(self.index, self.count, devices)
+        self.shard = WorkerShard(self.index, self.count, devices)
 
         @tf.function
         def total(values):
@@ -57,7 +56,7 @@ class Workers:
 
         self._total = total
 
-    def everyones(self, *numbers: int) -> np.ndarray:
+    def all_gather(self, *numbers: int) -> np.ndarray:
         """(workers, numbers) int32: what each says here; all must ask."""
         table = np.zeros((self.count, len(numbers)), np.int32)
         table[self.index] = numbers
@@ -69,7 +68,7 @@ class Workers:
         Raises:
             UsageError: on each of them if one has another.
         """
-        sums = self.everyones(zlib.crc32(text.encode()) >> 1)[:, 0]
+        sums = self.all_gather(zlib.crc32(text.encode()) >> 1)[:, 0]
         odd = np.flatnonzero(sums != sums[0])
         if odd.size:
             raise UsageError(
@@ -78,14 +77,7 @@ class Workers:
                 "and versions there."
             )
 
-    def shared(self, variables: dict, state: dict) -> dict:
-        """Assigns the chief's values to every worker's; the chief's state."""
-        if self.count == 1:
-            return state
-        arrays = self.share(packed(variables, state))
-        return unpacked(variables, arrays)
-
-    def share(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def broadcast(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The chief's arrays, on every worker, bit for bit."""
         if self.count == 1:
             return arrays
@@ -93,7 +85,7 @@ class Workers:
         if self.chief:
             np.savez(stream, **arrays)
         said = stream.getvalue()
-        size = int(self.everyones(-(-len(said) // 4))[0, 0])
+        size = int(self.all_gather(-(-len(said) // 4))[0, 0])
         words = np.zeros(-(-size // CHUNK) * CHUNK, np.int32)
         words.view(np.uint8)[: len(said)] = np.frombuffer(said, np.uint8)
         for start in range(0, len(words), CHUNK):  # nobody else adds to it

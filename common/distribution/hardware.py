@@ -3,11 +3,17 @@
 Importing this module imports no TensorFlow.
 """
 
+import os
 import pathlib
 import platform
 import resource
+import subprocess
 from typing import Any
 
+_LIMITS = (
+    pathlib.Path("/sys/fs/cgroup/memory.max"),
+    pathlib.Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 _NVIDIA = pathlib.Path("/proc/driver/nvidia")
 
 
@@ -56,6 +62,28 @@ def peak_bytes(strategy: Any) -> int:
     if "GPU" in strategy.extended.worker_devices[0]:
         return tf.config.experimental.get_memory_info("GPU:0")["peak"]
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def memory_bytes(strategy: Any) -> int:
+    """What a device of the strategy has in all; 0 if that is not known.
+
+    Of the smallest GPU here; on a CPU what the kernel lets this process have.
+    """
+    if "GPU" not in strategy.extended.worker_devices[0]:
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return min([physical, *_container_limits()])
+    query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(query, check=True, capture_output=True, text=True).stdout
+        return 2**20 * min(map(int, said.split()))
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return 0
+
+
+def _container_limits() -> list[int]:
+    """Of cgroups' version 2 or 1, where there is one."""
+    texts = [file.read_text().strip() for file in _LIMITS if file.is_file()]
+    return [int(text) for text in texts if text.isdigit()]
 
 
 def has_tensorfloat32() -> bool:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from common.distribution.cluster import Cluster
 from common.errors import RunError, UsageError
 
+SUM = tf.distribute.ReduceOp.SUM
 MOST_LOGICAL = 64  # each has threads of its own
 
 
@@ -67,11 +68,24 @@ def on_gpus(strategy: tf.distribute.Strategy) -> bool:
     return tf.DeviceSpec.from_string(device).device_type == "GPU"
 
 
+def distribute(strategy: tf.distribute.Strategy, batches: tf.data.Dataset):
+    """An iterator over `batches`, each split among the replicas in order.
+
+    Batches are on the device before they are asked for. Of several workers
+    each gives its own part: see common.data.sharding.
+    """
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return iter(strategy.distribute_datasets_from_function(lambda _: batches))
+    if strategy.num_replicas_in_sync == 1 and not on_gpus(strategy):
+        return iter(batches)
+    return iter(strategy.experimental_distribute_dataset(batches))
+
+
 def feed_gpus() -> None:
     """The CPU's operations are those of the input: one thread for each.
 
     Its images are made side by side already. Sharing out the operations of
-    each, too, takes a fifth of the input's CPU time (launch/bench/speed.md).
+    each, too, takes a fifth of the input's CPU time (launch/bench/README.md).
     """
     tf.config.threading.set_intra_op_parallelism_threads(1)
 

@@ -9,15 +9,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common.data import pipeline
-from common.data.decoded import LIMIT
+from common.data.dataset import Source
 from common.data.diagnosis import explained
+from common.data.resident import LIMIT
 from common.distribution.collectives import Workers
+from common.distribution.strategy import SUM, distribute
 from common.errors import NotFinite, RunError
+from common.evaluation import frame_views
 from common.evaluation.views import COUNTS
 from common.recipes.recipe import Recipe
-from common.training.steps import distribute
-from common.training.train_step import SUM
 
 TEST_VIEWS = 128  # network inputs in a test batch, over all replicas
 
@@ -114,7 +114,7 @@ def scores_of(model, loss, images, labels) -> tuple[tf.Tensor, tf.Tensor]:
 def measure(
     test: Callable,
     strategy: tf.distribute.Strategy,
-    source: Any,
+    source: Source,
     recipe: Recipe,
     statistics: Any,
     view: str,
@@ -146,21 +146,21 @@ def measure(
 
 
 def open_batches(
-    strategy: tf.distribute.Strategy, source: Any, recipe: Recipe, statistics: Any, view: str
+    strategy: tf.distribute.Strategy, source: Source, recipe: Recipe, statistics: Any, view: str
 ) -> tf.data.Dataset:
     """The test split under `view`, to be measured once or again and again.
 
     Of a small set they are made once, and kept.
     """
     split = source.dataset.test_split
-    batches = pipeline.test_batches(
+    batches = frame_views.test_batches(
         source,
         split,
         recipe,
         statistics,
         view,
         batch_size=test_batch_size(view, strategy),
-        part=Workers(strategy).part,
+        shard=Workers(strategy).shard,
     )
     images = 4 * source.dataset.splits[split] * math.prod(batches.element_spec[0].shape[1:])
     if source.image_shape is not None and images <= LIMIT:

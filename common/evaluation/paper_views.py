@@ -7,8 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from common.data.pipeline import checked
-from common.data.sharding import mapped
+from common.data.dataset import Source
+from common.data.examples import require_class
+from common.data.sharding import parallel_map
 from common.data.statistics import Statistics
 from common.data.transforms.pixels import (
     Context,
@@ -25,7 +26,7 @@ HELD_INPUTS = 256  # prepared at a time, unless two images have more
 
 
 def own_view_batches(
-    source: Any,
+    source: Source,
     split: str,
     recipe: Recipe,
     statistics: Statistics | None,
@@ -46,16 +47,16 @@ def own_view_batches(
 
     Returns:
         (parts, labels, counts, ids): for each of the view's parts (batch_size,
-        inputs, H, W, C) float32; the others as pipeline.test_batches gives.
+        inputs, H, W, C) float32; the others as those of frame_views.test_batches.
     """
 
     def cut(record: dict[str, Any]) -> tuple:
         parts = inputs(source, record["image"], recipe, statistics, view)
-        label = checked(record["label"], recipe)
+        label = require_class(record["label"], recipe)
         return parts, label, tf.ones(()), record["id"]
 
     examples = source.records(split).skip(skip)
-    examples = mapped(examples, cut, _in_parallel(view))
+    examples = parallel_map(examples, cut, _in_parallel(view))
     padding = (skip - source.dataset.splits[split]) % (batch_size * multiple)
     again = examples.take(1).map(lambda p, label, _, i: (p, label, 0.0, i))
     examples = examples.concatenate(again.repeat(padding))
@@ -77,7 +78,7 @@ def _in_parallel(view: Any) -> int:
 
 
 def inputs(
-    source: Any, encoded: Any, recipe: Recipe, statistics: Statistics | None, view: Any
+    source: Source, encoded: Any, recipe: Recipe, statistics: Statistics | None, view: Any
 ) -> tuple[tf.Tensor, ...]:
     """For each part of the view (inputs, H, W, C), normalised."""
     size = source.image_shape or image_size(encoded, source.jpeg)

@@ -13,7 +13,7 @@ where h and w may be int32 tensors. Importing this module imports no TensorFlow.
 import dataclasses
 from typing import Any, ClassVar
 
-from common.data.transforms.scales import ResizeShorterSide, scaled_size
+from common.data.transforms.geometric import ResizeShorterSide
 from common.data.transforms.view import View
 from common.errors import UsageError
 
@@ -222,12 +222,12 @@ def scaled(view: Any, factor: float) -> Any:
     if isinstance(view, MeanOf):
         return MeanOf(tuple(scaled(each, factor) for each in view.views))
     changed = {
-        name: scaled_size(value, factor)
+        name: round(value * factor)
         for name, value in vars(view).items()
         if name in ("side", "size")
     }
     if hasattr(view, "sides"):
-        changed["sides"] = tuple(scaled_size(s, factor) for s in view.sides)
+        changed["sides"] = tuple(round(s * factor) for s in view.sides)
     return dataclasses.replace(view, **changed)
 
 

@@ -13,15 +13,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common.data import pipeline
+from common.data.dataset import Source
 from common.data.diagnosis import explained
+from common.distribution.strategy import distribute
 from common.errors import NotFinite
-from common.evaluation import error_rates, metrics
+from common.evaluation import error_rates, frame_views, metrics
 from common.evaluation.paper_views import images_at_once, own_view_batches
 from common.evaluation.predictions import Unfinished
 from common.models.fully_convolutional import fully_convolutional
 from common.recipes.recipe import Recipe
-from common.training.steps import distribute
 
 _ROWS = 1000  # of a prediction file, in one call of the loss
 
@@ -37,7 +37,7 @@ class Subject:
 
     model: keras.Model
     strategy: tf.distribute.Strategy
-    source: Any
+    source: Source
     recipe: Recipe
     statistics: Any
 
@@ -153,7 +153,7 @@ def _iterator(subject: Subject, view: Any, skip: int):
     strategy, (split, _) = subject.strategy, _split(subject)
     common = (subject.source, split, subject.recipe, subject.statistics, view)
     if isinstance(view, str):
-        batches = pipeline.test_batches(
+        batches = frame_views.test_batches(
             *common, batch_size=error_rates.test_batch_size(view, strategy), skip=skip
         )
         return distribute(strategy, batches.map(lambda x, *y: ((x,), *y)))

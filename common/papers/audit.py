@@ -171,7 +171,7 @@ def audit_paper(
 
 
 def _tables(expected: Expected) -> Iterable[Table]:
-    """The paper's, after what stands under [parameters] and [macs]."""
+    """The paper's, after the counts of [networks]."""
     counts = (("params", expected.parameters), ("macs", expected.macs))
     for quantity, by_variant in counts:
         for variant, count in by_variant.items():

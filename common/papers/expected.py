@@ -2,6 +2,12 @@
 
 Imports no TensorFlow. Both files lie in the paper's folder; expected.toml is
 written by hand from the paper, reproduced.toml by the program after a run.
+
+In expected.toml a printed row is a row. `[networks]` has each variant's
+parameters and MACs. A `[[result]]`, `[[claim]]`, `[[ratio]]` or `[[cost]]` is
+one of the values below; or it has `rows`, and what stands beside them holds
+for each that does not say otherwise. A row may also be the list of all fields,
+in their order. A `[[table]]` has `columns` and `rows` as Table says.
 """
 
 import dataclasses
@@ -102,7 +108,20 @@ class Cell:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Table:
-    """A structural table, the variant it describes, how it is to be read."""
+    """A structural table, the variant it describes, how it is to be read.
+
+    In the file it has, in the place of `cell`:
+
+        columns = ["filters", ["#3x3", "filters", "_3x3"]]
+        rows = [{row = "inception (3a)", layer = "inception_3a", "#3x3" = "128"}]
+
+    A column is its heading, the quantity in it, and what follows the row's
+    layer in the name of the layer that is meant; a heading alone is a
+    quantity. A row has a label, a layer (its label, if it has none) and, under
+    their headings, the cells that are printed: a text, or ["35K", "why the
+    computed value differs"]. A row of one `quantity` may say so itself, for
+    headings that are no column. A label may come again, for other layers.
+    """
 
     title: str
     variant: str
@@ -152,6 +171,12 @@ class Cost:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class _Counts:
+    parameters: int
+    macs: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Expected:
     """expected.toml.
 
@@ -190,18 +215,21 @@ def read_expected(folder: pathlib.Path) -> Expected:
 
 @functools.cache
 def _read_expected(path: pathlib.Path, changed: int | None) -> Expected:
-    data = _load(path)
+    data = load_toml(path)
+    if "networks" not in data:
+        raise RunError(f"{path}: the top level lacks networks, with their parameters and macs.")
+    counts = {
+        variant: make_row(_Counts, count, f"networks.{variant}", path)
+        for variant, count in data.pop("networks").items()
+    }
+    data["parameters"] = {variant: count.parameters for variant, count in counts.items()}
+    data["macs"] = {variant: count.macs for variant, count in counts.items()}
     data["result"] = _rows(Result, data, "result", path)
-    tables = data.get("table", [])
-    tables = [t | {"cell": _rows(Cell, t, "cell", path)} for t in tables]
-    data["table"] = _rows(Table, {"table": tables}, "table", path)
+    data["table"] = tuple(_table(table, path) for table in data.get("table", []))
     data["ratio"] = _rows(Ratio, data, "ratio", path)
     data["claim"] = _rows(Claim, data, "claim", path)
     data["cost"] = _rows(Cost, data, "cost", path)
-    expected = _make(Expected, data, "the top level", path)
-    for table in expected.table:
-        for cell in table.cell:
-            _check_word(cell.quantity, QUANTITIES, "quantity", path)
+    expected = make_row(Expected, data, "the top level", path)
     for ratio in expected.ratio:
         _check_word(ratio.quantity, RATIO_QUANTITIES, "quantity", path)
     for claim in expected.claim:
@@ -218,7 +246,7 @@ def read_reproduced(folder: pathlib.Path) -> list[dict[str, Any]]:
     path = folder / "reproduced.toml"
     if not path.exists():
         return []
-    data = _load(path)
+    data = load_toml(path)
     rows = data.pop("run", [])
     if data:
         raise RunError(f"{path} has keys other than run: {', '.join(data)}.")
@@ -229,7 +257,12 @@ def read_reproduced(folder: pathlib.Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _load(path: pathlib.Path) -> dict[str, Any]:
+def load_toml(path: pathlib.Path) -> dict[str, Any]:
+    """What a TOML file has.
+
+    Raises:
+        RunError: if it cannot be read.
+    """
     try:
         return tomli.loads(path.read_text(encoding="utf-8"))
     except (OSError, tomli.TOMLDecodeError) as error:
@@ -237,12 +270,82 @@ def _load(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _rows(kind: type, data: dict, key: str, path: pathlib.Path) -> tuple:
-    rows = data.get(key, [])
-    return tuple(_make(kind, row, f"{key} {number}", path) for number, row in enumerate(rows, 1))
+    made = []
+    for block in data.get(key, []):
+        shared = {name: value for name, value in block.items() if name != "rows"}
+        for row in block.get("rows", [{}]):
+            where = f"{key} {len(made) + 1}"
+            if isinstance(row, list):
+                names = [field.name for field in dataclasses.fields(kind)]
+                if len(row) != len(names):
+                    raise RunError(f"{path}: {where} has {len(row)} parts, not {', '.join(names)}.")
+                row = dict(zip(names, row, strict=True))
+            row = shared | row if isinstance(row, dict) else row
+            made.append(make_row(kind, row, where, path))
+    return tuple(made)
 
 
-def _make(kind: type, data: dict, where: str, path: pathlib.Path) -> Any:
+def _table(data: dict, path: pathlib.Path) -> Table:
+    about = {key: value for key, value in data.items() if key not in ("columns", "rows")}
+    where = f"table {data.get('title', '')!r}"
+    columns = {}
+    for column in data.get("columns", []):
+        if isinstance(column, str):
+            column = [column, column]
+        if len(column) not in (2, 3):
+            raise RunError(
+                f"{path}: {where} has a column {column}; a column is a heading, a "
+                "quantity and, where it is another layer's, what follows the row's layer."
+            )
+        heading, quantity, *suffix = column
+        _check_word(quantity, QUANTITIES, f"{where}: quantity", path)
+        columns[heading] = quantity, "".join(suffix)
+    cells = [cell for row in data.get("rows", []) for cell in _cells(row, columns, where, path)]
+    return make_row(Table, about | {"cell": tuple(cells)}, where, path)
+
+
+def _cells(row: dict, columns: dict, where: str, path: pathlib.Path) -> Iterable[Cell]:
+    """The cells of a row; `columns` has quantity and suffix by heading."""
+    if not isinstance(row, dict) or "row" not in row:
+        raise RunError(f"{path}: a row of {where} lacks row, its label: {row}.")
+    label, own = row["row"], row.get("quantity")
+    where = f"row {label!r} of {where}"
+    if own is not None:
+        _check_word(own, QUANTITIES, f"{where}: quantity", path)
+    for heading, printed in row.items():
+        if heading in ("row", "layer", "quantity"):
+            continue
+        if own is None and heading not in columns:
+            raise RunError(
+                f"{path}: {where} has a cell {heading!r}, which is none of the "
+                f"table's columns: {', '.join(columns)}."
+            )
+        quantity, suffix = (own, "") if own else columns[heading]
+        paper, *why = printed if isinstance(printed, list) else [printed]
+        if not all(isinstance(text, str) for text in (paper, *why)) or len(why) > 1:
+            raise RunError(
+                f"{path}: {where}: {heading!r} is {printed!r}; it takes a "
+                "number in quotes, or that and an explanation."
+            )
+        yield Cell(
+            row=label,
+            column=heading,
+            layer=row.get("layer", label) + suffix,
+            quantity=quantity,
+            paper=paper,
+            explanation=why[0] if why else None,
+        )
+
+
+def make_row(kind: type, data: Any, where: str, path: pathlib.Path) -> Any:
+    """A `kind`, a dataclass, of what stands in a file.
+
+    Raises:
+        RunError: if a key is unknown or missing; names `where` and the file.
+    """
     fields = dataclasses.fields(kind)
+    if not isinstance(data, dict):
+        raise RunError(f"{path}: {where} is {data!r}, not {{{fields[0].name} = ..., ...}}.")
     unknown = set(data) - {field.name for field in fields}
     if unknown:
         raise RunError(

@@ -70,12 +70,6 @@ class Sgd:
     momentum: float
     nesterov: bool
 
-    def build(self, **shared: Any):
-        """The Keras optimizer; `shared` as common.training.optimizers.Shared takes."""
-        from common.training.optimizers import MomentumSgd
-
-        return MomentumSgd(self.momentum, nesterov=self.nesterov, **shared)
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RmsProp:
@@ -85,14 +79,6 @@ class RmsProp:
     decay: float
     momentum: float
     epsilon: float
-
-    def build(self, **shared: Any):
-        """The Keras optimizer; `shared` as common.training.optimizers.Shared takes."""
-        from common.training import optimizers
-
-        return optimizers.RmsProp(
-            rho=self.decay, momentum=self.momentum, epsilon=self.epsilon, **shared
-        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -144,8 +130,9 @@ class Recipe:
             the files. They are then measured in the place of the test split.
         initialize_from: Or None: all weights start from their initialisers.
         global_batch_size: Images per update, over all replicas.
-        optimizer: `Sgd(...)`, `RmsProp(...)` or another value with
-            `learning_rate` and `build(**shared)` -> a Keras optimizer.
+        optimizer: `Sgd(...)`, `RmsProp(...)` or a paper's own value with
+            `learning_rate` and `build(**shared)` -> a Keras optimizer; see
+            common.training.optimizers.
         schedule: See common.recipes.schedules; the factor on the learning rate.
         group_schedules: First match wins; the others follow `schedule`.
         weight_decay: Or None.
@@ -169,7 +156,8 @@ class Recipe:
             each epoch, `before_epoch.samples` examples as one batch; or None.
         healthy_after: Epochs after which a loss still at ln(num_classes)
             means that the run is broken and stops.
-        deviations: Where this differs from its paper.
+        deviations: Where this differs from its paper; common.papers.deviations
+            reads them.
         overrides: What the command line changed in it; a paper's recipe has none.
     """
 
@@ -199,7 +187,7 @@ class Recipe:
     monitor: str
     before_epoch: Any
     healthy_after: int
-    deviations: tuple[Deviation, ...]
+    deviations: tuple[Deviation, ...] = ()
     overrides: tuple[Override, ...] = ()
 
 

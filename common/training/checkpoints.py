@@ -20,7 +20,7 @@ from common.errors import NotFinite, RunError
 from common.files import write_atomically
 
 KEPT = 2  # the newest, and the one before should that be damaged
-STATE = "state.json"
+STATE = "state.json"  # its name among the arrays
 
 
 def named_variables(*owners: Any) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def save(folder: pathlib.Path, step: int, variables: dict, state: dict) -> None:
         RunError: if a value is not finite, the disk is full or cannot be
             written; what was there before is kept.
     """
-    arrays = packed(variables, state)
+    arrays = pack(variables, state)
     _require_finite(folder, step, arrays)
     target = folder / f"step-{step:09d}.npz"
 
@@ -85,15 +85,15 @@ def save(folder: pathlib.Path, step: int, variables: dict, state: dict) -> None:
         old.unlink()
 
 
-def packed(variables: dict, state: dict) -> dict[str, np.ndarray]:
-    """Their values and the state, as the arrays of a checkpoint."""
+def pack(variables: dict, state: dict) -> dict[str, np.ndarray]:
+    """Their values and the state, as arrays."""
     arrays = {name: np.asarray(v.numpy()) for name, v in variables.items()}
     arrays[STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     return arrays
 
 
-def unpacked(variables: dict, arrays: dict[str, np.ndarray]) -> dict:
-    """Assigns what `packed` gave; returns the state."""
+def unpack(variables: dict, arrays: dict[str, np.ndarray]) -> dict:
+    """Assigns what `pack` gave; returns the state."""
     for name, variable in variables.items():
         variable.assign(arrays[name])
     return json.loads(arrays[STATE].tobytes())
@@ -143,7 +143,7 @@ def restore(folder: pathlib.Path, variables: dict) -> dict | None:
             damaged.append(f"{file.name} ({error})")
             continue
         _require_fits(file, variables, values)
-        return {**unpacked(variables, values), "damaged": damaged}
+        return {**unpack(variables, values), "damaged": damaged}
     if damaged:
         raise RunError(
             f"No checkpoint in {folder} can be read: {'; '.join(damaged)}. "

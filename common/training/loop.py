@@ -13,22 +13,88 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from common.data import halves, pipeline
+from common.data import examples, pipeline
+from common.data.dataset import TrainingSource
 from common.data.diagnosis import explained
 from common.distribution.collectives import Workers
-from common.distribution.strategy import on_gpus
+from common.distribution.strategy import distribute, on_gpus
 from common.errors import NotFinite
 from common.evaluation.error_rates import Result, make_test_step, measure, open_batches
-from common.recipes.recipe import is_small
+from common.recipes.recipe import Recipe, is_small
 from common.training import checkpoints
 from common.training.health import require_finite, require_moved
-from common.training.job import Job, State
 from common.training.optimizers import rates_at
+from common.training.run_record import Run
 from common.training.signals import Signals, Stopped
-from common.training.steps import MAX_UPDATES, Rows, TrainSteps, distribute, padded
+from common.training.steps import MAX_UPDATES, Rows, TrainSteps, padded
 
 RECOVERY = 0.1  # times the rate, each time that a training goes back
 CALL_SECONDS = 0.5  # that one call should take; a signal waits as long
+
+
+@dataclasses.dataclass(kw_only=True)
+class State:
+    """Where a run stands: everything but the variables; JSON-able.
+
+    Attributes:
+        epoch: Epochs finished.
+        step: Updates made in all.
+        losses, plain_losses, wrong: Sums over the unfinished epoch's batches.
+        history: One row per finished epoch.
+        seconds: Spent training, over all sessions.
+        recovered: How often it went back to a checkpoint, with a smaller rate.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    losses: float = 0.0
+    plain_losses: float = 0.0
+    wrong: int = 0
+    history: list[dict] = dataclasses.field(default_factory=list)
+    seconds: float = 0.0
+    recovered: int = 0
+
+    def add(self, losses, plain_losses, wrong) -> None:
+        """Adds batches' means and counts, each (updates,)."""
+        # One by one: the sums do not depend on how many come in a call.
+        for loss, own in zip(losses.tolist(), plain_losses.tolist(), strict=True):
+            self.losses += loss
+            self.plain_losses += own
+        self.wrong += int(wrong.sum())
+
+    def means(self, steps: int, recipe: Recipe) -> dict[str, float]:
+        """Of an epoch's `steps` batches, for its row; the sums begin anew."""
+        means = {"loss": self.losses / steps}
+        if hasattr(recipe.loss, "plain"):  # of which the loss holds more
+            means["cross_entropy"] = self.plain_losses / steps
+        images = steps * recipe.global_batch_size
+        means["top1_error"] = 100 * self.wrong / images
+        self.losses, self.plain_losses, self.wrong = 0.0, 0.0, 0
+        return means
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is trained, on what, and where it is written.
+
+    Attributes:
+        resident: The training set on the devices, a
+            common.data.resident.ResidentSet; None where it is streamed.
+    """
+
+    recipe: Recipe
+    source: TrainingSource
+    statistics: Any
+    resident: Any
+    model: keras.Model
+    optimizer: keras.optimizers.Optimizer
+    strategy: tf.distribute.Strategy
+    run: Run
+    seed: int
+    microbatches: int
+    jit_compile: bool
+    checkpoint_seconds: float
+    recover: int = 0  # times at most
 
 
 class Loop:
@@ -74,7 +140,10 @@ class Loop:
         if self.ignored:
             self.job.run.update(damaged_checkpoints=self.ignored)
         state = found or dataclasses.asdict(State())
-        return State(**self.workers.shared(self.variables, state))
+        if self.workers.count > 1:
+            arrays = self.workers.broadcast(checkpoints.pack(self.variables, state))
+            state = checkpoints.unpack(self.variables, arrays)
+        return State(**state)
 
     def train(self, signals: Signals, progress: Callable[[int, int], None]) -> State:
         """Runs the epochs that are left.
@@ -93,7 +162,7 @@ class Loop:
         self.callbacks.on_train_begin()
         if self.job.recover and not self.state.step:
             self.save()  # to go back to
-        while self.state.step < self.updates or self._unfinished():
+        while self.state.step < self.updates or self._needs_test():
             try:
                 self._train_epoch(signals)
                 self._finish_epoch(signals, progress)
@@ -123,7 +192,7 @@ class Loop:
         whole = (self.state.epoch + 1) * self.steps_per_epoch
         return min(whole, self.updates)
 
-    def _unfinished(self) -> bool:
+    def _needs_test(self) -> bool:
         """Whether the last epoch was trained but not yet tested."""
         return self.state.epoch * self.steps_per_epoch < self.state.step
 
@@ -138,15 +207,15 @@ class Loop:
             batches = distribute(job.strategy, self.batches(done))
         end = self._epoch_end()
         while state.step < end:
-            self._call(batches, min(self._steps_per_call, end - state.step))
+            self._make_updates(batches, min(self._steps_per_call, end - state.step))
             self._save_if_due(signals)
-            self._agree()
+            self._sync_steps_per_call()
 
     def _run_steps(self, *args: Any) -> tuple:
         """As TrainSteps; the device finishes this epoch's images."""
         job, key = self.job, tuple(self._operations())
         if key not in self._train_steps:
-            finish = key and halves.device_part(job.recipe, job.statistics, self.state.epoch)
+            finish = key and examples.finish_on_device(job.recipe, job.statistics, self.state.epoch)
             self._train_steps[key] = TrainSteps(
                 job.model,
                 job.optimizer,
@@ -166,7 +235,7 @@ class Loop:
         """What the device does to the images of this epoch's stream."""
         if self.job.resident:
             return []
-        _, operations = halves.on_device(self.job.recipe, self.state.epoch)
+        _, operations = examples.split_pixel_operations(self.job.recipe, self.state.epoch)
         return operations
 
     def _rows(self) -> Rows | None:
@@ -186,16 +255,15 @@ class Loop:
     def batches(self, skip_steps: int) -> tf.data.Dataset:
         """This epoch's, without the first; see common.data.pipeline."""
         job = self.job
-        # Of a set that is kept decoded all is made on the host, many at a time.
-        make = pipeline.train_batches
-        if self._operations():
-            make = pipeline.host_batches
-        return make(
-            *(job.source, job.recipe, job.statistics),
+        return pipeline.train_batches(
+            job.source,
+            job.recipe,
+            job.statistics,
             seed=job.seed,
             epoch=self.state.epoch,
             skip_steps=skip_steps,
-            part=self.workers.part,
+            shard=self.workers.shard,
+            for_device=bool(self._operations()),
         )
 
     def _prepare_epoch(self) -> None:
@@ -217,7 +285,7 @@ class Loop:
             )
         prepare(job.model, job.optimizer, job.recipe.loss, examples)
 
-    def _call(self, batches: Iterator | Rows, steps: int) -> None:
+    def _make_updates(self, batches: Iterator | Rows, steps: int) -> None:
         """Makes `steps` updates in one call, and looks at their losses."""
         state, recipe = self.state, self.job.recipe
         rates = self._rates(steps)
@@ -321,7 +389,7 @@ class Loop:
         """
 
         def watch(*counts: int) -> None:
-            if received := self._told(signals):
+            if received := self._signal_on_any_worker(signals):
                 raise Stopped(received, self.state.step)
             progress(*counts)
 
@@ -333,20 +401,20 @@ class Loop:
         return job.optimizer.averaged(job.model.trainable_variables)
 
     def _save_if_due(self, signals: Signals) -> None:
-        received = self._told(signals)
+        received = self._signal_on_any_worker(signals)
         waited = time.monotonic() - self._saved_at
         if received or waited >= self.job.checkpoint_seconds:
             self.save()
         if received:
             raise Stopped(received, self.state.step)
 
-    def _told(self, signals: Signals) -> int:
+    def _signal_on_any_worker(self, signals: Signals) -> int:
         """The signal that any worker has received, or 0; all must ask."""
-        return int(self.workers.everyones(signals.received or 0).max())
+        return int(self.workers.all_gather(signals.received or 0).max())
 
-    def _agree(self) -> None:
+    def _sync_steps_per_call(self) -> None:
         """All take the chief's pace: they must make the same calls."""
-        paces = self.workers.everyones(self._steps_per_call)
+        paces = self.workers.all_gather(self._steps_per_call)
         self._steps_per_call = int(paces[0, 0])
 
     def save(self) -> None:

@@ -11,6 +11,7 @@ import re
 import keras
 import tensorflow as tf
 
+from common.recipes import recipe as recipes
 from common.recipes.recipe import Recipe
 
 FIRST_SCALE = 2.0**15  # as Keras's LossScaleOptimizer; and its:
@@ -191,13 +192,20 @@ class RmsProp(Shared, keras.optimizers.RMSprop):
 def build_optimizer(recipe: Recipe, *, loss_scaling: bool = False) -> keras.optimizers.Optimizer:
     """The recipe's optimizer, with all that `Shared` adds."""
     decay = recipe.weight_decay
-    return recipe.optimizer.build(
-        groups=[group.variables for group in recipe.group_schedules],
-        decay=decay and (decay.rate, decay.variables),
-        clip_global_norm=recipe.clip_global_norm,
-        average_decay=recipe.average_decay,
-        loss_scaling=loss_scaling,
-    )
+    shared = {
+        "groups": [group.variables for group in recipe.group_schedules],
+        "decay": decay and (decay.rate, decay.variables),
+        "clip_global_norm": recipe.clip_global_norm,
+        "average_decay": recipe.average_decay,
+        "loss_scaling": loss_scaling,
+    }
+    match recipe.optimizer:
+        case recipes.Sgd(momentum=momentum, nesterov=nesterov):
+            return MomentumSgd(momentum, nesterov=nesterov, **shared)
+        case recipes.RmsProp(decay=rho, momentum=momentum, epsilon=epsilon):
+            return RmsProp(rho=rho, momentum=momentum, epsilon=epsilon, **shared)
+        case of_a_paper:
+            return of_a_paper.build(**shared)
 
 
 def rates_at(

@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common.distribution.strategy import on_gpus
 from common.errors import UsageError
 from common.training.train_step import TrainStep
 
@@ -157,19 +156,6 @@ class TrainSteps:
             if i < updates:
                 batch = following(here + 1)
         return losses.stack(), own.stack(), wrong.stack()
-
-
-def distribute(strategy: tf.distribute.Strategy, batches: tf.data.Dataset):
-    """An iterator over `batches`, each split among the replicas in order.
-
-    Batches are on the device before they are asked for. Of several workers
-    each gives its own part: see common.data.sharding.
-    """
-    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return iter(strategy.distribute_datasets_from_function(lambda _: batches))
-    if strategy.num_replicas_in_sync == 1 and not on_gpus(strategy):
-        return iter(batches)
-    return iter(strategy.experimental_distribute_dataset(batches))
 
 
 def padded(rates: list[list[float]]) -> tuple[tf.Tensor, tf.Tensor]:

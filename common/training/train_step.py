@@ -8,11 +8,10 @@ import keras
 import tensorflow as tf
 
 from common.distribution.batch_slice import batch_slice, per_replica_batch_size
+from common.distribution.strategy import SUM
 from common.errors import UsageError
 from common.models.max_pooling import repeatable_gradient
 from common.recipes.losses import plain
-
-SUM = tf.distribute.ReduceOp.SUM
 
 
 class TrainStep:

@@ -19,8 +19,8 @@ import tensorflow as tf
 
 import reproductions
 from common.data import catalog, pipeline
-from common.data.keys import Key, mix
-from common.data.sources.tfds import Shuffled
+from common.data.dataset import DataSet, Shuffled, TrainingSource
+from common.data.rng import ExampleRng, fold_in
 from common.data.statistics import Statistics, compute
 from common.data.transforms import (
     DistortedBoxCrop,
@@ -35,7 +35,7 @@ from common.distribution.strategy import feed_gpus
 from common.errors import RunError, UsageError
 from common.recipes.recipe import Recipe
 from launch.bench.rows import Request, Row
-from launch.terminal.counting import Counting
+from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet
 
 NAMES = ("alexnet", "googlenet", "resnet34")
@@ -44,12 +44,12 @@ CROP, FULL = "bare crop decode", "bare full decode"
 KERAS = "image_dataset_from_directory and Keras layers"
 
 
-class Encoded:
-    """JPEG files in memory, as a source that the pipeline reads."""
+class Encoded(TrainingSource):
+    """JPEG files in memory."""
 
-    image_shape, jpeg = None, True
+    jpeg = True
 
-    def __init__(self, files: list[bytes], dataset: catalog.DataSet, shorter_side: int | None):
+    def __init__(self, files: list[bytes], dataset: DataSet, shorter_side: int | None):
         self.shorter_side = shorter_side
         splits = {"train": len(files)}
         self.dataset = dataclasses.replace(dataset, splits=splits)
@@ -146,7 +146,7 @@ def _boxes(recipe: Recipe, source: Encoded) -> Iterable[Any]:
     def box(position: Any, file: Any) -> Any:
         view = View.whole(*image_size(file, True))
         for place, op in geometric:
-            view = op(view, Key(mix(0, 0, place), position))
+            view = op(view, ExampleRng(fold_in(0, 0, place), position))
         return tf.stack(list(vars(_box(view)).values()))
 
     plain = tf.autograph.experimental.do_not_convert(box)

@@ -15,7 +15,7 @@ import reproductions
 from common.data import catalog
 from common.errors import RunError
 from launch.bench.rows import Request, Row
-from launch.terminal.counting import Counting
+from launch.terminal.display import Counting
 
 NAME = "cifar_resnet20"
 IMPORT = "import tensorflow"

@@ -20,7 +20,7 @@ from common.errors import RunError, UsageError
 from common.recipes.recipe import Recipe, is_small
 from launch.bench.rows import Request, Row
 from launch.settings.overrides import apply
-from launch.terminal.counting import Counting
+from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet
 
 NAMES = ("cifar_resnet20", "lenet5", "alexnet")

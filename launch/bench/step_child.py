@@ -37,8 +37,7 @@ from common.distribution.strategy import make_strategy
 from common.errors import RunError
 from common.models.layer_table import layer_table
 from common.recipes.recipe import Recipe
-from common.training.job import Job
-from common.training.loop import Loop
+from common.training.loop import Job, Loop
 from common.training.optimizers import build_optimizer
 from common.training.run_record import Onlooker
 from common.training.signals import Signals

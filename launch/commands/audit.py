@@ -1,7 +1,6 @@
 """The papers' structural numbers, recomputed from the networks cell by cell."""
 
 import os
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import reproductions
 from common.errors import RunError, UsageError
 from common.papers.expected import Expected, read_expected
 from launch.names import find, refuse_words
-from launch.terminal.counting import LINE_SECONDS, duration
+from launch.terminal.display import Display, duration
 from launch.terminal.tables import show
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def run(words: list[str], flags: FlagValues) -> int:
     cells, counted = [], {}
     for paper, claims in expected.items():
         found = audit_paper(reproductions.folder(paper), building.build_model, counted)
-        building.clear()
+        building.display.clear()
         show_tables(paper, claims, found)
         cells += found
     print(f"\n{summarize(cells)}")
@@ -46,17 +45,12 @@ def run(words: list[str], flags: FlagValues) -> int:
 
 
 class Building:
-    """Builds networks, and says on stderr how far it is if that takes long.
-
-    On a terminal one line is redrawn; elsewhere there is a line at most every
-    LINE_SECONDS, the first after as many.
-    """
+    """Builds networks, and says on stderr how far it is if that takes long."""
 
     def __init__(self, total: int):
-        self.total = total
-        self.done = 0
-        self.began = self.told = time.monotonic()
-        self.drawn = 0
+        self.total, self.done = total, 0
+        self.began = time.monotonic()
+        self.display = Display()
 
     def build_model(self, variant: str) -> "keras.Model":
         """The variant's network, of any paper, at its paper's size.
@@ -68,30 +62,14 @@ class Building:
             paper, name = reproductions.find(variant)
         except UsageError as error:
             raise RunError(f"A paper's expected.toml: {error}") from error
-        self._show(f"building {name} ({self.done + 1} of {self.total})")
+        line = f"building {name} ({self.done + 1} of {self.total})"
+        if self.done:
+            left = (time.monotonic() - self.began) / self.done * (self.total - self.done)
+            line += f", about {duration(left)} left"
+        self.display.show(line)
         model = reproductions.load(paper).build_model(name)
         self.done += 1
         return model
-
-    def _show(self, line: str) -> None:
-        now = time.monotonic()
-        if self.done:
-            left = (now - self.began) / self.done * (self.total - self.done)
-            line += f", about {duration(left)} left"
-        if sys.stderr.isatty():
-            sys.stderr.write("\r" + line.ljust(self.drawn))
-            sys.stderr.flush()
-            self.drawn = len(line)
-        elif now - self.told >= LINE_SECONDS:
-            self.told = now
-            print(line, file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        """Wipes the line that is being redrawn."""
-        if self.drawn:
-            sys.stderr.write("\r" + " " * self.drawn + "\r")
-            sys.stderr.flush()
-            self.drawn = 0
 
 
 def show_tables(paper: str, expected: Expected, cells: "list[CellVerdict]") -> None:

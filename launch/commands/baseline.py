@@ -16,7 +16,7 @@ from launch.names import read_data_set
 from launch.report import baseline_records
 from launch.report.error_counts import percent
 from launch.settings.flags import share, switch
-from launch.terminal.counting import Counting
+from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet
 
 SEED = 0  # of the folds
@@ -40,23 +40,25 @@ def run(words: list[str], flags: FlagValues) -> int:
     for note in found.notes:
         print(note, file=sys.stderr)
     with quiet():
-        from common.data.images import thumbnails
+        from common.evaluation import thumbnail_baseline
 
-        thumbnails.tf.config.list_logical_devices()  # starts TensorFlow
+        thumbnail_baseline.tf.config.list_logical_devices()  # starts TensorFlow
     counting = Counting()
-    measured = thumbnails.measure(source, SEED, counting.show)
+    measured = thumbnail_baseline.measure(source, SEED, counting.show)
     counting.clear()
     print(
         f"{source.dataset.title}: logistic regression on thumbnails of "
-        f"{thumbnails.SIDE}x{thumbnails.SIDE} pixels, C = {measured.c:g} by "
-        f"{thumbnails.FOLDS} folds of {source.dataset.splits['train']:,} "
+        f"{thumbnail_baseline.SIDE}x{thumbnail_baseline.SIDE} pixels, C = {measured.c:g} by "
+        f"{thumbnail_baseline.FOLDS} folds of {source.dataset.splits['train']:,} "
         f"training images ({measured.folds_error:.2f} %): "
         f"{percent(measured.wrong, measured.num_images)} error on "
         f"{measured.num_images:,} images ({source.dataset.test_split})."
     )
     if flags.record:
         row = _row(source, dataclasses.asdict(measured))
-        print(f"{baseline_records.add(row)} has it.")
+        file = baseline_records.file()
+        file.add([row])
+        print(f"{file.path} has it.")
     return 0
 
 

@@ -6,6 +6,7 @@ import pathlib
 from absl.flags import FlagValues
 
 from common.data import catalog
+from common.data.dataset import DataSet
 from common.data.preparation.checks import Finding, findings, of_folder
 from common.data.preparation.expected import OFFICIAL
 from common.data.preparation.inspection import examine, examine_files, record_files
@@ -13,7 +14,7 @@ from common.data.preparation.processes import workers
 from common.errors import UsageError
 from launch.names import read_data_set
 from launch.settings.flags import share, switch, whole
-from launch.terminal.counting import Counting
+from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet
 
 USAGE = "doctor DATASET"
@@ -50,9 +51,7 @@ def run(words: list[str], flags: FlagValues) -> int:
     return 1 if wrong else 0
 
 
-def _prepared(
-    dataset: catalog.DataSet, folder: pathlib.Path, jobs: int, deep: bool
-) -> list[Finding]:
+def _prepared(dataset: DataSet, folder: pathlib.Path, jobs: int, deep: bool) -> list[Finding]:
     files = record_files(folder)
     counting, seen = Counting(), [None] * len(files)
     with workers(min(jobs, len(files))) as each:
@@ -66,7 +65,7 @@ def _prepared(
     return findings(dataset, folder, seen)
 
 
-def _folder(dataset: catalog.DataSet, deep: bool) -> tuple[pathlib.Path, list[Finding]]:
+def _folder(dataset: DataSet, deep: bool) -> tuple[pathlib.Path, list[Finding]]:
     """Where class folders lie, and what there is to say of them."""
     source = catalog.open_source(dataset)
     root, classes = pathlib.Path(source.where), source.class_names()

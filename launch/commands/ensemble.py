@@ -137,7 +137,7 @@ def _report(
     tables.show_leave_one_out(ensemble)
     tables.show_pairs(alone)
     if record:
-        fusion_records.add(rows)
+        fusion_records.file().add(rows)
         print(f"\n{len(rows)} counts recorded.")
 
 

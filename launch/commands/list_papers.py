@@ -3,9 +3,10 @@
 from absl.flags import FlagValues
 
 import reproductions
-from common.papers.expected import read_expected, read_reproduced
+from common.papers.expected import read_expected
 from launch.names import refuse_words
-from launch.report import measurements
+from launch.report import records
+from launch.report.measurements import cost, measurements, status
 from launch.terminal.tables import show
 from launch.weights import bundled_weights
 
@@ -39,7 +40,7 @@ def rows_of(paper: str) -> list[list[str]]:
     """
     folder = reproductions.folder(paper)
     expected = read_expected(folder)
-    found = measurements.measurements(paper, read_reproduced(folder))
+    found = measurements(paper, records.file(paper).read())
     return [
         [
             paper,
@@ -47,8 +48,8 @@ def rows_of(paper: str) -> list[list[str]]:
             f"{expected.parameters[variant]:,}",
             f"{expected.macs[variant]:,}",
             recipe.data,
-            measurements.cost(recipe, expected.macs[variant]),
-            measurements.status(variant, expected, found),
+            cost(recipe, expected.macs[variant]),
+            status(variant, expected, found),
         ]
         for variant, recipe in reproductions.load(paper).RECIPES.items()
     ]

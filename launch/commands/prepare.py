@@ -10,13 +10,13 @@ from typing import Any
 from absl.flags import FlagValues
 
 from common.data import catalog
-from common.data.manifest import MANIFEST, read_manifest
+from common.data.dataset import MANIFEST, read_manifest
 from common.data.preparation.expected import OFFICIAL, from_file
 from common.data.preparation.prepare import Request, prepare
 from common.errors import RunError, UsageError
 from launch.names import read_data_set
 from launch.settings.flags import share, switch, text, whole
-from launch.terminal.counting import Counting
+from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet
 
 SHOWN = 5  # repaired files that are named on the screen

@@ -12,7 +12,7 @@ import numpy as np
 
 import reproductions
 from common.data import imagenet
-from common.data.sources.subset import measured_on, planned
+from common.data.sources.subset import measure_on, plan_subset
 from common.data.statistics import Statistics, load
 from common.data.transforms import active
 from common.errors import RunError
@@ -47,7 +47,7 @@ def plan(experiment: Experiment, devices: Devices, names: Sequence[str], split: 
     """Prints what each view costs; exit code 0. Needs no weights and no data."""
     strategy = prepare_tensorflow(devices, experiment.recipe)
     model = build_network(experiment, strategy)
-    dataset = measured_on(planned(experiment.dataset, experiment.recipe), split)
+    dataset = measure_on(plan_subset(experiment.dataset, experiment.recipe), split)
     own = own_views(experiment)
     asked = names or dict.fromkeys((*experiment.recipe.views, *own))
     shown = {name: own.get(name, name) for name in asked}
@@ -81,7 +81,7 @@ def run(
     source = open_data(experiment)
     show_notes(source.dataset)
     source = _label(source, network)
-    source.dataset = measured_on(source.dataset, split)
+    source.dataset = measure_on(source.dataset, split)
     model = build_network(experiment, strategy)
     load_weights(model, network.file, recipe)
     with open(os.devnull, "w") as log:

@@ -10,13 +10,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common.data.catalog import DataSet
+from common.data.dataset import DataSet
 from common.evaluation import views
 from common.models.fully_convolutional import fully_convolutional
 from common.models.layer_table import layer_table, totals
 from launch.session.plan import parameters
 from launch.terminal import tables
-from launch.terminal.progress import duration
+from launch.terminal.display import duration
 
 IMAGE = (375, 500)  # height, width; ImageNet's commonest
 TIMED_SECONDS = 3

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from common.data import pipeline
 from common.data.sources.photographs import SPLIT, Photographs
 from common.data.statistics import Statistics
 from common.errors import NotFinite
+from common.evaluation import frame_views
 from common.evaluation.error_rates import scores_of
 from common.evaluation.metrics import best
 from common.recipes.recipe import Recipe
@@ -91,7 +91,7 @@ def _probabilities(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """(place, (classes,) float64) of each photograph that can be read."""
     # One at a time: nobody knows yet how many can be read.
-    batches = pipeline.test_batches(photographs, SPLIT, recipe, statistics, view, batch_size=1)
+    batches = frame_views.test_batches(photographs, SPLIT, recipe, statistics, view, batch_size=1)
     with quiet():  # TensorFlow complains of its own from_generator
         batches = iter(batches)
     for images, labels, _, ids in batches:

@@ -10,22 +10,25 @@ import math
 import pathlib
 from typing import Any
 
-import tomli
-
 import reproductions
 from common.errors import RunError, UsageError
-from common.files import write_text
 from common.recipes.serialization import recipe_hash, spell
 from common.training.run_record import overrides_of
-from launch.report.toml_rows import toml_row
+from launch.report.row_file import RowFile
 
-# Two curves that agree in these are the same run: the later one stays.
 KEY = ("variant", "data", "recipe", "precision", "seed")
-HEADER = (
-    "# Errors in percent, an epoch each; written by `python -m launch report\n"
-    "# RUN...` from finished runs, never by hand. Training errors are of the\n"
-    "# images as the epoch saw them, test errors of one view.\n"
-)
+
+
+def file(paper: str) -> RowFile:
+    """The paper's curves.toml."""
+    return RowFile(
+        path=reproductions.folder(paper) / "curves.toml",
+        kind="curve",
+        key=KEY,
+        header="# Errors in percent, an epoch each; written by `python -m launch report\n"
+        "# RUN...` from finished runs, never by hand. Training errors are of the\n"
+        "# images as the epoch saw them, test errors of one view.\n",
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -135,17 +138,13 @@ def _column(history: list[dict], name: str, digits: int) -> tuple[float, ...]:
 
 def add(folders: list[str]) -> None:
     """Writes the curves of finished runs, each in place of its older self."""
-    added: dict[str, list[Curve]] = {}
+    added: dict[str, list[dict]] = {}
     for folder in folders:
         run, history = read_run(pathlib.Path(folder))
         if history:
-            curve = of_run(run, history)
-            added.setdefault(run["paper"], []).append(curve)
-    for paper, curves in added.items():
-        kept = {curve.key(): curve for curve in (*read(paper), *curves)}
-        rows = [kept[key].row() for key in sorted(kept)]
-        text = HEADER + "".join(toml_row("curve", row) for row in rows)
-        write_text(_file(paper), text)
+            added.setdefault(run["paper"], []).append(of_run(run, history).row())
+    for paper, rows in added.items():
+        file(paper).add(rows)
 
 
 def read(paper: str) -> list[Curve]:
@@ -154,19 +153,11 @@ def read(paper: str) -> list[Curve]:
     Raises:
         RunError: if the file is damaged.
     """
-    file = _file(paper)
-    if not file.exists():
-        return []
+    recorded = file(paper)
     try:
-        rows = tomli.loads(file.read_text(encoding="utf-8"))["curve"]
-        return [Curve(**{k: _tuple(v) for k, v in r.items()}) for r in rows]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{file} cannot be read: {error}.") from error
-
-
-def _file(paper: str) -> pathlib.Path:
-    return reproductions.folder(paper) / "curves.toml"
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+        return [
+            Curve(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
+            for row in recorded.read()
+        ]
+    except TypeError as error:  # an unknown field, or none where one is needed
+        raise RunError(f"{recorded.path} cannot be read: {error}.") from error

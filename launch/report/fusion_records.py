@@ -1,25 +1,27 @@
 """Fusions in reproductions/ilsvrc2016/reproduced.toml, and in results.md."""
 
 import dataclasses
-import pathlib
 from typing import Any
 
 import reproductions
-from common.files import write_text
 from common.papers.expected import read_expected
 from common.training.run_record import commit_of, now
 from launch.report.error_counts import Count, Missed, percent
 from launch.report.markdown import table
-from launch.report.toml_rows import read_rows, toml_row
+from launch.report.row_file import RowFile
 from reproductions.ilsvrc2016.fusion import RULES
 
-HEADER = (
-    "# Measured fusions, written by `python -m launch ensemble ... --record`;\n"
-    "# never by hand. Counts are wrong images of n.\n"
-)
-# Two rows that agree in these are the same measurement: the later one stays.
-KEY = ("data", "split", "predictions", "rule", "seed", "n")
-NEEDED = (*KEY, "members", "weights", "how", "wrong1", "command", "commit")
+
+def file() -> RowFile:
+    """Where the measured fusions are."""
+    return RowFile(
+        path=reproductions.folder("ilsvrc2016") / "reproduced.toml",
+        kind="fusion",
+        key=("data", "split", "predictions", "rule", "seed", "n"),
+        header="# Measured fusions, written by `python -m launch ensemble ... --record`;\n"
+        "# never by hand. Counts are wrong images of n.\n",
+        needed=("members", "weights", "how", "wrong1", "command", "commit"),
+    )
 
 
 def row(members: dict[str, dict], rule: str, how: str, found: Missed, **facts: Any) -> dict:
@@ -51,32 +53,12 @@ def _hash(record: dict, key: str) -> str:
     return str(record.get(key, "unknown"))[:16]
 
 
-def add(rows: list[dict]) -> None:
-    """Writes rows into reproduced.toml, each in place of its older self."""
-    kept = {_key(row): row for row in (*read(), *rows)}
-    ordered = [kept[key] for key in sorted(kept)]
-    write_text(_file(), HEADER + "".join(toml_row("fusion", row) for row in ordered))
-
-
-def _file() -> pathlib.Path:
-    return reproductions.folder("ilsvrc2016") / "reproduced.toml"
-
-
-def read() -> list[dict]:
-    """The recorded rows; none if there is no file.
-
-    Raises:
-        RunError: if the file is damaged or a row lacks a key.
-    """
-    return read_rows(_file(), "fusion", NEEDED)
-
-
 def groups() -> list[list[dict]]:
     """The rows of each ensemble: its members alone, then its rules."""
     found: dict[tuple, list[dict]] = {}
     alone = {}
     order = ["alone", *(rule.name for rule in RULES)]
-    for row in sorted(read(), key=lambda row: order.index(row["rule"])):
+    for row in sorted(file().read(), key=lambda row: order.index(row["rule"])):
         if row["rule"] == "alone":
             alone[row["predictions"][0], row["n"]] = row
         else:
@@ -91,28 +73,6 @@ def groups() -> list[list[dict]]:
 def named(rows: list[dict]) -> list[tuple[str, dict]]:
     """Each row of an ensemble with the name of its member or rule."""
     return [(row["members"][0] if row["rule"] == "alone" else row["rule"], row) for row in rows]
-
-
-def section() -> str:
-    """The part of results.md about fusion; empty if nothing was measured."""
-    found = groups()
-    if not found:
-        return ""
-    head = ["Ensemble", "Images", "Best member alone", "`simple` average"]
-    head += ["Lowest of the rules (seen afterwards)"]
-    rows = []
-    for group in found:
-        alone = [pair for pair in named(group) if pair[1]["rule"] == "alone"]
-        rules = [pair for pair in named(group) if pair[1]["rule"] != "alone"]
-        simple = [pair for pair in rules if pair[0] == "simple"]
-        first = group[-1]
-        what = (
-            f"{first['data']}, {first['split']}: {', '.join(first['members'])}"
-            f"{_selected(first['members'])}"
-        )
-        cells = [_lowest(pairs) for pairs in (alone, simple, rules)]
-        rows.append([what, f"{first['n']:,}", *cells])
-    return f"\n{_INTRODUCTION}\n\n{table(head, rows)}\n"
 
 
 def _selected(members: list[str]) -> str:
@@ -139,27 +99,36 @@ def _lowest(pairs: list[tuple[str, dict]]) -> str:
 _INTRODUCTION = """\
 <a id="fusion"></a>
 
-## Fusion: the rules of ILSVRC2016, measured
+## Fusions measured here
 
 Top-1 errors of networks that were evaluated here, and of their fusions. What
 is fitted to labels is fitted on four fifths of the images and counted on the
-fifth, five times. In brackets Wilson's 95 % interval. Every rule:
-[reproductions/ilsvrc2016/results.md](reproductions/ilsvrc2016/results.md#fusion)."""
+fifth, five times. In brackets Wilson's 95 % interval."""
 
 
-def details() -> str:
-    """Every rule of every ensemble, for the challenge's own page."""
-    parts = ['<a id="fusion"></a>\n\n## Fusions measured here']
-    for group in groups():
+def section() -> str:
+    """The fusions' part of the contest's page: in short, then every rule."""
+    found = groups()
+    if not found:
+        return ""
+    head = ["Ensemble", "Images", "Best member alone", "`simple` average"]
+    head += ["Lowest of the rules (seen afterwards)"]
+    rows, parts = [], []
+    for group in found:
+        alone = [pair for pair in named(group) if pair[1]["rule"] == "alone"]
+        rules = [pair for pair in named(group) if pair[1]["rule"] != "alone"]
+        simple = [pair for pair in rules if pair[0] == "simple"]
         first = group[-1]
+        where, members = f"{first['data']}, {first['split']}", first["members"]
+        who = f"{', '.join(members)}{_selected(members)}"
+        cells = [_lowest(pairs) for pairs in (alone, simple, rules)]
+        rows.append([f"{where}: {who}", f"{first['n']:,}", *cells])
         parts.append(
-            f"### {first['data']}, {first['split']}, {first['n']:,} images: "
-            f"{', '.join(first['members'])}{_selected(first['members'])}"
-            f"\n\n{_table(group)}"
-            f"\n\nPrediction files (sha256): {', '.join(first['predictions'])}."
+            f"### {where}, {first['n']:,} images: {who}\n\n{_table(group)}\n\n"
+            f"Prediction files (sha256): {', '.join(first['predictions'])}."
             f" `{first['command']}`, commit {first['commit']}."
         )
-    return "\n\n".join(parts)
+    return "\n\n".join([_INTRODUCTION, table(head, rows), *parts])
 
 
 def _table(rows: list[dict]) -> str:
@@ -170,7 +139,3 @@ def _table(rows: list[dict]) -> str:
         for name, row in named(rows)
     ]
     return table(head, lines)
-
-
-def _key(row: dict) -> tuple:
-    return tuple(str(row[name]) for name in KEY)

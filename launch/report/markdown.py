@@ -1,11 +1,9 @@
-"""Markdown tables, and the generated block in a paper's README."""
+"""Markdown tables, and the generated blocks in READMEs."""
 
 import pathlib
 
 from common.errors import RunError
 from common.recipes.recipe import Deviation, Recipe
-
-BEGIN, END = "<!-- deviations -->", "<!-- /deviations -->"
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -40,17 +38,23 @@ def deviation_table(recipes: dict[str, Recipe]) -> str:
 
 
 def with_deviations(readme: pathlib.Path, recipes: dict[str, Recipe]) -> str:
-    """A README's text with its block of deviations written anew.
+    """A paper's README with its block of deviations written anew."""
+    return with_block(readme, "deviations", deviation_table(recipes))
+
+
+def with_block(readme: pathlib.Path, name: str, block: str) -> str:
+    """A README's text with what stands between its marks for `name` written anew.
 
     Raises:
         RunError: unless the file is there and has the two marks, in order.
     """
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     text = readme.read_text(encoding="utf-8") if readme.exists() else ""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end or BEGIN in after or END in after:
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed or begin in after or end in after:
         raise RunError(
-            f"{readme} has no one place for the recipes' deviations. Put the "
-            f"lines {BEGIN} and {END} under 'Differences and gaps'."
+            f"{readme} has no one place for its {name}. Put the lines {begin} and {end} "
+            "where `report` may write them."
         )
-    return f"{before}{BEGIN}\n\n{deviation_table(recipes)}\n\n{END}{after}"
+    return f"{before}{begin}\n\n{block}\n\n{end}{after}"

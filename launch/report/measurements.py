@@ -3,15 +3,16 @@
 import dataclasses
 import math
 import statistics
-from typing import Any
 
 import reproductions
 from common.data import catalog
+from common.evaluation.comparisons import unpaired
 from common.evaluation.metrics import wilson
-from common.papers.expected import Expected
+from common.papers.expected import Expected, Result
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import recipe_hash
 
+RATE = 1e13  # multiply-accumulates a second: a round figure, no measurement
 _PRECISION = "precision "  # how that change begins
 
 
@@ -64,6 +65,16 @@ class Measurement:
         values = [row[name] for row in self.rows if name in row]
         return statistics.mean(values) if values else math.nan
 
+    def compare(self, name: str, printed: float) -> str:
+        """Whether the mean error "agrees" with a printed one, or is "lower" or "higher".
+
+        Of two runs on as many images each: what chance leaves open agrees (95 %).
+        """
+        images = self.rows[0]["num_images"]
+        here = self.mean(name)
+        low, high = unpaired((here / 100 * images, images), (printed / 100 * images, images))
+        return "agrees" if low <= 0 <= high else "lower" if high < 0 else "higher"
+
 
 def measurements(paper: str, rows: list[dict]) -> list[Measurement]:
     """The rows, those that differ in their seed only taken together."""
@@ -99,7 +110,7 @@ def only_precision(changes: tuple[str, ...]) -> bool:
     return all(change.startswith(_PRECISION) for change in changes)
 
 
-def of_claim(claim: Any, measured: list[Measurement]) -> list[Measurement]:
+def of_claim(claim: Result, measured: list[Measurement]) -> list[Measurement]:
     """The measurements that may stand beside a paper's number, float32 first.
 
     Same variant, data, split and views, and the recipe as it is here; the row
@@ -154,3 +165,12 @@ def status(variant: str, expected: Expected, found: list[Measurement]) -> str:
 def _shown(one: Measurement, beside: str) -> str:
     words = "; ".join([beside, *one.changes])
     return f"{one.mean('top1_error'):.2f} % ({words})"
+
+
+def time_at_rate(macs: float) -> str:
+    """How long so many multiply-accumulates take at RATE."""
+    hours = macs / RATE / 3600
+    if hours >= 48:
+        return f"{hours / 24:,.0f} days at 1e13 a second"
+    short = f"{hours:.0f} hours" if hours >= 1 else "less than an hour"
+    return f"{short} at 1e13 a second"

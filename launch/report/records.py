@@ -5,19 +5,24 @@ import re
 
 import reproductions
 from common.errors import RunError, UsageError
-from common.files import write_text
-from common.papers.expected import read_reproduced
+from common.papers.expected import RUN_KEYS
 from common.recipes.serialization import recipe_hash, spell
 from common.training.run_record import overrides_of, read_json
-from launch.report.toml_rows import toml_row
+from launch.report.row_file import RowFile
 
-# Two rows that agree in these and in their deviations are the same measurement:
-# the later one stays.
-KEY = ("variant", "data", "split", "views", "recipe", "precision", "seed")
-HEADER = (
-    "# Measured rows, written by `python -m launch report RUN...` from\n"
-    "# finished runs; never by hand. Errors in percent.\n"
-)
+KEY = ("variant", "data", "split", "views", "recipe", "precision", "seed", "deviations")
+
+
+def file(paper: str) -> RowFile:
+    """The paper's reproduced.toml."""
+    return RowFile(
+        path=reproductions.folder(paper) / "reproduced.toml",
+        kind="run",
+        key=KEY,
+        header="# Measured rows, written by `python -m launch report RUN...` from\n"
+        "# finished runs; never by hand. Errors in percent.\n",
+        needed=RUN_KEYS,
+    )
 
 
 def add(folders: list[str]) -> None:
@@ -32,11 +37,7 @@ def add(folders: list[str]) -> None:
         paper, rows = rows_of(pathlib.Path(folder))
         added.setdefault(paper, []).extend(rows)
     for paper, rows in added.items():
-        folder = reproductions.folder(paper)
-        kept = {_key(row): row for row in (*read_reproduced(folder), *rows)}
-        ordered = [kept[key] for key in sorted(kept)]
-        text = HEADER + "".join(map(_table, ordered))
-        write_text(folder / "reproduced.toml", text)
+        file(paper).add(rows)
 
 
 def rows_of(folder: pathlib.Path) -> tuple[str, list[dict]]:
@@ -59,7 +60,8 @@ def rows_of(folder: pathlib.Path) -> tuple[str, list[dict]]:
             f"reproductions/{run['paper']} no longer has."
         )
     shared = _about(run)
-    return run["paper"], [shared | _result(r) for r in run["results"]]
+    rows = [shared | _result(result) for result in run["results"]]
+    return run["paper"], [{name: row[name] for name in KEY} | row for row in rows]
 
 
 def _about(run: dict) -> dict:
@@ -76,7 +78,7 @@ def _about(run: dict) -> dict:
         "deviations": changes,
         "epochs": run["recipe"]["epochs"],
         "images_per_second": run["images_per_second"],
-        "devices": f"{session['devices']} x {session['platform']}",
+        "devices": _devices(session, run.get("peak_bytes")),
         "sessions": len(run["sessions"]),
         "started": run["sessions"][0]["started"],
         "finished": run["finished"],
@@ -85,6 +87,20 @@ def _about(run: dict) -> dict:
         "read": run["data"]["name"],
         "command": without_places(session["command"]),
     }
+
+
+def _devices(session: dict, peak_bytes: int | None) -> str:
+    """How many of which, as far as the record says."""
+    facts = dict(session.get("hardware", {}))
+    processor = facts.pop("processor", None)
+    names = {"compute_capability": "capability", "cuda": "CUDA", "cudnn": "cuDNN"}
+    model = facts.pop("gpu", processor)
+    more = [f"{names.get(name, name)} {value}" for name, value in facts.items()]
+    if peak_bytes:
+        more.append(f"at most {peak_bytes / 2**20:,.0f} MiB")
+    return ", ".join(
+        [f"{session['devices']} x {session['platform']}", *([model] if model else []), *more]
+    )
 
 
 def without_places(command: str) -> str:
@@ -102,11 +118,3 @@ def _result(result: dict) -> dict:
         row["command"] = without_places(result["command"])
         row |= {name: result[name] for name in ("commit", "finished")}
     return row
-
-
-def _key(row: dict) -> tuple:
-    return (*(row[name] for name in KEY), tuple(row["deviations"]))
-
-
-def _table(row: dict) -> str:
-    return toml_row("run", {name: row[name] for name in KEY} | row)

@@ -4,12 +4,20 @@ import pathlib
 
 import reproductions
 from common.files import write_text
-from launch.report import curves, fusion_records, records, results_slides
+from launch.report import (
+    curves,
+    experiments,
+    fusion_records,
+    paper_page,
+    records,
+    results_page,
+    results_slides,
+)
 from launch.report.figures import figures
 from launch.report.html import html_page
-from launch.report.markdown import with_deviations
-from launch.report.paper_results import Paper
-from launch.report.results_page import page
+from launch.report.markdown import with_block, with_deviations
+from launch.report.papers import Paper, read_papers
+from launch.report.questions import questions
 from launch.terminal.new_files import require_place
 
 RESULTS = reproductions.REPOSITORY / "results.md"
@@ -25,8 +33,9 @@ def run(folders: list[str], results: pathlib.Path = RESULTS) -> int:
     """
     records.add(folders)
     curves.add(folders)
-    figures.write()
-    for file, text in texts(results).items():
+    papers = read_papers()
+    figures.write(papers)
+    for file, text in texts(papers, results).items():
         if not file.exists() or file.read_text(encoding="utf-8") != text:
             write_text(file, text)
     for folder in folders:
@@ -35,28 +44,39 @@ def run(folders: list[str], results: pathlib.Path = RESULTS) -> int:
     return 0
 
 
-def texts(results: pathlib.Path = RESULTS) -> dict[pathlib.Path, str]:
+def texts(papers: dict[str, Paper], results: pathlib.Path = RESULTS) -> dict[pathlib.Path, str]:
     """Every generated text, by its file."""
-    papers = {name: Paper(name) for name in reproductions.names()}
-    found = {results: page(papers)}
+    settings = experiments.name_settings(papers)
+    pages = reproductions.folder("ilsvrc2016").parent
+    found = {
+        results: results_page.page(papers),
+        pages / "questions.md": questions.page(papers, settings),
+        pages / "settings.md": experiments.page(papers, settings),
+        pages / "slides.md": results_slides.page(papers),
+    }
+    front = results.with_name("README.md")
+    if front.exists():
+        found[front] = with_block(front, "results", results_page.front_table(papers))
     for name, paper in papers.items():
         folder = reproductions.folder(name)
-        found[folder / "results.md"] = paper.page()
-        readme = folder / "README.md"
-        found[readme] = with_deviations(readme, paper.recipes)
-    challenge = reproductions.folder("ilsvrc2016")
-    if (challenge / "leaderboard.toml").exists():
-        found[challenge / "results.md"] = _challenge()
-    return found
+        found[folder / "results.md"] = paper_page.page(paper, settings)
+        found[folder / "README.md"] = with_deviations(folder / "README.md", paper.recipes)
+    contest = reproductions.folder("ilsvrc2016")
+    found[contest / "results.md"] = _contest_page((contest / "leaderboard.toml").exists())
+    return {file: text for file, text in found.items() if text}
 
 
-def _challenge() -> str:
-    return (
-        "# ILSVRC2016: leaderboard and fusions\n\nWritten by `python -m launch "
-        "report`; do not edit.\n\n![The leaderboard](leaderboard.svg)\n\n"
-        f"{results_slides.entries()}\n\n{fusion_records.details()}\n\n"
-        "![The fusions](fusion.svg)\n"
-    )
+def _contest_page(leaderboard: bool) -> str:
+    fusions = fusion_records.section()
+    if not leaderboard and not fusions:
+        return ""
+    parts = [
+        "# ILSVRC2016: leaderboard and fusions",
+        "Written by `python -m launch report`; do not edit.",
+        *(("![The leaderboard](leaderboard.svg)", results_slides.entries()) * leaderboard),
+        *((fusions, "![The fusions](fusion.svg)") * bool(fusions)),
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def run_html(folders: list[str], file: pathlib.Path) -> int:

@@ -1,10 +1,10 @@
-"""The slides' systems and tables, and what became of each: for results.md."""
+"""reproductions/slides.md: the slides' systems and tables, and what became of each."""
 
 from common.papers.expected import Claim, Ratio, Table
 from launch.report import leaderboard
 from launch.report.markdown import table
 from launch.report.measurements import cost, status
-from launch.report.paper_results import Paper, differing
+from launch.report.papers import Paper, count_differing
 from reproductions.ilsvrc2016.spec import spec_of
 
 # The slides' headings, in their order, and the papers that they are of.
@@ -24,8 +24,8 @@ def on_slides(one: Table | Ratio | Claim) -> bool:
     return "slides" in one.source
 
 
-def section(papers: dict[str, Paper]) -> str:
-    """The part of results.md; without what the given papers lack."""
+def page(papers: dict[str, Paper]) -> str:
+    """The whole page, without what the given papers lack; empty if that is all."""
     rows = [
         [heading if not i else "", *_row(papers[name])]
         for heading, names in SYSTEMS.items()
@@ -40,9 +40,9 @@ def section(papers: dict[str, Paper]) -> str:
 
 
 _INTRODUCTION = """\
-<a id="slides"></a>
+# The slides: every system and table
 
-## The slides: every system and table
+Written by `python -m launch report`; do not edit.
 
 Cells of the slides' tables are recomputed from the networks with those of the
 papers. ResNeXt, Wide and pre-activation ResNets are not on the slides but in
@@ -62,10 +62,10 @@ def _row(paper: Paper) -> list[str]:
     if variant in paper.not_run():
         trained += f": {cost(recipe, about.macs[variant])}"
     numbers = f"{len(cells)} recomputed"
-    if differing(cells):
-        numbers += f", {differing(cells)} differ and are explained"
+    if count_differing(cells):
+        numbers += f", {count_differing(cells)} differ and are explained"
     return [
-        f"[{paper.name}](#{paper.name})",
+        f"[{paper.network()}]({paper.name}/results.md)",
         numbers if cells else "none printed",
         ", ".join(f"{n} {verdict}" for n, verdict in counts) or "none",
         f"{variant}: {trained}",
@@ -97,11 +97,10 @@ def _teams() -> str:
     total = sum(int(row[1]) for row in rows)
     return (
         f"ILSVRC2016, the last table: all {total} entries are "
-        "[here](reproductions/ilsvrc2016/results.md), with each team's rule.\n"
+        "[here](ilsvrc2016/results.md), with each team's rule.\n"
         f"{leaderboard.claims(data)}\n"
         f"\n{table(head, rows)}\n\n"
-        "![The leaderboard with its intervals](reproductions/ilsvrc2016/"
-        "leaderboard.svg)\n"
+        "![The leaderboard with its intervals](ilsvrc2016/leaderboard.svg)\n"
     )
 
 

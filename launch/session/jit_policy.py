@@ -2,7 +2,7 @@
 
 On GPUs it does. On a CPU it pays for updates so small that starting
 TensorFlow's operations takes longer than they do; others it slows down: see
-launch/bench/speed.md. The arithmetic has the same precision either way.
+launch/bench/README.md. The arithmetic has the same precision either way.
 """
 
 import dataclasses

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from common.data.shards import line_of
+from common.data.sources.tfds import line_of
 from common.errors import RunError
 from common.recipes.recipe import Recipe
 

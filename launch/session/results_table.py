@@ -5,7 +5,7 @@ from common.evaluation.metrics import wilson
 from common.papers.expected import read_expected
 from common.recipes.serialization import spell
 from common.training.run_record import overrides_of
-from launch.terminal.progress import duration
+from launch.terminal.display import duration
 
 
 def results_table(record: dict, history: list[dict]) -> list[str]:

@@ -10,8 +10,9 @@ import tensorflow as tf
 
 import reproductions
 from common.data import catalog
+from common.data.dataset import DataSet
 from common.data.diagnosis import explained
-from common.data.sources.subset import cut, planned
+from common.data.sources.subset import plan_subset, take_subset
 from common.data.statistics import kept, statistics_for
 from common.distribution import hardware
 from common.distribution.cluster import Cluster
@@ -75,18 +76,18 @@ def open_data(experiment: Experiment):
         print(
             f"{cache} cannot be written: the sample is made for this command only.", file=sys.stderr
         )
-    return cut(source, experiment.recipe)
+    return take_subset(source, experiment.recipe)
 
 
 def plan_data(experiment: Experiment):
     """The same for a plan, which can do without the data."""
     dataset = experiment.dataset
     if catalog.is_missing(dataset, experiment.data_dir):
-        return catalog.NotHere(planned(dataset, experiment.recipe))
+        return catalog.NotHere(plan_subset(dataset, experiment.recipe))
     return open_data(experiment)
 
 
-def show_notes(dataset: catalog.DataSet) -> None:
+def show_notes(dataset: DataSet) -> None:
     """Says what a person must know of the data, such as what is left out."""
     for note in dataset.notes:
         print(note, file=sys.stderr)

@@ -9,6 +9,7 @@ from absl.flags import FlagValues
 
 import reproductions
 from common.data import catalog
+from common.data.dataset import DataSet
 from common.distribution.batch_slice import per_replica_batch_size
 from common.errors import UsageError, did_you_mean
 from common.evaluation import views
@@ -31,10 +32,10 @@ class Experiment:
     variant: str
     recipe: Recipe
     data_dir: pathlib.Path
-    found: catalog.DataSet | None = None
+    found: DataSet | None = None
 
     @functools.cached_property
-    def dataset(self) -> catalog.DataSet:
+    def dataset(self) -> DataSet:
         """The data set, looked up when it is first asked for: weights can do without."""
         recipe = self.recipe
         return self.found or catalog.find(recipe.data, recipe.channels, str(self.data_dir))

@@ -114,7 +114,7 @@ def with_data(recipe: Recipe, dataset: Any) -> Recipe:
 
     Args:
         recipe: The paper's.
-        dataset: A common.data.catalog.DataSet.
+        dataset: A common.data.dataset.DataSet.
     """
     if dataset.name == recipe.data:
         return recipe

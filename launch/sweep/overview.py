@@ -1,13 +1,12 @@
 """What a person sees while a sweep runs: its trials, and the time left."""
 
 import pathlib
-import sys
 import time
 from typing import Any
 
 from launch.sweep import status
 from launch.sweep.trials import folder_of
-from launch.terminal.counting import LINE_SECONDS, duration
+from launch.terminal.display import Display, duration
 
 REFRESH_SECONDS = 2.0
 
@@ -21,8 +20,8 @@ class Overview:
         self._began = time.monotonic()
         self._before = None  # epochs that earlier sessions had trained
         self._ended: set[str] = set()
-        self._refreshed = self._told = self._drawn = 0.0
-        self._terminal = sys.stderr.isatty()
+        self._refreshed = 0.0
+        self._display = Display()
 
     def tick(self) -> None:
         """Called as often as one likes."""
@@ -33,8 +32,7 @@ class Overview:
     def close(self) -> list[dict]:
         """Writes sweep.json for the last time; the trials."""
         trials = self._refresh()
-        if self._drawn:
-            sys.stderr.write("\r" + " " * int(self._drawn) + "\r")
+        self._display.clear()
         return trials
 
     def _refresh(self) -> list[dict]:
@@ -46,7 +44,7 @@ class Overview:
         for trial in ended:
             if trial["id"] not in self._ended:
                 self._ended.add(trial["id"])
-                self._say(_result(trial))
+                self._display.say(_result(trial))
         self._show(trials)
         return trials
 
@@ -71,14 +69,7 @@ class Overview:
             seconds = time.monotonic() - self._began
             left = seconds * (self.epochs - done) / (done - self._before)
             parts.append(f"about {duration(max(0, left))} left")
-        line = "; ".join(parts)
-        if self._terminal:
-            sys.stderr.write("\r" + line.ljust(int(self._drawn)))
-            sys.stderr.flush()
-            self._drawn = len(line)
-        elif time.monotonic() - self._told >= LINE_SECONDS:
-            self._told = time.monotonic()
-            print(line, file=sys.stderr, flush=True)
+        self._display.show("; ".join(parts))
 
     def _place(self, trial_id: str) -> str:
         """Where a trial stands, from the last line of its own log."""
@@ -89,10 +80,6 @@ class Overview:
         told = [n for n in log.splitlines() if n.startswith("epoch")]
         last = (told or ["starting"])[-1]
         return ", ".join(last.split("  ")[:2]).partition(":")[0]
-
-    def _say(self, line: str) -> None:
-        start = "\r" + " " * int(self._drawn) + "\r" if self._drawn else ""
-        print(start + line, file=sys.stderr, flush=True)
 
 
 def _result(trial: dict) -> str:

@@ -15,7 +15,7 @@ from common.training.run_record import differences
 from launch.sweep.search_space import settings_of
 from launch.sweep.trials import OBJECTIVE, folder_of, read_outcome
 from launch.terminal import tables
-from launch.terminal.counting import duration
+from launch.terminal.display import duration
 
 # What must not change between the sessions of one sweep.
 IDENTITY = ("variant", "recipe", "data", "space", "tuner", "seed", "precision")

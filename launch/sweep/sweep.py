@@ -92,7 +92,7 @@ def _report(request: Request, facts: dict) -> int:
             f"no best one: {reason} Narrow the --space, with a fresh --workdir."
         )
     if request.record:
-        from launch.sweep import sweep_records
+        from launch.report import sweep_records
 
         print(f"Recorded in {sweep_records.add(request.folder)}.")
     return 0

@@ -10,7 +10,7 @@ from launch.session.setup import build_network, plan_data, prepare_tensorflow
 from launch.sweep.search_space import as_text, part_of
 from launch.sweep.sweep_request import Request
 from launch.sweep.tuners import planned, planned_epochs
-from launch.terminal.progress import duration
+from launch.terminal.display import duration
 
 
 def print_plan(request: Request) -> int:

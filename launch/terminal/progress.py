@@ -1,12 +1,11 @@
 """What a person sees while a run works: a bar on a terminal, lines in a log."""
 
-import sys
 import time
 from typing import TextIO
 
 import keras
 
-from launch.terminal.counting import LINE_SECONDS, duration
+from launch.terminal.display import Display, duration
 
 SMOOTHING = 0.9  # of the speed that the time left is computed from
 
@@ -30,17 +29,14 @@ class Progress(keras.callbacks.Callback):
         """`measured` is what the split's images are called."""
         super().__init__()
         self.measured = measured
-        self.log = log
-        self.screen = screen or sys.stderr
-        self.terminal = self.screen.isatty()
+        self.display = Display(screen, log)
+        self.say, self.clear = self.display.say, self.display.clear
         self.images_per_step = images_per_step
         self.devices = devices
         self.speed = 0.0
         self.wait = 0.0
         self.left = 0.0
         self.compiled = False
-        self.drawn = 0
-        self.told = 0.0
         self.tests = (0, 0.0)  # images done when a split was begun, and when
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -60,7 +56,7 @@ class Progress(keras.callbacks.Callback):
         steps, epochs = self.params["steps"], self.params["epochs"]
         images = (self.params["updates"] - done) * self.images_per_step
         self.left = images / self.speed
-        self._show(
+        self.display.show(
             f"epoch {self.epoch + 1}/{epochs}  "
             f"step {done - steps * self.epoch}/{steps}  "
             f"loss {logs['loss']:.4f}  error {logs['top1_error']:.1f} %  "
@@ -95,34 +91,10 @@ class Progress(keras.callbacks.Callback):
         if done > began:
             left = (total - done) * (time.monotonic() - at) / (done - began)
             line += f", {duration(left)} left"
-        self._show(line)
+        self.display.show(line)
         if done == total:
             self.tests = (0, 0.0)
 
     def scanning(self, done: int, total: int) -> None:
         """Shows how far the pass for the mean image has come."""
-        self._show(f"computing the training mean: {done:,}/{total:,} images")
-
-    def say(self, line: str) -> None:
-        """A line that stays, on the screen and in the log."""
-        self.clear()
-        print(line, file=self.screen, flush=True)
-        print(line, file=self.log, flush=True)
-        self.told = time.monotonic()
-
-    def _show(self, line: str) -> None:
-        if self.terminal:
-            self.screen.write("\r" + line.ljust(self.drawn))
-            self.screen.flush()
-            self.drawn = len(line)
-        if time.monotonic() - self.told >= LINE_SECONDS:
-            self.told = time.monotonic()
-            print(line, file=self.log, flush=True)
-            if not self.terminal:
-                print(line, file=self.screen, flush=True)
-
-    def clear(self) -> None:
-        """Wipes the line that is being redrawn."""
-        if self.drawn:
-            self.screen.write("\r" + " " * self.drawn + "\r")
-            self.drawn = 0
+        self.display.show(f"computing the training mean: {done:,}/{total:,} images")

@@ -13,6 +13,7 @@ from absl.flags import FlagValues
 
 import reproductions
 from common.data import catalog
+from common.data.dataset import DataSet
 from common.errors import UsageError
 from common.recipes.recipe import Recipe
 from launch.names import load_recipe
@@ -120,7 +121,7 @@ def announce(network: Network, precision: str, *, named: bool) -> None:
 
 def _read_recipe(
     run: run_weights.Trained, variant: str, paper: Recipe, flags: FlagValues, *, measures: bool
-) -> tuple[Recipe, catalog.DataSet | None]:
+) -> tuple[Recipe, DataSet | None]:
     """(the run's recipe, with --set, on the images of --data; that data set or None)."""
     recipe = run_weights.read_recipe(run, variant, paper, flags.set)
     if flags.data is None:

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from common.data.catalog import DataSet
-from common.data.sources.relabelled import relabelled
+from common.data.dataset import DataSet
+from common.data.sources.relabelled import relabel
 from common.errors import RunError, UsageError
 from common.models.state_dicts import require_whole
 from common.recipes.recipe import Recipe
@@ -124,7 +124,7 @@ def with_labels_of(run: Trained, source: Any) -> Any:
     """
     names = run.record.get("class_names")
     if names is not None:
-        found = relabelled(source, tuple(names), str(run.folder))
+        found = relabel(source, tuple(names), str(run.folder))
         if (few := len(source.class_names())) < len(names):
             print(
                 f"{source.dataset.name} has {few} of the {len(names)} classes "

@@ -16,13 +16,6 @@ from common.data.transforms import (
 from common.recipes.losses import SmoothedCrossEntropy, WithAuxiliary
 from common.recipes.recipe import Recipe, RmsProp, WeightDecay
 from common.recipes.schedules import EveryEpochs
-from reproductions.inception_v3.deviations import (
-    LOW_RESOLUTION,
-    PAPER,
-    RELEASED,
-    TABLE_1,
-    TORCHVISION,
-)
 from reproductions.inception_v3.distortions import ColourDistortions
 
 INCEPTION_V3 = Recipe(
@@ -78,7 +71,6 @@ INCEPTION_V3 = Recipe(
     monitor="centre_crop",
     before_epoch=None,
     healthy_after=5,  # ours
-    deviations=(*RELEASED, *PAPER),
 )
 
 
@@ -94,16 +86,13 @@ def at_resolution(size: int) -> Recipe:
         image_size=size,
         train_transforms=scaled(INCEPTION_V3.train_transforms),
         test_transforms=scaled(INCEPTION_V3.test_transforms),
-        deviations=(*RELEASED, *LOW_RESOLUTION, *PAPER),
     )
 
 
 RECIPES = {
     "inception_v3": INCEPTION_V3,
-    "inception_v3_torchvision": dataclasses.replace(
-        INCEPTION_V3, deviations=(*RELEASED, *TORCHVISION, *PAPER)
-    ),
+    "inception_v3_torchvision": INCEPTION_V3,
     "inception_v3_151": at_resolution(151),
     "inception_v3_79": at_resolution(79),
-    "inception_v2_table1": dataclasses.replace(INCEPTION_V3, deviations=(*TABLE_1, *PAPER)),
+    "inception_v2_table1": INCEPTION_V3,
 }

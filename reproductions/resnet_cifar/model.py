@@ -7,7 +7,7 @@ and a classifier: 6n + 2 layers with weights.
 
 Differences from the paper: none known. Left open by it are the constants of
 batch normalisation, the biases of the convolutions, and the side of the zero
-channels (deviations.py).
+channels (deviations.toml).
 """
 
 import functools

@@ -121,18 +121,13 @@ title = "t"
 authors = "a"
 venue = "v"
 url = "u"
-parameters = {small = 12}
-macs = {small = 11}
+networks.small = {parameters = 12, macs = 11}
 [[table]]
 title = "T1"
 variant = "small"
 source = "s"
-[[table.cell]]
-row = "r"
-column = "c"
-layer = "fc"
-quantity = "volume"
-paper = "2"
+columns = [["c", "volume"]]
+rows = [{row = "r", layer = "fc", c = "2"}]
 [[ratio]]
 text = "thrice the work of another paper's network"
 source = "s"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data.keys import Key, mix
+from common.data.rng import ExampleRng, fold_in
 from common.data.statistics import Statistics
 from common.data.transforms import (
     CentreCrop,
@@ -33,7 +33,7 @@ STATISTICS = Statistics(
 def shifted(position):
     view = View.whole(32, 32)
     for place, op in enumerate((RandomShift(4), RandomFlip())):
-        view = op(view, Key(mix(0, place), tf.constant(position)))
+        view = op(view, ExampleRng(fold_in(0, place), tf.constant(position)))
     return view
 
 

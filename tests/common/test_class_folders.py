@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from common.data import catalog
+from common.data.dataset import read_manifest
 from common.data.images import decoder
-from common.data.manifest import read_manifest
 from common.data.preparation import folders
 from common.data.sources import folder, photographs
 from common.errors import RunError

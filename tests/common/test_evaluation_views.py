@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data.pipeline import test_batches as frame_batches
 from common.data.statistics import Statistics
 from common.data.transforms import SubtractCentreMean, SubtractMeanImage
 from common.evaluation import error_rates, protocols, scores
+from common.evaluation.frame_views import test_batches as frame_batches
 from common.evaluation.paper_views import images_at_once, own_view_batches
 from common.evaluation.predictions import Unfinished, read
 from common.recipes.losses import SoftmaxCrossEntropy

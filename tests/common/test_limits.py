@@ -5,9 +5,15 @@ import dataclasses
 import pytest
 
 import reproductions
-from common.data.transforms import Pad, PcaColourNoise, RandomCrop, Standardize
-from common.data.transforms.colour import PhotometricDistortions
-from common.data.transforms.scales import RandomAreaCrop, RandomShorterSide
+from common.data.transforms import (
+    Pad,
+    PcaColourNoise,
+    PhotometricDistortions,
+    RandomAreaCrop,
+    RandomCrop,
+    RandomShorterSide,
+    Standardize,
+)
 from common.distribution.batch_slice import per_replica_batch_size
 from common.errors import UsageError
 from common.recipes import schedules

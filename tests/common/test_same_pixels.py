@@ -16,7 +16,7 @@ from common.data.diagnosis import explained
 from common.data.images import decoder
 from common.data.sources import photographs
 from common.errors import RunError
-from common.evaluation import error_rates
+from common.evaluation import error_rates, frame_views
 from common.recipes.losses import SoftmaxCrossEntropy
 from tests.common.data_fixtures import PHOTOS, noise_image
 from tests.common.test_preparation import small
@@ -125,7 +125,7 @@ def test_an_exported_model_sees_what_training_sees(trained_on):
     files = tf.constant([FILES[name] for name in SERVED])
     found = export.probabilities_of_files(served, files).numpy()
     windows = [
-        pipeline.normalized_windows(trained_on[name], RECIPE, served.statistics, served.view)
+        frame_views.normalized_windows(trained_on[name], RECIPE, served.statistics, served.view)
         for name in SERVED
     ]
     labels = tf.zeros(len(SERVED), tf.int64)

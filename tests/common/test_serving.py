@@ -11,11 +11,10 @@ import pytest
 import tensorflow as tf
 
 from common import export
-from common.data import pipeline
 from common.data.statistics import Statistics
 from common.data.transforms.pixels import ScalePixels, SubtractMeanImage
 from common.errors import RunError
-from common.evaluation import error_rates
+from common.evaluation import error_rates, frame_views
 from common.recipes.losses import SoftmaxCrossEntropy
 from reproductions.lenet5.model import build_model
 from reproductions.lenet5.recipe import RECIPES
@@ -78,7 +77,7 @@ def lenet5():
 def evaluated(served, source):
     """(files, probabilities) of the test images, by the evaluation's path."""
     recipe = served.recipe
-    batches = pipeline.test_batches(
+    batches = frame_views.test_batches(
         source, "test", recipe, served.statistics, served.view, batch_size=10
     )
     images, labels, _, _ = next(iter(batches))

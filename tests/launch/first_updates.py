@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 import reproductions
-from common.data import halves
+from common.data import examples
+from common.distribution.strategy import distribute
 from common.training import loop
-from common.training.steps import distribute
 from launch.commands import TRAIN, train
 from launch.session import setup, training
 from launch.settings.options import read_training
@@ -57,7 +57,7 @@ class Recorded(loop.Loop):
             return resident.examples(rows, *resident.tables)
         images, labels = next(distribute(job.strategy, self.batches(0)))
         if self._operations():
-            finish = halves.device_part(job.recipe, job.statistics, 0)
+            finish = examples.finish_on_device(job.recipe, job.statistics, 0)
             images = finish(images)
         return images, labels
 

@@ -29,8 +29,9 @@ sys.exit(code)
 # Composes results.md and the papers' pages and does not write them.
 PAGE = """
 import sys
+from launch.report.papers import read_papers
 from launch.report.report import texts
-assert texts()
+assert texts(read_papers())
 assert not {"tensorflow", "keras", "matplotlib", "PIL"} & set(sys.modules)
 """
 

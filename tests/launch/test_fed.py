@@ -8,8 +8,8 @@ import pytest
 
 import reproductions
 from common.data.transforms import CentreCrop
+from common.data.transforms.geometric import ResizeShorterSide
 from common.data.transforms.pixels import ScalePixels, SubtractMeanPixel
-from common.data.transforms.scales import ResizeShorterSide
 from common.errors import RunError, UsageError
 from common.models import preprocessing
 from launch.weights import run_weights

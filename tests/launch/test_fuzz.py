@@ -31,7 +31,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", ".")
     monkeypatch.setattr(records, "write_text", lambda *_: None)
     monkeypatch.setattr(report.curves, "add", lambda folders: None)
-    monkeypatch.setattr(report.figures, "write", lambda: None)
+    monkeypatch.setattr(report.figures, "write", lambda papers: None)
     monkeypatch.setattr(report, "texts", lambda *_: {})
     monkeypatch.setattr(ship, "_replace", lambda *_: 0)
     monkeypatch.setattr(prepare_verb, "_download", lambda *_: 0)

@@ -13,8 +13,8 @@ import reproductions
 from common.data import imagenet
 from common.data.statistics import Statistics, save
 from common.data.transforms import CentreCrop, Pad
+from common.data.transforms.geometric import ResizeShorterSide
 from common.data.transforms.pixels import ScalePixels, SubtractMeanImage
-from common.data.transforms.scales import ResizeShorterSide
 from common.errors import RunError, UsageError
 from common.models import preprocessing
 from common.recipes.losses import SoftmaxCrossEntropy

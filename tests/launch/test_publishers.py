@@ -19,10 +19,10 @@ import tensorflow as tf
 from PIL import Image
 
 import reproductions
-from common.data import imagenet, pipeline
+from common.data import imagenet
 from common.data.sources.photographs import SPLIT, Photographs
 from common.errors import UsageError
-from common.evaluation import error_rates
+from common.evaluation import error_rates, frame_views
 from common.evaluation.predictions import read
 from common.models import preprocessing
 from launch.inference import evaluation, export, prediction
@@ -322,7 +322,7 @@ def test_the_network_sees_what_the_publishers_does(case, tmp_path):
     recipe = reproductions.load(case.paper).RECIPES[case.variant]
     recipe = weights.PREPROCESSING[case.layout].of(recipe)
     source = Photographs(files, side=32 if cifar else None, digits=False)
-    batches = pipeline.test_batches(source, SPLIT, recipe, None, recipe.monitor, batch_size=1)
+    batches = frame_views.test_batches(source, SPLIT, recipe, None, recipe.monitor, batch_size=1)
     for file, (images, *_) in zip(files, batches, strict=True):
         wanted = case.see(file)
         scale = abs(wanted).max()

@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from common.data import catalog
-from common.data.sources.relabelled import relabelled
+from common.data.sources.relabelled import relabel
 from common.data.statistics import Statistics, save
 from common.data.transforms.pixels import SubtractMeanImage
 from common.errors import RunError, UsageError
@@ -181,7 +181,7 @@ def test_a_run_that_does_not_know_its_classes_is_measured_on_its_own_data_only(
 
 def test_relabelled_records_keep_their_order(tmp_path):
     source = catalog.open_source(catalog.find(folder_of(tmp_path)))
-    other = relabelled(source, ("red", "green", "white", "blue"), "a run")
+    other = relabel(source, ("red", "green", "white", "blue"), "a run")
     places = {"blue": 3, "green": 1, "red": 0}
     for before, after in zip(source.records("train"), other.records("train"), strict=True):
         assert before["id"] == after["id"]

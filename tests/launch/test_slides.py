@@ -12,7 +12,7 @@ import re
 import pytest
 
 from launch.report import leaderboard
-from launch.report.paper_results import Paper
+from launch.report.papers import Paper
 from launch.report.results_slides import on_slides
 
 # Read from pictures where there is no text, and where.

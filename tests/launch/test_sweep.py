@@ -6,7 +6,8 @@ import pytest
 
 from common.errors import RunError, UsageError
 from common.training.signals import Signals, Stopped
-from launch.sweep import child, status, sweep, sweep_records, trials, tuners, workers
+from launch.report import sweep_records
+from launch.sweep import child, status, sweep, trials, tuners, workers
 from tests.launch.sweep_fakes import Training, request
 
 SPACE = ["optimizer.learning_rate=log(1e-4,1e-1)"]
@@ -315,15 +316,15 @@ def test_a_recorded_sweep_is_a_row_of_its_own(search, tmp_path, monkeypatch):
     paper.mkdir()
     monkeypatch.setattr("reproductions.folder", lambda name: paper)
     monkeypatch.setattr("reproductions.names", lambda: ("lenet5",))
-    assert sweep_records.section() == ""
+    assert sweep_records.section("lenet5") == ""
     _, record = search(by_rate, trials=2, record=True)
     search(by_rate, trials=2, record=True)
-    [row] = sweep_records.read("lenet5")
+    [row] = sweep_records.file("lenet5").read()
     assert row["name"] == ("lenet5 tuned here: 2 random trials with 1 worker(s), epochs=3, float32")
     assert row["held_out_error"] == round(min(t["best"] for t in record["trials"]), 4)
     assert row["space"] == ["optimizer.learning_rate=log(0.0001,0.1)"]
     assert str(tmp_path) not in (paper / "sweeps.toml").read_text()
-    text = sweep_records.section()
+    text = sweep_records.section("lenet5")
     assert "held out" in text and f"{row['held_out_error']:.2f} %" in text
     assert row["paper_values"] == ["optimizer.learning_rate=0.0005"]
 

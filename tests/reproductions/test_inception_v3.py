@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import reproductions
 import reproductions.inception_v3
-from common.data.keys import Key
+from common.data.rng import ExampleRng
 from common.data.transforms import (
     CentreCrop,
     Context,
@@ -409,7 +409,7 @@ def test_rate_falls_by_6_percent_every_2_epochs(epoch, wanted):
 
 def distorted(image, position=0, **amounts):
     still = dict(brightness=0.0, saturation=(1.0, 1.0), hue=0.0, contrast=(1.0, 1.0))
-    context = Context(top=0, left=0, mirrored=False, statistics=None, key=Key(3, position))
+    context = Context(top=0, left=0, mirrored=False, statistics=None, rng=ExampleRng(3, position))
     operation = ColourDistortions(**still | amounts)
     return operation(tf.constant(image), context).numpy()
 

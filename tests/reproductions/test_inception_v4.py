@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import reproductions.inception_v4
-from common.data.keys import Key
+from common.data.rng import ExampleRng
 from common.data.transforms import (
     CentreCrop,
     Context,
@@ -468,7 +468,7 @@ def test_what_decays(variant, path, decays):
 
 
 def distorted(image, position=0, **amounts):
-    context = Context(top=0, left=0, mirrored=False, statistics=None, key=Key(3, position))
+    context = Context(top=0, left=0, mirrored=False, statistics=None, rng=ExampleRng(3, position))
     amounts = dict(brightness=0.0, saturation=(1.0, 1.0)) | amounts
     operation = BrightnessAndSaturation(**amounts)
     return operation(tf.constant(image), context).numpy()

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-from common.data.keys import Key
+from common.data.rng import ExampleRng
 from common.data.transforms import (
     FirstFittingAreaCrop,
     Lighting,
@@ -493,7 +493,7 @@ def test_recipes_of_the_paper():  # Sec. 3
 
 
 def context(position):
-    key = Key(1, tf.cast(position, tf.int64))
+    key = ExampleRng(1, tf.cast(position, tf.int64))
     return Context(0, 0, False, None, key)
 
 

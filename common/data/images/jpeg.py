@@ -133,7 +133,10 @@ def _jpeg(data: bytes) -> Header:
                     ">BHHB", data, at + 2
                 )
             elif marker == _APP1 and data.startswith(_EXIF, at + 2):
-                _note_exif(header, data, at, length)
+                try:
+                    header.orientation = _orientation(data[at + 8 : at + length])
+                except (ValueError, IndexError, struct.error):
+                    header.broken_exif = (at - 2, at + length)
             at += length
     except (IndexError, struct.error):
         raise ValueError(f"it is cut off after {len(data)} bytes") from None
@@ -141,13 +144,6 @@ def _jpeg(data: bytes) -> Header:
         raise ValueError("it is a JPEG file without a size")
     header.complete = data.rfind(_END, at) >= 0
     return header
-
-
-def _note_exif(header: Header, data: bytes, at: int, length: int) -> None:
-    try:
-        header.orientation = _orientation(data[at + 8 : at + length])
-    except (ValueError, IndexError, struct.error):
-        header.broken_exif = (at - 2, at + length)
 
 
 def _orientation(tiff: bytes) -> int:

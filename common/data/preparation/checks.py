@@ -13,8 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from common.data import imagenet
-from common.data.catalog import DataSet
-from common.data.manifest import MANIFEST, read_manifest
+from common.data.dataset import MANIFEST, DataSet, read_manifest
 from common.data.preparation import expected
 from common.data.preparation.inspection import Examined
 from common.data.sources import folder
@@ -22,7 +21,7 @@ from common.data.sources import folder
 TOLERATED = 1e-3  # of a test split: less than 0.1 points of an error rate
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Finding:
     """Something that was found.
 
@@ -35,6 +34,14 @@ class Finding:
     matters: bool
     what: str
     advice: str = ""
+
+
+def _wrong(what: str, advice: str) -> Finding:
+    return Finding(True, what, advice)
+
+
+def _note(what: str, advice: str = "") -> Finding:
+    return Finding(False, what, advice)
 
 
 def findings(dataset: DataSet, where: pathlib.Path, seen: list[Examined]) -> list[Finding]:
@@ -78,7 +85,7 @@ def of_folder(dataset: DataSet, classes: list[str], seen: list[Examined]) -> lis
         *_counts(dataset, None, classes, seen),
         *_duplicates(seen),
     ]
-    found += [Finding(matters=False, what=note) for note in dataset.notes]
+    found += [_note(note) for note in dataset.notes]
     return sorted(found, key=lambda finding: not finding.matters)
 
 
@@ -104,30 +111,26 @@ def _files(where: pathlib.Path, manifest: dict | None, seen: list[Examined]) -> 
             what = f"{where / file.file} has {len(file.records)} records."
         else:
             continue
-        yield Finding(matters=True, what=what, advice=again)
+        yield _wrong(what, again)
     if manifest is None:
-        yield Finding(
-            matters=False,
-            what="No manifest: hashes were not compared.",
-            advice="python -m launch prepare writes one.",
+        yield _note(
+            "No manifest: hashes were not compared.", "python -m launch prepare writes one."
         )
 
 
 def _bad(seen: list[Examined], advice: str) -> Iterable[Finding]:
     bad = [line for file in seen for line in file.bad]
     if bad:
-        yield Finding(
-            matters=True,
-            what=f"{len(bad):,} images cannot be used: {'; '.join(bad[:5])}"
+        yield _wrong(
+            f"{len(bad):,} images cannot be used: {'; '.join(bad[:5])}"
             + (" ..." if len(bad) > 5 else "."),
-            advice=advice,
+            advice,
         )
     turned = sum(file.turned for file in seen)
     if turned:
-        yield Finding(
-            matters=False,
-            what=f"{turned:,} images ask by EXIF to be turned; they are "
-            "used as they are stored, as the papers did.",
+        yield _note(
+            f"{turned:,} images ask by EXIF to be turned; they are "
+            "used as they are stored, as the papers did."
         )
 
 
@@ -146,10 +149,8 @@ def _counts(
             else:
                 outside += 1
     if outside:
-        yield Finding(
-            matters=True,
-            what=f"{outside:,} labels are not 0 .. {len(classes) - 1}.",
-            advice="Prepare the set again.",
+        yield _wrong(
+            f"{outside:,} labels are not 0 .. {len(classes) - 1}.", "Prepare the set again."
         )
     yield from _against(dataset, manifest, counts)
     # Parts of ImageNet lack classes by intent; a folder's notes say more.
@@ -157,11 +158,9 @@ def _counts(
         yield from _of_classes(classes, counts)
     for split, of_split in counts.items():
         each = of_split.values()
-        yield Finding(
-            matters=False,
-            what=f"{split}: {of_split.total():,} images of {len(of_split):,} "
-            f"classes, {min(each, default=0):,} to {max(each, default=0):,} "
-            "of each.",
+        yield _note(
+            f"{split}: {of_split.total():,} images of {len(of_split):,} classes, "
+            f"{min(each, default=0):,} to {max(each, default=0):,} of each."
         )
 
 
@@ -170,13 +169,9 @@ def _of_classes(classes: list[str], counts: dict) -> Iterable[Finding]:
     every = {split: {name: each[name] for name in classes} for split, each in counts.items()}
     wrong = folder.untrained(every)
     if wrong:
-        yield Finding(
-            matters=True,
-            what=wrong,
-            advice="Mend the names of the class folders, and prepare it again.",
-        )
+        yield _wrong(wrong, "Mend the names of the class folders, and prepare it again.")
     for note in folder.class_notes(every):
-        yield Finding(matters=False, what=note)
+        yield _note(note)
 
 
 def _against(dataset: DataSet, manifest: dict | None, counts: dict) -> Iterable[Finding]:
@@ -185,19 +180,15 @@ def _against(dataset: DataSet, manifest: dict | None, counts: dict) -> Iterable[
     wrong = expected.differences(official, counts) if dataset.splits else []
     if wrong:
         yield Finding(
-            matters=manifest is None,  # else the part was asked for
-            what=f"It is not the whole of {dataset.title}. {'. '.join(wrong)}.",
-            advice="Complete the originals and prepare it again; of a part "
+            manifest is None,  # else the part was asked for
+            f"It is not the whole of {dataset.title}. {'. '.join(wrong)}.",
+            "Complete the originals and prepare it again; of a part "
             "that you chose, never compare results with a paper's.",
         )
     if manifest:
         written = expected.Expected(totals=manifest["splits"], classes=manifest["classes"])
         for sentence in expected.differences(written, counts):
-            yield Finding(
-                matters=True,
-                what=f"It is not what was prepared. {sentence}.",
-                advice="Prepare it again.",
-            )
+            yield _wrong(f"It is not what was prepared. {sentence}.", "Prepare it again.")
 
 
 def _duplicates(seen: list[Examined]) -> Iterable[Finding]:
@@ -211,9 +202,7 @@ def _duplicates(seen: list[Examined]) -> Iterable[Finding]:
             totals[file.split] += 1
     for split, count in within.items():
         if count:
-            yield Finding(
-                matters=False, what=f"{split}: {count:,} images are the same as another one."
-            )
+            yield _note(f"{split}: {count:,} images are the same as another one.")
     train = splits.get("train", {})
     for split, digests in splits.items():
         shared = [] if split == "train" else [d for d in digests if d in train]
@@ -221,12 +210,11 @@ def _duplicates(seen: list[Examined]) -> Iterable[Finding]:
             continue
         pairs = [f"{train[d]} = {digests[d]}" for d in shared[:3]]
         yield Finding(
-            matters=len(shared) > TOLERATED * totals[split],
-            what=f"{len(shared):,} images of {split} are in train as well: "
+            len(shared) > TOLERATED * totals[split],
+            f"{len(shared):,} images of {split} are in train as well: "
             f"{'; '.join(pairs)}{' ...' if len(shared) > 3 else ''}.",
-            advice="Take them out of train and prepare the set again; below "
-            "0.1 % of the split they change an error rate by less than 0.1 "
-            "points.",
+            "Take them out of train and prepare the set again; below 0.1 % of the split they "
+            "change an error rate by less than 0.1 points.",
         )
 
 
@@ -245,14 +233,14 @@ def _pixels(dataset: DataSet, seen: list[Examined]) -> Iterable[Finding]:
         std.append(round(math.sqrt(second - first**2) / 255, 4))
     found = f"mean {_listed(mean)}, deviation {_listed(std)}"
     if (tuple(mean), tuple(std)) == (official.mean, official.std):
-        yield Finding(matters=False, what=f"The pixels of train are right: {found}.")
+        yield _note(f"The pixels of train are right: {found}.")
         return
     images = sum(len(file.records) for file in train)
     yield Finding(
-        matters=images == official.totals["train"],  # else a part was chosen
-        what=f"The pixels of train have {found} of red, green and blue, and "
+        images == official.totals["train"],  # else a part was chosen
+        f"The pixels of train have {found} of red, green and blue, and "
         f"must have {_listed(official.mean)} and {_listed(official.std)}.",
-        advice="They were changed: re-encoded, resized, or the colours' order. "
+        "They were changed: re-encoded, resized, or the colours' order. "
         "Prepare the set again from the official files.",
     )
 
@@ -266,11 +254,10 @@ def _class_order(classes: list[str], known: tuple[str, ...]) -> Iterable[Finding
         pairs = enumerate(zip(classes, known, strict=False))
         differ = (label for label, (one, other) in pairs if one != other)
         first = next(differ, min(len(classes), len(known)))
-        yield Finding(
-            matters=True,
-            what=f"The classes are not the {len(known):,} official ones in "
+        yield _wrong(
+            f"The classes are not the {len(known):,} official ones in "
             f"their order; label {first} is the first that differs.",
-            advice="Published weights would answer wrong classes. Prepare "
+            "Published weights would answer wrong classes. Prepare "
             "the set again with python -m launch prepare.",
         )
 
@@ -289,51 +276,45 @@ def _validation(seen: list[Examined]) -> Iterable[Finding]:
     wrong = sorted(n for n, label in there.items() if label != known[n - 1])
     first = [there.get(number, "missing") for number in range(1, 9)]
     if wrong:
-        yield Finding(
-            matters=True,
-            what=f"{len(wrong):,} of {len(there):,} validation labels are "
-            f"wrong, first that of {expected.VALIDATION.format(wrong[0])}. "
-            f"The first eight are {first}, and must be "
+        yield _wrong(
+            f"{len(wrong):,} of {len(there):,} validation labels are wrong, first that of "
+            f"{expected.VALIDATION.format(wrong[0])}. The first eight are {first}, and must be "
             f"{list(expected.FIRST_EIGHT)}.",
-            advice="TFDS's own builder shifts all labels after a file that is "
+            "TFDS's own builder shifts all labels after a file that is "
             "missing. Prepare the set again with python -m launch prepare.",
         )
     elif there:
-        yield Finding(
-            matters=False,
-            what=f"The labels of {len(there):,} validation images are right; "
-            f"the first eight are {first}.",
+        yield _note(
+            f"The labels of {len(there):,} validation images are right; "
+            f"the first eight are {first}."
         )
     listed = len(imagenet.blacklist() & there.keys())
-    yield Finding(
-        matters=False,
-        what=f"{listed:,} of the validation images are on the blacklist of "
-        "2014 (1,762 in all); error rates of the papers count all 50,000.",
+    yield _note(
+        f"{listed:,} of the validation images are on the blacklist of "
+        "2014 (1,762 in all); error rates of the papers count all 50,000."
     )
 
 
 def _done(manifest: dict[str, Any]) -> Iterable[Finding]:
     """What prepare did, from its manifest."""
     if manifest["shorter_side"]:
-        yield Finding(
-            matters=False,
-            what="Images were shrunk to a shorter side of "
-            f"{manifest['shorter_side']} pixels and encoded again.",
+        yield _note(
+            "Images were shrunk to a shorter side of "
+            f"{manifest['shorter_side']} pixels and encoded again."
         )
     for split, pixels in manifest.get("pixels", {}).items():
         told = [f"{count:,} {what}" for what, count in pixels.items()]
-        yield Finding(matters=False, what=f"{split}: {'; '.join(told)}.")
+        yield _note(f"{split}: {'; '.join(told)}.")
     for note in manifest.get("notes", ()):
         if note.startswith("Left out"):  # the others were seen in the records
-            yield Finding(matters=False, what=note)
+            yield _note(note)
     for key, words in (
         ("repaired", "images were repaired by prepare"),
         ("left_out", "images were left out by prepare"),
     ):
         if manifest[key]:
             name, why = next(iter(manifest[key].items()))
-            yield Finding(
-                matters=False,
-                what=f"{len(manifest[key]):,} {words}, such as {name}: {why}.",
-                advice=f"{MANIFEST} names them all.",
+            yield _note(
+                f"{len(manifest[key]):,} {words}, such as {name}: {why}.",
+                f"{MANIFEST} names them all.",
             )

@@ -1,4 +1,4 @@
-"""Answers that took long, kept beside the work for a command run again."""
+"""Answers that took long, noted beside the work for a command run again."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from typing import Any
 from common.files import write_atomically
 
 
-class Kept:
+class FileCache:
     """JSON-able answers about files, in a folder, until the files change."""
 
     def __init__(self, folder: pathlib.Path):
@@ -23,7 +23,7 @@ class Kept:
             return None
 
     def put(self, question: str, file: pathlib.Path, answer: Any) -> None:
-        """Keeps an answer."""
+        """Notes an answer."""
         data = json.dumps(answer).encode()
         place = self._place(question, file)
         write_atomically(place, lambda opened: opened.write(data))

@@ -10,8 +10,8 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from common.data.preparation.tars import Member
 
@@ -57,7 +57,7 @@ class Originals:
     layout: str
     classes: tuple[str, ...]
     splits: dict[str, list[Original]]
-    images_per_shard: int
+    images_per_shard: int = 10_000
     image_shape: tuple[int, int, int] | None = None
     lossless: bool = False
     ignored: list[str] = dataclasses.field(default_factory=list)
@@ -69,7 +69,7 @@ def stamp(path: pathlib.Path) -> int:
     return path.stat().st_mtime_ns
 
 
-def mixed(images: Iterable[Original]) -> list[Original]:
+def mix_by_name(images: Iterable[Original]) -> list[Original]:
     """An order that depends on the names alone, with the classes mixed."""
 
     def key(image: Original) -> tuple[bytes, str]:
@@ -84,41 +84,3 @@ def folder_files(folder: pathlib.Path) -> list[Member]:
     with os.scandir(folder) as entries:
         files = [(e.name, e.stat()) for e in entries if e.is_file()]
     return sorted((n, s.st_mtime_ns, s.st_size) for n, s in files)
-
-
-def contents(images: list[Original]) -> Iterator[tuple[int, Any]]:
-    """(place in `images`, bytes or pixels) of each, in the order of the disk.
-
-    Raises:
-        OSError: if a file cannot be read.
-    """
-    places = sorted(range(len(images)), key=lambda i: (images[i].path, images[i].at))
-    by_file: dict[str, list[int]] = {}
-    for place in places:
-        by_file.setdefault(images[place].path, []).append(place)
-    for path, inside in by_file.items():
-        rows = [images[place].at for place in inside]
-        kind = images[inside[0]].kind
-        if kind == "bytes":
-            sizes = [images[place].size for place in inside]
-            yield from zip(inside, _pieces(path, rows, sizes), strict=True)
-        elif kind == "parquet":
-            from common.data.preparation import parquet
-
-            yield from zip(inside, parquet.images(path, rows), strict=True)
-        elif kind == "png":
-            from common.data.preparation import arrays
-
-            yield inside[0], arrays.png(path)
-        else:
-            from common.data.preparation import arrays
-
-            pixels = arrays.pixels(path)
-            yield from zip(inside, (pixels[i] for i in rows), strict=True)
-
-
-def _pieces(path: str, starts: list[int], sizes: list[int]) -> Iterator[bytes]:
-    with open(path, "rb", buffering=0) as file:
-        for start, size in zip(starts, sizes, strict=True):
-            # One call reads at most 2 GiB, far more than an image has.
-            yield os.pread(file.fileno(), size, start)

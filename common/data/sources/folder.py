@@ -141,9 +141,8 @@ def untrained(counts: Counts) -> str | None:
     hints = [f"{near[k]} for {k}" for k in missing if near.get(k) in train]
     meant = f" Was it meant to be {_few(hints)}?" if hints else ""
     return (
-        f"{_classes(missing)} no image in train, but in {' and '.join(splits)}"
-        f": {_few(missing)}. Nothing can learn that, and each of its images "
-        f"would count as an error.{meant}"
+        f"{_classes(missing)} no image in train, but in {' and '.join(splits)}: {_few(missing)}. "
+        f"Nothing can learn that, and each of its images would count as an error.{meant}"
     )
 
 
@@ -219,10 +218,9 @@ def _of_class(layout: Layout, place: str) -> list[str]:
     ]
     if deeper and not images:
         raise RunError(
-            f"{layout.root / place} has no images itself, and {len(deeper):,} "
-            f"in folders inside of it, such as {deeper[0]}. A class is a "
-            "folder with its images in it, SPLIT/CLASS/*.jpg: move them up, or "
-            "make the folders inside the classes."
+            f"{layout.root / place} has no images itself, and {len(deeper):,} in folders inside "
+            f"of it, such as {deeper[0]}. A class is a folder with its images in it, "
+            "SPLIT/CLASS/*.jpg: move them up, or make the folders inside the classes."
         )
     layout.leave_out(DEEPER, deeper)
     return images
@@ -239,18 +237,18 @@ def _sorted_out(layout: Layout, place: str) -> tuple[list[str], list[str]]:
             f"The folder {layout.root / place} cannot be read: {error.strerror}."
         ) from error
     for entry in found:
-        why = _unusable(entry)
         path = os.path.join(place, entry.name)
-        if why:
+        if why := _unusable(entry):
             layout.leave_out(why, [path])
-        elif not _is_utf8(entry.name):
+            continue
+        try:
+            entry.name.encode()
+        except UnicodeEncodeError:
             raise RunError(
-                f"{layout.root} has a name that is no UTF-8, "
-                f"{os.fsencode(path)!r}: from an old archive, perhaps. Rename "
-                "it (convmv does)."
-            )
-        else:
-            (folders if entry.is_dir() else images).append(entry.name)
+                f"{layout.root} has a name that is no UTF-8, {os.fsencode(path)!r}: from an old "
+                "archive, perhaps. Rename it (convmv does)."
+            ) from None
+        (folders if entry.is_dir() else images).append(entry.name)
     return folders, images
 
 
@@ -266,14 +264,6 @@ def _unusable(entry: os.DirEntry) -> str | None:
     except OSError:  # links in a circle
         return BROKEN
     return None if is_image(entry.name) else NO_IMAGE
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def list_images(root: pathlib.Path) -> tuple[Listing, tuple[str, ...]]:

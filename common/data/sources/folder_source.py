@@ -5,19 +5,14 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from common.data.catalog import DataSet
+from common.data.dataset import DataSet, Shuffled, TrainingSource, number, permute
 from common.data.images.decoder import as_readable, readable
-from common.data.sharding import mapped
+from common.data.sharding import parallel_map
 from common.data.sources import folder as folder_layout
-from common.data.sources.tfds import Shuffled, numbered, permutation
 
 
-class FolderSource:
-    """Image files, read when they are needed; attributes as RecordSource's."""
-
-    image_shape = None
-    jpeg = None
-    shorter_side = None
+class FolderSource(TrainingSource):
+    """Image files, read when they are needed."""
 
     def __init__(self, dataset: DataSet, root: pathlib.Path):
         self.dataset = dataset
@@ -29,12 +24,12 @@ class FolderSource:
         import tensorflow as tf
 
         indices = tf.data.Dataset.range(self.dataset.splits[split])
-        return mapped(indices, self._reader(split))
+        return parallel_map(indices, self._reader(split))
 
     def shuffled(self, split: str, *, seed: int, epoch: int, skip: int) -> Shuffled:
         """The records of one epoch, from position `skip` on: a permutation."""
-        order = permutation(self.dataset.splits[split], seed, epoch)
-        return Shuffled(numbered(order, skip), self._reader(split))
+        order = permute(self.dataset.splits[split], seed, epoch)
+        return Shuffled(number(order, skip), self._reader(split))
 
     def files(self) -> dict[str, list[tuple[str, int]]]:
         """Split -> (path relative to `where`, label) of its images."""

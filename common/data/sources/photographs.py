@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from common.data.catalog import DataSet
+from common.data.dataset import DataSet, Source
 from common.data.images import decoder
 from common.data.images.repair import Unreadable, decode
 from common.data.sources import folder
@@ -109,8 +109,8 @@ def _upright(image: Image.Image, found: decoder.Encoded) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
-class Photographs:
-    """Files in the order given; as common.data.sources.tfds' sources.
+class Photographs(Source):
+    """Files in the order given.
 
     Attributes:
         dataset: A row as of the catalogue, with the one split SPLIT.
@@ -118,8 +118,6 @@ class Photographs:
         turned: Files that EXIF data made upright so far.
         thumbnails: Small copies of those that were read, by their place.
     """
-
-    jpeg = None
 
     def __init__(self, paths: Sequence[pathlib.Path], *, side: int | None, digits: bool):
         """Which files, and what the network's training images were like.

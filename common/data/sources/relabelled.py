@@ -5,10 +5,11 @@ Importing this module imports no TensorFlow.
 
 from typing import Any
 
+from common.data.dataset import Source, TrainingSource
 from common.errors import UsageError, did_you_mean
 
 
-def relabelled(source: Any, names: tuple[str, ...], whose: str) -> Any:
+def relabel(source: TrainingSource, names: tuple[str, ...], whose: str) -> Source:
     """The source with labels that are places in `names`.
 
     Args:
@@ -26,11 +27,10 @@ def relabelled(source: Any, names: tuple[str, ...], whose: str) -> Any:
     if unknown:
         hint = did_you_mean(unknown[0], names)
         raise UsageError(
-            f"{source.dataset.name} has "
-            f"{_some(unknown)}, which {whose} was not trained on.{hint} It "
-            f"knows {_some(list(names))}. Labels go by the names of the "
-            "classes, never by their order: give the folders the network's "
-            "names, or leave out what it does not know."
+            f"{source.dataset.name} has {_some(unknown)}, which {whose} was not trained on.{hint} "
+            f"It knows {_some(list(names))}. Labels go by the names of the classes, never by "
+            "their order: give the folders the network's names, or leave out what it does not "
+            "know."
         )
     return Relabelled(source, names)
 
@@ -42,12 +42,13 @@ def _some(names: list[str]) -> str:
     return f"{kind} {shown}{more}"
 
 
-class Relabelled:
-    """What tests need of a source, with other labels; see `relabelled`."""
+class Relabelled(Source):
+    """What tests need of a source, with other labels; see `relabel`."""
 
-    def __init__(self, source: Any, names: tuple[str, ...]):
+    def __init__(self, source: TrainingSource, names: tuple[str, ...]):
         self.dataset, self.where = source.dataset, source.where
         self.jpeg, self.image_shape = source.jpeg, source.image_shape
+        self.shorter_side = source.shorter_side
         self.damage, self.fingerprint = source.damage, source.fingerprint
         self._source, self._names = source, names
         self._places = [names.index(name) for name in source.class_names()]

@@ -3,15 +3,15 @@
 import dataclasses
 from typing import Any
 
-from common.data.catalog import DataSet
-from common.data.sources.tfds import RecordSource, Shuffled
+from common.data.dataset import DataSet, Shuffled, TrainingSource
+from common.data.sources.tfds import RecordSource
 from common.errors import UsageError
 from common.recipes.recipe import Recipe
 
 HELD_OUT = "held_out"
 
 
-def cut(source: Any, recipe: Recipe) -> Any:
+def take_subset(source: TrainingSource, recipe: Recipe) -> TrainingSource:
     """`source`, or the part of it that the recipe trains on.
 
     Raises:
@@ -19,10 +19,10 @@ def cut(source: Any, recipe: Recipe) -> Any:
     """
     if not recipe.held_out and recipe.train_images is None:
         return source
-    return Cut(source, recipe.train_images, recipe.held_out)
+    return TrainingSubset(source, recipe.train_images, recipe.held_out)
 
 
-def measured_on(dataset: DataSet, split: str | None) -> DataSet:
+def measure_on(dataset: DataSet, split: str | None) -> DataSet:
     """The data set with errors measured on `split`; None changes nothing.
 
     Raises:
@@ -39,11 +39,11 @@ def measured_on(dataset: DataSet, split: str | None) -> DataSet:
     return dataclasses.replace(dataset, test_split=split)
 
 
-class Cut:
+class TrainingSubset(TrainingSource):
     """A prepared data set with fewer training images.
 
     TFDS shuffles examples when it prepares a set, so its first and its last
-    ones are random choices. Attributes as RecordSource's.
+    ones are random choices.
 
     Args:
         source: The whole data set.
@@ -57,12 +57,11 @@ class Cut:
         whole = source.dataset.splits.get("train", 0)
         if not isinstance(source, RecordSource):
             raise UsageError(
-                "held_out and train_images work with prepared data sets, whose "
-                f"order is random; {source.dataset.name} is a folder: move "
-                "images out of it instead."
+                "held_out and train_images work with prepared data sets, whose order is random; "
+                f"{source.dataset.name} is a folder: move images out of it instead."
             )
-        self.kept = _kept(source.dataset, train_images, held_out)
-        self.dataset = _cut_in_two(source.dataset, self.kept, held_out)
+        self.num_train = _count_train(source.dataset, train_images, held_out)
+        self.dataset = _divide(source.dataset, self.num_train, held_out)
         self.where, self.jpeg = source.where, source.jpeg
         self.shorter_side = source.shorter_side
         self.image_shape, self.class_names = (source.image_shape, source.class_names)
@@ -71,14 +70,14 @@ class Cut:
     def records(self, split: str) -> Any:
         """A tf.data.Dataset of the records in the order of the files."""
         if split == "train":
-            return self._source.records(split).take(self.kept)
+            return self._source.records(split).take(self.num_train)
         if split == HELD_OUT:
             return self._source.records("train").skip(self._first_held_out)
         return self._source.records(split)
 
     def shuffled(self, split: str, *, seed: int, epoch: int, skip: int) -> Shuffled:
         """The records of one epoch, from position `skip` on."""
-        return self._source.shuffled(split, seed=seed, epoch=epoch, skip=skip, first=self.kept)
+        return self._source.shuffled(split, seed=seed, epoch=epoch, skip=skip, first=self.num_train)
 
     def damage(self, split: str) -> str | None:
         """Of the files that the split is a part of."""
@@ -90,7 +89,7 @@ class Cut:
         return self._source.fingerprint() | {"splits": splits}
 
 
-def planned(dataset: DataSet, recipe: Recipe) -> DataSet:
+def plan_subset(dataset: DataSet, recipe: Recipe) -> DataSet:
     """The row of the data set's part that the recipe trains on.
 
     Raises:
@@ -98,32 +97,31 @@ def planned(dataset: DataSet, recipe: Recipe) -> DataSet:
     """
     if not recipe.held_out and recipe.train_images is None:
         return dataset
-    kept = _kept(dataset, recipe.train_images, recipe.held_out)
-    return _cut_in_two(dataset, kept, recipe.held_out)
+    num_train = _count_train(dataset, recipe.train_images, recipe.held_out)
+    return _divide(dataset, num_train, recipe.held_out)
 
 
-def _kept(dataset: DataSet, train_images: int | None, held_out: int) -> int:
+def _count_train(dataset: DataSet, train_images: int | None, held_out: int) -> int:
     """Images that are trained on."""
     whole = dataset.splits.get("train", 0)
-    kept = whole - held_out if train_images is None else train_images
-    if held_out < 0 or not 0 < kept <= whole - held_out:
+    num_train = whole - held_out if train_images is None else train_images
+    if held_out < 0 or not 0 < num_train <= whole - held_out:
         raise UsageError(
-            f"{dataset.name} has {whole} training images: "
-            f"train_images={train_images} and held_out={held_out} cannot "
-            "be cut from it."
+            f"{dataset.name} has {whole} training images: train_images={train_images} and "
+            f"held_out={held_out} cannot be cut from it."
         )
-    return kept
+    return num_train
 
 
-def _cut_in_two(dataset: Any, kept: int, held_out: int) -> Any:
-    splits, title = dataset.splits | {"train": kept}, dataset.title
-    if kept + held_out < dataset.splits["train"]:
-        title = f"{title}, {kept:,} training images"
+def _divide(dataset: DataSet, num_train: int, held_out: int) -> DataSet:
+    splits, title = dataset.splits | {"train": num_train}, dataset.title
+    if num_train + held_out < dataset.splits["train"]:
+        title = f"{title}, {num_train:,} training images"
     if not held_out:
         return dataclasses.replace(dataset, title=title, splits=splits)
     return dataclasses.replace(
         dataset,
         title=f"{title}, {held_out:,} training images held out",
-        splits={"train": kept, HELD_OUT: held_out},
+        splits={"train": num_train, HELD_OUT: held_out},
         test_split=HELD_OUT,
     )

@@ -8,7 +8,7 @@ import functools
 import itertools
 from typing import Any, ClassVar
 
-from common.data.transforms.pixels import Context
+from common.data.transforms.operation import Context, Operation
 from common.errors import UsageError
 
 _LUMINANCE = (0.299, 0.587, 0.114)  # of red, green, blue: PIL's "L"
@@ -55,7 +55,7 @@ _MANIPULATIONS = (contrast, brightness, colour)
 
 
 @dataclasses.dataclass(frozen=True)
-class PhotometricDistortions:
+class PhotometricDistortions(Operation):
     """Change contrast, brightness and colour, in a random order.
 
     Howard 2013 (arXiv:1312.5402), Sec. 2: "randomly manipulate the contrast,
@@ -72,16 +72,13 @@ class PhotometricDistortions:
 
     low: float
     high: float
-    geometric: ClassVar[bool] = False
-    needs_statistics: ClassVar[bool] = False
 
     def __call__(self, image: Any, context: Context) -> Any:
-        """See the class; the image is (height, width, 3), 0 .. 255."""
         import tensorflow as tf
 
         if image.shape[2] != 3:
             raise UsageError("PhotometricDistortions is for RGB images")
-        drawn = context.key.uniform(4)
+        drawn = context.rng.uniform(4)
         amounts = tf.unstack(self.low + drawn[:3] * (self.high - self.low))
         orders = tuple(itertools.permutations(range(len(amounts))))
         which = tf.cast(drawn[3] * len(orders), tf.int32)
@@ -94,13 +91,9 @@ class PhotometricDistortions:
             image = tf.switch_case(step, branches)
         return image
 
-    def scaled(self, factor: float) -> "PhotometricDistortions":
-        """The same."""
-        return self
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Lighting:
+class Lighting(Operation):
     """Add sum_i a_i l_i v_i to all pixels, a_i ~ N(0, std), once per image.
 
     Lighting of fb.resnet.torch, with the l_i, of pixels 0 .. 1, and the v_i of
@@ -118,19 +111,12 @@ class Lighting:
         (-0.5808, -0.0045, -0.8140),
         (-0.5836, -0.6948, 0.4203),
     )
-    geometric: ClassVar[bool] = False
-    needs_statistics: ClassVar[bool] = False
 
     def __call__(self, image: Any, context: Context) -> Any:
-        """See the class; the image is (height, width, 3)."""
         import numpy as np
         import tensorflow as tf
 
         scaled = np.float32(self.vectors) * np.float32(self.values)
-        draws = context.key.normal(3) * (255 * self.std)
+        draws = context.rng.normal(3) * (255 * self.std)
         noise = tf.linalg.matvec(scaled, draws)
         return image + tf.tile(noise[None], [image.shape[1], 1])  # as rows
-
-    def scaled(self, factor: float) -> "Lighting":
-        """The same."""
-        return self

@@ -1,51 +1,22 @@
-"""Operations on pixel values, one frozen value each.
+"""Operations on pixel values.
 
 They map (image, context) to an image, both (height, width, channels) float32;
-those that common.data.decoded names, (images, height, width, channels), too.
+those that are `batched` or `on_device`, (images, height, width, channels), too.
 Importing this module imports no TensorFlow.
 """
 
 import dataclasses
 from typing import Any, ClassVar
 
-from common.data.keys import Key
-from common.data.statistics import Statistics
-from common.data.transforms.many import cut, with_black
-from common.data.transforms.view import Box, mirror
+import numpy as np
+
+from common.data.transforms.operation import Context, Operation
+from common.data.transforms.view import Box, gather_windows, mirror, with_zero_pixel
 from common.errors import UsageError
 
 
 @dataclasses.dataclass(frozen=True)
-class Context:
-    """What a pixel operation may know of its image.
-
-    Attributes:
-        top: The window's place in the frame, pixels; an int or a tensor, of
-            one number for each image if there are many.
-        left: Likewise.
-        mirrored: Whether left and right were exchanged.
-        statistics: Of the training set; None if no operation needs them.
-        key: For the operation's draws; None in tests.
-        drawn: What the operation's `draw` gave, if that was called before;
-            None leaves it to the operation.
-    """
-
-    top: Any
-    left: Any
-    mirrored: Any
-    statistics: Statistics | None
-    key: Key | None = None
-    drawn: Any = None
-
-
-def _statistics(context: Context, what: str) -> Statistics:
-    if context.statistics is None:
-        raise UsageError(f"{what} needs the statistics of the training set")
-    return context.statistics
-
-
-@dataclasses.dataclass(frozen=True)
-class SubtractMeanImage:
+class SubtractMeanImage(Operation):
     """Subtract the training mean of each pixel of the frame.
 
     Krizhevsky et al. 2012, Sec. 2. A crop loses its own part of the mean image,
@@ -53,20 +24,19 @@ class SubtractMeanImage:
     mean had been subtracted before zeros were padded.
     """
 
-    geometric: ClassVar[bool] = False
+    batched: ClassVar[bool] = True
+    on_device: ClassVar[bool] = True
     needs_statistics: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
-        """See the class."""
-        import numpy as np
         import tensorflow as tf
 
-        mean = _statistics(context, "SubtractMeanImage").mean_image
+        mean = self.require_statistics(context).mean_image
         _check_fits(mean, image)
         if len(image.shape) == 4:  # many, each with a place of its own
             window = Box(context.top, context.left, *image.shape[1:3])
             place = (0, window, context.mirrored)
-            return image - cut(with_black(mean), mean.shape[:2], *place)
+            return image - gather_windows(with_zero_pixel(mean), mean.shape[:2], *place)
         # A window as large as the frame leaves it wherever it is moved.
         border = max(mean.shape) if mean.shape == tuple(image.shape) else 0
         mean = np.pad(mean, [(border, border), (border, border), (0, 0)])
@@ -77,24 +47,20 @@ class SubtractMeanImage:
         )
         return image - mirror(part, context.mirrored)
 
-    def scaled(self, factor: float) -> "SubtractMeanImage":
-        """The same."""
-        return self
-
 
 @dataclasses.dataclass(frozen=True)
-class SubtractCentreMean:
+class SubtractCentreMean(Operation):
     """Subtract the mean image's centre, wherever the crop is, never mirrored.
 
     What the published source of Krizhevsky et al. 2012 does (net 145).
     """
 
-    geometric: ClassVar[bool] = False
+    batched: ClassVar[bool] = True
+    on_device: ClassVar[bool] = True
     needs_statistics: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
-        """See the class."""
-        mean = _statistics(context, "SubtractCentreMean").mean_image
+        mean = self.require_statistics(context).mean_image
         _check_fits(mean, image)
         top, left = (
             (frame - size) // 2 for frame, size in zip(mean.shape, image.shape[-3:-1], strict=False)
@@ -103,37 +69,27 @@ class SubtractCentreMean:
         part = mean[top : top + height, left : left + width]
         return image - part.astype("float32")
 
-    def scaled(self, factor: float) -> "SubtractCentreMean":
-        """The same."""
-        return self
-
 
 @dataclasses.dataclass(frozen=True)
-class SubtractChannelMean:
+class SubtractChannelMean(Operation):
     """Subtract the training mean of each channel.
 
     Simonyan and Zisserman 2014, Sec. 2.1: "the mean RGB value".
     """
 
-    geometric: ClassVar[bool] = False
+    batched: ClassVar[bool] = True
+    on_device: ClassVar[bool] = True
     needs_statistics: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
-        """See the class."""
-        import numpy as np
-
-        mean = _statistics(context, "SubtractChannelMean").pixel_mean
+        mean = self.require_statistics(context).pixel_mean
         # As rows: three numbers at a time would take three times as long.
         rows = np.tile(np.float32(mean), (image.shape[-2] or 1, 1))
         return image - rows
 
-    def scaled(self, factor: float) -> "SubtractChannelMean":
-        """The same."""
-        return self
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Standardize:
+class Standardize(Operation):
     """(pixel / 255 - mean) / std, channel by channel.
 
     Attributes:
@@ -143,26 +99,19 @@ class Standardize:
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    geometric: ClassVar[bool] = False
-    needs_statistics: ClassVar[bool] = False
+    batched: ClassVar[bool] = True
+    on_device: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
-        """See the class."""
-        import numpy as np
-
         # No division: TensorFlow turns some by constants into products, so
         # that bits would depend on where it is computed.
         mean, std = (np.float64(v) for v in (self.mean, self.std))
         scale, shift = 1 / (255 * std), -mean / std
         return image * np.float32(scale) + np.float32(shift)
 
-    def scaled(self, factor: float) -> "Standardize":
-        """The same."""
-        return self
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SubtractMeanPixel:
+class SubtractMeanPixel(Operation):
     """Subtract the same pixel, 0 .. 255, everywhere: what Caffe's networks see.
 
     Attributes:
@@ -172,26 +121,14 @@ class SubtractMeanPixel:
 
     order: str
     mean: tuple[float, ...]
-    geometric: ClassVar[bool] = False
-    needs_statistics: ClassVar[bool] = False
 
     def __call__(self, image: Any, context: Context) -> Any:
-        """See the class; the image is RGB.
-
-        Raises:
-            UsageError: if the order is another one.
-        """
-        import numpy as np
         import tensorflow as tf
 
         if self.order not in ("RGB", "BGR"):
             raise UsageError(f"{self}: order must be RGB or BGR")
         channels = ["RGB".index(channel) for channel in self.order]
         return tf.gather(image, channels, axis=-1) - np.float32(self.mean)
-
-    def scaled(self, factor: float) -> "SubtractMeanPixel":
-        """The same."""
-        return self
 
 
 def _check_fits(mean: Any, image: Any) -> None:
@@ -202,7 +139,7 @@ def _check_fits(mean: Any, image: Any) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class ScalePixels:
+class ScalePixels(Operation):
     """Map 0 to `background` and 255 to `foreground`, linearly.
 
     LeCun et al. 1998, Sec. II-B: -0.1 and 1.175.
@@ -210,40 +147,30 @@ class ScalePixels:
 
     background: float
     foreground: float
-    geometric: ClassVar[bool] = False
-    needs_statistics: ClassVar[bool] = False
+    batched: ClassVar[bool] = True
+    on_device: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
-        """See the class."""
         span = self.foreground - self.background
         return image * (span / 255) + self.background
 
-    def scaled(self, factor: float) -> "ScalePixels":
-        """The same."""
-        return self
-
 
 @dataclasses.dataclass(frozen=True)
-class Binarize:
+class Binarize(Operation):
     """1 where a pixel is at least `threshold` of 255, else 0."""
 
     threshold: int
-    geometric: ClassVar[bool] = False
-    needs_statistics: ClassVar[bool] = False
+    batched: ClassVar[bool] = True
+    on_device: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
-        """See the class."""
         import tensorflow as tf
 
         return tf.cast(image >= self.threshold, tf.float32)
 
-    def scaled(self, factor: float) -> "Binarize":
-        """The same."""
-        return self
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PcaColourNoise:
+class PcaColourNoise(Operation):
     """Add sum_i a_i s_i p_i to all pixels, a_i ~ N(0, std), once per image.
 
     p_i are the eigenvectors of the training set's RGB covariance. The paper
@@ -258,12 +185,10 @@ class PcaColourNoise:
 
     std: float
     shrink: float
-    geometric: ClassVar[bool] = False
+    on_device: ClassVar[bool] = True
     needs_statistics: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
-        """See the class; the image is (..., height, width, 3)."""
-        import numpy as np
         import tensorflow as tf
 
         if image.shape[-1] != 3:
@@ -283,33 +208,27 @@ class PcaColourNoise:
 
     def draw(self, context: Context) -> Any:
         """What is added to one image's channels, (3,)."""
-        import numpy as np
         import tensorflow as tf
 
-        covariance = _statistics(context, "PcaColourNoise").covariance
+        covariance = self.require_statistics(context).covariance
         values, vectors = np.linalg.eigh(covariance)
         scaled = vectors * (self.std * np.sqrt(np.maximum(values, 0)))
-        draws = context.key.normal(3)
+        draws = context.rng.normal(3)
         return tf.linalg.matvec(tf.constant(scaled, tf.float32), draws)
-
-    def scaled(self, factor: float) -> "PcaColourNoise":
-        """The same."""
-        return self
 
 
 @dataclasses.dataclass(frozen=True)
-class ZeroBorder:
+class ZeroBorder(Operation):
     """Set to 0 what is outside of the frame, as if zeros had been padded now.
 
     After `normalize`, so that the border has the mean colour and not black.
     The window is as large as the frame: see RandomShift.
     """
 
-    geometric: ClassVar[bool] = False
-    needs_statistics: ClassVar[bool] = False
+    batched: ClassVar[bool] = True
+    on_device: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
-        """See the class."""
         import tensorflow as tf
 
         def inside(start: Any, places: Any, length: int) -> Any:
@@ -325,6 +244,72 @@ class ZeroBorder:
         seen = rows[..., :, None, None] & columns[..., None, :, None]
         return tf.where(seen, image, 0.0)
 
-    def scaled(self, factor: float) -> "ZeroBorder":
-        """The same."""
-        return self
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RandomAffine(Operation):
+    """A planar affine distortion about the centre, drawn for each image.
+
+    LeCun et al. 1998, Sec. III-B: "combinations of the following planar affine
+    transformations: horizontal and vertical translations, scaling, squeezing
+    (simultaneous horizontal compression and vertical elongation, or the
+    reverse), and horizontal shearing"; the paper gives no amplitudes. Each is
+    drawn uniformly from -amplitude .. amplitude; bilinear, 0 from outside.
+
+    Attributes:
+        probability: Of an image being distorted at all.
+        translate_pixels: Along each axis.
+        scale: Both axes times 1 + s.
+        squeeze: The horizontal axis times 1 + q, the vertical one over it.
+        shear: Pixels to the side per pixel down.
+    """
+
+    probability: float
+    translate_pixels: float
+    scale: float
+    squeeze: float
+    shear: float
+    batched: ClassVar[bool] = True
+    uniforms: ClassVar[int] = 6
+    lengths: ClassVar[tuple[str, ...]] = ("translate_pixels",)
+
+    def __call__(self, image: Any, context: Context) -> Any:
+        import tensorflow as tf
+
+        *drawn, chance = tf.unstack(context.rng.uniform(self.uniforms))
+        pixels = self.translate_pixels
+        amplitudes = (pixels, pixels, self.scale, self.squeeze, self.shear)
+        distorted = tf.cast(chance < self.probability, tf.float32)
+        pairs = zip(drawn, amplitudes, strict=True)
+        by = [(2 * d - 1) * most * distorted for d, most in pairs]
+        *_, height, width, channels = image.shape
+        distort = tf.raw_ops.ImageProjectiveTransformV3(
+            images=tf.reshape(image, [-1, height, width, channels]),
+            transforms=tf.reshape(self._inverse(*by, height, width), [-1, 8]),
+            output_shape=[height, width],
+            fill_value=0.0,
+            interpolation="BILINEAR",
+            fill_mode="CONSTANT",
+        )
+        distort = tf.reshape(distort, tf.shape(image))
+        return tf.ensure_shape(distort, image.shape)
+
+    @staticmethod
+    def _inverse(
+        right: Any, down: Any, scale: Any, squeeze: Any, shear: Any, height: int, width: int
+    ) -> Any:
+        """From output to input coordinates, eight numbers.
+
+        Forwards, about the centre: x' = a x + shear y + right, y' = b y + down
+        with a = (1 + scale) (1 + squeeze), b = (1 + scale) / (1 + squeeze).
+        """
+        import tensorflow as tf
+
+        a = (1 + scale) * (1 + squeeze)
+        b = (1 + scale) / (1 + squeeze)
+        x, y = (width - 1) / 2, (height - 1) / 2
+        slant = -shear / (a * b)
+        from_x = x - (x + right) / a - slant * (y + down)
+        from_y = y - (y + down) / b
+        zero = tf.zeros_like(a)
+        numbers = [1 / a, slant, from_x, zero, 1 / b, from_y, zero, zero]
+        return tf.stack(numbers, axis=-1)

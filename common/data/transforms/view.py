@@ -9,10 +9,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from common.data.images.decoder import decode
 from common.data.transforms.resampling import resize, span, triangle, whole_triangle
 from common.errors import UsageError
 
+_OUTSIDE = np.int32(-(2**30))  # no sum of places with it is positive
 _MARGIN = 2  # libjpeg's chroma upsampling differs in a cut's border column
 
 
@@ -203,15 +206,7 @@ def excerpt(view: View, encoded: Any, channels: int, jpeg: bool | None) -> tuple
     first = tf.maximum(start * source // canvas - 3, 0)
     first = tf.minimum(first, source - length)
     box = tf.concat([first, length], axis=0)
-    if jpeg is None:
-        pixels = tf.cond(
-            tf.io.is_jpeg(encoded),
-            lambda: _cut_jpeg(encoded, box, channels),
-            lambda: _cut_png(encoded, box, channels),
-        )
-    else:
-        cut = _cut_jpeg if jpeg else _cut_png
-        pixels = cut(encoded, box, channels)
+    pixels = _cut_file(encoded, box, channels, jpeg)
     rest = tf.stack([tf.zeros_like(length), size - length], axis=1)
     pixels = tf.pad(pixels, tf.concat([rest, [[0, 0]]], axis=0))
     pixels = tf.ensure_shape(pixels, (size, size, channels))
@@ -225,6 +220,46 @@ def mirror(image: Any, mirrored: Any) -> Any:
     if isinstance(mirrored, bool):
         return tf.reverse(image, [1]) if mirrored else image
     return tf.cond(mirrored, lambda: tf.reverse(image, [1]), lambda: image)
+
+
+def with_zero_pixel(images: np.ndarray) -> np.ndarray:
+    """(..., channels) -> (pixels + 1, channels): zeros, and then the images."""
+    pixels = images.reshape(-1, images.shape[-1])
+    return np.concatenate([np.zeros_like(pixels[:1]), pixels])
+
+
+def gather_windows(
+    pixels: Any, size: tuple[int, int], which: Any, window: Box, mirrored: Any
+) -> Any:
+    """Windows of images of one size; what lies outside of them is 0.
+
+    Args:
+        pixels: Of the images, as `with_zero_pixel` gives them; less than 2**29.
+        size: (height, width) of an image.
+        which: The image of each window, (windows,) int32, or an int.
+        window: Its place, `top` and `left` likewise.
+        mirrored: Whether left and right are exchanged, (windows,) or a bool.
+
+    Returns:
+        (windows, window.height, window.width, channels); one window if all
+        are given for one.
+    """
+    import tensorflow as tf
+
+    def inside(places: Any, length: int, scale: int) -> Any:
+        known = (places >= 0) & (places < length)
+        return tf.where(known, places * scale, _OUTSIDE)
+
+    def each(numbers: Any) -> Any:
+        return tf.reshape(numbers, (-1, 1))
+
+    (height, width), across = size, tf.range(window.width)
+    rows = inside(each(window.top) + tf.range(window.height), height, width)
+    rows += 1 + each(which) * (height * width)
+    across = tf.where(each(mirrored), window.width - 1 - across, across)
+    columns = inside(each(window.left) + across, width, 1)
+    places = rows[:, :, None] + columns[:, None, :]
+    return tf.gather(pixels, tf.maximum(places, 0))
 
 
 def _copied(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
@@ -301,28 +336,30 @@ def _decode(encoded: Any, box: Box, source: tuple, channels: int, jpeg: bool | N
         bottom = _min(box.top + box.height + _MARGIN, source[0])
         right = _min(box.left + box.width + _MARGIN, source[1])
         wide = tf.stack([top, left, bottom - top, right - left])
-        image = _cut_jpeg(encoded, wide, channels)
+        image = _cut_file(encoded, wide, channels, jpeg)
         begin = [box.top - top, box.left - left, 0]
         return tf.slice(image, begin, [box.height, box.width, channels])
     if _same(box, Box(0, 0, *source)):
         image = decode(encoded, channels, jpeg=False)
         return tf.ensure_shape(image, (*_static(source), channels))
     place = tf.stack([box.top, box.left, box.height, box.width])
-    return _cut_png(encoded, place, channels)
+    return _cut_file(encoded, place, channels, jpeg)
 
 
-def _cut_jpeg(encoded: Any, box: Any, channels: int) -> Any:
-    """(top, left, height, width) of a file; not exact at the very edge."""
+def _cut_file(encoded: Any, box: Any, channels: int, jpeg: bool | None) -> Any:
+    """(top, left, height, width) of a file; of a JPEG not exact at the very edge."""
     import tensorflow as tf
 
-    return tf.io.decode_and_crop_jpeg(
-        encoded, box, channels=channels, dct_method="INTEGER_ACCURATE"
-    )
-
-
-def _cut_png(encoded: Any, box: Any, channels: int) -> Any:
-    import tensorflow as tf
-
+    if jpeg is None:
+        return tf.cond(
+            tf.io.is_jpeg(encoded),
+            lambda: _cut_file(encoded, box, channels, True),
+            lambda: _cut_file(encoded, box, channels, False),
+        )
+    if jpeg:
+        return tf.io.decode_and_crop_jpeg(
+            encoded, box, channels=channels, dct_method="INTEGER_ACCURATE"
+        )
     image = decode(encoded, channels, jpeg=False)
     begin, size = tf.split(box, 2)
     begin, size = tf.pad(begin, [[0, 1]]), tf.concat([size, [channels]], 0)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import reproductions
 from common.files import write_text
-from launch.report.figures import accuracy_over_cost, challenge, degradation, figure_curves
+from launch.report.figures import contest, depth, error_over_cost, training_curves
+from launch.report.papers import Paper
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,9 +44,10 @@ STYLE = {
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A file, what it shows as JSON values, and how to draw that."""
+    """A file, its title, what it shows as JSON values, and how to draw that."""
 
     file: pathlib.Path
+    title: str
     shown: Any
     draw: Callable[[Any], "Figure"]
 
@@ -58,27 +60,32 @@ class Picture:
 
     def is_current(self) -> bool:
         """Whether the file shows it already."""
-        if not self.file.exists():
-            return False
-        last = self.file.read_text(encoding="utf-8").rstrip()
-        return last.endswith(self._mark())
+        return self.file.exists() and self._mark() in self.file.read_text(encoding="utf-8")
+
+    def text(self) -> str:
+        """The file's text, drawn if it is not there yet."""
+        return self.file.read_text(encoding="utf-8") if self.is_current() else self.svg()
 
     def svg(self) -> str:
-        """The file's text."""
-        import matplotlib
-
-        with matplotlib.rc_context(STYLE):
-            figure = self.draw(self.shown)
-            text = io.StringIO()
-            metadata = {"Date": None, "Creator": None}
-            figure.savefig(text, format="svg", metadata=metadata)
-        return f"{_shorter(text.getvalue().rstrip())}\n{self._mark()}\n"
+        """The file's text, drawn."""
+        return f"{draw_svg(self.draw, self.shown)}\n{self._mark()}\n"
 
     def _mark(self) -> str:
         return f"<!-- shows {self.digest()} -->"
 
 
-def _shorter(svg: str) -> str:
+def draw_svg(draw: Callable[[Any], "Figure"], shown: Any) -> str:
+    """What `draw` makes of `shown`, as SVG in the pictures' style."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        text = io.StringIO()
+        metadata = {"Date": None, "Creator": None}
+        draw(shown).savefig(text, format="svg", metadata=metadata)
+    return _shorten(text.getvalue().rstrip())
+
+
+def _shorten(svg: str) -> str:
     """A third as long, and looks the same: most of a file places letters."""
     for long, short in (
         (r"\n +", "\n"),
@@ -89,10 +96,10 @@ def _shorter(svg: str) -> str:
         (r'(<use .*)transform="translate\((\d+)\S* 0\)"', r'\1x="\2"'),
     ):
         svg = re.sub(long, short, svg)
-    return re.sub(r'\b(d|x|y|transform)="[^"]+"', _rounded, svg)
+    return re.sub(r'\b(d|x|y|transform)="[^"]+"', _round, svg)
 
 
-def _rounded(places: re.Match) -> str:
+def _round(places: re.Match) -> str:
     """In hundredths of a point; a letter's scale is a number below 0.1."""
     rounded = re.sub(r"(?<!\b0)(\.\d\d)\d+", r"\1", places[0])
     if places[1] == "d":  # no spaces about its commands
@@ -101,38 +108,49 @@ def _rounded(places: re.Match) -> str:
     return rounded
 
 
-def pictures() -> list[Picture]:
+def pictures(papers: dict[str, Paper]) -> list[Picture]:
     """Every picture that there is something to show in."""
-    contest = reproductions.folder("ilsvrc2016")
+    contest_folder = reproductions.folder("ilsvrc2016")
     found = [
         Picture(
-            contest.parent / "networks.svg", accuracy_over_cost.shown(), accuracy_over_cost.draw
+            contest_folder.parent / "networks.svg",
+            "Parameters, multiply-accumulates and the papers' errors of all networks",
+            error_over_cost.show(papers),
+            error_over_cost.draw,
         ),
         Picture(
-            contest / "leaderboard.svg",
-            challenge.entries(contest / "leaderboard.toml"),
-            challenge.draw_entries,
+            contest_folder / "leaderboard.svg",
+            "The leaderboard of ILSVRC2016 with its intervals",
+            contest.show_entries(contest_folder / "leaderboard.toml"),
+            contest.draw_entries,
         ),
-        Picture(contest / "fusion.svg", challenge.fusions(), challenge.draw_fusions),
+        Picture(
+            contest_folder / "fusion.svg",
+            "Fusions by the rules of ILSVRC2016",
+            contest.show_fusions(),
+            contest.draw_fusions,
+        ),
         Picture(
             reproductions.folder("resnet_cifar") / "degradation.svg",
-            degradation.shown(),
-            degradation.draw,
+            depth.find_question().title,
+            depth.show(papers),
+            depth.draw,
         ),
     ]
     found += [
         Picture(
-            reproductions.folder(paper) / "curves.svg",
-            figure_curves.shown(paper),
-            figure_curves.draw,
+            reproductions.folder(name) / "curves.svg",
+            f"{paper.network()}: training curves of the recorded runs",
+            training_curves.show(paper),
+            training_curves.draw,
         )
-        for paper in reproductions.names()
+        for name, paper in papers.items()
     ]
     return [picture for picture in found if picture.shown]
 
 
-def write() -> None:
+def write(papers: dict[str, Paper]) -> None:
     """Draws the pictures whose content changed."""
-    for picture in pictures():
+    for picture in pictures(papers):
         if not picture.is_current():
             write_text(picture.file, picture.svg())

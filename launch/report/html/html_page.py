@@ -1,19 +1,18 @@
 """`python -m launch report --html`: all results as one page, without network.
 
-Style and script are in launch/html; nothing is loaded from anywhere.
+Style and script lie beside this file; nothing is loaded from anywhere. The
+pictures are those of the other pages.
 """
 
+import base64
 import pathlib
 import string
 from html import escape
 
-import numpy as np
-
-import reproductions
 from launch.report import curves
-from launch.report.figures.figure_curves import groups
-from launch.report.html import charts, first_filters, tables
-from launch.report.paper_results import Paper, differing
+from launch.report.figures import figures, training_curves
+from launch.report.html import first_filters, tables
+from launch.report.papers import Paper, count_differing, read_papers
 
 FOLDER = pathlib.Path(__file__).parent
 
@@ -28,35 +27,45 @@ def page(given: list[str]) -> str:
         UsageError: if one is neither.
         RunError: if one is damaged.
     """
-    runs = [_given(pathlib.Path(name).expanduser()) for name in given]
-    papers = tables.read_papers()
+    runs = [_run(pathlib.Path(name).expanduser()) for name in given]
+    papers = read_papers()
+    pictures = [
+        _figure(one.text(), one.title, escape(one.title)) for one in figures.pictures(papers)
+    ]
     parts = {
-        "summary": ("In short", _summary(papers)),
+        "summary": ("In short", _summary(list(papers.values()))),
         "runs": ("Runs given", _section("runs", "Runs given", runs)),
         **{anchor: (title, make(papers)) for anchor, title, make in tables.all_parts()},
-        "curves": ("Curves", _section("curves", "Recorded curves", _curves())),
-        "sizes": ("Sizes", _section("sizes", "Size and error", _sizes())),
+        "pictures": ("Pictures", _section("pictures", "Pictures", pictures)),
     }
-    kept = {a: part for a, part in parts.items() if part[1]}
-    nav = "".join(f'<a href="#{anchor}">{title}</a>' for anchor, (title, _) in kept.items())
-    return string.Template(_file("page.html")).substitute(
-        css=_file("page.css"),
-        js=_file("page.js"),
-        nav=nav,
+    kept = {anchor: part for anchor, part in parts.items() if part[1]}
+    files = {name: (FOLDER / name).read_text(encoding="utf-8") for name in _FILES}
+    return string.Template(files["page.html"]).substitute(
+        css=files["page.css"],
+        js=files["page.js"],
+        nav="".join(f'<a href="#{anchor}">{title}</a>' for anchor, (title, _) in kept.items()),
         body="\n".join(text for _, text in kept.values()),
     )
 
 
-def _file(name: str) -> str:
-    return (FOLDER / name).read_text(encoding="utf-8")
+_FILES = ("page.html", "page.css", "page.js")
 
 
-def _section(anchor: str, title: str, figures: list[str]) -> str:
-    if not any(figures):
+def _section(anchor: str, title: str, inside: list[str]) -> str:
+    if not inside:
         return ""
     return (
         f'<section aria-labelledby="{anchor}"><h2 id="{anchor}">{title}</h2>\n'
-        f'<div class="charts">{"".join(figures)}</div></section>'
+        f'<div class="charts">{"".join(inside)}</div></section>'
+    )
+
+
+def _figure(svg: str, title: str, caption: str) -> str:
+    """A picture within the page; `caption` is HTML."""
+    data = base64.b64encode(svg.encode()).decode()
+    return (
+        f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{escape(title)}">'
+        f"<figcaption>{caption}</figcaption></figure>"
     )
 
 
@@ -66,23 +75,15 @@ def _summary(papers: list[Paper]) -> str:
     beside = sum(paper.claims_measured() for paper in papers)
     not_run = sum(len(paper.not_run()) for paper in papers)
     recipes = sum(len(paper.recipes) for paper in papers)
-    facts = [
-        (
-            f"{len(printed):,}",
-            f"numbers of {len(papers)} papers and the slides recomputed from "
-            f"the networks; {differing(printed)} differ, each explained",
-        ),
-        (
-            f"{beside} of {len(claims)}",
-            "printed error rates that a run of the paper's whole recipe stands "
-            "beside, with what it departs from",
-        ),
-        (
-            f"{not_run} of {recipes}",
-            "recipes not trained here as the papers say; the tables have their cost",
-        ),
-    ]
-    items = "".join(f"<li><b>{n}</b>{escape(text)}</li>" for n, text in facts)
+    facts = {
+        f"{len(printed):,}": f"numbers of {len(papers)} papers and the slides recomputed from "
+        f"the networks; {count_differing(printed)} differ, each explained",
+        f"{beside} of {len(claims)}": "printed error rates that a run of the paper's whole recipe "
+        "stands beside, with what it departs from",
+        f"{not_run} of {recipes}": "recipes not trained here as the papers say; the tables have "
+        "their cost",
+    }
+    items = "".join(f"<li><b>{n}</b>{escape(text)}</li>" for n, text in facts.items())
     return (
         '<section aria-labelledby="summary"><h2 id="summary">In short</h2>'
         "<p>A number counts as measured only if this program measured it. It "
@@ -93,41 +94,43 @@ def _summary(papers: list[Paper]) -> str:
     )
 
 
-def _curves() -> list[str]:
-    return [
-        charts.training(paper, group)
-        for paper in reproductions.names()
-        for group in groups(curves.read(paper))
-    ]
-
-
-def _sizes() -> list[str]:
-    return [charts.networks()]
-
-
-def _given(path: pathlib.Path) -> str:
+def _run(path: pathlib.Path) -> str:
     """A run's curve and its first layer, or the first layer of weights."""
     chart = ""
     if not path.is_file():
         run, history = curves.read_run(path)
-        if history:
-            curve = curves.of_run(run, history)
-            state = f" The run is {run['status']} ({escape(path.name)})."
-            chart = charts.training(run["paper"], [curve], state)
-        else:
-            chart = f"<p>{escape(path.name)}: no epoch has ended yet.</p>"
+        chart = (
+            _chart(run, history, path.name)
+            if history
+            else (f"<p>{escape(path.name)}: no epoch has ended yet.</p>")
+        )
     weights = first_filters.weights_of(path)
     kernel = first_filters.first_kernel(weights) if weights else None
     if kernel is not None:
-        chart += _filters(kernel, weights.name)
+        height, width, channels, filters = kernel.shape
+        about = (
+            f"{filters} filters of {height}x{width}x{channels}, the first layer ({weights.name})"
+        )
+        chart += (
+            f'<figure class="filters"><img src="{first_filters.picture(kernel)}" '
+            f'alt="{escape(about)}"><figcaption>{escape(about)}. Grey is 0; each '
+            "filter is scaled by itself.</figcaption></figure>"
+        )
     return f"<div>{chart}</div>"
 
 
-def _filters(kernel: np.ndarray, where: str) -> str:
-    height, width, channels, filters = kernel.shape
-    about = f"{filters} filters of {height}x{width}x{channels}, the first layer ({where})"
-    return (
-        f'<figure class="filters"><img src="{first_filters.picture(kernel)}" '
-        f'alt="{escape(about)}"><figcaption>{escape(about)}. Grey is 0; each '
-        "filter is scaled by itself.</figcaption></figure>"
+def _chart(run: dict, history: list[dict], folder: str) -> str:
+    curve = curves.of_run(run, history)
+    panel = training_curves.panel(run["paper"], [curve])
+    said = [
+        f"seed {curve.seed}: {curve.test_error[-1]:.2f} % after {len(curve.test_error)} of "
+        f"{curve.total} epochs",
+        *(f"the paper: {error:g} %" for error in panel["paper"]),
+    ]
+    caption = f"{escape('; '.join(said))}. The run is {run['status']} ({escape(folder)})."
+    title = panel["title"]
+    return _figure(
+        figures.draw_svg(training_curves.draw, [panel]),
+        f"Training curves: {title}",
+        f"<b>{escape(title)}</b>. {caption}",
     )

@@ -8,9 +8,10 @@ import functools
 from collections.abc import Callable, Iterable
 from html import escape
 
-import reproductions
-from launch.report.measurements import Measurement, cost, of_claim, status, training_macs
-from launch.report.paper_results import Paper
+from launch.report.experiments import label, name_settings
+from launch.report.measurements import Measurement, cost, of_claim, status
+from launch.report.paper_page import why_not
+from launch.report.papers import Paper
 from launch.report.questions.question_spec import Question
 from launch.report.questions.question_spec import read as read_questions
 from launch.report.questions.question_tables import table_of
@@ -77,7 +78,7 @@ def _row(columns: list[Column], row: list[Cell]) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def variants(papers: list[Paper]) -> str:
+def variants(papers: dict[str, Paper]) -> str:
     """Every network: its size, its cost, what became of it."""
     columns = [
         Column(name="Network"),
@@ -98,7 +99,7 @@ def variants(papers: list[Paper]) -> str:
             recipe.data,
             paper.name,
         ]
-        for paper in papers
+        for paper in papers.values()
         for variant, recipe in paper.recipes.items()
     ]
     about = (
@@ -114,10 +115,10 @@ def _number(value: float, form: str = "{:,}") -> Cell:
 
 def _cost(paper: Paper, variant: str) -> Cell:
     recipe, macs = paper.recipes[variant], paper.expected.macs[variant]
-    return cost(recipe, macs), training_macs(recipe, macs)
+    return cost(recipe, macs), paper.macs(variant)
 
 
-def errors(papers: list[Paper]) -> str:
+def errors(papers: dict[str, Paper]) -> str:
     """The error rates that the papers print, measured or why not."""
     columns = [
         Column(name="Network"),
@@ -130,12 +131,12 @@ def errors(papers: list[Paper]) -> str:
         Column(name="Source", look="long"),
     ]
     rows = []
-    for paper in papers:
+    for paper in papers.values():
         for claim in paper.expected.result:
             here = "; ".join(
                 ", ".join([one.error("top1_error"), *one.changes])
                 for one in of_claim(claim, paper.measured)
-            ) or paper.why_not(claim)
+            ) or why_not(paper, claim)
             printed = [_percent(claim.top1_error), _percent(claim.top5_error)]
             where = [f"{claim.data}, {claim.split}", claim.views, paper.name]
             source = ". ".join(filter(None, (claim.source, claim.note)))
@@ -149,11 +150,12 @@ def _percent(value: float | None) -> Cell:
     return "" if value is None else _number(value, "{} %")
 
 
-def measured(papers: list[Paper]) -> str:
+def measured(papers: dict[str, Paper]) -> str:
     """All that was measured here, with what was changed."""
     columns = [
         Column(name="Network"),
         Column(name="Top-1 error"),
+        Column(name="Setting"),
         Column(name="Changed", look="long"),
         Column(name="Data, split"),
         Column(name="Views"),
@@ -161,10 +163,12 @@ def measured(papers: list[Paper]) -> str:
         Column(name="Paper", choose=True),
         Column(name="Commands", look="long"),
     ]
+    names = name_settings(papers)
     rows = [
         [
             one.variant,
             _measured(one.error("top1_error"), one.mean("top1_error")),
+            label(one, names),
             _changed(paper, one),
             f"{one.data}, {one.split}",
             one.views,
@@ -172,7 +176,7 @@ def measured(papers: list[Paper]) -> str:
             paper.name,
             "; ".join(dict.fromkeys(row["command"] for row in one.rows)),
         ]
-        for paper in papers
+        for paper in papers.values()
         for one in paper.measured
     ]
     about = (
@@ -193,7 +197,7 @@ def _measured(text: str, mean: float) -> Cell:
     return (text, mean) if text else ""
 
 
-def audit(papers: list[Paper]) -> str:
+def audit(papers: dict[str, Paper]) -> str:
     """The structural numbers and other statements, with their verdicts."""
     columns = [
         Column(name="Row or claim"),
@@ -205,7 +209,7 @@ def audit(papers: list[Paper]) -> str:
         Column(name="Table and source", look="long"),
         Column(name="Paper", choose=True),
     ]
-    rows = [row for paper in papers for row in _audited(paper)]
+    rows = [row for paper in papers.values() for row in _audited(paper)]
     about = (
         "Each number of the papers' and the slides' tables beside what the "
         "network has: <code>python -m launch audit</code> computes it anew, "
@@ -233,19 +237,19 @@ def _audited(paper: Paper) -> Iterable[list[Cell]]:
         yield [claim.text, *found, "", claim.source, paper.name]
 
 
-def question(asked: Question, papers: list[Paper]) -> str:
+def question(asked: Question, papers: dict[str, Paper]) -> str:
     """A question's table; empty if the papers have none of its runs."""
-    head, rows = table_of(asked, {paper.name: paper for paper in papers})
+    head, rows = table_of(asked, papers, name_settings(papers))
     if not rows:
         return ""
-    long = ("Changed", "Difference", "Error")
+    long = ("Setting", "Difference", "Error")
     columns = [Column(name=name, look="long" if name in long else "") for name in head]
     plain = [[cell.replace("`", "") for cell in row] for row in rows]
     about = escape(asked.text)
     return part(asked.name, asked.title, about, columns, plain)
 
 
-def all_parts() -> list[tuple[str, str, Callable[[list[Paper]], str]]]:
+def all_parts() -> list[tuple[str, str, Callable[[dict[str, Paper]], str]]]:
     """(anchor, name in the menu, what makes it) of every table."""
     return [
         *((one.name, one.short(), functools.partial(question, one)) for one in read_questions()),
@@ -254,8 +258,3 @@ def all_parts() -> list[tuple[str, str, Callable[[list[Paper]], str]]]:
         ("errors", "Papers' errors", errors),
         ("audit", "Checked numbers", audit),
     ]
-
-
-def read_papers() -> list[Paper]:
-    """Every paper, read."""
-    return [Paper(name) for name in reproductions.names()]

@@ -9,7 +9,7 @@ from common.recipes.recipe import Recipe
 from launch.report import curves
 from launch.report.curves import Curve
 from launch.report.measurements import Measurement
-from launch.report.paper_results import Paper
+from launch.report.papers import Paper
 from launch.report.questions.question_spec import Question, Wanted
 
 

@@ -6,30 +6,33 @@ import statistics
 from launch.report import baseline_records
 from launch.report.curves import Curve
 from launch.report.error_counts import percent
-from launch.report.paper_results import Paper
+from launch.report.experiments import Names, label
+from launch.report.papers import Paper
 from launch.report.questions.question_losses import Held, held
 from launch.report.questions.question_runs import Line, difference, lines, printed_size
 from launch.report.questions.question_spec import Question
 
 MARGIN = 15  # points below the baseline's error: ours
 SHORT = 10  # epochs, under which a run that fails says nothing: ours
-WORKING = ["Network", "Changed", "Epochs", "Training loss at the end"]
+WORKING = ["Network", "Setting", "Epochs", "Training loss at the end"]
 WORKING += ["Error", "Baseline", "Verdict"]
 DIFFERENCES = ["Network", "Seeds", "Error", "In the paper", "Difference"]
-DIFFERENCES += ["Changed"]
+DIFFERENCES += ["Setting"]
 
 
-def table_of(question: Question, papers: dict[str, Paper]) -> tuple[list[str], list[list[str]]]:
+def table_of(
+    question: Question, papers: dict[str, Paper], names: Names
+) -> tuple[list[str], list[list[str]]]:
     """(head, rows); no rows if the papers given have none of its variants."""
     found = lines(question, papers)
     if question.kind == "working":
-        rows = [row for line in found for row in _working(question, line)]
+        rows = [row for line in found for row in _working(question, line, names)]
         return WORKING, rows
     by_variant = {line.wanted.variant: line for line in found}
     rows = []
     for line in found:
         base = by_variant.get(line.wanted.against or "")
-        rows.append(_compared(question, line, base))
+        rows.append(_compared(question, line, base, names))
     return DIFFERENCES, rows
 
 
@@ -44,7 +47,7 @@ def _not_yet(question: Question, line: Line) -> str:
     return ", ".join([*said, *(f"`--seed {seed}`" for seed in more)])
 
 
-def _working(question: Question, line: Line) -> list[list[str]]:
+def _working(question: Question, line: Line, names: Names) -> list[list[str]]:
     if line.measured is None:
         said = f"no finished run yet: {_not_yet(question, line)}"
         return [[_name(line), "", "", "", said, "", "not run"]]
@@ -52,7 +55,7 @@ def _working(question: Question, line: Line) -> list[list[str]]:
     return [
         [
             _name(line) + f", seed {row['seed']}" * several,
-            "; ".join(line.measured.changes) or "nothing",
+            label(line.measured, names),
             *_judged(line, row),
         ]
         for row in line.measured.rows
@@ -118,7 +121,7 @@ def verdict(
     return "undecided: not all is recorded" if any(unknown) else "working"
 
 
-def _compared(question: Question, line: Line, base: Line | None) -> list[str]:
+def _compared(question: Question, line: Line, base: Line | None, names: Names) -> list[str]:
     measured = line.measured
     if measured is None:
         said = f"no finished run yet: {_not_yet(question, line)}"
@@ -135,7 +138,7 @@ def _compared(question: Question, line: Line, base: Line | None) -> list[str]:
         error,
         _paper(line),
         _difference(question, line, base),
-        "; ".join(measured.changes) or "nothing",
+        label(measured, names),
     ]
 
 
