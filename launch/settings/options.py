@@ -188,20 +188,23 @@ def read_training(
         max_hours=flags.max_hours,
         recover=recover,
     )
-    per_replica_batch_size(
-        experiment.recipe.global_batch_size, flags.gpus or 1, settings.microbatches
-    )
-    if settings.microbatches > 1 and experiment.recipe.synchronized_batch_norm:
-        raise UsageError(
-            f"{variant} takes batch normalisation's statistics over the whole "
-            "batch, which --microbatches cuts into parts. Leave it out, or "
-            "add --set synchronized_batch_norm=False: statistics of each part, "
-            "on record as a deviation."
-        )
+    _check_batch(experiment, flags.gpus or 1, flags.microbatches)
     if needs_data:
         experiment.require_data()
     devices = read_devices(flags)
     return Training(experiment=experiment, devices=devices, settings=settings, before=before)
+
+
+def _check_batch(experiment: Experiment, devices: int, microbatches: int) -> None:
+    recipe = experiment.recipe
+    per_replica_batch_size(recipe.global_batch_size, devices, microbatches)
+    if microbatches > 1 and recipe.synchronized_batch_norm:
+        raise UsageError(
+            f"{experiment.variant} takes batch normalisation's statistics over the whole "
+            "batch, which --microbatches cuts into parts. Leave it out, or "
+            "add --set synchronized_batch_norm=False: statistics of each part, "
+            "on record as a deviation."
+        )
 
 
 def name_workdir(

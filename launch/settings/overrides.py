@@ -160,7 +160,12 @@ def _replace(value: Any, path: list[str], change: str | Override, whole: str) ->
     """(value with the leaf at `path` replaced, old leaf, new leaf)."""
     head, *rest = path
     if isinstance(value, tuple):
-        index = _index(head, len(value), whole)
+        if not head.isdecimal() or int(head) >= len(value):
+            allowed = f"0 to {len(value) - 1}" if value else "none, it is empty"
+            raise UsageError(
+                f"--set {whole}: {head!r} is no element of that tuple. Its indices: {allowed}."
+            )
+        index = int(head)
         annotation, present = Any, value[index]
     else:
         _check_field(value, head, whole)
@@ -168,8 +173,11 @@ def _replace(value: Any, path: list[str], change: str | Override, whole: str) ->
         present = getattr(value, head)
     if rest:
         part, old, new = _replace(present, rest, change, whole)
+    elif isinstance(change, Override):
+        part = new = _restore(change, present)
+        old = present
     else:
-        part = new = _read(change, annotation, present, whole)
+        part = new = _read(change.partition("=")[2].strip(), annotation, present, whole)
         old = present
     if isinstance(value, tuple):
         return (*value[:index], part, *value[index + 1 :]), old, new
@@ -188,24 +196,18 @@ def _check_field(value: Any, name: str, whole: str) -> None:
         )
 
 
-def _index(text: str, length: int, whole: str) -> int:
-    if not text.isdecimal() or int(text) >= length:
-        allowed = f"0 to {length - 1}" if length else "none, it is empty"
-        raise UsageError(
-            f"--set {whole}: {text!r} is no element of that tuple. Its indices: {allowed}."
-        )
-    return int(text)
+def _restore(change: Override, present: Any) -> Any:
+    try:
+        return restore(change.new, literals.classes(change.field, present))
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"--set {change.field}: it cannot be {change.new!r} ({error}).") from None
 
 
-def _read(change: str | Override, annotation: Any, present: Any, whole: str) -> Any:
-    """The new value; a text as the first type of the annotation that it can be read as."""
-    if isinstance(change, Override):
-        try:
-            return restore(change.new, literals.classes(whole, present))
-        except (KeyError, TypeError) as error:
-            raise UsageError(f"--set {whole}: it cannot be {change.new!r} ({error}).") from None
-    text = change.partition("=")[2].strip()
-    kinds = _kinds(annotation, present)
+def _read(text: str, annotation: Any, present: Any, whole: str) -> Any:
+    """A text as the first type of the annotation that it can be read as."""
+    kinds = (type(present),) if annotation is Any else (annotation,)
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        kinds = typing.get_args(annotation)
     if text in ("None", "none") and type(None) in kinds:
         return None
     readable = [kind for kind in kinds if _reader(kind)]
@@ -217,19 +219,16 @@ def _read(change: str | Override, annotation: Any, present: Any, whole: str) -> 
         except ValueError:
             continue
     if not readable:
+        fields = dataclasses.fields(present) if dataclasses.is_dataclass(present) else None
+        part = "0.FIELD" if fields is None else fields[0].name if fields else "FIELD"
+        names = ", ".join(f"{name}(...)" for name in literals.classes(whole, present))
         raise UsageError(
             f"--set {whole}: it is {present!r}, which one value cannot "
-            f"replace. Set a part of it, such as {whole}.{_a_part(present)}="
-            f"..., or all of it by name: {_spellings(whole, present)}."
+            f"replace. Set a part of it, such as {whole}.{part}="
+            f"..., or all of it by name: {names or 'none is known'}."
         )
     wanted = " or ".join(_name(kind) for kind in kinds)
     raise UsageError(f"--set {whole}={text}: the value must be {wanted}.")
-
-
-def _kinds(annotation: Any, present: Any) -> tuple:
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return typing.get_args(annotation)
-    return (type(present),) if annotation is Any else (annotation,)
 
 
 def _reader(kind: Any):
@@ -265,15 +264,3 @@ def _name(kind: Any) -> str:
     names = {int: "a whole number", float: "a number", str: "text"}
     names |= {bool: "true or false", type(None): "None"}
     return names.get(kind, getattr(kind, "__name__", str(kind)))
-
-
-def _spellings(path: str, present: Any) -> str:
-    known = literals.classes(path, present)
-    return ", ".join(f"{name}(...)" for name in known) or "none is known"
-
-
-def _a_part(present: Any) -> str:
-    if dataclasses.is_dataclass(present):
-        fields = dataclasses.fields(present)
-        return fields[0].name if fields else "FIELD"
-    return "0.FIELD"

@@ -45,17 +45,15 @@ def adapt(
         return recipe
     said = stated.layout if stated else RECIPE if of_a_run else None
     if asked is None and said is None:
-        imported = ""
-        if known[1:]:
-            imported = (
-                f", or the layout that it was imported from ({', '.join(known[1:])}); "
-                "import writes it into the file"
-            )
+        imported = (
+            f", or the layout that it was imported from ({', '.join(known[1:])}); "
+            "import writes it into the file"
+        )
         raise UsageError(
             f"{file} does not say what its network must be fed (order of colours, "
             "range, mean, size): another program or an older version made it. Say "
             f"it with --preprocessing: {RECIPE}, if the paper's recipe trained it"
-            f"{imported}."
+            f"{imported if known[1:] else ''}."
         )
     if asked and said and asked != said:
         raise UsageError(

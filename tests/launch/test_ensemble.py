@@ -11,7 +11,6 @@ from common.data import imagenet
 from common.errors import RunError, UsageError
 from common.evaluation.metrics import wrong
 from common.evaluation.predictions import Predictions, read, write
-from launch.commands import ensemble
 from launch.report import fusion_records
 from launch.report.error_counts import missed, percent, without_blacklist
 from launch.report.papers import read_papers
@@ -48,9 +47,8 @@ def save(name, scores, labels, *, first="image", classes=None, **record):
     return predictions
 
 
-def run(*words, rules=(), out=None, available=False, record=False):
-    how = {"seed": 0, "available": available, "record": record}
-    assert ensemble.run(list(words), list(rules), out, **how) == 0
+def run(*words, rules=(), **given):
+    assert flags.launch("ensemble", *words, rules=rules or None, **given) == 0
 
 
 def cells(text, *words):
