@@ -62,7 +62,7 @@ def _help(words: list[str]) -> str:
 
 if __name__ == "__main__":
     if parent := os.environ.pop("LAUNCH_PARENT", None):  # a sweep started this
-        from launch.sweep.child import end_with
+        from launch.sweep import child
 
-        end_with(int(parent))
+        sys.exit(child.run(lambda: main(sys.argv), int(parent)))
     sys.exit(exit_code(lambda: main(sys.argv)))

@@ -69,7 +69,7 @@ def run(words: list[str], flags: FlagValues) -> int:
         state = state_dicts.of_keras(source, applications[variant])
     else:
         state = state_dicts.read(source)
-    model = reproductions.load(paper).build_model(variant)
+    model = reproductions.build_model(paper, variant)
     weights.LAYOUTS[layout](state, model)
     require_finite_weights(model, str(source))
     recipe = reproductions.load(paper).RECIPES[variant]

@@ -110,7 +110,6 @@ def run(words: list[str], flags: FlagValues) -> int:
     gpu = flags.platform != "cpu" and _has_gpu()
     if flags.dry_run:
         return _show(runs, gpu)
-    FOLDER.mkdir(exist_ok=True)
     lock, failed = lock_folder(FOLDER), []
     began = time.monotonic()
     with lock:

@@ -4,9 +4,8 @@ import pathlib
 
 import reproductions
 from common.files import write_text, writing
-from common.models.blocks import Block, Network, folded, network
+from common.models.graph import Block, Box, Chain, Network, folded, network
 from common.models.layer_table import without_weights
-from common.models.paths import Box, Chain
 from launch.drawing.describe_svg import draw
 from launch.drawing.svg_shapes import label
 from launch.terminal.tables import show
@@ -24,7 +23,7 @@ def show_network(paper: str, variant: str, picture: pathlib.Path | None) -> int:
         RunError: if that could not be written.
     """
     with without_weights():
-        found = network(reproductions.load(paper).build_model(variant))
+        found = network(reproductions.build_model(paper, variant))
     show(f"{variant}, image {_size(found.image)}", COLUMNS, rows_of(found))
     if picture:
         with writing(picture):

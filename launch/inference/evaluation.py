@@ -16,8 +16,9 @@ from common.data.sources.subset import measure_on, plan_subset
 from common.data.statistics import Statistics, load
 from common.data.transforms import active
 from common.errors import RunError
-from common.evaluation import error_rates, protocols, scores, views
-from common.evaluation.predictions import Unfinished
+from common.evaluation.evaluator import Evaluator, Result
+from common.evaluation.predictions import PredictionWriter
+from common.evaluation.views import NAMES, FrameView, rescale
 from common.recipes.serialization import recipe_hash
 from common.training.run_record import add_result, command, commit_of, now, versions
 from launch.inference import evaluation_plan
@@ -48,9 +49,10 @@ def plan(experiment: Experiment, devices: Devices, names: Sequence[str], split: 
     strategy = prepare_tensorflow(devices, experiment.recipe)
     model = build_network(experiment, strategy)
     dataset = measure_on(plan_subset(experiment.dataset, experiment.recipe), split)
-    own = own_views(experiment)
+    known = views_of(experiment)
+    own = [name for name, view in known.items() if not isinstance(view, FrameView)]
     asked = names or dict.fromkeys((*experiment.recipe.views, *own))
-    shown = {name: own.get(name, name) for name in asked}
+    shown = {name: known[name] for name in asked}
     return evaluation_plan.print_plan(model, shown, dataset, strategy)
 
 
@@ -76,7 +78,7 @@ def run(
             number.
     """
     experiment, recipe = network.experiment, network.experiment.recipe
-    own = own_views(experiment)
+    known = views_of(experiment)
     strategy = prepare_tensorflow(devices, recipe)
     source = open_data(experiment)
     show_notes(source.dataset)
@@ -86,7 +88,7 @@ def run(
     load_weights(model, network.file, recipe)
     with open(os.devnull, "w") as log:
         progress = Progress(log, images_per_step=0)
-        subject = scores.Subject(
+        evaluator = Evaluator(
             model=model,
             strategy=strategy,
             source=source,
@@ -94,15 +96,13 @@ def run(
             statistics=_find_statistics(network, source, progress),
         )
         for name in names or recipe.views:
-            view = own.get(name, name)
+            writer = None
             if predictions:
                 record = _describe_scores(network, devices, name, source)
                 images = source.dataset.splits[source.dataset.test_split]
                 classes = np.array(source.class_names())
-                file = Unfinished(predictions, record, images, classes)
-                result = scores.predict(subject, name, view, file, progress.testing)
-            else:
-                result = _measure(subject, name, view, progress)
+                writer = PredictionWriter(predictions, record, images, classes)
+            result = evaluator.measure(name, known[name], progress.testing, writer)
             progress.clear()
             print(
                 f"{name}: top-1 error {interval(result.top1_error, result.num_images)}, top-5 "
@@ -129,7 +129,7 @@ def _label(source: Any, network: Network) -> Any:
 
 
 def _record(
-    run: Trained, experiment: Experiment, precision: str, source: Any, result: error_rates.Result
+    run: Trained, experiment: Experiment, precision: str, source: Any, result: Result
 ) -> None:
     """Into run.json, if it is a result of that run's recipe and data."""
     own = reproductions.load(experiment.paper).RECIPES[experiment.variant]
@@ -170,31 +170,14 @@ def _find_statistics(network: Network, source: Any, progress: Progress) -> Stati
     return published_statistics(recipe)
 
 
-def own_views(experiment: Experiment) -> dict:
-    """The paper's own views of a variant, for the recipe's image size."""
-    paper, variant = experiment.paper, experiment.variant
-    trained_at = reproductions.load(paper).RECIPES[variant].image_size
-    factor = experiment.recipe.image_size / trained_at
-    return {
-        name: protocols.scaled(view, factor)
-        for name, view in reproductions.views(paper, variant).items()
+def views_of(experiment: Experiment) -> dict[str, Any]:
+    """The views by name, with the paper's own, for the recipe's image size."""
+    paper, variant, size = experiment.paper, experiment.variant, experiment.recipe.image_size
+    factor = size / reproductions.load(paper).RECIPES[variant].image_size
+    own = reproductions.views(paper, variant).items()
+    return {name: FrameView(name=name, size=size) for name in NAMES} | {
+        name: rescale(view, factor) for name, view in own
     }
-
-
-def _measure(
-    subject: scores.Subject, name: str, view: Any, progress: Progress
-) -> error_rates.Result:
-    if view not in views.NAMES:
-        return scores.measure(subject, name, view, progress.testing)
-    return error_rates.measure(
-        error_rates.make_test_step(subject.model, subject.recipe.loss, subject.strategy),
-        subject.strategy,
-        subject.source,
-        subject.recipe,
-        subject.statistics,
-        name,
-        progress.testing,
-    )
 
 
 def _describe_scores(network: Network, devices: Devices, view: str, source: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from common.data.dataset import DataSet
-from common.evaluation import views
+from common.evaluation.views import FrameView
 from common.models.fully_convolutional import fully_convolutional
 from common.models.layer_table import layer_table, totals
 from launch.session.plan import parameters
@@ -28,7 +28,7 @@ def print_plan(model: keras.Model, shown: dict[str, Any], dataset: DataSet, stra
     """Prints a row for each view; exit code 0. Needs no weights and no data.
 
     Args:
-        shown: The views, by name: one of common.evaluation.views.NAMES, or the paper's own.
+        shown: The views, by name.
         dataset: Its test split is what the time is for.
     """
     macs, size = _macs(model), tuple(model.input_shape[1:3])
@@ -49,7 +49,7 @@ def print_plan(model: keras.Model, shown: dict[str, Any], dataset: DataSet, stra
         "are for as many multiply-accumulates a second; reading the images "
         "comes on top"
     )
-    if any(view not in views.NAMES for view in shown.values()):
+    if not all(isinstance(view, FrameView) for view in shown.values()):
         print(f"sizes are those of an image of {_size(IMAGE)} (height x width)")
     print()
     tables.show("", ["view", ">inputs", "sizes", ">MACs per image", ">time"], rows)
@@ -60,14 +60,13 @@ def input_sizes(view: Any, size: tuple[int, int]) -> dict[tuple, int]:
     """How many inputs of each (height, width) an image of IMAGE's size gives.
 
     Args:
-        view: One of common.evaluation.views.NAMES, or a value of common.evaluation.protocols.
+        view: One of common.evaluation.views.
         size: Of the network's own input.
     """
-    if view in views.NAMES:
-        return {size: views.COUNTS[view]}
     counts = collections.Counter()
-    for part in view.parts(*IMAGE):
-        counts[part.size] += len(part.cuts)
+    for scaled in view.scaled_images(*(size if isinstance(view, FrameView) else IMAGE)):
+        seen = (scaled.size, scaled.size) if scaled.size else scaled.canvas
+        counts[seen] += len(scaled.crops)
     return dict(counts)
 
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 import reproductions
 from common import export
+from common.evaluation.views import FrameView
 from common.files import whole, write_json, writing
 from common.recipes.serialization import recipe_hash
 from common.training.run_record import command, commit_of, now, versions
@@ -61,7 +62,7 @@ def run(network: Network, kind: str, target: pathlib.Path, view: str | None) -> 
     files = [target] if target.is_file() else target.rglob("*")
     print(
         f"{target}: {variant} as {kind}, {sum(file.stat().st_size for file in files) / 1e6:,.1f} "
-        f"MB, {len(served.names)} classes, {served.view} of {served.recipe.data}"
+        f"MB, {len(served.names)} classes, {served.view.name} of {served.recipe.data}"
     )
     return 0
 
@@ -82,7 +83,7 @@ def _read(network: Network, view: str) -> export.Served:
         recipe=recipe,
         statistics=statistics,
         names=tuple(names),
-        view=view,
+        view=FrameView(name=view, size=recipe.image_size),
         stored_side=side,
         frame_side=frame_side(recipe, side or 4 * recipe.image_size),
         record=_describe(network, view, names),

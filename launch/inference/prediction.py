@@ -9,9 +9,10 @@ import numpy as np
 from common.data.sources.photographs import SPLIT, Photographs
 from common.data.statistics import Statistics
 from common.errors import NotFinite
-from common.evaluation import frame_views
-from common.evaluation.error_rates import scores_of
+from common.evaluation.evaluator import score
+from common.evaluation.inputs import test_batches
 from common.evaluation.metrics import best
+from common.evaluation.views import FrameView
 from common.recipes.recipe import Recipe
 from launch.drawing import contact_sheet
 from launch.inference.network_inputs import find_statistics, read_class_names, stored_side
@@ -49,9 +50,9 @@ def run(
     load_weights(model, network.file, recipe)
     digits = recipe.channels == 1 and recipe.data in DIGITS
     photographs = Photographs(paths, side=stored_side(recipe), digits=digits)
-    view = view or recipe.monitor
+    seen = FrameView(name=view or recipe.monitor, size=recipe.image_size)
     entries = []
-    for place, probabilities in _probabilities(model, recipe, photographs, statistics, view):
+    for place, probabilities in _probabilities(model, recipe, photographs, statistics, seen):
         path, picture = paths[place], photographs.thumbnails.pop(place)
         if not np.isfinite(probabilities).all():
             raise NotFinite(
@@ -63,7 +64,7 @@ def run(
         show_guesses(path, guesses)
         entries.append((path.name, picture, guesses))
     if sheet and entries:
-        contact_sheet.write(sheet, f"{experiment.variant}\n{recipe.data}, {view}", entries)
+        contact_sheet.write(sheet, f"{experiment.variant}\n{recipe.data}, {seen.name}", entries)
         print(f"{sheet} shows them.")
     if photographs.turned:
         print(
@@ -87,16 +88,15 @@ def show_guesses(path: pathlib.Path, guesses: list[tuple[str, float]]) -> None:
 
 
 def _probabilities(
-    model, recipe: Recipe, photographs: Photographs, statistics: Statistics | None, view: str
+    model, recipe: Recipe, photographs: Photographs, statistics: Statistics | None, view: FrameView
 ) -> Iterator[tuple[int, np.ndarray]]:
     """(place, (classes,) float64) of each photograph that can be read."""
     # One at a time: nobody knows yet how many can be read.
-    batches = frame_views.test_batches(photographs, SPLIT, recipe, statistics, view, batch_size=1)
+    batches = test_batches(photographs, SPLIT, recipe, statistics, view, batch_size=1)
     with quiet():  # TensorFlow complains of its own from_generator
         batches = iter(batches)
-    for images, labels, _, ids in batches:
-        scores, _ = scores_of(model, recipe.loss, images, labels)
-        [logits] = scores.numpy().astype(np.float64)
+    for inputs, _, _, ids in batches:
+        [logits] = score(model, inputs, view).numpy().astype(np.float64)
         with np.errstate(invalid="ignore"):  # the caller refuses NaN
             weights = np.exp(logits - logits.max())
         yield int(ids[0].numpy()), weights / weights.sum()

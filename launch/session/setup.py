@@ -110,8 +110,11 @@ def build_network(experiment: Experiment, strategy: tf.distribute.Strategy) -> k
     """The variant's network for the recipe's image size and classes."""
     recipe = experiment.recipe
     with strategy.scope(), tf.variable_creator_scope(initialize_on_cpu):
-        model = reproductions.load(experiment.paper).build_model(
-            experiment.variant, image_size=recipe.image_size, num_classes=recipe.num_classes
+        model = reproductions.build_model(
+            experiment.paper,
+            experiment.variant,
+            image_size=recipe.image_size,
+            num_classes=recipe.num_classes,
         )
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

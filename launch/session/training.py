@@ -21,7 +21,7 @@ from common.distribution.batch_slice import per_replica_batch_size
 from common.distribution.cluster import from_environment
 from common.distribution.collectives import Workers
 from common.errors import UsageError
-from common.evaluation import frame_views
+from common.evaluation.inputs import require_fitting
 from common.files import save_weights
 from common.models.preprocessing import RECIPE, write
 from common.models.weight_import import copy_layers
@@ -89,7 +89,7 @@ def train(training: Training, strategy) -> int:
     experiment, settings = training.experiment, training.settings
     workers, source, recipe = Workers(strategy), open_data(experiment), experiment.recipe
     pipeline.updates(source, recipe)  # a batch must fit into it
-    frame_views.require_fitting(source, recipe, (*recipe.views, recipe.monitor))
+    require_fitting(source, recipe, (*recipe.views, recipe.monitor))
     model = build_network(experiment, strategy)
     identity = identify(training, source)
     workers.require_same("command or data set", json.dumps(identity))

@@ -10,7 +10,12 @@ import pathlib
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 
+from common import files
+from launch.terminal.exits import exit_code
+
+NO_ROOM = 74  # EX_IOERR of sysexits.h: the disk is at fault, not what was asked
 PARENT = "LAUNCH_PARENT"  # the process that started this one, for launch.__main__
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 # A trial is no part of the cluster that its sweep may be started in.
@@ -40,9 +45,20 @@ def last_words(output: pathlib.Path) -> str:
     return next((line for line in reversed(lines) if line.strip()), "no output")
 
 
-def end_with(parent: int) -> None:
-    """Makes this process end when its parent does, or now if that is gone already."""
+def run(command: Callable[[], int], parent: int) -> int:
+    """The exit code of a command that the process `parent` started, and that ends with it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
-        sys.exit(75)
+        return 75
+    refusals = []
+
+    def watched() -> int:
+        try:
+            return command()
+        except Exception as error:
+            refusals.append(files.refused(error))
+            raise
+
+    code = exit_code(watched)
+    return NO_ROOM if any(refusals) else code

@@ -10,7 +10,7 @@ import pytest
 
 from launch.commands import prepare as prepare_verb
 from launch.commands import ship
-from launch.report import records, report
+from launch.report import report
 from tests.launch import fuzzing
 
 LINES = int(os.environ.get("FUZZ_LINES", 1500))
@@ -29,7 +29,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("TFDS_DATA_DIR", ".")
-    monkeypatch.setattr(records, "write_text", lambda *_: None)
+    monkeypatch.setattr(report.records, "add", lambda folders: None)
     monkeypatch.setattr(report.curves, "add", lambda folders: None)
     monkeypatch.setattr(report.figures, "write", lambda papers: None)
     monkeypatch.setattr(report, "texts", lambda *_: {})
