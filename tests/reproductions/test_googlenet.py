@@ -19,18 +19,14 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractChannelMean,
 )
-from common.errors import UsageError
 from common.models.layer_table import find_row, layer_table, totals
 from common.models.layers import Dropout
-from common.papers.audit import AGREES, EXPLAINED, audit_paper
 from common.recipes.recipe import WeightDecay
 from common.training.optimizers import rates_at
-from reproductions.googlenet.model import CONV1
+from tests.reproductions.helpers import draws
 
 build_model = functools.partial(reproductions.build_model, "googlenet")
 RECIPES = reproductions.load("googlenet").RECIPES
-
-FOLDER = reproductions.folder("googlenet")
 SMALLEST = 65
 IMAGENET = 1_281_167  # training images
 FRAME = (ResizeShorterSide(256), CentreCrop(256))  # Sec. 7
@@ -51,36 +47,6 @@ def rows(paper):
 def small():
     keras.utils.set_random_seed(0)
     return build_model("googlenet", image_size=SMALLEST, num_classes=10)
-
-
-def draws(*shape, scale=1.0):
-    values = np.random.default_rng(0).normal(0, scale, shape)
-    return values.astype("float32")
-
-
-def test_every_recipe_has_its_network():
-    assert list(RECIPES) == list(CONV1)
-    assert next(iter(RECIPES)) == "googlenet"
-
-
-def test_every_structural_number_has_a_verdict():
-    def build(variant):
-        return reproductions.build_model(reproductions.find(variant)[0], variant)
-
-    verdicts = audit_paper(FOLDER, build)
-    assert {v.verdict for v in verdicts} == {AGREES, EXPLAINED}
-    explained = {
-        (v.row.removeprefix("inception "), v.column)
-        for v in verdicts
-        if v.verdict == EXPLAINED and v.table == "Table 1"
-    }
-    modules = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
-    assert explained == {(f"({m})", "params") for m in modules} | {
-        ("convolution (1)", "params"),
-        ("convolution (1)", "ops"),
-        ("(4a)", "ops"),  # 73.6 printed as 73
-        ("(5a)", "ops"),
-    }
 
 
 def test_parameters_and_operations_to_the_last_digit(paper, rows):
@@ -315,26 +281,6 @@ def test_initial_weights_of_the_separable_conv1_see_one_colour():
     kernel = model.get_layer("conv1_depthwise").kernel.numpy()
     limit = math.sqrt(3 / 49)
     assert 0.98 * limit < abs(kernel).max() <= limit
-
-
-@pytest.mark.parametrize("variant", RECIPES)
-def test_too_small_an_image_is_refused(variant):
-    model = build_model(variant, image_size=SMALLEST, num_classes=10)
-    assert model.get_layer("aux1_pool").output.shape[1:3] == (1, 1)
-    assert model.get_layer("pool5").input.shape[1:3] == (3, 3)
-    assert model.get_layer("pool5").output.shape[1:3] == (1, 1)
-    with pytest.raises(UsageError, match="at least 65x65"):
-        build_model(variant, image_size=SMALLEST - 1)
-
-
-def test_logits_are_float32_under_bfloat16():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = build_model("googlenet", image_size=SMALLEST, num_classes=10)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    assert [output.dtype for output in model.outputs] == ["float32"] * 3
-    assert model.get_layer("conv1_7x7").compute_dtype == "bfloat16"
 
 
 def test_recipe_of_the_paper():
