@@ -197,12 +197,10 @@ def test_networks_are_of_variants_and_variants_of_networks(paper):
     ],
 )
 def test_every_structural_number_agrees_or_is_explained(paper):
-    from common.models.layer_table import without_weights
     from common.papers.audit import AGREES, EXPLAINED, audit_paper
 
     def build(variant):
-        with without_weights():
-            return reproductions.build_model(reproductions.find(variant)[0], variant)
+        return reproductions.build_model(reproductions.find(variant)[0], variant)
 
     cells = audit_paper(reproductions.folder(paper), build, TABLES)
     assert {cell.verdict for cell in cells} <= {AGREES, EXPLAINED}
