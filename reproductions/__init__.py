@@ -34,7 +34,7 @@ class Paper:
 
     Attributes:
         RECIPES: Variant -> recipe, the headline network's first.
-        VIEWS: Variant -> name -> test protocol (common.evaluation.protocols), of those that
+        VIEWS: Variant -> name -> test protocol (common.evaluation.views), of those that
             the paper tests otherwise than by the common views.
     """
 
@@ -99,7 +99,7 @@ def smallest_image(paper: str, variant: str) -> int:
 
 
 def views(paper: str, variant: str) -> dict[str, Any]:
-    """The paper's own test protocols (common.evaluation.protocols) of a variant."""
+    """The paper's own test protocols (common.evaluation.views) of a variant."""
     return load(paper).VIEWS.get(variant, {})
 
 

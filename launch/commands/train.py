@@ -28,7 +28,7 @@ from common.distribution.cluster import Cluster, from_environment
 from common.distribution.collectives import Workers
 from common.distribution.strategy import make_strategy, on_gpus
 from common.errors import UsageError
-from common.evaluation import frame_views
+from common.evaluation.inputs import require_fitting
 from common.files import save_weights
 from common.models.preprocessing import RECIPE, write
 from common.models.weight_import import copy_layers
@@ -85,7 +85,7 @@ def train(paper: str, variant: str, options: Options, strategy) -> int:
     workers, source = Workers(strategy), open_data(options)
     recipe = options.recipe
     pipeline.updates(source, recipe)  # a batch must fit into it
-    frame_views.require_fitting(source, recipe, (*recipe.views, recipe.monitor))
+    require_fitting(source, recipe, (*recipe.views, recipe.monitor))
     model = build_network(paper, variant, options.recipe, strategy)
     identity = identity_of(paper, variant, options, source)
     workers.require_same("command or data set", json.dumps(identity))

@@ -16,7 +16,7 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractChannelMean,
 )
-from common.evaluation import protocols
+from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import Constant, EveryEpochs
@@ -128,7 +128,7 @@ RECIPES = {
 #
 # Its crops are "similar to" GoogLeNet's; that they are the same is our reading,
 # and soeaver's caffe-model's. The probabilities are averaged (Sec. 4.2.3).
-CROPS = protocols.SquareCrops(sides=(256, 288, 320, 352), size=224)
+CROPS = views.SquareCrops(sides=(256, 288, 320, 352), size=224, mirrored=True)
 
 VIEWS = {
     variant: {"144_crop": CROPS}

@@ -16,7 +16,7 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractChannelMean,
 )
-from common.evaluation import protocols
+from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.recipes.recipe import GroupSchedule, Recipe, Sgd, WeightDecay
 from common.recipes.schedules import EveryEpochs
@@ -101,6 +101,6 @@ RECIPES = {"googlenet": GOOGLENET, "googlenet_separable": GOOGLENET, "bvlc_googl
 # GoogLeNet's test protocol, Section 7: 144 crops.
 # "4 scales where the shorter dimension is 256, 288, 320 and 352"; "4 x 3 x 6 x
 # 2 = 144 crops"; "the softmax probabilities are averaged over multiple crops".
-CROPS = protocols.SquareCrops(sides=(256, 288, 320, 352), size=224)
+CROPS = views.SquareCrops(sides=(256, 288, 320, 352), size=224, mirrored=True)
 
 VIEWS = {variant: {"144_crop": CROPS} for variant in RECIPES}

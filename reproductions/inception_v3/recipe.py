@@ -13,7 +13,7 @@ from common.data.transforms import (
     ResizeShorterSide,
     ScalePixels,
 )
-from common.evaluation import protocols
+from common.evaluation import views
 from common.recipes.losses import SmoothedCrossEntropy, WithAuxiliary
 from common.recipes.recipe import Recipe, RmsProp, WeightDecay
 from common.recipes.schedules import EveryEpochs
@@ -93,11 +93,11 @@ RECIPES = {
 # all of it, and their mirror images), 144 are GoogLeNet's with shorter sides of
 # 320 to 416. The softmax outputs are averaged, as GoogLeNet's are.
 CROPS = {
-    "12_crop": protocols.SquashedCrops(side=320, size=299),
-    "144_crop": protocols.SquareCrops(sides=(320, 352, 384, 416), size=299),
+    "12_crop": views.SquareCrops(sides=(320,), size=299, squashed=True, mirrored=True),
+    "144_crop": views.SquareCrops(sides=(320, 352, 384, 416), size=299, mirrored=True),
 }
 
 VIEWS = {
-    variant: {name: protocols.scaled(view, recipe.image_size / 299) for name, view in CROPS.items()}
+    variant: {name: views.rescale(view, recipe.image_size / 299) for name, view in CROPS.items()}
     for variant, recipe in RECIPES.items()
 }

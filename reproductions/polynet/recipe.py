@@ -15,7 +15,7 @@ from common.data.transforms import (
     ResizeShorterSide,
     Standardize,
 )
-from common.evaluation import protocols
+from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import InitializeFrom, Recipe, RmsProp, WeightDecay
 from common.recipes.schedules import ByStep
@@ -101,11 +101,14 @@ RECIPES = {
 # a second scale for `ensemble cu_deeplink`.
 VIEWS = {
     variant: {
-        "squashed_centre_crop": protocols.SquashedCentreCrop(
-            side=378 if recipe.image_size == 331 else 342,  # 299: ours
+        "squashed_centre_crop": views.CentreCrop(
+            sides=(378,) if recipe.image_size == 331 else (342,),  # 299: ours
             size=recipe.image_size,
+            squashed=True,
         )
     }
     for variant, recipe in RECIPES.items()
 }
-VIEWS["polynet"]["squashed_centre_crop_363"] = protocols.SquashedCentreCrop(side=415, size=363)
+VIEWS["polynet"]["squashed_centre_crop_363"] = views.CentreCrop(
+    sides=(415,), size=363, squashed=True
+)

@@ -23,7 +23,7 @@ from common.data.transforms import (
     SubtractMeanImage,
     ZeroBorder,
 )
-from common.evaluation import protocols
+from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import ByEpoch, ByStep
@@ -161,10 +161,10 @@ RECIPES = {
 #
 # "FB" is fb.resnet.torch, the code of the weights that were published.
 # Sec. 5: one crop of 320x320 from a shorter side of 320.
-CROP_320 = {"centre_crop_320": protocols.CentreCrop(side=320, size=320)}
+CROP_320 = {"centre_crop_320": views.CentreCrop(sides=(320,), size=320)}
 
 VIEWS = {variant: CROP_320 for variant, recipe in RECIPES.items() if recipe.data == "imagenet2012"}
 VIEWS["preact_resnet200_fair"] = CROP_320 | {
     # FB adds up the ten crops' logits; the exponential is commented out.
-    "ten_crop_of_logits": protocols.TenCrop(side=256, size=224, average="logits")
+    "ten_crop_of_logits": views.CornerCrops(sides=(256,), size=224, mirrored=True, average="logits")
 }

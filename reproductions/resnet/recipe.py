@@ -13,7 +13,7 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractCentreMean,
 )
-from common.evaluation import protocols
+from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import DivideOnPlateau
@@ -86,11 +86,11 @@ VIEWS = {
         # Sec. 3.4: "the fully-convolutional form as in [41, 13], and average
         # the scores at multiple scales"; [41] is VGG's paper. Of mirror images
         # it says nothing: none here. Scores are softmax outputs, as in [41].
-        "multi_scale_dense": protocols.Dense(sides=(224, 256, 384, 480, 640), mirrored=False),
+        "multi_scale_dense": views.Dense(sides=(224, 256, 384, 480, 640), mirrored=False),
         # "Identity Mappings", Sec. 5: 320x320 from a shorter side of 320.
-        "centre_crop_320": protocols.CentreCrop(side=320, size=320),
+        "centre_crop_320": views.CentreCrop(sides=(320,), size=320),
         # torchvision, IMAGENET1K_V2
-        "centre_crop_224_of_232": protocols.CentreCrop(side=232, size=224),
+        "centre_crop_224_of_232": views.CentreCrop(sides=(232,), size=224),
     }
     for variant in RECIPES
 }

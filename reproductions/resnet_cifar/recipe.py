@@ -14,7 +14,7 @@ from common.data.transforms import (
     Standardize,
     SubtractMeanImage,
 )
-from common.evaluation import protocols
+from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import ByEpoch, ByStep, WarmUp
@@ -94,4 +94,4 @@ RECIPES = {
 # Not a protocol of the paper's CIFAR-10 experiments: ResNet's multi-scale test
 # of ImageNet (Sec. 3.4) at CIFAR's size, so that `ensemble`'s rules of several
 # scales have something real to fuse. 36 = 32 x 9/8, as 288 is of 256.
-VIEWS = dict.fromkeys(RECIPES, {"dense_36": protocols.Dense(sides=(36,), mirrored=False)})
+VIEWS = dict.fromkeys(RECIPES, {"dense_36": views.Dense(sides=(36,), mirrored=False)})

@@ -18,7 +18,7 @@ from common.data.transforms import (
     Standardize,
     ZeroBorder,
 )
-from common.evaluation import protocols
+from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import ByEpoch
@@ -110,10 +110,10 @@ RECIPES = {
 IMAGENET_VIEWS = {
     # Sec. 5.1: "multi-scale dense testing", without its scales; ResNet's here,
     # its mirror images none: see reproductions/resnet/recipe.py.
-    "multi_scale_dense": protocols.Dense(sides=(224, 256, 384, 480, 640), mirrored=False),
-    "centre_crop_320": protocols.CentreCrop(side=320, size=320),  # Table 5
+    "multi_scale_dense": views.Dense(sides=(224, 256, 384, 480, 640), mirrored=False),
+    "centre_crop_320": views.CentreCrop(sides=(320,), size=320),  # Table 5
     # torchvision, IMAGENET1K_V2
-    "centre_crop_224_of_232": protocols.CentreCrop(side=232, size=224),
+    "centre_crop_224_of_232": views.CentreCrop(sides=(232,), size=224),
 }
 
 VIEWS = {

@@ -15,7 +15,7 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractChannelMean,
 )
-from common.evaluation import protocols
+from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import InitializeFrom, Recipe, Sgd, WeightDecay
 from common.recipes.schedules import DivideOnPlateau
@@ -133,9 +133,9 @@ RECIPES = {
 JITTER = (256, 384, 512)  # Sec. 4.2: S_min, the middle, S_max
 
 
-def dense(*sides: int) -> protocols.Dense:
+def dense(*sides: int) -> views.Dense:
     """The whole image at each Q, and its mirror image (Sec. 3.2)."""
-    return protocols.Dense(sides=sides, mirrored=True)
+    return views.Dense(sides=sides, mirrored=True)
 
 
 def fixed_views(side: int) -> dict:
@@ -147,12 +147,12 @@ def fixed_views(side: int) -> dict:
 
 
 # Sec. 3.2, 4.3: 5 x 5 places x 2 flips x 3 scales = 150 crops.
-CROPS = protocols.GridCrops(sides=JITTER, size=224, places=5)
+CROPS = views.GridCrops(sides=JITTER, size=224, places=5, mirrored=True)
 JITTERED_VIEWS = {
     "dense": dense(384),  # Sec. 4.1: Q = 0.5 (256 + 512)
     "dense_multi_scale": dense(*JITTER),
     "multi_crop": CROPS,
-    "multi_crop_and_dense": protocols.MeanOf((CROPS, dense(*JITTER))),  # Sec. 4.3
+    "multi_crop_and_dense": views.MeanOf((CROPS, dense(*JITTER))),  # Sec. 4.3
 }
 
 

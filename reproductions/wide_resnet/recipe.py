@@ -16,7 +16,7 @@ from common.data.transforms import (
     ResizeShorterSide,
     Standardize,
 )
-from common.evaluation import protocols
+from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import ByEpoch
@@ -120,7 +120,7 @@ RECIPES = {
 # A test protocol of the weights that torchvision published.
 VIEWS = {
     variant: {  # torchvision, IMAGENET1K_V2
-        "centre_crop_224_of_232": protocols.CentreCrop(side=232, size=224)
+        "centre_crop_224_of_232": views.CentreCrop(sides=(232,), size=224)
     }
     for variant, recipe in RECIPES.items()
     if recipe.data == "imagenet2012"

@@ -18,7 +18,8 @@ import pytest
 import reproductions
 from common.data.statistics import Statistics
 from common.errors import UsageError
-from common.evaluation import frame_views
+from common.evaluation.inputs import test_batches as batches_of
+from common.evaluation.views import FrameView
 from common.papers.expected import load_toml, read_expected
 from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.recipes.serialization import describe
@@ -352,10 +353,9 @@ def first_batches(recipe):
         covariance=np.eye(channels, dtype="float32"),
     )
     train = pipeline.train_batches(source, recipe, statistics, seed=0, epoch=0)
-    test = frame_views.test_batches(
-        source, split, recipe, statistics, recipe.views[-1], batch_size=2
-    )
-    return next(iter(train))[0].numpy(), next(iter(test))[0].numpy()
+    view = FrameView(name=recipe.views[-1], size=recipe.image_size)
+    test = batches_of(source, split, recipe, statistics, view, batch_size=2)
+    return next(iter(train))[0].numpy(), next(iter(test))[0][0].numpy()
 
 
 @each_paper
