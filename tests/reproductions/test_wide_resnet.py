@@ -26,7 +26,6 @@ from reproductions.wide_resnet.augmentation import RandomReflectedShift
 from reproductions.wide_resnet.model import (
     FORMS,
     CifarForm,
-    ImageNetForm,
     cifar_maps,
     imagenet_maps,
     wide_block,
@@ -52,51 +51,6 @@ def counted(form):
         x = keras.layers.GlobalAveragePooling2D()(maps)
         model = keras.Model(image, keras.layers.Dense(classes)(x))
     return totals(layer_table(model))
-
-
-@pytest.mark.parametrize(
-    "depth,width,params,printed",
-    [
-        (40, 1, 563_930, 0.6),
-        (40, 2, 2_243_546, 2.2),
-        (40, 4, 8_949_210, 8.9),
-        (40, 8, 35_748_314, 35.7),
-        (28, 10, 36_479_194, 36.5),
-        (28, 12, 52_517_850, 52.5),
-        (22, 8, 17_158_106, 17.2),
-        (22, 10, 26_797_914, 26.8),
-        (16, 8, 10_961_370, 11.0),
-        (16, 10, 17_116_634, 17.1),
-        (16, 4, 2_748_890, None),
-        (52, 1, 758_362, None),
-        (40, 10, 55_841_754, None),
-        (28, 2, 1_467_610, 1.5),
-    ],
-)
-def test_parameters_of_tables_2_to_9(depth, width, params, printed):
-    total = counted(CifarForm(depth=depth, width=width, dropout=0.0))
-    assert total.params == params
-    if printed:
-        assert round(params / 1e6, 1) == printed
-
-
-@pytest.mark.parametrize(
-    "blocks,width,params,gmacs",
-    [
-        ((2, 2, 2, 2), 1, 11_689_512, 1.814),
-        ((2, 2, 2, 2), 1.5, 25_875_816, 3.866),
-        ((2, 2, 2, 2), 2, 45_618_216, 6.696),
-        ((2, 2, 2, 2), 3, 101_783_976, 14.724),
-        (LAYERS34, 1, 21_797_672, 3.664),
-        (LAYERS34, 1.5, 48_613_608, 8.028),
-        (LAYERS34, 2, 86_036_008, 14.094),
-    ],
-)
-def test_parameters_of_table_7(blocks, width, params, gmacs):
-    form = ImageNetForm(blocks=blocks, bottleneck=False, width=width)
-    total = counted(form)
-    assert total.params == params
-    assert round(total.macs / 1e9, 3) == gmacs
 
 
 def cifar_counts(depth, width):
