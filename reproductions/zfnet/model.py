@@ -100,6 +100,7 @@ class MaxFilterRms(keras.constraints.Constraint):
         self.radius = radius
 
     def __call__(self, kernel):
+        """The kernel with no filter above the radius."""
         mean = keras.ops.mean(keras.ops.square(kernel), axis=(0, 1, 2), keepdims=True)
         rms = keras.ops.sqrt(mean)
         return keras.ops.where(rms > self.radius, kernel * (self.radius / rms), kernel)

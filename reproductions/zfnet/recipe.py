@@ -26,6 +26,7 @@ class RandomTenCrop(Operation):
     lengths: ClassVar[tuple[str, ...]] = ("size",)
 
     def __call__(self, view: View, rng: Rng) -> View:
+        """The window, drawn."""
         import tensorflow as tf
 
         place, side = tf.unstack(rng.uniform(self.uniforms))
