@@ -10,6 +10,7 @@ import reproductions
 from common.data import catalog
 from common.errors import RunError
 from common.recipes.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, WithAuxiliary
+from common.recipes.serialization import spell
 from launch.report import baseline_records, curves, records
 from launch.report.experiments import name_settings
 from launch.report.figures import depth
@@ -381,9 +382,8 @@ def test_the_command_of_each_line_makes_a_run_that_it_takes(question, wanted):
     if flags["--data"]:
         recipe = with_data(own, catalog.find(flags["--data"], own.channels))
     recipe = apply(recipe, settings)
-    changed = [d for d in recipe.deviations if d.reason.startswith("--")]
     row = {
-        "deviations": [f"{d.field} {d.here}" for d in changed],
+        "deviations": [f"{one.field} {spell(one.new)}" for one in recipe.overrides],
         "precision": flags["--precision"] or "float32",
         "recipe": records.recipe_hash(recipe),
     }

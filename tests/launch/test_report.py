@@ -99,14 +99,7 @@ SHRUNK = {"name": "toys/1.0.0", "shorter_side": 256}
         (
             {
                 "recipe": {"data": "cifar10", "epochs": 20},
-                "deviations": [
-                    {
-                        "field": "data",
-                        "paper": "mnist",
-                        "here": "cifar10 (10 classes)",
-                        "reason": "--data",
-                    }
-                ],
+                "overrides": [{"field": "data", "old": "mnist", "new": "cifar10 (10 classes)"}],
             },
             "cifar10-changed",
             "data cifar10",
