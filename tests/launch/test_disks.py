@@ -20,7 +20,7 @@ from common import files
 from common.data import statistics
 from common.data.sources import sample
 from common.errors import RunError
-from common.evaluation.predictions import Unfinished
+from common.evaluation.predictions import PredictionWriter
 from launch.commands import export
 from launch.dispatch import dispatch
 from launch.drawing import contact_sheet
@@ -138,11 +138,11 @@ def test_a_failed_export_leaves_no_record_and_no_folder(colours, tmp_path, capsy
 def test_predictions_that_cannot_begin_leave_nothing(tmp_path):
     classes = np.array([f"class {i}" for i in range(200)])
     with full_disk(), pytest.raises(RunError, match=r"p\.npz.*File too large"):
-        Unfinished(tmp_path / "p.npz", {}, 10, classes)
+        PredictionWriter(tmp_path / "p.npz", {}, 10, classes)
     assert not names_in(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="could not be written"):
-        Unfinished(tmp_path / "file" / "p.npz", {}, 10, classes)
+        PredictionWriter(tmp_path / "file" / "p.npz", {}, 10, classes)
 
 
 def test_without_a_cache_the_mean_is_computed_and_not_kept(tmp_path):
