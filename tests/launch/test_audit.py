@@ -1,7 +1,5 @@
 """The verb; the arithmetic behind it is tested in tests/common."""
 
-import types
-
 import keras
 import pytest
 
@@ -93,7 +91,7 @@ paper = "0.5"
 def another_paper(audited, monkeypatch):
     """Makes "wide", of 20 units, the network of a second paper."""
     toy_paper = reproductions.load("toy")
-    papers = {"toy": toy_paper, "widenet": types.SimpleNamespace(RECIPES={"wide": None})}
+    papers = {"toy": toy_paper, "widenet": reproductions.Paper(RECIPES={"wide": None}, VIEWS={})}
     units = {"toy": 10, "widenet": 20}
     monkeypatch.setattr("reproductions.build_model", lambda paper, _: dense(units[paper]))
     monkeypatch.setattr("reproductions.names", lambda: tuple(papers))

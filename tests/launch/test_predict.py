@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import types
 
 import numpy as np
 import pytest
@@ -65,7 +64,7 @@ def colours(tmp_path, monkeypatch):
 
     recipes = {"colours": COLOURS}
     monkeypatch.setattr(reproductions, "names", lambda: ("colours",))
-    paper = types.SimpleNamespace(RECIPES=recipes)
+    paper = reproductions.Paper(RECIPES=recipes, VIEWS={})
     monkeypatch.setattr(reproductions, "load", lambda _: paper)
     monkeypatch.setattr(
         reproductions, "build_model", lambda _, *a, **sizes: build_model(*a, **sizes)

@@ -125,13 +125,13 @@ def test_other_papers_questions_are_left_out(record):
     papers = record()
     assert "## " not in questions.page(papers, {})
     assert not table_of(question_spec.read()[0], papers, {})[1]
-    assert tables.question(question_spec.read()[0], papers) == ""
+    assert tables.answer(question_spec.read()[0], papers) == ""
     assert depth.show(papers) == []
 
 
 def test_the_page_of_all_results_has_the_table_too(record):
     papers = record({"error": 1.0})
-    text = tables.question(QUESTION, papers)
+    text = tables.answer(QUESTION, papers)
     assert '<h2 id="size">Does size help?</h2>' in text
     assert "0.95 % (Table 1)" in text and "launch toy_<wbr>" not in text
     assert "python -m launch toy_small" in text and "`" not in text

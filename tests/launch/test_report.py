@@ -348,3 +348,24 @@ def test_settings_that_differ_have_different_names(write, paper, tmp_path):
     for rate, error in (("0.5", "1.50 %"), ("0.25", "2.50 %")):
         (name,) = re.findall(r"\[(mnist-2ep-[ab])\]", line_of(text, error))
         assert f"**{name}**: epochs 2; optimizer.learning_rate {rate}. Of" in explained
+
+
+def test_links_of_the_written_pages_lead_somewhere():
+    pages = report.texts(read_papers())
+    anchors = {file: set(re.findall(r'<a id="(.*?)"', text)) for file, text in pages.items()}
+    for file, text in pages.items():
+        for address in re.findall(r"\]\(([^)\s]+)\)", text):
+            place, _, anchor = address.partition("#")
+            if "://" in address or not place:
+                continue
+            target = (file.parent / place).resolve()
+            assert target.exists(), f"{file}: {address}"
+            if anchor and target.suffix == ".md":
+                known = anchors.get(target, set()) | headings_of(target)
+                assert anchor in known, f"{file}: {address}"
+
+
+def headings_of(file):
+    """The anchors that GitHub gives the headings of a page."""
+    heads = re.findall(r"^#+ (.*)$", file.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}

@@ -2,8 +2,8 @@
 
 import dataclasses
 import json
-import types
 
+import reproductions
 from common.recipes.recipe import Deviation, Recipe, Sgd
 from common.recipes.serialization import describe, describe_recipe
 from launch.settings.overrides import apply
@@ -70,9 +70,9 @@ def make(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     (folder / "expected.toml").write_text(EXPECTED)
     (folder / "README.md").write_text(README)
-    module = types.SimpleNamespace(RECIPES=RECIPES)
+    paper = reproductions.Paper(RECIPES=RECIPES, VIEWS={})
     monkeypatch.setattr("reproductions.names", lambda: ("toy",))
-    monkeypatch.setattr("reproductions.load", lambda paper: module)
+    monkeypatch.setattr("reproductions.load", lambda _: paper)
     monkeypatch.setattr("reproductions.folder", lambda paper: folder.parent / paper)
     return folder
 
