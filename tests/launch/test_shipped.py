@@ -57,7 +57,7 @@ def test_a_shipped_run_is_whole_small_and_of_the_papers_recipe(variant):
     assert (run.record["paper"], run.record["variant"]) == (paper, variant)
     assert run.record["status"] == "finished"
     assert recipe_hash(run.record["recipe"]) == recipe_hash(recipe)
-    assert run_weights.recipe_of(run, variant, recipe) == recipe
+    assert run_weights.read_recipe(run, variant, recipe) == recipe
     assert len(run.record["class_names"]) == recipe.num_classes
     assert not needed(recipe) or load(run.folder / run_weights.STATISTICS)
 
