@@ -6,6 +6,7 @@ import types
 
 import pytest
 
+import reproductions
 from common.errors import RunError, UsageError
 from common.training import run_record
 from common.training.signals import Signals, Stopped
@@ -353,6 +354,7 @@ def hparams_in(file):
 def test_a_recorded_sweep_is_a_row_of_its_own(search, tmp_path, monkeypatch):
     paper = tmp_path / "paper"
     paper.mkdir()
+    reproductions.load("lenet5")  # from its own folder
     monkeypatch.setattr("reproductions.folder", lambda name: paper)
     monkeypatch.setattr("reproductions.names", lambda: ("lenet5",))
     assert sweep_records.section("lenet5") == ""
