@@ -21,6 +21,7 @@ from reproductions.lenet5.deviations import (
     LENET4,
     LINEAR,
     MSE,
+    UNIT_START,
 )
 from reproductions.lenet5.losses import MapLoss, MseLoss, UnitsMse
 from reproductions.lenet5.sdlm import EstimateCurvature, Sdlm
@@ -113,6 +114,7 @@ RECIPES = {
         before_epoch=EstimateCurvature(samples=500, kept=0.0),
         deviations=AS_WRITTEN,
     ),
+    "lenet5_unit_start": dataclasses.replace(LENET5, deviations=UNIT_START),  # +-1 / sqrt(F)
     # Sec. III-C: what LeNet-5 is compared with.
     "mnist_linear": dataclasses.replace(FULLY_CONNECTED, deviations=LINEAR),
     "mnist_linear_squashed": dataclasses.replace(FULLY_CONNECTED, deviations=LINEAR),
