@@ -214,3 +214,25 @@ _DATA = (
 )
 
 PAPER = (*_NETWORK, *_OPTIMIZATION, *_DATA)
+
+WITH_7X7 = (
+    Deviation(
+        field="network: first layer",
+        paper='a 7x7 in the rows above "Factorized 7x7", which makes three 3x3 of it '
+        "(Sec. 6, Table 3); its maps, stride and padding are not said",
+        here="64 of 7x7 with stride 2, no padding",
+        reason="as GoogLeNet's, and its 147x147x64 are those of the three 3x3. It saves 0.41 "
+        "billion operations, and Table 3 a whole one (3.8 for 4.8), so it is not the paper's",
+    ),
+)
+
+EARLIER = (
+    Deviation(
+        field="optimizer.learning_rate",
+        paper='"a learning rate of 0.045" (Sec. 8), said after RMSProp was named; of the '
+        "earlier experiments with momentum none is said",
+        here="0.045",
+        reason="the paper has no other",
+    ),
+    *(deviation for deviation in PAPER if deviation.field != "optimizer.momentum"),
+)

@@ -52,7 +52,7 @@ def first_rate(recipes, variant):
 class Training:
     """A network, its optimizer and one batch, seeded."""
 
-    def __init__(self, paper, variant):
+    def __init__(self, paper, variant, **settings):
         module = reproductions.load(paper)
         self.recipe = dataclasses.replace(module.RECIPES[variant], global_batch_size=BATCH)
         self.rate = first_rate(module.RECIPES, variant)
@@ -77,6 +77,7 @@ class Training:
             tf.distribute.get_strategy(),
             global_batch_size=BATCH,
             seed=0,
+            **settings,
         )
 
     def updates(self, first, count):
