@@ -60,7 +60,7 @@ from absl import flags
 
 from common.errors import UsageError
 from launch.dispatch import dispatch
-from launch.exits import exit_code
+from launch.terminal.exits import exit_code
 
 MOST = 1024  # devices, processes or trials: more is a slip of the finger
 FLAGS = flags.FlagValues()

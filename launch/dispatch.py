@@ -5,11 +5,11 @@ import pathlib
 import reproductions
 from common.data import catalog
 from common.errors import UsageError
-from launch.options import from_flags
-from launch.quiet import quiet
-from launch.shipped import options_for
-from launch.verbs import find, recipe_named, refuse_flags, refuse_words
-from launch.xla import keep_compiled
+from launch.names import find, recipe_named, refuse_flags, refuse_words
+from launch.session.jit_policy import keep_compiled
+from launch.settings.options import from_flags
+from launch.terminal.quiet import quiet
+from launch.weights.bundled_weights import options_for
 
 _RUN_FLAGS = {"gpus", "platform", "data", "data_dir", "precision", "set"}
 _RUN_FLAGS |= {"jit_compile"}
@@ -81,18 +81,18 @@ def _about_papers(verb: str, rest: list[str]) -> int:
     if verb == "audit":
         refuse_words("audit [NAME]", rest[1:])
         papers = [find(name)[0] for name in rest] or reproductions.names()
-        from launch import audit
+        from launch.commands import audit
 
         return audit.run(papers)
     refuse_words("list", rest)
-    from launch import list_papers
+    from launch.commands import list_papers
 
     return list_papers.run()
 
 
 def _report(rest: list[str], values: dict, given: set[str]) -> int:
     refuse_flags("report", given - {"html"})
-    from launch import report
+    from launch.report import report
 
     if "html" in given:
         return report.run_html(rest, pathlib.Path(values["html"]).expanduser())
@@ -114,7 +114,7 @@ def _evaluate(rest: list[str], values: dict, given: set[str]) -> int:
     else:
         options, run = options_for(form, paper, variant, values, given, measures=True)
     with quiet():
-        from launch import evaluate
+        from launch.commands import evaluate
 
     return evaluate.run(paper, variant, options, run)
 
@@ -126,12 +126,12 @@ def _predict(rest: list[str], values: dict, given: set[str]) -> int:
         raise UsageError(f"predict takes a name and photographs: python -m launch {form}.")
     name, *words = rest
     paper, variant = find(name)
-    from launch import photograph_words
+    from launch.commands import photograph_words
 
     asked = photograph_words.read(words, values["views"], values["out"])
     options, run = options_for(form, paper, variant, values, given)
     with quiet():
-        from launch import predict
+        from launch.commands import predict
 
     return predict.run(paper, variant, options, run, asked)
 
@@ -145,12 +145,12 @@ def _export(rest: list[str], values: dict, given: set[str]) -> int:
         raise UsageError(f"export takes a name and what to write: python -m launch {form}.")
     refuse_words("export NAME", rest[1:])
     paper, variant = find(rest[0])
-    from launch import export_request
+    from launch.commands import export_request
 
     kind, out = export_request.read(values["out"], values["format"], values["views"])
     options, run = options_for(form, paper, variant, values, given)
     with quiet():
-        from launch import export
+        from launch.commands import export
 
     return export.run(paper, variant, options, run, kind, out)
 
@@ -159,7 +159,7 @@ def _ship(rest: list[str], values: dict, given: set[str]) -> int:
     refuse_flags("ship", given - {"data_dir"})
     if not rest:
         raise UsageError("ship takes finished runs: python -m launch ship RUN...")
-    from launch import ship
+    from launch.commands import ship
 
     return ship.run(rest, values)
 
@@ -172,7 +172,7 @@ def _describe(rest: list[str], values: dict, given: set[str]) -> int:
     paper, variant = find(rest[0])
     picture = values["svg"] and pathlib.Path(values["svg"]).expanduser()
     with quiet():
-        from launch import describe
+        from launch.commands import describe
 
     return describe.run(paper, variant, picture)
 
@@ -187,7 +187,7 @@ def _import(rest: list[str], values: dict, given: set[str]) -> int:
     name, source, *more = rest
     refuse_words("import NAME FILE", more)
     paper, variant = find(name)
-    from launch import import_weights
+    from launch.commands import import_weights
 
     return import_weights.run(
         paper,
@@ -206,7 +206,7 @@ def _ensemble(rest: list[str], values: dict, given: set[str]) -> int:
             "ensemble FILE.npz FILE.npz ... [--rules R,R]; ensemble ilsvrc2016 "
             "shows the challenge's."
         )
-    from launch import ensemble
+    from launch.commands import ensemble
 
     out = values["out"] and pathlib.Path(values["out"]).expanduser()
     how = {name: values[name] for name in ("seed", "available", "record")}
@@ -215,7 +215,7 @@ def _ensemble(rest: list[str], values: dict, given: set[str]) -> int:
 
 def _submission(rest: list[str], values: dict, given: set[str]) -> int:
     refuse_flags("submission", given - {"out"})
-    from launch import submission
+    from launch.commands import submission
 
     return submission.run(rest, values["out"])
 
@@ -229,12 +229,12 @@ def _sweep(rest: list[str], values: dict, given: set[str]) -> int:
         )
     refuse_words("sweep NAME", rest[1:])
     paper, variant = find(rest[0])
-    from launch.sweep_request import read_request
+    from launch.sweep.sweep_request import read_request
 
     recipe = recipe_named(paper, variant)
     request = read_request(paper, variant, recipe, values, given)
     with quiet():
-        from launch import sweep
+        from launch.sweep import sweep
 
     return sweep.run(request)
 
@@ -242,15 +242,15 @@ def _sweep(rest: list[str], values: dict, given: set[str]) -> int:
 def _queue(rest: list[str], values: dict, given: set[str]) -> int:
     refuse_flags("queue", given - _QUEUE_FLAGS)
     refuse_words("queue", rest)
-    from launch import queue
+    from launch.commands import queue
 
     return queue.run(values)
 
 
 def _bench(rest: list[str], values: dict, given: set[str]) -> int:
     refuse_flags("bench", given - _BENCH_FLAGS)
-    from launch import bench
-    from launch.bench_rows import Request
+    from launch.bench import bench
+    from launch.bench.rows import Request
 
     parts, names = bench.parts_and_names(rest)
     request = Request(
@@ -273,14 +273,14 @@ def _data(verb: str, rest: list[str], values: dict, given: set[str]) -> int:
     name = catalog.ALSO.get(name, name)
     refuse_words(f"{verb} DATASET", more)
     if verb == "prepare":
-        from launch import prepare
+        from launch.commands import prepare
 
         return prepare.run(name, values)
     if verb == "baseline":
-        from launch import baseline
+        from launch.commands import baseline
 
         return baseline.run(name, values["data_dir"], record=values["record"])
-    from launch import doctor
+    from launch.commands import doctor
 
     return doctor.run(name, values)
 
@@ -293,6 +293,6 @@ def _train(words: list[str], values: dict, given: set[str]) -> int:
     options = from_flags(variant, recipe, values, needs_data=needs_data)
     keep_compiled(pathlib.Path(catalog.default_cache_dir()))
     with quiet():
-        from launch import train
+        from launch.commands import train
 
     return train.run(paper, variant, options)

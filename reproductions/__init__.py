@@ -9,11 +9,14 @@ from typing import Any
 
 from common.errors import did_you_mean
 
+REPOSITORY = pathlib.Path(__file__).parents[1]
+
 
 @functools.cache
 def names() -> tuple[str, ...]:
-    """All papers, sorted."""
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if m.ispkg))
+    """All papers, sorted: the folders with a recipe."""
+    found = (m.name for m in pkgutil.iter_modules(__path__) if m.ispkg)
+    return tuple(sorted(name for name in found if (folder(name) / "recipe.py").exists()))
 
 
 def load(paper: str) -> types.ModuleType:
@@ -33,7 +36,7 @@ def folder(paper: str) -> pathlib.Path:
 
 
 def views(paper: str, variant: str) -> dict[str, Any]:
-    """The paper's own test protocols (common.protocols) of a variant."""
+    """The paper's own test protocols (common.evaluation.protocols) of a variant."""
     return getattr(load(paper), "VIEWS", {}).get(variant, {})
 
 

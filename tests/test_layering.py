@@ -90,7 +90,7 @@ def test_house_rules_hold():
 
 PLANTED = {
     "common imports a paper": ("common/a.py", "from reproductions import alexnet\n"),
-    "common imports launch": ("common/a.py", "import launch.options\n"),
+    "common imports launch": ("common/a.py", "import launch.settings.options\n"),
     "a paper imports launch": ("reproductions/vgg/model.py", "from launch import options\n"),
     "a paper imports another": (
         "reproductions/vgg/model.py",

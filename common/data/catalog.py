@@ -9,36 +9,9 @@ import os
 import pathlib
 from typing import Any
 
-from common.data.manifest import shrunk
+from common.data.dataset import DataSet, TrainingSource, read_manifest
+from common.data.sources import folder, folder_source, sample, tfds
 from common.errors import RunError, UsageError, did_you_mean
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DataSet:
-    """A data set, as far as it is known without reading it.
-
-    Attributes:
-        name: What users type, such as "mnist" or "folder:/data/birds".
-        title: What tables show.
-        num_classes: Labels are 0 .. num_classes - 1.
-        channels: 1 (grey) or 3 (RGB), as stored.
-        splits: Examples in each split.
-        test_split: The split that errors are measured on.
-        tfds_names: Its names under TFDS's data directory, best first.
-        how_to_get: A sentence for people who do not have it.
-        notes: What a person must know of a folder's classes and files.
-    """
-
-    name: str
-    title: str
-    num_classes: int
-    channels: int
-    splits: dict[str, int]
-    test_split: str
-    tfds_names: tuple[str, ...]
-    how_to_get: str
-    notes: tuple[str, ...] = ()
-
 
 _DOWNLOAD = (
     "`python -m launch prepare {} --download` lets TFDS fetch it ({}); with "
@@ -195,8 +168,10 @@ def is_missing(dataset: DataSet, data_dir: str | None) -> bool:
     return False
 
 
-def open_source(dataset: DataSet, data_dir: str | None = None, cache_dir: str | None = None) -> Any:
-    """The records of a data set: a RecordSource or a FolderSource.
+def open_source(
+    dataset: DataSet, data_dir: str | None = None, cache_dir: str | None = None
+) -> TrainingSource:
+    """The records of a data set.
 
     Nothing is ever downloaded. "sample" is made in `cache_dir` if it is not
     there yet (seconds).
@@ -204,26 +179,23 @@ def open_source(dataset: DataSet, data_dir: str | None = None, cache_dir: str | 
     Raises:
         RunError: if the data set is missing; says how to get it.
     """
-    from common.data import folder_source, sources
-
     if dataset.name.startswith("folder:"):
         return folder_source.FolderSource(dataset, _folder_path(dataset.name))
     if dataset.name == "sample":
-        from common.data import sample
-
-        folder = sample.prepare(dataset.tfds_names[0], cache_dir or default_cache_dir())
+        root = sample.prepare(dataset.tfds_names[0], cache_dir or default_cache_dir())
     else:
-        folder = builder_dir(dataset, data_dir)
-    return sources.RecordSource(_as_found(dataset, folder), folder)
+        root = builder_dir(dataset, data_dir)
+    return tfds.RecordSource(_as_found(dataset, root), root)
 
 
-def _as_found(dataset: DataSet, folder: pathlib.Path) -> DataSet:
+def _as_found(dataset: DataSet, root: pathlib.Path) -> DataSet:
     """The catalogue's row with the sizes that are there, in its title too."""
-    splits, title = _read_info(folder)["splits"], dataset.title
+    splits, title = _read_info(root)["splits"], dataset.title
     if dataset.splits and splits != dataset.splits:
         sizes = " + ".join(f"{size:,}" for size in splits.values())
-        title += f", another set of {sizes} images ({folder.parent.name})"
-    title += shrunk(folder)
+        title += f", another set of {sizes} images ({root.parent.name})"
+    if side := (read_manifest(root) or {}).get("shorter_side"):
+        title += f", shrunk to a shorter side of {side}"
     return dataclasses.replace(dataset, splits=splits, title=title)
 
 
@@ -248,10 +220,9 @@ def builder_dir(dataset: DataSet, data_dir: str | None) -> pathlib.Path:
         if versions:
             return max(versions, key=_version)
     raise RunError(
-        f"The data set {dataset.name!r} ({dataset.title}) is not under {root}: "
-        f"there is no {' or '.join(dataset.tfds_names)}/VERSION prepared by "
-        f"TFDS in it. {dataset.how_to_get} Nothing was downloaded. To try "
-        "without it: --data sample."
+        f"The data set {dataset.name!r} ({dataset.title}) is not under {root}: there is no "
+        f"{' or '.join(dataset.tfds_names)}/VERSION prepared by TFDS in it. {dataset.how_to_get} "
+        "Nothing was downloaded. To try without it: --data sample."
     )
 
 
@@ -273,15 +244,13 @@ def _read_info(folder: pathlib.Path) -> dict[str, Any]:
         features = features.get("featuresDict", {}).get("features", {})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise RunError(
-            f"{folder} is no data set as TFDS prepares them: its "
-            "dataset_info.json or features.json is missing or damaged "
-            f"({error}). Prepare it again."
+            f"{folder} is no data set as TFDS prepares them: its dataset_info.json or "
+            f"features.json is missing or damaged ({error}). Prepare it again."
         ) from error
     if not {"image", "label"} <= features.keys():
         raise RunError(
-            f"{folder} is not an image classification set: it has the "
-            f"features {', '.join(sorted(features))}, and needs 'image' and "
-            "'label'. Choose another --data."
+            f"{folder} is not an image classification set: it has the features "
+            f"{', '.join(sorted(features))}, and needs 'image' and 'label'. Choose another --data."
         )
     shape = features["image"]["image"].get("shape", {}).get("dimensions", [])
     return {
@@ -311,9 +280,8 @@ def _test_split(name: str, splits: dict[str, int], trains: bool = True) -> str:
     measured = [s for s in ("validation", "val", "test") if splits.get(s)]
     if not measured or (trains and not splits.get("train")):
         raise RunError(
-            f"{name} has the splits {', '.join(splits) or '(none)'}; it needs "
-            "'train', and one of 'validation', 'val' and 'test', with images "
-            "in both."
+            f"{name} has the splits {', '.join(splits) or '(none)'}; it needs 'train', and one of "
+            "'validation', 'val' and 'test', with images in both."
         )
     return measured[0]
 
@@ -323,8 +291,6 @@ def _folder_path(name: str) -> pathlib.Path:
 
 
 def _folder(name: str, path: str) -> DataSet:
-    from common.data import folder
-
     layout = "PATH/{train,validation}/CLASS/*.jpg"
     root = _folder_path(name)
     if not root.is_dir():

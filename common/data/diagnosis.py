@@ -6,16 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from common.data.encoded import readable
-from common.data.parts import mapped
+from common.data.dataset import Source
+from common.data.images.decoder import readable
 from common.data.pipeline import frame
-from common.data.shards import line_of
+from common.data.sharding import parallel_map
+from common.data.sources.tfds import line_of
 from common.errors import RunError
-from common.recipe import Recipe
+from common.recipes.recipe import Recipe
 
 
 @contextlib.contextmanager
-def explained(source: Any, split: str, recipe: Recipe) -> Iterator[None]:
+def explained(source: Source, split: str, recipe: Recipe) -> Iterator[None]:
     """Turns a failure of the input pipeline inside into a RunError."""
     import tensorflow as tf
 
@@ -32,7 +33,7 @@ def explained(source: Any, split: str, recipe: Recipe) -> Iterator[None]:
         raise explain(error, source, split, recipe) from error
 
 
-def explain(error: Exception, source: Any, split: str, recipe: Recipe) -> RunError:
+def explain(error: Exception, source: Source, split: str, recipe: Recipe) -> RunError:
     """The error to show after the input pipeline failed.
 
     Reads the split once more, in file order, up to its first bad record.
@@ -65,7 +66,7 @@ def explain(error: Exception, source: Any, split: str, recipe: Recipe) -> RunErr
     return RunError(f"{what}: the record {name} {reason} {fix}")
 
 
-def _first_bad(source: Any, split: str, recipe: Recipe) -> int | None:
+def _first_bad(source: Source, split: str, recipe: Recipe) -> int | None:
     """The place of the first record that cannot be used."""
 
     def tried(place: Any, record: dict[str, Any]) -> tuple:
@@ -73,7 +74,7 @@ def _first_bad(source: Any, split: str, recipe: Recipe) -> int | None:
         # All of it is given back: what nobody asks for is not computed.
         return place, whole[0, 0, 0], seen["image"][0, 0, 0], seen["label"]
 
-    sound = mapped(source.records(split).enumerate(), tried)
+    sound = parallel_map(source.records(split).enumerate(), tried)
     expected = 0
     for place, *_ in sound.ignore_errors().as_numpy_iterator():
         if place != expected:
@@ -82,7 +83,7 @@ def _first_bad(source: Any, split: str, recipe: Recipe) -> int | None:
     return expected if expected < source.dataset.splits[split] else None
 
 
-def _try(source: Any, record: dict[str, Any], recipe: Recipe) -> tuple:
+def _try(source: Source, record: dict[str, Any], recipe: Recipe) -> tuple:
     """Decodes all of the image, not only the part that the frame needs."""
     import tensorflow as tf
 
@@ -90,7 +91,7 @@ def _try(source: Any, record: dict[str, Any], recipe: Recipe) -> tuple:
     return whole, frame(source, record, recipe)
 
 
-def _reason(source: Any, record: dict[str, Any], recipe: Recipe) -> str:
+def _reason(source: Source, record: dict[str, Any], recipe: Recipe) -> str:
     import tensorflow as tf
 
     label = int(np.asarray(record["label"]))

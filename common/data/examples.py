@@ -1,121 +1,62 @@
-"""What training examples are made of: one by one, or many at a time.
+"""How one training example is made: on the host, or there and on the device.
 
-Both ways give the same bits; the second is for small sets, see
-common.data.decoded.
+In the second way the host decodes and cuts; what travels is uint8 wherever that
+keeps the recipe's values, and what was drawn. The device resamples what is
+enlarged, subtracts and adds. Both ways give the same bits.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from common.data import decoded
-from common.data.decoded import Keys, cutter
-from common.data.geometry import View, image_size, realize
-from common.data.keys import Key, mix
-from common.data.parts import Part, mapped
-from common.data.sources import Shuffled
-from common.data.statistics import Statistics
-from common.data.transforms import Context, active
+from common.data.dataset import Source
+from common.data.rng import ExampleRng, Rng, fold_in
+from common.data.transforms import Context, RandomShorterSide, ResizeShorterSide, active
+from common.data.transforms.operation import Operation, Statistics
+from common.data.transforms.resampling import enlarge
+from common.data.transforms.view import View, excerpt, image_size, realize
 from common.errors import UsageError
-from common.recipe import Recipe
+from common.recipes.recipe import Recipe
 
-SAMPLE_STREAM = 1  # keeps the draws of a sample apart from the training's
+Operations = list[tuple[int, Operation]]  # each with its place in the recipe
 
 
-def batches(
-    source: Any,
-    recipe: Recipe,
-    statistics: Statistics | None,
-    order: tuple[int, int, int],
-    size: int,
-    part: Part,
-) -> Any:
-    """Of `size` training examples; see common.data.pipeline.train_batches.
+class HostBatch(NamedTuple):
+    """Images as they travel to the device: tensors, the images' axis first.
 
-    Args:
-        source: See common.data.catalog.open_source.
-        recipe: Its transforms.
-        statistics: See common.data.statistics; None if none are needed.
-        order: Seed, epoch, and how many examples are left out.
-        size: Of a whole batch.
-        part: Of each batch, what this worker computes.
+    Attributes:
+        pixels: (B, S, S, C) uint8, excerpts of the stored images, see
+            common.data.transforms.view.excerpt; or (B, H, W, C) float32, where
+            resampling left no whole numbers.
+        taps: What common.data.transforms.resampling.enlarge makes windows of excerpts
+            by: (B, 2, H) int32 and (B, 2, H, 2) float64; or empty.
+        top: (B,) int32, the windows' places in their frames.
+        left: (B,) int32.
+        mirrored: (B,) bool; `enlarge` and the host have seen to it.
+        drawn: What each of the device's operations has drawn, (B, n) float32;
+            (B, 0) if nothing.
     """
-    seed, epoch, skip = order
-    shuffled = source.shuffled("train", seed=seed, epoch=epoch, skip=skip)
-    elements = part.own(shuffled.elements, size)
-    make = _maker(recipe, statistics, seed, epoch)
-    known = _decoded(source, shuffled, recipe, epoch)
-    if known is None:
-        one = _one(source, recipe, shuffled, make)
-        return part.batches(mapped(elements, one), size)
-    many = _many(source, recipe, known, make)
-    return part.batches_of_many(elements, size, many)
+
+    pixels: Any
+    taps: tuple
+    top: Any
+    left: Any
+    mirrored: Any
+    drawn: tuple
 
 
-def _one(source: Any, recipe: Recipe, shuffled: Shuffled, make: Callable) -> Callable:
-    def example(position: Any, element: Any) -> tuple[Any, Any]:
-        record = shuffled.read(element)
-        encoded = record["image"]
-        image = make(
-            whole(source, encoded),
-            lambda view: realize(view, encoded, recipe.channels, source.jpeg),
-            lambda stream: Key(stream, position),
-        )
-        return image, checked(record["label"], recipe)
-
-    return example
-
-
-def kept_bytes(source: Any, recipe: Recipe, epoch: int = 0) -> int:
-    """Of the decoded training set; 0 if it is not kept decoded.
-
-    That is: if it is large, or the recipe wants it one by one.
-    """
-    operations = [op for _, op in _chain(recipe, epoch)]
-    if decoded.fits(source, recipe.channels, operations):
-        return decoded.size(source, recipe.channels)
-    return 0
-
-
-def _decoded(source: Any, shuffled: Shuffled, recipe: Recipe, epoch: int) -> dict[str, Any] | None:
-    if shuffled.decoded and kept_bytes(source, recipe, epoch):
-        return shuffled.decoded(recipe.channels)
-    return None
-
-
-def _many(source: Any, recipe: Recipe, known: dict[str, Any], make: Callable) -> Callable:
-    import tensorflow as tf
-
-    count = source.dataset.splits["train"]
-
-    def examples(positions: Any, indices: Any) -> tuple[Any, Any]:
-        images = make(
-            View.whole(*source.image_shape),
-            cutter(source, known["image"], indices),
-            lambda stream: Keys(stream, positions, count),
-        )
-        labels = tf.gather(known["label"], indices)
-        return images, checked(labels, recipe)
-
-    return examples
-
-
-def _chain(recipe: Recipe, epoch: int) -> list[tuple[int, Any]]:
-    transforms = (*recipe.train_transforms, recipe.normalize)
-    return active((*transforms, *recipe.train_noise), epoch)
-
-
-def parted(recipe: Recipe, epoch: int) -> tuple[list, list]:
+def split_operations(recipe: Recipe, epoch: int) -> tuple[Operations, Operations]:
     """The geometric operations of an epoch, and those of pixel values.
 
-    Each with its place in the recipe, which its draws depend on.
+    Their places in the recipe are what their draws depend on.
 
     Raises:
         UsageError: if they are mixed.
     """
-    chain = _chain(recipe, epoch)
-    geometric = [op for op in chain if op[1].geometric]
-    pixel = [op for op in chain if not op[1].geometric]
-    if chain != geometric + pixel:
+    chain = (*recipe.train_transforms, recipe.normalize, *recipe.train_noise)
+    operations = active(chain, epoch)
+    geometric = [op for op in operations if op[1].geometric]
+    pixel = [op for op in operations if not op[1].geometric]
+    if operations != geometric + pixel:
         raise UsageError(
             "A recipe's geometric transforms (resize, crop, flip, pad) must "
             "come before those of pixel values."
@@ -123,42 +64,123 @@ def parted(recipe: Recipe, epoch: int) -> tuple[list, list]:
     return geometric, pixel
 
 
-def _maker(
-    recipe: Recipe, statistics: Statistics | None, seed: int, epoch: int
-) -> Callable[[View, Callable, Callable], Any]:
-    """From a whole image's view to the network's input.
+def split_pixel_operations(recipe: Recipe, epoch: int) -> tuple[Operations, Operations]:
+    """The operations on pixel values that the host does, and the device.
 
-    What is returned takes the view, what makes pixels of a view, and what
-    makes a key of its stream.
+    The same ones in two epochs are equal.
     """
-    geometric, pixel = parted(recipe, epoch)
+    _, pixel = split_operations(recipe, epoch)
+    if all(op.on_device for _, op in pixel):
+        return [], pixel
+    return pixel, []  # what comes after others gives float32 no fewer bytes
 
-    def make(view: View, pixels: Callable, key: Callable) -> Any:
+
+def make_example(
+    source: Source,
+    recipe: Recipe,
+    statistics: Statistics | None,
+    *,
+    seed: int,
+    epoch: int,
+    for_device: bool,
+) -> Callable[[Any, dict], tuple[Any, Any]]:
+    """From (position in the epoch, record) to (image, label).
+
+    Args:
+        source: Of the records.
+        recipe: Its transforms.
+        statistics: See common.data.statistics; None if none are needed.
+        seed: Of the run.
+        epoch: Counted from 0.
+        for_device: Whether the image is one of a HostBatch; its `taps` have yet
+            to go through common.data.transforms.resampling.taps.
+    """
+    geometric, host = split_operations(recipe, epoch)
+    device, enlarged = [], False
+    if for_device:
+        host, device = split_pixel_operations(recipe, epoch)
+        enlarged = is_enlarged(source, recipe, epoch)
+
+    def make(position: Any, record: dict[str, Any]) -> tuple[Any, Any]:
+        def rng_of(place: int) -> ExampleRng:
+            return ExampleRng(fold_in(seed, epoch, place), position)
+
+        encoded, label = record["image"], require_class(record["label"], recipe)
+        view = view_of(source, encoded)
         for place, op in geometric:
-            view = op(view, key(mix(seed, epoch, place)))
-        image = pixels(view)
-        for place, op in pixel:
-            stream = mix(seed, epoch, place)
-            image = op(image, seen(view, statistics, key(stream)))
-        return sized(image, recipe)
+            view = op(view, rng_of(place))
+        if enlarged:
+            image, places = excerpt(view, encoded, recipe.channels, source.jpeg)
+        else:
+            image, places = realize(view, encoded, recipe.channels, source.jpeg), ()
+        for place, op in host:
+            image = op(image, context_of(view, statistics, rng_of(place)))
+        if not for_device:
+            return require_size(image, recipe), label
+        drawn = tuple(op.draw(context_of(view, statistics, rng_of(p))) for p, op in device)
+        context = context_of(view, statistics)
+        return HostBatch(image, places, context.top, context.left, view.mirrored, drawn), label
 
     return make
 
 
-def seen(view: View, statistics: Statistics | None, key: Any) -> Context:
+def is_enlarged(source: Source, recipe: Recipe, epoch: int) -> bool:
+    """Whether no image of a source is shrunk, or seen beyond its edge.
+
+    Then its own pixels are all that has to travel.
+    """
+    geometric, _ = split_operations(recipe, epoch)
+    host, _ = split_pixel_operations(recipe, epoch)
+    if host or not geometric or source.shorter_side is None:
+        return False
+    (_, resize), *cuts = geometric
+    match resize:
+        case ResizeShorterSide(size=least) | RandomShorterSide(low=least):
+            return all(op.inside for _, op in cuts) and source.shorter_side <= least
+    return False
+
+
+def finish_on_device(
+    recipe: Recipe, statistics: Statistics | None, epoch: int
+) -> Callable[[HostBatch], Any]:
+    """From a HostBatch to the network's input, (B, H, W, C) float32.
+
+    Args:
+        recipe: Its operations on pixel values.
+        statistics: See common.data.statistics; None if none are needed.
+        epoch: Decides which operations are active, and nothing else: see
+            `split_pixel_operations`.
+    """
+    _, operations = split_pixel_operations(recipe, epoch)
+
+    def finish(batch: HostBatch) -> Any:
+        import tensorflow as tf
+
+        images = batch.pixels
+        if batch.taps:
+            images = enlarge(images, *batch.taps)
+        images = tf.cast(images, tf.float32)
+        for (_, op), drawn in zip(operations, batch.drawn, strict=True):
+            place = (batch.top, batch.left, batch.mirrored)
+            images = op(images, Context(*place, statistics, drawn=drawn))
+        return require_size(images, recipe)
+
+    return finish
+
+
+def context_of(view: View, statistics: Statistics | None, rng: Rng | None = None) -> Context:
     """What operations on pixel values may know of a view, or of many."""
     top = view.window.top - view.frame.top
     left = view.window.left - view.frame.left
-    return Context(top, left, view.mirrored, statistics, key)
+    return Context(top, left, view.mirrored, statistics, rng)
 
 
-def whole(source: Any, encoded: Any) -> View:
+def view_of(source: Source, encoded: Any) -> View:
     """The view that is all of an image."""
-    size = source.image_shape or image_size(encoded, source.jpeg)
-    return View.whole(*size)
+    return View.whole(*(source.image_shape or image_size(encoded, source.jpeg)))
 
 
-def sized(image: Any, recipe: Recipe) -> Any:
+def require_size(image: Any, recipe: Recipe) -> Any:
     """The image, or images; fails if it is not what the network takes."""
     expected = (recipe.image_size, recipe.image_size, recipe.channels)
     if tuple(image.shape[-3:]) != expected:
@@ -169,8 +191,8 @@ def sized(image: Any, recipe: Recipe) -> Any:
     return image
 
 
-def checked(label: Any, recipe: Recipe) -> Any:
-    """The label; fails if it is not one of 0 .. num_classes - 1."""
+def require_class(label: Any, recipe: Recipe) -> Any:
+    """The label, or labels; fails if it is not one of 0 .. num_classes - 1."""
     import tensorflow as tf
 
     # One cheap operation in the place of two assertions.

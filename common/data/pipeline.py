@@ -6,19 +6,20 @@ function of (seed, epoch, position) only, a test batch of its position.
 
 from typing import Any
 
-from common.data import halves
-from common.data.examples import SAMPLE_STREAM, batches, checked, sized, whole
-from common.data.geometry import mirror, realize
-from common.data.keys import mix
-from common.data.parts import WHOLE, Part, mapped
-from common.data.statistics import Statistics
-from common.data.transforms import Context, active
+from common.data import resident
+from common.data.dataset import Source, TrainingSource
+from common.data.examples import HostBatch, is_enlarged, make_example, require_class, view_of
+from common.data.rng import fold_in
+from common.data.sharding import WHOLE, WorkerShard, parallel_map
+from common.data.transforms import active
+from common.data.transforms.operation import Statistics
+from common.data.transforms.resampling import taps
+from common.data.transforms.view import realize
 from common.errors import UsageError
-from common.recipe import Recipe
-from common.views import Window, windows
+from common.recipes.recipe import Recipe
 
 
-def steps_per_epoch(source: Any, recipe: Recipe) -> int:
+def steps_per_epoch(source: Source, recipe: Recipe) -> int:
     """Updates in one epoch; what is left over by the last one is dropped.
 
     Raises:
@@ -28,28 +29,28 @@ def steps_per_epoch(source: Any, recipe: Recipe) -> int:
     steps = examples // recipe.global_batch_size
     if not steps:
         raise UsageError(
-            f"{source.dataset.name} has {examples} training examples, fewer "
-            f"than one batch of {recipe.global_batch_size}; choose a larger "
-            "data set or --set global_batch_size."
+            f"{source.dataset.name} has {examples} training examples, fewer than one batch of "
+            f"{recipe.global_batch_size}; choose a larger data set or --set global_batch_size."
         )
     return steps
 
 
-def updates(source: Any, recipe: Recipe) -> int:
+def updates(source: Source, recipe: Recipe) -> int:
     """Updates in the whole training: of all epochs, or recipe.updates."""
     whole = recipe.epochs * steps_per_epoch(source, recipe)
     return whole if recipe.updates is None else min(whole, recipe.updates)
 
 
 def train_batches(
-    source: Any,
+    source: TrainingSource,
     recipe: Recipe,
     statistics: Statistics | None,
     *,
     seed: int,
     epoch: int,
     skip_steps: int = 0,
-    part: Part = WHOLE,
+    shard: WorkerShard = WHOLE,
+    for_device: bool = False,
 ) -> Any:
     """The batches of one epoch, a tf.data.Dataset.
 
@@ -60,12 +61,14 @@ def train_batches(
         seed: Of the run.
         epoch: Counted from 0; each has its own order and its own draws.
         skip_steps: Batches that a resumed run has seen; they are not decoded.
-        part: Of each batch, what this worker computes.
+        shard: Of each batch, what this worker computes.
+        for_device: Whether they are what the host sends to a device, of which
+            common.data.examples.finish_on_device makes the same images there.
 
     Returns:
-        (images, labels): (global_batch_size, H, W, C) float32 and
-        (global_batch_size,) int64, or a part of them. A last, smaller batch
-        is dropped.
+        (images, labels): (global_batch_size, H, W, C) float32, or a
+        common.data.examples.HostBatch, and (global_batch_size,) int64; or a part
+        of them. A last, smaller batch is dropped.
 
     Raises:
         UsageError: if there are fewer examples than one batch has.
@@ -73,42 +76,18 @@ def train_batches(
     left = steps_per_epoch(source, recipe) - skip_steps
     size = recipe.global_batch_size
     order = (seed, epoch, skip_steps * size)
-    made = batches(source, recipe, statistics, order, size, part)
-    return made.take(left * part.devices)
+    made = _batches(source, recipe, statistics, order, size, shard, for_device)
+    return made.take(left * shard.devices)
 
 
-def host_batches(
-    source: Any,
+def sample_batch(
+    source: TrainingSource,
     recipe: Recipe,
     statistics: Statistics | None,
     *,
     seed: int,
     epoch: int,
-    skip_steps: int = 0,
-    part: Part = WHOLE,
-) -> Any:
-    """The batches of `train_batches`, as the host sends them to a device.
-
-    `common.data.halves.device_part` makes the same images of them.
-
-    Args:
-        source: As for `train_batches`, as all others.
-
-    Returns:
-        (images, labels): a common.data.halves.HostBatch, and (B,) int64.
-
-    Raises:
-        UsageError: if there are fewer examples than one batch has.
-    """
-    left = steps_per_epoch(source, recipe) - skip_steps
-    size = recipe.global_batch_size
-    order = (seed, epoch, skip_steps * size)
-    made = halves.host_batches(source, recipe, statistics, order, size, part)
-    return made.take(left * part.devices)
-
-
-def sample_batch(
-    source: Any, recipe: Recipe, statistics: Statistics | None, *, seed: int, epoch: int, size: int
+    size: int,
 ) -> tuple[Any, Any]:
     """(images, labels) of `size` training examples, for recipe.before_epoch.
 
@@ -119,33 +98,68 @@ def sample_batch(
     """
     if size > source.dataset.splits["train"]:
         raise UsageError(f"{source.dataset.name} has fewer than {size} training examples.")
-    order = (mix(seed, SAMPLE_STREAM), epoch, 0)
-    made = batches(source, recipe, statistics, order, size, WHOLE)
+    order = (fold_in(seed, resident.SAMPLE_STREAM), epoch, 0)
+    made = _batches(source, recipe, statistics, order, size, WHOLE)
     return made.take(1).get_single_element()
 
 
-def require_fitting(source: Any, recipe: Recipe, views: Any) -> None:
-    """What would fail after a training is found before it.
+def _batches(
+    source: TrainingSource,
+    recipe: Recipe,
+    statistics: Statistics | None,
+    order: tuple[int, int, int],
+    size: int,
+    shard: WorkerShard,
+    for_device: bool = False,
+) -> Any:
+    """Of `size` examples each; `order`: seed, epoch, and how many are left out."""
+    seed, epoch, skip = order
+    shuffled = source.shuffled("train", seed=seed, epoch=epoch, skip=skip)
+    elements = shard.select(shuffled.elements, size)
+    kept = None if for_device else resident.open_on_host(source, recipe, statistics, epoch)
+    if kept is not None:
+        return shard.make_batches(elements, size, _make_together(kept, source, recipe, seed, epoch))
+    make = make_example(source, recipe, statistics, seed=seed, epoch=epoch, for_device=for_device)
 
-    Raises:
-        UsageError: if a view does not fit the frame that the recipe tests on.
-    """
-    split = source.dataset.test_split
-    seen = frames(source, split, recipe).element_spec["image"]
-    for view in views:
-        windows(view, seen.shape[0], recipe.image_size)
+    def finish(batch: HostBatch, labels: Any) -> tuple[HostBatch, Any]:
+        numbers = taps(batch.taps, recipe.image_size, batch.mirrored)
+        return batch._replace(taps=numbers), labels
+
+    made = parallel_map(elements, lambda position, e: make(position, shuffled.read(e)))
+    made = shard.batch(made, size)
+    if for_device and is_enlarged(source, recipe, epoch):
+        return parallel_map(made, finish)
+    return made
 
 
-def frames(source: Any, split: str, recipe: Recipe) -> Any:
+def _make_together(
+    kept: resident.ResidentSet, source: TrainingSource, recipe: Recipe, seed: int, epoch: int
+) -> Any:
+    """From many positions in the epoch to (images, labels)."""
+    import tensorflow as tf
+
+    drawn = kept.draw(seed=seed, epoch=epoch, count=source.dataset.splits["train"])
+    with tf.device("CPU:0"):
+        drawn = {name: tf.constant(numbers) for name, numbers in drawn.items()}
+
+    def make(positions: Any, _: Any) -> tuple[Any, Any]:
+        rows = {name: tf.gather(numbers, positions) for name, numbers in drawn.items()}
+        images, labels = kept.examples(rows, *kept.tables)
+        return images, require_class(labels, recipe)
+
+    return make
+
+
+def frames(source: Source, split: str, recipe: Recipe) -> Any:
     """Every image of a split once, in file order, as the views' frame.
 
     Returns:
         A tf.data.Dataset of what `frame` gives.
     """
-    return mapped(source.records(split), lambda r: frame(source, r, recipe))
+    return parallel_map(source.records(split), lambda r: frame(source, r, recipe))
 
 
-def frame(source: Any, record: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+def frame(source: Source, record: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     """One record after the recipe's test_transforms.
 
     Returns:
@@ -154,7 +168,7 @@ def frame(source: Any, record: dict[str, Any], recipe: Recipe) -> dict[str, Any]
     Raises:
         UsageError: if a test transform changes pixel values.
     """
-    view = whole(source, record["image"])
+    view = view_of(source, record["image"])
     for _, op in active(recipe.test_transforms, epoch=0):
         if not op.geometric:
             raise UsageError(
@@ -164,66 +178,6 @@ def frame(source: Any, record: dict[str, Any], recipe: Recipe) -> dict[str, Any]
         view = op(view, None)
     return {
         "image": realize(view, record["image"], recipe.channels, source.jpeg),
-        "label": checked(record["label"], recipe),
+        "label": require_class(record["label"], recipe),
         "id": record["id"],
     }
-
-
-def test_batches(
-    source: Any,
-    split: str,
-    recipe: Recipe,
-    statistics: Statistics | None,
-    view: str,
-    *,
-    batch_size: int,
-    skip: int = 0,
-    part: Part = WHOLE,
-) -> Any:
-    """Every image of a split once, in file order, a tf.data.Dataset.
-
-    Args:
-        skip: Images at the beginning that are left out; not decoded.
-        part: Of each batch, what this worker computes.
-
-    Returns:
-        (images, labels, counts, ids): (batch_size, V, H, W, C) float32, the V
-        windows of `view`; (batch_size,) int64; (batch_size,) float32, 1 for an
-        image and 0 for the padding of the last batch; (batch_size,) string.
-
-    Raises:
-        UsageError: if the view does not fit the recipe's frame.
-    """
-    import tensorflow as tf
-
-    def cut(record: dict[str, Any]) -> tuple:
-        seen = frame(source, record, recipe)
-        images = normalized_windows(seen["image"], recipe, statistics, view)
-        return images, seen["label"], tf.ones(()), seen["id"]
-
-    records = part.own_records(source.records(split).skip(skip), batch_size)
-    examples = mapped(records, cut)
-    padding = part.missing(source.dataset.splits[split] - skip, batch_size)
-    blank = [tf.zeros(spec.shape, spec.dtype) for spec in examples.element_spec]
-    blanks = tf.data.Dataset.from_tensors(tuple(blank)).repeat(padding)
-    return part.batches(examples.concatenate(blanks), batch_size)
-
-
-def normalized_windows(frame: Any, recipe: Recipe, statistics: Statistics | None, view: str) -> Any:
-    """What the network sees of one frame, (F, F, C) -> (V, H, W, C)."""
-    import tensorflow as tf
-
-    size = recipe.image_size
-    cut = []
-    for window in windows(view, frame.shape[0], size):
-        top, left = window.top, window.left
-        image = frame[top : top + size, left : left + size]
-        image = mirror(image, window.mirrored)
-        cut.append(normalized(image, recipe, statistics, window))
-    return tf.stack(cut)
-
-
-def normalized(image: Any, recipe: Recipe, statistics: Statistics | None, window: Window) -> Any:
-    """A window of a frame, cut and mirrored already, as the network sees it."""
-    context = Context(window.top, window.left, window.mirrored, statistics)
-    return sized(recipe.normalize(image, context), recipe)

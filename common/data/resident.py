@@ -1,53 +1,44 @@
-"""A small training set that lies on the devices whole, as uint8.
+"""A small training set, decoded once: its batches are made many images at a time.
 
-What is sent for an epoch is what was drawn for its examples: which image each
-is, and the random numbers of the recipe's operations. The cut, the flip and
-the normalisation are part of the training step. The images are those of
-common.data.pipeline.train_batches: bit for bit where XLA does not compile
-them, and to its rounding of the normalisation where it does.
+MNIST and CIFAR-10 fit into memory, as uint8. What is made on the host, or on the
+devices as a part of the training step, are the images of one example after the
+other: bit for bit where XLA does not compile them, and to its rounding of the
+normalisation where it does. Importing this module imports no TensorFlow.
 """
 
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from common.data import examples
-from common.data.affine import RandomAffine
-from common.data.decoded import cutter
-from common.data.geometry import View
-from common.data.keys import mix
-from common.data.philox import uniform
-from common.recipe import Recipe
+from common.data.dataset import TrainingSource
+from common.data.rng import BatchRng, draw_uniform, fold_in
+from common.data.transforms import ResizeShorterSide
+from common.data.transforms.operation import Statistics
+from common.data.transforms.view import View, gather_windows
+from common.recipes.recipe import Recipe
+
+LIMIT = 2**29  # bytes of a set that is kept decoded
+SAMPLE_STREAM = 1  # keeps the draws of a sample apart from the training's
 
 
 class ResidentSet:
-    """The training images and labels of a source, on each device.
+    """The training images and labels of a source, where batches are made of them.
 
     Attributes:
         tables: Two tensors or variables: the pixels, as
-            common.data.decoded.decode gives them, and the labels.
+            common.data.sources.tfds.decode_together gives them, and the labels.
     """
 
     def __init__(
         self,
-        source: Any,
+        source: TrainingSource,
         recipe: Recipe,
-        statistics: Any,
-        decoded: dict[str, Any],
-        strategy: tf.distribute.Strategy,
+        statistics: Statistics | None,
+        tables: list[Any],
     ):
         self._source, self._recipe = source, recipe
-        self._statistics = statistics
-        self._geometric, self._pixel = examples.parted(recipe, epoch=0)
-        self._wanted = self._count_numbers()
-        values = decoded["image"], examples.checked(decoded["label"], recipe)
-        if strategy.num_replicas_in_sync == 1:
-            with tf.device(strategy.extended.worker_devices[0]):
-                self.tables = [tf.identity(value) for value in values]
-        else:
-            with strategy.scope():
-                self.tables = [tf.Variable(value, trainable=False) for value in values]
+        self._statistics, self.tables = statistics, tables
 
     def draw(self, *, seed: int, epoch: int, count: int) -> dict[str, np.ndarray]:
         """What is drawn for the first `count` examples of an epoch.
@@ -58,20 +49,17 @@ class ResidentSet:
         """
         shuffled = self._source.shuffled("train", seed=seed, epoch=epoch, skip=0)
         rows = {"image": shuffled.order[:count].astype(np.int32)}
-        geometric, pixel = examples.parted(self._recipe, epoch)
-        for place, _ in geometric + pixel:
-            wanted = self._wanted[place]
+        geometric, pixel = examples.split_operations(self._recipe, epoch)
+        for place, op in geometric + pixel:
             rows[str(place)] = np.zeros((count, 0), np.float32)
-            if wanted:
-                stream = mix(seed, epoch, place)
-                drawn = uniform(stream, np.arange(count), wanted)
-                rows[str(place)] = drawn
+            if op.uniforms:
+                stream = fold_in(seed, epoch, place)
+                rows[str(place)] = draw_uniform(stream, np.arange(count), op.uniforms)
         return rows
 
     def sample_batch(self, *, seed: int, epoch: int, size: int) -> tuple[Any, Any]:
         """As common.data.pipeline.sample_batch."""
-        seed = mix(seed, examples.SAMPLE_STREAM)
-        rows = self.draw(seed=seed, epoch=epoch, count=size)
+        rows = self.draw(seed=fold_in(seed, SAMPLE_STREAM), epoch=epoch, count=size)
         return self.examples(rows, *self.tables)
 
     def examples(self, rows: dict[str, Any], pixels: Any, labels: Any) -> tuple[Any, Any]:
@@ -79,72 +67,82 @@ class ResidentSet:
 
         (examples, H, W, C) float32 and (examples,) int64.
         """
-        images = self._make(
-            rows["image"], pixels, {int(p): _Drawn(rows[p]) for p in rows if p != "image"}
-        )
-        return images, tf.gather(labels, rows["image"])
+        import tensorflow as tf
 
-    def _make(self, which: Any, pixels: Any, keys: dict[int, Any]) -> Any:
-        view = View.whole(*self._source.image_shape)
-        for place, op in self._geometric:
-            if place in keys:  # at work in this epoch
-                view = op(view, keys[place])
-        images = cutter(self._source, pixels, which)(view)
-        for place, op in self._pixel:
-            if place in keys:
-                context = examples.seen(view, self._statistics, keys[place])
-                images = op(images, context)
-        return examples.sized(images, self._recipe)
-
-    def _count_numbers(self) -> dict[int, int]:
-        """How many random numbers each operation asks for, by its place."""
-        keys = {p: _Counting() for p, _ in self._geometric + self._pixel}
-        with tf.Graph().as_default():
-            blank = tf.zeros((1, self._recipe.channels), tf.uint8)
-            self._make(tf.zeros((1,), tf.int32), blank, keys)
-        return {place: key.count for place, key in keys.items()}
+        size, which = self._source.image_shape, rows["image"]
+        view = View.whole(*size)
+        # Those of the first epoch; in a later one some may be at work no more.
+        geometric, pixel = examples.split_operations(self._recipe, epoch=0)
+        for place, op in geometric:
+            if str(place) in rows:
+                view = op(view, BatchRng(rows[str(place)]))
+        images = gather_windows(pixels, size, which, view.window, view.mirrored)
+        images = tf.cast(images, tf.float32)
+        for place, op in pixel:
+            if str(place) in rows:
+                rng = BatchRng(rows[str(place)])
+                images = op(images, examples.context_of(view, self._statistics, rng))
+        return examples.require_size(images, self._recipe), tf.gather(labels, which)
 
 
-class _Drawn:
-    """The random numbers of many examples for one operation."""
+def kept_bytes(source: TrainingSource, recipe: Recipe, epoch: int = 0) -> int:
+    """Of the decoded training set; 0 if it is not kept decoded.
 
-    def __init__(self, numbers: Any):
-        self._numbers = numbers
+    That is: if it is large, its images are JPEG or differ in size, or the recipe
+    has operations that do not work on many images at once, or resizes them.
+    """
+    if source.image_shape is None or source.jpeg is not False:
+        return 0
+    height, width = source.image_shape
+    needed = source.dataset.splits["train"] * height * width * recipe.channels
+    geometric, pixel = examples.split_operations(recipe, epoch)
+    operations = [op for _, op in geometric + pixel]
+    resized = any(
+        isinstance(op, ResizeShorterSide) and op.size != min(height, width) for op in operations
+    )
+    together = not resized and all(op.batched for op in operations)
+    return needed if together and needed <= LIMIT else 0
 
-    def uniform(self, count: int) -> Any:
-        """(count, examples) in [0, 1); see common.data.keys.Key."""
-        return tf.transpose(self._numbers[:, :count])
 
-
-class _Counting:
-    """Notes how many random numbers an operation asks for."""
-
-    count = 0
-
-    def uniform(self, count: int) -> Any:
-        """(count, 1) zeros."""
-        self.count = count
-        return tf.zeros((count, 1))
+def open_on_host(
+    source: TrainingSource, recipe: Recipe, statistics: Statistics | None, epoch: int
+) -> ResidentSet | None:
+    """The recipe's training set in the host's memory; None if it is not kept there."""
+    decoded = _decode(source, recipe, epoch)
+    tables = decoded and [decoded["image"], decoded["label"]]
+    return tables and ResidentSet(source, recipe, statistics, tables)
 
 
 def open_resident(
-    source: Any, recipe: Recipe, statistics: Any, strategy: tf.distribute.Strategy
+    source: TrainingSource, recipe: Recipe, statistics: Statistics | None, strategy: Any
 ) -> ResidentSet | None:
-    """The recipe's training set on the devices; None if that cannot be.
+    """The recipe's training set on the devices of a strategy; None if that cannot be.
 
     If it is large, an image is damaged, the recipe has operations that work
     on one image at a time or that XLA does not know, or there are several
     workers: TensorFlow cannot send them the first values of a uint8 variable.
     """
+    import tensorflow as tf
+
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return None
-    _, pixel = examples.parted(recipe, epoch=0)
-    if not examples.kept_bytes(source, recipe) or any(
-        isinstance(op, RandomAffine) for _, op in pixel
-    ):
-        return None
-    shuffled = source.shuffled("train", seed=0, epoch=0, skip=0)
-    decoded = shuffled.decoded and shuffled.decoded(recipe.channels)
+    _, pixel = examples.split_operations(recipe, epoch=0)
+    decoded = _decode(source, recipe, epoch=0) if all(op.on_device for _, op in pixel) else None
     if decoded is None:
         return None
-    return ResidentSet(source, recipe, statistics, decoded, strategy)
+    values = decoded["image"], examples.require_class(decoded["label"], recipe)
+    if strategy.num_replicas_in_sync == 1:
+        with tf.device(strategy.extended.worker_devices[0]):
+            tables = [tf.identity(value) for value in values]
+    else:
+        with strategy.scope():
+            tables = [tf.Variable(value, trainable=False) for value in values]
+    return ResidentSet(source, recipe, statistics, tables)
+
+
+def _decode(source: TrainingSource, recipe: Recipe, epoch: int) -> dict[str, Any] | None:
+    """The pixels and labels, if they are kept, and no image is damaged."""
+    if not kept_bytes(source, recipe, epoch):
+        return None
+    shuffled = source.shuffled("train", seed=0, epoch=0, skip=0)
+    return shuffled.decoded and shuffled.decoded(recipe.channels)

@@ -4,52 +4,35 @@ Importing this module imports no TensorFlow.
 """
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import pathlib
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
+from common.data.dataset import Source, TrainingSource
+from common.data.pipeline import frames
+from common.data.transforms import active
+from common.data.transforms.operation import Statistics
 from common.files import write_atomically
-from common.recipe import Recipe
+from common.recipes.recipe import Recipe
 
 _VERSION = 1  # of the computation; a new one makes old files stale
 _BATCH = 64  # images
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Statistics:
-    """Of the training set's frames, pixels 0 .. 255.
-
-    Attributes:
-        mean_image: (F, F, C) float32, the mean of each pixel of the frame.
-        pixel_mean: (C,) float64, over all pixels of all frames.
-        pixel_std: (C,) float64, likewise.
-        covariance: (C, C) float64, of the channels, over the same pixels.
-    """
-
-    mean_image: np.ndarray
-    pixel_mean: np.ndarray
-    pixel_std: np.ndarray
-    covariance: np.ndarray
-
-
 def needed(recipe: Recipe) -> bool:
     """Whether any of the recipe's operations uses statistics."""
-    from common.data.transforms import active
-
     chain = (*recipe.train_transforms, recipe.normalize, *recipe.train_noise)
-    return any(
-        not operation.geometric and operation.needs_statistics
-        for _, operation in active(chain, epoch=-1)
-    )
+    return any(operation.needs_statistics for _, operation in active(chain, epoch=-1))
 
 
 def statistics_for(
-    source: Any, recipe: Recipe, cache_dir: str, progress: Callable[[int, int], None] | None = None
+    source: TrainingSource,
+    recipe: Recipe,
+    cache_dir: str,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Statistics | None:
     """The statistics of the training set, or None if none are needed.
 
@@ -75,17 +58,17 @@ def statistics_for(
     return computed
 
 
-def kept(source: Any, recipe: Recipe, cache_dir: str) -> Statistics | None:
+def kept(source: TrainingSource, recipe: Recipe, cache_dir: str) -> Statistics | None:
     """What an earlier `statistics_for` kept; None if there was none."""
     return load(_file(source, recipe, cache_dir))
 
 
-def _file(source: Any, recipe: Recipe, cache_dir: str) -> pathlib.Path:
+def _file(source: TrainingSource, recipe: Recipe, cache_dir: str) -> pathlib.Path:
     name = f"{cache_key(source, recipe)}.npz"
     return pathlib.Path(cache_dir, "statistics", name)
 
 
-def cache_key(source: Any, recipe: Recipe) -> str:
+def cache_key(source: TrainingSource, recipe: Recipe) -> str:
     """What the statistics depend on, as one word."""
     facts = {
         "version": _VERSION,
@@ -98,11 +81,9 @@ def cache_key(source: Any, recipe: Recipe) -> str:
 
 
 def compute(
-    source: Any, recipe: Recipe, progress: Callable[[int, int], None] | None = None
+    source: Source, recipe: Recipe, progress: Callable[[int, int], None] | None = None
 ) -> Statistics:
     """The statistics, by one pass over the training split."""
-    from common.data.pipeline import frames
-
     total = source.dataset.splits["train"]
     images = frames(source, "train", recipe).map(lambda record: record["image"])
     done, summed, products = 0, 0.0, 0.0

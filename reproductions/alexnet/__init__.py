@@ -1,7 +1,9 @@
 """AlexNet (Krizhevsky, Sutskever and Hinton, 2012)."""
 
 from common.on_demand import on_demand
-from reproductions.alexnet.recipe import RECIPES
+from common.papers.deviations import add_deviations
+from reproductions.alexnet import recipe
 
 __all__ = ["RECIPES", "build_model"]
+RECIPES = add_deviations(recipe.RECIPES, __path__[0])
 __getattr__ = on_demand(__name__, build_model="model")

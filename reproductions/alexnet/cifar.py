@@ -12,7 +12,7 @@ import math
 import keras
 import tensorflow as tf
 
-from common.layers import LocalResponseNormalization
+from common.models.layers import LocalResponseNormalization
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ import dataclasses
 import keras
 
 from common.errors import UsageError
-from common.layers import Dropout, GroupedConv2D, LocalResponseNormalization
+from common.models.layers import Dropout, GroupedConv2D, LocalResponseNormalization
 from reproductions.alexnet import cifar
 from reproductions.alexnet.recipe import RECIPES
 from reproductions.alexnet.spatial import SpatialResponseNormalization

@@ -18,23 +18,15 @@ from common.data.transforms import (
     SubtractMeanImage,
     UntilEpoch,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import (
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import (
     GroupSchedule,
     InitializeFrom,
     Recipe,
     Sgd,
     WeightDecay,
 )
-from common.schedules import ByEpoch, Constant, DivideOnPlateau
-from reproductions.alexnet.deviations import (
-    AS_RUN,
-    BVLC,
-    CIFAR_11,
-    CIFAR_13,
-    CONTROL,
-    PAPER,
-)
+from common.recipes.schedules import ByEpoch, Constant, DivideOnPlateau
 from reproductions.alexnet.weight_costs import SgdWithCosts
 
 FRAME = (ResizeShorterSide(256), CentreCrop(256))  # Sec. 2
@@ -85,7 +77,6 @@ ALEXNET = Recipe(
     monitor="centre_crop",  # ours: a tenth of the cost of ten_crop
     before_epoch=None,
     healthy_after=5,  # ours
-    deviations=PAPER,
 )
 
 # Net 145, the paper's "1 CNN": epochs, rates and noise as its logs have them
@@ -108,10 +99,7 @@ AS_RUN_RECIPE = dataclasses.replace(
     train_noise=(
         UntilEpoch(67, PcaColourNoise(std=0.1, shrink=1.1)),  # x / (1 + 0.1)
     ),
-    deviations=AS_RUN,
 )
-
-CONTROL_RECIPE = dataclasses.replace(ALEXNET, deviations=CONTROL)
 
 # Caffe's bvlc_alexnet: 450,000 updates of 256 images are 89.9 passes, and
 # the rate falls every 100,000, which are 19.98.
@@ -137,7 +125,6 @@ BVLC_RECIPE = dataclasses.replace(
     normalize=SubtractMeanImage(),  # Caffe: mean_file, at the crop's place
     train_noise=(),  # Caffe: none
     views=("centre_crop",),  # Caffe: what its readme reports
-    deviations=BVLC,
 )
 
 # 11pct, methodology, steps 1 and 2: batches 1 to 4 are trained on for about
@@ -174,7 +161,6 @@ CIFAR_13_40K = dataclasses.replace(
     views=("centre_crop", "nine_crop"),  # 11pct: --multiview-test=1
     monitor="centre_crop",
     healthy_after=50,  # ours: conv1 starts with weights of 0.0001
-    deviations=CIFAR_13,
 )
 CIFAR_11_40K = dataclasses.replace(
     CIFAR_13_40K,
@@ -182,7 +168,6 @@ CIFAR_11_40K = dataclasses.replace(
         CIFAR_13_40K.optimizer,
         costs=((r"local./kernel", 0.004), (r"fc10/kernel", 0.01)),  # 11pct
     ),
-    deviations=CIFAR_11,
 )
 
 
@@ -203,13 +188,13 @@ def on_all_batches(first: str, recipe: Recipe) -> Recipe:
 RECIPES = {
     "alexnet": ALEXNET,
     "alexnet_as_run": AS_RUN_RECIPE,
-    "alexnet_1tower": CONTROL_RECIPE,
-    "alexnet_no_lrn": CONTROL_RECIPE,  # Sec. 3.3
-    "alexnet_non_overlapping": CONTROL_RECIPE,  # Sec. 3.4
-    "alexnet_no_dropout": CONTROL_RECIPE,  # Sec. 4.2
+    "alexnet_1tower": ALEXNET,
+    "alexnet_no_lrn": ALEXNET,  # Sec. 3.3
+    "alexnet_non_overlapping": ALEXNET,  # Sec. 3.4
+    "alexnet_no_dropout": ALEXNET,  # Sec. 4.2
     "bvlc_alexnet": BVLC_RECIPE,
     "caffenet": BVLC_RECIPE,
-    "alexnet_1gpu": CONTROL_RECIPE,  # Sec. 3.2
+    "alexnet_1gpu": ALEXNET,  # Sec. 3.2
     # Sec. 3.3 and footnote 3.
     "cifar_alexnet_13pct": on_all_batches("cifar_alexnet_13pct_40k", CIFAR_13_40K),
     "cifar_alexnet_13pct_40k": CIFAR_13_40K,

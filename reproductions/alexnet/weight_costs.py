@@ -23,8 +23,8 @@ class SgdWithCosts:
     costs: tuple[tuple[str, float], ...]
 
     def build(self, **shared: Any):
-        """The Keras optimizer; `shared` as common.optimizers.Shared takes."""
-        from common.optimizers import MomentumSgd
+        """The Keras optimizer; `shared` as common.training.optimizers.Shared takes."""
+        from common.training.optimizers import MomentumSgd
 
         costs = self.costs
 

@@ -5,8 +5,8 @@ import numpy as np
 
 from common.data.transforms import Squash, SubtractMeanPixel
 from common.errors import RunError
-from common.preprocessing import Preprocessing
-from common.weights import State, assign_torch
+from common.models.preprocessing import Preprocessing
+from common.models.weight_import import State, assign_torch
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 
@@ -19,7 +19,7 @@ def from_caffe(state: State, model: keras.Model) -> None:
     time gets fc7 and fc8 doubled, and so the same logits.
 
     Args:
-        state: LAYER.weight and LAYER.bias, as common.weights.assign_torch
+        state: LAYER.weight and LAYER.bias, as common.models.weight_import.assign_torch
             takes them.
         model: Any form of our AlexNet.
 

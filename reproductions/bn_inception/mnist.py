@@ -17,7 +17,7 @@ def build_network(variant: str, size: int, classes: int):
     """(batch, size, size, 1) zeros and ones -> (batch, classes) logits."""
     import keras
 
-    from common.layers import BatchNormalization
+    from common.models.layers import BatchNormalization
 
     gaussian = keras.initializers.RandomNormal(0.0, SPREAD)
     normalized = NORMALIZED[variant]

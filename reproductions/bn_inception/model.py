@@ -26,7 +26,7 @@ import dataclasses
 import keras
 
 from common.errors import UsageError
-from common.layers import (
+from common.models.layers import (
     BatchNormalization,
     Dropout,
     LocalResponseNormalization,

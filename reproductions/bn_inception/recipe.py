@@ -16,20 +16,9 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractChannelMean,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import Recipe, Sgd, WeightDecay
-from common.schedules import Constant, EveryEpochs
-from reproductions.bn_inception.deviations import (
-    ACCELERATED,
-    CAFFE,
-    FILTERS,
-    LENGTH,
-    MNIST,
-    NARROW,
-    NORMALIZED,
-    OPEN,
-    UNCHANGED,
-)
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import Recipe, Sgd, WeightDecay
+from common.recipes.schedules import Constant, EveryEpochs
 
 CROP_AND_FLIP = (
     RandomAreaCrop(  # GoogLeNet, Sec. 6
@@ -75,12 +64,6 @@ INCEPTION = Recipe(
     monitor="centre_crop",  # Fig. 2
     before_epoch=None,
     healthy_after=5,  # ours
-    deviations=(*UNCHANGED, *FILTERS, *OPEN),
-)
-
-BN_BASELINE = dataclasses.replace(  # Sec. 4.2.2: nothing else is changed
-    INCEPTION,
-    deviations=(*UNCHANGED, *LENGTH, *FILTERS, *NORMALIZED, *OPEN),
 )
 
 # Sec. 4.2.1. Dropout and LRN, removed as well, are the network's.
@@ -99,7 +82,6 @@ BN_X30 = dataclasses.replace(
         *CROP_AND_FLIP,
         PhotometricDistortions(low=0.75, high=1.25),  # ours: half as much
     ),
-    deviations=(*ACCELERATED, *FILTERS, *NORMALIZED, *OPEN),
 )
 
 BN_X5 = dataclasses.replace(
@@ -108,7 +90,6 @@ BN_X5 = dataclasses.replace(
         BN_X30.optimizer,
         learning_rate=0.0075,  # Sec. 4.2.2: 5 times Inception's
     ),
-    deviations=(*ACCELERATED, *LENGTH, *FILTERS, *NORMALIZED, *OPEN),
 )
 
 BN_MNIST = Recipe(  # Sec. 4.1
@@ -142,26 +123,20 @@ BN_MNIST = Recipe(  # Sec. 4.1
     monitor="single",  # Fig. 1(a), each 1,000 updates
     before_epoch=None,
     healthy_after=50,  # ours: without batch normalisation it starts slowly
-    deviations=MNIST,
 )
 
 RECIPES = {
     "bn_inception": BN_X30,
     "bn_x5": BN_X5,
     "bn_x5_sigmoid": BN_X5,  # Sec. 4.2.2: another nonlinearity
-    "bn_baseline": BN_BASELINE,
+    "bn_baseline": INCEPTION,  # Sec. 4.2.2: nothing else is changed
     "inception_no_bn": INCEPTION,
     "inception_no_bn_sigmoid": dataclasses.replace(
         INCEPTION,
         healthy_after=INCEPTION.epochs,  # it never leaves chance, Sec. 4.2.2
-        deviations=(*UNCHANGED, *LENGTH, *FILTERS, *OPEN),
     ),
-    "bn_inception_narrow": dataclasses.replace(
-        BN_X30, deviations=(*ACCELERATED, *NARROW, *NORMALIZED, *OPEN)
-    ),
-    "bn_inception_caffe": dataclasses.replace(
-        BN_X30, deviations=(*ACCELERATED, *CAFFE, *NORMALIZED, *OPEN)
-    ),
+    "bn_inception_narrow": BN_X30,
+    "bn_inception_caffe": BN_X30,
     "bn_mnist": BN_MNIST,
     "bn_mnist_baseline": BN_MNIST,
 }

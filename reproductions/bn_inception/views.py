@@ -4,7 +4,7 @@ Its crops are "similar to" GoogLeNet's; that they are the same is our reading,
 and soeaver's caffe-model's. The probabilities are averaged (Sec. 4.2.3).
 """
 
-from common.protocols import SquareCrops
+from common.evaluation.protocols import SquareCrops
 from reproductions.bn_inception.recipe import RECIPES
 
 CROPS = SquareCrops(sides=(256, 288, 320, 352), size=224)

@@ -4,8 +4,8 @@ import keras
 
 from common.data.transforms import SubtractMeanPixel
 from common.errors import RunError
-from common.preprocessing import Preprocessing, torchvision_frame
-from common.weights import State, assign_torch
+from common.models.preprocessing import Preprocessing, torchvision_frame
+from common.models.weight_import import State, assign_torch
 from reproductions.bn_inception.model import FORMS
 
 _RENAMED = {
@@ -23,7 +23,7 @@ def from_cadene(state: State, model: keras.Model) -> None:
     and 128: conv1's colours are turned to RGB, as the recipe gives them.
 
     Args:
-        state: LAYER.weight and so on, as common.weights.assign_torch takes
+        state: LAYER.weight and so on, as common.models.weight_import.assign_torch takes
             them; our names, but for conv1 and the classifier.
         model: A bn_inception_caffe.
 

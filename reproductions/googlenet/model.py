@@ -21,7 +21,7 @@ Not in the paper:
 import keras
 
 from common.errors import UsageError
-from common.layers import Dropout, LocalResponseNormalization
+from common.models.layers import Dropout, LocalResponseNormalization
 from reproductions.googlenet.recipe import RECIPES
 
 # Table 1: filters of 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.

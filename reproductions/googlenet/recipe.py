@@ -16,10 +16,9 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractChannelMean,
 )
-from common.losses import SoftmaxCrossEntropy, WithAuxiliary
-from common.recipe import GroupSchedule, Recipe, Sgd, WeightDecay
-from common.schedules import EveryEpochs
-from reproductions.googlenet.deviations import BVLC, PAPER, PLAIN, SEPARABLE
+from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
+from common.recipes.recipe import GroupSchedule, Recipe, Sgd, WeightDecay
+from common.recipes.schedules import EveryEpochs
 from reproductions.googlenet.schedules import Polynomial
 
 FRAME = (ResizeShorterSide(256), CentreCrop(256))  # Sec. 7: smallest scale
@@ -66,7 +65,6 @@ GOOGLENET = Recipe(
     monitor="centre_crop",  # ours: a tenth of the cost of ten_crop
     before_epoch=None,
     healthy_after=5,  # ours
-    deviations=(*PLAIN, *PAPER),
 )
 
 # BVLC: 60 passes under the quick solver instead of 250, plain augmentation.
@@ -85,11 +83,10 @@ BVLC_RECIPE = dataclasses.replace(
     average_decay=None,  # Caffe has none
     train_transforms=(*FRAME, RandomCrop(224), RandomFlip()),  # BVLC
     views=("centre_crop",),  # BVLC: what its readme reports
-    deviations=BVLC,
 )
 
 RECIPES = {
     "googlenet": GOOGLENET,
-    "googlenet_separable": dataclasses.replace(GOOGLENET, deviations=(*SEPARABLE, *PAPER)),
+    "googlenet_separable": GOOGLENET,
     "bvlc_googlenet": BVLC_RECIPE,
 }

@@ -1,6 +1,6 @@
 """GoogLeNet's test protocol, Section 7: 144 crops."""
 
-from common.protocols import SquareCrops
+from common.evaluation.protocols import SquareCrops
 from reproductions.googlenet.recipe import RECIPES
 
 # "4 scales where the shorter dimension is 256, 288, 320 and 352"; "4 x 3 x 6 x

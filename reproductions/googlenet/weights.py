@@ -4,8 +4,8 @@ import keras
 
 from common.data.transforms import Squash, SubtractMeanPixel
 from common.errors import RunError
-from common.preprocessing import Preprocessing
-from common.weights import State, assign_torch
+from common.models.preprocessing import Preprocessing
+from common.models.weight_import import State, assign_torch
 from reproductions.googlenet.model import MODULES
 
 _BRANCHES = ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")
@@ -21,7 +21,7 @@ def from_caffe(state: State, model: keras.Model) -> None:
     they are; one with some of them must have all.
 
     Args:
-        state: LAYER.weight and LAYER.bias, as common.weights.assign_torch
+        state: LAYER.weight and LAYER.bias, as common.models.weight_import.assign_torch
             takes them, by Caffe's names: "inception_3a/5x5_reduce.weight".
         model: Any variant with a plain conv1.
 

@@ -1,13 +1,13 @@
 """The colour distortions of TensorFlow's release of Inception-v3."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
-from common.data.transforms import Context
+from common.data.transforms.operation import Context, Operation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ColourDistortions:
+class ColourDistortions(Operation):
     """Brightness, then saturation, hue and contrast in one of two orders.
 
     image_processing.py of the release: saturation, hue, contrast, or contrast,
@@ -27,14 +27,12 @@ class ColourDistortions:
     saturation: tuple[float, float]
     hue: float
     contrast: tuple[float, float]
-    geometric: ClassVar[bool] = False
-    needs_statistics: ClassVar[bool] = False
 
     def __call__(self, image: Any, context: Context) -> Any:
         """See the class; the image is (height, width, 3), 0 .. 255."""
         import tensorflow as tf
 
-        drawn = context.key.uniform(5)
+        drawn = context.rng.uniform(5)
         brightness, hue = (2 * drawn[0] - 1, 2 * drawn[1] - 1)
         saturation = _between(self.saturation, drawn[2])
         contrast = _between(self.contrast, drawn[3])
@@ -53,10 +51,6 @@ class ColourDistortions:
             lambda: turned(stretched(image)),
         )
         return 255 * tf.clip_by_value(image, 0.0, 1.0)
-
-    def scaled(self, factor: float) -> "ColourDistortions":
-        """The same."""
-        return self
 
 
 def _between(interval: tuple[float, float], share: Any) -> Any:

@@ -20,7 +20,7 @@ Not in the paper:
       divides by what there is of the window; torchvision's counts the zeros
       (`inception_v3_torchvision`).
     * Batch normalisation: epsilon 1e-3, moving averages that keep 0.9997, as
-      the release, but less in the first 30,000 updates (common/layers.py);
+      the release, but less in the first 30,000 updates (common/models/layers.py);
       with a scale, which the release leaves out.
     * 20 % dropout before the logits, and all initial weights: the release's.
 """
@@ -30,7 +30,7 @@ import itertools
 import keras
 
 from common.errors import UsageError
-from common.layers import BatchNormalization, Dropout
+from common.models.layers import BatchNormalization, Dropout
 from reproductions.inception_v3.modules import FORMS, Form, layer_names
 from reproductions.inception_v3.recipe import RECIPES
 

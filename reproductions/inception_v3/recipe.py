@@ -13,18 +13,9 @@ from common.data.transforms import (
     ResizeShorterSide,
     ScalePixels,
 )
-from common.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, WithAuxiliary
-from common.recipe import Recipe, RmsProp, Sgd, WeightDecay
-from common.schedules import EveryEpochs
-from reproductions.inception_v3.deviations import (
-    EARLIER,
-    LOW_RESOLUTION,
-    PAPER,
-    RELEASED,
-    TABLE_1,
-    TORCHVISION,
-    WITH_7X7,
-)
+from common.recipes.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, WithAuxiliary
+from common.recipes.recipe import Recipe, RmsProp, Sgd, WeightDecay
+from common.recipes.schedules import EveryEpochs
 from reproductions.inception_v3.distortions import ColourDistortions
 
 INCEPTION_V3 = Recipe(
@@ -80,7 +71,6 @@ INCEPTION_V3 = Recipe(
     monitor="centre_crop",
     before_epoch=None,
     healthy_after=5,  # ours
-    deviations=(*RELEASED, *PAPER),
 )
 
 
@@ -96,36 +86,31 @@ def at_resolution(size: int) -> Recipe:
         image_size=size,
         train_transforms=scaled(INCEPTION_V3.train_transforms),
         test_transforms=scaled(INCEPTION_V3.test_transforms),
-        deviations=(*RELEASED, *LOW_RESOLUTION, *PAPER),
     )
 
 
 # Table 3's rows before the last, from below: each leaves out one thing more.
-LABEL_SMOOTHING = dataclasses.replace(INCEPTION_V3, deviations=(*RELEASED, *WITH_7X7, *PAPER))
 RMSPROP = dataclasses.replace(
-    LABEL_SMOOTHING,
+    INCEPTION_V3,
     loss=WithAuxiliary(main=SoftmaxCrossEntropy(), weight=0.4, heads=1),
 )
-INCEPTION_V2 = dataclasses.replace(
+MOMENTUM = dataclasses.replace(
     RMSPROP,
     optimizer=Sgd(
         learning_rate=0.045,  # Sec. 8, which has no other
         momentum=0.9,  # Sec. 8: "our earlier experiments"
         nesterov=False,
     ),
-    deviations=(*RELEASED, *WITH_7X7, *EARLIER),
 )
 
 RECIPES = {
     "inception_v3": INCEPTION_V3,
-    "inception_v3_torchvision": dataclasses.replace(
-        INCEPTION_V3, deviations=(*RELEASED, *TORCHVISION, *PAPER)
-    ),
+    "inception_v3_torchvision": INCEPTION_V3,
     "inception_v3_151": at_resolution(151),
     "inception_v3_79": at_resolution(79),
-    "inception_v2_table1": dataclasses.replace(INCEPTION_V3, deviations=(*TABLE_1, *PAPER)),
-    "inception_v2": INCEPTION_V2,
+    "inception_v2_table1": INCEPTION_V3,
+    "inception_v2": MOMENTUM,
     "inception_v2_rmsprop": RMSPROP,
-    "inception_v2_label_smoothing": LABEL_SMOOTHING,
+    "inception_v2_label_smoothing": INCEPTION_V3,
     "inception_v2_factorized_7x7": INCEPTION_V3,
 }

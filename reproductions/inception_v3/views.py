@@ -7,7 +7,7 @@ all of it, and their mirror images), 144 are GoogLeNet's with shorter sides of
 320 to 416. The softmax outputs are averaged, as GoogLeNet's are.
 """
 
-from common.protocols import SquareCrops, SquashedCrops, scaled
+from common.evaluation.protocols import SquareCrops, SquashedCrops, scaled
 from reproductions.inception_v3.recipe import RECIPES
 
 CROPS = {

@@ -12,8 +12,8 @@ import numpy as np
 
 from common.data.transforms import ScalePixels
 from common.errors import RunError
-from common.preprocessing import Preprocessing, torchvision_frame
-from common.weights import State, assign_keras, assign_torch
+from common.models.preprocessing import Preprocessing, torchvision_frame
+from common.models.weight_import import State, assign_keras, assign_torch
 from reproductions.inception_v3.modules import FORMS, convolutions
 
 KERAS_APPLICATIONS = {"inception_v3": "InceptionV3"}
@@ -36,7 +36,7 @@ def from_torchvision(state: State, model: keras.Model) -> None:
 
     Args:
         state: Mixed_5b.branch1x1.conv.weight and so on, as
-            common.weights.assign_torch takes them.
+            common.models.weight_import.assign_torch takes them.
         model: inception_v3_torchvision.
 
     Raises:
@@ -137,7 +137,7 @@ PREPROCESSING = {
     # pixels are then turned to -1 .. 1 in the network (transform_input).
     "torchvision": Preprocessing(normalize=_HALVES, test_transforms=torchvision_frame(342, 299)),
     # keras.applications.inception_v3.preprocess_input, mode "tf"; of sizes
-    # see common.preprocessing.KERAS_CAFFE.
+    # see common.models.preprocessing.KERAS_CAFFE.
     "keras": Preprocessing(normalize=_HALVES, test_transforms=None),
 }
 LAYOUTS = {"torchvision": from_torchvision, "keras": from_keras}

@@ -1,13 +1,13 @@
 """The colour distortions of TensorFlow's release of Inception-v4."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
-from common.data.transforms import Context
+from common.data.transforms.operation import Context, Operation
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BrightnessAndSaturation:
+class BrightnessAndSaturation(Operation):
     """Saturation, then brightness; of one image in four the other way round.
 
     inception_preprocessing.py of research/slim, in the mode ("fast") that its
@@ -22,14 +22,12 @@ class BrightnessAndSaturation:
 
     brightness: float
     saturation: tuple[float, float]
-    geometric: ClassVar[bool] = False
-    needs_statistics: ClassVar[bool] = False
 
     def __call__(self, image: Any, context: Context) -> Any:
         """See the class; the image is (height, width, 3), 0 .. 255."""
         import tensorflow as tf
 
-        drawn = context.key.uniform(3)
+        drawn = context.rng.uniform(3)
         added = self.brightness * (2 * drawn[0] - 1)
         low, high = self.saturation
         factor = low + drawn[1] * (high - low)
@@ -40,7 +38,3 @@ class BrightnessAndSaturation:
             lambda: tf.image.adjust_saturation(image, factor) + added,
         )
         return 255 * tf.clip_by_value(image, 0.0, 1.0)
-
-    def scaled(self, factor: float) -> "BrightnessAndSaturation":
-        """The same."""
-        return self

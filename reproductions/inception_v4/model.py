@@ -25,7 +25,7 @@ Not in the paper:
 import keras
 
 from common.errors import UsageError
-from common.layers import BatchNormalization, Dropout
+from common.models.layers import BatchNormalization, Dropout
 from reproductions.inception_v4 import inception_resnet, inception_v4
 from reproductions.inception_v4.modules import (
     AUX_POOL,

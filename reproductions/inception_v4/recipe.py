@@ -14,22 +14,9 @@ from common.data.transforms import (
     ResizeShorterSide,
     ScalePixels,
 )
-from common.losses import SmoothedCrossEntropy, WithAuxiliary
-from common.recipe import Recipe, RmsProp, WeightDecay
-from common.schedules import EveryEpochs
-from reproductions.inception_v4.deviations import (
-    AUXILIARY,
-    FIGURES,
-    PAPER,
-    RELEASED_RESNET_V2,
-    RELEASED_V4,
-    RESIDUAL,
-    RESNET_V2,
-    SCALES,
-    STEM,
-    V4,
-    V4_WEIGHTS,
-)
+from common.recipes.losses import SmoothedCrossEntropy, WithAuxiliary
+from common.recipes.recipe import Recipe, RmsProp, WeightDecay
+from common.recipes.schedules import EveryEpochs
 from reproductions.inception_v4.distortions import BrightnessAndSaturation
 
 SMOOTHED = SmoothedCrossEntropy(smoothing=0.1)  # v3, Sec. 7
@@ -78,33 +65,26 @@ INCEPTION_V4 = Recipe(
     monitor="centre_crop",
     before_epoch=None,
     healthy_after=5,  # ours
-    deviations=(*STEM, *V4, *FIGURES, *V4_WEIGHTS, *PAPER),
 )
 # release: inception_resnet_v2_arg_scope has biases decay too
 RESNET = dataclasses.replace(
     INCEPTION_V4,
     weight_decay=WeightDecay(rate=4e-5, variables="kernel|bias"),
-    deviations=(*FIGURES, *SCALES, *RESIDUAL, *PAPER),
 )
 
 
-def with_auxiliary_head(recipe: Recipe, deviations: tuple) -> Recipe:
+def with_auxiliary_head(recipe: Recipe) -> Recipe:
     """The recipe of a released network."""
     return dataclasses.replace(
         recipe,
         loss=WithAuxiliary(main=SMOOTHED, weight=0.4, heads=1),  # release
-        deviations=(*deviations, *AUXILIARY, *PAPER),
     )
 
 
 RECIPES = {
     "inception_v4": INCEPTION_V4,
     "inception_resnet_v1": RESNET,
-    "inception_resnet_v2": dataclasses.replace(
-        RESNET, deviations=(*STEM, *RESNET_V2, *RESNET.deviations)
-    ),
-    "inception_v4_released": with_auxiliary_head(
-        INCEPTION_V4, (*STEM, *V4, *RELEASED_V4, *V4_WEIGHTS)
-    ),
-    "inception_resnet_v2_released": with_auxiliary_head(RESNET, (*RELEASED_RESNET_V2, *RESIDUAL)),
+    "inception_resnet_v2": RESNET,
+    "inception_v4_released": with_auxiliary_head(INCEPTION_V4),
+    "inception_resnet_v2_released": with_auxiliary_head(RESNET),
 }

@@ -13,8 +13,8 @@ import numpy as np
 
 from common.data.transforms import ScalePixels
 from common.errors import RunError
-from common.preprocessing import Preprocessing, torchvision_frame
-from common.weights import State, assign_keras, assign_torch
+from common.models.preprocessing import Preprocessing, torchvision_frame
+from common.models.weight_import import State, assign_keras, assign_torch
 from reproductions.inception_v4.model import FORMS
 from reproductions.inception_v4.modules import Form, Place, convolutions
 
@@ -43,7 +43,7 @@ def from_cadene(state: State, model: keras.Model) -> None:
 
     Args:
         state: Of inceptionv4 (features.0.conv.weight ...) or inceptionresnetv2
-            (conv2d_1a.conv.weight ...), as common.weights.assign_torch takes
+            (conv2d_1a.conv.weight ...), as common.models.weight_import.assign_torch takes
             them.
         model: inception_v4_released or inception_resnet_v2_released.
 
@@ -168,7 +168,7 @@ PREPROCESSING = {
     # and std 0.5. utils.TransformImage: Resize(299 / 0.875), rounded down.
     "cadene": Preprocessing(normalize=_HALVES, test_transforms=torchvision_frame(341, 299)),
     # keras.applications.inception_resnet_v2.preprocess_input, mode "tf"; of
-    # sizes see common.preprocessing.KERAS_CAFFE.
+    # sizes see common.models.preprocessing.KERAS_CAFFE.
     "keras": Preprocessing(normalize=_HALVES, test_transforms=None),
 }
 LAYOUTS = {"cadene": from_cadene, "keras": from_keras}

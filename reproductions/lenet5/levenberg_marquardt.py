@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from common.optimizers import Shared
+from common.training.optimizers import Shared
 
 
 class SdlmOptimizer(Shared, keras.optimizers.Optimizer):

@@ -8,21 +8,8 @@ from common.data.transforms import (
     ResizeShorterSide,
     ScalePixels,
 )
-from common.recipe import Recipe
-from common.schedules import ByEpoch
-from reproductions.lenet5.deviations import (
-    AS_WRITTEN,
-    CONNECTED,
-    CONNECTED_DISTORTED,
-    DISTORTED,
-    FEWER,
-    HEADLINE,
-    LENET1,
-    LENET4,
-    LINEAR,
-    MSE,
-    UNIT_START,
-)
+from common.recipes.recipe import Recipe
+from common.recipes.schedules import ByEpoch
 from reproductions.lenet5.losses import MapLoss, MseLoss, UnitsMse
 from reproductions.lenet5.sdlm import EstimateCurvature, Sdlm
 
@@ -61,7 +48,6 @@ LENET5 = Recipe(
         kept=0.5,  # ours
     ),
     healthy_after=1,  # ours
-    deviations=HEADLINE,
 )
 
 DISTORTIONS = RandomAffine(
@@ -84,12 +70,10 @@ FULLY_CONNECTED = dataclasses.replace(
         samples=500,  # Sec. III-B
         kept=0.0,
     ),
-    deviations=CONNECTED,
 )
 FULLY_CONNECTED_DISTORTED = dataclasses.replace(
     FULLY_CONNECTED,
     train_transforms=(DISTORTIONS,),
-    deviations=CONNECTED_DISTORTED,
 )
 
 RECIPES = {
@@ -97,27 +81,24 @@ RECIPES = {
     "lenet5_distorted": dataclasses.replace(
         LENET5,
         train_transforms=(Pad(2), DISTORTIONS),
-        deviations=DISTORTED,
     ),
     # Fig. 6: 15,000, 30,000 and 60,000 training patterns.
-    "lenet5_15k": dataclasses.replace(LENET5, train_images=15_000, deviations=FEWER),
-    "lenet5_30k": dataclasses.replace(LENET5, train_images=30_000, deviations=FEWER),
+    "lenet5_15k": dataclasses.replace(LENET5, train_images=15_000),
+    "lenet5_30k": dataclasses.replace(LENET5, train_images=30_000),
     "lenet5_mse": dataclasses.replace(  # Eq. 8
         LENET5,
         loss=MseLoss(scale=0.1),
         before_epoch=EstimateCurvature(samples=500, kept=0.0),
-        deviations=MSE,
     ),
     "lenet5_as_written": dataclasses.replace(  # Eq. 9 and App. A to the letter
         LENET5,
         loss=MapLoss(j=10.0, scale=1.0),
         before_epoch=EstimateCurvature(samples=500, kept=0.0),
-        deviations=AS_WRITTEN,
     ),
-    "lenet5_unit_start": dataclasses.replace(LENET5, deviations=UNIT_START),  # +-1 / sqrt(F)
+    "lenet5_unit_start": LENET5,  # from +-1 / sqrt(F): model.py
     # Sec. III-C: what LeNet-5 is compared with.
-    "mnist_linear": dataclasses.replace(FULLY_CONNECTED, deviations=LINEAR),
-    "mnist_linear_squashed": dataclasses.replace(FULLY_CONNECTED, deviations=LINEAR),
+    "mnist_linear": FULLY_CONNECTED,
+    "mnist_linear_squashed": FULLY_CONNECTED,
     "mnist_300": FULLY_CONNECTED,
     "mnist_300_distorted": FULLY_CONNECTED_DISTORTED,
     "mnist_1000": FULLY_CONNECTED,
@@ -132,13 +113,11 @@ RECIPES = {
         # the digit's 20x20 pixels, 28 * 16 / 20 = 22 with what is around them.
         train_transforms=(ResizeShorterSide(22), Pad(3)),
         test_transforms=(ResizeShorterSide(22), Pad(3)),
-        deviations=LENET1,
     ),
     "lenet4": dataclasses.replace(
         FULLY_CONNECTED,
         image_size=32,  # as LeNet-5, to which it is "very similar"
         train_transforms=(Pad(2),),
         test_transforms=(Pad(2),),
-        deviations=LENET4,
     ),
 }

@@ -21,7 +21,7 @@ class Sdlm:
     mu: float
 
     def build(self, **shared):
-        """The Keras optimizer; `shared` as common.optimizers.Shared takes."""
+        """The Keras optimizer; `shared` as common.training.optimizers.Shared takes."""
         from reproductions.lenet5.levenberg_marquardt import SdlmOptimizer
 
         return SdlmOptimizer(self.mu, **shared)

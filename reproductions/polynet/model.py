@@ -28,9 +28,9 @@ import functools
 
 import keras
 
-from common.deep_graphs import recursion_limit
 from common.errors import UsageError
-from common.layers import Dropout
+from common.models.deep_graphs import recursion_limit
+from common.models.layers import Dropout
 from reproductions.polynet.forms import FORMS, Form
 from reproductions.polynet.paths import PathSum
 from reproductions.polynet.polynomials import POLYNOMIALS, evaluate

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from common import batch_slice
+from common.distribution import batch_slice
 
 
 @keras.saving.register_keras_serializable(package="polynet")

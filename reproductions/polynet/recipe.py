@@ -15,18 +15,9 @@ from common.data.transforms import (
     ResizeShorterSide,
     Standardize,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import InitializeFrom, Recipe, RmsProp, WeightDecay
-from common.schedules import ByStep
-from reproductions.polynet.deviations import (
-    ABLATION,
-    CHAINED,
-    EVERY,
-    FIRST_ORDER,
-    INTERLEAVED,
-    POLY,
-    POLYNET,
-)
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import InitializeFrom, Recipe, RmsProp, WeightDecay
+from common.recipes.schedules import ByStep
 from reproductions.polynet.forms import FORMS
 from reproductions.polynet.growth import Interleaved
 
@@ -78,7 +69,6 @@ IR_10_20_10 = Recipe(
     monitor="centre_crop",
     before_epoch=None,
     healthy_after=5,  # ours
-    deviations=(*FIRST_ORDER, *EVERY),
 )
 
 
@@ -92,20 +82,10 @@ def at_299() -> Recipe:
             transform.scaled(factor) for transform in IR_10_20_10.train_transforms
         ),
         test_transforms=(ResizeShorterSide(342), CentreCrop(342)),  # ours
-        deviations=(*ABLATION, *EVERY),
     )
 
 
 ABLATED = at_299()
-
-
-def ablated(variant: str) -> Recipe:
-    """With the deviations of its polynomials."""
-    own = CHAINED if "poly" in variant else ()  # mpoly, too
-    if "_poly" in variant:
-        own += POLY
-    return dataclasses.replace(ABLATED, deviations=(*own, *ABLATED.deviations))
-
 
 RECIPES = {
     "polynet": dataclasses.replace(
@@ -113,9 +93,8 @@ RECIPES = {
         # Summaries: second-order blocks are inserted into a trained network of
         # first-order units; only what is new begins at random.
         initialize_from=InitializeFrom(variant="ir_10_20_10", layers=".*", renamed=None),
-        deviations=(*POLYNET, *EVERY),
     ),
-    **{variant: ablated(variant) for variant in FORMS if variant.startswith("ir_3_")},
+    **{variant: ABLATED for variant in FORMS if variant.startswith("ir_3_")},
     "ir_10_20_10": IR_10_20_10,
     "ir_5_10_5": IR_10_20_10,
     "ir_10_20_10_interleaved": dataclasses.replace(
@@ -126,6 +105,5 @@ RECIPES = {
             layers=".*",
             renamed=Interleaved(before=(5, 10, 5), after=(10, 20, 10)),
         ),
-        deviations=(*INTERLEAVED, *FIRST_ORDER, *EVERY),
     ),
 }

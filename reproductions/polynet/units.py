@@ -43,7 +43,7 @@ class ReusedConv2D(keras.layers.Conv2D):
     """A convolution that a network may apply more than once."""
 
     def macs(self, input_shape, output_shape):
-        """Of one image, all uses together; see common.layer_table."""
+        """Of one image, all uses together; see common.models.layer_table."""
         _, height, width, _ = output_shape
         uses = len(self._inbound_nodes)
         return uses * height * width * math.prod(self.kernel.shape)

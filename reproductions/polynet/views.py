@@ -6,7 +6,7 @@ are pooled, were never published. At 363 pixels, in the same proportion: ours,
 a second scale for `ensemble cu_deeplink`.
 """
 
-from common.protocols import SquashedCentreCrop
+from common.evaluation.protocols import SquashedCentreCrop
 from reproductions.polynet.recipe import RECIPES
 
 VIEWS = {

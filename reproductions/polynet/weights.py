@@ -5,8 +5,8 @@ import re
 import keras
 
 from common.errors import RunError
-from common.preprocessing import torchvision
-from common.weights import State, assign_torch
+from common.models.preprocessing import torchvision
+from common.models.weight_import import State, assign_torch
 from reproductions.polynet.forms import FORMS
 
 _OURS = re.compile(r"stage_([abc])_(\d+)_([fgh]+)_(path\d|expand)(?:_(\d+))?")
@@ -19,7 +19,7 @@ def from_cadene(state: State, model: keras.Model) -> None:
 
     Args:
         state: stage_b.0.path0_1x7.bn_blocks.2.weight and so on, as
-            common.weights.assign_torch takes them.
+            common.models.weight_import.assign_torch takes them.
         model: polynet.
 
     Raises:

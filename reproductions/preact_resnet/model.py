@@ -19,8 +19,8 @@ Not in the paper:
 
 import keras
 
-from common.deep_graphs import recursion_limit
-from common.layers import Dropout, ParameterFreeShortcut
+from common.models.deep_graphs import recursion_limit
+from common.models.layers import Dropout, ParameterFreeShortcut
 from reproductions.preact_resnet.forms import FORMS, Form
 from reproductions.preact_resnet.recipe import RECIPES
 

@@ -23,10 +23,9 @@ from common.data.transforms import (
     SubtractMeanImage,
     ZeroBorder,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import Recipe, Sgd, WeightDecay
-from common.schedules import ByEpoch, ByStep
-from reproductions.preact_resnet import deviations
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import Recipe, Sgd, WeightDecay
+from common.recipes.schedules import ByEpoch, ByStep
 
 FRAME = (ResizeShorterSide(32), CentreCrop(32))  # CIFAR-10 as it is
 SGD = Sgd(
@@ -68,14 +67,7 @@ CIFAR = Recipe(
     monitor="single",  # Figs. 1, 3, 6
     before_epoch=None,
     healthy_after=20,  # ours; some units of Table 1 learn slowly
-    deviations=deviations.CIFAR,
 )
-PREACT = dataclasses.replace(CIFAR, deviations=deviations.CIFAR_PREACT)
-BOTTLENECK = dataclasses.replace(CIFAR, deviations=deviations.CIFAR_BOTTLENECK)
-SCALED = dataclasses.replace(CIFAR, deviations=deviations.CIFAR_MODULATED)
-GATED = dataclasses.replace(CIFAR, deviations=deviations.CIFAR_GATED)
-CONV = dataclasses.replace(CIFAR, deviations=deviations.CIFAR_CONV)
-DROPOUT = dataclasses.replace(CIFAR, deviations=deviations.CIFAR_DROPOUT)
 
 RELEASED = dataclasses.replace(
     CIFAR,
@@ -93,7 +85,6 @@ RELEASED = dataclasses.replace(
         std=(63.0 / 255, 62.1 / 255, 66.7 / 255),
     ),
     train_noise=(ZeroBorder(),),  # FB: normalised, then padded
-    deviations=deviations.RELEASED,
 )
 
 IMAGENET = Recipe(
@@ -129,7 +120,6 @@ IMAGENET = Recipe(
     monitor="centre_crop",
     before_epoch=None,
     healthy_after=5,  # ours
-    deviations=deviations.IMAGENET,
 )
 
 FAIR = dataclasses.replace(
@@ -153,39 +143,35 @@ FAIR = dataclasses.replace(
         mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
     ),
     train_noise=(),
-    deviations=deviations.FAIR,
 )
-
-SMALLER = dataclasses.replace(IMAGENET, deviations=deviations.SMALLER)
-SHALLOW = dataclasses.replace(IMAGENET, deviations=deviations.SHALLOW)
 
 RECIPES = {
     "preact_resnet200": IMAGENET,
     "preact_resnet152": IMAGENET,
-    "preact_resnet101": SMALLER,
-    "preact_resnet50": SMALLER,
-    "preact_resnet34": SHALLOW,
-    "preact_resnet18": SHALLOW,
+    "preact_resnet101": IMAGENET,
+    "preact_resnet50": IMAGENET,
+    "preact_resnet34": IMAGENET,
+    "preact_resnet18": IMAGENET,
     "preact_resnet200_fair": FAIR,
     "resnet200_original": IMAGENET,
-    "cifar_preact_resnet110": PREACT,
-    "cifar_preact_resnet164": BOTTLENECK,
-    "cifar_preact_resnet1001": BOTTLENECK,
+    "cifar_preact_resnet110": CIFAR,
+    "cifar_preact_resnet164": CIFAR,
+    "cifar_preact_resnet1001": CIFAR,
     "cifar_preact_resnet1001_released": RELEASED,
-    "cifar_preact_resnet110_one_layer": PREACT,
+    "cifar_preact_resnet110_one_layer": CIFAR,
     "cifar_resnet110_original": CIFAR,
-    "cifar_resnet164_original": BOTTLENECK,
-    "cifar_resnet1001_original": BOTTLENECK,
+    "cifar_resnet164_original": CIFAR,
+    "cifar_resnet1001_original": CIFAR,
     "cifar_resnet110_one_layer": CIFAR,
     "cifar_resnet110_bn_after_addition": CIFAR,
     "cifar_resnet110_relu_before_addition": CIFAR,
-    "cifar_resnet110_relu_only_preactivation": PREACT,
-    "cifar_resnet110_scaled_shortcut": SCALED,
-    "cifar_resnet110_scaled_both": SCALED,
-    "cifar_resnet110_exclusive_gating": GATED,
-    "cifar_resnet110_exclusive_gating_bias7": GATED,
-    "cifar_resnet110_shortcut_gating": GATED,
-    "cifar_resnet110_shortcut_gating_bias0": GATED,
-    "cifar_resnet110_conv_shortcut": CONV,
-    "cifar_resnet110_dropout_shortcut": DROPOUT,
+    "cifar_resnet110_relu_only_preactivation": CIFAR,
+    "cifar_resnet110_scaled_shortcut": CIFAR,
+    "cifar_resnet110_scaled_both": CIFAR,
+    "cifar_resnet110_exclusive_gating": CIFAR,
+    "cifar_resnet110_exclusive_gating_bias7": CIFAR,
+    "cifar_resnet110_shortcut_gating": CIFAR,
+    "cifar_resnet110_shortcut_gating_bias0": CIFAR,
+    "cifar_resnet110_conv_shortcut": CIFAR,
+    "cifar_resnet110_dropout_shortcut": CIFAR,
 }

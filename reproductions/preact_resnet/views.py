@@ -3,7 +3,7 @@
 "FB" is fb.resnet.torch, the code of the weights that were published.
 """
 
-from common.protocols import CentreCrop, TenCrop
+from common.evaluation.protocols import CentreCrop, TenCrop
 from reproductions.preact_resnet.recipe import RECIPES
 
 # Sec. 5: one crop of 320x320 from a shorter side of 320.

@@ -23,7 +23,7 @@ import dataclasses
 import keras
 
 from common.errors import UsageError
-from common.layers import ParameterFreeShortcut
+from common.models.layers import ParameterFreeShortcut
 from reproductions.resnet.recipe import RECIPES
 
 

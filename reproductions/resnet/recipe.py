@@ -4,8 +4,6 @@ Sources: "Sec." is the paper; "P2" is "Identity Mappings in Deep Residual
 Networks" (2016), by the same authors, which tells more of the same training.
 """
 
-import dataclasses
-
 from common.data.transforms import (
     CentreCrop,
     PcaColourNoise,
@@ -15,18 +13,9 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractCentreMean,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import Recipe, Sgd, WeightDecay
-from common.schedules import DivideOnPlateau
-from reproductions.resnet.deviations import (
-    BASIC,
-    BOTTLENECK,
-    CAFFE,
-    CAFFE_50,
-    OPTION_A,
-    OPTION_B_AT_18,
-    STRIDE_ON_3X3,
-)
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import Recipe, Sgd, WeightDecay
+from common.recipes.schedules import DivideOnPlateau
 
 RESNET = Recipe(
     data="imagenet2012",  # Sec. 4.1
@@ -76,29 +65,23 @@ RESNET = Recipe(
     monitor="centre_crop",  # Fig. 4: the curves are of centre crops
     before_epoch=None,
     healthy_after=5,  # ours
-    deviations=BASIC,
 )
 
-BOTTLENECK_RECIPE = dataclasses.replace(RESNET, deviations=BOTTLENECK)
-OPTION_A_RECIPE = dataclasses.replace(RESNET, deviations=OPTION_A)
-CAFFE_RECIPE = dataclasses.replace(RESNET, deviations=CAFFE)
-STRIDE_ON_3X3_RECIPE = dataclasses.replace(RESNET, deviations=STRIDE_ON_3X3)
-
 RECIPES = {
-    "resnet50": BOTTLENECK_RECIPE,
-    "resnet101": BOTTLENECK_RECIPE,
-    "resnet152": BOTTLENECK_RECIPE,
+    "resnet50": RESNET,
+    "resnet101": RESNET,
+    "resnet152": RESNET,
     "plain18": RESNET,
     "plain34": RESNET,
-    "resnet18": dataclasses.replace(RESNET, deviations=OPTION_B_AT_18),
+    "resnet18": RESNET,
     "resnet34": RESNET,
-    "resnet18_a": OPTION_A_RECIPE,
-    "resnet34_a": OPTION_A_RECIPE,
+    "resnet18_a": RESNET,
+    "resnet34_a": RESNET,
     "resnet34_c": RESNET,
-    "resnet50_caffe": dataclasses.replace(RESNET, deviations=CAFFE_50),
-    "resnet101_caffe": CAFFE_RECIPE,
-    "resnet152_caffe": CAFFE_RECIPE,
-    "resnet50_v1_5": STRIDE_ON_3X3_RECIPE,
-    "resnet101_v1_5": STRIDE_ON_3X3_RECIPE,
-    "resnet152_v1_5": STRIDE_ON_3X3_RECIPE,
+    "resnet50_caffe": RESNET,
+    "resnet101_caffe": RESNET,
+    "resnet152_caffe": RESNET,
+    "resnet50_v1_5": RESNET,
+    "resnet101_v1_5": RESNET,
+    "resnet152_v1_5": RESNET,
 }

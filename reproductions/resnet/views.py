@@ -1,6 +1,6 @@
 """ResNet's test protocols beyond its ten crops, Sections 3.4 and 4.1."""
 
-from common.protocols import CentreCrop, Dense
+from common.evaluation.protocols import CentreCrop, Dense
 from reproductions.resnet.recipe import RECIPES
 
 VIEWS = {

@@ -10,13 +10,13 @@ import keras
 
 from common.data.transforms import SubtractMeanPixel
 from common.errors import RunError
-from common.preprocessing import (
+from common.models.preprocessing import (
     KERAS_CAFFE,
     Preprocessing,
     torchvision,
     torchvision_frame,
 )
-from common.weights import State, assign_keras, assign_torch
+from common.models.weight_import import State, assign_keras, assign_torch
 
 KERAS_APPLICATIONS = {
     "resnet50": "ResNet50",
@@ -32,7 +32,7 @@ def from_torchvision(state: State, model: keras.Model) -> None:
 
     Args:
         state: layer1.0.conv1.weight and so on, as
-            common.weights.assign_torch takes them.
+            common.models.weight_import.assign_torch takes them.
         model: resnet18, resnet34, resnet50_v1_5, resnet101_v1_5 or
             resnet152_v1_5.
 

@@ -7,15 +7,15 @@ and a classifier: 6n + 2 layers with weights.
 
 Differences from the paper: none known. Left open by it are the constants of
 batch normalisation, the biases of the convolutions, and the side of the zero
-channels (deviations.py).
+channels (deviations.toml).
 """
 
 import functools
 
 import keras
 
-from common.deep_graphs import recursion_limit
-from common.layers import ParameterFreeShortcut
+from common.models.deep_graphs import recursion_limit
+from common.models.layers import ParameterFreeShortcut
 from reproductions.resnet_cifar.recipe import RECIPES
 
 FILTERS = (16, 32, 64)  # Sec. 4.2

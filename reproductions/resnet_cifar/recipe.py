@@ -14,16 +14,9 @@ from common.data.transforms import (
     Standardize,
     SubtractMeanImage,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import Recipe, Sgd, WeightDecay
-from common.schedules import ByEpoch, ByStep, WarmUp
-from reproductions.resnet_cifar.deviations import (
-    AKAMASTER,
-    DEEP_PLAIN,
-    DEEP_RESIDUAL,
-    PLAIN,
-    RESIDUAL,
-)
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import Recipe, Sgd, WeightDecay
+from common.recipes.schedules import ByEpoch, ByStep, WarmUp
 
 FRAME = (ResizeShorterSide(32), CentreCrop(32))  # CIFAR-10 as it is
 DROPS = ByStep(  # Sec. 4.2: divided by 10 at 32k and 48k iterations
@@ -65,17 +58,13 @@ RESNET20 = Recipe(
     monitor="single",  # Fig. 6: the test error along the training
     before_epoch=None,
     healthy_after=10,  # ours
-    deviations=RESIDUAL,
 )
-PLAIN20 = dataclasses.replace(RESNET20, deviations=PLAIN)
 
 # Sec. 4.2, n = 18: 0.01 until the training error is under 80 %, then 0.1.
 DEEP = dataclasses.replace(
     RESNET20,
     schedule=WarmUp(factor_before=0.1, metric="top1_error", below=80.0, then=DROPS),
-    deviations=DEEP_RESIDUAL,
 )
-PLAIN110 = dataclasses.replace(DEEP, deviations=DEEP_PLAIN)
 
 AKAMASTER_RECIPE = dataclasses.replace(
     RESNET20,
@@ -87,7 +76,6 @@ AKAMASTER_RECIPE = dataclasses.replace(
         mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
     ),
     train_transforms=(*FRAME, RandomFlip(), RandomShift(4)),  # AK
-    deviations=AKAMASTER,
 )
 
 RECIPES = {
@@ -97,11 +85,11 @@ RECIPES = {
     "cifar_resnet56": RESNET20,
     "cifar_resnet110": DEEP,
     "cifar_resnet1202": DEEP,
-    "cifar_plain20": PLAIN20,
-    "cifar_plain32": PLAIN20,
-    "cifar_plain44": PLAIN20,
-    "cifar_plain56": PLAIN20,
-    "cifar_plain110": PLAIN110,
+    "cifar_plain20": RESNET20,
+    "cifar_plain32": RESNET20,
+    "cifar_plain44": RESNET20,
+    "cifar_plain56": RESNET20,
+    "cifar_plain110": DEEP,
     "akamaster_resnet20": AKAMASTER_RECIPE,
     "akamaster_resnet32": AKAMASTER_RECIPE,
     "akamaster_resnet44": AKAMASTER_RECIPE,

@@ -5,8 +5,8 @@ import re
 import keras
 
 from common.errors import RunError
-from common.preprocessing import TORCH_PIXELS, Preprocessing
-from common.weights import State, assign_torch
+from common.models.preprocessing import TORCH_PIXELS, Preprocessing
+from common.models.weight_import import State, assign_torch
 from reproductions.resnet_cifar.model import split_name
 
 

@@ -17,7 +17,7 @@ import dataclasses
 
 import keras
 
-from common.layers import GroupedConv2D
+from common.models.layers import GroupedConv2D
 from reproductions.resnext.recipe import RECIPES
 
 

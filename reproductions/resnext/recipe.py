@@ -18,10 +18,9 @@ from common.data.transforms import (
     Standardize,
     ZeroBorder,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import Recipe, Sgd, WeightDecay
-from common.schedules import ByEpoch
-from reproductions.resnext.deviations import CIFAR, IMAGENET
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import Recipe, Sgd, WeightDecay
+from common.recipes.schedules import ByEpoch
 
 IMAGENET_RECIPE = Recipe(
     data="imagenet2012",  # Sec. 5.1
@@ -73,7 +72,6 @@ IMAGENET_RECIPE = Recipe(
     monitor="centre_crop",  # Fig. 5
     before_epoch=None,
     healthy_after=5,  # ours
-    deviations=IMAGENET,
 )
 
 FRAME = (ResizeShorterSide(32), CentreCrop(32))  # CIFAR-10 as it is
@@ -102,7 +100,6 @@ CIFAR_RECIPE = dataclasses.replace(
     views=("single",),  # Sec. 5.3
     monitor="single",  # Fig. 7
     healthy_after=10,  # ours
-    deviations=CIFAR,
 )
 
 RECIPES = {

@@ -1,6 +1,6 @@
 """ResNeXt's test protocols beyond its centre crop, Section 5.1 and Table 5."""
 
-from common.protocols import CentreCrop, Dense
+from common.evaluation.protocols import CentreCrop, Dense
 from reproductions.resnext.recipe import RECIPES
 
 IMAGENET = {

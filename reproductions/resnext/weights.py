@@ -5,8 +5,8 @@ import re
 import keras
 
 from common.errors import RunError
-from common.preprocessing import torchvision
-from common.weights import State, assign_torch
+from common.models.preprocessing import torchvision
+from common.models.weight_import import State, assign_torch
 from reproductions.resnet.weights import torch_names
 from reproductions.resnext.model import FORMS
 
@@ -44,7 +44,7 @@ def from_torchvision_232(state: State, model: keras.Model) -> None:
 
     Args:
         state: layer1.0.conv1.weight and so on, as
-            common.weights.assign_torch takes them.
+            common.models.weight_import.assign_torch takes them.
         model: Of ImageNet, with the template and the depth of the weights;
             torchvision itself has 50 layers of 32x4d and 101 of 64x4d.
 

@@ -9,7 +9,7 @@ Differences from the paper:
     * Table 1 ends in a softmax; the network here ends in logits, and the loss
       and the test views hold the softmax.
     * Sec. 3.1 says that initial weights have "10^-2 variance". The standard
-      deviation is 10^-2 here: see deviations.py and the README.
+      deviation is 10^-2 here: see deviations.toml and the README.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ import dataclasses
 import keras
 
 from common.errors import UsageError
-from common.layers import Dropout, LocalResponseNormalization
+from common.models.layers import Dropout, LocalResponseNormalization
 from reproductions.vgg.recipe import RECIPES
 
 FILTERS = (64, 128, 256, 512, 512)  # Table 1, blocks 1 to 5

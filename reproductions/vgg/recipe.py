@@ -15,18 +15,9 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractChannelMean,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import InitializeFrom, Recipe, Sgd, WeightDecay
-from common.schedules import DivideOnPlateau
-from reproductions.vgg.deviations import (
-    FROM_A,
-    GLOROT,
-    JITTERED,
-    LARGER,
-    NORMAL,
-    NORMAL_5X5,
-    NORMAL_LRN,
-)
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import InitializeFrom, Recipe, Sgd, WeightDecay
+from common.recipes.schedules import DivideOnPlateau
 
 
 def frame(size: int) -> tuple:
@@ -75,7 +66,6 @@ VGG11 = Recipe(
     monitor="centre_crop",  # ours
     before_epoch=None,
     healthy_after=5,  # ours
-    deviations=NORMAL,
 )
 
 # Sec. 3.1: "the first four convolutional layers and the last three fully-
@@ -97,7 +87,6 @@ DEEP = dataclasses.replace(
         layers="conv1_1|conv2_1|conv3_1|conv3_2|fc6|fc7|fc8",
         renamed=None,
     ),
-    deviations=FROM_A,
 )
 
 
@@ -109,7 +98,6 @@ def at_384(variant: str) -> Recipe:
         optimizer=dataclasses.replace(DEEP.optimizer, learning_rate=1e-3),
         train_transforms=(ResizeShorterSide(384), *CROP_AND_FLIP),
         test_transforms=frame(384),  # Sec. 4.1: Q = S
-        deviations=LARGER,
     )
 
 
@@ -120,14 +108,13 @@ def jittered(variant: str) -> Recipe:
         initialize_from=InitializeFrom(variant=f"{variant}_384", layers=".*", renamed=None),
         train_transforms=(RandomShorterSide(256, 512), *CROP_AND_FLIP),
         test_transforms=frame(384),  # Sec. 4.1: Q = (256 + 512) / 2
-        deviations=JITTERED,
     )
 
 
 RECIPES = {
     "vgg16": DEEP,
     "vgg11": VGG11,
-    "vgg11_lrn": dataclasses.replace(VGG11, deviations=NORMAL_LRN),
+    "vgg11_lrn": VGG11,
     "vgg13": DEEP,
     "vgg16_c": DEEP,
     "vgg19": DEEP,
@@ -139,8 +126,8 @@ RECIPES = {
     "vgg19_jitter": jittered("vgg19"),
     # Sec. 3.1: "after the paper submission we found that it is possible to
     # initialise the weights without pre-training".
-    "vgg11_glorot": dataclasses.replace(VGG11, deviations=GLOROT),
-    "vgg16_glorot": dataclasses.replace(VGG11, deviations=GLOROT),
+    "vgg11_glorot": VGG11,
+    "vgg16_glorot": VGG11,
     # Sec. 4.1: the shallow net that B is compared with.
-    "vgg13_5x5": dataclasses.replace(VGG11, deviations=NORMAL_5X5),
+    "vgg13_5x5": VGG11,
 }

@@ -6,7 +6,7 @@ mirror image are averaged (Sec. 3.2), those of several scales (Sec. 4.2) and
 those of crops and of dense evaluation (Sec. 4.3) as well.
 """
 
-from common.protocols import Dense, GridCrops, MeanOf
+from common.evaluation.protocols import Dense, GridCrops, MeanOf
 from reproductions.vgg.recipe import RECIPES
 
 JITTER = (256, 384, 512)  # Sec. 4.2: S_min, the middle, S_max

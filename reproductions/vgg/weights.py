@@ -9,13 +9,13 @@ from collections.abc import Iterator
 import keras
 
 from common.errors import RunError
-from common.preprocessing import (
+from common.models.preprocessing import (
     CAFFE_PIXELS,
     KERAS_CAFFE,
     Preprocessing,
     torchvision,
 )
-from common.weights import State, assign_keras, assign_torch
+from common.models.weight_import import State, assign_keras, assign_torch
 from reproductions.vgg.model import COLUMNS
 
 DENSE = ("fc6", "fc7", "fc8")
@@ -37,7 +37,7 @@ def from_torchvision(state: State, model: keras.Model) -> None:
 
     Args:
         state: features.N.weight, classifier.N.bias and so on, as
-            common.weights.assign_torch takes them; not of the _bn networks.
+            common.models.weight_import.assign_torch takes them; not of the _bn networks.
         model: A, B, D or E of ours.
 
     Raises:
@@ -67,7 +67,7 @@ def from_keras(state: State, model: keras.Model) -> None:
 
     Args:
         state: block1_conv1/kernel, fc1/bias, predictions/kernel and so on, as
-            common.weights.assign_keras takes them.
+            common.models.weight_import.assign_keras takes them.
         model: D or E of ours.
 
     Raises:
@@ -84,7 +84,7 @@ def from_caffe(state: State, model: keras.Model) -> None:
 
     Args:
         state: conv1_1.weight, fc8.bias and so on, as
-            common.weights.assign_torch takes them.
+            common.models.weight_import.assign_torch takes them.
         model: D or E of ours.
 
     Raises:

@@ -6,11 +6,11 @@ Importing this module imports no TensorFlow.
 import dataclasses
 from typing import Any, ClassVar
 
-from common.data.pixels import Context
+from common.data.transforms.operation import Context, Operation
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomReflectedShift:
+class RandomReflectedShift(Operation):
     """Move the image by up to `pixels` along each axis, to a random place.
 
     Sec. 3: "random crops from image padded by 4 pixels on each side, filling
@@ -19,8 +19,7 @@ class RandomReflectedShift:
     """
 
     pixels: int
-    geometric: ClassVar[bool] = False
-    needs_statistics: ClassVar[bool] = False
+    lengths: ClassVar[tuple[str, ...]] = ("pixels",)
 
     def __call__(self, image: Any, context: Context) -> Any:
         """(height, width, channels) -> the same shape."""
@@ -28,10 +27,6 @@ class RandomReflectedShift:
 
         border = [(self.pixels, self.pixels)] * 2 + [(0, 0)]
         padded = tf.pad(image, border, mode="REFLECT")
-        drawn = context.key.uniform(2) * (2 * self.pixels + 1)
+        drawn = context.rng.uniform(2) * (2 * self.pixels + 1)
         place = tf.concat([tf.cast(drawn, tf.int32), [0]], axis=0)
         return tf.slice(padded, place, image.shape)
-
-    def scaled(self, factor: float) -> "RandomReflectedShift":
-        """For an input `factor` times as large."""
-        return RandomReflectedShift(round(self.pixels * factor))

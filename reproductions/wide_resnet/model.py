@@ -12,14 +12,14 @@ Not in the paper, and as in the release (szagoruyko/wide-residual-networks):
       the residual and the projection; the projection has no normalisation.
     * Initial weights; the constants of batch normalisation.
 In neither: WRN-68-3, by one source WRN-68-2, named as a member of the ILSVRC
-2016 winner. What is built here is our reading of either name (deviations.py).
+2016 winner. What is built here is our reading of either name (deviations.toml).
 """
 
 import dataclasses
 
 import keras
 
-from common.layers import Dropout
+from common.models.layers import Dropout
 from reproductions.wide_resnet.recipe import RECIPES
 
 

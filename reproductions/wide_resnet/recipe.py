@@ -16,11 +16,10 @@ from common.data.transforms import (
     ResizeShorterSide,
     Standardize,
 )
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import Recipe, Sgd, WeightDecay
-from common.schedules import ByEpoch
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import Recipe, Sgd, WeightDecay
+from common.recipes.schedules import ByEpoch
 from reproductions.wide_resnet.augmentation import RandomReflectedShift
-from reproductions.wide_resnet.deviations import CIFAR, IMAGENET, WRN_68
 
 FRAME = (ResizeShorterSide(32), CentreCrop(32))  # CIFAR-10 as it is
 
@@ -67,7 +66,6 @@ CIFAR_RECIPE = Recipe(
     monitor="single",  # Fig. 2
     before_epoch=None,
     healthy_after=10,  # ours
-    deviations=CIFAR,
 )
 
 IMAGENET_RECIPE = dataclasses.replace(
@@ -100,7 +98,6 @@ IMAGENET_RECIPE = dataclasses.replace(
     views=("centre_crop",),  # Tables 7 and 8: single crop
     monitor="centre_crop",
     healthy_after=5,  # ours
-    deviations=IMAGENET,
 )
 
 RECIPES = {
@@ -128,6 +125,6 @@ RECIPES = {
     "wrn_34_1": IMAGENET_RECIPE,
     "wrn_34_1_5": IMAGENET_RECIPE,
     "wrn_34_2": IMAGENET_RECIPE,
-    "wrn_68_3": dataclasses.replace(IMAGENET_RECIPE, deviations=WRN_68),
-    "wrn_68_2": dataclasses.replace(IMAGENET_RECIPE, deviations=WRN_68),
+    "wrn_68_3": IMAGENET_RECIPE,
+    "wrn_68_2": IMAGENET_RECIPE,
 }

@@ -1,6 +1,6 @@
 """A test protocol of the weights that torchvision published."""
 
-from common.protocols import CentreCrop
+from common.evaluation.protocols import CentreCrop
 from reproductions.wide_resnet.recipe import RECIPES
 
 VIEWS = {

@@ -3,8 +3,8 @@
 import keras
 
 from common.errors import RunError
-from common.preprocessing import torchvision
-from common.weights import State, assign_torch
+from common.models.preprocessing import torchvision
+from common.models.weight_import import State, assign_torch
 from reproductions.resnet.weights import torch_names
 
 
@@ -13,7 +13,7 @@ def from_torchvision(state: State, model: keras.Model) -> None:
 
     Args:
         state: layer1.0.conv1.weight and so on, as
-            common.weights.assign_torch takes them.
+            common.models.weight_import.assign_torch takes them.
         model: wrn_50_2.
 
     Raises:

@@ -8,7 +8,8 @@ import tempfile
 import numpy as np
 import tensorflow as tf
 
-from common.data import catalog, sample
+from common.data import catalog
+from common.data.sources import sample
 from common.data.transforms import (
     CentreCrop,
     Pad,
@@ -17,7 +18,7 @@ from common.data.transforms import (
     ResizeShorterSide,
     ScalePixels,
 )
-from common.recipe import Recipe
+from common.recipes.recipe import Recipe
 
 DIGITS = Recipe(
     data="sample",

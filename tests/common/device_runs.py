@@ -17,11 +17,11 @@ import tensorflow as tf
 
 from common.data.resident import ResidentSet, open_resident
 from common.data.transforms import Pad, RandomShift
-from common.layers import Dropout, LocalResponseNormalization
-from common.losses import SoftmaxCrossEntropy, WithAuxiliary
-from common.optimizers import MomentumSgd
-from common.steps import MAX_UPDATES, Rows, TrainSteps, distribute, repeat_bit_for_bit
-from common.strategy import make_strategy
+from common.distribution.strategy import distribute, make_strategy
+from common.models.layers import Dropout, LocalResponseNormalization
+from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
+from common.training.optimizers import MomentumSgd
+from common.training.steps import MAX_UPDATES, Rows, TrainSteps, repeat_bit_for_bit
 from tests.common.data_fixtures import DIGITS, digits
 
 BATCH, SIZE, CLASSES = 16, 35, 10

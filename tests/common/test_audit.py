@@ -3,7 +3,9 @@
 import keras
 import pytest
 
-from common.audit import (
+from common.errors import RunError
+from common.models.layer_table import LayerRow
+from common.papers.audit import (
     AGREES,
     EXPLAINED,
     MISFIT,
@@ -13,9 +15,7 @@ from common.audit import (
     check_ratio,
     check_table,
 )
-from common.errors import RunError
-from common.layer_table import LayerRow
-from common.paper import Cell, Ratio, Table
+from common.papers.expected import Cell, Ratio, Table
 
 
 @pytest.mark.parametrize(
@@ -121,18 +121,13 @@ title = "t"
 authors = "a"
 venue = "v"
 url = "u"
-parameters = {small = 12}
-macs = {small = 11}
+networks.small = {parameters = 12, macs = 11}
 [[table]]
 title = "T1"
 variant = "small"
 source = "s"
-[[table.cell]]
-row = "r"
-column = "c"
-layer = "fc"
-quantity = "volume"
-paper = "2"
+columns = [["c", "volume"]]
+rows = [{row = "r", layer = "fc", c = "2"}]
 [[ratio]]
 text = "thrice the work of another paper's network"
 source = "s"

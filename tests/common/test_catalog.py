@@ -5,9 +5,12 @@ import sys
 import pytest
 
 from common.data import catalog
-from common.data.cut import measured_on
+from common.data.dataset import Source, TrainingSource
+from common.data.sources.photographs import Photographs
+from common.data.sources.relabelled import relabel
+from common.data.sources.subset import TrainingSubset, measure_on
 from common.errors import RunError, UsageError
-from tests.common.data_fixtures import image_folder, noise_image, write_image
+from tests.common.data_fixtures import digits, image_folder, noise_image, write_image
 
 
 def test_importing_and_finding_import_no_tensorflow():
@@ -16,6 +19,18 @@ def test_importing_and_finding_import_no_tensorflow():
         "catalog.find('mnist'); assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_what_gives_images_is_a_source(tmp_path):
+    subset = TrainingSubset(digits(), 100, 0)
+    names = tuple(reversed(digits().class_names()))
+    trained = [digits(), image_folder(tmp_path), subset]
+    tested = [relabel(digits(), names, "it"), Photographs([], side=None, digits=False)]
+    for kind, sources in ((TrainingSource, trained), (Source, trained + tested)):
+        for source in sources:
+            assert isinstance(source, kind)
+            for name in Source.__annotations__:
+                getattr(source, name)
 
 
 def test_unknown_name_offers_the_nearest():
@@ -126,7 +141,7 @@ def test_ids_are_those_of_tfds(shared_data):
 
 def test_errors_can_be_asked_of_any_split_that_there_is():
     mnist = catalog.find("mnist")
-    assert measured_on(mnist, None) == mnist
-    assert measured_on(mnist, "train").test_split == "train"
+    assert measure_on(mnist, None) == mnist
+    assert measure_on(mnist, "train").test_split == "train"
     with pytest.raises(UsageError, match="'val'. Known: train, test."):
-        measured_on(mnist, "val")
+        measure_on(mnist, "val")

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from common import checkpoints
 from common.errors import RunError
+from common.training import checkpoints
 
 
 def variables(value=0.0, shape=(3,)):

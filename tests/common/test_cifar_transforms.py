@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data.geometry import View, realize
-from common.data.keys import Key, mix
+from common.data.rng import ExampleRng, fold_in
 from common.data.statistics import Statistics
 from common.data.transforms import (
     CentreCrop,
@@ -18,6 +17,7 @@ from common.data.transforms import (
     SubtractMeanImage,
     ZeroBorder,
 )
+from common.data.transforms.view import View, realize
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.integers(0, 256, (32, 32, 3), dtype=np.uint8)
@@ -33,7 +33,7 @@ STATISTICS = Statistics(
 def shifted(position):
     view = View.whole(32, 32)
     for place, op in enumerate((RandomShift(4), RandomFlip())):
-        view = op(view, Key(mix(0, place), tf.constant(position)))
+        view = op(view, ExampleRng(fold_in(0, place), tf.constant(position)))
     return view
 
 

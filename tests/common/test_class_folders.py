@@ -6,9 +6,11 @@ import random
 import pytest
 from PIL import Image
 
-from common.data import catalog, encoded, folder, photographs
-from common.data.manifest import read_manifest
+from common.data import catalog
+from common.data.dataset import read_manifest
+from common.data.images import decoder
 from common.data.preparation import folders
+from common.data.sources import folder, photographs
 from common.errors import RunError
 from tests.common import synthetic_imagenet as synthetic
 from tests.common.data_fixtures import noise_image, write_image
@@ -269,7 +271,7 @@ def test_every_kind_keeps_its_pixels_and_is_on_record(tmp_path):
     where, source = small("odd", root, tmp_path / "data")
     for name, (data, _) in records(where, "train").items():
         jpeg = data.startswith(b"\xff\xd8")
-        decoded = encoded.decode(data, 3, jpeg=jpeg).numpy()
+        decoded = decoder.decode(data, 3, jpeg=jpeg).numpy()
         assert (decoded == seen[name]).all(), name
     assert source.jpeg is None
     pixels = read_manifest(where)["pixels"]["train"]

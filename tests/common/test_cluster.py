@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.cluster import from_environment
-from common.data.parts import Part
+from common.data.sharding import WorkerShard
+from common.distribution.cluster import from_environment
+from common.distribution.collectives import Workers
 from common.errors import LostWorker, UsageError
-from common.workers import Workers
 
 
 @pytest.fixture(autouse=True)
@@ -87,11 +87,11 @@ def test_the_parts_of_padded_batches_make_the_whole(examples):
     size, count = 12, 3
     seen = []
     for index in range(count):
-        part = Part(index, count, devices=2)
-        own = part.own_records(tf.data.Dataset.range(examples), size)
+        part = WorkerShard(index, count, devices=2)
+        own = part.select_records(tf.data.Dataset.range(examples), size)
         blank = tf.data.Dataset.from_tensors(tf.constant(-1, tf.int64))
-        blanks = blank.repeat(part.missing(examples, size))
-        batches = list(part.batches(own.concatenate(blanks), size))
+        blanks = blank.repeat(part.count_missing(examples, size))
+        batches = list(part.batch(own.concatenate(blanks), size))
         assert all(len(b) == 2 for b in batches)  # of one device
         seen.append(np.array(batches, np.int64).reshape(-1, size // count))
     whole = np.concatenate(seen, axis=1).ravel()
@@ -102,11 +102,11 @@ def test_the_parts_of_padded_batches_make_the_whole(examples):
 
 def test_alone_a_process_agrees_with_itself():
     workers = Workers(tf.distribute.get_strategy())
-    assert workers.chief and workers.part == Part()
-    assert workers.everyones(3, 4).tolist() == [[3, 4]]
+    assert workers.chief and workers.shard == WorkerShard()
+    assert workers.all_gather(3, 4).tolist() == [[3, 4]]
     workers.require_same("command", "x")
     arrays = {"a": np.ones(2)}
-    assert workers.share(arrays) is arrays
+    assert workers.broadcast(arrays) is arrays
 
 
 def test_a_lost_peer_is_one_only_where_there_are_peers():

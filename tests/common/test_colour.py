@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data import colour, pipeline
-from common.data.keys import Key, mix
-from common.data.transforms import Context, Lighting, PhotometricDistortions
+from common.data import pipeline
+from common.data.rng import ExampleRng, fold_in
+from common.data.transforms import Context, Lighting, PhotometricDistortions, colour
 from common.errors import UsageError
 from tests.common.data_fixtures import PHOTOS, noise_image, shapes
 
@@ -66,7 +66,7 @@ def test_all_orders_are_pils(pil, order):
 
 
 def key(position, stream=11):
-    return Key(stream, position)
+    return ExampleRng(stream, position)
 
 
 def distorted(image, positions, operation=HOWARD):
@@ -148,7 +148,7 @@ def test_lighting_is_fbs():
     )
     image = noise_image(5, 4).astype("float32")
     for position in range(5):
-        key = Key(mix(0, 1), tf.constant(position))
+        key = ExampleRng(fold_in(0, 1), tf.constant(position))
         noisy = Lighting(std=0.1)(image, Context(0, 0, False, None, key))
         alpha = 0.1 * key.normal(3).numpy()
         rgb = [sum(row * alpha * values) for row in vectors]

@@ -5,7 +5,7 @@ import math
 import pytest
 from scipy import stats
 
-from common.comparisons import paired, student, unpaired
+from common.evaluation.comparisons import paired, student, unpaired
 
 
 def test_students_quantiles_are_scipys():

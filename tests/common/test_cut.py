@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from common.data import catalog
-from common.data.cut import Cut, cut
 from common.data.pipeline import steps_per_epoch
+from common.data.sources.subset import TrainingSubset, take_subset
 from common.errors import UsageError
 from tests.common.data_fixtures import DIGITS, image_folder
 
@@ -21,7 +21,7 @@ def ids(records):
 
 
 def test_the_last_images_are_held_out_and_never_trained_on(digits):
-    source = Cut(digits, None, 437)
+    source = TrainingSubset(digits, None, 437)
     whole = ids(digits.records("train"))
     kept = len(whole) - 437
     assert ids(source.records("train")) == whole[:kept]
@@ -32,7 +32,7 @@ def test_the_last_images_are_held_out_and_never_trained_on(digits):
 
 
 def test_sizes_and_fingerprint_say_so(digits):
-    source = Cut(digits, None, 437)
+    source = TrainingSubset(digits, None, 437)
     assert source.dataset.splits == {"train": 1000, "held_out": 437}
     assert steps_per_epoch(source, DIGITS) == 1000 // DIGITS.global_batch_size
     assert "437 training images held out" in source.dataset.title
@@ -41,7 +41,7 @@ def test_sizes_and_fingerprint_say_so(digits):
 
 
 def test_fewer_training_images_leave_the_test_split_as_it_is(digits):
-    source = Cut(digits, 100, 0)
+    source = TrainingSubset(digits, 100, 0)
     assert ids(source.records("train")) == ids(digits.records("train"))[:100]
     assert ids(source.records("test")) == ids(digits.records("test"))
     assert source.dataset.test_split == digits.dataset.test_split
@@ -54,31 +54,31 @@ def test_fewer_training_images_leave_the_test_split_as_it_is(digits):
 
 
 def test_what_is_left_out_is_not_held_out(digits):
-    source = Cut(digits, 100, 437)
+    source = TrainingSubset(digits, 100, 437)
     whole = ids(digits.records("train"))
     assert ids(source.records("train")) == whole[:100]
     assert ids(source.records("held_out")) == whole[1000:]
 
 
 def test_a_recipe_of_the_whole_set_has_the_whole_set(digits):
-    assert cut(digits, DIGITS) is digits
+    assert take_subset(digits, DIGITS) is digits
     fewer = dataclasses.replace(DIGITS, train_images=9)
-    assert cut(digits, fewer).dataset.splits["train"] == 9
+    assert take_subset(digits, fewer).dataset.splits["train"] == 9
 
 
 @pytest.mark.parametrize("first,last", [(0, 0), (1438, 0), (1001, 437)])
 def test_no_more_images_than_there_are(digits, first, last):
     with pytest.raises(UsageError, match="cannot be cut"):
-        Cut(digits, first, last)
+        TrainingSubset(digits, first, last)
 
 
 @pytest.mark.parametrize("count", [-1, 1437, 5000])
 def test_both_sides_must_have_images(digits, count):
     with pytest.raises(UsageError, match="held_out"):
-        Cut(digits, None, count)
+        TrainingSubset(digits, None, count)
 
 
 def test_a_folder_is_refused_since_its_order_is_not_random(tmp_path):
     source = image_folder(tmp_path)
     with pytest.raises(UsageError, match="is a folder"):
-        Cut(source, None, 2)
+        TrainingSubset(source, None, 2)

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data import decoded, examples, many, pipeline, records
-from common.data.keys import Key, mix
-from common.data.parts import WHOLE, Part
-from common.data.philox import uniform
+from common.data import pipeline, resident, transforms
+from common.data.rng import ExampleRng, draw_uniform, fold_in
+from common.data.sharding import WHOLE, WorkerShard
+from common.data.sources.tfds import decode_together, list_ids
 from common.data.statistics import Statistics
 from common.data.transforms import (
+    Binarize,
     CentreCrop,
     Pad,
     PcaColourNoise,
@@ -27,6 +28,7 @@ from common.data.transforms import (
     SubtractMeanImage,
     ZeroBorder,
 )
+from common.data.transforms.view import with_zero_pixel
 from tests.common.data_fixtures import DIGITS, digits, shapes
 
 FRAME = (ResizeShorterSide(28), CentreCrop(28))
@@ -47,6 +49,7 @@ def of(recipe, *transforms, normalize, **fields):
 
 CASES = {
     "LeNet-5": dataclasses.replace(DIGITS, global_batch_size=1),
+    "black and white": of(DIGITS, Pad(2), normalize=Binarize(128)),
     "distorted": of(DIGITS, Pad(2), AFFINE, normalize=ScalePixels(0.0, 1.0)),
     "shift, then flip, mean image": of(
         *(COLOUR, *FRAME, RandomShift(4), RandomFlip()), normalize=SubtractMeanImage()
@@ -76,7 +79,7 @@ def batches(recipe, epoch, skip, part, take=5):
     made = pipeline.train_batches(
         *(digits(), recipe, STATISTICS),
         **{"seed": 3, "epoch": epoch, "skip_steps": skip},
-        part=part,
+        shard=part,
     )
     return [(x.numpy(), y.numpy()) for x, y in made.take(take)]
 
@@ -84,10 +87,10 @@ def batches(recipe, epoch, skip, part, take=5):
 @pytest.mark.parametrize("recipe", CASES.values(), ids=CASES)
 def test_two_epochs_and_a_resume_are_those_of_one_by_one(recipe, monkeypatch):
     last = pipeline.steps_per_epoch(digits(), recipe) - 2
-    half = Part(1, 2, 2) if recipe.global_batch_size > 1 else WHOLE
+    half = WorkerShard(1, 2, 2) if recipe.global_batch_size > 1 else WHOLE
     asked = [(0, 0, WHOLE), (1, 0, WHOLE), (1, last, WHOLE), (1, 2, half)]
     together = [batches(recipe, *what) for what in asked]
-    monkeypatch.setattr(decoded, "LIMIT", 0)
+    monkeypatch.setattr(resident, "LIMIT", 0)
     alone = [batches(recipe, *what) for what in asked]
     assert [len(found) for found in together] == [5, 5, 2, 5]
     for found, expected in zip(together, alone, strict=True):
@@ -100,42 +103,51 @@ def test_two_epochs_and_a_resume_are_those_of_one_by_one(recipe, monkeypatch):
 @pytest.mark.parametrize("recipe", CASES.values(), ids=CASES)
 def test_they_are_made_together(recipe):
     """Or the test above would compare one way with itself."""
-    operations = (*recipe.train_transforms, recipe.normalize)
-    operations += recipe.train_noise
-    assert decoded.fits(digits(), recipe.channels, operations)
+    assert resident.kept_bytes(digits(), recipe)
+
+
+def test_every_operation_that_says_that_it_is_batched_was_tried():
+    known = [getattr(transforms, name) for name in transforms.__all__]
+    tried = {
+        type(op)
+        for recipe in CASES.values()
+        for op in (*recipe.train_transforms, recipe.normalize, *recipe.train_noise)
+    }
+    assert tried == {op for op in known if getattr(op, "batched", False)}
 
 
 def test_what_is_kept_is_counted():
-    assert examples.kept_bytes(digits(), DIGITS) == 1437 * 28 * 28
-    assert examples.kept_bytes(shapes(), COLOUR) == 0
+    assert resident.kept_bytes(digits(), DIGITS) == 1437 * 28 * 28
+    assert resident.kept_bytes(shapes(), COLOUR) == 0
 
 
 def test_what_is_large_or_is_resized_is_made_one_by_one(monkeypatch):
     def fits(*operations, source=None):
-        return decoded.fits(source or digits(), 1, operations)
+        recipe = of(DIGITS, *operations, normalize=DIGITS.normalize)
+        return resident.kept_bytes(source or digits(), recipe)
 
     assert fits(Pad(2)) and not fits(Pad(2), source=shapes())
     assert not fits(ResizeShorterSide(32))
     assert not fits(PcaColourNoise(std=0.1, shrink=1.0))
-    monkeypatch.setattr(decoded, "LIMIT", 1437 * 28 * 28 - 1)
+    monkeypatch.setattr(resident, "LIMIT", 1437 * 28 * 28 - 1)
     assert not fits(Pad(2))
 
 
 @pytest.mark.parametrize("count", [1, 4, 6])
 def test_philox_is_tensorflows(count):
-    stream = mix(5, 1, 2)
+    stream = fold_in(5, 1, 2)
     positions = np.array([0, 1, 59_999, 2**31 - 1, 2**32, 2**40 + 5])
-    expected = [Key(stream, tf.constant(p)).uniform(count) for p in positions]
-    np.testing.assert_array_equal(uniform(stream, positions, count), expected)
+    expected = [ExampleRng(stream, tf.constant(p)).uniform(count) for p in positions]
+    np.testing.assert_array_equal(draw_uniform(stream, positions, count), expected)
 
 
 def test_decoded_pixels_are_the_files():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (7, 4, 5, 3), dtype=np.uint8)
     files = tf.stack([tf.io.encode_png(image) for image in images])
-    pixels = decoded.decode(files, (4, 5, 3))
-    np.testing.assert_array_equal(pixels, many.with_black(images))
-    grey = decoded.decode(files, (4, 5, 1))
+    pixels = decode_together(files, (4, 5, 3))
+    np.testing.assert_array_equal(pixels, with_zero_pixel(images))
+    grey = decode_together(files, (4, 5, 1))
     np.testing.assert_array_equal(
         tf.reshape(grey[1:], (7, 4, 5, 1)), [tf.io.decode_png(file, 1) for file in files]
     )
@@ -147,7 +159,7 @@ def test_a_bad_image_leaves_it_to_who_can_name_it(file):
     other = np.zeros((5, 4, 3), np.uint8)
     files = [tf.io.encode_png(one).numpy()] * 3
     files[1] = file or tf.io.encode_png(other).numpy()
-    assert decoded.decode(tf.constant(files), (4, 5, 3)) is None
+    assert decode_together(tf.constant(files), (4, 5, 3)) is None
 
 
 def test_whole_files_are_read_as_tfds_reads_them():
@@ -156,4 +168,4 @@ def test_whole_files_are_read_as_tfds_reads_them():
     streamed = source._stream("test").as_numpy_iterator()
     for one, other in zip(read, streamed, strict=True):
         assert one == other
-    assert records.ids(source._builder.info.splits["test"])[0].endswith("__0")
+    assert list_ids(source._builder.info.splits["test"])[0].endswith("__0")

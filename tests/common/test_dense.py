@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import reproductions
-from common.dense import fully_convolutional
 from common.errors import UsageError
-from common.layer_table import layer_table, totals
+from common.models.fully_convolutional import fully_convolutional
+from common.models.layer_table import layer_table, totals
 
 
 @pytest.fixture(autouse=True)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common import evaluation, protocols, scores
-from common.data.own_views import images_at_once, own_view_batches
-from common.data.pipeline import test_batches as frame_batches
 from common.data.statistics import Statistics
 from common.data.transforms import SubtractCentreMean, SubtractMeanImage
-from common.losses import SoftmaxCrossEntropy
-from common.predictions import Unfinished, read
+from common.evaluation import error_rates, protocols, scores
+from common.evaluation.frame_views import test_batches as frame_batches
+from common.evaluation.paper_views import images_at_once, own_view_batches
+from common.evaluation.predictions import Unfinished, read
+from common.recipes.losses import SoftmaxCrossEntropy
 from tests.common.data_fixtures import PHOTOS, image_folder
 
 IMAGES = 5
@@ -133,7 +133,7 @@ def test_memory_holds_few_images_of_many_crops():
         protocols.Dense(sides=(256,), mirrored=True): 1,  # their sizes differ
     }
     for view, images in views.items():
-        assert images_at_once(view, evaluation.TEST_VIEWS) == images
+        assert images_at_once(view, error_rates.TEST_VIEWS) == images
 
 
 def test_probabilities_are_averaged_with_the_parts_shares():
@@ -188,8 +188,8 @@ def test_a_part_is_averaged_after_its_softmax(subject):
 
 @pytest.mark.parametrize("name", ["centre_crop", "ten_crop"])
 def test_scores_count_what_the_fast_path_counts(subject, name):
-    test = evaluation.make_test_step(subject.model, RECIPE.loss, subject.strategy)
-    fast = evaluation.measure(test, subject.strategy, subject.source, RECIPE, None, name, silent)
+    test = error_rates.make_test_step(subject.model, RECIPE.loss, subject.strategy)
+    fast = error_rates.measure(test, subject.strategy, subject.source, RECIPE, None, name, silent)
     slow = scores.measure(subject, name, name, silent)
     assert slow.loss == pytest.approx(fast.loss, rel=1e-6)
     assert dataclasses.replace(slow, loss=0) == dataclasses.replace(fast, loss=0)

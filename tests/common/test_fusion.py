@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from common import fusion
-from common import fusion_rules as rules
-from common.comparisons import error_correlation, mcnemar
 from common.errors import UsageError
-from common.predictions import Predictions
-from common.scoring import wrong
+from common.evaluation.comparisons import error_correlation, mcnemar
+from common.evaluation.metrics import wrong
+from common.evaluation.predictions import Predictions
+from reproductions.ilsvrc2016 import fusion
+from reproductions.ilsvrc2016 import fusion_rules as rules
 
 CLASSES, IMAGES = 12, 60
 RULES = {rule.name: rule for rule in fusion.RULES}

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data import catalog, halves, pipeline
-from common.data.parts import Part
+from common.data import catalog, examples, pipeline, transforms
+from common.data.sharding import WorkerShard
 from common.data.statistics import Statistics
 from common.data.transforms import (
+    Binarize,
     CentreCrop,
     Pad,
     PcaColourNoise,
@@ -80,6 +81,11 @@ FLOAT = {
         noise=(ZeroBorder(),),
     ),
     "padded": of(*(ResizeShorterSide(64), Pad(4), *CUT), normalize=ScalePixels(0.0, 1.0)),
+    "standardized": of(
+        *(ResizeShorterSide(50), *CUT),
+        normalize=Standardize(mean=(0.1, 0.2, 0.3), std=(0.3, 0.2, 0.1)),
+    ),
+    "black and white": of(*(ResizeShorterSide(50), *CUT), normalize=Binarize(128)),
 }
 
 
@@ -98,12 +104,12 @@ def source(tmp_path_factory):
 
 def both(source, recipe, compiled=False, **asked):
     asked = {"seed": 3, "epoch": 0} | asked
-    finish = halves.device_part(recipe, STATISTICS, asked["epoch"])
+    finish = examples.finish_on_device(recipe, STATISTICS, asked["epoch"])
     if compiled:
         finish = tf.function(finish, jit_compile=True)
     asked = ((source, recipe, STATISTICS), asked)
     whole = pipeline.train_batches(*asked[0], **asked[1])
-    sent = pipeline.host_batches(*asked[0], **asked[1])
+    sent = pipeline.train_batches(*asked[0], **asked[1], for_device=True)
     for (images, labels), (batch, same) in zip(whole, sent, strict=True):
         np.testing.assert_array_equal(same, labels)
         yield batch, finish(batch).numpy(), images.numpy()
@@ -127,6 +133,16 @@ def test_others_travel_as_float32_with_the_same_bits(source, recipe):
         np.testing.assert_array_equal(found, expected)
 
 
+def test_every_operation_that_says_that_it_works_on_the_device_was_tried():
+    known = [getattr(transforms, name) for name in transforms.__all__]
+    tried = {
+        type(op)
+        for recipe in (*ENLARGED.values(), *FLOAT.values())
+        for _, op in examples.split_pixel_operations(recipe, epoch=0)[1]
+    }
+    assert tried == {op for op in known if getattr(op, "on_device", False)}
+
+
 @pytest.mark.parametrize("recipe", ENLARGED.values(), ids=ENLARGED)
 def test_xla_changes_no_bit(source, recipe):
     for _, found, expected in both(source, recipe, compiled=True):
@@ -143,7 +159,7 @@ def test_images_of_unknown_size_travel_as_float32():
 
 def test_a_resumed_worker_is_sent_its_part(source):
     recipe = dataclasses.replace(ENLARGED["AlexNet"], global_batch_size=4)
-    asked = {"skip_steps": 2, "part": Part(1, 2)}
+    asked = {"skip_steps": 2, "shard": WorkerShard(1, 2)}
     found = list(both(source, recipe, **asked))
     assert [len(images) for _, images, _ in found] == [2] * 5
     for _, images, expected in found:
@@ -153,7 +169,7 @@ def test_a_resumed_worker_is_sent_its_part(source):
 def test_noise_that_has_ended_is_neither_drawn_nor_added(source):
     noise = (UntilEpoch(1, NOISE),)
     recipe = dataclasses.replace(ENLARGED["AlexNet"], train_noise=noise)
-    before, after = (halves.on_device(recipe, epoch)[1] for epoch in (0, 1))
+    before, after = (examples.split_pixel_operations(recipe, epoch)[1] for epoch in (0, 1))
     assert [op for _, op in before] == [SubtractMeanImage(), NOISE]
     assert after == before[:1]
     for batch, found, expected in both(source, recipe, epoch=1):

@@ -10,10 +10,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common.losses import SoftmaxCrossEntropy
-from common.optimizers import MomentumSgd
-from common.steps import MAX_UPDATES, TrainSteps
-from common.train_step import TrainStep
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.training.optimizers import MomentumSgd
+from common.training.steps import MAX_UPDATES, TrainSteps
+from common.training.train_step import TrainStep
 
 ROOT = pathlib.Path(__file__).parents[2]
 SECONDS = 0.02  # that a slow batch takes
@@ -24,7 +24,7 @@ print(*wait.seconds_and_wait(5, slow=False, units=4096))
 
 
 def made_by(make, units=3):
-    """What `make` of common.steps makes, for a small network."""
+    """What `make` of common.training.steps makes, for a small network."""
     image = keras.Input((4, 4, 1))
     inside = keras.layers.Dense(units)(keras.layers.Flatten()(image))
     inside = keras.layers.Dense(units)(inside)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from common.errors import RunError
-from common.state_dicts import of_keras, of_keras_model
+from common.models.state_dicts import of_keras, of_keras_model
 
 
 def toy(weights=None, classes=1000):

@@ -6,7 +6,7 @@ import keras
 import pytest
 
 from common.errors import RunError
-from common.layer_table import find_row, layer_table, totals
+from common.models.layer_table import find_row, layer_table, totals
 
 layers = keras.layers
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common import layers
-from common.batch_slice import batch_slice
-from common.layers import Dropout, GroupedConv2D, LocalResponseNormalization
+from common.distribution.batch_slice import batch_slice
+from common.models import layers
+from common.models.layers import Dropout, GroupedConv2D, LocalResponseNormalization
 
 PAPER = {"n": 5, "k": 2.0, "alpha": 1e-4, "beta": 0.75}
 

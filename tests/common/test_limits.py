@@ -5,15 +5,21 @@ import dataclasses
 import pytest
 
 import reproductions
-from common import schedules
-from common.batch_slice import per_replica_batch_size
-from common.data.colour import PhotometricDistortions
-from common.data.scales import RandomAreaCrop, RandomShorterSide
-from common.data.transforms import Pad, PcaColourNoise, RandomCrop, Standardize
+from common.data.transforms import (
+    Pad,
+    PcaColourNoise,
+    PhotometricDistortions,
+    RandomAreaCrop,
+    RandomCrop,
+    RandomShorterSide,
+    Standardize,
+)
+from common.distribution.batch_slice import per_replica_batch_size
 from common.errors import UsageError
-from common.limits import check
-from common.overrides import apply
-from common.recipe import GroupSchedule, InitializeFrom, RmsProp
+from common.recipes import schedules
+from common.recipes.recipe import GroupSchedule, InitializeFrom, RmsProp
+from launch.settings.limits import check
+from launch.settings.overrides import apply
 from tests.launch.test_overrides import RECIPE, Crop
 
 PAPERS = [name for name in reproductions.names() if name != "ilsvrc2016"]

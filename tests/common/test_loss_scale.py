@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common import checkpoints
-from common.losses import SoftmaxCrossEntropy
-from common.optimizers import FIRST_SCALE, SOUND_UPDATES, MomentumSgd
-from common.steps import MAX_UPDATES, TrainSteps
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.training import checkpoints
+from common.training.optimizers import FIRST_SCALE, SOUND_UPDATES, MomentumSgd
+from common.training.steps import MAX_UPDATES, TrainSteps
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(8, 8, 8, 3)).astype("float32")

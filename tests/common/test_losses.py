@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.evaluation import scores_of
-from common.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, WithAuxiliary, plain
+from common.evaluation.error_rates import scores_of
+from common.recipes.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, WithAuxiliary, plain
 
 LABELS = np.array([2, 0, 4, 4])
 
@@ -63,7 +63,7 @@ def test_no_output_does_better_than_the_labels_entropy(classes, floor):
 
 
 def test_a_network_that_guesses_has_ln_classes():
-    # common.health takes it for the loss of guessing.
+    # common.training.health takes it for the loss of guessing.
     found = SmoothedCrossEntropy(smoothing=0.1)(np.zeros((1, 7), "f4"), [3])
     np.testing.assert_allclose(found, math.log(7), rtol=1e-6)
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.max_pooling import repeatable_gradient
-from common.steps import repeat_bit_for_bit
+from common.models.max_pooling import repeatable_gradient
+from common.training.steps import repeat_bit_for_bit
 
 RNG = np.random.default_rng(0)
 POOLINGS = {  # of the papers: size, strides, padding, sides

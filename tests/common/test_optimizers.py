@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.optimizers import MomentumSgd, rates_at
-from common.recipe import GroupSchedule, Sgd
-from common.schedules import ByEpoch, Constant
+from common.recipes.recipe import GroupSchedule, Sgd
+from common.recipes.schedules import ByEpoch, Constant
+from common.training.optimizers import MomentumSgd, rates_at
 
 
 def updated(optimizer, gradients, rates, start=1.0):

@@ -6,35 +6,34 @@ import sys
 import pytest
 
 from common.errors import RunError
-from common.paper import RUN_KEYS, read_expected, read_reproduced
+from common.papers.expected import RUN_KEYS, Cell, Claim, read_expected, read_reproduced
 
 TEXT = """
 title = "t"
 authors = "a"
 venue = "v"
 url = "u"
-[parameters]
-net = 60_965_224
-[macs]
-net = 5
+[networks]
+net = {parameters = 60_965_224, macs = 5}
 [[result]]
-variant = "net"
 data = "imagenet2012"
 split = "validation"
-views = "ten_crop"
-top1_error = 40.7
 source = "Table 2"
+rows = [
+  {variant = "net", views = "ten_crop", top1_error = 40.7},
+  {variant = "net", views = "single", top5_error = 20.0, split = "test"},
+]
 [[table]]
 title = "Table 1"
 variant = "net"
 source = "Sec. 3"
 note = "K is 1024"
-[[table.cell]]
-row = "conv1"
-column = "params"
-layer = "conv1"
-quantity = "params"
-paper = "35K"
+columns = ["params", ["#1x1", "filters", "_1x1"], ["out", "output"]]
+rows = [
+  {row = "conv1", params = "35K", out = ["54x54", "it is 55x55"]},
+  {row = "3a", layer = "inception_3a", "#1x1" = "64"},
+  {row = "network", layer = "total", quantity = "depth", A = "8"},
+]
 [[table]]
 title = "Table 2"
 variant = "net"
@@ -47,10 +46,12 @@ of = "other"
 to = "net"
 paper = "12"
 [[claim]]
-text = "x"
+text = "one by itself"
 source = "y"
 verdict = "wrong"
 note = "z"
+[[claim]]
+rows = [["said", "here", "checked", "so"], ["and", "there", "not run", "later"]]
 [[cost]]
 variant = "net"
 note = "6 days"
@@ -64,16 +65,41 @@ def read(tmp_path, text):
 
 def test_expected_is_read(tmp_path):
     expected = read(tmp_path, TEXT)
-    assert expected.parameters == {"net": 60_965_224}
-    (result,) = expected.result
-    assert (result.top1_error, result.top5_error) == (40.7, None)
-    assert expected.table[0].cell[0].paper == "35K"
+    assert (expected.parameters, expected.macs) == ({"net": 60_965_224}, {"net": 5})
     assert [table.note for table in expected.table] == ["K is 1024", None]
     (ratio,) = expected.ratio
     assert (ratio.of, ratio.to, ratio.paper) == ("other", "net", "12")
     assert ratio.explanation is None
-    assert expected.claim[0].verdict == "wrong"
     assert expected.cost[0].note == "6 days"
+
+
+def test_what_stands_beside_the_rows_holds_for_those_that_do_not_say_otherwise(tmp_path):
+    first, second = read(tmp_path, TEXT).result
+    assert (first.source, second.source) == ("Table 2", "Table 2")
+    assert (first.split, second.split) == ("validation", "test")
+    assert (first.top1_error, first.top5_error) == (40.7, None)
+    assert (second.top1_error, second.top5_error) == (None, 20.0)
+
+
+def test_a_row_of_a_table_is_its_cells(tmp_path):
+    def cell(row, column, layer, quantity, paper, why=None):
+        return Cell(
+            row=row, column=column, layer=layer, quantity=quantity, paper=paper, explanation=why
+        )
+
+    assert read(tmp_path, TEXT).table[0].cell == (
+        cell("conv1", "params", "conv1", "params", "35K"),
+        cell("conv1", "out", "conv1", "output", "54x54", "it is 55x55"),
+        cell("3a", "#1x1", "inception_3a_1x1", "filters", "64"),
+        cell("network", "A", "total", "depth", "8"),
+    )
+
+
+def test_a_claim_is_a_block_or_a_list_of_its_four_parts(tmp_path):
+    alone, said, later = read(tmp_path, TEXT).claim
+    assert (alone.text, alone.verdict) == ("one by itself", "wrong")
+    assert said == Claim(text="said", source="here", verdict="checked", note="so")
+    assert later.note == "later"
 
 
 @pytest.mark.parametrize(
@@ -81,13 +107,28 @@ def test_expected_is_read(tmp_path):
     [
         ('title = "t"', 'titel = "t"', "titel"),
         ("top1_error", "top1_eror", "result 1: top1_eror"),
-        ('paper = "35K"', 'papper = "35K"', "cell 1: papper"),
+        ("top5_error", "top5_eror", "result 2: top5_eror"),
         ('source = "Table 2"', "", "result 1 lacks source"),
-        ('quantity = "params"', 'quantity = "flops"', "quantity 'flops'"),
-        ('quantity = "depth"', 'quantity = "output"', "quantity 'output'"),
+        ("macs = 5", "mac = 5", "networks.net: mac"),
+        (", macs = 5", "", "networks.net lacks macs"),
+        ("{parameters = 60_965_224, macs = 5}", "5", "networks.net is 5, not {parameters"),
+        ("[networks]\nnet = {parameters = 60_965_224, macs = 5}", "", "lacks networks"),
+        ('params = "35K"', 'parms = "35K"', "row 'conv1' of table 'Table 1' has a cell 'parms'"),
+        ('params = "35K"', "params = 35", "'params' is 35"),
+        ('"it is 55x55"', '"it is", "55x55"', "'out' is \\['54x54', 'it is', '55x55'\\]"),
+        ('{row = "3a", ', "{", "a row of table 'Table 1' lacks row"),
+        ('{row = "conv1", params = "35K"', '["conv1", "35K"], {row = "r"', "lacks row, its label"),
+        ('{variant = "net", views = "ten_crop"', '"net", {views = "single"', "result 1 is 'net'"),
+        ('columns = ["params"', 'columns = ["flops"', "quantity 'flops'"),
+        ('["out", "output"]', '["out", "size"]', "quantity 'size'"),
+        ('["out", "output"]', '["out"]', "column \\['out'\\]"),
+        ('quantity = "depth", A', 'quantity = "deep", A', "quantity 'deep'"),
+        ('quantity = "depth"\nof', 'quantity = "output"\nof', "quantity 'output'"),
+        ('"checked", "so"]', '"checked"]', "claim 2 has 3 parts, not text, source, verdict"),
+        ('"not run"', '"unrun"', "verdict 'unrun'"),
         ('of = "other"', "", "ratio 1 lacks of"),
         ('verdict = "wrong"', 'verdict = "odd"', "verdict 'odd'"),
-        ("[macs]", "[macs", "cannot be read"),
+        ("[networks]", "[networks", "cannot be read"),
     ],
 )
 def test_a_mistake_is_named_with_its_file(tmp_path, old, new, message):
@@ -112,6 +153,6 @@ def test_reproduced_rows_need_their_keys(tmp_path):
 
 
 def test_tensorflow_is_not_imported():
-    code = "import sys, common.paper; print('tensorflow' in sys.modules)"
+    code = "import sys, common.papers.expected; print('tensorflow' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"

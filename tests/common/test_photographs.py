@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.data import photographs
+from common.data.sources import photographs
 from common.errors import UsageError
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data import catalog, diagnosis, pipeline, sources
+from common.data import catalog, diagnosis, pipeline
 from common.data.diagnosis import explain
-from common.data.parts import Part
+from common.data.sharding import WorkerShard
+from common.data.sources import tfds
 from common.data.statistics import compute
 from common.data.transforms import (
     PcaColourNoise,
@@ -18,6 +19,7 @@ from common.data.transforms import (
     UntilEpoch,
 )
 from common.errors import RunError, UsageError
+from common.evaluation import frame_views
 from tests.common.data_fixtures import (
     DIGITS,
     PHOTOS,
@@ -48,8 +50,8 @@ def source(request, tmp_path, monkeypatch):
     if request.param == "folder":
         return image_folder(tmp_path, train=30, validation=10)
     if request.param == "streamed":
-        monkeypatch.setattr(sources, "HELD_BYTES", 0)
-        monkeypatch.setattr(sources, "SHUFFLE_BUFFER", 10)
+        monkeypatch.setattr(tfds, "HELD_BYTES", 0)
+        monkeypatch.setattr(tfds, "SHUFFLE_BUFFER", 10)
     return shapes()
 
 
@@ -69,7 +71,7 @@ def test_batches_have_the_recipes_shape(source, recipe):
 def test_no_iterator_waits_for_the_tuner(source, recipe):
     """Deleting one may take a minute while tf.data's tuner is on."""
     made = pipeline.train_batches(source, recipe, None, seed=1, epoch=0)
-    tested = pipeline.test_batches(
+    tested = frame_views.test_batches(
         source, source.dataset.test_split, recipe, None, "centre_crop", batch_size=2
     )
     frames = pipeline.frames(source, "train", recipe)
@@ -135,7 +137,7 @@ def test_draws_of_one_operation_do_not_move_the_others(source, recipe):
 def test_every_test_image_counts_once(source, recipe, batch_size):
     split = source.dataset.test_split
     found = list(
-        pipeline.test_batches(source, split, recipe, None, "centre_crop", batch_size=batch_size)
+        frame_views.test_batches(source, split, recipe, None, "centre_crop", batch_size=batch_size)
     )
     assert len(found) == -(-10 // batch_size)
     assert all(x.shape == (batch_size, 1, 56, 56, 3) for x, *_ in found)
@@ -151,7 +153,9 @@ def test_ten_crop_cuts_and_normalises_each_window_at_its_place():
     statistics = compute(shapes(), PHOTOS)
     recipe = dataclasses.replace(PHOTOS, normalize=SubtractMeanImage())
     images, *_ = next(
-        iter(pipeline.test_batches(shapes(), "test", recipe, statistics, "ten_crop", batch_size=4))
+        iter(
+            frame_views.test_batches(shapes(), "test", recipe, statistics, "ten_crop", batch_size=4)
+        )
     )
     frames = list(pipeline.frames(shapes(), "test", recipe).take(4))
     assert images.shape == (4, 10, 56, 56, 3)
@@ -274,7 +278,7 @@ def cut_between_records(content):
 )
 def test_a_damaged_record_file_is_named(tmp_path, monkeypatch, held, damage, words):
     if not held:
-        monkeypatch.setattr(sources, "HELD_BYTES", 0)
+        monkeypatch.setattr(tfds, "HELD_BYTES", 0)
     shutil.copytree(shapes().where, tmp_path / "sample_shapes" / "1.0.0")
     file = next(tmp_path.rglob("*train.tfrecord*"))
     file.write_bytes(damage(file.read_bytes()))
@@ -298,7 +302,7 @@ def test_the_workers_parts_are_the_whole_batches(source, recipe, count):
             pipeline.train_batches(
                 *(source, recipe, None),
                 **{"seed": 0, "epoch": 0, "skip_steps": 1},
-                part=Part(index, count),
+                shard=WorkerShard(index, count),
             )
         )
         for index in range(count)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from common.errors import RunError, UsageError
-from common.frames import FrameLog
-from common.predictions import Predictions, Unfinished, read, require_same_images, write
+from common.evaluation.frames import FrameLog
+from common.evaluation.predictions import Predictions, Unfinished, read, require_same_images, write
 
 RECORD = {"paper": "toy", "view": "single", "command": "evaluate toy"}
 CLASSES = np.array(["ant", "bee", "cat"])

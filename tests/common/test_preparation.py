@@ -22,14 +22,14 @@ import tensorflow as tf
 from PIL import Image
 
 from common.data import catalog
+from common.data.dataset import read_manifest
 from common.data.imagenet import WNIDS, devkit_ids
-from common.data.manifest import read_manifest
+from common.data.images.jpeg import read_header
+from common.data.images.repair import Unreadable, mend
 from common.data.preparation import arrays, imagenet, tars
-from common.data.preparation.devkit import training_counts
 from common.data.preparation.expected import IMAGENET, VALIDATION, differences, validation_labels
-from common.data.preparation.jpeg import read_header
-from common.data.preparation.kept import Kept
-from common.data.preparation.mending import Unreadable, mend
+from common.data.preparation.file_cache import FileCache
+from common.data.preparation.imagenet import training_counts
 from common.data.preparation.prepare import Request, prepare
 from common.data.preparation.processes import workers
 from common.errors import RunError, UsageError
@@ -79,7 +79,7 @@ def hashes(folder):
 def find(source):
     source.mkdir(exist_ok=True)
     with workers(1) as each:
-        return imagenet.find(source, each, Kept(source), lambda *_: None)
+        return imagenet.find(source, each, FileCache(source), lambda *_: None)
 
 
 # Whole preparations

@@ -5,9 +5,9 @@ import dataclasses
 
 import pytest
 
-from common import protocols
 from common.errors import UsageError
-from common.views import windows
+from common.evaluation import protocols
+from common.evaluation.views import windows
 
 SIZES = [(375, 500), (333, 501), (501, 333), (256, 256), (97, 640)]
 GOOGLENET = protocols.SquareCrops(sides=(256, 288, 320, 352), size=224)

@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from common.data.geometry import View, image_size, realize
-from common.data.pixels import Context, SubtractMeanPixel
 from common.data.transforms import Squash, TorchvisionCentreCrop, TorchvisionResize
+from common.data.transforms.pixels import Context, SubtractMeanPixel
+from common.data.transforms.view import View, image_size, realize
 from common.errors import UsageError
 
 # (height, width): landscape, portrait, larger than the frame on one axis

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data.geometry import Box, Patch, View, realize
-from common.data.resampling import FILTERS, span, triangle
+from common.data.transforms.resampling import FILTERS, span, triangle
+from common.data.transforms.view import Box, Patch, View, realize
 from common.errors import UsageError
 from tests.common.data_fixtures import noise_image
 

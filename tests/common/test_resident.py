@@ -10,7 +10,7 @@ import tensorflow as tf
 from common.data import pipeline
 from common.data.resident import open_resident
 from common.data.transforms import RandomFlip, RandomShift, UntilEpoch
-from common.steps import repeat_bit_for_bit
+from common.training.steps import repeat_bit_for_bit
 from tests.common.data_fixtures import digits
 from tests.common.test_decoded import CASES, STATISTICS
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.optimizers import RmsProp, build_optimizer
-from common.recipe import RmsProp as RmsPropOfRecipe
-from common.recipe import WeightDecay
+from common.recipes.recipe import RmsProp as RmsPropOfRecipe
+from common.recipes.recipe import WeightDecay
+from common.training.optimizers import RmsProp, build_optimizer
 from tests.common.test_optimizers import updated
 
 # Inception-v3, Sec. 8: decay 0.9, epsilon 1.0; 0.9 is the release's momentum.
@@ -95,8 +95,8 @@ def test_a_recipe_builds_it():
 TWO_DEVICES = """
 import json, sys
 import keras, numpy as np, tensorflow as tf
-from common.optimizers import RmsProp
-from common.strategy import make_strategy
+from common.training.optimizers import RmsProp
+from common.distribution.strategy import make_strategy
 
 strategy = make_strategy(int(sys.argv[1]), "cpu")
 with strategy.scope():

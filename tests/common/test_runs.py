@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from common.errors import RunError
-from common.runs import add_result, command, differences, open_run
+from common.training.run_record import add_result, command, differences, open_run
 
 SESSION = {"command": "python -m launch x"}
 
@@ -73,7 +73,7 @@ def test_another_run_in_the_folder_is_refused(tmp_path, changes, what):
 
 def test_two_processes_do_not_share_a_folder(tmp_path):
     code = (
-        "import sys, pathlib; from common.runs import open_run\n"
+        "import sys, pathlib; from common.training.run_record import open_run\n"
         f"i = {identity()!r}\n"
         "run = open_run(pathlib.Path(sys.argv[1]), i, {})\n"
         "print('open', flush=True); input()"

@@ -10,11 +10,14 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from common import evaluation, serving
-from common.data import catalog, encoded, photographs, pipeline
+from common import export
+from common.data import catalog, pipeline
 from common.data.diagnosis import explained
+from common.data.images import decoder
+from common.data.sources import photographs
 from common.errors import RunError
-from common.losses import SoftmaxCrossEntropy
+from common.evaluation import error_rates, frame_views
+from common.recipes.losses import SoftmaxCrossEntropy
 from tests.common.data_fixtures import PHOTOS, noise_image
 from tests.common.test_preparation import small
 from tests.common.test_serving import photos
@@ -44,7 +47,7 @@ def png16():
         return struct.pack(">I", size) + checked + struct.pack(">I", crc)
 
     parts = (b"IHDR", header), (b"IDAT", zlib.compress(raw)), (b"IEND", b"")
-    return encoded.PNG + b"".join(chunk(*part) for part in parts)
+    return decoder.PNG + b"".join(chunk(*part) for part in parts)
 
 
 def saved(mode, kind, **options):
@@ -75,7 +78,7 @@ FILES = {
     "a.tiff": saved("RGBA", "tiff"),
     "a.ppm": saved("RGB", "ppm"),
 }
-SERVED = [name for name in FILES if encoded.readable(FILES[name]).data == (FILES[name])]
+SERVED = [name for name in FILES if decoder.readable(FILES[name]).data == (FILES[name])]
 
 
 @pytest.fixture(scope="module")
@@ -120,27 +123,27 @@ def test_an_exported_model_sees_what_training_sees(trained_on):
     served = dataclasses.replace(photos("centre_crop"), recipe=RECIPE)
     assert {"rgba.png", "cmyk.jpg", "hole.png", "deep.png"} <= set(SERVED)
     files = tf.constant([FILES[name] for name in SERVED])
-    found = serving.probabilities_of_files(served, files).numpy()
+    found = export.probabilities_of_files(served, files).numpy()
     windows = [
-        pipeline.normalized_windows(trained_on[name], RECIPE, served.statistics, served.view)
+        frame_views.normalized_windows(trained_on[name], RECIPE, served.statistics, served.view)
         for name in SERVED
     ]
     labels = tf.zeros(len(SERVED), tf.int64)
-    scores, _ = evaluation.scores_of(served.model, RECIPE.loss, tf.stack(windows), labels)
+    scores, _ = error_rates.scores_of(served.model, RECIPE.loss, tf.stack(windows), labels)
     np.testing.assert_allclose(found, tf.nn.softmax(scores), atol=1e-6)
 
 
 def test_an_exported_model_refuses_other_files_in_a_sentence():
     served = dataclasses.replace(photos("centre_crop"), recipe=RECIPE)
     with pytest.raises(tf.errors.InvalidArgumentError, match="convert it"):
-        serving.probabilities_of_files(served, tf.constant([FILES["a.bmp"]]))
+        export.probabilities_of_files(served, tf.constant([FILES["a.bmp"]]))
 
 
 def test_what_is_transparent_is_white_in_one_channel_too():
     file = io.BytesIO()
     Image.new("RGBA", (8, 8), (255, 0, 0, 0)).save(file, "png")
     for channels in (1, 3):
-        found = encoded.decode(file.getvalue(), channels, jpeg=False)
+        found = decoder.decode(file.getvalue(), channels, jpeg=False)
         assert found.shape == (8, 8, channels) and (found.numpy() == 255).all()
 
 
@@ -183,7 +186,7 @@ def test_what_is_no_image_says_what_it_is(name, tmp_path):
         (tmp_path / split / "a").mkdir(parents=True)
         (tmp_path / split / "a" / "x.jpg").write_bytes(data)
     with pytest.raises(ValueError, match=told):
-        encoded.readable(data)
+        decoder.readable(data)
     source = catalog.open_source(catalog.find(f"folder:{tmp_path}"))
     with pytest.raises(RunError, match=f"x.jpg.*{told}"):
         with explained(source, "train", RECIPE):
@@ -196,11 +199,11 @@ def test_a_large_sound_image_is_called_too_large_not_damaged():
     large = bytearray(FILES["plain.jpg"])
     large[start + 5 : start + 9] = struct.pack(">HH", 10_000, 20_000)
     with pytest.raises(ValueError, match="200 megapixels, and at most 179"):
-        encoded.readable(bytes(large))
+        decoder.readable(bytes(large))
     gif = bytearray(FILES["gif_called.jpg"])
     gif[6:10] = struct.pack("<HH", 20_000, 10_000)
     with pytest.raises(ValueError, match="200 megapixels"):
-        encoded.readable(bytes(gif))
+        decoder.readable(bytes(gif))
 
 
 def test_a_file_that_was_taken_away_is_named(folder, tmp_path):

@@ -3,7 +3,7 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
-from common.data import drawing, sample
+from common.data.sources import drawing, sample
 from tests.common.data_fixtures import digits, shapes
 
 

@@ -5,8 +5,7 @@ import pytest
 import tensorflow as tf
 
 from common.data import pipeline
-from common.data.geometry import Box, Patch, View, image_size, realize
-from common.data.keys import Key, mix
+from common.data.rng import ExampleRng, fold_in
 from common.data.transforms import (
     CentreCrop,
     Pad,
@@ -16,6 +15,7 @@ from common.data.transforms import (
     RandomShorterSide,
     ResizeShorterSide,
 )
+from common.data.transforms.view import Box, Patch, View, image_size, realize
 from common.errors import UsageError
 from tests.common.data_fixtures import PHOTOS, noise_image, shapes
 
@@ -24,13 +24,13 @@ PAPER = RandomAreaCrop(  # GoogLeNet, Sec. 6
     size=224, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), resampling=FILTERS
 )
 SIZES = [(375, 500), (500, 375), (500, 37), (37, 500), (300, 300)]
-STREAM = mix(0, 0, 3)
+STREAM = fold_in(0, 0, 3)
 
 
 def draw(operation, size, draws, numbers):
     """`numbers(view)` of many draws, an array (draws, ...)."""
     views = tf.data.Dataset.range(draws).map(
-        lambda i: tf.stack(numbers(operation(View.whole(*size), Key(STREAM, i))))
+        lambda i: tf.stack(numbers(operation(View.whole(*size), ExampleRng(STREAM, i))))
     )
     return np.array(list(views.as_numpy_iterator()))
 
@@ -69,7 +69,7 @@ def test_shorter_side_is_every_whole_number_of_the_interval():
 
 def test_one_shorter_side_is_a_plain_resize():
     view = View.whole(375, 500)
-    drawn = RandomShorterSide(256, 256)(view, Key(STREAM, 0))
+    drawn = RandomShorterSide(256, 256)(view, ExampleRng(STREAM, 0))
     plain = ResizeShorterSide(256)(view, None)
     assert [int(n) for n in drawn.canvas] == [256, 341]
     assert [int(n) for n in plain.canvas] == [256, 341]
@@ -82,7 +82,7 @@ def test_crop_of_a_random_scale_equals_the_slow_way(size):
     for position in range(6):
         view = View.whole(*image_size(encoded, True))
         for place, op in enumerate((RandomShorterSide(40, 60), RandomCrop(40))):
-            view = op(view, Key(mix(place), position))
+            view = op(view, ExampleRng(fold_in(place), position))
         canvas = [int(side) for side in view.canvas]
         assert abs(canvas[0] / canvas[1] - size[0] / size[1]) < 0.03
         full = tf.image.resize(pixels(encoded), canvas, antialias=True)
@@ -94,8 +94,8 @@ def test_crop_of_a_random_scale_equals_the_slow_way(size):
 
 def test_chance_leaves_the_frame_as_it_was():
     view = View.whole(40, 60)
-    assert RandomShorterSide(8, 12)(view, Key(STREAM, 0)).frame is view.frame
-    assert PAPER(view, Key(STREAM, 0)).frame is view.frame
+    assert RandomShorterSide(8, 12)(view, ExampleRng(STREAM, 0)).frame is view.frame
+    assert PAPER(view, ExampleRng(STREAM, 0)).frame is view.frame
 
 
 @pytest.mark.parametrize("size", [(375, 500), (500, 375), (300, 300)])
@@ -159,7 +159,7 @@ def test_photographs_are_cropped_as_the_slow_way_does(shared_data):
     assert len(files) >= 10
     for position, file in enumerate(files):
         encoded = tf.constant(file.read_bytes())
-        view = PAPER(View.whole(*image_size(encoded, None)), Key(1, position))
+        view = PAPER(View.whole(*image_size(encoded, None)), ExampleRng(1, position))
         image = realize(view, encoded, 3, None)
         assert image.shape == (224, 224, 3)
         window = cut(pixels(encoded), view.patch.box)
@@ -186,11 +186,11 @@ def test_crops_padding_and_flips_after_an_area_crop():
     encoded = tf.io.encode_png(noise_image(90, 70))
     crop = dataclasses.replace(PAPER, size=40, resampling=("bilinear",))
     for position in range(6):
-        view = crop(View.whole(90, 70), Key(8, position))
+        view = crop(View.whole(90, 70), ExampleRng(8, position))
         whole = realize(view, encoded, 3, False).numpy()
         padded = np.pad(whole, ((4, 4), (4, 4), (0, 0)))
         for place, op in enumerate((RandomFlip(), Pad(4), RandomCrop(40))):
-            view = op(view, Key(mix(place), position))
+            view = op(view, ExampleRng(fold_in(place), position))
         image = realize(view, encoded, 3, False).numpy()
         y, x = int(view.window.top) + 4, int(view.window.left) + 4
         expected = padded[y : y + 40, x : x + 40]
@@ -213,12 +213,12 @@ def test_crops_padding_and_flips_after_an_area_crop():
 )
 def test_area_crop_comes_first_and_resizes_do_not_follow(chain):
     first, second = chain
-    view = first(View.whole(32, 32), Key(STREAM, 0))
+    view = first(View.whole(32, 32), ExampleRng(STREAM, 0))
     with pytest.raises(UsageError, match="must come before"):
-        second(view, Key(STREAM, 1))
+        second(view, ExampleRng(STREAM, 1))
     corner = View.whole(32, 32).resize(40, 40).crop(0, 0, 32, chance=True)
     with pytest.raises(UsageError, match="must come before"):
-        PAPER(corner, Key(STREAM, 1))
+        PAPER(corner, ExampleRng(STREAM, 1))
 
 
 @pytest.mark.parametrize(
@@ -232,9 +232,9 @@ def test_area_crop_comes_first_and_resizes_do_not_follow(chain):
 )
 def test_intervals_that_are_none_are_refused(fields):
     with pytest.raises(UsageError, match="lowest <= highest"):
-        dataclasses.replace(PAPER, **fields)(View.whole(9, 9), Key(STREAM, 0))
+        dataclasses.replace(PAPER, **fields)(View.whole(9, 9), ExampleRng(STREAM, 0))
     with pytest.raises(UsageError, match="low <= high"):
-        RandomShorterSide(480, 256)(View.whole(9, 9), Key(STREAM, 0))
+        RandomShorterSide(480, 256)(View.whole(9, 9), ExampleRng(STREAM, 0))
 
 
 def test_pixels_are_scaled_and_shares_are_not():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.schedules import ByEpoch, ByStep, Constant, DivideOnPlateau, EveryEpochs, WarmUp
+from common.recipes.schedules import ByEpoch, ByStep, Constant, DivideOnPlateau, EveryEpochs, WarmUp
 
 
 def factors(schedule, epochs, history=()):

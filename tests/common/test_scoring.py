@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from common.errors import RunError
-from common.scoring import best, wilson, wrong
+from common.evaluation.metrics import best, wilson, wrong
 
 
 def test_wrong_is_a_stable_sort_by_score_and_class():

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common import evaluation, serving
-from common.data import pipeline
-from common.data.pixels import ScalePixels, SubtractMeanImage
+from common import export
 from common.data.statistics import Statistics
+from common.data.transforms.pixels import ScalePixels, SubtractMeanImage
 from common.errors import RunError
-from common.losses import SoftmaxCrossEntropy
+from common.evaluation import error_rates, frame_views
+from common.recipes.losses import SoftmaxCrossEntropy
 from reproductions.lenet5.model import build_model
 from reproductions.lenet5.recipe import RECIPES
 from tests.common.data_fixtures import PHOTOS, digits, noise_image, shapes
@@ -47,7 +47,7 @@ def photos(view):
         covariance=np.eye(3),
     )
     recipe = dataclasses.replace(PHOTOS, normalize=SubtractMeanImage(), loss=SoftmaxCrossEntropy())
-    return serving.Served(
+    return export.Served(
         model=small_network(size, 10),
         recipe=recipe,
         statistics=statistics,
@@ -62,7 +62,7 @@ def photos(view):
 def lenet5():
     keras.utils.set_random_seed(2)
     recipe = dataclasses.replace(RECIPES["lenet5"], data="sample")
-    return serving.Served(
+    return export.Served(
         model=build_model("lenet5"),
         recipe=recipe,
         statistics=None,
@@ -77,19 +77,19 @@ def lenet5():
 def evaluated(served, source):
     """(files, probabilities) of the test images, by the evaluation's path."""
     recipe = served.recipe
-    batches = pipeline.test_batches(
+    batches = frame_views.test_batches(
         source, "test", recipe, served.statistics, served.view, batch_size=10
     )
     images, labels, _, _ = next(iter(batches))
     loss = SoftmaxCrossEntropy()
-    scores, _ = evaluation.scores_of(served.model, loss, images, labels)
+    scores, _ = error_rates.scores_of(served.model, loss, images, labels)
     records = source.records("test").take(10)
     files = tf.stack([record["image"] for record in records])
     return images, files, tf.nn.softmax(scores).numpy()
 
 
 def loaded(served, folder):
-    serving.write_saved_model(served, folder)
+    export.write_saved_model(served, folder)
     return tf.saved_model.load(str(folder)).signatures
 
 
@@ -149,7 +149,7 @@ def test_grey_and_png_files_do_as_well(tmp_path):
     grey = noise_image(90, 70).mean(axis=-1, keepdims=True).astype(np.uint8)
     colour = np.repeat(grey, 3, axis=-1)
     files = [tf.io.encode_png(image) for image in (grey, colour)]
-    probabilities = serving.probabilities_of_files(served, tf.stack(files))
+    probabilities = export.probabilities_of_files(served, tf.stack(files))
     np.testing.assert_array_equal(*probabilities.numpy())
 
 
@@ -160,7 +160,7 @@ def test_tflite_gives_the_same_probabilities(made, tmp_path):
     source = digits() if served.stored_side else shapes()
     seen, _, expected = evaluated(served, source)
     file = tmp_path / "made.tflite"
-    serving.write_tflite(served, file)
+    export.write_tflite(served, file)
     answer = tf.lite.Interpreter(str(file)).get_signature_runner()(
         pixels=before_normalising(served, seen)
     )
@@ -181,7 +181,7 @@ def test_onnx_gives_the_same_probabilities(made, tmp_path):
     source = digits() if served.stored_side else shapes()
     seen, _, expected = evaluated(served, source)
     file = tmp_path / "made.onnx"
-    serving.write_onnx(served, file)
+    export.write_onnx(served, file)
     session = onnxruntime.InferenceSession(str(file))
     pixels = before_normalising(served, seen)
     [found] = session.run(None, {"pixels": pixels})
@@ -211,7 +211,7 @@ def odd_network(operation):
 def test_an_operation_that_tflite_lacks_is_named(tmp_path):
     served = odd_network(lambda x: tf.linalg.inv(x)[:, 0])
     with pytest.raises(RunError, match="odd cannot be written as TFLite.*Inv"):
-        serving.write_tflite(served, tmp_path / "made.tflite")
+        export.write_tflite(served, tmp_path / "made.tflite")
     assert not list(tmp_path.iterdir())
 
 
@@ -219,5 +219,5 @@ def test_a_conversion_that_answers_otherwise_is_refused(tmp_path):
     """TensorFlow's converter gives one without an error here."""
     served = odd_network(lambda x: tf.math.lgamma(x)[:, 0])
     with pytest.raises(RunError, match="odd as TFLite gives other prob"):
-        serving.write_tflite(served, tmp_path / "made.tflite")
+        export.write_tflite(served, tmp_path / "made.tflite")
     assert not list(tmp_path.iterdir())

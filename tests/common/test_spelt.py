@@ -4,12 +4,12 @@ import pytest
 
 import reproductions
 from common.data.transforms import RandomCrop, RandomFlip, Standardize
-from common.described import describe
 from common.errors import UsageError
-from common.losses import SmoothedCrossEntropy
-from common.overrides import apply, settings_of
-from common.recipe import RmsProp, Sgd, WeightDecay
-from common.schedules import ByEpoch, Constant, WarmUp
+from common.recipes.losses import SmoothedCrossEntropy
+from common.recipes.recipe import RmsProp, Sgd, WeightDecay
+from common.recipes.schedules import ByEpoch, Constant, WarmUp
+from common.recipes.serialization import describe
+from launch.settings.overrides import apply, settings_of
 
 ALEXNET = reproductions.load("alexnet").RECIPES["alexnet"]
 LENET5 = reproductions.load("lenet5").RECIPES["lenet5"]

@@ -10,8 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from common import state_dicts
 from common.errors import RunError, UsageError
+from common.models import state_dicts
 
 STATE = {
     "conv.weight": np.random.default_rng(0).normal(size=(4, 3, 3, 3)),

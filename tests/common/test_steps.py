@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.batch_slice import batch_slice, per_replica_batch_size
+from common.distribution.batch_slice import batch_slice, per_replica_batch_size
+from common.distribution.strategy import make_strategy
 from common.errors import UsageError
-from common.layers import Dropout
-from common.losses import SoftmaxCrossEntropy
-from common.optimizers import MomentumSgd
-from common.steps import TrainSteps, padded, repeat_bit_for_bit
-from common.strategy import make_strategy
-from common.train_step import TrainStep
+from common.models.layers import Dropout
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.training.optimizers import MomentumSgd
+from common.training.steps import TrainSteps, padded, repeat_bit_for_bit
+from common.training.train_step import TrainStep
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -185,7 +185,7 @@ def test_moving_averages_move_once_in_an_update_to_the_mean_of_its_parts():
 
 @pytest.mark.parametrize("gpus, threads", [(None, [1]), (2, [1]), (1, [1]), (0, [])])
 def test_beside_gpus_the_cpu_has_one_thread_an_operation(gpus, threads, monkeypatch):
-    """There it makes only the input, many images at once: launch/speed.md."""
+    """There it makes only the input, many images at once: launch/bench/README.md."""
     asked = []
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: "ab")
     for where, name, told in (
@@ -276,7 +276,7 @@ def test_importing_the_suite_makes_no_strategy():
         "import tensorflow as tf; made = []\n"
         "for kind in (tf.distribute.MirroredStrategy,):\n"
         "    kind.__init__ = lambda *a, **k: made.append(1)\n"
-        "import launch.train, launch.evaluate, common.training\n"
+        "import launch.commands.train, launch.commands.evaluate, common.training.loop\n"
         "assert not made"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT)

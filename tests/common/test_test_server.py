@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from common import test_server
 from common.data import imagenet
 from common.errors import RunError, UsageError
-from common.predictions import Predictions
-from common.scoring import wrong
+from common.evaluation.metrics import wrong
+from common.evaluation.predictions import Predictions
+from reproductions.ilsvrc2016 import submission_file
 
 
 def predictions(num_images=6, **changes):
@@ -15,7 +15,7 @@ def predictions(num_images=6, **changes):
     names = [f"ILSVRC2012_val_{i:08d}.JPEG" for i in range(1, num_images + 1)]
     scores = drawn.normal(size=(num_images, 1000)).astype(np.float32)
     # Half of the labels among the five best, the rest anywhere.
-    labels = test_server.best(scores, 5)[:, 2]
+    labels = submission_file.best(scores, 5)[:, 2]
     labels[::2] = drawn.integers(0, 1000, len(labels[::2]))
     facts = {
         "ids": np.array(names),
@@ -31,7 +31,7 @@ def predictions(num_images=6, **changes):
 def files(tmp_path):
     """(predictions, file of guesses, ground truth) of six images."""
     made = predictions()
-    test_server.write(tmp_path / "guesses.txt", made)
+    submission_file.write(tmp_path / "guesses.txt", made)
     truth = np.array(imagenet.devkit_ids())[made.labels]
     lines = "".join(f"{label}\n" for label in truth)
     (tmp_path / "truth.txt").write_text(lines)
@@ -44,7 +44,7 @@ def test_a_line_has_five_labels_of_the_devkit_and_boxes(tmp_path):
     sizes = np.array([[500, 375]])
     ids = np.array(["a.JPEG"])
     one = predictions(1, ids=ids, scores=scores)
-    test_server.write(tmp_path / "a.txt", one, sizes)
+    submission_file.write(tmp_path / "a.txt", one, sizes)
     box = "0 0 500 375"
     assert (tmp_path / "a.txt").read_text() == (
         f"490 {box} 361 {box} 171 {box} 822 {box} 297 {box}\n"
@@ -53,15 +53,15 @@ def test_a_line_has_five_labels_of_the_devkit_and_boxes(tmp_path):
 
 def test_what_was_written_is_read_back(files):
     made, path, _ = files
-    guesses = test_server.read(path)
-    best = test_server.best(made.scores, 5)
+    guesses = submission_file.read(path)
+    best = submission_file.best(made.scores, 5)
     assert (guesses.labels == np.array(imagenet.devkit_ids())[best]).all()
-    assert (guesses.boxes == test_server.PLACEHOLDER).all()
+    assert (guesses.boxes == submission_file.PLACEHOLDER).all()
 
 
 def test_the_file_has_the_errors_of_the_scores(files):
     made, path, truth = files
-    found = test_server.score(path, truth)
+    found = submission_file.score(path, truth)
     assert found.num_images == 6
     assert found.top1_errors == wrong(made.scores, made.labels, 1).sum()
     assert found.top5_errors == wrong(made.scores, made.labels, 5).sum() == 3
@@ -71,9 +71,9 @@ def test_blacklisted_images_count_neither_way(files):
     """Counted from 1: image 1 is wrong, image 2 right."""
     made, path, truth = files
     assert wrong(made.scores, made.labels, 5).tolist() == [True, False] * 3
-    found = test_server.score(path, truth, left_out={1})
+    found = submission_file.score(path, truth, left_out={1})
     assert (found.num_images, found.top5_errors) == (5, 2)
-    found = test_server.score(path, truth, left_out={2, 4})
+    found = submission_file.score(path, truth, left_out={2, 4})
     assert (found.num_images, found.top5_errors) == (4, 3)
 
 
@@ -81,14 +81,14 @@ def test_the_validation_set_without_its_blacklist_has_48238_images(tmp_path):
     (tmp_path / "guesses.txt").write_text("7 0 0 1 1\n" * 50_000)
     (tmp_path / "truth.txt").write_text("7\n" * 49_999 + "8\n")
     paths = (tmp_path / "guesses.txt", tmp_path / "truth.txt")
-    found = test_server.score(*paths, left_out=imagenet.blacklist())
+    found = submission_file.score(*paths, left_out=imagenet.blacklist())
     assert (found.num_images, found.top5_errors) == (48_238, 1)
 
 
 def test_fewer_guesses_are_padded_and_more_left_out(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("3 1 2 3.5 4\n" + "5 0 0 1 1 " * 6 + "\n")
-    guesses = test_server.read(path)
+    guesses = submission_file.read(path)
     assert guesses.labels.tolist() == [[3, 0, 0, 0, 0], [5] * 5]
     assert guesses.boxes[0, 0].tolist() == [1, 2, 3.5, 4]
     assert not guesses.boxes[0, 1:].any()
@@ -110,7 +110,7 @@ def test_a_wrong_line_is_named(line, tmp_path):
     path = tmp_path / "guesses.txt"
     path.write_text(f"1 0 0 1 1\n{line}\n1 0 0 1 1\n")
     with pytest.raises(RunError, match=f"guesses.txt, {WRONG_LINES[line]}"):
-        test_server.read(path)
+        submission_file.read(path)
 
 
 @pytest.mark.parametrize("line", ["0", "1001", "3 4", "", "tench"])
@@ -118,32 +118,32 @@ def test_a_wrong_label_of_the_truth_is_named(line, tmp_path):
     path = tmp_path / "truth.txt"
     path.write_text(f"1\n{line}\n")
     with pytest.raises(RunError, match="truth.txt, line 2,"):
-        test_server.read_truth(path)
+        submission_file.read_truth(path)
 
 
 def test_files_of_different_images_are_refused(files):
     _, path, truth = files
     truth.write_text(truth.read_text() + "1\n")
     with pytest.raises(RunError, match="6 images, .*truth.txt has 7"):
-        test_server.score(path, truth)
+        submission_file.score(path, truth)
 
 
 def test_a_blacklist_of_other_images_is_refused(files):
     _, path, truth = files
     with pytest.raises(UsageError, match="49,981 was to be left out"):
-        test_server.score(path, truth, left_out=imagenet.blacklist())
+        submission_file.score(path, truth, left_out=imagenet.blacklist())
 
 
 def test_other_classes_are_refused_and_nothing_is_written(tmp_path):
     classes = np.array(imagenet.WNIDS[::-1])
     with pytest.raises(UsageError, match="n15075141 first"):
-        test_server.write(tmp_path / "a", predictions(classes=classes))
+        submission_file.write(tmp_path / "a", predictions(classes=classes))
     ids = np.array(list("badcef"))
     with pytest.raises(UsageError, match="order of their file names"):
-        test_server.write(tmp_path / "a", predictions(ids=ids))
+        submission_file.write(tmp_path / "a", predictions(ids=ids))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(RunError, match="no.txt cannot be read"):
-        test_server.read(tmp_path / "no.txt")
+        submission_file.read(tmp_path / "no.txt")

@@ -13,14 +13,14 @@ import tensorflow as tf
 import reproductions
 from common.data import catalog
 from common.errors import NotFinite, RunError
-from common.health import require_finite, require_moved
-from common.losses import SoftmaxCrossEntropy, WithAuxiliary
-from common.optimizers import build_optimizer
-from common.recipe import Sgd
-from common.runs import open_run
-from common.schedules import ByEpoch, DivideOnPlateau
-from common.signals import Signals, Stopped
-from common.training import Job, Loop
+from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
+from common.recipes.recipe import Sgd
+from common.recipes.schedules import ByEpoch, DivideOnPlateau
+from common.training.health import require_finite, require_moved
+from common.training.loop import Job, Loop
+from common.training.optimizers import build_optimizer
+from common.training.run_record import open_run
+from common.training.signals import Signals, Stopped
 
 BATCH, EPOCHS, STEPS = 64, 3, 1437 // 64
 

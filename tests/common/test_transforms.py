@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data.geometry import View, image_size, realize
-from common.data.keys import Key, mix
+from common.data.rng import ExampleRng, fold_in
 from common.data.statistics import Statistics
 from common.data.transforms import (
     CentreCrop,
@@ -22,6 +21,7 @@ from common.data.transforms import (
     UntilEpoch,
     active,
 )
+from common.data.transforms.view import View, image_size, realize
 from common.errors import UsageError
 from tests.common.data_fixtures import noise_image
 
@@ -29,17 +29,17 @@ FRAME = (ResizeShorterSide(64), CentreCrop(64))
 NO_AFFINE = dict(translate_pixels=0.0, scale=0.0, squeeze=0.0, shear=0.0)
 
 
-STREAM = mix(0, 0, 0)
+STREAM = fold_in(0, 0, 0)
 
 
 def key(position=0, stream=STREAM):
-    return Key(stream, position)
+    return ExampleRng(stream, position)
 
 
 def view_of(encoded, transforms, position=0, jpeg=None):
     view = View.whole(*image_size(encoded, jpeg))
     for place, transform in enumerate(transforms):
-        view = transform(view, key(position, mix(7, place)))
+        view = transform(view, key(position, fold_in(7, place)))
     return view
 
 
@@ -111,7 +111,7 @@ def test_eager_and_inside_a_map_agree(kind):
     def image_at(position):
         view = View.whole(*image_size(encoded, None))
         for transform in transforms:
-            view = transform(view, Key(5, position))
+            view = transform(view, ExampleRng(5, position))
         return realize(view, encoded, 3, None)
 
     mapped = tf.data.Dataset.range(5).map(image_at)
@@ -358,7 +358,7 @@ def test_other_fields_are_kept_when_scaled():
 
 def test_keys_differ_by_position_and_stream():
     draws = {
-        float(key(position, mix(seed, epoch, place)).uniform(1)[0])
+        float(key(position, fold_in(seed, epoch, place)).uniform(1)[0])
         for position in range(3)
         for seed in range(2)
         for epoch in range(2)

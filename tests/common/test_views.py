@@ -1,7 +1,7 @@
 import pytest
 
 from common.errors import UsageError
-from common.views import COUNTS, NAMES, Window, windows
+from common.evaluation.views import COUNTS, NAMES, Window, windows
 
 
 def test_ten_crop_has_alexnets_offsets_and_mirrors():  # Sec. 4.1

@@ -6,8 +6,8 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from common.errors import RunError
-from common.state_dicts import of_keras_model
-from common.weights import assign_keras, assign_torch, copy_layers
+from common.models.state_dicts import of_keras_model
+from common.models.weight_import import assign_keras, assign_torch, copy_layers
 
 PREFIXES = {"stem": "features.0", "grouped": "features.1", "norm": "features.2", "fc": "classifier"}
 FLATTENED = {"fc": (6, 3, 2)}

@@ -13,11 +13,11 @@ import numpy as np
 import tensorflow as tf
 
 import reproductions
-from common import training
-from common.data import halves
-from common.steps import distribute
-from launch import train
-from launch.options import from_flags
+from common.data import examples
+from common.distribution.strategy import distribute
+from common.training import loop
+from launch.commands import train
+from launch.settings.options import from_flags
 from tests.launch.flags import NOT_GIVEN
 
 UPDATES = 20
@@ -31,7 +31,7 @@ def digest(*arrays) -> str:
     return found.hexdigest()
 
 
-class Recorded(training.Loop):
+class Recorded(loop.Loop):
     """Ends the program after the first updates, and says what they were."""
 
     losses = ()
@@ -56,7 +56,7 @@ class Recorded(training.Loop):
             return resident.examples(rows, *resident.tables)
         images, labels = next(distribute(job.strategy, self.batches(0)))
         if self._operations():
-            finish = halves.device_part(job.recipe, job.statistics, 0)
+            finish = examples.finish_on_device(job.recipe, job.statistics, 0)
             images = finish(images)
         return images, labels
 
@@ -88,7 +88,7 @@ def main(name, platform, gpus, folder, *settings):
         Recorded.first_batch = lambda self: ()
         if platform == "gpu":
             train.make_strategy = lambda *_: split_gpu(int(gpus))
-    training.MAX_UPDATES = 1
+    loop.MAX_UPDATES = 1
     train.Loop = Recorded
     train.run(paper, variant, options)
 

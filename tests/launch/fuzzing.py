@@ -13,7 +13,7 @@ from PIL import Image
 import reproductions
 from launch import __main__ as program
 from launch import dispatch
-from launch.exits import exit_code
+from launch.terminal.exits import exit_code
 
 FLAGS = program.FLAGS
 NAMES = ["lenet5", "alexnet", "vgg16_jitter", "resnet", "cifar_resnet20"]

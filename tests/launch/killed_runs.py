@@ -24,7 +24,7 @@ import zipfile
 
 import numpy as np
 
-from common import checkpoints
+from common.training import checkpoints
 from launch.__main__ import main
 from tests.launch.test_resume import metrics, record, weights
 
@@ -58,11 +58,11 @@ def session(folder: pathlib.Path, phase: mmap.mmap) -> None:
         with open(f"{folder}.txt", "a") as log:
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
-        from common import training
+        from common.training import loop
 
         checkpoints.save = marked(checkpoints.save, phase, SAVES, STEPS)
-        training.measure = marked(training.measure, phase, TESTS, STEPS)
-        training.Loop._call = marked(training.Loop._call, phase, STEPS, STEPS)
+        loop.measure = marked(loop.measure, phase, TESTS, STEPS)
+        loop.Loop._call = marked(loop.Loop._call, phase, STEPS, STEPS)
         code = main(["launch", *COMMAND, "--workdir", str(folder)])
     except BaseException:
         traceback.print_exc()
@@ -152,7 +152,7 @@ def kill(folder: pathlib.Path, kills: int, seed: int) -> dict:
 
 if __name__ == "__main__":
     where, count, *seeds = sys.argv[1:]
-    import launch.train  # noqa: F401  TensorFlow, once for all sessions
+    import launch.commands.train  # noqa: F401  TensorFlow, once for all sessions
 
     seed = int(seeds[0]) if seeds else random.randrange(2**32)
     found = kill(pathlib.Path(where), int(count), seed)

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-import common.weights
+import common.models.weight_import
 import reproductions
 from tests import golden
 
@@ -127,11 +127,11 @@ def torch_state(paper, layout, model, first=()):
             axes = {4: (3, 2, 0, 1), 2: (1, 0)}.get(len(shape), (0,))
             shapes[entry] = tuple(shape[axis] for axis in axes)
 
-    original, common.weights._assign = common.weights._assign, note
+    original, common.models.weight_import._assign = common.models.weight_import._assign, note
     try:
         weights.LAYOUTS[layout](dict.fromkeys(first), model)
     finally:
-        common.weights._assign = original
+        common.models.weight_import._assign = original
     return {entry: _values(entry, shape) for entry, shape in shapes.items()}
 
 

@@ -4,7 +4,7 @@ import json
 import pathlib
 
 import reproductions
-from launch.sweep_request import read_request
+from launch.sweep.sweep_request import read_request
 from tests.launch.flags import NOT_GIVEN
 
 FLAGS = NOT_GIVEN | {"data_dir": "/nowhere", "trials": 4}

@@ -1,6 +1,5 @@
 """The verb; the arithmetic behind it is tested in tests/common."""
 
-import itertools
 import types
 
 import keras
@@ -8,7 +7,7 @@ import pytest
 
 import reproductions
 from common.errors import RunError
-from launch import audit
+from launch.commands import audit
 from tests.launch import toy
 
 # A dense layer of 10 units on 99 inputs: 990 weights and 10 biases.
@@ -17,21 +16,15 @@ title = "Toy networks"
 authors = "A. Author"
 venue = "Toys 1998"
 url = "https://example.org"
-[parameters]
-toy = 1_000
-[macs]
-toy = 990
+[networks]
+toy = {{parameters = 1_000, macs = 990}}
 [[table]]
 title = "Slide 1"
 variant = "toy"
 source = "slides.txt"
 note = "K is 1000 here."
-[[table.cell]]
-row = "FC"
-column = "params"
-layer = "fc"
-quantity = "params"
-paper = "{paper}"
+columns = ["params"]
+rows = [{{row = "FC", layer = "fc", params = {cell}}}]
 """
 
 
@@ -47,8 +40,9 @@ def audited(tmp_path, monkeypatch, capsys):
 
     reproductions.load("toy").build_model = lambda variant: dense(10)
 
-    def run(paper, more=""):
-        text = EXPECTED.format(paper=paper) + more
+    def run(paper, more="", why=None):
+        cell = f'["{paper}", "{why}"]' if why else f'"{paper}"'
+        text = EXPECTED.format(cell=cell) + more
         (folder / "expected.toml").write_text(text)
         code = audit.run(["toy"])
         return code, capsys.readouterr().out
@@ -70,7 +64,7 @@ def test_an_unexplained_difference_is_exit_code_1(audited):
 
 
 def test_an_explained_difference_is_shown_with_its_reason(audited):
-    code, out = audited("2K", 'explanation = "printed twice"')
+    code, out = audited("2K", why="printed twice")
     assert code == 0
     (line,) = [line for line in out.splitlines() if line.startswith("FC")]
     assert line.endswith("explained  printed twice")
@@ -118,18 +112,22 @@ def test_a_ratio_to_a_network_that_is_not_there_is_an_error(audited):
 
 
 def test_a_long_audit_says_how_far_it_is_on_stderr(monkeypatch, capsys):
-    clock = itertools.count(100, 6)  # seconds; a network is built in 6
-    monkeypatch.setattr("launch.audit.time.monotonic", lambda: next(clock))
+    now = [100.0]
+    monkeypatch.setattr("launch.commands.audit.time.monotonic", lambda: now[0])
     monkeypatch.setattr("reproductions.find", lambda name: ("paper", name))
-    paper = types.SimpleNamespace(build_model=lambda name: None)
+
+    def build(name):  # in six seconds
+        now[0] += 6
+
+    paper = types.SimpleNamespace(build_model=build)
     monkeypatch.setattr("reproductions.load", lambda name: paper)
-    building = audit.Building(4)
-    for name in ("a", "b", "c", "d"):
+    building = audit.Building(6)
+    for name in "abcdef":
         building.build_model(name)
     out, err = capsys.readouterr()
     assert out == ""
     # Nothing in the first ten seconds, then at most one line in ten.
     assert err.splitlines() == [
-        "building b (2 of 4), about 36 s left",
-        "building d (4 of 4), about 8 s left",
+        "building c (3 of 6), about 24 s left",
+        "building e (5 of 6), about 12 s left",
     ]

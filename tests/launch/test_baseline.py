@@ -6,8 +6,9 @@ import pytest
 
 from common.data import catalog
 from common.errors import RunError, UsageError
-from launch import baseline, baseline_records
+from launch.commands import baseline
 from launch.dispatch import dispatch
+from launch.report import baseline_records
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def test_the_sample_is_measured_and_recorded(folder, capsys, monkeypatch):
     words = ["x", "baseline", "sample", "--record", "--data_dir", "/d/x"]
     monkeypatch.setattr("sys.argv", words)
     assert say("sample") == 0
-    (row,) = baseline_records.read()
+    (row,) = baseline_records.file().read()
     assert f"{row['top1_error']:.2f} % (" in capsys.readouterr().out
     assert row["top1_error"] == 100 * row["wrong"] / row["num_images"]
     # Ten classes of shapes: not much better than guessing, yet better.
@@ -56,12 +57,12 @@ def row(**changed):
 
 def test_a_row_replaces_its_older_self_and_no_other(folder):
     for one in (row(), row(data="cifar10"), row(wrong=3)):
-        baseline_records.add(one)
-    assert [r["wrong"] for r in baseline_records.read()] == [4, 3]
+        baseline_records.file().add([one])
+    assert [r["wrong"] for r in baseline_records.file().read()] == [4, 3]
 
 
 def test_only_a_baseline_of_the_same_images_counts(folder):
-    baseline_records.add(row())
+    baseline_records.file().add([row()])
     run = {"data": "mnist", "split": "test", "read": "mnist/3.0.1"}
     assert baseline_records.of(run)["wrong"] == 4
     for key in run:
@@ -72,7 +73,7 @@ def test_only_a_baseline_of_the_same_images_counts(folder):
 def test_a_damaged_file_is_named(folder, text):
     (folder / "baselines.toml").write_text(text)
     with pytest.raises(RunError, match=r"baselines\.toml"):
-        baseline_records.read()
+        baseline_records.file().read()
 
 
 def test_a_folder_is_recorded_by_its_name():
@@ -94,20 +95,20 @@ def test_wrong_usage_is_refused(tmp_path):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("kept", baseline_records.read(), ids=lambda kept: kept["data"])
+@pytest.mark.parametrize("kept", baseline_records.file().read(), ids=lambda kept: kept["data"])
 def test_recorded_baselines_are_measured_again(kept, shared_data):
-    from common import thumbnails
+    from common.evaluation import thumbnail_baseline
 
     data_dir = str(shared_data / "tfds")
     found = catalog.find(kept["data"], data_dir=data_dir)
     source = catalog.open_source(found, data_dir)
     assert source.fingerprint()["sha256"] == kept["sha256"]
-    again = thumbnails.measure(source, kept["seed"], lambda *told: None)
+    again = thumbnail_baseline.measure(source, kept["seed"], lambda *told: None)
     assert (again.wrong, again.c) == (kept["wrong"], kept["c"])
 
 
 def test_no_place_on_a_machine_is_recorded():
-    for kept in baseline_records.read():
+    for kept in baseline_records.file().read():
         said = f"{kept['data']} {kept['read']} {kept['command']}"
         assert pathlib.Path.home().as_posix() not in said
         assert "data_dir" not in said

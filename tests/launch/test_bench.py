@@ -8,8 +8,8 @@ import tensorflow as tf
 import reproductions
 from common.data import examples
 from common.errors import RunError, UsageError
-from launch import bench, bench_input, bench_start
-from launch.bench_rows import Request, Row
+from launch.bench import bench, bench_input, bench_start
+from launch.bench.rows import Request, Row
 from tests.common.data_fixtures import noise_image, write_image
 
 
@@ -64,11 +64,10 @@ def test_bare_loop_decodes_the_windows_that_the_suite_drew(photographs, monkeypa
 
     known = bench_input.compute(source, recipe)
     shuffled = source.shuffled("train", seed=0, epoch=0, skip=0)
-    make = examples._maker(recipe, known, 0, 0)
-    example = examples._one(source, recipe, shuffled, make)
+    make = examples.make_example(source, recipe, known, seed=0, epoch=0, for_device=False)
     monkeypatch.setattr(tf.io, "decode_and_crop_jpeg", decoded)
     for position, record in shuffled.elements.take(8):
-        example(position, record)
+        make(position, record)
     cut, boxes = np.array(cut), boxes[:8]
     assert cut.shape == boxes.shape
     assert (0 <= boxes[:, :2] - cut[:, :2]).all()

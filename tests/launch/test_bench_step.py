@@ -7,9 +7,9 @@ import pytest
 
 import reproductions
 from common.errors import UsageError
-from launch import bench_step
-from launch.bench_rows import Request
-from launch.bench_step import Way, rows_of, ways_of
+from launch.bench import bench_step
+from launch.bench.bench_step import Way, rows_of, ways_of
+from launch.bench.rows import Request
 
 LOOP = Way(kind="loop", batch=4)
 BARE, XLA = (Way(kind="bare", jit_compile=j, batch=4) for j in (False, True))

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from common.errors import RunError, UsageError
-from launch import exits
+from launch.terminal import exits
 
 ROOT = pathlib.Path(__file__).parents[2]
 SECONDS = 0.5  # of CPU: a busy machine's wall time says nothing
@@ -15,7 +15,7 @@ SECONDS = 0.5  # of CPU: a busy machine's wall time says nothing
 PROGRAM = """
 import sys
 from launch.__main__ import main
-from launch.exits import exit_code
+from launch.terminal.exits import exit_code
 code = exit_code(lambda: main(sys.argv))
 heavy = {"tensorflow", "keras", "torch"} & set(sys.modules)
 sys.stderr.write(f"LOADED {sorted(heavy)}" if heavy else "")
@@ -26,8 +26,9 @@ sys.exit(code)
 # Composes results.md and the papers' pages and does not write them.
 PAGE = """
 import sys
-from launch.report import texts
-assert texts()
+from launch.report.papers import read_papers
+from launch.report.report import texts
+assert texts(read_papers())
 assert not {"tensorflow", "keras", "matplotlib", "PIL"} & set(sys.modules)
 """
 

@@ -8,12 +8,12 @@ import keras
 import pytest
 
 import reproductions
-from common.blocks import folded, network
 from common.errors import UsageError
-from common.layer_table import layer_table, totals, without_weights
-from common.paths import Parallel, boxes_of
-from launch import describe
-from launch.describe_svg import draw
+from common.models.blocks import folded, network
+from common.models.layer_table import layer_table, totals, without_weights
+from common.models.paths import Parallel, boxes_of
+from launch.commands import describe
+from launch.drawing.describe_svg import draw
 
 SVG = "{http://www.w3.org/2000/svg}"
 DRAWN = (

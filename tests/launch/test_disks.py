@@ -17,11 +17,13 @@ import numpy as np
 import pytest
 
 from common import files
-from common.data import sample, statistics
+from common.data import statistics
+from common.data.sources import sample
 from common.errors import RunError
-from common.predictions import Unfinished
-from launch import contact_sheet, export
-from launch.exits import exit_code
+from common.evaluation.predictions import Unfinished
+from launch.commands import export
+from launch.drawing import contact_sheet
+from launch.terminal.exits import exit_code
 from tests.common import test_serving, test_statistics
 from tests.common.data_fixtures import noise_image
 from tests.launch import test_export, test_predict

@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 
 import reproductions
-from common import fusion
 from common.data import imagenet
 from common.errors import RunError, UsageError
-from common.predictions import Predictions, read, write
-from common.scoring import wrong
-from launch import ensemble, fusion_records
+from common.evaluation.metrics import wrong
+from common.evaluation.predictions import Predictions, read, write
+from launch.commands import ensemble
 from launch.dispatch import dispatch
-from launch.error_counts import missed, percent, without_blacklist
-from launch.report import texts
+from launch.report import fusion_records
+from launch.report.error_counts import missed, percent, without_blacklist
+from launch.report.papers import read_papers
+from launch.report.report import texts
+from reproductions.ilsvrc2016 import fusion
 from tests.common.test_fusion import simulated
 from tests.launch import toy
 from tests.launch.test_command_line import launch
@@ -313,15 +315,14 @@ def test_recorded_counts_stand_in_results_md(files, challenge, monkeypatch, caps
     assert simple["weights"] == ["hash a", "hash b"]
     assert simple["predictions"][0] == read("a.npz").record["sha256"][:16]
     assert "/data" not in simple["command"]
-    text = fusion_records.details()
+    text = fusion_records.section()
     count, error = simple["wrong1"], percent(simple["wrong1"], 240)
     assert f"| simple | untuned | {count} | {error} |" in text
     assert "| accuracy_weighted | out of 5 folds |" in text
     assert "toys, test, 240 images: a, b" in text
-    short = fusion_records.section()
-    assert "| toys, test: a, b | 240 | " in short
-    assert f" | simple: {error} | " in short
-    assert short.strip() in "".join(texts().values())
+    assert "| toys, test: a, b | 240 | " in text
+    assert f" | simple: {error} | " in text
+    assert text in "".join(texts(read_papers()).values())
     run("a.npz", "b.npz", rules=rules, record=True)  # the same measurement
     again = tomllib.loads((challenge / "reproduced.toml").read_text())["fusion"]
     assert len(again) == len(rows)
@@ -329,13 +330,13 @@ def test_recorded_counts_stand_in_results_md(files, challenge, monkeypatch, caps
 
 def test_results_md_has_no_fusion_before_one_was_measured(challenge):
     assert fusion_records.section() == ""
-    assert not any("Fusion" in text for text in texts().values())
+    assert not any("Fusion" in text for text in texts(read_papers()).values())
 
 
 def test_rows_that_lack_a_key_are_refused(challenge):
     (challenge / "reproduced.toml").write_text('[[fusion]]\nrule = "simple"\n')
     with pytest.raises(RunError, match="fusion 1 lacks data"):
-        fusion_records.read()
+        fusion_records.file().read()
 
 
 FLAGS = {"out": None, "rules": [], "seed": 0, "record": False}
@@ -355,7 +356,7 @@ def test_the_command_line_reaches_it(files, capsys):
 
 def test_what_is_recorded_for_real_was_written_by_the_program():
     file = reproductions.folder("ilsvrc2016") / "reproduced.toml"
-    for row in fusion_records.read() if file.exists() else []:
+    for row in fusion_records.file().read() if file.exists() else []:
         assert set(row["rule"].split()) <= {r.name for r in fusion.RULES} | {"alone"}
         assert 0 <= row.get("wrong5", 0) <= row["wrong1"] <= row["n"]
         assert row["how"] in ("", "untuned", f"out of {fusion.FOLDS} folds")

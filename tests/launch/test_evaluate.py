@@ -13,12 +13,12 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-from common import protocols
 from common.data import catalog, imagenet
-from common.layer_table import layer_table, totals, without_weights
-from common.overrides import apply
-from common.predictions import read
-from launch import evaluate, evaluate_plan
+from common.evaluation import protocols
+from common.evaluation.predictions import read
+from common.models.layer_table import layer_table, totals, without_weights
+from launch.commands import evaluate, evaluate_plan
+from launch.settings.overrides import apply
 from tests.common.data_fixtures import noise_image, write_image
 from tests.launch.test_command_line import ROOT, launch
 

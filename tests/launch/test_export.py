@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from common.errors import RunError, UsageError
-from launch import export_request
+from launch.commands import export_request
 from launch.dispatch import dispatch
 from tests.launch import test_predict
 from tests.launch.flags import NOT_GIVEN
@@ -61,7 +61,7 @@ def test_a_file_has_its_record_beside_it(colours, tmp_path):
 
 
 def test_nothing_is_left_of_an_export_that_failed(colours, tmp_path, monkeypatch):
-    from launch import export as module
+    from launch.commands import export as module
 
     def half(served, target):
         target.mkdir()

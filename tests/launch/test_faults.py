@@ -91,7 +91,7 @@ def test_max_hours_stops_at_a_checkpoint_with_code_75(tmp_path):
 
 
 def test_a_signal_of_time_comes_once_and_not_after():
-    from common.signals import Signals
+    from common.training.signals import Signals
 
     with Signals(0.01) as signals:
         signal.sigtimedwait([], 0.1)

@@ -7,12 +7,12 @@ import h5py
 import pytest
 
 import reproductions
-from common import preprocessing
-from common.data.pixels import ScalePixels, SubtractMeanPixel
-from common.data.scales import ResizeShorterSide
 from common.data.transforms import CentreCrop
+from common.data.transforms.geometric import ResizeShorterSide
+from common.data.transforms.pixels import ScalePixels, SubtractMeanPixel
 from common.errors import RunError, UsageError
-from launch import fed, trained
+from common.models import preprocessing
+from launch.weights import fed, run_weights
 from tests.launch import test_predict, toy
 from tests.launch.test_export import export
 from tests.launch.test_predict import COLOURS, colour, predict_here
@@ -26,7 +26,7 @@ SWAPPED = dataclasses.replace(
 @pytest.fixture
 def alone(colours, tmp_path):
     """The weights without their run, which say nothing."""
-    return (colours / trained.WEIGHTS).rename(tmp_path / "w.weights.h5")
+    return (colours / run_weights.WEIGHTS).rename(tmp_path / "w.weights.h5")
 
 
 def first(capsys):
@@ -68,10 +68,10 @@ def test_a_file_is_followed_and_said(alone, tmp_path, capsys):
 
 def test_a_run_keeps_its_recipe_and_not_other_files(colours, tmp_path, capsys):
     photograph = colour(tmp_path / "a.png", (0, 0, 255))
-    preprocessing.write(colours / trained.WEIGHTS, "recipe", COLOURS)
+    preprocessing.write(colours / run_weights.WEIGHTS, "recipe", COLOURS)
     assert predict_here(colours, photograph) == 0
     assert first(capsys) == "blue"
-    other = (colours / trained.WEIGHTS).rename(colours / "other.weights.h5")
+    other = (colours / run_weights.WEIGHTS).rename(colours / "other.weights.h5")
     preprocessing.write(other, "caffe", SWAPPED)
     assert predict_here(other, photograph) == 0
     assert first(capsys) == "0"

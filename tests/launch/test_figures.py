@@ -7,15 +7,15 @@ import sys
 
 import pytest
 
-from common.paper import read_expected
-from launch import figure_networks, figures
-from reproductions import folder, names
+from launch.report.figures import error_over_cost, figures
+from launch.report.papers import read_papers
 
 ROOT = pathlib.Path(__file__).parents[2]
 DRAW = """
 import sys
-from launch import figures
-for picture in figures.pictures()[::2]:
+from launch.report.figures import figures
+from launch.report.papers import read_papers
+for picture in figures.pictures(read_papers())[::2]:
     sys.stdout.write(picture.svg())
 assert not {"tensorflow", "keras"} & set(sys.modules)
 """
@@ -27,17 +27,14 @@ def test_two_processes_draw_the_same_bytes():
     theirs = subprocess.run(
         command, cwd=ROOT, env=env, check=True, capture_output=True, text=True
     ).stdout
-    assert theirs == "".join(p.svg() for p in figures.pictures()[::2])
+    assert theirs == "".join(p.svg() for p in figures.pictures(read_papers())[::2])
     assert theirs.count("</svg>") >= 3
     for word in ("dc:date", "font-family", str(ROOT)):
         assert word not in theirs
 
 
 def test_each_network_stands_at_its_numbers():
-    panel = figure_networks.points(
-        {p: read_expected(folder(p)) for p in names()},
-        *("imagenet2012", "validation", "top5_error"),
-    )
+    panel = error_over_cost.points(read_papers(), "imagenet2012", "validation", "top5_error")
     found = {point.variant: point for point in panel}
     vgg = found["vgg16"]
     assert (vgg.parameters, vgg.macs) == (138_357_544, 15_470_264_320)
@@ -55,12 +52,12 @@ def test_a_picture_is_drawn_again_when_something_changed(what, tmp_path, monkeyp
 
         return Figure()
 
-    picture = figures.Picture(tmp_path / "a.svg", [1], draw)
+    picture = figures.Picture(tmp_path / "a.svg", "Nothing", [1], draw)
     assert not picture.is_current()
     picture.file.write_text(picture.svg())
     assert picture.is_current()
     if what == "code":
         monkeypatch.setitem(figures.STYLE, "font.size", 9)
     else:
-        picture = figures.Picture(picture.file, [2], draw)
+        picture = figures.Picture(picture.file, "Nothing", [2], draw)
     assert not picture.is_current()

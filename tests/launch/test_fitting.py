@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from common.errors import RunError
-from launch.fitting import fitting
+from launch.session.out_of_memory import fitting
 from reproductions.bn_inception.recipe import RECIPES as BN_RECIPES
 from reproductions.resnet.recipe import RECIPES
 

@@ -7,8 +7,9 @@ import os
 
 import pytest
 
-from launch import prepare as prepare_verb
-from launch import records, report, ship
+from launch.commands import prepare as prepare_verb
+from launch.commands import ship
+from launch.report import records, report
 from tests.launch import fuzzing
 
 LINES = int(os.environ.get("FUZZ_LINES", 1500))
@@ -29,7 +30,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.setattr(fuzzing.FLAGS["data_dir"], "default", ".")
     monkeypatch.setattr(records, "write_text", lambda *_: None)
     monkeypatch.setattr(report.curves, "add", lambda folders: None)
-    monkeypatch.setattr(report.figures, "write", lambda: None)
+    monkeypatch.setattr(report.figures, "write", lambda papers: None)
     monkeypatch.setattr(report, "texts", lambda *_: {})
     monkeypatch.setattr(ship, "_replace", lambda *_: 0)
     monkeypatch.setattr(prepare_verb, "_download", lambda *_: 0)
@@ -39,7 +40,9 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def no_work(monkeypatch):
     """Every command's options are read and checked; then it is done."""
-    from launch import audit, bench, describe, evaluate, export, predict, prepare, sweep, train
+    from launch.bench import bench
+    from launch.commands import audit, describe, evaluate, export, predict, prepare, train
+    from launch.sweep import sweep
 
     for module in (audit, bench, describe, evaluate, export, predict, train):
         monkeypatch.setattr(module, "run", lambda *a, **k: 0)
@@ -62,7 +65,7 @@ def test_no_line_that_computes_ends_in_a_traceback(here, monkeypatch):
     """In one process, so on its one device."""
     import tensorflow as tf
 
-    from launch import evaluate, predict, train
+    from launch.commands import evaluate, predict, train
 
     for module in (evaluate, predict, train):
         monkeypatch.setattr(

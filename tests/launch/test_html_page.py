@@ -11,9 +11,9 @@ import pytest
 
 import reproductions
 from common.errors import RunError, UsageError
-from launch import html_filters, html_page
 from launch.dispatch import dispatch
-from launch.paper_results import Paper
+from launch.report.html import first_filters, html_page
+from launch.report.papers import Paper
 from tests.launch import toy
 
 CHROMIUM = shutil.which("chromium")
@@ -82,7 +82,7 @@ def test_the_page_is_whole_and_loads_nothing(paper, tmp_path):
     reader = Reader(text)
     assert reader.open == []
     for link in reader.links:
-        assert link[1:] in reader.ids or link.startswith("data:image/png")
+        assert link[1:] in reader.ids or link.startswith("data:image/")
     assert "http" not in text.replace("http-equiv", "")
     assert "default-src 'none'" in text
     assert text == html_page.page([run])
@@ -92,8 +92,8 @@ def test_a_run_under_way_is_shown_and_not_recorded(paper, tmp_path):
     more = {"status": "running", "results": None}
     run = toy.write_run(tmp_path / "a<b", history=toy.history(3), **more)
     text = html_page.page([run])
-    assert "0.67 % after 3 of 20 epochs. The run is running (a&lt;b)" in text
-    assert "- - the paper: 0.95 %" in text
+    assert "0.67 % after 3 of 20 epochs; the paper: 0.95 %. The run is running (a&lt;b)." in text
+    assert "the paper: 0.95 %" in text
     begun = toy.write_run(tmp_path / "c", **more)
     assert "c: no epoch has ended yet" in html_page.page([begun])
     assert not (paper / "curves.toml").exists()
@@ -132,7 +132,7 @@ def test_filters_are_scaled_each_by_itself_around_grey():
     kernel = np.zeros((2, 2, 3, 17), np.float32)
     kernel[0, 0, :, 0] = (2, -2, 1)
     kernel[1, 1, :, 16] = 1e-3
-    data = html_filters.picture(kernel).partition("base64,")[2]
+    data = first_filters.picture(kernel).partition("base64,")[2]
     sheet = np.asarray(Image.open(BytesIO(b64decode(data))))
     assert sheet.shape == (5, 16 * 3 - 1, 4)  # two rows, a gap between
     assert sheet[0, 0].tolist() == [255, 0, 191, 255]
@@ -150,7 +150,7 @@ def test_keras_names_its_layers_in_this_order(tmp_path):
             path = f"layers/{name}/vars/0" if size > 2 else "optimizer/vars/0"
             weights[path] = np.zeros((size, size, 3, 8))
         weights["layers/dense/vars/0"] = np.zeros((3, 8))
-    assert html_filters.first_kernel(file).shape == (3, 3, 3, 8)
+    assert first_filters.first_kernel(file).shape == (3, 3, 3, 8)
 
 
 def test_what_is_no_run_and_no_weights_is_refused(paper, tmp_path):

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 import reproductions
 from common.errors import RunError, UsageError
-from launch import import_weights
+from launch.commands import import_weights
 from launch.dispatch import dispatch
 from tests import golden
 from tests.launch import toy

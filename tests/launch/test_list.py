@@ -1,6 +1,7 @@
 import pytest
 
-from launch import list_papers, report
+from launch.commands import list_papers
+from launch.report import report
 from tests.launch import toy
 
 

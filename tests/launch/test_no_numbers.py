@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common import evaluation
 from common.errors import NotFinite, RunError, UsageError
+from common.evaluation import error_rates
 from common.files import write_json
-from common.runs import add_result
-from launch import import_weights, records, trained
+from common.training.run_record import add_result
+from launch.commands import import_weights
 from launch.dispatch import dispatch
+from launch.report import records
+from launch.weights import run_weights
 from tests.launch import test_predict, test_run_settings
 from tests.launch.flags import NOT_GIVEN
 
@@ -24,7 +26,7 @@ def with_weights(folder, kernel):
     """The run's network with these weights of the three colours."""
     model = test_predict.build_model("colours", image_size=16, num_classes=3)
     model.get_layer("colours").set_weights([np.float32(kernel)])
-    model.save_weights(folder / trained.WEIGHTS)
+    model.save_weights(folder / run_weights.WEIGHTS)
     return folder
 
 
@@ -66,7 +68,7 @@ def test_a_loss_that_looks_at_one_class_hides_no_other():
     image = keras.Input((1,))
     model = keras.Model(image, keras.layers.Dense(2)(image))
     model.layers[-1].set_weights([np.ones((1, 2)), np.array([0.0, np.nan])])
-    test = evaluation.make_test_step(
+    test = error_rates.make_test_step(
         model,
         lambda outputs, labels: tf.gather(outputs, labels, batch_dims=1),
         tf.distribute.get_strategy(),
@@ -74,20 +76,20 @@ def test_a_loss_that_looks_at_one_class_hides_no_other():
     ones = (tf.ones((3, 1, 1)), tf.zeros(3, tf.int64), tf.ones(3))
     batches = tf.data.Dataset.from_tensors((*ones, tf.constant(["a"] * 3)))
     with pytest.raises(NotFinite, match="images 1 to 3 there is nan"):
-        evaluation._total(test, iter(batches), 3, lambda *_: None, "there")
+        error_rates._total(test, iter(batches), 3, lambda *_: None, "there")
 
 
 def test_padding_is_no_image_and_has_no_loss():
     """Of zeros the scores may be what they like."""
     image = keras.Input((1,))
     model = keras.Model(image, keras.layers.Lambda(lambda x: 1 / x)(image))
-    test = evaluation.make_test_step(model, lambda o, _: o[:, 0], tf.distribute.get_strategy())
+    test = error_rates.make_test_step(model, lambda o, _: o[:, 0], tf.distribute.get_strategy())
     images = tf.constant([[[4.0]], [[0.0]]])
     counts = tf.constant([1.0, 0.0])
     batches = tf.data.Dataset.from_tensors(
         (images, tf.zeros(2, tf.int64), counts, tf.constant(["a", ""]))
     )
-    sums = evaluation._total(test, iter(batches), 1, lambda *_: None, "")
+    sums = error_rates._total(test, iter(batches), 1, lambda *_: None, "")
     assert sums.tolist() == [0.25, 0, 0, 1]
 
 

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from common import overrides
 from common.data import catalog
-from common.described import describe, recipe_hash
 from common.errors import UsageError
-from common.recipe import Deviation, Recipe, Sgd, WeightDecay
+from common.recipes.recipe import Deviation, Recipe, Sgd, WeightDecay
+from common.recipes.serialization import describe, recipe_hash
+from launch.settings import overrides
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,14 +1,16 @@
 """What `--dry_run` says a network with auxiliary heads costs."""
 
+import contextlib
 import dataclasses
 import types
 
 import keras
 import pytest
 
-from common.optimizers import build_optimizer
-from common.recipe import WeightDecay
-from launch import plan
+from common.distribution import hardware
+from common.recipes.recipe import WeightDecay
+from common.training.optimizers import build_optimizer
+from launch.session import plan
 from tests.launch import toy
 
 MAIN, AUXILIARY = 99 * 10, 99 * 4  # weights, each used once for an image
@@ -74,6 +76,39 @@ def test_memory_is_what_a_device_holds(model):
     more = plan.memory(model, other, 3, 6)
     assert more["update"] == 4 * weights  # the decayed gradients, too
     assert more["optimizer state"] - parts["optimizer state"] == weights
+
+
+def test_what_fits_is_what_a_device_has_beside_the_weights():
+    parts = {"weights": 100, "update": 300, "activations": 60, "input": 40}
+    for whole, images in ((400 + 20 * 10, 20), (400 + 10, 1), (409, 0), (400 + 10 * 1239, 1200)):
+        said = plan.fitting_batch(parts, 10, 40, whole)
+        asked = f"about {images:,} images at a time" if images else "not one image"
+        assert said.startswith(asked), said
+        assert not images or f"a batch of {4 * images:,}:" in said
+    assert "nvidia-smi" in plan.fitting_batch(parts, 10, 40, 0)
+
+
+def test_cpu_devices_share_the_hosts_memory(model, monkeypatch):
+    class Strategy:
+        num_replicas_in_sync = 4
+        extended = types.SimpleNamespace(worker_devices=["/device:CPU:0"])
+        scope = staticmethod(contextlib.nullcontext)
+
+    monkeypatch.setattr(plan.hardware, "memory_bytes", lambda _: 2**32)
+    monkeypatch.setattr(plan, "kept_bytes", lambda *_: 0)
+    rows = dict(plan._memory(model, toy.RECIPE, None, Strategy(), 10, ("this process",)))
+    assert "in 1.0 GiB per device" in rows["fits"]
+
+
+def test_the_memory_is_the_least_that_the_process_may_have(tmp_path, monkeypatch):
+    limit = tmp_path / "memory.max"
+    cpu = types.SimpleNamespace(extended=types.SimpleNamespace(worker_devices=["/device:CPU:0"]))
+    monkeypatch.setattr(hardware, "_LIMITS", (limit, tmp_path / "none"))
+    whole = hardware.memory_bytes(cpu)
+    limit.write_text("max\n")
+    assert hardware.memory_bytes(cpu) == whole > 2**20
+    limit.write_text("1048576\n")
+    assert hardware.memory_bytes(cpu) == 2**20
 
 
 def test_bfloat16_halves_activations():

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 from common.errors import UsageError
-from launch import train
-from launch.train import set_precision
+from launch.commands import train
+from launch.commands.train import set_precision
 
 CPU = tf.distribute.get_strategy()
 

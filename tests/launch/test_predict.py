@@ -10,17 +10,18 @@ import pytest
 from PIL import Image
 
 import reproductions
-from common import preprocessing
 from common.data import imagenet
-from common.data.pixels import ScalePixels, SubtractMeanImage
-from common.data.scales import ResizeShorterSide
 from common.data.statistics import Statistics, save
 from common.data.transforms import CentreCrop, Pad
-from common.described import describe
+from common.data.transforms.geometric import ResizeShorterSide
+from common.data.transforms.pixels import ScalePixels, SubtractMeanImage
 from common.errors import RunError, UsageError
-from common.losses import SoftmaxCrossEntropy
-from launch import contact_sheet, trained
+from common.models import preprocessing
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.serialization import describe
 from launch.dispatch import dispatch
+from launch.drawing import contact_sheet
+from launch.weights import run_weights
 from tests.launch import toy
 from tests.launch.flags import NOT_GIVEN
 
@@ -61,7 +62,7 @@ def colours(tmp_path, monkeypatch):
     """
     import tensorflow as tf
 
-    from launch import predict
+    from launch.commands import predict
 
     recipes = {"colours": COLOURS}
     monkeypatch.setattr(reproductions, "names", lambda: ("colours",))
@@ -75,7 +76,7 @@ def colours(tmp_path, monkeypatch):
     folder = tmp_path / "run"
     folder.mkdir()
     model = build_model("colours", image_size=16, num_classes=3)
-    model.save_weights(folder / trained.WEIGHTS)
+    model.save_weights(folder / run_weights.WEIGHTS)
     write_record(folder, COLOURS)
     return folder
 
@@ -212,7 +213,7 @@ def test_the_runs_own_mean_is_subtracted(colours, tmp_path, capsys, monkeypatch)
     statistics = Statistics(
         mean_image=mean, pixel_mean=nothing, pixel_std=nothing, covariance=np.zeros((3, 3))
     )
-    save(statistics, colours / trained.STATISTICS)
+    save(statistics, colours / run_weights.STATISTICS)
     assert predict_here(colours, photograph) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[-1] for line in lines[1:]] == ["green", "blue", "red"]
@@ -236,7 +237,7 @@ def test_imagenet_itself_is_not_needed(colours, tmp_path, capsys, monkeypatch):
 
 def test_the_weights_alone_are_enough(colours, tmp_path, capsys):
     """The classes then have numbers."""
-    alone = (colours / trained.WEIGHTS).rename(tmp_path / "w.weights.h5")
+    alone = (colours / run_weights.WEIGHTS).rename(tmp_path / "w.weights.h5")
     photograph = colour(tmp_path / "a.png", (0, 255, 0))
     preprocessing.write(alone, "recipe", COLOURS)  # as a training does
     assert predict_here(alone, photograph) == 0
@@ -246,13 +247,13 @@ def test_the_weights_alone_are_enough(colours, tmp_path, capsys):
 
 
 def test_a_run_brings_its_settings_and_its_data(colours):
-    from common.overrides import apply
+    from launch.settings.overrides import apply
 
     changed = apply(COLOURS, ["image_size=8", "epochs=3"])
     changed = dataclasses.replace(changed, data="folder:/gone", num_classes=2)
     write_record(colours, changed)
-    _, run = trained.locate(str(colours))
-    recipe = trained.recipe_of(run, "colours", COLOURS)
+    _, run = run_weights.locate(str(colours))
+    recipe = run_weights.recipe_of(run, "colours", COLOURS)
     assert (recipe.data, recipe.num_classes) == ("folder:/gone", 2)
     assert recipe.image_size == 8
     assert recipe.test_transforms == changed.test_transforms
@@ -260,19 +261,19 @@ def test_a_run_brings_its_settings_and_its_data(colours):
 
 
 def test_a_run_of_another_network_or_recipe_is_refused(colours):
-    _, run = trained.locate(str(colours))
+    _, run = run_weights.locate(str(colours))
     with pytest.raises(UsageError, match="a run of colours, not of greys"):
-        trained.recipe_of(run, "greys", COLOURS)
+        run_weights.recipe_of(run, "greys", COLOURS)
     edited = dataclasses.replace(COLOURS, normalize=ScalePixels(-1.0, 1.0))
     with pytest.raises(RunError, match="earlier recipe: normalize.background"):
-        trained.recipe_of(run, "colours", edited)
+        run_weights.recipe_of(run, "colours", edited)
 
 
 def test_weights_of_another_network_are_refused(colours, tmp_path):
     import keras
 
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(9)])
-    other.save_weights(colours / trained.WEIGHTS)
+    other.save_weights(colours / run_weights.WEIGHTS)
     photograph = colour(tmp_path / "a.png", (1, 2, 3))
     with pytest.raises(RunError, match="does not fit colours"):
         predict_here(colours, photograph)
@@ -283,7 +284,7 @@ def test_weights_of_another_network_are_refused(colours, tmp_path):
     [((Pad(2),), 32, 28), ((), 32, 32), (COLOURS.test_transforms, 16, None)],
 )
 def test_the_size_of_the_training_images_is_known(transforms, size, side):
-    from launch.predict import stored_side
+    from launch.commands.predict import stored_side
 
     recipe = dataclasses.replace(COLOURS, test_transforms=transforms, image_size=size)
     assert stored_side(recipe) == side

@@ -11,15 +11,15 @@ import pytest
 import tensorflow as tf
 
 from common.data import catalog
+from common.data.dataset import read_manifest
 from common.data.imagenet import WNIDS
-from common.data.manifest import read_manifest
 from common.data.preparation.arrays import CIFAR100
-from common.data.preparation.examination import Examined, _add_up
+from common.data.preparation.checks import _pixels
 from common.data.preparation.expected import OFFICIAL, Expected
-from common.data.preparation.findings import _pixels
+from common.data.preparation.inspection import Examined, _add_up
 from common.errors import RunError, UsageError
-from launch.counting import Counting
 from launch.dispatch import dispatch
+from launch.terminal.display import Counting
 from tests.common import synthetic_imagenet as synthetic
 from tests.common.data_fixtures import image_folder, noise_image, write_image
 from tests.common.test_preparation import ROOT, hashes, write_idx
@@ -293,12 +293,10 @@ def test_names_that_cannot_be_are_refused(tmp_path, name):
 
 
 def test_progress_shows_speed_and_time_left(capsys, monkeypatch):
-    clock = iter([0.0, 5.0, 20.0])
-    monkeypatch.setattr("launch.counting.time.monotonic", lambda: next(clock))
     counting = Counting()
-    counting.show("writing images", 100, 1100)
-    counting.show("writing images", 150, 1100)  # not every time
-    counting.show("writing images", 300, 1100)
+    for now, done in ((0.0, 100), (5.0, 150), (20.0, 300)):  # not every time
+        monkeypatch.setattr("launch.terminal.display.time.monotonic", lambda now=now: now)
+        counting.show("writing images", done, 1100)
     assert capsys.readouterr().err == ("writing images: 300/1,100, 10/s, 80 s left\n")
 
 

@@ -19,12 +19,13 @@ import tensorflow as tf
 from PIL import Image
 
 import reproductions
-from common import evaluation, preprocessing
-from common.data import imagenet, pipeline
-from common.data.photographs import SPLIT, Photographs
+from common.data import imagenet
+from common.data.sources.photographs import SPLIT, Photographs
 from common.errors import UsageError
-from common.predictions import read
-from launch import evaluate, export, predict
+from common.evaluation import error_rates, frame_views
+from common.evaluation.predictions import read
+from common.models import preprocessing
+from launch.commands import evaluate, export, predict
 from launch.dispatch import dispatch
 from tests.launch import publishers
 from tests.launch.flags import NOT_GIVEN
@@ -193,7 +194,7 @@ def one_process(monkeypatch):
 
     for module in (evaluate, export, predict):
         monkeypatch.setattr(module, "build_network", once)
-    monkeypatch.setattr(evaluation, "TEST_VIEWS", 2)
+    monkeypatch.setattr(error_rates, "TEST_VIEWS", 2)
     said = {}
     monkeypatch.setattr(predict, "_print", said.__setitem__)
     yield said
@@ -321,7 +322,7 @@ def test_the_network_sees_what_the_publishers_does(case, tmp_path):
     recipe = reproductions.load(case.paper).RECIPES[case.variant]
     recipe = weights.PREPROCESSING[case.layout].of(recipe)
     source = Photographs(files, side=32 if cifar else None, digits=False)
-    batches = pipeline.test_batches(source, SPLIT, recipe, None, recipe.monitor, batch_size=1)
+    batches = frame_views.test_batches(source, SPLIT, recipe, None, recipe.monitor, batch_size=1)
     for file, (images, *_) in zip(files, batches, strict=True):
         wanted = case.see(file)
         scale = abs(wanted).max()

@@ -9,23 +9,19 @@ import pytest
 import reproductions
 from common.data import catalog
 from common.errors import RunError
-from common.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, WithAuxiliary
-from common.overrides import apply, with_data
-from launch import (
-    baseline_records,
-    curves,
-    figure_degradation,
-    html_tables,
-    question_spec,
-    questions,
-    records,
-)
-from launch.measured import changes_of
-from launch.paper_results import Paper
-from launch.question_losses import held
-from launch.question_runs import difference, lines, printed_size
-from launch.question_spec import Question, Wanted
-from launch.question_tables import table_of, verdict
+from common.recipes.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, WithAuxiliary
+from launch.report import baseline_records, curves, records
+from launch.report.experiments import name_settings
+from launch.report.figures import depth
+from launch.report.html import tables
+from launch.report.measurements import changes_of
+from launch.report.papers import Paper, read_papers
+from launch.report.questions import question_spec, questions
+from launch.report.questions.question_losses import held
+from launch.report.questions.question_runs import difference, lines, printed_size
+from launch.report.questions.question_spec import Question, Wanted
+from launch.report.questions.question_tables import table_of, verdict
+from launch.settings.overrides import apply, with_data
 from tests.launch import toy
 
 TOY = Wanted(variant="toy", flags="--set epochs=2", seeds=(0, 1))
@@ -47,7 +43,7 @@ QUESTION = Question(
 def record(tmp_path, monkeypatch):
     """Records runs given as write_run's arguments; the toy paper."""
     folder = toy.make(tmp_path, monkeypatch)
-    monkeypatch.setattr(baseline_records, "read", lambda: [])
+    monkeypatch.setattr(baseline_records, "of", lambda row: None)
 
     def run(*runs):
         for number, one in enumerate(runs):
@@ -67,7 +63,7 @@ def only(question, **changed):
 
 def cells(question, papers):
     """Each row as {heading: cell}."""
-    head, rows = table_of(question, papers)
+    head, rows = table_of(question, papers, name_settings(papers))
     return [dict(zip(head, row, strict=True)) for row in rows]
 
 
@@ -126,15 +122,15 @@ def test_what_is_missing_is_said_with_its_command(record):
 
 def test_other_papers_questions_are_left_out(record):
     papers = record()
-    assert questions.section(papers) == ""
-    assert not table_of(question_spec.read()[0], papers)[1]
-    assert html_tables.question(question_spec.read()[0], [*papers.values()]) == ""
-    assert figure_degradation.shown() == []
+    assert "## " not in questions.page(papers, {})
+    assert not table_of(question_spec.read()[0], papers, {})[1]
+    assert tables.question(question_spec.read()[0], papers) == ""
+    assert depth.show(papers) == []
 
 
 def test_the_page_of_all_results_has_the_table_too(record):
     papers = record({"error": 1.0})
-    text = html_tables.question(QUESTION, [papers["toy"]])
+    text = tables.question(QUESTION, papers)
     assert '<h2 id="size">Does size help?</h2>' in text
     assert "0.95 % (Table 1)" in text and "launch toy_<wbr>" not in text
     assert "python -m launch toy_small" in text and "`" not in text
@@ -270,15 +266,13 @@ def test_the_table_has_loss_error_and_baseline(record, monkeypatch):
     papers = record({"error": 45.0, **EPOCHS})
     asked = only(QUESTION, kind="working")
     row, missing = cells(asked, papers)
-    assert row["Epochs"] == "4" and row["Changed"] == "epochs 2"
+    assert row["Epochs"] == "4" and row["Setting"] == "mnist-2ep"
     assert row["Training loss at the end"] == "0.25 (no cross-entropy)"
     assert row["Error"] == "45.00 % (44.03 to 45.98)"
     assert "baseline mnist --record" in row["Baseline"]
     assert row["Verdict"].startswith("undecided")
     assert missing["Verdict"] == "not run"
-    kept = {"data": "mnist", "split": "test", "read": "toys/1.0.0"}
-    kept |= {"num_images": 100, "wrong": 61, "top1_error": 61.0}
-    monkeypatch.setattr(baseline_records, "read", lambda: [kept])
+    monkeypatch.setattr(baseline_records, "of", lambda row: BASELINE)
     row, _ = cells(asked, papers)
     assert row["Baseline"].startswith("61.00 % (")
     assert row["Verdict"] == "working"
@@ -400,10 +394,10 @@ def test_the_command_of_each_line_makes_a_run_that_it_takes(question, wanted):
 
 
 def test_the_questions_of_results_md_name_what_the_papers_say():
-    papers = {name: Paper(name) for name in reproductions.names()}
-    text = questions.section(papers)
+    papers = read_papers()
+    text = questions.page(papers, name_settings(papers))
     for question in question_spec.read():
-        assert f"### {question.title}" in text
+        assert f"## {question.title}" in text
         found = lines(question, papers)
         assert len(found) == len(question.run)
         for line in found:
@@ -432,7 +426,7 @@ def curve(variant, deviations=("updates 6400",)):
 
 
 def test_the_degradation_is_drawn_once_all_four_runs_are_there(monkeypatch):
-    question = figure_degradation.question()
+    question = depth.find_question()
     paper = Paper("resnet_cifar")
 
     def recorded(wanted):
@@ -451,13 +445,13 @@ def test_the_degradation_is_drawn_once_all_four_runs_are_there(monkeypatch):
     every = [wanted.variant for wanted in question.run]
     for wanted, panels in ((every, 2), (every[:3], 0)):
         found = recorded(wanted)
-        monkeypatch.setattr(figure_degradation, "lines", lambda *a, f=found: f)
-        shown = figure_degradation.shown()
+        monkeypatch.setattr(depth, "lines", lambda *a, f=found: f)
+        shown = depth.show({})
         assert len(shown) == panels
         if panels:
             names = [[run["variant"] for run in panel] for panel in shown]
             assert names == [every[:2], every[2:]]
-            figure = figure_degradation.draw(shown)
+            figure = depth.draw(shown)
             left, right = figure.axes
             assert [len(a.get_lines()) for a in (left, right)] == [4, 4]
             looks = [line.is_dashed() for line in left.get_lines()]

@@ -10,8 +10,8 @@ import time
 import pytest
 
 from common.errors import RunError
-from common.runs import lock_folder
-from launch import queue
+from common.training.run_record import lock_folder
+from launch.commands import queue
 from tests.launch.flags import NOT_GIVEN
 
 ROWS = """

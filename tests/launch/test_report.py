@@ -1,4 +1,6 @@
+import json
 import pathlib
+import re
 import statistics
 import tomllib
 
@@ -6,10 +8,10 @@ import pytest
 
 import reproductions
 from common.errors import RunError, UsageError
-from common.overrides import apply
-from launch import curves, figures, measured, report
-from launch.paper_results import Paper
-from launch.results_page import oracles
+from launch.report import curves, measurements, report
+from launch.report.figures import figures
+from launch.report.papers import Paper, read_oracles, read_papers
+from launch.settings.overrides import apply
 from tests.launch import toy
 
 TESTS = pathlib.Path(__file__).parents[1]
@@ -73,15 +75,27 @@ def test_another_view_is_not_compared(write, tmp_path):
     assert "0.93 %" in line_of(text, "Table 2")
 
 
+def test_a_run_says_on_what_it_ran_and_how_fast(write, tmp_path):
+    folder = toy.write_run(tmp_path / "a")
+    assert "| 1 x cpu | 123.4 |" in write(folder)
+    file = tmp_path / "a" / "run.json"
+    record = json.loads(file.read_text()) | {"peak_bytes": 3 * 2**30}
+    gpu = {"gpu": "NVIDIA H200", "driver": "570.1", "cuda": "12.9", "cudnn": "9"}
+    record["sessions"][0] |= {"platform": "gpu", "hardware": {"processor": "Xeon"} | gpu}
+    file.write_text(json.dumps(record))
+    devices = "1 x gpu, NVIDIA H200, driver 570.1, CUDA 12.9, cuDNN 9, at most 3,072 MiB"
+    assert f"| {devices} | 123.4 |" in write(folder)
+
+
 SHRUNK = {"name": "toys/1.0.0", "shorter_side": 256}
 
 
 @pytest.mark.parametrize(
-    ("changed", "label"),
+    ("changed", "setting", "label"),
     [
-        ({"settings": ["epochs=2"]}, "epochs 2"),
-        ({"data": SHRUNK}, "data shrunk once to a shorter side of 256 pixels"),
-        ({"recipe": {"data": "mnist", "epochs": 1}}, "an earlier recipe"),
+        ({"settings": ["epochs=2"]}, "mnist-2ep", "epochs 2"),
+        ({"data": SHRUNK}, "mnist-changed", "data shrunk once to a shorter side of 256 pixels"),
+        ({"recipe": {"data": "mnist", "epochs": 1}}, "mnist-earlier-", "an earlier recipe"),
         (
             {
                 "recipe": {"data": "cifar10", "epochs": 20},
@@ -94,14 +108,17 @@ SHRUNK = {"name": "toys/1.0.0", "shorter_side": 256}
                     }
                 ],
             },
+            "cifar10-changed",
             "data cifar10",
         ),
     ],
 )
-def test_a_changed_run_never_counts_as_the_papers(write, tmp_path, changed, label):
+def test_a_changed_run_never_counts_as_the_papers(write, tmp_path, changed, setting, label):
     text = write(toy.write_run(tmp_path / "a", **changed))
     assert "not run" in line_of(text, "Table 1")
-    assert "0.93 %" in line_of(text, label)
+    assert f"(../settings.md#{setting}" in line_of(text, "0.93 %")
+    explained = (tmp_path / "reproductions" / "settings.md").read_text()
+    assert re.search(rf"\*\*{setting}\w*\*\*: {label}", explained)
     assert "not the paper's experiment" in text
 
 
@@ -115,8 +132,9 @@ def test_a_row_says_what_it_departs_from_and_not_what_is_left_open(write, tmp_pa
     text = write(toy.write_run(tmp_path / "a"))
     departs = "loss: c (stated: d)"
     assert line_of(text, "Table 1").endswith(f"| {departs} |")
-    (top, *_) = (tmp_path / "results.md").read_text().split('<a id="')
-    assert line_of(top, "0.93 %").endswith(f"| {departs} |")
+    top = (tmp_path / "results.md").read_text()
+    assert line_of(top, "0.93 %").endswith("| agrees | a |")
+    assert f"* **a** {departs}\n" in top
 
 
 def test_another_precision_stands_beside_the_papers_number_with_a_mark(write, tmp_path):
@@ -132,18 +150,21 @@ def test_another_precision_stands_beside_the_papers_number_with_a_mark(write, tm
     assert "not the paper's experiment" not in text
     top = (tmp_path / "results.md").read_text()
     assert "1 of 2 recipes were not trained as a whole, and 2 of 3" in top
+    assert line_of(top, "0.90 %").endswith("| a, precision mixed_bfloat16 |")
+    assert line_of(top, "1.00 %").endswith("| a |")
 
 
 def test_published_weights_stand_apart_with_how_they_were_selected():
     about = {c.variant: c for c in Paper("resnet_cifar").expected.result}
     text = report.RESULTS.read_text()
-    table = text.partition("**Published weights, tested again")[2]
-    table = table.partition("**Not run**")[0]
+    table = text.partition("## Published weights, tested again")[2]
+    table = table.partition("## Every network")[0]
     for name in ("akamaster_resnet20", "akamaster_resnet32"):
         assert about[name].selected == "on this test set, by their author"
         row = line_of(table, f"[{name}]")
         assert row.endswith(f"| {about[name].selected} |")
-    fusions = text.partition('<a id="fusion">')[2]
+        assert f"* {name}: {about[name].source}; {about[name].note}.\n" in table
+    fusions = (reproductions.folder("ilsvrc2016") / "results.md").read_text()
     line = line_of(fusions, "members selected on this", "dense_36")
     assert "akamaster_resnet20," in line
 
@@ -199,20 +220,25 @@ def test_a_runs_curve_is_kept_and_drawn_anew_when_it_changes(write, paper, tmp_p
     assert len(curves.read("toy")) == 1
     write(toy.write_run(tmp_path / "b", seed=1, history=toy.history(3)))
     assert [curve.seed for curve in curves.read("toy")] == [0, 1]
-    assert "(reproductions/toy/curves.svg)" in (tmp_path / "results.md").read_text()
+    assert "(curves.svg)" in (paper / "results.md").read_text()
 
 
 def test_results_md_says_what_was_measured_and_what_was_not(write, tmp_path):
-    write(toy.write_run(tmp_path / "a", error=0.93))
+    own = write(toy.write_run(tmp_path / "a", error=0.93))
     text = (tmp_path / "results.md").read_text()
     assert "1 of 2 recipes were not trained as a whole" in text
-    assert "`python -m launch toy_small`, 3.6e9 MAC (" in text
-    top = text.partition("<a id=")[0]
-    assert "| 0.93 % (1 run" in top and "| 0.95 % |" in top
-    write(toy.write_run(tmp_path / "b", error=0.9, settings=["epochs=2"]))
+    assert "`python -m launch toy_small`, 3.6e9 MAC (" in own
+    assert text.partition("| --- |")[0].count("\n") < 10  # the table is on the first screen
+    line = line_of(text, "0.93 % (1 run")
+    assert line.startswith("| [toy](reproductions/toy/results.md) | mnist, test | single |")
+    assert "| 0.95 % | agrees |" in line
+    own = write(toy.write_run(tmp_path / "b", error=0.9, settings=["epochs=2"]))
     text = (tmp_path / "results.md").read_text()
     assert "1 more measurements are of changed" in text
-    assert "| not comparable | epochs 2 |" in text
+    assert "0.90 %" not in text
+    assert "| [mnist-2ep](../settings.md#mnist-2ep) |" in line_of(own, "0.90 %")
+    settings = (tmp_path / "reproductions" / "settings.md").read_text()
+    assert "**mnist-2ep**: epochs 2. Of [toy](toy/results.md)." in settings
 
 
 def test_the_readme_gets_the_recipes_deviations(write, paper):
@@ -246,28 +272,61 @@ def test_a_folder_without_a_run_is_refused(write, tmp_path):
 
 
 def test_what_report_writes_is_up_to_date():
-    for file, text in report.texts().items():
+    papers = read_papers()
+    for file, text in report.texts(papers).items():
         assert file.read_text() == text, "run python -m launch report"
-    for picture in figures.pictures():
+    for picture in figures.pictures(papers):
         assert picture.is_current(), "run python -m launch report"
 
 
-def test_every_measured_row_is_in_results_md():
-    text = report.RESULTS.read_text()
-    found = [one for name in reproductions.names() for one in Paper(name).measured]
-    assert found
-    for one in found:
-        row = f"{one.data}, {one.split}, {one.views} | "
-        assert row + one.error("top1_error") in text
+def test_every_measured_row_is_on_its_papers_page():
+    papers = read_papers()
+    assert sum(len(paper.measured) for paper in papers.values()) > 50
+    for name, paper in papers.items():
+        text = (reproductions.folder(name) / "results.md").read_text()
+        for one in paper.measured:
+            row = [line for line in text.splitlines() if one.error("top1_error") in line]
+            words = one.variant, f"{one.data}, {one.split}", one.views
+            assert any(f"| {' | '.join(words)} | " in line for line in row)
+
+
+def cells_of(text):
+    """The cells of all tables, as they are shown: without the addresses of links."""
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    cells = [cell for line in lines for cell in line.strip("| ").split(" | ")]
+    return [re.sub(r"\[(.*?)\]\(.*?\)", r"\1", cell) for cell in cells]
+
+
+def test_the_first_screen_of_both_pages_is_the_table_of_results():
+    papers = read_papers()
+    beside = [one for paper in papers.values() for _, one in paper.beside()]
+    readme = report.RESULTS.with_name("README.md").read_text()
+    block = readme.partition("<!-- results -->")[2].partition("<!-- /results -->")[0]
+    for text in (report.RESULTS.read_text(), block):
+        rows = [line for line in text.splitlines()[:30] if re.match(r"\| \[", line)]
+        found = [row.split(" | ")[3] for row in rows[: len(beside)]]
+        assert found == [one.error("top1_error") for one in beside]
+        assert {row.split(" | ")[5] for row in rows[: len(beside)]} == {"agrees", "lower", "higher"}
+    for text in (report.RESULTS.read_text(), block):
+        assert max(map(len, cells_of(text))) <= 60
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"), [(0.9, "agrees"), (1.3, "higher"), (0.65, "lower"), (1.2, "agrees")]
+)
+def test_a_verdict_is_of_two_runs_on_so_many_images(write, tmp_path, error, verdict):
+    write(toy.write_run(tmp_path / "a", error=error))
+    line = line_of((tmp_path / "results.md").read_text(), f"{error:.2f} %")
+    assert f"| 0.95 % | {verdict} |" in line
 
 
 def test_pictures_are_small():
-    sizes = [p.file.stat().st_size for p in figures.pictures()]
+    sizes = [p.file.stat().st_size for p in figures.pictures(read_papers())]
     assert max(sizes) < 200_000 and sum(sizes) < 1_000_000
 
 
 def test_the_list_of_oracles_is_that_of_the_tests():
-    listed = oracles()
+    listed = read_oracles()
     files = {f.stem for f in (TESTS / "oracles").glob("*.npz")}
     assert {one["golden"] for one in listed if "golden" in one} == files
     known = {v for p in reproductions.names() for v in Paper(p).recipes}
@@ -279,7 +338,20 @@ def test_the_list_of_oracles_is_that_of_the_tests():
 
 def test_an_edited_recipe_no_longer_counts():
     row = {"deviations": [], "precision": "float32"}
-    old = row | {"recipe": measured.recipe_hash(toy.RECIPE)}
+    old = row | {"recipe": measurements.recipe_hash(toy.RECIPE)}
     edited = apply(toy.RECIPE, ["epochs=19"])
-    assert measured.changes_of(old, toy.RECIPE) == ()
-    assert "earlier recipe" in measured.changes_of(old, edited)[0]
+    assert measurements.changes_of(old, toy.RECIPE) == ()
+    assert "earlier recipe" in measurements.changes_of(old, edited)[0]
+
+
+def test_settings_that_differ_have_different_names(write, paper, tmp_path):
+    rates = [f"optimizer.learning_rate={rate}" for rate in (0.5, 0.25)]
+    runs = [
+        toy.write_run(tmp_path / rate, settings=["epochs=2", rate], error=error)
+        for rate, error in zip(rates, (1.5, 2.5), strict=True)
+    ]
+    text = write(*runs)
+    explained = (tmp_path / "reproductions" / "settings.md").read_text()
+    for rate, error in (("0.5", "1.50 %"), ("0.25", "2.50 %")):
+        (name,) = re.findall(r"\[(mnist-2ep-[ab])\]", line_of(text, error))
+        assert f"**{name}**: epochs 2; optimizer.learning_rate {rate}. Of" in explained

@@ -6,10 +6,9 @@ from collections import Counter
 import pytest
 
 import reproductions
-from common.paper import CLAIM_VERDICTS
-from launch import leaderboard, report, results_slides
-from launch.paper_results import Paper
-from launch.results_page import page
+from common.papers.expected import CLAIM_VERDICTS
+from launch.report import leaderboard, paper_page, report, results_page, results_slides
+from launch.report.papers import Paper, read_papers
 from tests.launch import toy
 
 TABLES = """
@@ -18,19 +17,8 @@ title = "Table 1"
 variant = "toy"
 source = "Sec. 2"
 note = "K is 1024"
-[[table.cell]]
-row = "FC"
-column = "params"
-layer = "fc"
-quantity = "params"
-paper = "1Ki"
-explanation = "rounded up"
-[[table.cell]]
-row = "FC"
-column = "units"
-layer = "fc"
-quantity = "filters"
-paper = "10"
+columns = ["params", ["units", "filters"]]
+rows = [{row = "FC", layer = "fc", params = ["1Ki", "rounded up"], units = "10"}]
 [[ratio]]
 text = "12x fewer parameters"
 source = "Sec. 1"
@@ -54,7 +42,10 @@ def lines(tmp_path, monkeypatch):
     folder = toy.make(tmp_path, monkeypatch)
     (folder / "expected.toml").write_text(toy.EXPECTED + TABLES)
     paper = Paper("toy")
-    return [*page({"toy": paper}).splitlines(), *paper.page().splitlines()]
+    return [
+        *results_page.page({"toy": paper}).splitlines(),
+        *paper_page.page(paper, {}).splitlines(),
+    ]
 
 
 def test_a_table_is_listed_with_its_note_and_its_differences(lines):
@@ -69,8 +60,8 @@ def test_a_ratio_is_listed_with_its_verdict(lines):
 
 
 def test_the_overview_counts_cells_and_ratios(lines):
-    overview = next(line for line in lines if "(#toy)" in line)
-    assert "| 4, 2 differ and are explained |" in overview
+    assert "| [Toy](reproductions/toy/results.md) | 0 of 2 | 4 | 2 | 1 | 0 |" in "\n".join(lines)
+    assert "4 structural numbers, of which 2 differ and are explained;" in "\n".join(lines)
 
 
 def test_other_statements_are_listed_with_their_verdict(lines):
@@ -94,7 +85,7 @@ def test_without_the_papers_text_no_statement_of_it_is_wrong():
 
 
 def test_every_system_and_table_of_the_slides_is_accounted_for():
-    text = report.RESULTS.read_text().partition('<a id="slides">')[2]
+    text = (report.RESULTS.parent / "reproductions" / "slides.md").read_text()
     for heading in ("LeNet-5", "AlexNet", "VGGNet", "GoogLeNet", "ResNet"):
         assert f"| {heading} |" in text
     for heading in ("Inception", "PolyNet"):  # a title and no number
@@ -119,8 +110,8 @@ def test_the_leaderboard_has_all_of_the_slides_digits():
 
 
 def test_the_slides_statement_about_ilsvrc2016_is_on_both_pages():
-    pages = report.texts()
-    challenge = report.RESULTS.parent / "reproductions/ilsvrc2016/results.md"
-    for file in (report.RESULTS, challenge):
+    pages = report.texts(read_papers())
+    folder = report.RESULTS.parent / "reproductions"
+    for file in (folder / "slides.md", folder / "ilsvrc2016" / "results.md"):
         said = '"16% better performance" (slides, ILSVRC2016): checked;'
         assert said in pages[file]

@@ -9,14 +9,15 @@ import tensorflow as tf
 from PIL import Image
 
 from common.data import catalog
-from common.data.pixels import SubtractMeanImage
-from common.data.relabelled import relabelled
+from common.data.sources.relabelled import relabel
 from common.data.statistics import Statistics, save
-from common.described import describe
+from common.data.transforms.pixels import SubtractMeanImage
 from common.errors import RunError, UsageError
-from common.overrides import apply, combined, settings_of, with_data
-from launch import evaluate, shipped, trained
+from common.recipes.serialization import describe
+from launch.commands import evaluate
 from launch.dispatch import dispatch
+from launch.settings.overrides import apply, combined, settings_of, with_data
+from launch.weights import bundled_weights, run_weights
 from tests.launch import test_predict
 from tests.launch.flags import NOT_GIVEN
 
@@ -62,7 +63,9 @@ def run(colours, tmp_path, monkeypatch):
 def options(folder, **given):
     """What evaluate makes of a run and flags."""
     values = NOT_GIVEN | {"weights": str(folder)} | given
-    return shipped.options_for("", "colours", "colours", values, set(given), measures=True)[0]
+    return bundled_weights.options_for("", "colours", "colours", values, set(given), measures=True)[
+        0
+    ]
 
 
 def measured(folder, capsys, **given):
@@ -140,7 +143,7 @@ def test_labels_of_other_images_go_by_the_names_of_the_classes(run, tmp_path, ca
 
 
 def test_a_file_of_weights_is_said_not_to_know_its_classes(run, tmp_path, capsys):
-    file = run() / trained.WEIGHTS
+    file = run() / run_weights.WEIGHTS
     alone = file.rename(tmp_path / "alone.weights.h5")
     given = {"data": f"folder:{tmp_path / 'data'}", "preprocessing": "recipe"}
     code, _, err = measured(alone, capsys, **given)
@@ -172,7 +175,7 @@ def test_a_run_that_does_not_know_its_classes_is_measured_on_its_own_data_only(
 
 def test_relabelled_records_keep_their_order(tmp_path):
     source = catalog.open_source(catalog.find(folder_of(tmp_path)))
-    other = relabelled(source, ("red", "green", "white", "blue"), "a run")
+    other = relabel(source, ("red", "green", "white", "blue"), "a run")
     places = {"blue": 3, "green": 1, "red": 0}
     for before, after in zip(source.records("train"), other.records("train"), strict=True):
         assert before["id"] == after["id"]
@@ -221,7 +224,7 @@ def test_what_was_subtracted_in_training_is_subtracted_now(run, tmp_path, capsys
     kept = Statistics(
         mean_image=mean, pixel_mean=np.zeros(3), pixel_std=np.ones(3), covariance=np.eye(3)
     )
-    save(kept, folder / trained.STATISTICS)
+    save(kept, folder / run_weights.STATISTICS)
     seen = []
     monkeypatch.setattr(
         evaluate, "training_statistics", lambda *a: pytest.fail("the run has its own")
@@ -237,7 +240,7 @@ def test_what_was_subtracted_in_training_is_subtracted_now(run, tmp_path, capsys
     np.testing.assert_array_equal(seen[0].mean_image, mean)
     with pytest.raises(UsageError, match="of 24 x 24 pixels.*12 x 12"):
         measured(folder, capsys, set=["image_size=8"])
-    (folder / trained.STATISTICS).unlink()
+    (folder / run_weights.STATISTICS).unlink()
     with pytest.raises(RunError, match="did not keep the mean"):
         measured(folder, capsys, data=folder_of(tmp_path / "other"))
 
@@ -247,11 +250,13 @@ def test_predict_and_export_take_the_runs_data_and_no_other(run, tmp_path):
     for verb in ("predict", "export"):
         values = NOT_GIVEN | {"weights": str(folder)}
         own = f"folder:{tmp_path / 'data'}"
-        found, _ = shipped.options_for(verb, "colours", "colours", values | {"data": own}, {"data"})
+        found, _ = bundled_weights.options_for(
+            verb, "colours", "colours", values | {"data": own}, {"data"}
+        )
         assert found.recipe.image_size == 8
         other = {"data": folder_of(tmp_path / verb)}
         with pytest.raises(UsageError, match="Leave it out"):
-            shipped.options_for(verb, "colours", "colours", values | other, {"data"})
+            bundled_weights.options_for(verb, "colours", "colours", values | other, {"data"})
 
 
 def test_the_cost_of_a_runs_views_is_that_of_its_settings(run, capsys, monkeypatch):

@@ -14,15 +14,16 @@ from PIL import Image, ImageDraw
 
 import reproductions
 from common.data import catalog
-from common.data.pixels import SubtractMeanImage
 from common.data.statistics import Statistics, load, needed, save
-from common.described import recipe_hash
+from common.data.transforms.pixels import SubtractMeanImage
 from common.errors import RunError, UsageError
-from common.overrides import apply
-from common.paper import read_reproduced
-from common.runs import ARITHMETIC
-from launch import ship, shipped, trained
+from common.papers.expected import read_reproduced
+from common.recipes.serialization import recipe_hash
+from common.training.run_record import ARITHMETIC
+from launch.commands import ship
 from launch.dispatch import dispatch
+from launch.settings.overrides import apply
+from launch.weights import bundled_weights, run_weights
 from tests.launch import test_predict
 from tests.launch.flags import NOT_GIVEN
 from tests.launch.test_command_line import ROOT
@@ -30,7 +31,7 @@ from tests.launch.test_command_line import ROOT
 colours = test_predict.colours
 MEGABYTES = 1.5  # of a shipped run, at most
 QUICK = ("lenet5",)  # to evaluate
-SHIPPED = shipped.variants()
+SHIPPED = bundled_weights.variants()
 STROKES = {  # of a pen, in a field of 200 x 200 pixels
     "2": [(65, 75), (75, 50), (100, 42), (125, 52), (130, 78), (110, 110)]
     + [(65, 158), (140, 156)],
@@ -42,7 +43,7 @@ STROKES = {  # of a pen, in a field of 200 x 200 pixels
 def run_of(variant):
     """(paper, its present recipe, the shipped run)."""
     paper, _ = reproductions.find(variant)
-    _, run = trained.locate(str(shipped.place(paper, variant)))
+    _, run = run_weights.locate(str(bundled_weights.place(paper, variant)))
     return paper, reproductions.load(paper).RECIPES[variant], run
 
 
@@ -50,15 +51,15 @@ def run_of(variant):
 def test_a_shipped_run_is_whole_small_and_of_the_papers_recipe(variant):
     paper, recipe, run = run_of(variant)
     files = {file.name: file.stat().st_size for file in run.folder.iterdir()}
-    wanted = {trained.WEIGHTS, "run.json"}
-    wanted |= {trained.STATISTICS} if needed(recipe) else set()
+    wanted = {run_weights.WEIGHTS, "run.json"}
+    wanted |= {run_weights.STATISTICS} if needed(recipe) else set()
     assert files.keys() == wanted and sum(files.values()) < MEGABYTES * 1e6
     assert (run.record["paper"], run.record["variant"]) == (paper, variant)
     assert run.record["status"] == "finished"
     assert recipe_hash(run.record["recipe"]) == recipe_hash(recipe)
-    assert trained.recipe_of(run, variant, recipe) == recipe
+    assert run_weights.recipe_of(run, variant, recipe) == recipe
     assert len(run.record["class_names"]) == recipe.num_classes
-    assert not needed(recipe) or load(run.folder / trained.STATISTICS)
+    assert not needed(recipe) or load(run.folder / run_weights.STATISTICS)
 
 
 @pytest.mark.parametrize("variant", SHIPPED)
@@ -77,11 +78,11 @@ def test_a_shipped_run_tells_how_it_was_made_and_on_no_machine(variant):
 @pytest.mark.parametrize("variant", SHIPPED)
 def test_shipped_weights_are_the_networks_and_nothing_else(variant):
     paper, recipe, run = run_of(variant)
-    file = run.folder / trained.WEIGHTS
+    file = run.folder / run_weights.WEIGHTS
     with h5py.File(file) as stored:
         assert "optimizer" not in stored
     model = reproductions.load(paper).build_model(variant)
-    trained.load_weights(model, file, recipe)
+    run_weights.load_weights(model, file, recipe)
 
 
 @pytest.mark.parametrize(
@@ -206,7 +207,7 @@ def test_predict_takes_what_was_shipped(colours, tmp_path, capsys):
     assert said.out == answer and "green" in answer
     assert "colours, seed 3, trained in float32, used here in" in said.err
     target = tmp_path / "trained" / "colours"
-    assert (target / trained.WEIGHTS).stat().st_size < len(before[trained.WEIGHTS])
+    assert (target / run_weights.WEIGHTS).stat().st_size < len(before[run_weights.WEIGHTS])
     record = json.loads((target / "run.json").read_text())
     assert "/there" not in json.dumps(record)
     [session], [result] = record["sessions"], record["results"]
@@ -224,7 +225,7 @@ def grow_an_optimizer(folder):
     model = test_predict.build_model("colours", image_size=16, num_classes=3)
     model.optimizer = keras.optimizers.Adam()
     model.optimizer.build(model.trainable_variables)
-    model.save_weights(folder / trained.WEIGHTS)
+    model.save_weights(folder / run_weights.WEIGHTS)
 
 
 def test_the_mean_that_is_subtracted_goes_with_the_weights(colours, tmp_path, monkeypatch):
@@ -240,9 +241,9 @@ def test_the_mean_that_is_subtracted_goes_with_the_weights(colours, tmp_path, mo
         pixel_std=numbers,
         covariance=np.eye(3),
     )
-    save(statistics, colours / trained.STATISTICS)
+    save(statistics, colours / run_weights.STATISTICS)
     assert ship_here(colours) == 0
-    kept = load(tmp_path / "trained" / "colours" / trained.STATISTICS)
+    kept = load(tmp_path / "trained" / "colours" / run_weights.STATISTICS)
     np.testing.assert_array_equal(kept.pixel_mean, numbers)
 
 
@@ -285,11 +286,11 @@ def test_evaluate_measures_in_the_runs_precision_and_says_so(colours, monkeypatc
     assert "seed 3, mixed_bfloat16" in capsys.readouterr().out
     values = NOT_GIVEN | {"data_dir": "/nowhere"}
     about = ("evaluate NAME", "colours", "colours", values)
-    options, run = shipped.options_for(*about, set(), measures=True)
+    options, run = bundled_weights.options_for(*about, set(), measures=True)
     assert options.precision == "mixed_bfloat16" and run
     err = capsys.readouterr().err
     assert "trained in mixed_bfloat16, used here in mixed_bfloat16" in err
-    options, run = shipped.options_for(*about, set())
+    options, run = bundled_weights.options_for(*about, set())
     assert options.precision == "float32" and run
     assert "mixed_bfloat16, used here in float32" in capsys.readouterr().err
 

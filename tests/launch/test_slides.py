@@ -11,9 +11,9 @@ import re
 
 import pytest
 
-from launch import leaderboard
-from launch.paper_results import Paper
-from launch.results_slides import on_slides
+from launch.report import leaderboard
+from launch.report.papers import Paper
+from launch.report.results_slides import on_slides
 
 # Read from pictures where there is no text, and where.
 NOISE = {

@@ -4,11 +4,12 @@ import re
 
 import pytest
 
-from common import predictions, test_server
 from common.data import imagenet
 from common.errors import UsageError
-from common.scoring import wrong
+from common.evaluation import predictions
+from common.evaluation.metrics import wrong
 from launch.dispatch import dispatch
+from reproductions.ilsvrc2016 import submission_file
 from tests.common.test_test_server import predictions as drawn
 from tests.launch.test_command_line import launch
 
@@ -35,7 +36,7 @@ def test_a_prediction_file_is_written_for_the_server_and_scored(folder):
     words = ("submission", "a.npz", "--out", "guesses.txt")
     code, said, _ = launch(*words, cwd=folder)
     assert code == 0 and "5 guesses for each of 6 images" in said
-    assert len(test_server.read(folder / "guesses.txt").labels) == 6
+    assert len(submission_file.read(folder / "guesses.txt").labels) == 6
     words = ("submission", "guesses.txt", "truth.txt")
     code, said, _ = launch(*words, cwd=folder)
     made = predictions.read(folder / "a.npz")

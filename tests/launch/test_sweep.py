@@ -5,16 +5,9 @@ import types
 import pytest
 
 from common.errors import RunError, UsageError
-from common.signals import Signals, Stopped
-from launch import (
-    sweep,
-    sweep_child,
-    sweep_records,
-    sweep_status,
-    sweep_trial,
-    sweep_tuner,
-    sweep_workers,
-)
+from common.training.signals import Signals, Stopped
+from launch.report import sweep_records
+from launch.sweep import child, status, sweep, trials, tuners, workers
 from tests.launch.sweep_fakes import Training, request
 
 SPACE = ["optimizer.learning_rate=log(1e-4,1e-1)"]
@@ -27,11 +20,11 @@ class Killed(BaseException):
 @pytest.fixture
 def search(tmp_path, monkeypatch):
     """Runs a sweep in tmp_path whose trainings are made up."""
-    monkeypatch.setattr(sweep_trial, "POLL_SECONDS", 0)
+    monkeypatch.setattr(trials, "POLL_SECONDS", 0)
     Training.started, Training.trained = [], []
 
     def run(error, **flags):
-        monkeypatch.setattr(sweep_child, "start", lambda *words: Training(*words, error))
+        monkeypatch.setattr(child, "start", lambda *words: Training(*words, error))
         values = {"space": SPACE, "set": ["epochs=3"]} | flags
         asked = request(workdir=str(tmp_path), **values)
         code = sweep.run(asked)
@@ -77,7 +70,7 @@ def test_a_killed_sweep_repeats_and_loses_nothing(search, tmp_path, tuner):
 
     with pytest.raises(Killed):
         search(kill_in_the_third, **flags)
-    before = sweep_status.read_trials(tmp_path)
+    before = status.read_trials(tmp_path)
     assert [t["status"] for t in before] == ["finished"] * 2 + ["under way"]
     code, record = search(by_rate, **flags)
     assert Training.started == ["0", "1", "2", "2", "3", "4"]
@@ -96,7 +89,7 @@ def test_a_killed_sweep_repeats_and_loses_nothing(search, tmp_path, tuner):
 
 
 def test_a_kill_between_two_files_of_the_tuner_costs_no_trial(search, tmp_path):
-    original = sweep_tuner.RandomOracle.save
+    original = tuners.RandomOracle.save
 
     def killed(oracle):
         here = oracle._get_oracle_fname().startswith(str(tmp_path))
@@ -105,7 +98,7 @@ def test_a_kill_between_two_files_of_the_tuner_costs_no_trial(search, tmp_path):
         original(oracle)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep_tuner.RandomOracle, "save", killed)
+        patch.setattr(tuners.RandomOracle, "save", killed)
         with pytest.raises(Killed):
             search(by_rate, trials=3)
     assert (tmp_path / "oracle" / "trial_1").exists()
@@ -115,7 +108,7 @@ def test_a_kill_between_two_files_of_the_tuner_costs_no_trial(search, tmp_path):
 
 
 def test_a_trial_that_ended_before_the_tuner_knew_is_not_run_again(search, tmp_path):
-    original = sweep_tuner.Tuner.on_trial_end
+    original = tuners.Tuner.on_trial_end
 
     def killed(tuner, trial):
         if trial.trial_id == "1":
@@ -123,7 +116,7 @@ def test_a_trial_that_ended_before_the_tuner_knew_is_not_run_again(search, tmp_p
         original(tuner, trial)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep_tuner.Tuner, "on_trial_end", killed)
+        patch.setattr(tuners.Tuner, "on_trial_end", killed)
         with pytest.raises(Killed):
             search(by_rate, trials=3)
     _, record = search(by_rate, trials=3)
@@ -223,23 +216,23 @@ class Ended:
 
 @pytest.mark.parametrize("ended", [[None], []])
 def test_workers_may_end_after_the_server(tmp_path, monkeypatch, ended):
-    monkeypatch.setattr(sweep_workers, "POLL_SECONDS", 0)
+    monkeypatch.setattr(workers, "POLL_SECONDS", 0)
     chief = types.SimpleNamespace(
         require_successes=lambda: None, request=types.SimpleNamespace(folder=tmp_path)
     )
     about = (chief, ended, Signals(), lambda: None)
-    sweep_workers._watch([Ended(3, 0), Ended(1, 0)], *about)
+    workers._watch([Ended(3, 0), Ended(1, 0)], *about)
     (tmp_path / "worker0.txt").write_text("Out of paper.")
     with pytest.raises(RunError, match="exit code 1: Out of paper"):
-        sweep_workers._watch([Ended(2, 1)], *about)
+        workers._watch([Ended(2, 1)], *about)
 
 
 def test_a_server_that_cannot_serve_says_why(tmp_path, monkeypatch):
-    for name in sweep_workers.ADDRESS:
+    for name in workers.ADDRESS:
         monkeypatch.setenv(name, "9")
     about = (None, [OSError("no port")], Signals(), lambda: None)
     with pytest.raises(RunError, match="9:9, in use.*no port"):
-        sweep_workers._watch([Ended(9, 0)], *about)
+        workers._watch([Ended(9, 0)], *about)
 
 
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
@@ -302,7 +295,7 @@ def test_tensorboard_finds_the_values_and_the_metric(search, tmp_path):
     assert field.name == "optimizer.learning_rate"
     assert experiment.metric_infos[0].name.group == "validation"
     assert set(found) == {f"trials/{i}/tensorboard" for i in (0, 1)}
-    for trial in sweep_status.read_trials(tmp_path):
+    for trial in status.read_trials(tmp_path):
         start = found[f"trials/{trial['id']}/tensorboard"].session_start_info
         value = start.hparams["optimizer.learning_rate"].number_value
         assert trial["values"] == [f"optimizer.learning_rate={value:.6g}"]
@@ -323,15 +316,15 @@ def test_a_recorded_sweep_is_a_row_of_its_own(search, tmp_path, monkeypatch):
     paper.mkdir()
     monkeypatch.setattr("reproductions.folder", lambda name: paper)
     monkeypatch.setattr("reproductions.names", lambda: ("lenet5",))
-    assert sweep_records.section() == ""
+    assert sweep_records.section("lenet5") == ""
     _, record = search(by_rate, trials=2, record=True)
     search(by_rate, trials=2, record=True)
-    [row] = sweep_records.read("lenet5")
+    [row] = sweep_records.file("lenet5").read()
     assert row["name"] == ("lenet5 tuned here: 2 random trials with 1 worker(s), epochs=3, float32")
     assert row["held_out_error"] == round(min(t["best"] for t in record["trials"]), 4)
     assert row["space"] == ["optimizer.learning_rate=log(0.0001,0.1)"]
     assert str(tmp_path) not in (paper / "sweeps.toml").read_text()
-    text = sweep_records.section()
+    text = sweep_records.section("lenet5")
     assert "held out" in text and f"{row['held_out_error']:.2f} %" in text
     assert row["paper_values"] == ["optimizer.learning_rate=0.0005"]
 
@@ -346,7 +339,7 @@ def test_an_unfinished_sweep_is_not_recorded(search, tmp_path):
 
 
 def test_a_worker_waits_for_the_process_of_a_killed_sweep(tmp_path):
-    from common.runs import lock_folder
+    from common.training.run_record import lock_folder
 
     held, ticks = lock_folder(tmp_path), []
 
@@ -354,9 +347,9 @@ def test_a_worker_waits_for_the_process_of_a_killed_sweep(tmp_path):
         ticks.append(1)
         held.close()
 
-    sweep_trial._wait_until_free(tmp_path, Signals(), tick)
+    trials._wait_until_free(tmp_path, Signals(), tick)
     assert ticks == [1]
     with lock_folder(tmp_path), pytest.raises(Stopped):
         stopped = Signals()
         stopped.received = signal.SIGTERM
-        sweep_trial._wait_until_free(tmp_path, stopped, lambda: None)
+        trials._wait_until_free(tmp_path, stopped, lambda: None)

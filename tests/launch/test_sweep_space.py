@@ -4,15 +4,15 @@ import pytest
 
 import reproductions
 from common.errors import UsageError
-from common.overrides import apply
-from launch import sweep_request, sweep_space
-from launch.sweep_workers import gpu_shares
+from launch.settings.overrides import apply
+from launch.sweep import search_space, sweep_request
+from launch.sweep.workers import gpu_shares
 from reproductions.resnet_cifar.recipe import RESNET20
 from tests.launch.sweep_fakes import request
 
 
 def read(*texts, recipe=RESNET20, tuner="random"):
-    return sweep_space.read(recipe, list(texts), tuner)
+    return search_space.read(recipe, list(texts), tuner)
 
 
 def test_a_dimension_is_typed_as_set_types_it():
@@ -74,9 +74,9 @@ def test_hyperband_decides_on_epochs_itself():
 @pytest.mark.parametrize("paper", reproductions.names())
 def test_every_recipe_has_a_default_space_around_its_own_values(paper):
     for recipe in reproductions.load(paper).RECIPES.values():
-        texts = sweep_space.default_space(recipe, 45_000, 1)
-        for dimension in sweep_space.read(recipe, texts, "hyperband"):
-            own = sweep_space.part_of(recipe, dimension.path)
+        texts = search_space.default_space(recipe, 45_000, 1)
+        for dimension in search_space.read(recipe, texts, "hyperband"):
+            own = search_space.part_of(recipe, dimension.path)
             if dimension.kind == "log":
                 low, high = dimension.values
                 assert low * 10 == pytest.approx(own)
@@ -90,7 +90,7 @@ def test_every_recipe_has_a_default_space_around_its_own_values(paper):
 
 def test_a_schedule_is_searched_only_where_it_is_reached():
     def paths(recipe):
-        texts = sweep_space.default_space(recipe, 45_000, 1)
+        texts = search_space.default_space(recipe, 45_000, 1)
         return [text.partition("=")[0] for text in texts]
 
     assert "schedule.starts" in paths(RESNET20)
@@ -134,7 +134,7 @@ def test_a_trial_is_a_command_of_its_own(tmp_path):
 
 def test_values_are_given_to_a_trial_as_set_reads_them():
     values = {"a": 0.1 + 1e-9, "tuner/epochs": 3, "b": 64, "c": "0,5"}
-    assert sweep_space.settings_of(values) == ["a=0.1", "b=64", "c=0,5"]
+    assert search_space.settings_of(values) == ["a=0.1", "b=64", "c=0,5"]
 
 
 def test_each_worker_has_gpus_of_its_own():

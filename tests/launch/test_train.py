@@ -10,7 +10,7 @@ import h5py
 import pytest
 
 import reproductions
-from common import preprocessing
+from common.models import preprocessing
 
 ROOT = pathlib.Path(__file__).parents[2]
 

@@ -1,7 +1,7 @@
 import threading
 import time
 
-from launch.watchdog import Watchdog
+from launch.session.watchdog import Watchdog
 
 
 def waits_for_input(event):

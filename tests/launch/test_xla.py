@@ -6,11 +6,11 @@ import os
 import pytest
 
 import reproductions
-from common import hardware
-from common.recipe import is_small
-from common.runs import last_session
-from launch.options import from_flags
-from launch.xla import decided, keep_compiled
+from common.distribution import hardware
+from common.recipes.recipe import is_small
+from common.training.run_record import last_session
+from launch.session.jit_policy import decided, keep_compiled
+from launch.settings.options import from_flags
 from tests.launch.flags import NOT_GIVEN
 
 

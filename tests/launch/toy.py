@@ -4,9 +4,9 @@ import dataclasses
 import json
 import types
 
-from common.described import describe
-from common.overrides import apply
-from common.recipe import Deviation, Recipe, Sgd
+from common.recipes.recipe import Deviation, Recipe, Sgd
+from common.recipes.serialization import describe
+from launch.settings.overrides import apply
 
 RECIPE = Recipe(
     data="mnist",
@@ -47,38 +47,19 @@ title = "Toy networks"
 authors = "A. Author"
 venue = "Toys 1998"
 url = "https://example.org"
-[parameters]
-toy = 1_000
-toy_small = 500
-[macs]
-toy = 2_000
-toy_small = 1_000
+[networks]
+toy = {parameters = 1_000, macs = 2_000}
+toy_small = {parameters = 500, macs = 1_000}
 [[result]]
-variant = "toy"
 data = "mnist"
 split = "test"
-views = "single"
-top1_error = 0.95
-source = "Table 1"
-[[result]]
-variant = "toy"
-data = "mnist"
-split = "test"
-views = "ten_crop"
-top1_error = 0.8
-source = "Table 2"
-[[result]]
-variant = "toy_small"
-data = "mnist"
-split = "test"
-views = "single"
-top1_error = 1.7
-source = "Table 3"
+rows = [
+  {variant = "toy", views = "single", top1_error = 0.95, source = "Table 1"},
+  {variant = "toy", views = "ten_crop", top1_error = 0.8, source = "Table 2"},
+  {variant = "toy_small", views = "single", top1_error = 1.7, source = "Table 3"},
+]
 [[claim]]
-text = "It is small."
-source = "Sec. 1"
-verdict = "checked"
-note = ""
+rows = [["It is small.", "Sec. 1", "checked", ""]]
 """
 README = "# Toy\n\nBefore.\n<!-- deviations -->\nold\n<!-- /deviations -->\nAfter.\n"
 
@@ -92,12 +73,12 @@ def make(tmp_path, monkeypatch):
     module = types.SimpleNamespace(RECIPES=RECIPES)
     monkeypatch.setattr("reproductions.names", lambda: ("toy",))
     monkeypatch.setattr("reproductions.load", lambda paper: module)
-    monkeypatch.setattr("reproductions.folder", lambda paper: folder)
+    monkeypatch.setattr("reproductions.folder", lambda paper: folder.parent / paper)
     return folder
 
 
 def write_run(folder, *, seed=0, error=0.93, settings=(), view="single", history=(), **more):
-    """A finished run's folder, as common.runs leaves it."""
+    """A finished run's folder, as common.training.run_record leaves it."""
     recipe = apply(RECIPE, settings)
     result = {
         "view": view,

@@ -11,8 +11,6 @@ import pytest
 import tensorflow as tf
 
 import reproductions.alexnet
-from common.audit import AGREES, EXPLAINED, audit_paper, layer_table
-from common.batch_slice import batch_slice
 from common.data.transforms import (
     CentreCrop,
     PcaColourNoise,
@@ -23,10 +21,12 @@ from common.data.transforms import (
     SubtractMeanImage,
     UntilEpoch,
 )
+from common.distribution.batch_slice import batch_slice
 from common.errors import UsageError
-from common.optimizers import rates_at
-from common.recipe import WeightDecay
-from common.schedules import DivideOnPlateau
+from common.papers.audit import AGREES, EXPLAINED, audit_paper, layer_table
+from common.recipes.recipe import WeightDecay
+from common.recipes.schedules import DivideOnPlateau
+from common.training.optimizers import rates_at
 from reproductions.alexnet import RECIPES, build_model, cifar
 from reproductions.alexnet.model import FORMS
 from reproductions.alexnet.spatial import SpatialResponseNormalization

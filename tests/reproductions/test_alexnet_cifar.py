@@ -14,7 +14,7 @@ from common.data.transforms import (
     SubtractCentreMean,
 )
 from common.errors import RunError
-from common.optimizers import build_optimizer, rates_at
+from common.training.optimizers import build_optimizer, rates_at
 from reproductions.alexnet import RECIPES, build_model
 from reproductions.alexnet.cifar import LocallyConnected
 from reproductions.alexnet.weights import from_caffe

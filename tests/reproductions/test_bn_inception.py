@@ -11,7 +11,6 @@ import tensorflow as tf
 
 import reproductions
 import reproductions.bn_inception
-from common.audit import AGREES, EXPLAINED, audit_paper
 from common.data.transforms import (
     CentreCrop,
     PhotometricDistortions,
@@ -21,10 +20,11 @@ from common.data.transforms import (
     SubtractChannelMean,
 )
 from common.errors import UsageError
-from common.layer_table import find_row, layer_table, totals, without_weights
-from common.layers import Dropout
-from common.losses import SoftmaxCrossEntropy
-from common.recipe import WeightDecay
+from common.models.layer_table import find_row, layer_table, totals, without_weights
+from common.models.layers import Dropout
+from common.papers.audit import AGREES, EXPLAINED, audit_paper
+from common.recipes.losses import SoftmaxCrossEntropy
+from common.recipes.recipe import WeightDecay
 from reproductions.bn_inception import RECIPES, build_model, mnist
 from reproductions.bn_inception.model import FORMS, MODULES
 

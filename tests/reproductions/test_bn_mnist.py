@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from common.data.pixels import Context
 from common.data.transforms import Binarize
-from common.losses import SoftmaxCrossEntropy
+from common.data.transforms.pixels import Context
+from common.recipes.losses import SoftmaxCrossEntropy
 from reproductions.bn_inception import RECIPES, build_model
 from reproductions.bn_inception.mnist import SPREAD
 

@@ -16,10 +16,11 @@ import pytest
 
 import reproductions
 from common.data.statistics import Statistics
-from common.described import describe
-from common.losses import SoftmaxCrossEntropy, WithAuxiliary
-from common.paper import read_expected
-from launch.markdown import with_deviations
+from common.evaluation import frame_views
+from common.papers.expected import load_toml, read_expected
+from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
+from common.recipes.serialization import describe
+from launch.report.markdown import with_deviations
 
 VARIANTS = [
     (paper, variant)
@@ -148,7 +149,7 @@ def test_a_papers_first_variant_is_what_its_name_means(paper):
 
 @each_variant
 def test_network_at_the_papers_size(paper, variant, network):
-    from common.layer_table import layer_table, totals, without_weights
+    from common.models.layer_table import layer_table, totals, without_weights
 
     recipe, expected = (recipe_of(paper, variant), read_expected(reproductions.folder(paper)))
     with without_weights():
@@ -234,6 +235,26 @@ def test_every_deviation_is_complete(paper, variant):
         assert not deviation.reason.startswith("--")
 
 
+@each_paper
+def test_no_deviation_repeats_what_is_said_of_the_whole_suite(paper):
+    suite = {row["field"]: row for row in deviations(reproductions.folder(paper).parent)}
+    for row in deviations(reproductions.folder(paper)):
+        said = suite.get(row["field"], {})
+        assert [key for key in said if key != "field" and row.get(key) == said[key]] == []
+
+
+def test_what_is_said_of_the_whole_suite_holds_for_several_papers():
+    folders = [reproductions.folder(paper) for paper in reproductions.names()]
+    fields = [{row["field"] for row in deviations(folder)} for folder in folders]
+    for row in deviations(folders[0].parent):
+        assert sum(row["field"] in found for found in fields) > 1, row["field"]
+
+
+def deviations(folder):
+    """The rows of a deviations.toml, as they stand there."""
+    return load_toml(folder / "deviations.toml")["deviation"]
+
+
 @each_variant
 def test_the_monitored_view_is_one_of_the_recipes(paper, variant):
     recipe = recipe_of(paper, variant)
@@ -265,7 +286,9 @@ def first_batches(recipe):
         covariance=np.eye(channels, dtype="float32"),
     )
     train = pipeline.train_batches(source, recipe, statistics, seed=0, epoch=0)
-    test = pipeline.test_batches(source, split, recipe, statistics, recipe.views[-1], batch_size=2)
+    test = frame_views.test_batches(
+        source, split, recipe, statistics, recipe.views[-1], batch_size=2
+    )
     return next(iter(train))[0].numpy(), next(iter(test))[0].numpy()
 
 

@@ -15,9 +15,9 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-from common import checkpoints
-from common.optimizers import build_optimizer
-from common.steps import MAX_UPDATES, TrainSteps, repeat_bit_for_bit
+from common.training import checkpoints
+from common.training.optimizers import build_optimizer
+from common.training.steps import MAX_UPDATES, TrainSteps, repeat_bit_for_bit
 from tests.reproductions.test_contract import SMALL_IMAGE_SIZE, VARIANTS
 
 BATCH, STEPS = 2, 24

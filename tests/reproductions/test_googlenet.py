@@ -11,7 +11,6 @@ import tensorflow as tf
 
 import reproductions
 import reproductions.googlenet
-from common.audit import AGREES, EXPLAINED, audit_paper
 from common.data.transforms import (
     CentreCrop,
     PhotometricDistortions,
@@ -22,10 +21,11 @@ from common.data.transforms import (
     SubtractChannelMean,
 )
 from common.errors import UsageError
-from common.layer_table import find_row, layer_table, totals
-from common.layers import Dropout
-from common.optimizers import rates_at
-from common.recipe import WeightDecay
+from common.models.layer_table import find_row, layer_table, totals
+from common.models.layers import Dropout
+from common.papers.audit import AGREES, EXPLAINED, audit_paper
+from common.recipes.recipe import WeightDecay
+from common.training.optimizers import rates_at
 from reproductions.googlenet import RECIPES, build_model
 from reproductions.googlenet.model import CONV1
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import reproductions
-from common import views
-from common.fusion import RULES
-from launch import leaderboard
-from launch.ensemble_spec import CHALLENGE, spec_of, teams
+from common.evaluation import views
+from launch.report import leaderboard
+from reproductions.ilsvrc2016.fusion import RULES
+from reproductions.ilsvrc2016.spec import CHALLENGE, spec_of, teams
 
 DATA = leaderboard.read()
 ENTRIES = DATA["entry"]

@@ -12,9 +12,7 @@ import tensorflow as tf
 
 import reproductions
 import reproductions.inception_v3
-from common.audit import EXPLAINED, MISFIT, NEEDLESS, audit_paper
-from common.batch_slice import batch_slice
-from common.data.keys import Key
+from common.data.rng import ExampleRng
 from common.data.transforms import (
     CentreCrop,
     Context,
@@ -23,11 +21,13 @@ from common.data.transforms import (
     ResizeShorterSide,
     ScalePixels,
 )
+from common.distribution.batch_slice import batch_slice
 from common.errors import UsageError
-from common.layer_table import find_row, layer_table, totals, without_weights
-from common.layers import BatchNormalization, Dropout
-from common.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy
-from common.recipe import RmsProp, Sgd, WeightDecay
+from common.models.layer_table import find_row, layer_table, totals, without_weights
+from common.models.layers import BatchNormalization, Dropout
+from common.papers.audit import EXPLAINED, MISFIT, NEEDLESS, audit_paper
+from common.recipes.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy
+from common.recipes.recipe import RmsProp, Sgd, WeightDecay
 from reproductions.inception_v3 import RECIPES, build_model
 from reproductions.inception_v3.distortions import ColourDistortions
 from reproductions.inception_v3.modules import FORMS, convolutions
@@ -445,7 +445,7 @@ def test_rate_falls_by_6_percent_every_2_epochs(epoch, wanted):
 
 def distorted(image, position=0, **amounts):
     still = dict(brightness=0.0, saturation=(1.0, 1.0), hue=0.0, contrast=(1.0, 1.0))
-    context = Context(top=0, left=0, mirrored=False, statistics=None, key=Key(3, position))
+    context = Context(top=0, left=0, mirrored=False, statistics=None, rng=ExampleRng(3, position))
     operation = ColourDistortions(**still | amounts)
     return operation(tf.constant(image), context).numpy()
 

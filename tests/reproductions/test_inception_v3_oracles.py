@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from common.errors import RunError
-from common.layer_table import without_weights
-from common.state_dicts import of_keras_model
+from common.models.layer_table import without_weights
+from common.models.state_dicts import of_keras_model
 from reproductions.inception_v3 import build_model
 from reproductions.inception_v3.weights import from_keras, from_torchvision
 from tests import golden

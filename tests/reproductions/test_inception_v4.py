@@ -10,8 +10,7 @@ import pytest
 import tensorflow as tf
 
 import reproductions.inception_v4
-from common.audit import AGREES, EXPLAINED, MISFIT, NEEDLESS, RATIOS, audit_paper
-from common.data.keys import Key
+from common.data.rng import ExampleRng
 from common.data.transforms import (
     CentreCrop,
     Context,
@@ -21,10 +20,11 @@ from common.data.transforms import (
     ScalePixels,
 )
 from common.errors import UsageError
-from common.layer_table import find_row, layer_table, totals, without_weights
-from common.layers import Dropout
-from common.losses import SmoothedCrossEntropy, WithAuxiliary
-from common.recipe import RmsProp
+from common.models.layer_table import find_row, layer_table, totals, without_weights
+from common.models.layers import Dropout
+from common.papers.audit import AGREES, EXPLAINED, MISFIT, NEEDLESS, RATIOS, audit_paper
+from common.recipes.losses import SmoothedCrossEntropy, WithAuxiliary
+from common.recipes.recipe import RmsProp
 from reproductions.inception_v4 import RECIPES, build_model
 from reproductions.inception_v4.distortions import BrightnessAndSaturation
 from reproductions.inception_v4.model import FORMS, inception
@@ -468,7 +468,7 @@ def test_what_decays(variant, path, decays):
 
 
 def distorted(image, position=0, **amounts):
-    context = Context(top=0, left=0, mirrored=False, statistics=None, key=Key(3, position))
+    context = Context(top=0, left=0, mirrored=False, statistics=None, rng=ExampleRng(3, position))
     amounts = dict(brightness=0.0, saturation=(1.0, 1.0)) | amounts
     operation = BrightnessAndSaturation(**amounts)
     return operation(tf.constant(image), context).numpy()

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from common.errors import RunError
-from common.layer_table import without_weights
-from common.state_dicts import of_keras_model
+from common.models.layer_table import without_weights
+from common.models.state_dicts import of_keras_model
 from reproductions.inception_v4 import build_model
 from reproductions.inception_v4.weights import from_cadene, from_keras
 from tests import golden

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.optimizers import build_optimizer, rates_at
+from common.training.optimizers import build_optimizer, rates_at
 from reproductions.lenet5 import RECIPES
 from reproductions.lenet5.glyphs import codes
 from reproductions.lenet5.levenberg_marquardt import (

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import reproductions
-from common.audit import AGREES, EXPLAINED, audit_paper, check_table
 from common.errors import UsageError
-from common.layer_table import find_row, layer_table, totals, without_weights
-from common.layers import Dropout
-from common.paper import read_expected
+from common.models.layer_table import find_row, layer_table, totals, without_weights
+from common.models.layers import Dropout
+from common.papers.audit import AGREES, EXPLAINED, audit_paper, check_table
+from common.papers.expected import read_expected
 from reproductions.polynet import RECIPES, build_model
 from reproductions.polynet.forms import FORMS, first_order, with_stage
 from reproductions.polynet.model import SMALLEST, network

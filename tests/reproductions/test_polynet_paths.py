@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.batch_slice import batch_slice
+from common.distribution.batch_slice import batch_slice
 from common.errors import RunError
-from common.weights import copy_layers
+from common.models.weight_import import copy_layers
 from reproductions.polynet.forms import FORMS, IR_3_6_3, POLYNET, first_order, with_stage
 from reproductions.polynet.growth import Interleaved
 from reproductions.polynet.model import SMALLEST, module, network

@@ -21,9 +21,9 @@ from common.data.transforms import (
     RandomShift,
     ZeroBorder,
 )
-from common.layer_table import layer_table, totals, without_weights
-from common.layers import ParameterFreeShortcut
-from common.optimizers import rates_at
+from common.models.layer_table import layer_table, totals, without_weights
+from common.models.layers import ParameterFreeShortcut
+from common.training.optimizers import rates_at
 from reproductions.preact_resnet import RECIPES, build_model
 from reproductions.preact_resnet.forms import FORMS, FULL
 from reproductions.preact_resnet.model import network

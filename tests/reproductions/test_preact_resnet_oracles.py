@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from common.weights import assign_torch
+from common.models.weight_import import assign_torch
 from reproductions.preact_resnet import build_model
 from reproductions.preact_resnet.forms import FORMS
 from reproductions.preact_resnet.model import network

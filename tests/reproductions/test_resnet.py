@@ -9,7 +9,7 @@ import pytest
 
 from common.data.transforms import RandomCrop, RandomFlip, RandomShorterSide
 from common.errors import UsageError
-from common.schedules import DivideOnPlateau
+from common.recipes.schedules import DivideOnPlateau
 from reproductions.resnet import RECIPES, build_model
 from reproductions.resnet.model import FORMS
 

@@ -8,8 +8,8 @@ import pytest
 
 from common.data.transforms import RandomFlip, RandomShift, SubtractMeanImage
 from common.errors import RunError
-from common.layers import ParameterFreeShortcut
-from common.optimizers import rates_at
+from common.models.layers import ParameterFreeShortcut
+from common.training.optimizers import rates_at
 from reproductions.resnet_cifar import RECIPES, build_model
 from reproductions.resnet_cifar.weights import from_akamaster
 

@@ -3,9 +3,9 @@
 import pytest
 
 import reproductions
-from common.audit import AGREES, EXPLAINED, audit_paper, check_table
-from common.layer_table import layer_table, without_weights
-from common.paper import read_expected
+from common.models.layer_table import layer_table, without_weights
+from common.papers.audit import AGREES, EXPLAINED, audit_paper, check_table
+from common.papers.expected import read_expected
 from reproductions.resnet import build_model
 
 FOLDER = reproductions.folder("resnet")

@@ -18,9 +18,9 @@ from common.data.transforms import (
     Standardize,
     ZeroBorder,
 )
-from common.layer_table import find_row, layer_table, totals, without_weights
-from common.optimizers import rates_at
-from common.paper import read_expected
+from common.models.layer_table import find_row, layer_table, totals, without_weights
+from common.papers.expected import read_expected
+from common.training.optimizers import rates_at
 from reproductions.resnext import RECIPES, build_model
 from reproductions.resnext.model import FORMS, block
 

@@ -13,8 +13,6 @@ import pytest
 import tensorflow as tf
 
 import reproductions.vgg
-from common.audit import AGREES, EXPLAINED, check_table
-from common.batch_slice import batch_slice
 from common.data.transforms import (
     CentreCrop,
     PcaColourNoise,
@@ -24,10 +22,12 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractChannelMean,
 )
+from common.distribution.batch_slice import batch_slice
 from common.errors import UsageError
-from common.layer_table import layer_table, totals, without_weights
-from common.paper import read_expected
-from common.recipe import WeightDecay
+from common.models.layer_table import layer_table, totals, without_weights
+from common.papers.audit import AGREES, EXPLAINED, check_table
+from common.papers.expected import read_expected
+from common.recipes.recipe import WeightDecay
 from reproductions.vgg import RECIPES, build_model
 from reproductions.vgg.model import COLUMNS, GLOROT
 

@@ -6,8 +6,8 @@ resnet_cifar's is no paper's; it gives `ensemble` a second scale.
 import pytest
 
 import reproductions
-from common import protocols, views
-from common.paper import read_expected
+from common.evaluation import protocols, views
+from common.papers.expected import read_expected
 
 # Neither the places nor the rule of these were published (see its views.py).
 UNPUBLISHED = {("polynet", "multi_crop")}

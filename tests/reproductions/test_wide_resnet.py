@@ -6,19 +6,19 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-from common.data.keys import Key
-from common.data.pixels import Context
+from common.data.rng import ExampleRng
 from common.data.transforms import (
     FirstFittingAreaCrop,
     Lighting,
     PhotometricDistortions,
     RandomFlip,
 )
+from common.data.transforms.pixels import Context
 from common.errors import RunError
-from common.layer_table import layer_table, totals, without_weights
-from common.layers import Dropout
-from common.optimizers import rates_at
-from common.paper import read_expected
+from common.models.layer_table import layer_table, totals, without_weights
+from common.models.layers import Dropout
+from common.papers.expected import read_expected
+from common.training.optimizers import rates_at
 from reproductions.resnext import model as resnext
 from reproductions.wide_resnet import RECIPES, build_model
 from reproductions.wide_resnet.augmentation import RandomReflectedShift
@@ -493,7 +493,7 @@ def test_recipes_of_the_paper():  # Sec. 3
 
 
 def context(position):
-    key = Key(1, tf.cast(position, tf.int64))
+    key = ExampleRng(1, tf.cast(position, tf.int64))
     return Context(0, 0, False, None, key)
 
 

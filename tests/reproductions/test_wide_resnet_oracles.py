@@ -6,7 +6,7 @@ the maps everywhere but in its first convolution.
 
 import re
 
-from common.weights import assign_torch
+from common.models.weight_import import assign_torch
 from reproductions.wide_resnet import build_model
 from tests import golden
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from common.data.images.jpeg import read_header
 from common.data.preparation import folders
-from common.data.preparation.jpeg import read_header
-from common.data.preparation.originals import Original, Originals, stamp
+from common.data.preparation.raw_images import Original, Originals, stamp
 from common.errors import RunError
 
 DIGITS = tuple(str(digit) for digit in range(10))
@@ -47,7 +47,6 @@ _BATCHES = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("te
 _FILES = {"train": ("train",), "test": ("test",)}  # of CIFAR-100
 _SVHN = ("train", "test", "extra")
 _INSIDE = "::"  # between an archive and its member
-_PER_SHARD = 10_000
 
 
 def mnist(folder: pathlib.Path) -> Originals:
@@ -65,7 +64,6 @@ def mnist(folder: pathlib.Path) -> Originals:
         layout=f"the idx files in {folder}",
         classes=DIGITS,
         splits=splits,
-        images_per_shard=_PER_SHARD,
         image_shape=(28, 28, 1),
     )
 
@@ -83,9 +81,8 @@ def cifar10(folder: pathlib.Path) -> Originals:
     for template, where in _templates(folder, names, "test_batch"):
         return _of_batches(template, where, CIFAR10, _BATCHES)
     raise RunError(
-        f"{folder} has neither cifar-10-binary.tar.gz nor "
-        "cifar-10-python.tar.gz, nor what is inside of them. Both are at "
-        "https://www.cs.toronto.edu/~kriz/cifar.html (170 MB)."
+        f"{folder} has neither cifar-10-binary.tar.gz nor cifar-10-python.tar.gz, nor what is "
+        "inside of them. Both are at https://www.cs.toronto.edu/~kriz/cifar.html (170 MB)."
     )
 
 
@@ -105,10 +102,9 @@ def cifar100(folder: pathlib.Path) -> Originals:
         return _of_batches(template, where, CIFAR100, _FILES)
     if not all((folder / split).is_dir() for split in _FILES):
         raise RunError(
-            f"{folder} has neither cifar-100-binary.tar.gz nor "
-            "cifar-100-python.tar.gz, nor what is inside of them, nor class "
-            "folders of PNG files in train and test. Both archives are at "
-            "https://www.cs.toronto.edu/~kriz/cifar.html (161 MB)."
+            f"{folder} has neither cifar-100-binary.tar.gz nor cifar-100-python.tar.gz, nor what "
+            "is inside of them, nor class folders of PNG files in train and test. Both archives "
+            "are at https://www.cs.toronto.edu/~kriz/cifar.html (161 MB)."
         )
     return _of_pngs(folder, CIFAR100, (32, 32, 3))
 
@@ -135,7 +131,6 @@ def svhn(folder: pathlib.Path) -> Originals:
         layout=f"the .mat files in {folder}",
         classes=DIGITS,
         splits=splits,
-        images_per_shard=_PER_SHARD,
         image_shape=(32, 32, 3),
     )
 
@@ -179,7 +174,6 @@ def _of_pngs(
             split: [image._replace(kind="png") for image in images]
             for split, images in found.splits.items()
         },
-        images_per_shard=_PER_SHARD,
         image_shape=shape,
         ignored=found.ignored,
         notes=found.notes,
@@ -233,7 +227,6 @@ def _of_batches(
         layout=str(where),
         classes=classes,
         splits=splits,
-        images_per_shard=_PER_SHARD,
         image_shape=(32, 32, 3),
     )
 

@@ -162,14 +162,12 @@ def validation_labels() -> list[int]:
         labels = [place[wnid] for wnid in file.read_text().split()]
     except (OSError, KeyError) as error:
         raise RunError(
-            f"The validation labels that tensorflow-datasets brings are not "
-            f"as they must be ({file}: {error}). Install the version of "
-            "constraints.txt."
+            "The validation labels that tensorflow-datasets brings are not as they must be "
+            f"({file}: {error}). Install the version of constraints.txt."
         ) from error
     if len(labels) != 50_000 or tuple(labels[:8]) != FIRST_EIGHT:
         raise RunError(
-            f"{file} has {len(labels)} labels, first {labels[:8]}; it must "
-            f"have 50,000, first {list(FIRST_EIGHT)}. Install the version of "
-            "tensorflow-datasets in constraints.txt."
+            f"{file} has {len(labels)} labels, first {labels[:8]}; it must have 50,000, first "
+            f"{list(FIRST_EIGHT)}. Install the version of tensorflow-datasets in constraints.txt."
         )
     return labels

@@ -3,9 +3,9 @@
 import os
 import pathlib
 
-from common.data.folder import of_tools, scan
-from common.data.preparation.jpeg import read_header
-from common.data.preparation.originals import Original, Originals, mixed
+from common.data.images.jpeg import read_header
+from common.data.preparation.raw_images import Original, Originals, mix_by_name
+from common.data.sources.folder import of_tools, scan
 from common.errors import RunError
 
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
@@ -16,7 +16,7 @@ def find(source: pathlib.Path) -> Originals:
     """The images of any set of class folders; labels by the names' order.
 
     Raises:
-        RunError: if there is no such layout; see also common.data.folder.scan.
+        RunError: if there is no such layout; see also common.data.sources.folder.scan.
     """
     places: dict[str, str] = {}
     for name, split in SPLITS.items():
@@ -27,9 +27,11 @@ def find(source: pathlib.Path) -> Originals:
                 )
             places[split] = name
     if "train" not in places or len(places) < 2:
+        names = sorted(n for n in os.listdir(source) if not of_tools(n))
+        listed = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") or "nothing"
         raise RunError(
             f"{source} is not laid out as SOURCE/{{train,val}}/CLASS/*.jpg: it "
-            f"has {_listed(source)}. Unpack the data set and name the folder "
+            f"has {listed}. Unpack the data set and name the folder "
             "that has train in it."
         )
     layout = scan(source, places)
@@ -37,12 +39,16 @@ def find(source: pathlib.Path) -> Originals:
     label_of = {name: label for label, name in enumerate(classes)}
     splits = {}
     for split, found in layout.images.items():
-        images = [
-            _original(source / places[split] / name / file, label_of[name])
+        images = []
+        for path, label in (
+            (source / places[split] / name / file, label_of[name])
             for name, files in found.items()
             for file in files
-        ]
-        splits[split] = mixed(images) if split == "train" else images
+        ):
+            own, state = f"{path.parent.name}/{path.name}", path.stat()
+            place = (str(path), "bytes", 0, state.st_size, state.st_mtime_ns)
+            images.append(Original(own, label, *place))
+        splits[split] = mix_by_name(images) if split == "train" else images
     tests = [split for split in splits if split != "train"]
     if any(splits[split] for split in tests):  # such as Kaggle's flat test
         empty = [split for split in tests if not splits[split]]
@@ -59,13 +65,6 @@ def find(source: pathlib.Path) -> Originals:
     )
 
 
-def _original(path: pathlib.Path, label: int) -> Original:
-    state = path.stat()
-    name = f"{path.parent.name}/{path.name}"
-    place = (str(path), "bytes", 0)
-    return Original(name, label, *place, state.st_size, state.st_mtime_ns)
-
-
 def imagenette_config(originals: Originals) -> str:
     """TFDS's name for the size that the pictures have."""
     side = 0
@@ -78,8 +77,3 @@ def imagenette_config(originals: Originals) -> str:
         break
     sizes = {160: "160px-v2", 320: "320px-v2"}
     return sizes.get(side, "full-size-v2")
-
-
-def _listed(folder: pathlib.Path) -> str:
-    names = sorted(n for n in os.listdir(folder) if not of_tools(n))
-    return ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") or "nothing"

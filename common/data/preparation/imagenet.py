@@ -4,19 +4,25 @@ A validation image's label goes by the number in its name, never by its place
 among the others: a file that is missing shifts nothing.
 """
 
+import io
 import pathlib
 import re
+import tarfile
 from collections.abc import Callable, Iterable
+from typing import Any
 
-from common.data.folder import is_image, of_tools
-from common.data.imagenet import WNIDS
-from common.data.preparation import devkit, folders, parquet, tars
+from common.data.imagenet import WNIDS, devkit_ids
+from common.data.preparation import folders, parquet, tars
 from common.data.preparation.expected import VALIDATION, validation_labels
-from common.data.preparation.kept import Kept
-from common.data.preparation.originals import Original, Originals, folder_files, mixed, stamp
+from common.data.preparation.file_cache import FileCache
 from common.data.preparation.processes import Each
+from common.data.preparation.raw_images import Original, Originals, folder_files, mix_by_name, stamp
+from common.data.sources.folder import is_image, of_tools
 from common.errors import RunError
 
+_DEVKIT = "ILSVRC2012_devkit_t12.tar.gz"
+_GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+_META = "meta.mat"
 TARS = {"train": "ILSVRC2012_img_train.tar", "validation": "ILSVRC2012_img_val.tar"}
 _ROOTS = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC", "CLS-LOC")  # Kaggle's
 _FOLDERS = {
@@ -33,14 +39,14 @@ Found = Iterable[tuple[str, str, str, int, int, int]]
 
 
 def find(
-    source: pathlib.Path, each: Each, kept: Kept, progress: Callable[[str, int, int], None]
+    source: pathlib.Path, each: Each, cache: FileCache, progress: Callable[[str, int, int], None]
 ) -> Originals:
     """All images that are there, with labels in the order of WNIDS.
 
     Raises:
         RunError: if there are none, or a name, place and label disagree.
     """
-    devkit.require_known_labels(source, validation_labels())
+    _require_known_labels(source, validation_labels())
     shards = sorted(
         path
         for path in source.glob("**/*.parquet")
@@ -55,9 +61,9 @@ def find(
             continue
         layout.append(str(place))
         if place.is_file():
-            found = _in_tar(split, place, each, kept, progress)
+            found = _in_tar(split, place, each, cache, progress)
         else:
-            found = _in_folder(split, place, each, kept)
+            found = _in_folder(split, place, each, cache)
         splits[split] = _labelled(split, found, ignored)
     if not splits:
         raise RunError(
@@ -88,15 +94,17 @@ def _place(source: pathlib.Path, split: str) -> pathlib.Path | None:
     return None
 
 
-def _in_tar(split: str, path: pathlib.Path, each: Each, kept: Kept, progress: Callable) -> Found:
+def _in_tar(
+    split: str, path: pathlib.Path, each: Each, cache: FileCache, progress: Callable
+) -> Found:
     """The images of a tar file, or of the class tars in it."""
-    found = kept.get("members", path)
+    found = cache.get("members", path)
     if found is None:
         outer = tars.members(path)
         found = [["", *member] for member in outer]
         if split == "train":
             found = _in_class_tars(path, outer, each, progress)
-        kept.put("members", path, found)
+        cache.put("members", path, found)
     changed = stamp(path)
     for folder, name, at, size in found:
         yield folder, name, str(path), at, size, changed
@@ -118,16 +126,16 @@ def _in_class_tars(path: pathlib.Path, outer: list, each: Each, progress: Callab
     return found
 
 
-def _in_folder(split: str, folder: pathlib.Path, each: Each, kept: Kept) -> Found:
+def _in_folder(split: str, folder: pathlib.Path, each: Each, cache: FileCache) -> Found:
     """Of class folders, class tars, or (validation) of a flat folder."""
     entries = sorted(folder.iterdir())
     inside = [e for e in entries if e.is_dir() and not of_tools(e.name)]
     archives = [e for e in entries if e.suffix == ".tar" and e.stem in _LABEL]
     for archive in archives:
-        members = kept.get("members", archive)
+        members = cache.get("members", archive)
         if members is None:
             members = tars.members(archive)
-            kept.put("members", archive, members)
+            cache.put("members", archive, members)
         for name, at, size in members:
             yield archive.stem, name, str(archive), at, size, stamp(archive)
     tasks = [(entry,) for entry in inside]
@@ -155,7 +163,7 @@ def _labelled(split: str, found: Found, ignored: list[str]) -> list[Original]:
             )
         images[own] = Original(own, label, path, "bytes", at, size, changed)
     if split == "train":
-        return mixed(images.values())
+        return mix_by_name(images.values())
     return [images[name] for name in sorted(images)]
 
 
@@ -220,8 +228,82 @@ def _require_mixed(source: pathlib.Path, images: list[Original]) -> None:
     same = sum(one.label == other.label for one, other in pairs)
     if 2 * same > len(images) > 1:
         raise RunError(
-            f"The training rows of the parquet files in {source} are sorted "
-            "by class, and a training would see the classes in blocks. Use "
-            "Hugging Face's ILSVRC/imagenet-1k, whose rows are mixed, or the "
-            "official tars."
+            f"The training rows of the parquet files in {source} are sorted by class, and a "
+            "training would see the classes in blocks. Use Hugging Face's ILSVRC/imagenet-1k, "
+            "whose rows are mixed, or the official tars."
         )
+
+
+def _require_known_labels(source: pathlib.Path, known: list[int]) -> None:
+    """Compares the devkit's validation labels with those that are known.
+
+    Where there is no devkit there is nothing to compare.
+
+    Raises:
+        RunError: if they differ; names the first that does.
+    """
+    read = _read_devkit(source, _GROUND_TRUTH)
+    if read is None:
+        return
+    where, data = read
+    label_of = dict(zip(devkit_ids(), range(len(WNIDS)), strict=True))
+    try:
+        labels = [label_of.get(int(line), -1) for line in data.split()]
+    except ValueError as error:
+        raise RunError(f"{where} is no list of labels: {error}.") from error
+    differ = [
+        number
+        for number, pair in enumerate(zip(labels, known, strict=False), 1)
+        if pair[0] != pair[1]
+    ]
+    if differ or len(labels) != len(known):
+        first = f", first of image {differ[0]}" if differ else ""
+        raise RunError(
+            f"{where} has {len(labels):,} labels; {len(differ):,} are not the validation "
+            f"set's{first}. The file may number the classes otherwise than the devkit (1 .. 1000 "
+            "in the devkit's own order). Take it away: the labels are known without it."
+        )
+
+
+def training_counts(source: pathlib.Path) -> dict[str, int] | None:
+    """Training images of each WNID by the devkit's meta.mat, if it is there.
+
+    Raises:
+        RunError: if the file is not the devkit's.
+    """
+    read = _read_devkit(source, _META)
+    if read is None:
+        return None
+    import scipy.io
+
+    where, data = read
+    try:
+        synsets = scipy.io.loadmat(io.BytesIO(data), squeeze_me=True)["synsets"]
+        counts = {str(row["WNID"]): int(row["num_train_images"]) for row in synsets}
+        return {wnid: counts[wnid] for wnid in WNIDS if counts.get(wnid)}
+    except Exception as error:  # SciPy raises whatever a damaged file leads to
+        raise RunError(
+            f"{where} is not the devkit's table of classes: {error!r}. "
+            "Download the devkit again, or take it away."
+        ) from error
+
+
+def _read_devkit(source: pathlib.Path, name: str) -> tuple[str, Any] | None:
+    """(where, content) of the devkit's file of that name."""
+    for place in (source, source / "ILSVRC2012_devkit_t12" / "data"):
+        if (place / name).is_file():
+            return str(place / name), (place / name).read_bytes()
+    archive = source / _DEVKIT
+    if not archive.is_file():
+        return None
+    try:
+        with tarfile.open(archive) as tar:  # read within, never unpacked
+            for member in tar:
+                if member.isreg() and member.name.endswith(f"/{name}"):
+                    where = f"{archive} ({member.name})"
+                    return where, tar.extractfile(member).read()
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise RunError(
+            f"{archive} is damaged: {error}. Download it again, or take it away."
+        ) from error
+    return None

@@ -5,8 +5,8 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any
 
-from common.data.manifest import MANIFEST
-from common.data.preparation.originals import Originals
+from common.data.dataset import MANIFEST
+from common.data.preparation.raw_images import Originals
 from common.files import write_json
 
 _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
@@ -15,14 +15,16 @@ _TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 def manifest(originals: Originals, notes: list[dict], shorter_side: int | None) -> dict[str, Any]:
     """What was written, repaired and left out; the same for the same images."""
     counts = {split: collections.Counter() for split in originals.splits}
+    pixels = {split: collections.Counter() for split in originals.splits}
     for note in notes:
+        pixels[note["split"]].update(note["pixels"])
         for label, images in note["classes"].items():
             name = originals.classes[int(label)]
             counts[note["split"]][name] += images
     return {
         "shorter_side": shorter_side,
         "splits": {split: counts[split].total() for split in originals.splits},
-        "pixels": _pixels(originals, notes),
+        "pixels": {split: dict(sorted(each.items())) for split, each in pixels.items()},
         "repaired": _merged(note["repaired"] for note in notes),
         "left_out": _merged(
             {name: why for name, (why, _) in note["unreadable"].items()} for note in notes
@@ -35,14 +37,6 @@ def manifest(originals: Originals, notes: list[dict], shorter_side: int | None) 
             note["file"]: {k: note[k] for k in ("images", "size", "sha256")} for note in notes
         },
     }
-
-
-def _pixels(originals: Originals, notes: list[dict]) -> dict[str, dict]:
-    """Split -> what its pixels went through -> images."""
-    counts = {split: collections.Counter() for split in originals.splits}
-    for note in notes:
-        counts[note["split"]].update(note["pixels"])
-    return {split: dict(sorted(each.items())) for split, each in counts.items()}
 
 
 def _merged(parts: Iterable[dict[str, str]]) -> dict[str, str]:

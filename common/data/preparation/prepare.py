@@ -19,12 +19,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from common.data.manifest import read_manifest
-from common.data.preparation import arrays, devkit, folders, imagenet, metadata, shards
+from common.data.dataset import read_manifest
+from common.data.preparation import arrays, folders, imagenet, metadata, shards
 from common.data.preparation.expected import IMAGENET, Expected, differences
-from common.data.preparation.kept import Kept, md5
-from common.data.preparation.originals import Originals
+from common.data.preparation.file_cache import FileCache, md5
 from common.data.preparation.processes import Each, workers
+from common.data.preparation.raw_images import Originals
 from common.errors import RunError, UsageError
 from common.files import write_json
 
@@ -120,7 +120,10 @@ def _existing(final: pathlib.Path, request: Request, progress: Progress) -> path
     """The set that is there, if it is what would be made."""
     made = read_manifest(final)
     if made is None or made["shorter_side"] != request.shorter_side:
-        how = "by another program" if made is None else _sides(made)
+        how = "by another program"
+        if made is not None:
+            side = made["shorter_side"]
+            how = f"with --shorter_side {side}" if side else "without --shorter_side"
         raise _kept_as_it_is(final, f"prepared {how}")
     if made["left_out"] and not request.leave_out_bad:
         count = len(made["left_out"])
@@ -130,8 +133,8 @@ def _existing(final: pathlib.Path, request: Request, progress: Progress) -> path
     except (OSError, ValueError):
         raise _kept_as_it_is(final, "and does not say from which files it was made") from None
     with tempfile.TemporaryDirectory() as folder, workers(request.jobs) as each:
-        kept = Kept(pathlib.Path(folder))
-        originals = _find(request, each, kept, progress)
+        cache = FileCache(pathlib.Path(folder))
+        originals = _find(request, each, cache, progress)
     _check_counts(request, originals)
     now = _source(request, originals)
     if now["sha256"] != before["sha256"]:
@@ -170,17 +173,11 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> str:
         if classes:
             more = " ..." if len(classes) > 3 else ""
             told.append(
-                f"{split}: {sum(has.values()):,} images, not "
-                f"{sum(had.values()):,}, other numbers of "
-                f"{', '.join(classes[:3])}{more}"
+                f"{split}: {sum(has.values()):,} images, not {sum(had.values()):,}, other numbers "
+                f"of {', '.join(classes[:3])}{more}"
             )
     what = "; ".join(told) or ("as many images, but other files, or some that were changed since")
     return f"prepared from {before['folder']} as it was; {now['folder']} now has {what}"
-
-
-def _sides(made: dict[str, Any]) -> str:
-    side = made["shorter_side"]
-    return f"with --shorter_side {side}" if side else "without --shorter_side"
 
 
 @contextlib.contextmanager
@@ -220,23 +217,23 @@ def _tidied(part: pathlib.Path, request: Request, is_new: bool) -> Iterator[None
 
 def _work(request: Request, part: pathlib.Path, progress: Progress) -> tuple[Originals, list[dict]]:
     """Finds, checks and writes everything; the notes in the files' order."""
-    kept = Kept(part / shards.NOTES)
-    _check_sums(request, kept, progress)
+    cache = FileCache(part / shards.NOTES)
+    _check_sums(request, cache, progress)
     with workers(request.jobs) as each:
-        originals = _find(request, each, kept, progress)
+        originals = _find(request, each, cache, progress)
         if request.images_per_shard:
             originals.images_per_shard = request.images_per_shard
         _check_counts(request, originals)
         name = _TFDS_NAMES.get(request.name, request.name)
-        todo = shards.planned(name, originals, part, request.shorter_side)
+        todo = shards.plan_shards(name, originals, part, request.shorter_side)
         notes = _write_all(todo, each, progress)
     _check_unreadable(request, part, notes)
     return originals, notes
 
 
-def _find(request: Request, each: Each, kept: Kept, progress: Progress) -> Originals:
+def _find(request: Request, each: Each, cache: FileCache, progress: Progress) -> Originals:
     if request.name == "imagenet2012":
-        return imagenet.find(request.source, each, kept, progress)
+        return imagenet.find(request.source, each, cache, progress)
     finders = {
         "mnist": arrays.mnist,
         "cifar10": arrays.cifar10,
@@ -246,31 +243,32 @@ def _find(request: Request, each: Each, kept: Kept, progress: Progress) -> Origi
     return finders.get(request.name, folders.find)(request.source)
 
 
-def _check_sums(request: Request, kept: Kept, progress: Progress) -> None:
+def _check_sums(request: Request, cache: FileCache, progress: Progress) -> None:
     sums = request.expected.md5 if request.expected else {}
     for path in (request.source / name for name in sums):
         if not path.is_file():
             continue
-        found = kept.get("md5", path)
+        found = cache.get("md5", path)
         if found is None:
             found = md5(path, functools.partial(progress, f"md5 of {path.name}"))
-            kept.put("md5", path, found)
+            cache.put("md5", path, found)
         if found != sums[path.name]:
             raise RunError(
-                f"{path} has the md5 sum {found}; the official file has "
-                f"{sums[path.name]}. It was cut off or damaged on the way: "
-                "download it again. If you packed it yourself, unpack it, and "
-                "give the folders train and val as --source."
+                f"{path} has the md5 sum {found}; the official file has {sums[path.name]}. It was "
+                "cut off or damaged on the way: download it again. If you packed it yourself, "
+                "unpack it, and give the folders train and val as --source."
             )
 
 
 def _check_counts(request: Request, originals: Originals) -> None:
     found, expected = _counts(originals), request.expected
     if not expected:
-        _require_images(request, originals)
+        empty = [name for name, images in originals.splits.items() if not images]
+        if empty or not originals.splits:
+            raise RunError(f"{request.source} has no images for {', '.join(empty) or 'it'}.")
         return
     if expected is IMAGENET:
-        counts = devkit.training_counts(request.source)
+        counts = imagenet.training_counts(request.source)
         if counts:
             classes = {"train": counts}
             expected = dataclasses.replace(expected, classes=classes)
@@ -298,12 +296,6 @@ def _counts(originals: Originals) -> dict[str, dict[str, int]]:
     }
 
 
-def _require_images(request: Request, originals: Originals) -> None:
-    empty = [name for name, images in originals.splits.items() if not images]
-    if empty or not originals.splits:
-        raise RunError(f"{request.source} has no images for {', '.join(empty) or 'it'}.")
-
-
 def _write_all(todo: list[shards.Shard], each: Each, progress: Progress) -> list[dict]:
     notes = [shard.done() for shard in todo]
     left = [place for place, note in enumerate(notes) if note is None]
@@ -326,10 +318,9 @@ def _require_room(left: list[shards.Shard]) -> None:
     free = shutil.disk_usage(left[0].folder).free
     if needed + _MARGIN > free:
         raise RunError(
-            f"{left[0].folder} needs {(needed + _MARGIN) / 1e9:.1f} GB more, "
-            f"and {free / 1e9:.1f} GB are free there. Make room, or give "
-            "another --data_dir; the same command continues. --shorter_side "
-            "256 needs about 40 % of it."
+            f"{left[0].folder} needs {(needed + _MARGIN) / 1e9:.1f} GB more, and {free / 1e9:.1f} "
+            "GB are free there. Make room, or give another --data_dir; the same command "
+            "continues. --shorter_side 256 needs about 40 % of it."
         )
 
 
@@ -341,9 +332,7 @@ def _check_unreadable(request: Request, part: pathlib.Path, notes: list[dict]) -
     listing.write_text("".join(f"{name}: {why} ({path})\n" for name, (why, path) in bad))
     name, (why, path) = bad[0]
     raise RunError(
-        f"{len(bad):,} of the files are no whole images; {name}: {why} "
-        f"({path}). "
-        f"{listing} names them all. Replace them and run the same command "
-        "again: only their shards are written anew. Or leave them out, on "
-        "record: --leave_out_bad."
+        f"{len(bad):,} of the files are no whole images; {name}: {why} ({path}). {listing} names "
+        "them all. Replace them and run the same command again: only their shards are written "
+        "anew. Or leave them out, on record: --leave_out_bad."
     )

@@ -26,7 +26,7 @@ def workers(jobs: int) -> Iterator[Each]:
         RunError: if a process died.
     """
     if jobs == 1:
-        yield _here
+        yield lambda f, tasks: ((place, f(*task)) for place, task in enumerate(tasks))
         return
     context = multiprocessing.get_context("spawn")
     pool = concurrent.futures.ProcessPoolExecutor(
@@ -42,17 +42,11 @@ def workers(jobs: int) -> Iterator[Each]:
         yield each
     except BrokenProcessPool as error:
         raise RunError(
-            "A process that was at work died, killed perhaps for want of "
-            "memory. What was finished is kept: run the same command again, "
-            "with fewer --jobs if it happens again."
+            "A process that was at work died, killed perhaps for want of memory. What was "
+            "finished is kept: run the same command again, with fewer --jobs if it happens again."
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _here(function: Callable, arguments: Iterable[tuple]) -> Iterator[tuple[int, Any]]:
-    for place, values in enumerate(arguments):
-        yield place, function(*values)
 
 
 def _end_with(parent: int) -> None:

@@ -10,11 +10,13 @@ import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
-from common.data.preparation.jpeg import read_header
-from common.data.preparation.mending import Unreadable, encode_png, mend
-from common.data.preparation.originals import Original, Originals, contents
+from common.data.images.jpeg import read_header
+from common.data.images.repair import Unreadable, encode_png, mend
+from common.data.preparation import arrays, parquet
+from common.data.preparation.raw_images import Original, Originals
 from common.errors import RunError
 from common.files import write_atomically
 
@@ -67,7 +69,7 @@ class Shard:
         return note if same and there == note["size"] else None
 
 
-def planned(
+def plan_shards(
     name: str, originals: Originals, folder: pathlib.Path, shorter_side: int | None
 ) -> list[Shard]:
     """The record files of a data set: as many as its size asks for."""
@@ -110,9 +112,8 @@ def write(shard: Shard) -> dict[str, Any]:
         write_atomically(shard.note, lambda file: file.write(text))
     except OSError as error:
         raise RunError(
-            f"{target} could not be written: {error.strerror or error}. What "
-            "was finished is kept. Make room, then run the same command "
-            "again: it continues."
+            f"{target} could not be written: {error.strerror or error}. What was finished is "
+            "kept. Make room, then run the same command again: it continues."
         ) from error
     finally:
         beside.unlink(missing_ok=True)
@@ -166,13 +167,40 @@ def _examples(shard: Shard) -> tuple[list[bytes], dict[str, Any]]:
 
 def _read(shard: Shard):
     try:
-        yield from contents(shard.images)
+        yield from _contents(shard.images)
     except OSError as error:
         raise RunError(
-            f"The images of {shard.file} could not be read: {error}. What was "
-            "finished is kept: run the same command again when the source is "
-            "there."
+            f"The images of {shard.file} could not be read: {error}. What was finished is kept: "
+            "run the same command again when the source is there."
         ) from error
+
+
+def _contents(images: list[Original]) -> Iterator[tuple[int, Any]]:
+    """(place in `images`, bytes or pixels) of each, in the order of the disk.
+
+    Raises:
+        OSError: if a file cannot be read.
+    """
+    places = sorted(range(len(images)), key=lambda i: (images[i].path, images[i].at))
+    by_file: dict[str, list[int]] = {}
+    for place in places:
+        by_file.setdefault(images[place].path, []).append(place)
+    for path, inside in by_file.items():
+        rows = [images[place].at for place in inside]
+        kind = images[inside[0]].kind
+        if kind == "bytes":
+            with open(path, "rb", buffering=0) as file:
+                for place in inside:
+                    # One call reads at most 2 GiB, far more than an image has.
+                    image = images[place]
+                    yield place, os.pread(file.fileno(), image.size, image.at)
+        elif kind == "parquet":
+            yield from zip(inside, parquet.images(path, rows), strict=True)
+        elif kind == "png":
+            yield inside[0], arrays.png(path)
+        else:
+            pixels = arrays.pixels(path)
+            yield from zip(inside, (pixels[i] for i in rows), strict=True)
 
 
 def _serialized(image: Original, content: bytes) -> bytes:

@@ -86,8 +86,7 @@ def _member(where: str, info: tarfile.TarInfo, start: int) -> Member | None:
         return None
     if not info.isreg() or info.issparse():
         raise RunError(
-            f"{where} has a member that is no plain file, {info.name!r} (a "
-            f"link or a device, type {info.type!r}): this is not the official "
-            "file. Nothing of it was used."
+            f"{where} has a member that is no plain file, {info.name!r} (a link or a device, type "
+            f"{info.type!r}): this is not the official file. Nothing of it was used."
         )
     return str(name), start + info.offset_data, info.size

@@ -1,0 +1,1 @@
+"""Files of images: their headers, pixels, and what is wrong with them."""

@@ -1,0 +1,320 @@
+"""Is a prepared data set what it should be? What there is to say of it.
+
+Of what `prepare` wrote and of what TFDS wrote; without a manifest there are no
+hashes to compare.
+"""
+
+import collections
+import dataclasses
+import json
+import math
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+from common.data import imagenet
+from common.data.dataset import MANIFEST, DataSet, read_manifest
+from common.data.preparation import expected
+from common.data.preparation.inspection import Examined
+from common.data.sources import folder
+
+TOLERATED = 1e-3  # of a test split: less than 0.1 points of an error rate
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """Something that was found.
+
+    Attributes:
+        matters: Whether results would be wrong; else it is for information.
+        what: What is so.
+        advice: What to do; "" where nothing needs to be done.
+    """
+
+    matters: bool
+    what: str
+    advice: str = ""
+
+
+def _wrong(what: str, advice: str) -> Finding:
+    return Finding(True, what, advice)
+
+
+def _note(what: str, advice: str = "") -> Finding:
+    return Finding(False, what, advice)
+
+
+def findings(dataset: DataSet, where: pathlib.Path, seen: list[Examined]) -> list[Finding]:
+    """All that there is to say of a data set, what matters first.
+
+    Args:
+        dataset: The catalogue's row.
+        where: Its folder.
+        seen: Every record file, examined.
+    """
+    manifest = read_manifest(where)
+    classes = _classes(where)
+    found = [
+        *_files(where, manifest, seen),
+        *_bad(
+            seen, "Prepare the set again with python -m launch prepare, which mends or names them."
+        ),
+        *_counts(dataset, manifest, classes, seen),
+        *_duplicates(seen),
+    ]
+    if dataset.name in expected.ORDER:
+        found += _class_order(classes, expected.ORDER[dataset.name])
+    if dataset.name == "imagenet2012":
+        found += _validation(seen)
+    found += _pixels(dataset, seen)
+    if manifest:
+        found += _done(manifest)
+    return sorted(found, key=lambda finding: not finding.matters)
+
+
+def of_folder(dataset: DataSet, classes: list[str], seen: list[Examined]) -> list[Finding]:
+    """All that there is to say of class folders, what matters first.
+
+    Args:
+        dataset: As catalog.find has it.
+        classes: In the order of the labels.
+        seen: Every split, examined.
+    """
+    found = [
+        *_bad(seen, "Mend these files, or take them away."),
+        *_counts(dataset, None, classes, seen),
+        *_duplicates(seen),
+    ]
+    found += [_note(note) for note in dataset.notes]
+    return sorted(found, key=lambda finding: not finding.matters)
+
+
+def _classes(where: pathlib.Path) -> list[str]:
+    """Names in the order of the labels; numbers where TFDS keeps no names."""
+    names = where / "label.labels.txt"
+    if names.is_file():
+        return names.read_text().splitlines()
+    features = json.loads((where / "features.json").read_text())
+    label = features["featuresDict"]["features"]["label"]["classLabel"]
+    return [str(i) for i in range(int(label["numClasses"]))]
+
+
+def _files(where: pathlib.Path, manifest: dict | None, seen: list[Examined]) -> Iterable[Finding]:
+    again = "Remove it and prepare the set again from the originals: python -m launch prepare."
+    for file in seen:
+        known = manifest["files"].get(file.file) if manifest else None
+        if file.damage:
+            what = f"{where / file.file}: {file.damage}."
+        elif known and known["sha256"] != file.sha256:
+            what = f"{where / file.file} is not what was written: its hash."
+        elif known and known["images"] != len(file.records):
+            what = f"{where / file.file} has {len(file.records)} records."
+        else:
+            continue
+        yield _wrong(what, again)
+    if manifest is None:
+        yield _note(
+            "No manifest: hashes were not compared.", "python -m launch prepare writes one."
+        )
+
+
+def _bad(seen: list[Examined], advice: str) -> Iterable[Finding]:
+    bad = [line for file in seen for line in file.bad]
+    if bad:
+        yield _wrong(
+            f"{len(bad):,} images cannot be used: {'; '.join(bad[:5])}"
+            + (" ..." if len(bad) > 5 else "."),
+            advice,
+        )
+    turned = sum(file.turned for file in seen)
+    if turned:
+        yield _note(
+            f"{turned:,} images ask by EXIF to be turned; they are "
+            "used as they are stored, as the papers did."
+        )
+
+
+def _counts(
+    dataset: DataSet, manifest: dict | None, classes: list[str], seen: list[Examined]
+) -> Iterable[Finding]:
+    counts: dict[str, collections.Counter] = {}
+    outside = 0
+    for file in seen:
+        if {label for _, label, _ in file.records} == {-1}:
+            continue  # TFDS's test split of ImageNet has no labels
+        of_split = counts.setdefault(file.split, collections.Counter())
+        for _, label, _ in file.records:
+            if 0 <= label < len(classes):
+                of_split[classes[label]] += 1
+            else:
+                outside += 1
+    if outside:
+        yield _wrong(
+            f"{outside:,} labels are not 0 .. {len(classes) - 1}.", "Prepare the set again."
+        )
+    yield from _against(dataset, manifest, counts)
+    # Parts of ImageNet lack classes by intent; a folder's notes say more.
+    if not dataset.name.startswith(("imagenet2012", "folder:")):
+        yield from _of_classes(classes, counts)
+    for split, of_split in counts.items():
+        each = of_split.values()
+        yield _note(
+            f"{split}: {of_split.total():,} images of {len(of_split):,} classes, "
+            f"{min(each, default=0):,} to {max(each, default=0):,} of each."
+        )
+
+
+def _of_classes(classes: list[str], counts: dict) -> Iterable[Finding]:
+    """What common.data.sources.folder says of the classes of the splits."""
+    every = {split: {name: each[name] for name in classes} for split, each in counts.items()}
+    wrong = folder.untrained(every)
+    if wrong:
+        yield _wrong(wrong, "Mend the names of the class folders, and prepare it again.")
+    for note in folder.class_notes(every):
+        yield _note(note)
+
+
+def _against(dataset: DataSet, manifest: dict | None, counts: dict) -> Iterable[Finding]:
+    """Counts beside the official ones, and beside the manifest's."""
+    official = expected.OFFICIAL.get(dataset.name, expected.Expected(totals=dataset.splits))
+    wrong = expected.differences(official, counts) if dataset.splits else []
+    if wrong:
+        yield Finding(
+            manifest is None,  # else the part was asked for
+            f"It is not the whole of {dataset.title}. {'. '.join(wrong)}.",
+            "Complete the originals and prepare it again; of a part "
+            "that you chose, never compare results with a paper's.",
+        )
+    if manifest:
+        written = expected.Expected(totals=manifest["splits"], classes=manifest["classes"])
+        for sentence in expected.differences(written, counts):
+            yield _wrong(f"It is not what was prepared. {sentence}.", "Prepare it again.")
+
+
+def _duplicates(seen: list[Examined]) -> Iterable[Finding]:
+    splits: dict[str, dict[bytes, str]] = {}
+    totals, within = collections.Counter(), collections.Counter()
+    for file in seen:
+        digests = splits.setdefault(file.split, {})
+        for i, (name, _, digest) in enumerate(file.records):
+            within[file.split] += digest in digests
+            digests.setdefault(digest, name or f"{file.file}, record {i}")
+            totals[file.split] += 1
+    for split, count in within.items():
+        if count:
+            yield _note(f"{split}: {count:,} images are the same as another one.")
+    train = splits.get("train", {})
+    for split, digests in splits.items():
+        shared = [] if split == "train" else [d for d in digests if d in train]
+        if not shared:
+            continue
+        pairs = [f"{train[d]} = {digests[d]}" for d in shared[:3]]
+        yield Finding(
+            len(shared) > TOLERATED * totals[split],
+            f"{len(shared):,} images of {split} are in train as well: "
+            f"{'; '.join(pairs)}{' ...' if len(shared) > 3 else ''}.",
+            "Take them out of train and prepare the set again; below 0.1 % of the split they "
+            "change an error rate by less than 0.1 points.",
+        )
+
+
+def _pixels(dataset: DataSet, seen: list[Examined]) -> Iterable[Finding]:
+    """Means and deviations of the training set beside the known ones."""
+    official = expected.OFFICIAL.get(dataset.name)
+    train = [file for file in seen if file.split == "train" and file.pixels]
+    if not train or not official or not official.mean:
+        return
+    pixels = sum(file.pixels for file in train)
+    mean, std = [], []
+    for channel in range(3):
+        first = sum(file.sums[channel] for file in train) / pixels
+        second = sum(file.squares[channel] for file in train) / pixels
+        mean.append(round(first / 255, 4))
+        std.append(round(math.sqrt(second - first**2) / 255, 4))
+    found = f"mean {_listed(mean)}, deviation {_listed(std)}"
+    if (tuple(mean), tuple(std)) == (official.mean, official.std):
+        yield _note(f"The pixels of train are right: {found}.")
+        return
+    images = sum(len(file.records) for file in train)
+    yield Finding(
+        images == official.totals["train"],  # else a part was chosen
+        f"The pixels of train have {found} of red, green and blue, and "
+        f"must have {_listed(official.mean)} and {_listed(official.std)}.",
+        "They were changed: re-encoded, resized, or the colours' order. "
+        "Prepare the set again from the official files.",
+    )
+
+
+def _listed(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:.4f}" for value in values)
+
+
+def _class_order(classes: list[str], known: tuple[str, ...]) -> Iterable[Finding]:
+    if tuple(classes) != known:
+        pairs = enumerate(zip(classes, known, strict=False))
+        differ = (label for label, (one, other) in pairs if one != other)
+        first = next(differ, min(len(classes), len(known)))
+        yield _wrong(
+            f"The classes are not the {len(known):,} official ones in "
+            f"their order; label {first} is the first that differs.",
+            "Published weights would answer wrong classes. Prepare "
+            "the set again with python -m launch prepare.",
+        )
+
+
+def _validation(seen: list[Examined]) -> Iterable[Finding]:
+    """Labels of the validation images against those known by number."""
+    known = expected.validation_labels()
+    numbers = {expected.VALIDATION.format(i): i for i in range(1, 50_001)}
+    there = {
+        numbers[name]: label
+        for file in seen
+        if file.split == "validation"
+        for name, label, _ in file.records
+        if name in numbers
+    }
+    wrong = sorted(n for n, label in there.items() if label != known[n - 1])
+    first = [there.get(number, "missing") for number in range(1, 9)]
+    if wrong:
+        yield _wrong(
+            f"{len(wrong):,} of {len(there):,} validation labels are wrong, first that of "
+            f"{expected.VALIDATION.format(wrong[0])}. The first eight are {first}, and must be "
+            f"{list(expected.FIRST_EIGHT)}.",
+            "TFDS's own builder shifts all labels after a file that is "
+            "missing. Prepare the set again with python -m launch prepare.",
+        )
+    elif there:
+        yield _note(
+            f"The labels of {len(there):,} validation images are right; "
+            f"the first eight are {first}."
+        )
+    listed = len(imagenet.blacklist() & there.keys())
+    yield _note(
+        f"{listed:,} of the validation images are on the blacklist of "
+        "2014 (1,762 in all); error rates of the papers count all 50,000."
+    )
+
+
+def _done(manifest: dict[str, Any]) -> Iterable[Finding]:
+    """What prepare did, from its manifest."""
+    if manifest["shorter_side"]:
+        yield _note(
+            "Images were shrunk to a shorter side of "
+            f"{manifest['shorter_side']} pixels and encoded again."
+        )
+    for split, pixels in manifest.get("pixels", {}).items():
+        told = [f"{count:,} {what}" for what, count in pixels.items()]
+        yield _note(f"{split}: {'; '.join(told)}.")
+    for note in manifest.get("notes", ()):
+        if note.startswith("Left out"):  # the others were seen in the records
+            yield _note(note)
+    for key, words in (
+        ("repaired", "images were repaired by prepare"),
+        ("left_out", "images were left out by prepare"),
+    ):
+        if manifest[key]:
+            name, why = next(iter(manifest[key].items()))
+            yield _note(
+                f"{len(manifest[key]):,} {words}, such as {name}: {why}.",
+                f"{MANIFEST} names them all.",
+            )

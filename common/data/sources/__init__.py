@@ -1,0 +1,1 @@
+"""Where examples come from: TFDS records, folders, files, a sample."""

@@ -1,0 +1,315 @@
+"""What is a class, what is an image: one rule for all that reads folders.
+
+`folder:PATH`, `prepare` and `predict` go by it. A class is a folder of images,
+PATH/SPLIT/CLASS, or PATH/WNID for photographs that a network of ImageNet's
+classes is tried on. The order is that of tfds.ImageFolder, which is not used
+itself because it offers no random access. Importing this module imports no
+TensorFlow.
+"""
+
+import collections
+import dataclasses
+import os
+import pathlib
+import random
+import re
+from collections.abc import Iterable, Iterator
+
+from common.data.imagenet import WNIDS
+from common.errors import RunError
+
+Listing = dict[str, list[tuple[str, str]]]
+Counts = dict[str, dict[str, int]]  # split -> class -> images
+
+SUFFIXES = (
+    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
+    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+)
+_TOOLS = frozenset(
+    (
+        *("@eadir", "#recycle", "@recycle", "$recycle.bin", "__macosx"),
+        *("lost+found", "system volume information", "__pycache__"),
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
+    )
+)
+_SHOWN = 3  # of many files or classes, in a sentence
+
+# Why something is left out, as it follows a number.
+OF_TOOLS = "hidden or of tools"
+NO_IMAGE = "that by their names are no images"
+BROKEN = "links that lead nowhere"
+DEEPER = "images in folders inside of class folders"
+OUTSIDE = "images outside of class folders"
+
+
+def of_tools(name: str) -> bool:
+    """Whether a file or folder is a tool's: hidden, or known by its name.
+
+    Such as .ipynb_checkpoints, AppleDouble's ._NAME, @eaDir, Thumbs.db.
+    """
+    return name.startswith(".") or name.lower() in _TOOLS
+
+
+def is_image(path: str) -> bool:
+    """Whether a file is an image by its name, and nothing on its way a tool's.
+
+    Args:
+        path: Relative to what was asked for, or inside of a tar.
+    """
+    parts = pathlib.PurePosixPath(path).parts
+    return path.lower().endswith(SUFFIXES) and not any(map(of_tools, parts))
+
+
+@dataclasses.dataclass(kw_only=True)
+class Layout:
+    """Class folders as they were found.
+
+    Attributes:
+        root: The folder that was asked for.
+        images: Split -> class folder -> names of its images, sorted; [] of a
+            folder that has none.
+        left_out: Why -> paths, relative to `root`.
+    """
+
+    root: pathlib.Path
+    images: dict[str, dict[str, list[str]]]
+    left_out: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+
+    def leave_out(self, why: str, paths: Iterable[str]) -> None:
+        """Notes paths that are not used."""
+        for path in paths:
+            self.left_out.setdefault(why, []).append(path)
+
+    def classes(self) -> tuple[str, ...]:
+        """Those with an image in any split, sorted."""
+        totals = _totals(self.counts())
+        return tuple(label for label, total in totals.items() if total)
+
+    def counts(self) -> Counts:
+        """Images of each class folder."""
+        return {
+            split: {label: len(names) for label, names in each.items()}
+            for split, each in self.images.items()
+        }
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person must know of what was taken and what was not."""
+        left_out = [omission(*pair) for pair in self.left_out.items()]
+        return (*class_notes(self.counts()), *left_out)
+
+
+def omission(why: str, paths: list[str]) -> str:
+    """What is left out, how much of it, and an example."""
+    kinds = ""
+    if why == NO_IMAGE:
+        ends = collections.Counter(
+            os.path.splitext(path)[1].lower() or "no ending" for path in paths
+        )
+        shown = [f"{n:,} {end}" for end, n in ends.most_common(5)]
+        kinds = f" ({', '.join(shown)})"
+    return f"Left out: {len(paths):,} {why}{kinds}: {_few(paths)}."
+
+
+def class_notes(counts: Counts) -> Iterator[str]:
+    """What is odd about the classes of the splits, though it may be meant."""
+    totals = _totals(counts)
+    empty = [label for label, total in totals.items() if not total]
+    if empty:
+        yield f"{_classes(empty)} no image at all, and no class: {_few(empty)}."
+    for split, each in counts.items():
+        missing = [label for label, total in totals.items() if total and not each.get(label)]
+        if missing and "train" in counts and any(each.values()):
+            yield f"{_classes(missing)} no image in {split}: {_few(missing)}."
+    alike = [f"{a} and {b}" for a, b in _alike(totals)]
+    if alike:
+        yield (
+            "These classes differ by case, a plural or marks only, and are "
+            f"taken as different ones: {_few(alike)}."
+        )
+
+
+def untrained(counts: Counts) -> str | None:
+    """The classes that other splits have and train has not, as a sentence."""
+    train, totals = counts.get("train"), _totals(counts)
+    if not train or not any(train.values()):
+        return None
+    missing = [k for k, total in totals.items() if total and not train.get(k)]
+    if not missing:
+        return None
+    splits = [s for s, each in counts.items() if any(map(each.get, missing))]
+    near = {b: a for pair in _alike(totals) for a, b in (pair, pair[::-1])}
+    hints = [f"{near[k]} for {k}" for k in missing if near.get(k) in train]
+    meant = f" Was it meant to be {_few(hints)}?" if hints else ""
+    return (
+        f"{_classes(missing)} no image in train, but in {' and '.join(splits)}: {_few(missing)}. "
+        f"Nothing can learn that, and each of its images would count as an error.{meant}"
+    )
+
+
+def _totals(counts: Counts) -> collections.Counter:
+    totals = collections.Counter()
+    for each in counts.values():
+        totals.update(each)
+    return collections.Counter(dict(sorted(totals.items())))
+
+
+def _alike(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Pairs that are one name but for case, spaces, marks or a plural."""
+    plain: dict[str, str] = {}
+    pairs = []
+    for name in names:
+        key = re.sub(r"[\W_]+", "", name.casefold()) or name
+        if key in plain:
+            pairs.append((plain[key], name))
+        plain.setdefault(key, name)
+    for key, name in plain.items():
+        for plural in (f"{key}s", f"{key}es"):
+            if plural in plain and not key.isdigit():
+                pairs.append((name, plain[plural]))
+    return pairs
+
+
+def _classes(names: list[str]) -> str:
+    one = len(names) == 1
+    return "1 class has" if one else f"{len(names):,} classes have"
+
+
+def _few(things: list[str]) -> str:
+    more = len(things) - _SHOWN
+    shown = ", ".join(things[:_SHOWN])
+    shown = shown.encode(errors="backslashreplace").decode()  # no UTF-8
+    return f"{shown} and {more:,} more" if more > 0 else shown
+
+
+def scan(root: pathlib.Path, places: dict[str, str]) -> Layout:
+    """The class folders of some splits.
+
+    Args:
+        root: The folder that was asked for.
+        places: Split -> its folder, relative to `root`.
+
+    Raises:
+        RunError: if a folder cannot be read or a name is no UTF-8; if a class
+            has images only in folders of its own, or is in other splits and
+            not in train.
+    """
+    layout = Layout(root=root, images={})
+    for split, place in places.items():
+        layout.images[split] = classes = {}
+        folders, files = _sorted_out(layout, place)
+        layout.leave_out(OUTSIDE, (os.path.join(place, f) for f in files))
+        for label in folders:
+            classes[label] = _of_class(layout, os.path.join(place, label))
+    wrong = untrained(layout.counts())
+    if wrong:
+        raise RunError(f"{root}: {wrong} Mend the folder's name, or take it away.")
+    return layout
+
+
+def _of_class(layout: Layout, place: str) -> list[str]:
+    """The images of a class folder; those in folders inside are left out."""
+    folders, images = _sorted_out(layout, place)
+    deeper = [
+        os.path.relpath(os.path.join(above, file), layout.root)
+        for folder in folders
+        for above, _, files in os.walk(layout.root / place / folder)
+        for file in sorted(files)
+        if is_image(file)
+    ]
+    if deeper and not images:
+        raise RunError(
+            f"{layout.root / place} has no images itself, and {len(deeper):,} in folders inside "
+            f"of it, such as {deeper[0]}. A class is a folder with its images in it, "
+            "SPLIT/CLASS/*.jpg: move them up, or make the folders inside the classes."
+        )
+    layout.leave_out(DEEPER, deeper)
+    return images
+
+
+def _sorted_out(layout: Layout, place: str) -> tuple[list[str], list[str]]:
+    """(folders, images) in a folder, sorted; the rest is left out."""
+    folders, images = [], []
+    try:
+        with os.scandir(layout.root / place) as entries:
+            found = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise RunError(
+            f"The folder {layout.root / place} cannot be read: {error.strerror}."
+        ) from error
+    for entry in found:
+        path = os.path.join(place, entry.name)
+        if why := _unusable(entry):
+            layout.leave_out(why, [path])
+            continue
+        try:
+            entry.name.encode()
+        except UnicodeEncodeError:
+            raise RunError(
+                f"{layout.root} has a name that is no UTF-8, {os.fsencode(path)!r}: from an old "
+                "archive, perhaps. Rename it (convmv does)."
+            ) from None
+        (folders if entry.is_dir() else images).append(entry.name)
+    return folders, images
+
+
+def _unusable(entry: os.DirEntry) -> str | None:
+    """Why it is neither a folder nor an image; None if it is."""
+    if of_tools(entry.name):
+        return OF_TOOLS
+    try:
+        if entry.is_dir():
+            return None
+        if not entry.is_file():
+            return BROKEN if entry.is_symlink() else NO_IMAGE
+    except OSError:  # links in a circle
+        return BROKEN
+    return None if is_image(entry.name) else NO_IMAGE
+
+
+def list_images(root: pathlib.Path) -> tuple[Listing, tuple[str, ...]]:
+    """(path relative to root, class) of each image of each split; and notes.
+
+    Raises:
+        RunError: see `scan`.
+    """
+    outside = Layout(root=root, images={})
+    folders, files = _sorted_out(outside, "")
+    places = {name: name for name in folders}
+    if folders and set(folders) <= set(WNIDS):
+        places = {"test": ""}
+    layout = scan(root, places)
+    listing = {}
+    for split, classes in layout.images.items():
+        images = [
+            (os.path.join(places[split], label, file), label)
+            for label, names in classes.items()
+            for file in names
+        ]
+        if images:
+            random.Random(split).shuffle(images)
+            listing[split] = images
+    if places != {"test": ""}:  # else they were seen by `scan`
+        layout.leave_out(OUTSIDE, files)
+        for why, paths in outside.left_out.items():
+            layout.leave_out(why, paths)
+    return listing, layout.notes()
+
+
+def class_names(listing: Listing) -> tuple[str, ...]:
+    """The classes of all splits, sorted: a class's place is its label.
+
+    Of `only_tests_imagenet`, all of ImageNet's.
+    """
+    if only_tests_imagenet(listing):
+        return WNIDS
+    return tuple(sorted(_labels(listing)))
+
+
+def only_tests_imagenet(listing: Listing) -> bool:
+    """Whether nothing trains on it, and all its classes are ImageNet's."""
+    classes = _labels(listing)
+    return "train" not in listing and bool(classes) and classes <= set(WNIDS)
+
+
+def _labels(listing: Listing) -> set[str]:
+    return {label for images in listing.values() for _, label in images}

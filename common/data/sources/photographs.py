@@ -1,0 +1,220 @@
+"""A person's own image files, as a source for the pipeline's test images.
+
+Whatever they are, they become what the training images are, by the same
+decoders (common.data.images.decoder). One thing is added: a photograph that its EXIF
+data ask to turn is turned, for people look at it upright. Training and exported
+models leave it as it is stored, as the papers' loaders did. Importing this
+module imports no TensorFlow.
+"""
+
+import io
+import os
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from common.data.dataset import DataSet, Source
+from common.data.images import decoder
+from common.data.images.repair import Unreadable, decode
+from common.data.sources import folder
+from common.errors import UsageError
+
+SPLIT = "photographs"
+_THUMBNAIL = 480  # pixels, the longer side
+_DIGIT = 20 / 28  # of the field's side
+_FAINT = 0.2  # of the strongest ink: the paper's own shades
+_UPRIGHT = {  # from EXIF's orientation
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def find(words: Sequence[str]) -> tuple[tuple[pathlib.Path, ...], list[str]]:
+    """The files that are meant; of a folder, its images by name.
+
+    Returns:
+        The files, and sentences on what was left out of folders.
+
+    Raises:
+        UsageError: if there is no such file, or no image in a folder.
+    """
+    paths, notes = [], []
+    for word in words:
+        path = pathlib.Path(word).expanduser()
+        if path.is_dir():
+            inside, left_out = _images_in(path)
+            paths += inside
+            notes += left_out
+        elif path.exists():
+            paths.append(path)
+        elif path.is_symlink():
+            raise UsageError(f"{path} is a link that leads nowhere.")
+        else:
+            raise UsageError(f"There is no photograph {path}.")
+    return tuple(paths), notes
+
+
+def _images_in(path: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
+    try:
+        names = sorted(os.listdir(path))
+    except OSError as error:
+        raise UsageError(f"The folder {path} cannot be read: {error.strerror}.") from error
+    files = [name for name in names if not (path / name).is_dir()]
+    images = [name for name in files if folder.is_image(name)]
+    notes = []
+    for why, test in (
+        (folder.OF_TOOLS, folder.of_tools),
+        (folder.NO_IMAGE, lambda name: not folder.of_tools(name)),
+    ):
+        others = [n for n in files if n not in set(images) and test(n)]
+        if others:
+            notes.append(f"{path}: {folder.omission(why, others)}")
+    if not images:
+        raise UsageError(
+            f"The folder {path} has no photographs: no file that ends in "
+            f"{', '.join(folder.SUFFIXES)}."
+        )
+    return [path / name for name in images], notes
+
+
+def read(path: pathlib.Path) -> Image.Image:
+    """The image upright, RGB, 8 bits; what is transparent becomes white.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is no image, or is damaged; says why.
+    """
+    found = decoder.readable(path.read_bytes())
+    return _upright(_pixels(found), found)
+
+
+def _pixels(found: decoder.Encoded) -> Image.Image:
+    """As the pipeline decodes it."""
+    try:
+        return Image.fromarray(decode(found.data, found.header, 3).numpy())
+    except Unreadable as error:
+        raise ValueError(str(error)) from None
+
+
+def _upright(image: Image.Image, found: decoder.Encoded) -> Image.Image:
+    turn = _UPRIGHT.get(found.orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+class Photographs(Source):
+    """Files in the order given.
+
+    Attributes:
+        dataset: A row as of the catalogue, with the one split SPLIT.
+        unreadable: File -> why, of those that were left out so far.
+        turned: Files that EXIF data made upright so far.
+        thumbnails: Small copies of those that were read, by their place.
+    """
+
+    def __init__(self, paths: Sequence[pathlib.Path], *, side: int | None, digits: bool):
+        """Which files, and what the network's training images were like.
+
+        Args:
+            side: Their height and width, if all had the same and the recipe
+                resizes nothing: the largest square of a photograph's centre
+                is then resized to it.
+            digits: Whether they were MNIST's: see `as_digit`.
+        """
+        self.paths = tuple(paths)
+        self.unreadable: dict[pathlib.Path, str] = {}
+        self.turned: list[pathlib.Path] = []
+        self.thumbnails: dict[int, Image.Image] = {}
+        self.image_shape = (side, side) if side else None
+        self._digits = digits
+        self.dataset = DataSet(
+            name=SPLIT,
+            title=SPLIT,
+            num_classes=0,
+            channels=3,
+            splits={SPLIT: len(self.paths)},
+            test_split=SPLIT,
+            tfds_names=(),
+            how_to_get="",
+        )
+
+    def records(self, split: str) -> Any:
+        """A tf.data.Dataset of the files that can be read; `id` is the place.
+
+        `image` is the file itself where nothing is done to it, else PNG;
+        `label` is 0.
+        """
+        import tensorflow as tf
+
+        kinds = {"image": tf.string, "label": tf.int64, "id": tf.string}
+        return tf.data.Dataset.from_generator(
+            self._records,
+            output_signature={name: tf.TensorSpec((), kind) for name, kind in kinds.items()},
+        )
+
+    def _records(self) -> Iterator[dict[str, Any]]:
+        for place, path in enumerate(self.paths):
+            try:
+                found = decoder.readable(path.read_bytes())
+                stored = _pixels(found)
+            except OSError as error:
+                self.unreadable[path] = error.strerror or str(error)
+                continue
+            except ValueError as error:
+                self.unreadable[path] = str(error)
+                continue
+            image = _upright(stored, found)
+            if image is not stored:
+                self.turned.append(path)
+            small = image.copy()
+            small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+            self.thumbnails[place] = small
+            seen, data = self._fitted(image), found.data
+            if seen is not stored:
+                made = io.BytesIO()
+                seen.save(made, "png", compress_level=0)
+                data = made.getvalue()
+            yield {"image": data, "label": 0, "id": str(place)}
+
+    def _fitted(self, image: Image.Image) -> Image.Image:
+        if self.image_shape is None or image.size == self.image_shape:
+            return image
+        if self._digits:
+            return as_digit(image, self.image_shape[0])
+        return ImageOps.fit(image, self.image_shape, Image.Resampling.LANCZOS)
+
+
+def as_digit(image: Image.Image, side: int) -> Image.Image:
+    """A photograph of a digit as MNIST's were prepared.
+
+    LeCun et al. 1998, Sec. III-A: grey, bright on a dark ground, size
+    normalised to fit a 20 x 20 box, its centre of mass in the centre of a
+    28 x 28 field. What is paper and what is ink is our guess: the median grey
+    is the paper, and a row or column is the digit's if it has ink at least
+    half as strong as the strongest.
+    """
+    grey = np.asarray(image.convert("L")).astype(np.float64)
+    ink = np.abs(grey - np.median(grey))
+    ink = (ink / max(ink.max(), 1) - _FAINT).clip(0) / (1 - _FAINT)
+    rows, columns = (np.flatnonzero(ink.max(axis=k) >= 0.5) for k in (1, 0))
+    if not len(rows):
+        return Image.new("RGB", (side, side))
+    cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    scale = side * _DIGIT / max(cut.shape)
+    size = [max(1, round(n * scale)) for n in cut.shape[::-1]]
+    digit = Image.fromarray(np.rint(255 * cut).astype(np.uint8))
+    digit = digit.resize(size, Image.Resampling.BOX)
+    mass = np.asarray(digit).astype(np.float64) + 1e-9
+    centre = [
+        np.average(np.arange(n), weights=mass.sum(axis=axis)) + 0.5 for axis, n in enumerate(size)
+    ]
+    field = Image.new("L", (side, side))
+    field.paste(digit, [round(side / 2 - place) for place in centre])
+    return field.convert("RGB")

@@ -1,0 +1,127 @@
+"""A part of a training set is trained on; another split is measured."""
+
+import dataclasses
+from typing import Any
+
+from common.data.dataset import DataSet, Shuffled, TrainingSource
+from common.data.sources.tfds import RecordSource
+from common.errors import UsageError
+from common.recipes.recipe import Recipe
+
+HELD_OUT = "held_out"
+
+
+def take_subset(source: TrainingSource, recipe: Recipe) -> TrainingSource:
+    """`source`, or the part of it that the recipe trains on.
+
+    Raises:
+        UsageError: if that cannot be cut from it.
+    """
+    if not recipe.held_out and recipe.train_images is None:
+        return source
+    return TrainingSubset(source, recipe.train_images, recipe.held_out)
+
+
+def measure_on(dataset: DataSet, split: str | None) -> DataSet:
+    """The data set with errors measured on `split`; None changes nothing.
+
+    Raises:
+        UsageError: if it has no such split.
+    """
+    if split is None:
+        return dataset
+    if split not in dataset.splits:
+        hidden = " --set held_out=0 leaves the test split in its place."
+        raise UsageError(
+            f"{dataset.name} has no split called {split!r}. "
+            f"Known: {', '.join(dataset.splits)}." + hidden * (HELD_OUT in dataset.splits)
+        )
+    return dataclasses.replace(dataset, test_split=split)
+
+
+class TrainingSubset(TrainingSource):
+    """A prepared data set with fewer training images.
+
+    TFDS shuffles examples when it prepares a set, so its first and its last
+    ones are random choices.
+
+    Args:
+        source: The whole data set.
+        train_images: The first so many are trained on; None is all that are
+            not held out.
+        held_out: The last so many are a split of that name, which is measured
+            in the place of the test split; 0 leaves that as it is.
+    """
+
+    def __init__(self, source: RecordSource, train_images: int | None, held_out: int):
+        whole = source.dataset.splits.get("train", 0)
+        if not isinstance(source, RecordSource):
+            raise UsageError(
+                "held_out and train_images work with prepared data sets, whose order is random; "
+                f"{source.dataset.name} is a folder: move images out of it instead."
+            )
+        self.num_train = _count_train(source.dataset, train_images, held_out)
+        self.dataset = _divide(source.dataset, self.num_train, held_out)
+        self.where, self.jpeg = source.where, source.jpeg
+        self.shorter_side = source.shorter_side
+        self.image_shape, self.class_names = (source.image_shape, source.class_names)
+        self._source, self._first_held_out = source, whole - held_out
+
+    def records(self, split: str) -> Any:
+        """A tf.data.Dataset of the records in the order of the files."""
+        if split == "train":
+            return self._source.records(split).take(self.num_train)
+        if split == HELD_OUT:
+            return self._source.records("train").skip(self._first_held_out)
+        return self._source.records(split)
+
+    def shuffled(self, split: str, *, seed: int, epoch: int, skip: int) -> Shuffled:
+        """The records of one epoch, from position `skip` on."""
+        return self._source.shuffled(split, seed=seed, epoch=epoch, skip=skip, first=self.num_train)
+
+    def damage(self, split: str) -> str | None:
+        """Of the files that the split is a part of."""
+        return self._source.damage("train" if split == HELD_OUT else split)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """That of the whole set, with the splits made here."""
+        splits = dict(self.dataset.splits)
+        return self._source.fingerprint() | {"splits": splits}
+
+
+def plan_subset(dataset: DataSet, recipe: Recipe) -> DataSet:
+    """The row of the data set's part that the recipe trains on.
+
+    Raises:
+        UsageError: if that cannot be cut from it.
+    """
+    if not recipe.held_out and recipe.train_images is None:
+        return dataset
+    num_train = _count_train(dataset, recipe.train_images, recipe.held_out)
+    return _divide(dataset, num_train, recipe.held_out)
+
+
+def _count_train(dataset: DataSet, train_images: int | None, held_out: int) -> int:
+    """Images that are trained on."""
+    whole = dataset.splits.get("train", 0)
+    num_train = whole - held_out if train_images is None else train_images
+    if held_out < 0 or not 0 < num_train <= whole - held_out:
+        raise UsageError(
+            f"{dataset.name} has {whole} training images: train_images={train_images} and "
+            f"held_out={held_out} cannot be cut from it."
+        )
+    return num_train
+
+
+def _divide(dataset: DataSet, num_train: int, held_out: int) -> DataSet:
+    splits, title = dataset.splits | {"train": num_train}, dataset.title
+    if num_train + held_out < dataset.splits["train"]:
+        title = f"{title}, {num_train:,} training images"
+    if not held_out:
+        return dataclasses.replace(dataset, title=title, splits=splits)
+    return dataclasses.replace(
+        dataset,
+        title=f"{title}, {held_out:,} training images held out",
+        splits={"train": num_train, HELD_OUT: held_out},
+        test_split=HELD_OUT,
+    )

@@ -1,0 +1,302 @@
+"""Where encoded images come from: TFDS's record files.
+
+The test order is the order of the files; a training order is a function of
+(seed, epoch) alone. Importing this module imports no TensorFlow.
+"""
+
+import functools
+import hashlib
+import json
+import pathlib
+import re
+from typing import Any
+
+import numpy as np
+
+from common.data.dataset import (
+    MANIFEST,
+    DataSet,
+    Shuffled,
+    TrainingSource,
+    number,
+    permute,
+    read_manifest,
+)
+from common.data.rng import fold_in
+from common.data.sharding import parallel_map
+from common.errors import RunError
+
+# Splits within both are read once and kept in memory, still encoded.
+HELD_BYTES = 2**30
+HELD_EXAMPLES = 100_000
+SHUFFLE_BUFFER = 8192  # encoded images, where a split is not held
+_PARSED = 1000  # records that are parsed together
+_UNROLLED = 250  # images that one call decodes
+# Lines of TensorFlow's messages that say where, not what.
+_MACHINERY = r"Graph execution error|Detected at node|File |[\d]+ root error|<"
+
+
+class RecordSource(TrainingSource):
+    """A data set that TFDS has prepared."""
+
+    def __init__(self, dataset: DataSet, folder: pathlib.Path):
+        import tensorflow_datasets as tfds
+
+        self.dataset = dataset
+        self.where = str(folder)
+        self._builder = tfds.builder_from_directory(folder)
+        self._held: dict[str, dict[str, Any]] = {}
+        self._decoded: dict[tuple[str, int], dict[str, Any] | None] = {}
+        image = self._builder.info.features["image"]
+        self.image_shape = image.shape[:2] if all(image.shape) else None
+        # TFDS writes arrays as PNG unless it is told otherwise.
+        guess = False if self.image_shape else None
+        formats = {"jpeg": True, "png": False}
+        features = json.loads((folder / "features.json").read_text())
+        stored = features["featuresDict"]["features"]["image"]["image"]
+        self.jpeg = formats.get(stored.get("encodingFormat"), guess)
+        known = (read_manifest(folder) or {}).get("shorter_side")
+        self.shorter_side = min(self.image_shape or (), default=known)
+
+    def records(self, split: str) -> Any:
+        """A tf.data.Dataset of the records in the order of the files."""
+        import tensorflow as tf
+
+        if not self._is_small(split):
+            return self._stream(split)
+        return tf.data.Dataset.from_tensor_slices(self._hold(split))
+
+    def shuffled(
+        self, split: str, *, seed: int, epoch: int, skip: int, first: int | None = None
+    ) -> Shuffled:
+        """The records of one epoch, from position `skip` on.
+
+        Held splits: a permutation. Others: files in a shuffled order, read 16
+        at a time, then a shuffle buffer; TensorFlow's global seed takes part.
+        Only the `first` examples of the files, if that is given.
+        """
+        if not self._is_small(split):
+            order = fold_in(seed, epoch) % 2**31
+            part = split if first is None else f"{split}[:{first}]"
+            records = self._stream(part, shuffle_seed=order)
+            records = records.shuffle(SHUFFLE_BUFFER, seed=order, reshuffle_each_iteration=False)
+            return Shuffled(records.enumerate().skip(skip), lambda r: r)
+        size = first or self.dataset.splits[split]
+        order = permute(size, seed, epoch)
+        return Shuffled(
+            number(order, skip),
+            functools.partial(self._read_held, split),
+            functools.partial(self._decode, split),
+            order,
+        )
+
+    def class_names(self) -> tuple[str, ...]:
+        """Names in the order of the labels."""
+        return tuple(self._builder.info.features["label"].names)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells this data set from another one of the same name."""
+        digest, folder = hashlib.sha256(), pathlib.Path(self.where)
+        manifest = read_manifest(folder)
+        names = ["dataset_info.json", "features.json"]
+        for name in names + [MANIFEST] * (manifest is not None):
+            digest.update((folder / name).read_bytes())
+        info = self._builder.info
+        side = (manifest or {}).get("shorter_side")
+        return {
+            "name": info.full_name,
+            "version": str(info.version),
+            "splits": dict(self.dataset.splits),
+            "sha256": digest.hexdigest(),
+            **({"shorter_side": side} if side else {}),
+        }
+
+    def damage(self, split: str) -> str | None:
+        """Which file of the split is damaged, and how."""
+        return find_damage(self.where, self._builder.info.splits[split])
+
+    def _is_small(self, split: str) -> bool:
+        info = self._builder.info.splits[split]
+        few = self.dataset.splits[split] <= HELD_EXAMPLES
+        return few and info.num_bytes <= HELD_BYTES
+
+    def _hold(self, split: str) -> dict[str, Any]:
+        if split not in self._held:
+            import tensorflow as tf
+
+            with tf.device("CPU:0"):
+                held = self._whole(split)
+                if "file_name" in held:
+                    held["id"] = held.pop("file_name")
+                else:
+                    held["id"] = tf.constant(list_ids(self._builder.info.splits[split]))
+            self._held[split] = held
+        return self._held[split]
+
+    def _whole(self, split: str) -> dict[str, Any]:
+        import tensorflow as tf
+
+        names = ["image", "label"] + ["file_name"] * self._named
+        files = list(map(str, self._builder.info.splits[split].filepaths))
+        try:
+            if all(".tfrecord" in file for file in files):
+                held = read_records(files, names)
+            else:
+                parts = list(self._read(split, batch_size=1000))
+                held = {n: tf.concat([p[n] for p in parts], 0) for n in names}
+            whole = len(held["label"]) == self.dataset.splits[split]
+            problem = None if whole else "images are missing."
+        except tf.errors.OpError as error:
+            problem = line_of(error)
+        if problem is None:
+            return held
+        raise RunError(
+            f"{self.dataset.name}: the files of the split {split!r} in "
+            f"{self.where} are damaged: {self.damage(split) or problem} "
+            f"Prepare the data set again. {self.dataset.how_to_get}"
+        )
+
+    def _read_held(self, split: str, index: Any) -> dict[str, Any]:
+        import tensorflow as tf
+
+        with tf.init_scope():
+            held = self._hold(split)
+        return {name: tf.gather(v, index) for name, v in held.items()}
+
+    def _decode(self, split: str, channels: int) -> dict[str, Any] | None:
+        if (split, channels) not in self._decoded:
+            held, shape = self._hold(split), (*self.image_shape, channels)
+            made = pixels = decode_together(held["image"], shape)
+            if pixels is not None:
+                made = {"image": pixels, "label": held["label"]}
+                del self._held[split]  # once is enough
+            self._decoded[split, channels] = made
+        return self._decoded[split, channels]
+
+    @property
+    def _named(self) -> bool:
+        """Whether the images have file names, as ImageNet's have."""
+        return "file_name" in self._builder.info.features
+
+    def _stream(self, split: str, shuffle_seed: int | None = None) -> Any:
+        name = "file_name" if self._named else "tfds_id"
+        records = self._read(split, add_tfds_id=not self._named, shuffle_seed=shuffle_seed)
+        return records.map(lambda r: {"image": r["image"], "label": r["label"], "id": r[name]})
+
+    def _read(self, split: str, batch_size: int | None = None, **read_config: Any) -> Any:
+        import tensorflow as tf
+        import tensorflow_datasets as tfds
+
+        options = tf.data.Options()
+        options.deterministic = True
+        shuffled = read_config.get("shuffle_seed") is not None
+        wanted = ["image", "label"] + ["file_name"] * self._named
+        return self._builder.as_dataset(
+            split=split,
+            batch_size=batch_size,
+            shuffle_files=shuffled,
+            decoders=tfds.decode.PartialDecoding(
+                dict.fromkeys(wanted, True), decoders={"image": tfds.decode.SkipDecoding()}
+            ),
+            read_config=tfds.ReadConfig(
+                options=options,
+                try_autocache=False,
+                # One file after the other, unless the order is to be mixed.
+                interleave_cycle_length=16 if shuffled else 1,
+                **read_config,
+            ),
+        )
+
+
+def read_records(files: list[str], names: list[str]) -> dict[str, Any]:
+    """All records of whole TFRecord files, in order.
+
+    TFDS gives the same, but parses each record alone, which takes 14 times
+    as long.
+
+    Args:
+        files: Paths.
+        names: Of the wanted features: `label`, int64; the others are strings.
+    """
+    import tensorflow as tf
+
+    kinds = {"label": tf.int64}
+    features = {name: tf.io.FixedLenFeature((), kinds.get(name, tf.string)) for name in names}
+    batches = tf.data.TFRecordDataset(files).batch(_PARSED)
+    parts = list(batches.map(lambda b: tf.io.parse_example(b, features)))
+    return {name: tf.concat([p[name] for p in parts], 0) for name in names}
+
+
+def list_ids(split_info: Any) -> list[str]:
+    """As ReadConfig(add_tfds_id=True), which takes longer than reading."""
+    files = zip(split_info.filenames, split_info.shard_lengths, strict=True)
+    return [f"{file}__{i}" for file, size in files for i in range(size)]
+
+
+def decode_together(encoded: Any, shape: tuple[int, int, int]) -> Any:
+    """The pixels of PNG files of one shape, uint8.
+
+    Args:
+        encoded: (images,) string tensor.
+        shape: (height, width, channels).
+
+    Returns:
+        As common.data.transforms.view.with_zero_pixel. None if an image is damaged: where
+        they are read one by one, an error will name it.
+    """
+    import tensorflow as tf
+
+    images, (height, width, channels) = len(encoded), shape
+    pixels = np.zeros((1 + images * height * width, channels), np.uint8)
+    blank = tf.repeat(encoded[:1], -images % _UNROLLED)
+
+    def several(files: Any) -> Any:
+        one = [tf.io.decode_png(f, channels) for f in tf.unstack(files)]
+        return tf.ensure_shape(tf.stack(one), (_UNROLLED, *shape))
+
+    files = tf.data.Dataset.from_tensor_slices(tf.concat([encoded, blank], 0))
+    parts = parallel_map(files.batch(_UNROLLED, drop_remainder=True), several)
+    rest = pixels.reshape(-1)[channels:]
+    try:
+        for part in parts.as_numpy_iterator():
+            rest[: part.size] = part.reshape(-1)[: rest.size]
+            rest = rest[part.size :]
+    except tf.errors.OpError:
+        return None
+    with tf.device("CPU:0"):
+        return tf.constant(pixels)
+
+
+def find_damage(folder: str, split_info: Any) -> str | None:
+    """The first damaged file of a split and what is wrong with it.
+
+    Reads them all: TFRecord has a checksum for each record, and TFDS keeps
+    how many each file should hold.
+
+    Args:
+        folder: Of the data set.
+        split_info: A tfds SplitInfo; only TFRecord files are looked at.
+    """
+    import tensorflow as tf
+
+    files = zip(split_info.filenames, split_info.shard_lengths, strict=True)
+    for name, length in files:
+        path = pathlib.Path(folder, name)
+        if "tfrecord" not in name:
+            continue
+        records = tf.data.TFRecordDataset(str(path))
+        try:
+            count = int(records.reduce(0, lambda number, _: number + 1))
+        except tf.errors.OpError as error:
+            return f"{path}: {line_of(error)}"
+        if count != length:
+            return f"{path} has {count} whole records, not {length}."
+    return None
+
+
+def line_of(error: Exception) -> str:
+    """TensorFlow's message without its machinery."""
+    text = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error))
+    lines = [line.strip() for line in text.splitlines()]
+    told = [n for n in lines if n and not re.match(_MACHINERY, n)]
+    return " ".join(told[:1]).rstrip(".") + "."

@@ -1,0 +1,106 @@
+"""What a training runs on, as its record names it.
+
+Importing this module imports no TensorFlow.
+"""
+
+import os
+import pathlib
+import platform
+import resource
+import subprocess
+from typing import Any
+
+_LIMITS = (
+    pathlib.Path("/sys/fs/cgroup/memory.max"),
+    pathlib.Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+_NVIDIA = pathlib.Path("/proc/driver/nvidia")
+
+
+def describe(strategy: Any) -> dict[str, str]:
+    """Models of the processor and the strategy's GPU, its driver and CUDA."""
+    import tensorflow as tf
+
+    facts = {"processor": processor()}
+    if "GPU" not in strategy.extended.worker_devices[0]:
+        return facts
+    details = _details()
+    build = tf.sysconfig.get_build_info()
+    capability = details.get("compute_capability", ())
+    return facts | {
+        "gpu": details.get("device_name", "unknown"),
+        "compute_capability": ".".join(map(str, capability)),
+        "driver": _driver(),
+        "cuda": build.get("cuda_version", "unknown"),
+        "cudnn": build.get("cudnn_version", "unknown"),
+    }
+
+
+def processor() -> str:
+    """The CPU, as the kernel names it."""
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(": ")[2] for line in lines if "model name" in line]
+    return names[0] if names else platform.machine()
+
+
+def models() -> str:
+    """The CPU and all GPUs, as the kernel and NVIDIA's driver name them."""
+    found = [processor()]
+    for file in sorted(_NVIDIA.glob("gpus/*/information")):
+        lines = file.read_text().splitlines()
+        found += [n.partition(":")[2].strip() for n in lines if "Model" in n]
+    return ", ".join(found)
+
+
+def peak_bytes(strategy: Any) -> int:
+    """The most memory that this process has had: of a GPU, or in all."""
+    import tensorflow as tf
+
+    if "GPU" in strategy.extended.worker_devices[0]:
+        return tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def memory_bytes(strategy: Any) -> int:
+    """What a device of the strategy has in all; 0 if that is not known.
+
+    Of the smallest GPU here; on a CPU what the kernel lets this process have.
+    """
+    if "GPU" not in strategy.extended.worker_devices[0]:
+        physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return min([physical, *_container_limits()])
+    query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        said = subprocess.run(query, check=True, capture_output=True, text=True).stdout
+        return 2**20 * min(map(int, said.split()))
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return 0
+
+
+def _container_limits() -> list[int]:
+    """Of cgroups' version 2 or 1, where there is one."""
+    texts = [file.read_text().strip() for file in _LIMITS if file.is_file()]
+    return [int(text) for text in texts if text.isdigit()]
+
+
+def has_tensorfloat32() -> bool:
+    """Whether the GPU has TF32 units: since Ampere, capability 8.0."""
+    return _details().get("compute_capability", (0, 0)) >= (8, 0)
+
+
+def _details() -> dict[str, Any]:
+    import tensorflow as tf
+
+    gpu = tf.config.get_visible_devices("GPU")[0]
+    return tf.config.experimental.get_device_details(gpu)
+
+
+def _driver() -> str:
+    try:
+        words = (_NVIDIA / "version").read_text().split()
+    except OSError:
+        return "unknown"
+    return next((w for w in words if w[:1].isdigit() and "." in w), "unknown")

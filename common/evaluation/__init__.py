@@ -1,0 +1,1 @@
+"""Error rates over a split, under a paper's views."""

@@ -1,0 +1,1 @@
+"""Networks: layers, their cost and graph, and weights from elsewhere."""

@@ -1,0 +1,167 @@
+"""What a network must be fed, as the publisher of its weights feeds it.
+
+Weights fit every network of their shape, whatever is done to the pixels: a
+file that `import` or a training wrote says it, in JSON, as an attribute of the
+HDF5 file. It takes the place of two fields of the recipe, `normalize` and
+`test_transforms`, and all that reads a recipe follows. Importing this module
+imports no TensorFlow.
+"""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from common.data import transforms
+from common.data.transforms import (
+    Standardize,
+    SubtractMeanPixel,
+    TorchvisionCentreCrop,
+    TorchvisionResize,
+)
+from common.errors import RunError
+from common.recipes.recipe import Recipe
+from common.recipes.serialization import describe
+
+ATTRIBUTE = "preprocessing"
+RECIPE = "recipe"  # in a layout's place: weights that a recipe trained
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """What is done to an image before a network sees it.
+
+    Attributes:
+        normalize: See common.recipes.recipe.Recipe.
+        test_transforms: Likewise; or None: the publisher says nothing of
+            sizes and crops, the recipe's serve.
+    """
+
+    normalize: Any
+    test_transforms: tuple | None
+
+    def of(self, recipe: Recipe) -> Recipe:
+        """The recipe with this in the place of its own."""
+        kept = recipe.test_transforms
+        if self.test_transforms is not None:
+            kept = self.test_transforms
+        return dataclasses.replace(recipe, normalize=self.normalize, test_transforms=kept)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Stated:
+    """What a file says of itself.
+
+    Attributes:
+        layout: Where it was imported from; or RECIPE.
+        described: The rest of it, as JSON has it.
+    """
+
+    layout: str
+    described: dict
+
+    def of(self, recipe: Recipe) -> Recipe:
+        """The recipe with what the file says, at the recipe's image size.
+
+        Raises:
+            RunError: if there is no such operation here.
+        """
+        normalize, chain = (
+            _restored(self.described[name]) for name in ("normalize", "test_transforms")
+        )
+        factor = recipe.image_size / self.described["image_size"]
+        if factor != 1:
+            normalize = normalize.scaled(factor)
+            chain = tuple(operation.scaled(factor) for operation in chain)
+        return Preprocessing(normalize=normalize, test_transforms=chain).of(recipe)
+
+
+def write(file: pathlib.Path, layout: str, recipe: Recipe) -> None:
+    """Lets a file of weights say what its network is fed: the recipe's."""
+    import h5py
+
+    facts = {
+        "layout": layout,
+        "image_size": recipe.image_size,
+        "normalize": describe(recipe.normalize),
+        "test_transforms": describe(recipe.test_transforms),
+    }
+    with h5py.File(file, "r+") as weights:
+        weights.attrs[ATTRIBUTE] = json.dumps(facts)
+
+
+def read(file: pathlib.Path) -> Stated | None:
+    """What the file says; None if it says nothing.
+
+    Raises:
+        OSError: if it is no HDF5 file, or damaged.
+        RunError: if what it says cannot be read.
+    """
+    import h5py
+
+    with h5py.File(file) as weights:
+        text = weights.attrs.get(ATTRIBUTE)
+    if text is None:
+        return None
+    try:
+        facts = json.loads(text)
+        return Stated(layout=facts.pop("layout"), described=facts)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RunError(
+            f"{file} says what its network must be fed, and not in words that "
+            f"are known here: {text!r}. import writes it anew."
+        ) from error
+
+
+def _restored(described: Any) -> Any:
+    """The value that common.recipes.serialization.describe described."""
+    if isinstance(described, list):
+        return tuple(_restored(element) for element in described)
+    if not isinstance(described, dict):
+        return described
+    name = described.get("class")
+    fields = {k: _restored(v) for k, v in described.items() if k != "class"}
+    try:
+        if name not in transforms.__all__:
+            raise ValueError(f"there is no operation {name!r}")
+        return getattr(transforms, name)(**fields)
+    except (TypeError, ValueError) as error:
+        raise RunError(
+            f"What the weights' network must be fed cannot be done here: "
+            f"{error}. A newer version of the program made the file."
+        ) from error
+
+
+# Of publishers whose weights several papers' networks can have.
+
+# torchvision/transforms/_presets.py, ImageClassification; fb.resnet.torch's
+# numbers, and so those of Cadene's ports of torch networks.
+TORCH_PIXELS = Standardize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+# keras.applications.imagenet_utils.preprocess_input, mode "caffe"; Oxford's
+# readme of VGG: "the following BGR values should be subtracted".
+CAFFE_PIXELS = SubtractMeanPixel(order="BGR", mean=(103.939, 116.779, 123.68))
+
+# keras.applications: preprocess_input is all that it says of one image. Its
+# table of errors is of "single center crop" and "ten crops" of 224x224 or
+# 299x299 (readme of keras-team/keras-applications, Performance), of what size
+# is not said: the recipe's. The example of its documentation, load_img with
+# target_size=(224, 224), squashes the image to its nearest pixels and crops
+# nothing; no error of the table is of that.
+KERAS_CAFFE = Preprocessing(normalize=CAFFE_PIXELS, test_transforms=None)
+
+
+def torchvision_frame(side: int, size: int) -> tuple:
+    """Resize(side) and what CenterCrop(size) is the centre of.
+
+    torchvision cuts the centre at once. A frame as large as can be is cut
+    here first, so that there are ten crops, too; its centre is torchvision's,
+    to the pixel, where its border is a multiple of 4.
+    """
+    frame = side - (side - size) % 4
+    return (TorchvisionResize(side), TorchvisionCentreCrop(frame))
+
+
+def torchvision(side: int, size: int) -> Preprocessing:
+    """ImageClassification(crop_size=size, resize_size=side) of torchvision."""
+    return Preprocessing(normalize=TORCH_PIXELS, test_transforms=torchvision_frame(side, size))

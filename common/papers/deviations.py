@@ -1,0 +1,69 @@
+"""Where the recipes leave their papers (deviations.toml), read from the paper's folder.
+
+A `[[deviation]]` has the fields of common.recipes.recipe.Deviation and
+`variants`, the names that it holds for: ["lenet5*", "!lenet5_mse"] are all of
+LeNet-5 but one; without it they are all. The file of the same name in the folder
+above has what is true of the whole suite: a row of the same field may leave out
+what stands there.
+"""
+
+import dataclasses
+import fnmatch
+import functools
+import pathlib
+
+from common.errors import RunError
+from common.papers.expected import load_toml, make_row
+from common.recipes.recipe import Deviation, Recipe
+
+NAME = "deviations.toml"
+
+
+def add_deviations(recipes: dict[str, Recipe], folder: str) -> dict[str, Recipe]:
+    """A paper's recipes, each with the deviations that its folder has for it.
+
+    Raises:
+        RunError: if a key is unknown or missing, or a pattern fits no variant.
+    """
+    path = pathlib.Path(folder, NAME)
+    suite = _suite(path.parents[1] / NAME)
+    found: dict[str, list[Deviation]] = {variant: [] for variant in recipes}
+    for number, row in enumerate(_rows(path), 1):
+        where = f"deviation {number}"
+        own = {key: value for key, value in row.items() if key != "variants"}
+        row_of_suite = suite.get(row.get("field"), {})
+        deviation = make_row(Deviation, row_of_suite | own, where, path)
+        for variant in _chosen(row.get("variants", []), recipes, where, path):
+            found[variant].append(deviation)
+    return {
+        variant: dataclasses.replace(recipe, deviations=tuple(found[variant]))
+        for variant, recipe in recipes.items()
+    }
+
+
+@functools.cache
+def _suite(path: pathlib.Path) -> dict[str, dict]:
+    """By field, what is true of the whole suite."""
+    return {row.get("field", ""): row for row in _rows(path)}
+
+
+def _rows(path: pathlib.Path) -> list[dict]:
+    data = load_toml(path)
+    rows = data.pop("deviation", [])
+    if data:
+        raise RunError(f"{path} has keys other than deviation: {', '.join(data)}.")
+    return rows
+
+
+def _chosen(patterns: list[str], variants, where: str, path: pathlib.Path) -> set[str]:
+    """Those that a pattern fits (all, if there is none) and no "!pattern" does."""
+    chosen, left_out = set(), set()
+    for pattern in patterns:
+        fits = set(fnmatch.filter(variants, pattern.removeprefix("!")))
+        if not fits:
+            raise RunError(
+                f"{path}: {where} is of {pattern!r}, which fits none of the "
+                f"paper's variants: {', '.join(variants)}."
+            )
+        (left_out if pattern.startswith("!") else chosen).update(fits)
+    return (chosen or set(variants)) - left_out

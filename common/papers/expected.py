@@ -1,0 +1,364 @@
+"""What a paper claims (expected.toml) and what was measured here.
+
+Imports no TensorFlow. Both files lie in the paper's folder; expected.toml is
+written by hand from the paper, reproduced.toml by the program after a run.
+
+In expected.toml a printed row is a row. `[networks]` has each variant's
+parameters and MACs. A `[[result]]`, `[[claim]]`, `[[ratio]]` or `[[cost]]` is
+one of the values below; or it has `rows`, and what stands beside them holds
+for each that does not say otherwise. A row may also be the list of all fields,
+in their order. A `[[table]]` has `columns` and `rows` as Table says.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import tomli
+
+from common.errors import RunError
+
+QUANTITIES = (
+    "params",
+    "weights",
+    "macs",
+    "volume",
+    "depth",
+    "layers",
+    "output",
+    "kernel",
+    "filters",
+    "strides",
+    "padding",
+)
+RATIO_QUANTITIES = ("params", "weights", "macs", "depth")
+# What became of a statement, and what the word means.
+CLAIM_VERDICTS = {
+    "checked": "holds",
+    "differs": "differs by a convention, a rounding, or in the release only",
+    "wrong": "refuted by its own paper, slides or release",
+    "wrong elsewhere": "said by others than the authors, and refuted",
+    "not run": "could be tried here, and was not",
+    "not checkable": "cannot be checked here",
+}
+RUN_KEYS = (
+    "variant",
+    "data",
+    "views",
+    "seed",
+    "epochs",
+    "top1_error",
+    "num_images",
+    "deviations",
+    "command",
+    "commit",
+    "versions",
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """An error rate that the paper reports, in percent.
+
+    Attributes:
+        variant: One of RECIPES, or the paper's name for what is not built
+            here (an ensemble, another team's entry).
+        data: The data set; a name of common.data.catalog where it is one.
+        split: "validation", "test" ...
+        views: The test protocol, as in Recipe.views.
+        source: Table, section or log.
+        selected: Of published weights that were chosen by this very number:
+            on what, and by whom. Testing them again reproduces no training.
+    """
+
+    variant: str
+    data: str
+    split: str
+    views: str
+    source: str
+    selected: str | None = None
+    top1_error: float | None = None
+    top5_error: float | None = None
+    note: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A number of a structural table.
+
+    Attributes:
+        layer: A layer's name; a prefix that stands for all layers whose names
+            begin with it and "_"; or "total".
+        quantity: One of QUANTITIES; common.models.layer_table.LayerRow says what
+            each of them is. "weights" leaves out biases.
+        paper: As printed: "35K", "724,406,816", "55x55x96". Where the paper's
+            K is 1024, "35Ki".
+        explanation: Why the computed value differs; None where it does not.
+    """
+
+    row: str
+    column: str
+    layer: str
+    quantity: str
+    paper: str
+    explanation: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Table:
+    """A structural table, the variant it describes, how it is to be read.
+
+    In the file it has, in the place of `cell`:
+
+        columns = ["filters", ["#3x3", "filters", "_3x3"]]
+        rows = [{row = "inception (3a)", layer = "inception_3a", "#3x3" = "128"}]
+
+    A column is its heading, the quantity in it, and what follows the row's
+    layer in the name of the layer that is meant; a heading alone is a
+    quantity. A row has a label, a layer (its label, if it has none) and, under
+    their headings, the cells that are printed: a text, or ["35K", "why the
+    computed value differs"]. A row of one `quantity` may say so itself, for
+    headings that are no column. A label may come again, for other layers.
+    """
+
+    title: str
+    variant: str
+    source: str
+    cell: tuple[Cell, ...]
+    note: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """A claim between two networks, such as "12x fewer parameters".
+
+    Attributes:
+        text: The claim, as the paper words it.
+        quantity: One of RATIO_QUANTITIES.
+        of: The variant that is divided, of any paper.
+        to: The variant that it is divided by, of any paper.
+        paper: The ratio as printed: "12", "1.3".
+        explanation: Why the computed value differs; None where it does not.
+    """
+
+    text: str
+    source: str
+    quantity: str
+    of: str
+    to: str
+    paper: str
+    explanation: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Claim:
+    """Any other statement, with what became of it (CLAIM_VERDICTS)."""
+
+    text: str
+    source: str
+    verdict: str
+    note: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Hardware and time that the paper reports."""
+
+    variant: str
+    note: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Counts:
+    parameters: int
+    macs: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Expected:
+    """expected.toml.
+
+    Attributes:
+        parameters: By variant, the trainable ones that the main head depends
+            on; auxiliary heads, which only train, are left out.
+        macs: By variant, of one image, without auxiliary heads.
+    """
+
+    title: str
+    authors: str
+    venue: str
+    url: str
+    parameters: dict[str, int]
+    macs: dict[str, int]
+    result: tuple[Result, ...] = ()
+    table: tuple[Table, ...] = ()
+    ratio: tuple[Ratio, ...] = ()
+    claim: tuple[Claim, ...] = ()
+    cost: tuple[Cost, ...] = ()
+
+
+def read_expected(folder: pathlib.Path) -> Expected:
+    """The claims of the paper in `folder`; read once, until they change.
+
+    Raises:
+        RunError: if a key is unknown or missing, or a word is not allowed.
+    """
+    path = folder / "expected.toml"
+    try:
+        changed = path.stat().st_mtime_ns
+    except OSError:
+        changed = None  # reading it will say why
+    return _read_expected(path, changed)
+
+
+@functools.cache
+def _read_expected(path: pathlib.Path, changed: int | None) -> Expected:
+    data = load_toml(path)
+    if "networks" not in data:
+        raise RunError(f"{path}: the top level lacks networks, with their parameters and macs.")
+    counts = {
+        variant: make_row(_Counts, count, f"networks.{variant}", path)
+        for variant, count in data.pop("networks").items()
+    }
+    data["parameters"] = {variant: count.parameters for variant, count in counts.items()}
+    data["macs"] = {variant: count.macs for variant, count in counts.items()}
+    data["result"] = _rows(Result, data, "result", path)
+    data["table"] = tuple(_table(table, path) for table in data.get("table", []))
+    data["ratio"] = _rows(Ratio, data, "ratio", path)
+    data["claim"] = _rows(Claim, data, "claim", path)
+    data["cost"] = _rows(Cost, data, "cost", path)
+    expected = make_row(Expected, data, "the top level", path)
+    for ratio in expected.ratio:
+        _check_word(ratio.quantity, RATIO_QUANTITIES, "quantity", path)
+    for claim in expected.claim:
+        _check_word(claim.verdict, CLAIM_VERDICTS, "verdict", path)
+    return expected
+
+
+def read_reproduced(folder: pathlib.Path) -> list[dict[str, Any]]:
+    """The measured rows of the paper in `folder`; none if it was never run.
+
+    Raises:
+        RunError: if a row lacks one of RUN_KEYS.
+    """
+    path = folder / "reproduced.toml"
+    if not path.exists():
+        return []
+    data = load_toml(path)
+    rows = data.pop("run", [])
+    if data:
+        raise RunError(f"{path} has keys other than run: {', '.join(data)}.")
+    for number, row in enumerate(rows, 1):
+        missing = [key for key in RUN_KEYS if key not in row]
+        if missing:
+            raise RunError(f"{path}: run {number} lacks {', '.join(missing)}.")
+    return rows
+
+
+def load_toml(path: pathlib.Path) -> dict[str, Any]:
+    """What a TOML file has.
+
+    Raises:
+        RunError: if it cannot be read.
+    """
+    try:
+        return tomli.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomli.TOMLDecodeError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+
+
+def _rows(kind: type, data: dict, key: str, path: pathlib.Path) -> tuple:
+    made = []
+    for block in data.get(key, []):
+        shared = {name: value for name, value in block.items() if name != "rows"}
+        for row in block.get("rows", [{}]):
+            where = f"{key} {len(made) + 1}"
+            if isinstance(row, list):
+                names = [field.name for field in dataclasses.fields(kind)]
+                if len(row) != len(names):
+                    raise RunError(f"{path}: {where} has {len(row)} parts, not {', '.join(names)}.")
+                row = dict(zip(names, row, strict=True))
+            row = shared | row if isinstance(row, dict) else row
+            made.append(make_row(kind, row, where, path))
+    return tuple(made)
+
+
+def _table(data: dict, path: pathlib.Path) -> Table:
+    about = {key: value for key, value in data.items() if key not in ("columns", "rows")}
+    where = f"table {data.get('title', '')!r}"
+    columns = {}
+    for column in data.get("columns", []):
+        if isinstance(column, str):
+            column = [column, column]
+        if len(column) not in (2, 3):
+            raise RunError(
+                f"{path}: {where} has a column {column}; a column is a heading, a "
+                "quantity and, where it is another layer's, what follows the row's layer."
+            )
+        heading, quantity, *suffix = column
+        _check_word(quantity, QUANTITIES, f"{where}: quantity", path)
+        columns[heading] = quantity, "".join(suffix)
+    cells = [cell for row in data.get("rows", []) for cell in _cells(row, columns, where, path)]
+    return make_row(Table, about | {"cell": tuple(cells)}, where, path)
+
+
+def _cells(row: dict, columns: dict, where: str, path: pathlib.Path) -> Iterable[Cell]:
+    """The cells of a row; `columns` has quantity and suffix by heading."""
+    if not isinstance(row, dict) or "row" not in row:
+        raise RunError(f"{path}: a row of {where} lacks row, its label: {row}.")
+    label, own = row["row"], row.get("quantity")
+    where = f"row {label!r} of {where}"
+    if own is not None:
+        _check_word(own, QUANTITIES, f"{where}: quantity", path)
+    for heading, printed in row.items():
+        if heading in ("row", "layer", "quantity"):
+            continue
+        if own is None and heading not in columns:
+            raise RunError(
+                f"{path}: {where} has a cell {heading!r}, which is none of the "
+                f"table's columns: {', '.join(columns)}."
+            )
+        quantity, suffix = (own, "") if own else columns[heading]
+        paper, *why = printed if isinstance(printed, list) else [printed]
+        if not all(isinstance(text, str) for text in (paper, *why)) or len(why) > 1:
+            raise RunError(
+                f"{path}: {where}: {heading!r} is {printed!r}; it takes a "
+                "number in quotes, or that and an explanation."
+            )
+        yield Cell(
+            row=label,
+            column=heading,
+            layer=row.get("layer", label) + suffix,
+            quantity=quantity,
+            paper=paper,
+            explanation=why[0] if why else None,
+        )
+
+
+def make_row(kind: type, data: Any, where: str, path: pathlib.Path) -> Any:
+    """A `kind`, a dataclass, of what stands in a file.
+
+    Raises:
+        RunError: if a key is unknown or missing; names `where` and the file.
+    """
+    fields = dataclasses.fields(kind)
+    if not isinstance(data, dict):
+        raise RunError(f"{path}: {where} is {data!r}, not {{{fields[0].name} = ..., ...}}.")
+    unknown = set(data) - {field.name for field in fields}
+    if unknown:
+        raise RunError(
+            f"{path}: unknown key in {where}: {', '.join(sorted(unknown))}. "
+            f"Known: {', '.join(field.name for field in fields)}."
+        )
+    needed = [f.name for f in fields if f.default is dataclasses.MISSING]
+    missing = [name for name in needed if name not in data]
+    if missing:
+        raise RunError(f"{path}: {where} lacks {', '.join(missing)}.")
+    return kind(**data)
+
+
+def _check_word(word: str, allowed: Iterable[str], key: str, path) -> None:
+    if word not in allowed:
+        raise RunError(f"{path}: {key} {word!r} is none of: {', '.join(allowed)}.")

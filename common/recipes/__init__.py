@@ -1,0 +1,1 @@
+"""What a paper trains with: its recipe, losses and schedules."""

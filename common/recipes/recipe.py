@@ -1,0 +1,179 @@
+"""A recipe: everything that changes the result of a training run, as data.
+
+One frozen value per published result. No field that changes a result has a
+default. Importing this module imports no TensorFlow.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+SMALL = 2_048  # values in the images of an update: LeNet-5's has 1,024
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Deviation:
+    """One difference between a paper and what is run here.
+
+    Attributes:
+        field: What differs, in the recipe's words where it has one.
+        paper: What the paper says, and where.
+        here: What is done here.
+        reason: Why.
+        departs: Whether the paper (or the source that the variant follows)
+            states otherwise, and does not only leave it open. Stands in
+            results.md beside every number of such a recipe.
+    """
+
+    field: str
+    paper: str
+    here: str
+    reason: str
+    departs: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WeightDecay:
+    """`rate * w` added to the gradient of w (L2 inside the momentum).
+
+    Attributes:
+        rate: The papers' coefficient (AlexNet: 5e-4).
+        variables: A regular expression searched in a variable's path, such as
+            "conv1/kernel"; only the variables that it finds decay.
+    """
+
+    rate: float
+    variables: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Sgd:
+    """Momentum with the rate inside: v <- momentum v - rate g; w <- w + v."""
+
+    learning_rate: float
+    momentum: float
+    nesterov: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RmsProp:
+    """RMSProp as TensorFlow 1 had it; see common.training.optimizers.RmsProp."""
+
+    learning_rate: float
+    decay: float
+    momentum: float
+    epsilon: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GroupSchedule:
+    """A schedule of its own for some variables.
+
+    Attributes:
+        variables: A regular expression searched in a variable's path.
+        schedule: Gives the factor on the optimizer's learning rate; it
+            replaces the recipe's schedule for these variables.
+    """
+
+    variables: str
+    schedule: Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InitializeFrom:
+    """Some layers begin with the weights of another, trained network.
+
+    Attributes:
+        variant: Of the same paper; trained first, by its own recipe.
+        layers: A regular expression; layers of that network whose names it
+            matches wholly are copied.
+        renamed: Gives each one's name here from its name there; or None: the
+            names are the same.
+    """
+
+    variant: str
+    layers: str
+    renamed: Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A training recipe.
+
+    Attributes:
+        data: The paper's data set, a name of common.data.catalog.
+        image_size: Height and width of the network's input, pixels.
+        channels: 1 (grey) or 3 (RGB).
+        num_classes: Labels are 0 .. num_classes - 1.
+        epochs: Passes over the training set.
+        updates: Training ends after so many, within a pass if need be; or
+            None.
+        train_images: Only so many are trained on, the first of the files; or
+            None.
+        held_out: Training images that are kept for validation: the last of
+            the files. They are then measured in the place of the test split.
+        initialize_from: Or None: all weights start from their initialisers.
+        global_batch_size: Images per update, over all replicas.
+        optimizer: `Sgd(...)`, `RmsProp(...)` or a paper's own value with
+            `learning_rate` and `build(**shared)` -> a Keras optimizer; see
+            common.training.optimizers.
+        schedule: See common.recipes.schedules; the factor on the learning rate.
+        group_schedules: First match wins; the others follow `schedule`.
+        weight_decay: Or None.
+        clip_global_norm: Clip all gradients together, after they were summed
+            over the replicas; or None.
+        loss: `(outputs, labels) -> (batch,)` losses; outputs are the model's.
+        average_decay: The tested weights are a running average, a <- d a +
+            (1 - d) w after each update; or None: they are the last ones.
+        synchronized_batch_norm: Whether batch statistics are taken over the
+            global batch (True) or each replica's share (False).
+        train_transforms: From the encoded image to the network's input size;
+            pixels 0 .. 255. See common.data.transforms.
+        normalize: Applied after the train transforms and to the test views.
+        train_noise: Applied after `normalize`, in training only.
+        test_transforms: From the encoded image to the frame that the test
+            views are cut from.
+        views: The paper's test protocols, measured after training.
+        monitor: The view whose error is measured on the test split after
+            each epoch (and that a plateau schedule looks at).
+        before_epoch: Called with (model, optimizer, loss, examples) before
+            each epoch, `before_epoch.samples` examples as one batch; or None.
+        healthy_after: Epochs after which a loss still at ln(num_classes)
+            means that the run is broken and stops.
+        deviations: Where this differs from its paper; common.papers.deviations
+            reads them.
+    """
+
+    data: str
+    image_size: int
+    channels: int
+    num_classes: int
+    epochs: int
+    updates: int | None
+    train_images: int | None
+    held_out: int
+    initialize_from: InitializeFrom | None
+    global_batch_size: int
+    optimizer: Any
+    schedule: Any
+    group_schedules: tuple[GroupSchedule, ...]
+    weight_decay: WeightDecay | None
+    clip_global_norm: float | None
+    loss: Callable
+    average_decay: float | None
+    synchronized_batch_norm: bool
+    train_transforms: tuple
+    normalize: Any
+    train_noise: tuple
+    test_transforms: tuple
+    views: tuple[str, ...]
+    monitor: str
+    before_epoch: Any
+    healthy_after: int
+    deviations: tuple[Deviation, ...] = ()
+
+
+def is_small(recipe: Recipe) -> bool:
+    """Whether an update takes less than to start TensorFlow's operations."""
+    image = recipe.image_size**2 * recipe.channels
+    return recipe.global_batch_size * image <= SMALL

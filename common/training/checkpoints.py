@@ -1,0 +1,165 @@
+"""Checkpoints: one file each, whole or not there.
+
+A checkpoint is a NumPy .npz of every variable of the model and the optimizer,
+with the loop's state as JSON. It is written beside its place, synced, and then
+renamed; a kill at any moment leaves the one before. The zip format's CRCs tell
+a damaged file when it is read.
+"""
+
+import json
+import math
+import pathlib
+import re
+import shutil
+import zipfile
+from typing import Any
+
+import numpy as np
+
+from common.errors import NotFinite, RunError
+from common.files import write_atomically
+
+KEPT = 2  # the newest, and the one before should that be damaged
+STATE = "state.json"  # its name among the arrays
+
+
+def named_variables(*owners: Any) -> dict[str, Any]:
+    """Every variable of models and optimizers, under a name of its own.
+
+    A name is the owner's position, the variable's position and its path.
+    Keras's seed generators are left out: no draw of a training comes from
+    them (common.models.layers.Dropout), and their paths depend on what else was
+    built in the process.
+    """
+    return {
+        f"{i}/{j}/{variable.path}": variable
+        for i, owner in enumerate(owners)
+        for j, variable in enumerate(owner.variables)
+        if "seed_generator" not in variable.path
+    }
+
+
+def require_room(folder: pathlib.Path, variables: dict) -> None:
+    """Checks that a run's folder can take checkpoints and the final weights.
+
+    Raises:
+        RunError: if the disk has less room than what is not there yet.
+    """
+    size = sum(4 * math.prod(v.shape) for v in variables.values())
+    files = (file for file in folder.rglob("*") if file.is_file())
+    there = sum(file.stat().st_size for file in files)
+    needed, free = 3 * size - there, shutil.disk_usage(folder).free
+    if needed > free:
+        raise RunError(
+            f"{folder} needs {needed / 2**20:,.0f} MiB for two checkpoints and "
+            f"the final weights; {free / 2**20:,.0f} MiB are free there. Make "
+            "room, or give another --workdir."
+        )
+
+
+def save(folder: pathlib.Path, step: int, variables: dict, state: dict) -> None:
+    """Writes the checkpoint of `step` and removes all but the newest two.
+
+    Raises:
+        RunError: if a value is not finite, the disk is full or cannot be
+            written; what was there before is kept.
+    """
+    arrays = pack(variables, state)
+    _require_finite(folder, step, arrays)
+    target = folder / f"step-{step:09d}.npz"
+
+    def write(file):
+        np.savez(file, **arrays)
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, write)
+    except OSError as error:
+        raise RunError(
+            f"The checkpoint of step {step} could not be written to {folder}: "
+            f"{error.strerror or error}. "
+            + kept_sentence(folder)
+            + "Make room, then run the same command again: it continues."
+        ) from error
+    for old in newest_first(folder)[KEPT:]:
+        old.unlink()
+
+
+def pack(variables: dict, state: dict) -> dict[str, np.ndarray]:
+    """Their values and the state, as arrays."""
+    arrays = {name: np.asarray(v.numpy()) for name, v in variables.items()}
+    arrays[STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
+    return arrays
+
+
+def unpack(variables: dict, arrays: dict[str, np.ndarray]) -> dict:
+    """Assigns what `pack` gave; returns the state."""
+    for name, variable in variables.items():
+        variable.assign(arrays[name])
+    return json.loads(arrays[STATE].tobytes())
+
+
+def _require_finite(folder: pathlib.Path, step: int, arrays: dict) -> None:
+    bad = [n for n, a in arrays.items() if not np.isfinite(a).all()]
+    if bad:
+        raise NotFinite(
+            f"At step {step} {bad[0]} is not finite: training has diverged. "
+            + kept_sentence(folder)
+        )
+
+
+def kept_sentence(folder: pathlib.Path) -> str:
+    """What there is to go back to, for an error message."""
+    kept = newest_first(folder)
+    if not kept:
+        return "There is no checkpoint from before. "
+    return f"The last good checkpoint, {kept[0].name}, is kept. "
+
+
+def newest_first(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The checkpoints in `folder`."""
+    files = [f for f in folder.glob("step-*.npz") if re.match(r"step-\d+$", f.stem)]
+    return sorted(files, reverse=True)
+
+
+def restore(folder: pathlib.Path, variables: dict) -> dict | None:
+    """Assigns the newest readable checkpoint's values; returns its state.
+
+    None where there is no checkpoint.
+
+    Raises:
+        RunError: if there are checkpoints and none can be read, or the
+            newest belongs to another network.
+    """
+    for torn in folder.glob(".step-*.part"):  # of a killed process
+        torn.unlink()
+    files = newest_first(folder)
+    damaged = []
+    for file in files:
+        try:
+            with np.load(file) as arrays:
+                values = {name: arrays[name] for name in arrays.files}
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            damaged.append(f"{file.name} ({error})")
+            continue
+        _require_fits(file, variables, values)
+        return {**unpack(variables, values), "damaged": damaged}
+    if damaged:
+        raise RunError(
+            f"No checkpoint in {folder} can be read: {'; '.join(damaged)}. "
+            "Remove them to start anew, or restore the folder from a copy."
+        )
+    return None
+
+
+def _require_fits(file: pathlib.Path, variables: dict, values: dict) -> None:
+    shapes = {name: tuple(v.shape) for name, v in variables.items()}
+    values = {name: v for name, v in values.items() if name != STATE}
+    if shapes != {name: value.shape for name, value in values.items()}:
+        odd = sorted(set(shapes) ^ set(values)) or [
+            n for n in shapes if shapes[n] != values[n].shape
+        ]
+        raise RunError(
+            f"{file} is of another network: {odd[0]} does not match. Give this "
+            "run a folder of its own with --workdir."
+        )

@@ -1,0 +1,431 @@
+"""The one training loop, for every paper and any number of devices.
+
+It runs epochs of compiled steps, drives Keras callbacks, measures the test
+split after each epoch, writes checkpoints, and continues from them exactly:
+what a resumed run computes depends on the checkpoint and the step alone.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from common.data import examples, pipeline
+from common.data.dataset import TrainingSource
+from common.data.diagnosis import explained
+from common.distribution.collectives import Workers
+from common.distribution.strategy import distribute, on_gpus
+from common.errors import NotFinite
+from common.evaluation.error_rates import Result, make_test_step, measure, open_batches
+from common.recipes.recipe import Recipe, is_small
+from common.training import checkpoints
+from common.training.health import require_finite, require_moved
+from common.training.optimizers import rates_at
+from common.training.run_record import Run
+from common.training.signals import Signals, Stopped
+from common.training.steps import MAX_UPDATES, Rows, TrainSteps, padded
+
+RECOVERY = 0.1  # times the rate, each time that a training goes back
+CALL_SECONDS = 0.5  # that one call should take; a signal waits as long
+
+
+@dataclasses.dataclass(kw_only=True)
+class State:
+    """Where a run stands: everything but the variables; JSON-able.
+
+    Attributes:
+        epoch: Epochs finished.
+        step: Updates made in all.
+        losses, plain_losses, wrong: Sums over the unfinished epoch's batches.
+        history: One row per finished epoch.
+        seconds: Spent training, over all sessions.
+        recovered: How often it went back to a checkpoint, with a smaller rate.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    losses: float = 0.0
+    plain_losses: float = 0.0
+    wrong: int = 0
+    history: list[dict] = dataclasses.field(default_factory=list)
+    seconds: float = 0.0
+    recovered: int = 0
+
+    def add(self, losses, plain_losses, wrong) -> None:
+        """Adds batches' means and counts, each (updates,)."""
+        # One by one: the sums do not depend on how many come in a call.
+        for loss, own in zip(losses.tolist(), plain_losses.tolist(), strict=True):
+            self.losses += loss
+            self.plain_losses += own
+        self.wrong += int(wrong.sum())
+
+    def means(self, steps: int, recipe: Recipe) -> dict[str, float]:
+        """Of an epoch's `steps` batches, for its row; the sums begin anew."""
+        means = {"loss": self.losses / steps}
+        if hasattr(recipe.loss, "plain"):  # of which the loss holds more
+            means["cross_entropy"] = self.plain_losses / steps
+        images = steps * recipe.global_batch_size
+        means["top1_error"] = 100 * self.wrong / images
+        self.losses, self.plain_losses, self.wrong = 0.0, 0.0, 0
+        return means
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is trained, on what, and where it is written.
+
+    Attributes:
+        resident: The training set on the devices, a
+            common.data.resident.ResidentSet; None where it is streamed.
+    """
+
+    recipe: Recipe
+    source: TrainingSource
+    statistics: Any
+    resident: Any
+    model: keras.Model
+    optimizer: keras.optimizers.Optimizer
+    strategy: tf.distribute.Strategy
+    run: Run
+    seed: int
+    microbatches: int
+    jit_compile: bool
+    checkpoint_seconds: float
+    recover: int = 0  # times at most
+
+
+class Loop:
+    """Trains a job to its last epoch; `train` may be called once."""
+
+    def __init__(self, job: Job, callbacks: list[keras.callbacks.Callback]):
+        self.job = job
+        self.steps_per_epoch = pipeline.steps_per_epoch(job.source, job.recipe)
+        self.updates = pipeline.updates(job.source, job.recipe)
+        job.optimizer.build(job.model.trainable_variables)
+        job.model.optimizer = job.optimizer
+        self.variables = checkpoints.named_variables(job.model, job.optimizer)
+        self.workers = Workers(job.strategy)
+        self.state = self._restored()
+        self.resumed_from = self.state.step
+        self.callbacks = keras.callbacks.CallbackList(
+            callbacks,
+            model=job.model,
+            epochs=-(-self.updates // self.steps_per_epoch),
+            steps=self.steps_per_epoch,
+            updates=self.updates,
+            verbose=0,
+        )
+        self.test_step = make_test_step(
+            job.model,
+            job.recipe.loss,
+            job.strategy,
+            # On a CPU XLA's convolutions of so many images are slower.
+            jit_compile=job.jit_compile and on_gpus(job.strategy),
+        )
+        self._train_steps = {}  # by the operations that are part of a step
+        self._test_batches = {}  # by view
+        self._saved_at = time.monotonic()
+        self._steps_per_call = 1
+
+    def _restored(self) -> State:
+        """Of the chief's newest checkpoint, whose values all workers get."""
+        found = None
+        if self.workers.chief:
+            folder = self.job.run.checkpoints
+            found = checkpoints.restore(folder, self.variables)
+        self.ignored = found.pop("damaged") if found else []
+        if self.ignored:
+            self.job.run.update(damaged_checkpoints=self.ignored)
+        state = found or dataclasses.asdict(State())
+        if self.workers.count > 1:
+            arrays = self.workers.broadcast(checkpoints.pack(self.variables, state))
+            state = checkpoints.unpack(self.variables, arrays)
+        return State(**state)
+
+    def train(self, signals: Signals, progress: Callable[[int, int], None]) -> State:
+        """Runs the epochs that are left.
+
+        Args:
+            signals: Asks the loop to stop.
+            progress: Called with (images done, images) while testing.
+
+        Raises:
+            RunError: if the loss is not finite or does not move at all, the
+                data is damaged, or the disk is full.
+            Stopped: after a SIGTERM or SIGINT; the checkpoint is written.
+        """
+        self.job.run.write_history(self.state.history)
+        self.job.model.stop_training = False
+        self.callbacks.on_train_begin()
+        if self.job.recover and not self.state.step:
+            self.save()  # to go back to
+        while self.state.step < self.updates or self._needs_test():
+            try:
+                self._train_epoch(signals)
+                self._finish_epoch(signals, progress)
+            except NotFinite as error:
+                self._recover(error)
+            if self.job.model.stop_training:  # a callback's wish
+                break
+        self.callbacks.on_train_end()
+        return self.state
+
+    def _recover(self, error: NotFinite) -> None:
+        """Goes back to the last good checkpoint, with a smaller rate.
+
+        Raises:
+            NotFinite: `error`, if that was done as often as it may be.
+        """
+        times, diverged = self.state.recovered + 1, self.state.step
+        if times > self.job.recover:
+            raise error
+        self.state = self._restored()
+        self.state.recovered = times
+        self.job.run.note_recovery(times, diverged, self.state.step, RECOVERY**times, str(error))
+        self.save()  # a kill now does not forget it
+
+    def _epoch_end(self) -> int:
+        """The number of updates made when this epoch ends."""
+        whole = (self.state.epoch + 1) * self.steps_per_epoch
+        return min(whole, self.updates)
+
+    def _needs_test(self) -> bool:
+        """Whether the last epoch was trained but not yet tested."""
+        return self.state.epoch * self.steps_per_epoch < self.state.step
+
+    def _train_epoch(self, signals: Signals) -> None:
+        state, job = self.state, self.job
+        done = state.step - state.epoch * self.steps_per_epoch
+        self.callbacks.on_epoch_begin(state.epoch)
+        if not done:
+            self._prepare_epoch()
+        batches = self._rows()
+        if batches is None:
+            batches = distribute(job.strategy, self.batches(done))
+        end = self._epoch_end()
+        while state.step < end:
+            self._make_updates(batches, min(self._steps_per_call, end - state.step))
+            self._save_if_due(signals)
+            self._sync_steps_per_call()
+
+    def _run_steps(self, *args: Any) -> tuple:
+        """As TrainSteps; the device finishes this epoch's images."""
+        job, key = self.job, tuple(self._operations())
+        if key not in self._train_steps:
+            finish = key and examples.finish_on_device(job.recipe, job.statistics, self.state.epoch)
+            self._train_steps[key] = TrainSteps(
+                job.model,
+                job.optimizer,
+                job.recipe.loss,
+                job.strategy,
+                global_batch_size=job.recipe.global_batch_size,
+                seed=job.seed,
+                microbatches=job.microbatches,
+                jit_compile=job.jit_compile,
+                compile_loop=on_gpus(job.strategy) or is_small(job.recipe),
+                resident=job.resident,
+                finish=finish or None,
+            )
+        return self._train_steps[key](*args)
+
+    def _operations(self) -> list:
+        """What the device does to the images of this epoch's stream."""
+        if self.job.resident:
+            return []
+        _, operations = examples.split_pixel_operations(self.job.recipe, self.state.epoch)
+        return operations
+
+    def _rows(self) -> Rows | None:
+        """What is drawn for this epoch's batches, on the devices."""
+        if self.job.resident is None:
+            return None
+        steps, size = self.steps_per_epoch, self.job.recipe.global_batch_size
+        drawn = self.job.resident.draw(
+            seed=self.job.seed, epoch=self.state.epoch, count=steps * size
+        )
+        values = {
+            name: tf.constant(x.reshape(steps, size, *x.shape[1:])) for name, x in drawn.items()
+        }
+        start = self.state.epoch * steps
+        return Rows(values, tf.constant(start, tf.int64))
+
+    def batches(self, skip_steps: int) -> tf.data.Dataset:
+        """This epoch's, without the first; see common.data.pipeline."""
+        job = self.job
+        return pipeline.train_batches(
+            job.source,
+            job.recipe,
+            job.statistics,
+            seed=job.seed,
+            epoch=self.state.epoch,
+            skip_steps=skip_steps,
+            shard=self.workers.shard,
+            for_device=bool(self._operations()),
+        )
+
+    def _prepare_epoch(self) -> None:
+        job, prepare = self.job, self.job.recipe.before_epoch
+        if prepare is None:
+            return
+        if job.resident is None:
+            examples = pipeline.sample_batch(
+                job.source,
+                job.recipe,
+                job.statistics,
+                seed=job.seed,
+                epoch=self.state.epoch,
+                size=prepare.samples,
+            )
+        else:
+            examples = job.resident.sample_batch(
+                seed=job.seed, epoch=self.state.epoch, size=prepare.samples
+            )
+        prepare(job.model, job.optimizer, job.recipe.loss, examples)
+
+    def _make_updates(self, batches: Iterator | Rows, steps: int) -> None:
+        """Makes `steps` updates in one call, and looks at their losses."""
+        state, recipe = self.state, self.job.recipe
+        rates = self._rates(steps)
+        self.job.optimizer.learning_rate = rates[-1][-1]
+        self.callbacks.on_train_batch_begin(state.step)
+        began = time.monotonic()
+        with explained(self.job.source, "train", recipe):
+            losses, own, wrong, waited = self._run_steps(
+                batches, tf.constant(state.step, tf.int64), *padded(rates)
+            )
+            losses, own, wrong = losses.numpy(), own.numpy(), wrong.numpy()
+        seconds = time.monotonic() - began
+        require_finite(
+            losses, first_step=state.step, epoch=state.epoch, folder=self.job.run.checkpoints
+        )
+        state.step += steps
+        state.seconds += seconds
+        state.add(losses, own, wrong)
+        if seconds < CALL_SECONDS and steps == self._steps_per_call:
+            self._steps_per_call = min(2 * steps, MAX_UPDATES)
+        elif seconds > 2 * CALL_SECONDS:
+            self._steps_per_call = max(1, steps // 2)
+        seen = steps * recipe.global_batch_size
+        logs = {
+            "loss": float(losses.mean()),
+            "top1_error": 100 * float(wrong.sum()) / seen,
+            "images_per_second": seen / seconds,
+            "input_wait": min(1.0, float(waited) / seconds),
+        }
+        self.callbacks.on_train_batch_end(state.step - 1, logs)
+
+    def _rates(self, steps: int) -> list[list[float]]:
+        smaller = RECOVERY**self.state.recovered
+        rates = [
+            rates_at(
+                self.job.recipe,
+                epoch=self.state.epoch,
+                step=self.state.step + i,
+                steps_per_epoch=self.steps_per_epoch,
+                history=self.state.history,
+            )
+            for i in range(steps)
+        ]
+        return [[smaller * rate for rate in each] for each in rates]
+
+    def _finish_epoch(self, signals: Signals, progress: Callable) -> None:
+        state, recipe = self.state, self.job.recipe
+        try:
+            result = self.measure(recipe.monitor, signals, progress)
+        except Stopped:
+            self.save()  # the epoch's last steps; the test is done again
+            raise
+        steps = self._epoch_end() - state.epoch * self.steps_per_epoch
+        row = {
+            "epoch": state.epoch + 1,
+            "step": state.step,
+            "learning_rate": self._rates(1)[0][-1],
+            **state.means(steps, recipe),
+            "val_loss": result.loss,
+            "val_top1_error": result.top1_error,
+            "val_top5_error": result.top5_error,
+            "seconds": round(state.seconds, 1),
+        }
+        state.history.append(row)
+        state.epoch += 1
+        self.save()
+        self.job.run.write_history(state.history)
+        numbers = {k: v for k, v in row.items() if v is not None}
+        self.callbacks.on_epoch_end(state.epoch - 1, numbers)
+        require_moved(row, recipe)
+
+    def measure(self, view: str, signals: Signals, progress: Callable) -> Result:
+        """The errors on the test split under `view`.
+
+        Of the averaged weights, where the recipe averages them.
+
+        Raises:
+            Stopped: after a SIGTERM or SIGINT, between two batches.
+        """
+        job = self.job
+        if view not in self._test_batches:
+            self._test_batches[view] = open_batches(
+                job.strategy, job.source, job.recipe, job.statistics, view
+            )
+        with self.tested_weights():
+            return measure(
+                self.test_step,
+                job.strategy,
+                job.source,
+                job.recipe,
+                job.statistics,
+                view,
+                self._watched(progress, signals),
+                self._test_batches[view],
+            )
+
+    def _watched(self, progress: Callable, signals: Signals) -> Callable:
+        """`progress`, raising Stopped once a signal has come to a worker.
+
+        For what can be done again: nothing is written first.
+        """
+
+        def watch(*counts: int) -> None:
+            if received := self._signal_on_any_worker(signals):
+                raise Stopped(received, self.state.step)
+            progress(*counts)
+
+        return watch
+
+    def tested_weights(self):
+        """A context in which the model has the weights that are tested."""
+        job = self.job
+        return job.optimizer.averaged(job.model.trainable_variables)
+
+    def _save_if_due(self, signals: Signals) -> None:
+        received = self._signal_on_any_worker(signals)
+        waited = time.monotonic() - self._saved_at
+        if received or waited >= self.job.checkpoint_seconds:
+            self.save()
+        if received:
+            raise Stopped(received, self.state.step)
+
+    def _signal_on_any_worker(self, signals: Signals) -> int:
+        """The signal that any worker has received, or 0; all must ask."""
+        return int(self.workers.all_gather(signals.received or 0).max())
+
+    def _sync_steps_per_call(self) -> None:
+        """All take the chief's pace: they must make the same calls."""
+        paces = self.workers.all_gather(self._steps_per_call)
+        self._steps_per_call = int(paces[0, 0])
+
+    def save(self) -> None:
+        """Writes a checkpoint of this moment, on the chief."""
+        self._saved_at = time.monotonic()
+        if not self.workers.chief:
+            return
+        checkpoints.save(
+            self.job.run.checkpoints,
+            self.state.step,
+            self.variables,
+            dataclasses.asdict(self.state),
+        )
+        self._saved_at = time.monotonic()

@@ -1,0 +1,1 @@
+"""How fast the input, the step and the start are."""

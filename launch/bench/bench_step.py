@@ -1,0 +1,333 @@
+"""`python -m launch bench step [NAME...]`: the training step and the loop.
+
+Each way of computing a network's step is a process of its own, which waits
+while the others take their turns. What is compared was measured in turns that
+follow each other.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import reproductions
+from common.errors import RunError, UsageError
+from common.recipes.recipe import Recipe, is_small
+from launch.bench.rows import Request, Row
+from launch.settings.overrides import apply
+from launch.terminal.display import Counting
+from launch.terminal.quiet import quiet
+
+NAMES = ("cifar_resnet20", "lenet5", "alexnet")
+SECONDS = 2.0  # of a turn; a step that takes longer is finished
+CHECKPOINTS = 300.0  # seconds between two, as launch has it
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Way:
+    """How a process computes steps: what launch.bench.step_child is told.
+
+    Attributes:
+        kind: "run", a training with its input; "loop", the same with one batch
+            in memory; "bare", the step alone; "fit", Keras's; "product".
+        platform: The devices', "cpu" or "gpu".
+        jit_compile: By XLA; in "fit" Keras decides.
+        batch: Images of an update.
+    """
+
+    kind: str
+    precision: str = "float32"
+    platform: str = "cpu"
+    jit_compile: bool = False
+    devices: int = 1
+    batch: int = 0
+
+    def __str__(self) -> str:
+        """What it is called in the table."""
+        names = {
+            "run": "run with its input",
+            "loop": "loop",
+            "bare": "bare step",
+            "fit": "keras fit",
+            "product": "matrix product",
+        }
+        parts = [names[self.kind]]
+        if self.precision != "float32":
+            parts.append(self.precision)
+        if self.jit_compile:
+            parts.append("XLA")
+        if self.devices > 1:
+            parts.append(f"{self.devices} devices")
+        if self.batch:
+            parts.append(f"batch {self.batch}")
+        return ", ".join(parts)
+
+
+class Process:
+    """One way, in a process of its own.
+
+    Attributes:
+        facts: What it said of itself; or {}.
+        failure: Why there is no such way; or "".
+        turns: (CPU seconds, seconds) for an image, of each round.
+    """
+
+    def __init__(self, way: Way, name: str, folder: str, request: Request):
+        words = {**dataclasses.asdict(way), "name": name, "folder": folder}
+        words |= {"data": request.data, "data_dir": str(request.data_dir)}
+        words |= {"changes": list(request.changes)}
+        self.turns = []
+        self.errors = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "launch.bench.step_child"] + [json.dumps(words)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
+            text=True,
+        )
+
+    def wait(self) -> bool:
+        """Until it has compiled; whether it can go on."""
+        line = self.process.stdout.readline()
+        self.facts = json.loads(line) if line else {}
+        self.failure = "" if line else self._last_words()
+        return bool(line)
+
+    def turn(self, seconds: float) -> tuple[float, float]:
+        """Steps for so long; what an image took."""
+        print(seconds, file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline()
+        if not line:
+            raise RunError(f"A step that is timed died: {self._last_words()}")
+        took = json.loads(line)
+        return took["cpu"] / took["images"], took["seconds"] / took["images"]
+
+    def _last_words(self) -> str:
+        self.errors.seek(0)
+        lines = self.errors.read().splitlines()
+        named = [line for line in lines if "Error: " in line]
+        return (named or lines or ["no output"])[-1].rpartition("Error: ")[2]
+
+
+def run(request: Request) -> list[Row]:
+    """Rows of each network of `request.names`, or of NAMES.
+
+    On the devices that training would use: see launch.commands.train.
+    """
+    counting = Counting()
+    rows = []
+    for name in request.names or NAMES:
+        paper, variant = reproductions.find(name)
+        recipe = reproductions.load(paper).RECIPES[variant]
+        recipe = apply(recipe, request.changes)
+        gpus = gpus_of(request, recipe)
+        for ways in (ways_of(recipe, gpus=gpus), devices_of(recipe, gpus)):
+            if not ways:
+                continue
+            with _processes(ways, variant, request) as processes:
+                _take_turns(processes, variant, request.rounds, counting)
+                rows += rows_of(variant, processes)
+    counting.clear()
+    return rows
+
+
+def gpus_of(request: Request, recipe: Recipe) -> int:
+    """How many GPUs a training would use; 0 is the CPU.
+
+    Raises:
+        UsageError: if more are asked for than there are.
+    """
+    if request.platform == "cpu" or request.gpus == 0:
+        return 0
+    with quiet():
+        import tensorflow as tf
+
+        present = len(tf.config.list_physical_devices("GPU"))
+    if request.gpus is None and request.platform == "auto":
+        if is_small(recipe):
+            return 0
+    wanted = present if request.gpus is None else request.gpus
+    if wanted > present or request.platform == "gpu" and not present:
+        raise UsageError(
+            f"bench was asked for GPUs; TensorFlow sees {present} on this "
+            "machine. Leave --gpus and --platform out to measure its CPU."
+        )
+    return wanted
+
+
+def ways_of(recipe: Recipe, gpus: int = 0) -> list[Way]:
+    """What is compared: first the loop as launch starts it, then its limit.
+
+    On a CPU of photographs fewer than the recipe's batch, to be done in
+    minutes.
+    """
+    default = bool(gpus) or is_small(recipe)
+    most = 128 if recipe.image_size < 64 else 32
+    batch = min(recipe.global_batch_size, most)
+    precisions = ("float32", "mixed_bfloat16")
+    if gpus:
+        batch = recipe.global_batch_size
+        precisions = ("float32", "tensorfloat32", "mixed_bfloat16")
+    how = {"platform": "gpu" if gpus else "cpu"}
+    steps = how | {"batch": batch}
+    others = precisions[1:] if gpus else ()  # on a CPU they are no default
+    return [
+        Way(kind="loop", jit_compile=default, **steps),
+        *(
+            Way(kind="bare", precision=p, jit_compile=jit_compile, **steps)
+            for p in precisions
+            for jit_compile in (default, not default)
+        ),
+        *(Way(kind="loop", precision=p, jit_compile=default, **steps) for p in others),
+        Way(kind="run", jit_compile=default, **steps),
+        Way(kind="fit", **steps),
+        *(Way(kind="product", precision=p, **how) for p in precisions),
+    ]
+
+
+def devices_of(recipe: Recipe, gpus: int = 0) -> list[Way]:
+    """The recipe's batch on one device, and on two; if it divides.
+
+    Of a CPU, two logical devices.
+    """
+    batch = recipe.global_batch_size
+    if batch % 2 or gpus == 1:
+        return []
+    how = {"platform": "gpu" if gpus else "cpu", "jit_compile": bool(gpus)}
+    return [Way(kind="loop", devices=n, batch=batch, **how) for n in (1, max(gpus, 2))]
+
+
+@contextlib.contextmanager
+def _processes(ways: list[Way], name: str, request: Request) -> Iterator[dict[Way, Process]]:
+    with tempfile.TemporaryDirectory() as folder:
+        found = {}
+        try:
+            for i, way in enumerate(ways):
+                inside = os.path.join(folder, str(i))
+                os.mkdir(inside)
+                found[way] = Process(way, name, inside, request)
+            yield found
+        finally:
+            for one in found.values():
+                one.process.kill()
+                one.process.wait()
+
+
+def _take_turns(processes: dict, name: str, rounds: int, counting: Counting) -> None:
+    total = (rounds + 2) * len(processes)
+    done = 0
+
+    def tell():
+        nonlocal done
+        done += 1
+        counting.show(f"{name}: turns of steps", done, total)
+
+    going = []
+    for one in processes.values():
+        if one.wait():
+            going.append(one)
+        tell()
+    for number in range(rounds + 1):
+        for one in going if number % 2 else reversed(going):
+            took = one.turn(SECONDS)
+            if number:  # the first round warms up
+                one.turns.append(took)
+            tell()
+        done = (number + 2) * len(processes)
+
+
+def ratio(one: Process, other: Process, *, clock: bool = False) -> float:
+    """The median over the rounds of one's cost over the other's."""
+    pairs = zip(one.turns, other.turns, strict=True)
+    return statistics.median(a[clock] / b[clock] for a, b in pairs)
+
+
+def rows_of(name: str, processes: dict[Way, Process]) -> list[Row]:
+    """A network's rows, each beside its limit.
+
+    A loop's and a run's is the bare step in the same arithmetic, that step's
+    Keras's fit; the other bare steps are compared with the one that launch
+    takes, two devices with one.
+    """
+    loop, limit, *_ = processes
+    limits = {way: limit for way in processes if way.kind == "bare"}
+    for way in processes:
+        if way.kind in ("loop", "run"):
+            limits[way] = dataclasses.replace(way, kind="bare")
+        if way.devices > 1:
+            limits[way] = loop
+        if way.kind == "fit":
+            limits[limit] = way
+    rows = [
+        _product(way, processes[way])
+        if way.kind == "product"
+        else _row(name, way, processes, limits.get(way))
+        for way in processes
+    ]
+    return [*rows, _memory(name, processes[loop])]
+
+
+def _row(name: str, way: Way, processes: dict, limit: Way | None) -> Row:
+    one, what = processes[way], f"{name} {way}"
+    if one.failure:
+        return Row(what=what, note=f"impossible: {one.failure}")
+    cpu, seconds = map(statistics.median, zip(*one.turns, strict=True))
+    note, share = "", 0.0
+    if way.kind == "loop":
+        # A turn has none: one every five minutes, at this loop's pace.
+        share = one.facts["save_cpu"] / CHECKPOINTS * seconds / cpu
+        note = f"of this {share:.1%} for checkpoints"
+    if way.kind == "run":
+        note = f"on {one.facts['data']}"
+    if way.kind == "bare":
+        product = Way(kind="product", precision=way.precision, platform=way.platform)
+        rate, most = _flops(one, way), _flops(processes[product], way)
+        note = f"{rate / 1e12:.2f} TFLOP/s, {rate / most:.0%} of its rate"
+        if way.platform == "gpu":
+            note += f"; {one.facts['bytes'] / 2**20:,.0f} MiB at most"
+    other = processes.get(limit)
+    compared = other and not other.failure
+    clock = way.platform == "gpu"  # whose time the CPU does not know
+    return Row(
+        what=what,
+        cpu_seconds_per_image=cpu * (1 + share),
+        images_per_second=1 / seconds,
+        ratio=ratio(one, other, clock=clock) * (1 + share) if compared else None,
+        limit=f"{name} {limit}" if compared else "",
+        note=note,
+    )
+
+
+def _flops(one: Process, way: Way) -> float:
+    """Floating-point operations in a CPU second, or one of a GPU."""
+    clock = way.platform == "gpu"
+    return one.facts["flop"] / statistics.median(t[clock] for t in one.turns)
+
+
+def _memory(name: str, one: Process) -> Row:
+    """What the loop took until its first update, beside the prediction."""
+    taken, predicted = one.facts["bytes"], one.facts["predicted"]
+    return Row(
+        what=f"{name} memory",
+        value=taken / 2**20,
+        unit="MiB",
+        ratio=taken / predicted,
+        limit="predicted by --dry_run",
+        note="above what TensorFlow's import takes, until the first update",
+    )
+
+
+def _product(way: Way, one: Process) -> Row:
+    second = "second" if way.platform == "gpu" else "CPU second"
+    return Row(
+        what=str(way),
+        value=_flops(one, way) / 1e9,
+        unit="GFLOP/s",
+        note=f"of square matrices, in a {second}; {one.facts['device']}",
+    )

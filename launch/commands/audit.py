@@ -1,0 +1,85 @@
+"""`python -m launch audit`: the papers' structural numbers, cell by cell."""
+
+import os
+import time
+from collections.abc import Iterable
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow
+
+import keras
+
+import reproductions
+from common.errors import RunError
+from common.papers.audit import MISFIT, CellVerdict, audit_paper, networks
+from common.papers.expected import Expected, read_expected
+from launch.terminal.display import Display, duration
+from launch.terminal.tables import show
+
+COLUMNS = ["row", "column", ">paper", ">computed", "verdict", "explanation"]
+
+
+def run(papers: Iterable[str]) -> int:
+    """Prints each paper's tables; 1 if a difference has no explanation."""
+    papers = tuple(papers)
+    expected = {p: read_expected(reproductions.folder(p)) for p in papers}
+    variants = {v for claims in expected.values() for v in networks(claims)}
+    building = Building(len(variants))
+    cells, counted = [], {}
+    for paper, claims in expected.items():
+        folder = reproductions.folder(paper)
+        found = audit_paper(folder, building.build_model, counted)
+        building.display.clear()
+        show_tables(paper, claims, found)
+        cells += found
+    print(f"\n{summary(cells)}")
+    return 1 if any(cell.verdict == MISFIT for cell in cells) else 0
+
+
+class Building:
+    """Builds networks, and says on stderr how far it is if that takes long."""
+
+    def __init__(self, total: int):
+        self.total, self.done = total, 0
+        self.began = time.monotonic()
+        self.display = Display()
+
+    def build_model(self, variant: str) -> keras.Model:
+        """The variant's network, of any paper, at its paper's size.
+
+        Raises:
+            RunError: if there is no such variant.
+        """
+        try:
+            paper, name = reproductions.find(variant)
+        except ValueError as error:
+            raise RunError(f"A paper's expected.toml: {error}") from error
+        line = f"building {name} ({self.done + 1} of {self.total})"
+        if self.done:
+            left = (time.monotonic() - self.began) / self.done * (self.total - self.done)
+            line += f", about {duration(left)} left"
+        self.display.show(line)
+        model = reproductions.load(paper).build_model(name)
+        self.done += 1
+        return model
+
+
+def show_tables(paper: str, expected: Expected, cells: list[CellVerdict]) -> None:
+    """One table of the terminal for each table of the paper."""
+    notes = {table.title: table.note for table in expected.table}
+    for title in dict.fromkeys(cell.table for cell in cells):
+        rows = [
+            [c.row, c.column, c.paper, c.computed, c.verdict] + [c.explanation or ""]
+            for c in cells
+            if c.table == title
+        ]
+        note = notes.get(title)
+        print()
+        heading = f"{paper}: {title}"
+        show(f"{heading}\n{note}" if note else heading, COLUMNS, rows)
+
+
+def summary(cells: list[CellVerdict]) -> str:
+    """How many cells have which verdict, such as "90 agrees, 2 explained"."""
+    verdicts = [cell.verdict for cell in cells]
+    counts = [f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts)]
+    return f"{len(cells)} cells: {', '.join(counts)}."

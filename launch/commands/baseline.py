@@ -1,0 +1,83 @@
+"""`python -m launch baseline DATASET`: what a network there has to beat."""
+
+import dataclasses
+import importlib.metadata
+import pathlib
+import re
+import sys
+from typing import Any
+
+import reproductions
+from common.data import catalog
+from common.training.run_record import command, commit_of, now, versions
+from launch.report import baseline_records
+from launch.report.error_counts import percent
+from launch.terminal.display import Counting
+from launch.terminal.quiet import quiet
+
+SEED = 0  # of the folds
+
+
+def run(name: str, data_dir: str, *, record: bool) -> int:
+    """Prints the error and keeps it if asked to; exit code 0.
+
+    Raises:
+        UsageError: if there is no such data set.
+        RunError: if it is not there, or damaged.
+    """
+    where = str(pathlib.Path(data_dir).expanduser())
+    found = catalog.find(name, data_dir=where)
+    source = catalog.open_source(found, where)
+    for note in found.notes:
+        print(note, file=sys.stderr)
+    with quiet():
+        from common.evaluation import thumbnail_baseline
+
+        thumbnail_baseline.tf.config.list_logical_devices()  # starts TensorFlow
+    counting = Counting()
+    measured = thumbnail_baseline.measure(source, SEED, counting.show)
+    counting.clear()
+    print(
+        f"{source.dataset.title}: logistic regression on thumbnails of "
+        f"{thumbnail_baseline.SIDE}x{thumbnail_baseline.SIDE} pixels, C = {measured.c:g} by "
+        f"{thumbnail_baseline.FOLDS} folds of {source.dataset.splits['train']:,} "
+        f"training images ({measured.folds_error:.2f} %): "
+        f"{percent(measured.wrong, measured.num_images)} error on "
+        f"{measured.num_images:,} images ({source.dataset.test_split})."
+    )
+    if record:
+        row = _row(source, dataclasses.asdict(measured))
+        file = baseline_records.file()
+        file.add([row])
+        print(f"{file.path} has it.")
+    return 0
+
+
+def _row(source: Any, measured: dict[str, Any]) -> dict[str, Any]:
+    about, read = source.dataset, source.fingerprint()
+    said = versions() | {"scikit-learn": _scikit_learn()}
+    error = 100 * measured["wrong"] / measured["num_images"]
+    return {
+        "data": _without_place(about.name),
+        "split": about.test_split,
+        "read": _without_place(read["name"]),
+        "sha256": read["sha256"],
+        "train_images": about.splits["train"],
+        **measured,
+        "top1_error": round(error, 4),
+        "seed": SEED,
+        "command": re.sub(r" --data_dir[ =]\S+", "", command()),
+        "commit": commit_of(reproductions.REPOSITORY),
+        "versions": [f"{package} {version}" for package, version in said.items()],
+        "finished": now(),
+    }
+
+
+def _scikit_learn() -> str:
+    return importlib.metadata.version("scikit-learn")
+
+
+def _without_place(name: str) -> str:
+    """A data set's name, of a folder only its last part."""
+    kind, _, path = name.partition(":")
+    return f"folder:{pathlib.Path(path).name}" if kind == "folder" else name

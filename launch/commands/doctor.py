@@ -1,0 +1,71 @@
+"""`python -m launch doctor DATASET`: is the prepared data what it should be?"""
+
+import os
+import pathlib
+
+from common.data import catalog
+from common.data.dataset import DataSet
+from common.data.preparation.checks import Finding, findings, of_folder
+from common.data.preparation.expected import OFFICIAL
+from common.data.preparation.inspection import examine, examine_files, record_files
+from common.data.preparation.processes import workers
+from common.errors import UsageError
+from launch.terminal.display import Counting
+from launch.terminal.quiet import quiet
+
+
+def run(name: str, values: dict) -> int:
+    """Prints the findings; exit code 1 if one of them matters."""
+    if name == "sample":
+        raise UsageError(
+            "doctor looks at prepared data sets and at folder:PATH; sample is made as it must be."
+        )
+    data_dir = pathlib.Path(values["data_dir"]).expanduser()
+    dataset = catalog.find(name, data_dir=str(data_dir))
+    jobs = values["jobs"] or len(os.sched_getaffinity(0))
+    with quiet():
+        import tensorflow  # noqa: F401
+    if name.startswith("folder:"):
+        where, found = _folder(dataset, values["deep"])
+    else:
+        where = catalog.builder_dir(dataset, str(data_dir))
+        found = _prepared(dataset, where, jobs, values["deep"])
+    return _tell(where, found)
+
+
+def _prepared(dataset: DataSet, folder: pathlib.Path, jobs: int, deep: bool) -> list[Finding]:
+    files = record_files(folder)
+    counting, seen = Counting(), [None] * len(files)
+    with workers(min(jobs, len(files))) as each:
+        official = OFFICIAL.get(dataset.name)
+        known = bool(official and official.mean)  # the pixels' mean
+        tasks = [(path, split, deep, known and split == "train") for split, path in files]
+        for done, (place, result) in enumerate(each(examine, tasks), 1):
+            seen[place] = result
+            counting.show("examining files", done, len(files))
+    counting.clear()
+    return findings(dataset, folder, seen)
+
+
+def _folder(dataset: DataSet, deep: bool) -> tuple[pathlib.Path, list[Finding]]:
+    """Where class folders lie, and what there is to say of them."""
+    source = catalog.open_source(dataset)
+    root, classes = pathlib.Path(source.where), source.class_names()
+    counting, seen = Counting(), []
+    for split, images in source.files().items():
+        counting.show(f"examining {split}", 0, len(images))
+        seen.append(examine_files(root, split, images, deep))
+    counting.clear()
+    return root, of_folder(dataset, list(classes), seen)
+
+
+def _tell(where: pathlib.Path, found: list[Finding]) -> int:
+    """Prints the findings; exit code."""
+    print(f"{where}:")
+    for finding in found:
+        print(f"{'WRONG' if finding.matters else 'note '}  {finding.what}")
+        if finding.advice:
+            print(f"       {finding.advice}")
+    wrong = sum(finding.matters for finding in found)
+    print(f"{wrong} wrong." if wrong else "Nothing is wrong.")
+    return 1 if wrong else 0

@@ -1,0 +1,122 @@
+"""`evaluate NAME --dry_run`: what each of the paper's test protocols costs."""
+
+import collections
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from common.data.dataset import DataSet
+from common.evaluation import views
+from common.models.fully_convolutional import fully_convolutional
+from common.models.layer_table import layer_table, totals
+from launch.session.plan import parameters
+from launch.settings.options import Options
+from launch.terminal import tables
+from launch.terminal.display import duration
+
+IMAGE = (375, 500)  # height, width; ImageNet's commonest
+TIMED_SECONDS = 3
+TIMED_MACS = 20e9  # in a batch that the speed is measured with, about
+MOST_TIMED = 8  # inputs in it
+
+
+def print_plan(model: keras.Model, options: Options, own: dict, dataset: DataSet, strategy) -> int:
+    """Prints a row for each view; exit code 0. Needs no weights and no data.
+
+    Args:
+        own: The paper's own views; all are shown if none were asked for.
+        dataset: Its test split is what the time is for.
+    """
+    macs = _macs(model)
+    size = tuple(model.input_shape[1:3])
+    print(f"timing {model.name}, seconds, or half a minute for the deepest ...", file=sys.stderr)
+    speed = inputs_per_second(model, macs(size), strategy)
+    images = dataset.splits[dataset.test_split]
+    names = options.views or dict.fromkeys((*options.recipe.views, *own))
+    rows = [[name, *_row(own.get(name, name), size, macs, images, speed)] for name in names]
+    print(
+        f"{model.name}, {parameters(model)}\n"
+        f"{dataset.title}, {images:,} images of the split "
+        f"{dataset.test_split!r}\n"
+        f"{speed:,.1f} inputs of {_size(size)} a second, timed just now; times "
+        "are for as many multiply-accumulates a second; reading the images "
+        "comes on top"
+    )
+    if any(name in own for name in names):
+        print(f"sizes are those of an image of {_size(IMAGE)} (height x width)")
+    print()
+    columns = ["view", ">inputs", "sizes", ">MACs per image", ">time"]
+    tables.show("", columns, rows)
+    return 0
+
+
+def _row(view: Any, size: tuple, macs: Callable, images: int, speed: float) -> list[str]:
+    counts = input_sizes(view, size)
+    cost = sum(count * macs(each) for each, count in counts.items())
+    seconds = images * cost / macs(size) / speed
+    return [
+        f"{sum(counts.values()):,}",
+        ", ".join(f"{count} of {_size(each)}" for each, count in counts.items()),
+        f"{cost:,}",
+        duration(seconds),
+    ]
+
+
+def input_sizes(view: Any, size: tuple[int, int]) -> dict[tuple, int]:
+    """How many inputs of each (height, width) an image of IMAGE's size gives.
+
+    Args:
+        view: One of common.evaluation.views.NAMES, or a value of common.evaluation.protocols.
+        size: Of the network's own input.
+    """
+    if view in views.NAMES:
+        return {size: views.COUNTS[view]}
+    counts = collections.Counter()
+    for part in view.parts(*IMAGE):
+        counts[part.size] += len(part.cuts)
+    return dict(counts)
+
+
+def _macs(model: keras.Model) -> Callable[[tuple[int, int]], int]:
+    """Multiply-accumulates of the main path for an input of some size."""
+    own = tuple(model.input_shape[1:3])
+    known = {own: totals(layer_table(model)).macs}
+
+    def macs(size: tuple[int, int]) -> int:
+        if size not in known:
+            rows = layer_table(fully_convolutional(model, size))
+            known[size] = totals(rows).macs
+        return known[size]
+
+    return macs
+
+
+def inputs_per_second(model: keras.Model, macs: int, strategy) -> float:
+    """Of all devices together, running the network forward on noise."""
+    batch = int(min(MOST_TIMED, max(1, TIMED_MACS // macs)))
+    shape = (batch, *model.input_shape[1:])
+    noise = np.random.default_rng(0).normal(size=shape).astype("float32")
+    main = keras.Model(model.inputs, model.outputs[0])
+
+    @tf.function
+    def forward(images):
+        outputs = strategy.run(lambda x: main(x, training=False), (images,))
+        return strategy.experimental_local_results(outputs)
+
+    forward(tf.constant(noise))  # its time is the compiler's
+    began, batches = time.perf_counter(), 0
+    while time.perf_counter() - began < TIMED_SECONDS:
+        for output in forward(tf.constant(noise)):
+            output.numpy()  # waits for it
+        batches += 1
+    inputs = batch * batches * strategy.num_replicas_in_sync
+    return inputs / (time.perf_counter() - began)
+
+
+def _size(size: tuple[int, int]) -> str:
+    return "x".join(map(str, size))

@@ -1,0 +1,49 @@
+"""`python -m launch list`: what there is, what it costs, what was run."""
+
+import reproductions
+from common.papers.expected import read_expected
+from launch.report import records
+from launch.report.measurements import cost, measurements, status
+from launch.terminal.tables import show
+from launch.weights import bundled_weights
+
+COLUMNS = [
+    "paper",
+    "variant",
+    ">parameters",
+    ">MACs/image",
+    "data",
+    ">recipe",
+    "top-1 error measured here",
+]
+
+
+def run() -> int:
+    """Prints one line for each variant; the exit code."""
+    rows = [row for paper in reproductions.names() for row in rows_of(paper)]
+    show("", COLUMNS, rows)
+    if variants := bundled_weights.variants():
+        print(f"\nTrained weights come with {', '.join(variants)}.")
+    return 0
+
+
+def rows_of(paper: str) -> list[list[str]]:
+    """A paper's lines, from its recipes, claims and measured rows.
+
+    Parameters and MACs are the main path's: the network that is tested.
+    """
+    folder = reproductions.folder(paper)
+    expected = read_expected(folder)
+    found = measurements(paper, records.file(paper).read())
+    return [
+        [
+            paper,
+            variant,
+            f"{expected.parameters[variant]:,}",
+            f"{expected.macs[variant]:,}",
+            recipe.data,
+            cost(recipe, expected.macs[variant]),
+            status(variant, expected, found),
+        ]
+        for variant, recipe in reproductions.load(paper).RECIPES.items()
+    ]

@@ -1,0 +1,63 @@
+"""`python -m launch submission`: the file of ILSVRC's test server."""
+
+import pathlib
+
+from common.data import imagenet
+from common.errors import UsageError
+from common.evaluation.predictions import read
+from launch.commands.ensemble_tables import COUNTS
+from launch.report.error_counts import Count
+from launch.terminal.new_files import require_new
+from launch.terminal.tables import show
+from reproductions.ilsvrc2016 import submission_file
+
+VALIDATION_IMAGES = 50_000
+
+
+def run(words: list[str], out: str | None) -> int:
+    """Writes a prediction file's five guesses, or scores guesses; 0.
+
+    Raises:
+        UsageError: for other words, or predictions that are not of ImageNet.
+        RunError: if a file is damaged, or the two are of different images.
+    """
+    paths = [pathlib.Path(word).expanduser() for word in words]
+    if out and len(paths) == 1:
+        _write(paths[0], pathlib.Path(out).expanduser())
+    elif not out and len(paths) == 2:
+        _score(*paths)
+    else:
+        raise UsageError(
+            "submission takes a prediction file and what to write, or guesses "
+            "and the devkit's ground truth: python -m launch submission "
+            "FILE.npz --out GUESSES.txt; python -m launch submission "
+            "GUESSES.txt GROUND_TRUTH.txt."
+        )
+    return 0
+
+
+def _write(source: pathlib.Path, out: pathlib.Path) -> None:
+    require_new(out, "--out")
+    predictions = read(source)
+    submission_file.write(out, predictions)
+    print(
+        f"{out}: {submission_file.GUESSES} guesses for each of "
+        f"{len(predictions.ids):,} images, {predictions.ids[0]} first; the "
+        "boxes are placeholders."
+    )
+
+
+def _score(guesses: pathlib.Path, truth: pathlib.Path) -> None:
+    """As `ensemble` does, also without the validation set's blacklist."""
+    found = {"All": submission_file.score(guesses, truth)}
+    if found["All"].num_images == VALIDATION_IMAGES:
+        found["Without the blacklist"] = submission_file.score(
+            guesses, truth, left_out=imagenet.blacklist()
+        )
+    rows = [_row(title, score) for title, score in found.items()]
+    show("", ["", ">images", *COUNTS], rows)
+
+
+def _row(title: str, found: submission_file.Score) -> list[str]:
+    count = Count(found.num_images, found.top1_errors, found.top5_errors)
+    return [title, f"{count.n:,}", *count.cells()]

@@ -1,0 +1,1 @@
+"""Networks and photographs as pictures."""

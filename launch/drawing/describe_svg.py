@@ -1,0 +1,208 @@
+"""A network as an SVG picture, from top to bottom as the papers draw them.
+
+It is made of common.models.blocks alone, so the same network gives the same bytes.
+"""
+
+import dataclasses
+from dataclasses import replace
+from xml.sax.saxutils import escape
+
+from common.models.blocks import Block, Network, folded
+from common.models.paths import Box
+from launch.drawing.svg_shapes import (
+    GAP,
+    HEIGHT,
+    Drawn,
+    Port,
+    box,
+    chain,
+    connected,
+    line_of_text,
+    stacked,
+    text_width,
+)
+
+_MARGIN = 20
+_ASIDE = 16  # from the drawing to what is said of it
+_FRAME = 15  # around parallel paths
+_TITLE = 76  # above the image
+
+_STYLE = """
+text { font: 12px Helvetica, Arial, sans-serif; fill: #222; }
+.title { font-size: 17px; font-weight: bold; }
+.name { font-weight: bold; text-anchor: end; }
+.in { text-anchor: middle; }
+.fact, .side { fill: #444; }
+.box { stroke: #555; fill: #fff; }
+.conv { fill: #cfe2f3; stroke: #38618c; }
+.pool { fill: #f8d9d2; stroke: #a34b36; }
+.norm, .other { fill: #e9e3f4; stroke: #6d5693; }
+.dense { fill: #fdeec2; stroke: #94741a; }
+.concat { fill: #d8ead2; stroke: #4f7d40; }
+.again { stroke-dasharray: 4 3; }
+.frame { fill: #f6f6f6; stroke: #bbb; }
+.line { fill: none; stroke: #444; }
+.arrow { marker-end: url(#tip); }
+"""
+_TIP = (
+    '<marker id="tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="7" '
+    'markerHeight="7" orient="auto"><path d="M0 0.5L8 4L0 7.5z" '
+    'fill="#444"/></marker>'
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Group:
+    """Blocks that look alike, drawn once.
+
+    Attributes:
+        places: Of all of them.
+        name: Of the first and the last.
+        facts: Lines about them all.
+        framed: Whether there is more inside than one box.
+        crossed: Whether its towers see all towers before.
+    """
+
+    places: range
+    drawn: Drawn
+    name: str
+    facts: tuple[str, ...]
+    framed: bool
+    crossed: bool
+
+
+def draw(title: str, network: Network) -> str:
+    """The picture, the text of an SVG file."""
+    groups = _groups(network)
+    before = max(text_width(group.name) for group in groups) + _ASIDE
+    middle = max(group.drawn.width for group in groups) + 2 * _FRAME
+    after = max(text_width(line) for g in groups for line in g.facts)
+    x = _MARGIN + before + middle / 2
+    facts_at = x + middle / 2 + _ASIDE
+    image = "×".join(map(str, network.image))
+    markup = [line_of_text(x, _TITLE, f"image {image}", "in")]
+    y, ports, ends = _TITLE + 6.0, (Port(x, x, _TITLE + 6.0),), {}
+    inside = False
+    for group in groups:
+        y += GAP + _FRAME * (group.framed + inside)
+        here = group.drawn.at(x, y)
+        if group.framed:
+            markup.append(_frame(x, y, middle, here.height))
+        markup.append(connected(ports, here.tops, cross=group.crossed))
+        markup.append(here.markup)
+        centre = y + here.height / 2
+        name_at = _MARGIN + before - _ASIDE
+        markup.append(line_of_text(name_at, centre + 4, group.name, "name"))
+        markup += _lines(facts_at, centre, group.facts)
+        ends |= {place: here for place in group.places}
+        y, ports, inside = y + here.height, here.bottoms, group.framed
+    right = facts_at + after + _MARGIN
+    heads, right, low = _heads(network, ends, right)
+    return _document(title, network, right + _MARGIN, max(y, low) + 2 * _MARGIN, markup + heads)
+
+
+def _groups(network: Network) -> list[_Group]:
+    groups, towers_wide, wide = [], _width_of_towers(network), 0.0
+    for first, period, times in folded(network.blocks):
+        blocks = network.blocks[first : first + period * times]
+        drawn = _pattern(blocks[:period], wide, towers_wide, times)
+        only = blocks[0].chain[0]
+        towers = isinstance(only, Box) and only.towers > 1
+        wide = drawn.width if towers else 0.0
+        last = blocks[-1].name
+        groups.append(
+            _Group(
+                places=range(first, first + len(blocks)),
+                drawn=drawn,
+                name=blocks[0].name + (f" – {last}" if last != blocks[0].name else ""),
+                facts=_facts(blocks, times),
+                framed=len(blocks[0].chain) > 1,
+                crossed=towers and (only.kind, only.groups) == ("conv", 1),
+            )
+        )
+    return groups
+
+
+def _width_of_towers(network: Network) -> float:
+    """Of each of their boxes, so that they stand above each other."""
+    boxes = [block.chain[0] for block in network.blocks]
+    halves = [b for b in boxes if isinstance(b, Box) and b.towers > 1]
+    return max((box(replace(b, towers=1)).width for b in halves), default=0.0)
+
+
+def _pattern(blocks: tuple[Block, ...], above: float, tower: float, times: int) -> Drawn:
+    """One or two blocks.
+
+    Args:
+        above: The width of towers above, which a norm or pool of all has, too.
+        tower: The width of one.
+    """
+    only = blocks[0].chain[0]
+    if len(blocks) == 1 and isinstance(only, Box):
+        whole = above if only.kind in ("norm", "pool") else 0.0
+        return box(only, tower if only.towers > 1 else whole, copies=times)
+    return stacked([chain(block.chain) for block in blocks], 2 * GAP)
+
+
+def _facts(blocks: tuple[Block, ...], times: int) -> tuple[str, ...]:
+    size = "×".join(map(str, blocks[-1].rows.output))
+    params = sum(block.rows.params for block in blocks)
+    folding = f"{times} × the same, " if times > 1 else ""
+    lines = (f"{folding}{size}",)
+    return (*lines, f"{params:,} parameters") if params else lines
+
+
+def _lines(x: float, centre: float, lines: tuple[str, ...]) -> list[str]:
+    top = centre + 4 - 7.5 * (len(lines) - 1)
+    return [line_of_text(x, top + 15 * k, words, "fact") for k, words in enumerate(lines)]
+
+
+def _frame(x: float, y: float, width: float, height: float) -> str:
+    return (
+        f'<rect x="{x - width / 2:g}" y="{y - _FRAME:g}" width="{width:g}" '
+        f'height="{height + 2 * _FRAME - 4:g}" rx="8" class="frame"/>'
+    )
+
+
+def _heads(network: Network, ends: dict[int, Drawn], left: float) -> tuple[list[str], float, float]:
+    """The side branches, at the right; (markup, their right end, lowest)."""
+    markup, right, low = [], left - _MARGIN, 0.0
+    for head in network.heads:
+        drawn = chain(head.chain)
+        start = ends[head.after].bottoms[0]
+        from_y = start.y - HEIGHT / 3
+        y = max(from_y + GAP, low + 2 * GAP)
+        x = left + drawn.width / 2
+        here = drawn.at(x, y)
+        markup += [
+            f'<path d="M{start.high:g} {from_y:g}H{x:g}V{y:g}" class="line arrow"/>',
+            here.markup,
+        ]
+        low = y + drawn.height + 18
+        size = f"{head.name}: {head.rows.params:,} parameters, training only"
+        markup.append(line_of_text(left, low, size, "side"))
+        right = max(right, left + max(drawn.width, text_width(size)))
+    return markup, right, low
+
+
+def _document(title: str, network: Network, width: float, height: float, markup: list) -> str:
+    total = network.total
+    about = f"{total.params:,} parameters, {total.macs:,} multiply-accumulates an image"
+    width = max(width, 2 * _MARGIN + text_width(about))
+    head = [line_of_text(_MARGIN, 28, title, "title"), line_of_text(_MARGIN, 46, about, "fact")]
+    if any("again" in part for part in markup):
+        note = "dashed: the weights of an earlier box, used again"
+        head.append(line_of_text(_MARGIN, height - 8, note, "fact"))
+    return "\n".join(
+        [
+            '<svg xmlns="http://www.w3.org/2000/svg" '
+            f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
+            f'height="{height:g}" role="img">',
+            f"<title>{escape(title)}: {escape(about)}</title>",
+            f"<style>{_STYLE}</style><defs>{_TIP}</defs>",
+            '<rect width="100%" height="100%" fill="#fff"/>',
+            *head,
+            *filter(None, markup),
+            "</svg>\n",
+        ]
+    )

@@ -1,0 +1,1 @@
+"""results.md, the papers' pages and pictures, from recorded rows."""

@@ -1,0 +1,163 @@
+"""Training curves: of runs, and those that a paper's curves.toml keeps.
+
+One curve a run, written by `python -m launch report RUN...` beside the run's
+rows of reproduced.toml: a run's folder may be gone, its curve is not.
+"""
+
+import dataclasses
+import json
+import math
+import pathlib
+from typing import Any
+
+import reproductions
+from common.errors import RunError, UsageError
+from common.recipes.serialization import recipe_hash
+from launch.report.row_file import RowFile
+
+KEY = ("variant", "data", "recipe", "precision", "seed")
+
+
+def file(paper: str) -> RowFile:
+    """The paper's curves.toml."""
+    return RowFile(
+        path=reproductions.folder(paper) / "curves.toml",
+        kind="curve",
+        key=KEY,
+        header="# Errors in percent, an epoch each; written by `python -m launch report\n"
+        "# RUN...` from finished runs, never by hand. Training errors are of the\n"
+        "# images as the epoch saw them, test errors of one view.\n",
+    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Curve:
+    """The epochs of one run.
+
+    Attributes:
+        recipe: The hash of the recipe that was trained.
+        view: The test view, which the recipe monitors.
+        deviations: What `--data` and `--set` changed.
+        total: Epochs of the whole run.
+        loss: The training loss, one value an epoch, as the two that follow.
+        train_error: Top-1.
+        test_error: Top-1, of `split`.
+        images: Of the last epoch, which may be shorter than the others; 0 if
+            that is not known.
+        cross_entropy: Of the main head in training, where the loss holds
+            more; else empty.
+    """
+
+    variant: str
+    data: str
+    recipe: str
+    precision: str
+    seed: int
+    split: str
+    view: str
+    deviations: tuple[str, ...]
+    total: int
+    loss: tuple[float, ...]
+    train_error: tuple[float, ...]
+    test_error: tuple[float, ...]
+    images: int = 0
+    cross_entropy: tuple[float, ...] = ()
+
+    def row(self) -> dict[str, Any]:
+        """For curves.toml; without what the loss does not have."""
+        row = dataclasses.asdict(self)
+        if not self.cross_entropy:
+            del row["cross_entropy"]
+        return row
+
+    def plain_loss(self) -> float:
+        """The last epoch's, comparable between networks if it was recorded."""
+        return (self.cross_entropy or self.loss)[-1]
+
+    def key(self) -> tuple:
+        """What tells this run from others."""
+        return tuple(getattr(self, name) for name in KEY)
+
+
+def read_run(folder: pathlib.Path) -> tuple[dict, list[dict]]:
+    """(run.json, epochs) of a run, which may be under way.
+
+    Raises:
+        UsageError: if the folder holds no run.
+    """
+    try:
+        run = json.loads((folder / "run.json").read_text())
+        file = folder / "metrics.jsonl"
+        lines = file.read_text().splitlines() if file.exists() else []
+        return run, [json.loads(line) for line in lines]
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder} is no run's folder: it cannot be read ({error}).") from error
+
+
+def of_run(run: dict, history: list[dict]) -> Curve:
+    """The curve of a run's record and its epochs so far."""
+    recipe = run["recipe"]
+    changes = [d for d in run["deviations"] if d["reason"].startswith("--")]
+    splits = [r["split"] for r in run.get("results") or ()]
+    return Curve(
+        variant=run["variant"],
+        data=recipe["data"],
+        recipe=recipe_hash(recipe),
+        precision=run["precision"],
+        seed=run["seed"],
+        split=splits[0] if splits else "test",  # under way: nobody has said
+        view=recipe["monitor"],
+        deviations=tuple(f"{d['field']} {d['here']}" for d in changes),
+        total=_epochs(recipe, history),
+        loss=_column(history, "loss", 4),
+        train_error=_column(history, "top1_error", 3),
+        test_error=_column(history, "val_top1_error", 3),
+        images=_last_updates(history) * recipe["global_batch_size"],
+        cross_entropy=_column(
+            [row for row in history if "cross_entropy" in row], *("cross_entropy", 4)
+        ),
+    )
+
+
+def _last_updates(history: list[dict]) -> int:
+    steps = [0, *(row["step"] for row in history)]
+    return steps[-1] - steps[-2] if history else 0
+
+
+def _epochs(recipe: dict, history: list[dict]) -> int:
+    """Epochs of the whole run; `updates` may end it earlier."""
+    if recipe.get("updates") is None or not history:
+        return recipe["epochs"]
+    steps = history[0]["step"] / history[0]["epoch"]
+    return min(recipe["epochs"], math.ceil(recipe["updates"] / steps))
+
+
+def _column(history: list[dict], name: str, digits: int) -> tuple[float, ...]:
+    return tuple(round(row[name], digits) for row in history)
+
+
+def add(folders: list[str]) -> None:
+    """Writes the curves of finished runs, each in place of its older self."""
+    added: dict[str, list[dict]] = {}
+    for folder in folders:
+        run, history = read_run(pathlib.Path(folder))
+        if history:
+            added.setdefault(run["paper"], []).append(of_run(run, history).row())
+    for paper, rows in added.items():
+        file(paper).add(rows)
+
+
+def read(paper: str) -> list[Curve]:
+    """The recorded curves of a paper; none if there is no file.
+
+    Raises:
+        RunError: if the file is damaged.
+    """
+    recorded = file(paper)
+    try:
+        return [
+            Curve(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
+            for row in recorded.read()
+        ]
+    except TypeError as error:  # an unknown field, or none where one is needed
+        raise RunError(f"{recorded.path} cannot be read: {error}.") from error

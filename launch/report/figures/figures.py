@@ -1,0 +1,156 @@
+"""The pictures of `python -m launch report`: SVG files in the repository.
+
+A picture carries the digest of what it shows and of the code that draws it, and
+is drawn only if that changed: else `report` needs no matplotlib. The bytes
+depend on those and on matplotlib's version, not on time, machine or order.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import pathlib
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import reproductions
+from common.files import write_text
+from launch.report.figures import contest, depth, error_over_cost, training_curves
+from launch.report.papers import Paper
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STYLE = {
+    "axes.edgecolor": "#555555",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "figure.dpi": 72,  # as SVG has it, so that labels fit as they were measured
+    "figure.facecolor": "white",  # also where GitHub is dark
+    "font.family": "DejaVu Sans",  # matplotlib brings it
+    "font.size": 8.5,
+    "grid.color": "#e4e4e4",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "svg.fonttype": "path",  # the reader's fonts do not matter
+    "svg.hashsalt": "classic-convnets",
+    "text.hinting": "none",
+    "text.parse_math": False,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A file, its title, what it shows as JSON values, and how to draw that."""
+
+    file: pathlib.Path
+    title: str
+    shown: Any
+    draw: Callable[[Any], "Figure"]
+
+    def digest(self) -> str:
+        """Of what is shown and of the code that draws it."""
+        parts = [json.dumps([self.shown, STYLE], sort_keys=True)]
+        for file in sorted(pathlib.Path(__file__).parent.glob("*.py")):
+            parts.append(file.read_text(encoding="utf-8"))
+        return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+
+    def is_current(self) -> bool:
+        """Whether the file shows it already."""
+        return self.file.exists() and self._mark() in self.file.read_text(encoding="utf-8")
+
+    def text(self) -> str:
+        """The file's text, drawn if it is not there yet."""
+        return self.file.read_text(encoding="utf-8") if self.is_current() else self.svg()
+
+    def svg(self) -> str:
+        """The file's text, drawn."""
+        return f"{draw_svg(self.draw, self.shown)}\n{self._mark()}\n"
+
+    def _mark(self) -> str:
+        return f"<!-- shows {self.digest()} -->"
+
+
+def draw_svg(draw: Callable[[Any], "Figure"], shown: Any) -> str:
+    """What `draw` makes of `shown`, as SVG in the pictures' style."""
+    import matplotlib
+
+    with matplotlib.rc_context(STYLE):
+        text = io.StringIO()
+        metadata = {"Date": None, "Creator": None}
+        draw(shown).savefig(text, format="svg", metadata=metadata)
+    return _shorten(text.getvalue().rstrip())
+
+
+def _shorten(svg: str) -> str:
+    """A third as long, and looks the same: most of a file places letters."""
+    for long, short in (
+        (r"\n +", "\n"),
+        (r"xlink:href", "href"),
+        (r"DejaVuSans-", "g"),
+        (r'<g id="[a-z0-9_.]+_\d+">', "<g>"),  # nothing refers to these
+        # Whole units of a letter: less than a tenth of a point.
+        (r'(<use .*)transform="translate\((\d+)\S* 0\)"', r'\1x="\2"'),
+    ):
+        svg = re.sub(long, short, svg)
+    return re.sub(r'\b(d|x|y|transform)="[^"]+"', _round, svg)
+
+
+def _round(places: re.Match) -> str:
+    """In hundredths of a point; a letter's scale is a number below 0.1."""
+    rounded = re.sub(r"(?<!\b0)(\.\d\d)\d+", r"\1", places[0])
+    if places[1] == "d":  # no spaces about its commands
+        name, quote, path = rounded.partition('"')
+        rounded = name + quote + re.sub(r"\s*([A-Za-z])\s*", r"\1", path)
+    return rounded
+
+
+def pictures(papers: dict[str, Paper]) -> list[Picture]:
+    """Every picture that there is something to show in."""
+    contest_folder = reproductions.folder("ilsvrc2016")
+    found = [
+        Picture(
+            contest_folder.parent / "networks.svg",
+            "Parameters, multiply-accumulates and the papers' errors of all networks",
+            error_over_cost.show(papers),
+            error_over_cost.draw,
+        ),
+        Picture(
+            contest_folder / "leaderboard.svg",
+            "The leaderboard of ILSVRC2016 with its intervals",
+            contest.show_entries(contest_folder / "leaderboard.toml"),
+            contest.draw_entries,
+        ),
+        Picture(
+            contest_folder / "fusion.svg",
+            "Fusions by the rules of ILSVRC2016",
+            contest.show_fusions(),
+            contest.draw_fusions,
+        ),
+        Picture(
+            reproductions.folder("resnet_cifar") / "degradation.svg",
+            depth.find_question().title,
+            depth.show(papers),
+            depth.draw,
+        ),
+    ]
+    found += [
+        Picture(
+            reproductions.folder(name) / "curves.svg",
+            f"{paper.network()}: training curves of the recorded runs",
+            training_curves.show(paper),
+            training_curves.draw,
+        )
+        for name, paper in papers.items()
+    ]
+    return [picture for picture in found if picture.shown]
+
+
+def write(papers: dict[str, Paper]) -> None:
+    """Draws the pictures whose content changed."""
+    for picture in pictures(papers):
+        if not picture.is_current():
+            write_text(picture.file, picture.svg())

@@ -1,0 +1,114 @@
+"""Training curves of recorded runs, with the paper's claims beside them."""
+
+import dataclasses
+import textwrap
+from typing import TYPE_CHECKING
+
+import reproductions
+from common.papers.expected import read_expected
+from launch.report import curves, measurements
+from launch.report.papers import Paper
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+TEST, TRAIN, PAPER = "#b2182b", "#2166ac", "#222222"
+
+
+def changes(paper: str, curve: curves.Curve) -> tuple[str, ...]:
+    """What keeps a run from being the paper's experiment, as it is here."""
+    recipe = reproductions.load(paper).RECIPES.get(curve.variant)
+    return measurements.changes_of(dataclasses.asdict(curve), recipe)
+
+
+def claimed(paper: str, curve: curves.Curve) -> list[float]:
+    """The paper's top-1 errors for this network, data, split and view.
+
+    None for a run that was changed in more than its precision: it is not the
+    paper's experiment.
+    """
+    if not measurements.only_precision(changes(paper, curve)):
+        return []
+    what = curve.variant, curve.data, curve.split, curve.view
+    return [
+        claim.top1_error
+        for claim in read_expected(reproductions.folder(paper)).result
+        if what == (claim.variant, claim.data, claim.split, claim.views)
+        and claim.top1_error is not None
+    ]
+
+
+def show(paper: Paper) -> list[dict]:
+    """The panels of a paper's picture; empty if it has no recorded run."""
+    alike: dict[tuple, list[curves.Curve]] = {}
+    for curve in paper.curves:  # those that differ in their seed only, together
+        alike.setdefault(curve.key()[:-1], []).append(curve)
+    return [panel(paper.name, group) for group in alike.values()]
+
+
+def panel(paper: str, group: list[curves.Curve]) -> dict:
+    """What is shown of runs that differ in their seed only, as JSON values."""
+    first = group[0]
+    changed = changes(paper, first)
+    what = f"{first.variant} on {first.data}"
+    return {
+        "title": f"{what} (changed: {'; '.join(changed)})" if changed else what,
+        "view": f"{first.split} error, {first.view}",
+        "paper": claimed(paper, first),
+        "runs": [dataclasses.asdict(curve) for curve in group],
+    }
+
+
+def draw(panels: list[dict]) -> "Figure":
+    """Top-1 errors over epochs, a thin line for each seed."""
+    from matplotlib.figure import Figure
+
+    rows = (len(panels) + 1) // 2
+    across = min(2, len(panels))
+    figure = Figure(figsize=(4 * across, 2.7 * rows), layout="constrained")
+    grid = list(figure.subplots(rows, across, squeeze=False).flat)
+    for axes, panel in zip(grid, panels, strict=False):
+        _panel(axes, panel)
+    for axes in grid[len(panels) :]:
+        axes.remove()
+    return figure
+
+
+def _panel(axes: "Axes", panel: dict) -> None:
+    for number, run in enumerate(panel["runs"]):
+        epochs = range(1, len(run["test_error"]) + 1)
+        point = "o" if len(epochs) == 1 else ""  # no line has but one
+        look = {"linewidth": 1, "marker": point, "markersize": 2}
+        said = ["", ""] if number else ["training error", panel["view"]]
+        axes.plot(epochs, run["train_error"], TRAIN, label=said[0], **look)
+        axes.plot(epochs, run["test_error"], TEST, label=said[1], **look)
+    for error in panel["paper"]:
+        label = f"the paper: {error:g} %"
+        axes.axhline(error, color=PAPER, dashes=(4, 2), lw=1, label=label)
+    seeds = len(panel["runs"])
+    title = f"{panel['title']}, {seeds} seed{'s' * (seeds > 1)}"
+    axes.set_title(textwrap.fill(title, 56), fontsize=8)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("top-1 error, %")
+    _scale(axes, [e for run in panel["runs"] for e in _errors(run)])
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(True)
+    axes.legend(fontsize=7)
+
+
+def _errors(run: dict) -> list[float]:
+    return [*run["train_error"], *run["test_error"]]
+
+
+def _scale(axes: "Axes", errors: list[float]) -> None:
+    """From 0, or logarithmic where the last errors would lie on the axis."""
+    low, high = min(errors), max(errors)
+    if low > 0 and high > 8 * low:
+        axes.set_yscale("log")
+        ticks = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
+        axes.set_yticks([tick for tick in ticks if 0.8 * low < tick < high])
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.minorticks_off()
+    else:
+        axes.set_ylim(0, 1.08 * high)

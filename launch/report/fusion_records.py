@@ -1,0 +1,141 @@
+"""Fusions in reproductions/ilsvrc2016/reproduced.toml, and in results.md."""
+
+import dataclasses
+from typing import Any
+
+import reproductions
+from common.papers.expected import read_expected
+from common.training.run_record import commit_of, now
+from launch.report.error_counts import Count, Missed, percent
+from launch.report.markdown import table
+from launch.report.row_file import RowFile
+from reproductions.ilsvrc2016.fusion import RULES
+
+
+def file() -> RowFile:
+    """Where the measured fusions are."""
+    return RowFile(
+        path=reproductions.folder("ilsvrc2016") / "reproduced.toml",
+        kind="fusion",
+        key=("data", "split", "predictions", "rule", "seed", "n"),
+        header="# Measured fusions, written by `python -m launch ensemble ... --record`;\n"
+        "# never by hand. Counts are wrong images of n.\n",
+        needed=("members", "weights", "how", "wrong1", "command", "commit"),
+    )
+
+
+def row(members: dict[str, dict], rule: str, how: str, found: Missed, **facts: Any) -> dict:
+    """What reproduced.toml says of one rule, or of one member alone.
+
+    Args:
+        members: Each member's record, of its prediction file.
+        how: "untuned" or "out of 5 folds"; "" of a member.
+        facts: seed, command.
+    """
+    first = next(iter(members.values()))
+    counted = dataclasses.asdict(found.count())
+    return {
+        "data": str(first.get("data", "unknown")),
+        "split": str(first.get("split", "unknown")),
+        "rule": rule,
+        "how": how,
+        **{key: value for key, value in counted.items() if value is not None},
+        "members": list(members),
+        "predictions": [_hash(r, "sha256") for r in members.values()],
+        "weights": [_hash(r, "weights") for r in members.values()],
+        **facts,
+        "finished": now(),
+        "commit": commit_of(reproductions.REPOSITORY),
+    }
+
+
+def _hash(record: dict, key: str) -> str:
+    return str(record.get(key, "unknown"))[:16]
+
+
+def groups() -> list[list[dict]]:
+    """The rows of each ensemble: its members alone, then its rules."""
+    found: dict[tuple, list[dict]] = {}
+    alone = {}
+    order = ["alone", *(rule.name for rule in RULES)]
+    for row in sorted(file().read(), key=lambda row: order.index(row["rule"])):
+        if row["rule"] == "alone":
+            alone[row["predictions"][0], row["n"]] = row
+        else:
+            what = (row["data"], row["split"], row["n"], row["seed"])
+            found.setdefault((*what, *row["predictions"]), []).append(row)
+    return [
+        [alone[p, n] for p in hashes if (p, n) in alone] + rows
+        for (_, _, n, _, *hashes), rows in found.items()
+    ]
+
+
+def named(rows: list[dict]) -> list[tuple[str, dict]]:
+    """Each row of an ensemble with the name of its member or rule."""
+    return [(row["members"][0] if row["rule"] == "alone" else row["rule"], row) for row in rows]
+
+
+def _selected(members: list[str]) -> str:
+    """How published weights among the members were chosen, if by these errors.
+
+    A member is the variant whose name it begins with.
+    """
+    found = {
+        claim.selected: None
+        for name in reproductions.names()
+        for claim in read_expected(reproductions.folder(name)).result
+        if claim.selected and any(m.startswith(claim.variant) for m in members)
+    }
+    return "".join(f" (members selected {how})" for how in found)
+
+
+def _lowest(pairs: list[tuple[str, dict]]) -> str:
+    if not pairs:
+        return ""
+    name, row = min(pairs, key=lambda pair: pair[1]["wrong1"])
+    return f"{name}: {percent(row['wrong1'], row['n'])}"
+
+
+_INTRODUCTION = """\
+<a id="fusion"></a>
+
+## Fusions measured here
+
+Top-1 errors of networks that were evaluated here, and of their fusions. What
+is fitted to labels is fitted on four fifths of the images and counted on the
+fifth, five times. In brackets Wilson's 95 % interval."""
+
+
+def section() -> str:
+    """The fusions' part of the contest's page: in short, then every rule."""
+    found = groups()
+    if not found:
+        return ""
+    head = ["Ensemble", "Images", "Best member alone", "`simple` average"]
+    head += ["Lowest of the rules (seen afterwards)"]
+    rows, parts = [], []
+    for group in found:
+        alone = [pair for pair in named(group) if pair[1]["rule"] == "alone"]
+        rules = [pair for pair in named(group) if pair[1]["rule"] != "alone"]
+        simple = [pair for pair in rules if pair[0] == "simple"]
+        first = group[-1]
+        where, members = f"{first['data']}, {first['split']}", first["members"]
+        who = f"{', '.join(members)}{_selected(members)}"
+        cells = [_lowest(pairs) for pairs in (alone, simple, rules)]
+        rows.append([f"{where}: {who}", f"{first['n']:,}", *cells])
+        parts.append(
+            f"### {where}, {first['n']:,} images: {who}\n\n{_table(group)}\n\n"
+            f"Prediction files (sha256): {', '.join(first['predictions'])}."
+            f" `{first['command']}`, commit {first['commit']}."
+        )
+    return "\n\n".join([_INTRODUCTION, table(head, rows), *parts])
+
+
+def _table(rows: list[dict]) -> str:
+    head = ["Rule", "How", "Wrong, top-1", "Top-1 error"]
+    head += ["Wrong, top-5", "Top-5 error"]
+    lines = [
+        [name, row["how"]] + Count(row["n"], row["wrong1"], row.get("wrong5")).cells()
+        for name, row in named(rows)
+    ]
+    return table(head, lines)

@@ -1,0 +1,136 @@
+"""`python -m launch report --html`: all results as one page, without network.
+
+Style and script lie beside this file; nothing is loaded from anywhere. The
+pictures are those of the other pages.
+"""
+
+import base64
+import pathlib
+import string
+from html import escape
+
+from launch.report import curves
+from launch.report.figures import figures, training_curves
+from launch.report.html import first_filters, tables
+from launch.report.papers import Paper, count_differing, read_papers
+
+FOLDER = pathlib.Path(__file__).parent
+
+
+def page(given: list[str]) -> str:
+    """The whole page.
+
+    Args:
+        given: Folders of runs, which may be under way, and files of weights.
+
+    Raises:
+        UsageError: if one is neither.
+        RunError: if one is damaged.
+    """
+    runs = [_run(pathlib.Path(name).expanduser()) for name in given]
+    papers = read_papers()
+    pictures = [
+        _figure(one.text(), one.title, escape(one.title)) for one in figures.pictures(papers)
+    ]
+    parts = {
+        "summary": ("In short", _summary(list(papers.values()))),
+        "runs": ("Runs given", _section("runs", "Runs given", runs)),
+        **{anchor: (title, make(papers)) for anchor, title, make in tables.all_parts()},
+        "pictures": ("Pictures", _section("pictures", "Pictures", pictures)),
+    }
+    kept = {anchor: part for anchor, part in parts.items() if part[1]}
+    files = {name: (FOLDER / name).read_text(encoding="utf-8") for name in _FILES}
+    return string.Template(files["page.html"]).substitute(
+        css=files["page.css"],
+        js=files["page.js"],
+        nav="".join(f'<a href="#{anchor}">{title}</a>' for anchor, (title, _) in kept.items()),
+        body="\n".join(text for _, text in kept.values()),
+    )
+
+
+_FILES = ("page.html", "page.css", "page.js")
+
+
+def _section(anchor: str, title: str, inside: list[str]) -> str:
+    if not inside:
+        return ""
+    return (
+        f'<section aria-labelledby="{anchor}"><h2 id="{anchor}">{title}</h2>\n'
+        f'<div class="charts">{"".join(inside)}</div></section>'
+    )
+
+
+def _figure(svg: str, title: str, caption: str) -> str:
+    """A picture within the page; `caption` is HTML."""
+    data = base64.b64encode(svg.encode()).decode()
+    return (
+        f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{escape(title)}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+def _summary(papers: list[Paper]) -> str:
+    printed = [cell for paper in papers for cell in paper.printed()]
+    claims = [claim for paper in papers for claim in paper.expected.result]
+    beside = sum(paper.claims_measured() for paper in papers)
+    not_run = sum(len(paper.not_run()) for paper in papers)
+    recipes = sum(len(paper.recipes) for paper in papers)
+    facts = {
+        f"{len(printed):,}": f"numbers of {len(papers)} papers and the slides recomputed from "
+        f"the networks; {count_differing(printed)} differ, each explained",
+        f"{beside} of {len(claims)}": "printed error rates that a run of the paper's whole recipe "
+        "stands beside, with what it departs from",
+        f"{not_run} of {recipes}": "recipes not trained here as the papers say; the tables have "
+        "their cost",
+    }
+    items = "".join(f"<li><b>{n}</b>{escape(text)}</li>" for n, text in facts.items())
+    return (
+        '<section aria-labelledby="summary"><h2 id="summary">In short</h2>'
+        "<p>A number counts as measured only if this program measured it. It "
+        "stands beside the paper's only if data, split and test views are the "
+        "paper's and its whole recipe was run, as it is here; what that "
+        f'departs from stands beside it.</p><ul class="facts">{items}</ul>'
+        "</section>"
+    )
+
+
+def _run(path: pathlib.Path) -> str:
+    """A run's curve and its first layer, or the first layer of weights."""
+    chart = ""
+    if not path.is_file():
+        run, history = curves.read_run(path)
+        chart = (
+            _chart(run, history, path.name)
+            if history
+            else (f"<p>{escape(path.name)}: no epoch has ended yet.</p>")
+        )
+    weights = first_filters.weights_of(path)
+    kernel = first_filters.first_kernel(weights) if weights else None
+    if kernel is not None:
+        height, width, channels, filters = kernel.shape
+        about = (
+            f"{filters} filters of {height}x{width}x{channels}, the first layer ({weights.name})"
+        )
+        chart += (
+            f'<figure class="filters"><img src="{first_filters.picture(kernel)}" '
+            f'alt="{escape(about)}"><figcaption>{escape(about)}. Grey is 0; each '
+            "filter is scaled by itself.</figcaption></figure>"
+        )
+    return f"<div>{chart}</div>"
+
+
+def _chart(run: dict, history: list[dict], folder: str) -> str:
+    curve = curves.of_run(run, history)
+    panel = training_curves.panel(run["paper"], [curve])
+    said = [
+        f"seed {curve.seed}: {curve.test_error[-1]:.2f} % after {len(curve.test_error)} of "
+        f"{curve.total} epochs",
+        *(f"the paper: {error:g} %" for error in panel["paper"]),
+    ]
+    caption = f"{escape('; '.join(said))}. The run is {run['status']} ({escape(folder)})."
+    title = panel["title"]
+    return _figure(
+        figures.draw_svg(training_curves.draw, [panel]),
+        f"Training curves: {title}",
+        f"<b>{escape(title)}</b>. {caption}",
+    )

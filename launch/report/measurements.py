@@ -1,0 +1,176 @@
+"""Measured rows set beside the paper's claims; seeds taken together."""
+
+import dataclasses
+import math
+import statistics
+
+import reproductions
+from common.data import catalog
+from common.evaluation.comparisons import unpaired
+from common.evaluation.metrics import wilson
+from common.papers.expected import Expected, Result
+from common.recipes.recipe import Recipe
+from common.recipes.serialization import recipe_hash
+
+RATE = 1e13  # multiply-accumulates a second: a round figure, no measurement
+_PRECISION = "precision "  # how that change begins
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """The runs that differ in their seed only.
+
+    Attributes:
+        changes: What sets them apart from the paper's recipe: what `--data`
+            and `--set` changed, the precision, a recipe since changed.
+        rows: Of reproduced.toml, by seed.
+    """
+
+    variant: str
+    data: str
+    split: str
+    views: str
+    changes: tuple[str, ...]
+    rows: tuple[dict, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether the recipe was run as it is, in whatever precision."""
+        return only_precision(self.changes)
+
+    def departures(self, recipe: Recipe) -> list[str]:
+        """Where a whole run leaves what its paper states, for its row."""
+        stated = [
+            f"{one.field}: {one.here} (stated: {one.paper})"
+            for one in recipe.deviations
+            if one.departs
+        ]
+        return [*stated, *self.changes]
+
+    def error(self, name: str) -> str:
+        """`top1_error` or `top5_error`: mean and spread, or an interval."""
+        values = [row[name] for row in self.rows if name in row]
+        if not values:
+            return ""
+        if len(values) > 1:
+            mean, spread = statistics.mean(values), statistics.stdev(values)
+            return f"{mean:.2f} ± {spread:.2f} % ({len(values)} seeds)"
+        images = self.rows[0]["num_images"]
+        shares = wilson(values[0] / 100 * images, images)
+        low, high = (100 * share for share in shares)
+        return f"{values[0]:.2f} % (1 run, {low:.2f} to {high:.2f} for {images:,} images)"
+
+    def mean(self, name: str) -> float:
+        """The mean error, percent; NaN if it was not measured."""
+        values = [row[name] for row in self.rows if name in row]
+        return statistics.mean(values) if values else math.nan
+
+    def compare(self, name: str, printed: float) -> str:
+        """Whether the mean error "agrees" with a printed one, or is "lower" or "higher".
+
+        Of two runs on as many images each: what chance leaves open agrees (95 %).
+        """
+        images = self.rows[0]["num_images"]
+        here = self.mean(name)
+        low, high = unpaired((here / 100 * images, images), (printed / 100 * images, images))
+        return "agrees" if low <= 0 <= high else "lower" if high < 0 else "higher"
+
+
+def measurements(paper: str, rows: list[dict]) -> list[Measurement]:
+    """The rows, those that differ in their seed only taken together."""
+    recipes = reproductions.load(paper).RECIPES
+    groups: dict[tuple, list[dict]] = {}
+    for row in sorted(rows, key=lambda row: row["seed"]):
+        changes = changes_of(row, recipes.get(row["variant"]))
+        what = (row["variant"], row["data"], row["split"], row["views"])
+        groups.setdefault((*what, changes, row["recipe"]), []).append(row)
+    return [
+        Measurement(
+            variant=variant, data=data, split=split, views=views, changes=changes, rows=tuple(group)
+        )
+        for (variant, data, split, views, changes, _), group in groups.items()
+    ]
+
+
+def changes_of(row: dict, recipe: Recipe | None) -> tuple[str, ...]:
+    """What sets a row apart from the paper's recipe; empty if nothing.
+
+    A row of a recipe that was edited after the run does not count either.
+    """
+    changes = list(row["deviations"])
+    if row["precision"] != "float32":
+        changes.append(f"{_PRECISION}{row['precision']}")
+    if not row["deviations"] and (recipe is None or row["recipe"] != recipe_hash(recipe)):
+        changes.append(f"an earlier recipe ({row['recipe']})")
+    return tuple(changes)
+
+
+def only_precision(changes: tuple[str, ...]) -> bool:
+    """Whether nothing was changed, or the precision alone."""
+    return all(change.startswith(_PRECISION) for change in changes)
+
+
+def of_claim(claim: Result, measured: list[Measurement]) -> list[Measurement]:
+    """The measurements that may stand beside a paper's number, float32 first.
+
+    Same variant, data, split and views, and the recipe as it is here; the row
+    that they stand in has their `departures`.
+    """
+    what = (claim.variant, claim.data, claim.split, claim.views)
+    found = [
+        one
+        for one in measured
+        if what == (one.variant, one.data, one.split, one.views) and one.whole
+    ]
+    return sorted(found, key=lambda one: one.changes)
+
+
+def training_macs(recipe: Recipe, macs: int) -> float:
+    """Multiply-accumulates of the whole recipe: a backward pass costs two."""
+    images = catalog.find(recipe.data, recipe.channels).splits["train"]
+    images *= recipe.epochs
+    if recipe.updates is not None:
+        images = min(images, recipe.updates * recipe.global_batch_size)
+    return 3.0 * macs * images
+
+
+def cost(recipe: Recipe, macs: int) -> str:
+    """The full recipe's arithmetic, such as "2.5e17 MAC".
+
+    `macs` are expected.toml's, of the main path: what auxiliary heads add in
+    training is left out (GoogLeNet: 0.5 %).
+    """
+    return multiply_accumulates(training_macs(recipe, macs))
+
+
+def multiply_accumulates(count: float) -> str:
+    """Such as "2.5e17 MAC"."""
+    digits, power = f"{count:.1e}".split("e")
+    return f"{digits}e{int(power)} MAC"
+
+
+def status(variant: str, expected: Expected, found: list[Measurement]) -> str:
+    """The measured error beside the paper's, or what there is instead."""
+    for claim in expected.result:
+        whole = of_claim(claim, found)
+        if claim.variant == variant and whole and claim.top1_error is not None:
+            return _shown(whole[0], f"paper {claim.top1_error} %")
+    own = [one for one in found if one.variant == variant]
+    whole = [one for one in own if one.whole]
+    if whole:
+        return _shown(whole[0], "no such number in the paper")
+    return "with deviations only" if own else "not run"
+
+
+def _shown(one: Measurement, beside: str) -> str:
+    words = "; ".join([beside, *one.changes])
+    return f"{one.mean('top1_error'):.2f} % ({words})"
+
+
+def time_at_rate(macs: float) -> str:
+    """How long so many multiply-accumulates take at RATE."""
+    hours = macs / RATE / 3600
+    if hours >= 48:
+        return f"{hours / 24:,.0f} days at 1e13 a second"
+    short = f"{hours:.0f} hours" if hours >= 1 else "less than an hour"
+    return f"{short} at 1e13 a second"

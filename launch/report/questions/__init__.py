@@ -1,0 +1,1 @@
+"""Comparisons of runs that answer a question of a paper."""

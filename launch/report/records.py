@@ -1,0 +1,122 @@
+"""From finished runs to rows of reproduced.toml, and those rows read."""
+
+import pathlib
+import re
+
+import reproductions
+from common.errors import RunError, UsageError
+from common.papers.expected import RUN_KEYS
+from common.recipes.serialization import recipe_hash
+from common.training.run_record import read_json
+from launch.report.row_file import RowFile
+
+KEY = ("variant", "data", "split", "views", "recipe", "precision", "seed", "deviations")
+
+
+def file(paper: str) -> RowFile:
+    """The paper's reproduced.toml."""
+    return RowFile(
+        path=reproductions.folder(paper) / "reproduced.toml",
+        kind="run",
+        key=KEY,
+        header="# Measured rows, written by `python -m launch report RUN...` from\n"
+        "# finished runs; never by hand. Errors in percent.\n",
+        needed=RUN_KEYS,
+    )
+
+
+def add(folders: list[str]) -> None:
+    """Writes the rows of finished runs, each in place of its older self.
+
+    Raises:
+        UsageError: if a folder holds no run.
+        RunError: if a run is not finished. Nothing was written then.
+    """
+    added: dict[str, list[dict]] = {}
+    for folder in folders:
+        paper, rows = rows_of(pathlib.Path(folder))
+        added.setdefault(paper, []).extend(rows)
+    for paper, rows in added.items():
+        file(paper).add(rows)
+
+
+def rows_of(folder: pathlib.Path) -> tuple[str, list[dict]]:
+    """(paper, rows) of a run's folder: one row for each view measured."""
+    try:
+        run = read_json(folder / "run.json")
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{folder} is no run's folder: its run.json cannot be read ({error})."
+        ) from error
+    if run.get("status") != "finished" or not run.get("results"):
+        raise RunError(
+            f"The run in {folder} is not finished (status "
+            f"{run.get('status')!r}), so its numbers do not count. The command "
+            "that started it continues it."
+        )
+    if run["variant"] not in reproductions.load(run["paper"]).RECIPES:
+        raise RunError(
+            f"The run in {folder} is of {run['variant']!r}, which "
+            f"reproductions/{run['paper']} no longer has."
+        )
+    shared = _about(run)
+    rows = [shared | _result(result) for result in run["results"]]
+    return run["paper"], [{name: row[name] for name in KEY} | row for row in rows]
+
+
+def _about(run: dict) -> dict:
+    session = run["sessions"][-1]
+    changes = [
+        f"{d['field']} {d['here']}" for d in run["deviations"] if d["reason"].startswith("--")
+    ]
+    if side := run["data"].get("shorter_side"):  # of `prepare`
+        changes.append(f"data shrunk once to a shorter side of {side} pixels")
+    return {
+        "variant": run["variant"],
+        "data": run["recipe"]["data"],
+        "seed": run["seed"],
+        "recipe": recipe_hash(run["recipe"]),
+        "precision": run["precision"],
+        "deviations": changes,
+        "epochs": run["recipe"]["epochs"],
+        "images_per_second": run["images_per_second"],
+        "devices": _devices(session, run.get("peak_bytes")),
+        "sessions": len(run["sessions"]),
+        "started": run["sessions"][0]["started"],
+        "finished": run["finished"],
+        "commit": session["commit"],
+        "versions": [f"{k} {v}" for k, v in session["versions"].items()],
+        "read": run["data"]["name"],
+        "command": without_places(session["command"]),
+    }
+
+
+def _devices(session: dict, peak_bytes: int | None) -> str:
+    """How many of which, as far as the record says."""
+    facts = dict(session.get("hardware", {}))
+    processor = facts.pop("processor", None)
+    names = {"compute_capability": "capability", "cuda": "CUDA", "cudnn": "cuDNN"}
+    model = facts.pop("gpu", processor)
+    more = [f"{names.get(name, name)} {value}" for name, value in facts.items()]
+    if peak_bytes:
+        more.append(f"at most {peak_bytes / 2**20:,.0f} MiB")
+    return ", ".join(
+        [f"{session['devices']} x {session['platform']}", *([model] if model else []), *more]
+    )
+
+
+def without_places(command: str) -> str:
+    """The command without the folders of the machine that it ran on."""
+    command = re.sub(r" --(data_dir|workdir|predictions)[ =]\S+", "", command)
+    return re.sub(r" --weights[ =]\S+", " --weights RUN", command)
+
+
+def _result(result: dict) -> dict:
+    row = {"split": result["split"], "views": result["view"], "num_images": result["num_images"]}
+    for name in ("top1_error", "top5_error", "loss"):
+        if result[name] is not None:
+            row[name] = round(result[name], 4)
+    if "command" in result:  # measured later, by `evaluate`
+        row["command"] = without_places(result["command"])
+        row |= {name: result[name] for name in ("commit", "finished")}
+    return row

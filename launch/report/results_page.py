@@ -1,0 +1,226 @@
+"""results.md as text: what was reproduced, what is proven, what was not run."""
+
+import string
+from collections import Counter
+
+import reproductions
+from common.papers.expected import CLAIM_VERDICTS, Result
+from launch.report import fusion_records
+from launch.report.markdown import table
+from launch.report.measurements import Measurement, multiply_accumulates, time_at_rate
+from launch.report.paper_page import as_printed
+from launch.report.papers import Paper, count_differing, read_oracles
+
+READING = """\
+## How to read this
+
+* A number counts as measured only if the program measured it here and wrote
+  it into a paper's `reproduced.toml`. Nothing is filled in from literature.
+* A number stands beside the paper's only if the data set, the split and the
+  test views are the paper's and the whole recipe was run, as it is here. Where
+  that recipe, or the precision of the run, departs from what the paper states,
+  the row says so; what the paper leaves open is in its README. Every other run
+  stands apart, under the name of its setting.
+* Errors are in percent: mean ± standard deviation over seeds, or Wilson's 95 %
+  interval for the number of test images where there is one run. The verdict is
+  "agrees" where the two numbers differ by no more than two runs on so many test
+  images do by chance (95 %, Newcombe's method 10); else it is ours that is
+  "lower" or "higher".
+* A statement is *checked* if it holds; it *differs* where only a convention, a
+  rounding or the release says otherwise; it is *wrong* where its own paper,
+  slides or release refute it, *wrong elsewhere* where others than the authors
+  said it. What could be tried here and was not is *not run*. What reading the
+  slides' pictures left behind is no statement.
+* Costs are multiply-accumulates (MAC): epochs x training images x 3 x MACs of
+  one forward pass; hours are at 1e13 MAC a second, a round figure and no
+  measurement.
+* Structural numbers are the cells of the paper's tables and its comparisons of
+  two networks. `python -m launch audit` recomputes each from the network, and
+  fails if one differs without an explanation.
+"""
+PAGES = """\
+## More pages
+
+* A paper's own page, linked above: its every claim, table, measurement, run and sweep.
+* [Questions](reproductions/questions.md): does each network learn, does depth hurt,
+  do a network's parts help; answered from the recorded runs.
+* [Settings](reproductions/settings.md): what was changed in the experiments that are
+  no paper's.
+* [Slides](reproductions/slides.md): every system and table of the slides.
+* [ILSVRC2016](reproductions/ilsvrc2016/results.md): the leaderboard, and fusions by its
+  rules.
+* `python -m launch report --html PAGE.html` makes one page of all this that sorts and
+  filters."""
+
+
+def page(papers: dict[str, Paper]) -> str:
+    """All of results.md; the same bytes for the same files."""
+    every = list(papers.values())
+    parts = [
+        "# Results\n\nWritten by `python -m launch report`; do not edit.",
+        "What was reproduced: networks trained here by a paper's whole recipe, beside its number.",
+        *reproduced(every),
+        *_published(every),
+        "## Every network",
+        _overview(every),
+        PAGES,
+        _proven(every),
+        _not_run(every),
+        READING,
+    ]
+    return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
+
+
+def reproduced(papers: list[Paper]) -> tuple[str, str]:
+    """(the table of whole runs beside printed numbers, what its letters stand for)."""
+    letters: dict[str, str] = {}
+    rows = []
+    for paper in papers:
+        for claim, one in paper.beside():
+            marks = [
+                text
+                if text in one.changes
+                else letters.setdefault(text, string.ascii_letters[len(letters)])
+                for text in one.departures(paper.recipes[claim.variant])
+            ]
+            rows.append([*_compare(paper, claim, one), ", ".join(marks) or "-"])
+    head = ["Network", "Data", "Views", "Error here", "In the paper", "Verdict", "Departs in"]
+    key = '<a id="departures"></a>Where these recipes depart from what their papers state:\n'
+    lines = [f"* **{letter}** {text}" for text, letter in letters.items()]
+    return table(head, rows), "\n".join([key, *lines]) if lines else ""
+
+
+def front_table(papers: dict[str, Paper]) -> str:
+    """The table for the project's README."""
+    rows, _ = reproduced(list(papers.values()))
+    return rows + (
+        "\n\nThe verdict compares two runs on so many test images; the letters are where a "
+        "recipe departs\nfrom what its paper states: [results.md](results.md#departures)."
+    )
+
+
+def _compare(paper: Paper, claim: Result, one: Measurement) -> list[str]:
+    name, which = "top1_error", ""
+    if claim.top1_error is None:
+        name, which = "top5_error", " top-5"
+    printed = getattr(claim, name)
+    return [
+        _network(paper, claim.variant),
+        f"{one.data}, {one.split}",
+        one.views,
+        one.error(name) + which,
+        as_printed(printed) + which,
+        one.compare(name, printed),
+    ]
+
+
+def _network(paper: Paper, shown: str) -> str:
+    return f"[{shown}](reproductions/{paper.name}/results.md)"
+
+
+def _published(papers: list[Paper]) -> list[str]:
+    """Members of fusions that have a variant's name: published weights."""
+    alone = {
+        (row["members"][0], row["data"], row["split"]): row
+        for row in fusion_records.file().read()
+        if row["rule"] == "alone"
+    }
+    rows, sources = [], []
+    for paper in papers:
+        for claim in paper.expected.result:
+            row = alone.get((claim.variant, claim.data, claim.split))
+            if row is None or claim.variant not in paper.recipes:
+                continue
+            rows.append(
+                [
+                    _network(paper, claim.variant),
+                    f"{claim.data}, {claim.split}",
+                    claim.views,
+                    f"{100 * row['wrong1'] / row['n']:.2f} %",
+                    as_printed(claim.top1_error),
+                    claim.selected or "not known",
+                ]
+            )
+            sources.append(
+                f"* {claim.variant}: {'; '.join(filter(None, (claim.source, claim.note)))}."
+            )
+    if not rows:
+        return []
+    head = ["Network", "Data", "Views", "Error here", "As published", "Selected"]
+    return [
+        "## Published weights, tested again here: no reproduction of a training",
+        table(head, rows),
+        "\n".join(sources),
+    ]
+
+
+def _overview(papers: list[Paper]) -> str:
+    verdicts = [verdict.capitalize() for verdict in CLAIM_VERDICTS]
+    head = ["Network", "Trained as a whole", "Structural numbers", "Differ, explained"]
+    head += [f"Statements: {verdicts[0]}", *verdicts[1:], "Error rates measured"]
+    rows = []
+    for paper in papers:
+        printed, counts = paper.printed(), paper.verdicts()
+        trained = len(paper.recipes) - len(paper.not_run())
+        rows.append(
+            [
+                _network(paper, paper.network()),
+                f"{trained} of {len(paper.recipes)}",
+                str(len(printed)),
+                str(count_differing(printed)),
+                *(str(counts[verdict]) for verdict in CLAIM_VERDICTS),
+                f"{paper.claims_measured()} of {len(paper.expected.result)}",
+            ]
+        )
+    return table(head, rows)
+
+
+def _proven(papers: list[Paper]) -> str:
+    printed = [cell for paper in papers for cell in paper.printed()]
+    verdicts = sum((paper.verdicts() for paper in papers), Counter())
+    names = [v for p in papers for v in p.recipes]
+    oracles = read_oracles()
+    same = {v for one in oracles for v in one["variants"] if v in names}
+    golden = sum("golden" in one for one in oracles)
+    return f"""\
+## Proven, by computation that the tests repeat
+
+The largest networks with `pytest -m full`.
+
+* Structure: {len(printed):,} numbers that {len(papers)} papers and the slides \
+print are recomputed from the networks. {len(printed) - count_differing(printed):,} \
+agree to the last digit printed, {count_differing(printed)} differ and each says why.
+* Numerics: {len(same)} of the {len(names)} networks give the logits of \
+independent implementations under the same weights ({golden} sets of golden \
+logits, and keras.applications).
+* Statements: of {sum(verdicts.values())} others, {verdicts["checked"]} hold; \
+{verdicts["differs"]} differ by a convention, a rounding or in the release \
+only; {verdicts["wrong"]} are wrong by their own paper, slides or release; \
+{verdicts["wrong elsewhere"]} were said by others and are wrong; \
+{verdicts["not run"]} could be tried here and were not; \
+{verdicts["not checkable"]} cannot be checked here."""
+
+
+def _not_run(papers: list[Paper]) -> str:
+    missing = [(paper, v) for paper in papers for v in paper.not_run()]
+    claims = [claim for paper in papers for claim in paper.expected.result]
+    beside = sum(paper.claims_measured() for paper in papers)
+    macs = sum(paper.macs(variant) for paper, variant in missing)
+    others = sum(len(paper.others()) for paper in papers)
+    text = f"""\
+## Not run
+
+* {len(missing)} of {sum(len(paper.recipes) for paper in papers)} recipes were not \
+trained as a whole, and {len(claims) - beside} of {len(claims)} printed error rates \
+have no measurement beside them. ImageNet was not at hand.
+* All of them once would take {multiply_accumulates(macs)} (multiply-accumulates): \
+{time_at_rate(macs)}. Each paper's page has its share and the command.
+* {others} more measurements are of changed or unpublished experiments; they stand on \
+the papers' pages."""
+    if (reproductions.REPOSITORY / "reproductions" / "networks.svg").exists():
+        text += (
+            "\n\n![Parameters, multiply-accumulates and the papers' errors of all "
+            "networks](reproductions/networks.svg)\n\nThe papers' own numbers: "
+            "area is parameters. Measured ones are in the first table."
+        )
+    return text

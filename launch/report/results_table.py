@@ -1,0 +1,91 @@
+"""The table that a run ends with."""
+
+import reproductions
+from common.evaluation.metrics import wilson
+from common.papers.expected import read_expected
+from launch.terminal.display import duration
+
+
+def results_table(record: dict, history: list[dict]) -> list[str]:
+    """Lines: each view's errors, the paper's beside them where comparable.
+
+    Args:
+        record: A finished run's run.json.
+        history: Its epochs.
+    """
+    own = not any(d["reason"].startswith("--") for d in record["deviations"])
+    lines = ["", title(record), ""]
+    views = [_view(result, record) for result in record["results"]]
+    width = max(14, *(len(view) + 1 for view in views))
+    form = f"{{:<{width}}}{{:>8}}  {{:>24}}  {{:>14}}  {{:>18}}"
+    lines.append(form.format("view", "images", "top-1 error", "top-5 error", "paper's"))
+    for view, result in zip(views, record["results"], strict=True):
+        lines.append(
+            form.format(
+                view,
+                f"{result['num_images']:,}",
+                interval(result["top1_error"], result["num_images"]),
+                percent(result["top5_error"]),
+                paper_says(record, result) if own else "not comparable",
+            )
+        )
+    if not own:
+        lines += ["", "Not the paper's experiment, because:"]
+        lines += [
+            f"  {d['field']}: {d['here']}, not {d['paper']}"
+            for d in record["deviations"]
+            if d["reason"].startswith("--")
+        ]
+    first, last = history[0], history[-1]
+    lines += [
+        "",
+        f"training loss {first['loss']:.3f} -> {last['loss']:.3f} in "
+        f"{last['epoch']} epochs; {record['images_per_second']:,} images/s, "
+        f"{duration(record['train_seconds'])} of training",
+    ]
+    if best := record.get("best_epoch"):
+        lines.append(
+            f"best epoch {best['epoch']}: {best['top1_error']:.2f} %, chosen "
+            f"on {best['chosen_on']}; the result is the last one's"
+        )
+    return lines
+
+
+def _view(result: dict, record: dict) -> str:
+    """With the split, if that is not the first result's, the tests'."""
+    split = result["split"]
+    tests = record["results"][0]["split"]
+    return result["view"] if split == tests else f"{result['view']}, {split}"
+
+
+def title(record: dict) -> str:
+    """Which network, on what, with which seed."""
+    return (
+        f"{record['variant']} on {record['data_title']}, "
+        f"seed {record['seed']}, {record['epochs']} epochs"
+    )
+
+
+def percent(value: float | None) -> str:
+    """Two decimals, or a dash for what was not measured."""
+    return "-" if value is None else f"{value:.2f} %"
+
+
+def interval(error: float, images: int) -> str:
+    """A percentage with its 95 % interval, from the images alone."""
+    low, high = wilson(error / 100 * images, images)
+    return f"{error:.2f} ({100 * low:.2f} to {100 * high:.2f}) %"
+
+
+def paper_says(record: dict, result: dict) -> str:
+    """The paper's top-1 error for the same variant, data, split and view."""
+    expected = read_expected(reproductions.folder(record["paper"]))
+    same = [
+        row.top1_error
+        for row in expected.result
+        if (row.variant, row.data, row.views)
+        == (record["variant"], record["recipe"]["data"], result["view"])
+        and row.split == result["split"]
+        and row.top1_error is not None
+    ]
+    return " / ".join(percent(error) for error in same) or "-"

@@ -1,0 +1,71 @@
+"""The TOML files of rows that the program writes and people read."""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+import tomli
+
+from common.errors import RunError
+from common.files import write_text
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RowFile:
+    """A file of `[[kind]]` tables, in the order of their keys.
+
+    Attributes:
+        key: Fields. Rows that agree in them are one measurement: the later
+            one stays.
+        header: Comments, at the beginning of the file.
+        needed: Further fields without which a row is refused.
+    """
+
+    path: pathlib.Path
+    kind: str
+    key: tuple[str, ...]
+    header: str
+    needed: tuple[str, ...] = ()
+
+    def read(self) -> list[dict[str, Any]]:
+        """The rows; none if there is no file.
+
+        Raises:
+            RunError: if the file is damaged, has other tables, or a row lacks a field.
+        """
+        if not self.path.exists():
+            return []
+        try:
+            data = tomli.loads(self.path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{self.path} cannot be read: {error}.") from error
+        rows = data.pop(self.kind, [])
+        if data:
+            raise RunError(f"{self.path} has keys other than {self.kind}: {', '.join(data)}.")
+        for number, row in enumerate(rows, 1):
+            missing = [name for name in (*self.key, *self.needed) if name not in row]
+            if missing:
+                raise RunError(f"{self.path}: {self.kind} {number} lacks {', '.join(missing)}.")
+        return rows
+
+    def add(self, rows: list[dict[str, Any]]) -> None:
+        """Writes rows, each in place of its older self."""
+        kept = {self.key_of(row): row for row in (*self.read(), *rows)}
+        tables = [_table(self.kind, kept[key]) for key in sorted(kept)]
+        write_text(self.path, "\n".join([self.header, *tables]))
+
+    def key_of(self, row: dict[str, Any]) -> tuple:
+        """What tells the row from others."""
+        values = (row[name] for name in self.key)
+        return tuple(tuple(value) if isinstance(value, list) else value for value in values)
+
+
+def _table(kind: str, row: dict[str, Any]) -> str:
+    # JSON's strings, finite numbers and lists of them are TOML's too. tomli_w would
+    # give each of a curve's numbers a line of its own: three times as many lines.
+    lines = (
+        f"{name} = {json.dumps(value, ensure_ascii=False, allow_nan=False)}\n"
+        for name, value in row.items()
+    )
+    return f"[[{kind}]]\n{''.join(lines)}"

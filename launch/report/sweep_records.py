@@ -1,0 +1,119 @@
+"""Recorded sweeps: reproductions/<paper>/sweeps.toml, and their part of the paper's page.
+
+A row is a named result with its provenance. It edits no recipe, and its error
+is of held-out training images: it stands beside no number of a paper.
+"""
+
+import json
+import pathlib
+import re
+import shlex
+from typing import Any
+
+import reproductions
+from common.errors import RunError, UsageError
+from common.recipes.serialization import recipe_hash
+from launch.report.markdown import table
+from launch.report.row_file import RowFile
+
+_INTRODUCTION = """\
+What `python -m launch sweep` found. Trials are short and are compared on
+training images that none of them was trained on; the test split was not looked
+at, so these errors stand beside no number of a paper. No recipe was changed."""
+
+
+def file(paper: str) -> RowFile:
+    """The paper's sweeps.toml."""
+    needed = ("name", "trials", "failed", "epochs", "held_out", "best", "held_out_error")
+    return RowFile(
+        path=reproductions.folder(paper) / "sweeps.toml",
+        kind="sweep",
+        key=("variant", "data", "tuner", "space", "recipe", "precision", "seed"),
+        header="# Sweeps, written by `python -m launch sweep ... --record`; never by\n"
+        "# hand. Errors in percent, of training images that were held out.\n",
+        needed=(*needed, "settings", "command", "commit", "finished"),
+    )
+
+
+def add(sweep: pathlib.Path) -> pathlib.Path:
+    """Writes the row of a finished sweep's folder; the file that has it.
+
+    Raises:
+        UsageError: if the folder holds no sweep.
+        RunError: if it is not finished. Nothing was written then.
+    """
+    try:
+        facts = json.loads((sweep / "sweep.json").read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{sweep} is no sweep's folder: its sweep.json cannot be read ({error})."
+        ) from error
+    best = [trial for trial in facts["trials"] if trial["id"] == facts["best"]]
+    if facts["status"] != "finished" or not best:
+        raise RunError(
+            f"The sweep in {sweep} is not finished (status "
+            f"{facts['status']!r}). The command that started it continues it."
+        )
+    recorded = file(facts["paper"])
+    recorded.add([_row(facts, best[0])])
+    return recorded.path
+
+
+def _row(facts: dict[str, Any], best: dict[str, Any]) -> dict[str, Any]:
+    session = facts["sessions"][-1]
+    trials = facts["trials"]
+    budget = [s for s in facts["settings"] if s.partition("=")[0] not in ("held_out", "views")]
+    copied = ("variant", "tuner", "space", "precision", "seed", "held_out", "settings")
+    copied = (*copied, "paper_values", "workers", "finished")
+    return {
+        # Never called as its variant alone.
+        "name": f"{facts['variant']} tuned here: {len(trials)} {facts['tuner']} trials with "
+        f"{facts['workers']} worker(s), {', '.join(budget) or 'the whole recipe'}, "
+        f"{facts['precision']}",
+        "data": facts["recipe"]["data"],
+        "recipe": recipe_hash(facts["recipe"]),
+        **{name: facts[name] for name in copied},
+        "trials": len(trials),
+        "failed": sum(trial["status"] == "failed" for trial in trials),
+        "epochs": best["epochs"] or facts["recipe"]["epochs"],
+        "best": best["values"],
+        "held_out_error": round(best["best"], 4),
+        "sessions": len(facts["sessions"]),
+        "started": facts["sessions"][0]["started"],
+        "commit": session["commit"],
+        "versions": [f"{k} {v}" for k, v in session["versions"].items()],
+        "command": _without_places(session["command"]),
+        "in_full": _without_places(facts["in_full"]),
+    }
+
+
+def _without_places(command: str) -> str:
+    """The command, for a shell, without the folders of its machine."""
+    quoted = shlex.join(shlex.split(command))
+    return re.sub(r" --(data_dir|workdir)[ =]\S+", "", quoted)
+
+
+def section(paper: str) -> str:
+    """The part of the paper's page; empty if none was recorded."""
+    rows = file(paper).read()
+    if not rows:
+        return ""
+    head = ["Row", "Data", "Searched", "Best", "The recipe's"]
+    head += ["Held-out error of the best", "How"]
+    lines = []
+    for row in rows:
+        commit, changed, _ = row["commit"].partition("+")
+        lines.append(
+            [
+                row["name"],
+                f"{row['data']}, {row['held_out']:,} training images held out",
+                f"`{'`, `'.join(row['space'])}`",
+                ", ".join(row["best"]),
+                ", ".join(row["paper_values"]),
+                f"{row['held_out_error']:.2f} %",
+                f"`{row['command']}`; {row['failed']} trials failed; in "
+                f"{row['sessions']} session(s); seed {row['seed']}, commit {commit[:7]}"
+                + (" with uncommitted changes" if changed else ""),
+            ]
+        )
+    return f"## Sweeps: tuned here\n\n{_INTRODUCTION}\n\n{table(head, lines)}"

@@ -1,0 +1,1 @@
+"""One start of a training: its plan, its devices, its record."""

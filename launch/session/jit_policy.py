@@ -1,0 +1,59 @@
+"""Whether XLA compiles a training's step, where the command does not say.
+
+On GPUs it does. On a CPU it pays for updates so small that starting
+TensorFlow's operations takes longer than they do; others it slows down: see
+launch/bench/README.md. The arithmetic has the same precision either way.
+"""
+
+import dataclasses
+import importlib.metadata
+import os
+import pathlib
+import re
+
+from common.distribution import hardware
+from common.recipes.recipe import is_small
+from common.training.run_record import last_session
+from launch.settings.options import Options
+
+
+def decided(options: Options, *, devices: int, platform: str) -> Options:
+    """`options` with jit_compile True or False.
+
+    What the command leaves open stays in a run as it was in its last session:
+    the same command then computes the same.
+
+    Args:
+        devices: How many share a batch.
+        platform: Theirs, "cpu" or "gpu".
+    """
+    if options.jit_compile is not None:
+        return options
+    before = last_session(options.workdir).get("jit_compile")
+    pays = platform == "gpu" or (devices == 1 and is_small(options.recipe))
+    able = devices == 1 or not options.recipe.synchronized_batch_norm
+    wanted = pays if before is None else before
+    return dataclasses.replace(options, jit_compile=wanted and able)
+
+
+def keep_compiled(folder: pathlib.Path) -> None:
+    """What XLA compiles is kept in `folder`, for the next start.
+
+    By processor, GPUs and TensorFlow's version: what was compiled for one may
+    end a program on another. To be called before TensorFlow is imported, which
+    reads the variable then. TF_XLA_FLAGS that name a folder of their own stay;
+    where nothing can be written, nothing is kept.
+    """
+    given = os.environ.get("TF_XLA_FLAGS", "")
+    if "persistent_cache_directory" in given:
+        return
+    what = f"{importlib.metadata.version('tensorflow')} {hardware.models()}"
+    place = folder / "xla" / re.sub(r"[^A-Za-z0-9.]+", "-", what)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if " " in str(place) or not os.access(place, os.W_OK):
+        return  # the flags are split at spaces
+    kept = f"{given} --tf_xla_persistent_cache_directory={place}"
+    os.environ["TF_XLA_FLAGS"] = kept.strip()

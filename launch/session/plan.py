@@ -1,0 +1,256 @@
+"""`--dry_run`: what a run would do and cost, before it starts."""
+
+import math
+import pathlib
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from common.data import pipeline
+from common.data.resident import kept_bytes
+from common.distribution import hardware
+from common.distribution.batch_slice import per_replica_batch_size
+from common.distribution.strategy import distribute
+from common.models.layer_table import layer_table, totals
+from common.recipes.recipe import Recipe
+from common.training.optimizers import build_optimizer
+from common.training.steps import MAX_UPDATES, TrainSteps
+from launch.session.run_session import kind_of_device
+from launch.settings.options import Options
+from launch.terminal.display import duration
+
+INPUT_BATCHES = 4  # in the step, being made, and prefetched
+_OF_THE_BATCH = ("activations", "input")  # of the parts, what grows with it
+TIMED_VALUES = 8 * 224 * 224 * 3  # in the images of a timed step, per device
+
+
+def print_plan(variant: str, options: Options, source, build, strategy, cluster=None) -> int:
+    """Prints the plan; exit code 0. Writes nothing."""
+    for name, value in plan(variant, options, source, build, strategy, cluster):
+        print(f"{name:<14}{value}")
+    return 0
+
+
+def plan(
+    variant: str, options: Options, source, build, strategy, cluster=None
+) -> list[tuple[str, str]]:
+    """(what, value) rows; `strategy` is one worker's of `cluster`.
+
+    `build()` makes the network, in Keras's present precision.
+    """
+    recipe, local = options.recipe, strategy.num_replicas_in_sync
+    model = build()
+    workers = cluster.workers if cluster else ("this process",)
+    replicas = len(workers) * local
+    share = per_replica_batch_size(recipe.global_batch_size, replicas, options.microbatches)
+    rows = [
+        ("network", f"{variant}, {parameters(model)}"),
+        ("data", f"{source.dataset.title} {source.where}"),
+        ("devices", ", ".join(strategy.extended.worker_devices)),
+        ("workers", f"{len(workers)}: {', '.join(workers)}"),
+        (
+            "batch",
+            f"{recipe.global_batch_size} = "
+            f"{len(workers)} workers x {local} devices x "
+            f"{options.microbatches} microbatches x {share} images",
+        ),
+        *_memory(model, recipe, source, strategy, share, workers),
+        ("step", arithmetic(options) + faster(options, model, build, strategy)),
+        *cost(*(recipe, source, model, strategy, len(workers)), jit_compile=options.jit_compile),
+        ("views", ", ".join(recipe.views)),
+        ("written to", str(options.workdir)),
+    ]
+    return rows + _about(options)
+
+
+def _about(options: Options) -> list[tuple[str, str]]:
+    """What the recipe begins with, and where it differs from its paper."""
+    recipe, rows = options.recipe, []
+    start = recipe.initialize_from
+    if start is not None:
+        where = options.before.workdir
+        text = f"{start.layers} of {start.variant}, trained first, in {where}"
+        rows.append(("begins with", text))
+    return rows + [
+        ("deviation", f"{d.field}: {d.here}; paper: {d.paper}") for d in recipe.deviations
+    ]
+
+
+def parameters(model: keras.Model) -> str:
+    """Trainable ones of the main path, then those that only train it."""
+    rows = layer_table(model)
+    main, whole = totals(rows).params, sum(row.params for row in rows)
+    text = f"{main:,} parameters"
+    if whole == main:
+        return text
+    return f"{text}; {whole - main:,} more in auxiliary heads"
+
+
+def cost(
+    recipe: Recipe,
+    source,
+    model: keras.Model,
+    strategy,
+    workers: int = 1,
+    *,
+    jit_compile: bool = False,
+) -> list[tuple[str, str]]:
+    """Steps, arithmetic and time: rows of the plan."""
+    per_epoch = pipeline.steps_per_epoch(source, recipe)
+    updates = pipeline.updates(source, recipe)
+    images = updates * recipe.global_batch_size
+    rows = layer_table(model)
+    trained = sum(row.macs for row in rows)  # with auxiliary heads
+    speed = workers * images_per_second(model, recipe, strategy, jit_compile)
+    return [
+        (
+            "steps",
+            f"{updates / per_epoch:.4g} epochs x {per_epoch:,} = {updates:,}; {images:,} images",
+        ),
+        (
+            "arithmetic",
+            f"{totals(rows).macs:,} multiply-accumulates per image forward, "
+            f"about {6 * trained * images:.2g} FLOP in all",
+        ),
+        (
+            "time",
+            f"about {duration(images / speed)} at {speed:,.0f} images/s, timed "
+            "just now; input, tests and the network between hosts come on top",
+        ),
+    ]
+
+
+def arithmetic(options: Options) -> str:
+    """How the step is computed."""
+    return options.precision + (", by XLA" if options.jit_compile else "")
+
+
+def faster(options: Options, model, build, strategy) -> str:
+    """What bfloat16 would gain, where the CPU computes in it."""
+    if options.precision != "float32" or not computes_bfloat16(strategy):
+        return ""
+    before = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    try:
+        lower = build()
+    finally:
+        keras.mixed_precision.set_dtype_policy(before)
+    speeds = [
+        images_per_second(m, options.recipe, strategy, options.jit_compile) for m in (model, lower)
+    ]
+    gain = speeds[1] / speeds[0]
+    if gain < 1.1:
+        return "; mixed_bfloat16 is no faster here, timed just now"
+    return (
+        f"; --precision mixed_bfloat16 is {gain:.1f} x as fast here, timed "
+        "just now, and another run"
+    )
+
+
+def computes_bfloat16(strategy) -> bool:
+    """Whether the devices are CPUs with instructions for it."""
+    info = pathlib.Path("/proc/cpuinfo")
+    if kind_of_device(strategy) != "cpu" or not info.exists():
+        return False
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(info.read_text().split())
+
+
+def memory(model, optimizer, images: int, batch: int) -> dict[str, int]:
+    """Bytes on one device, by what they hold.
+
+    Args:
+        model: The network.
+        optimizer: Built for it.
+        images: That the device computes at a time.
+        batch: That one process reads for an update.
+    """
+    weights = model.trainable_variables
+    # The gradient, with the decay, times the rate; velocity times momentum.
+    copies = 4 if optimizer.decay else 3
+    return {
+        "weights": 4 * model.count_params(),
+        "update": 4 * copies * sum(math.prod(w.shape) for w in weights),
+        "optimizer state": 4 * sum(math.prod(v.shape) for v in optimizer.variables),
+        "activations": images
+        * sum(
+            math.prod(layer.output.shape[1:]) * tf.as_dtype(layer.compute_dtype).size
+            for layer in model.layers
+        ),
+        "input": 4 * INPUT_BATCHES * batch * math.prod(model.input_shape[1:]),
+    }
+
+
+def _memory(model, recipe: Recipe, source, strategy, images, workers) -> list[tuple[str, str]]:
+    """Rows of the plan: what a device holds, and what it has room for."""
+    with strategy.scope():
+        optimizer = build_optimizer(recipe)
+        optimizer.build(model.trainable_variables)
+    batch = recipe.global_batch_size // len(workers)
+    parts = memory(model, optimizer, images, batch)
+    if kept := kept_bytes(source, recipe):
+        parts["decoded images"] = kept
+    each = ", ".join(f"{n} {b / 2**20:,.0f}" for n, b in parts.items())
+    whole = hardware.memory_bytes(strategy)
+    if kind_of_device(strategy) == "cpu":  # one memory for all devices here
+        whole //= strategy.num_replicas_in_sync
+    return [
+        ("memory", f"about {sum(parts.values()) / 2**20:,.0f} MiB per device: {each}"),
+        ("fits", fitting_batch(parts, images, recipe.global_batch_size, whole)),
+    ]
+
+
+def fitting_batch(parts: dict[str, int], images: int, batch: int, whole: int) -> str:
+    """How many images a device's memory has room for; an estimate.
+
+    Args:
+        parts: Of `memory`, for the recipe's batch.
+        images: That the device computes at a time then.
+        batch: The recipe's.
+        whole: Bytes of the device's memory; 0 if they are not known.
+    """
+    if not whole:
+        return "not known: the GPUs' memory is not, without nvidia-smi"
+    grows = sum(parts[name] for name in _OF_THE_BATCH)
+    fixed, has = sum(parts.values()) - grows, f"{whole / 2**30:.1f} GiB"
+    most = int((whole - fixed) * images // grows)
+    if most < 1:
+        return f"not one image beside weights and update, in {has} per device"
+    most = int(float(f"{most:.1e}"))  # no more digits than it is worth
+    return (
+        f"about {most:,} images at a time in {has} per device, a batch of "
+        f"{most * batch // images:,}: estimated from the layers' outputs, within 15 % "
+        "where it was measured, on CPUs; other programs' memory not looked at"
+    )
+
+
+def images_per_second(model, recipe: Recipe, strategy, jit_compile: bool = False) -> float:
+    """The speed of training steps on noise, measured on this machine."""
+    image = math.prod(model.input_shape[1:])
+    batch = strategy.num_replicas_in_sync * max(1, TIMED_VALUES // image)
+    batch = min(batch, recipe.global_batch_size)
+    with strategy.scope():
+        optimizer = build_optimizer(recipe)
+        optimizer.build(model.trainable_variables)
+    shape = (batch, *model.input_shape[1:])
+    noise = np.random.default_rng(0).normal(size=shape).astype("float32")
+    data = tf.data.Dataset.from_tensors((noise, np.zeros(batch, np.int64)))
+    iterator = distribute(strategy, data.repeat())
+    run = TrainSteps(
+        model,
+        optimizer,
+        recipe.loss,
+        strategy,
+        global_batch_size=batch,
+        seed=0,
+        jit_compile=jit_compile,
+    )
+    step = tf.constant(0, tf.int64)
+    rates = tf.zeros((MAX_UPDATES, len(recipe.group_schedules) + 1))
+    run(iterator, step, tf.constant(1), rates)
+    began, steps = time.perf_counter(), 0
+    while time.perf_counter() - began < 1:
+        run(iterator, step, tf.constant(4), rates)
+        steps += 4
+    return batch * steps / (time.perf_counter() - began)

@@ -1,0 +1,1 @@
+"""What was asked for: options, and changes to a recipe."""

@@ -1,0 +1,184 @@
+"""One trial: a training of its own, watched as its epochs end.
+
+A trial's folder is a run's folder, and has beside it what the sweep knows:
+outcome.json, output.txt (what the process said) and TensorBoard's HParams.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from common.errors import RunError
+from common.files import write_json
+from common.training.checkpoints import newest_first
+from common.training.run_record import lock_folder, now
+from common.training.signals import Signals, Stopped
+from launch.sweep import child, hparams
+from launch.sweep.search_space import settings_of
+from launch.sweep.sweep_request import Request
+
+POLL_SECONDS = 0.3
+STOPPED = {75: signal.SIGTERM, 130: signal.SIGINT}  # a training's exit codes
+OBJECTIVE = "val_top1_error"  # of the held-out images, in percent
+
+
+def folder_of(sweep: pathlib.Path, trial_id: str) -> pathlib.Path:
+    """Where a trial is written."""
+    return sweep / "trials" / trial_id
+
+
+def settings_for(values: dict[str, Any]) -> list[str]:
+    """The --set values of a trial: what is searched, and Hyperband's epochs.
+
+    `epochs` only ends a training: no schedule, no order and no draw looks at
+    it. So one that is continued with more of them is the longer one exactly.
+    """
+    epochs = values.get("tuner/epochs")
+    return settings_of(values) + [f"epochs={epochs}"] * (epochs is not None)
+
+
+def train(
+    request: Request,
+    trial_id: str,
+    values: dict[str, Any],
+    signals: Signals,
+    tick: Callable[[], None],
+) -> Iterator[dict]:
+    """Trains a trial, from where it stands; yields each epoch's metrics.
+
+    Args:
+        values: The tuner's. With "tuner/trial_id" the trial continues that
+            one, from epoch "tuner/initial_epoch".
+        tick: Called a few times a second.
+
+    Raises:
+        RunError: if the training fails; says why.
+        Stopped: after a signal; the same trial can go on later.
+    """
+    folder = folder_of(request.folder, trial_id)
+    first = values.get("tuner/initial_epoch", 0)
+    if read_outcome(folder).get("status") == "finished":
+        yield from _after(first, read_metrics(folder))  # the tuner was killed
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    words = request.trial_words(folder, settings_for(values))
+    _note(folder, status="running", values=values, words=words)
+    hparams.write_start(folder, trial_id, values)
+    try:
+        _begin_with(folder, request.folder, values.get("tuner/trial_id"))
+        yield from _after(first, _watched(folder, words, signals, tick))
+    except RunError as error:
+        _note(folder, status="failed", reason=str(error), **_end(folder, first))
+        hparams.write_end(folder, succeeded=False)
+        raise
+    _note(folder, status="finished", **_end(folder, first))
+    hparams.write_end(folder, succeeded=True)
+
+
+def _after(first: int, rows: Iterable[dict]) -> Iterator[dict]:
+    """The rows of a trial's own epochs, without those of its parent."""
+    return (row for row in rows if row["epoch"] > first)
+
+
+def _end(folder: pathlib.Path, first: int) -> dict[str, Any]:
+    """When it ended, and the seconds that it trained from epoch `first` on."""
+    clock = [0.0] + [row["seconds"] for row in read_metrics(folder)]
+    seconds = clock[-1] - clock[min(first, len(clock) - 1)]
+    return {"ended": now(), "seconds": round(seconds, 1)}
+
+
+def _begin_with(folder: pathlib.Path, sweep: pathlib.Path, parent: str | None) -> None:
+    """Copies the checkpoint that the parent ended with, whole or not at all."""
+    target = folder / "checkpoints"
+    if parent is None or target.exists():
+        return
+    past = folder_of(sweep, parent)
+    newest = newest_first(past / "checkpoints")
+    if not newest:
+        raise RunError(
+            f"There is no checkpoint in {past} to continue from. Every worker "
+            "of a sweep must see its folder."
+        )
+    beside = folder / "checkpoints.part"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    shutil.copy(newest[0], beside)
+    os.replace(beside, target)
+
+
+def _watched(folder, words, signals: Signals, tick) -> Iterator[dict]:
+    """Every row of metrics.jsonl as it appears, until the process ends."""
+    _wait_until_free(folder, signals, tick)
+    output = folder / "output.txt"
+    process = child.start(words, output, {})
+    asked, shown = False, 0
+    while True:
+        code = process.poll()
+        rows = read_metrics(folder)
+        yield from rows[shown:]
+        shown = len(rows)
+        if code is not None:
+            break
+        if signals.received and not asked:
+            asked = True
+            process.terminate()
+        tick()
+        time.sleep(POLL_SECONDS)
+    if code in STOPPED or (code < 0 and signals.received):
+        raise Stopped(signals.received or STOPPED[code], shown)
+    if code:
+        killed = f"It was killed by signal {-code}. " if code < 0 else ""
+        raise RunError(killed + child.last_words(output))
+
+
+def _wait_until_free(folder, signals: Signals, tick) -> None:
+    """The trial's process of a killed sweep may still write a checkpoint."""
+    while True:
+        try:
+            lock_folder(folder).close()
+            return
+        except RunError:
+            tick()
+            time.sleep(POLL_SECONDS)
+            if signals.received:
+                raise Stopped(signals.received, 0) from None
+
+
+def read_metrics(folder: pathlib.Path) -> list[dict]:
+    """One row per finished epoch of a run."""
+    try:
+        lines = (folder / "metrics.jsonl").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+    try:
+        return [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise RunError(
+            f"{folder / 'metrics.jsonl'} is damaged ({error}). Remove the "
+            "trial's folder to train it anew."
+        ) from error
+
+
+def read_outcome(folder: pathlib.Path) -> dict:
+    """What the sweep knows of a trial; {} before it has begun."""
+    try:
+        return json.loads((folder / "outcome.json").read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise RunError(
+            f"{folder / 'outcome.json'} is damaged ({error}). Remove it: the "
+            "trial then goes on from its checkpoint."
+        ) from error
+
+
+def _note(folder: pathlib.Path, **facts: Any) -> None:
+    known = {"started": now()} | read_outcome(folder)
+    known.pop("reason", None)
+    worker = os.environ.get("KERASTUNER_TUNER_ID", "this process")
+    write_json(folder / "outcome.json", known | {"worker": worker} | facts)

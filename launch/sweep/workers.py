@@ -1,0 +1,155 @@
+"""Several workers on one sweep, by keras-tuner's chief and worker protocol.
+
+$KERASTUNER_ORACLE_IP and $KERASTUNER_ORACLE_PORT say where the chief serves the
+oracle by gRPC, $KERASTUNER_TUNER_ID which of them a process is: with "chief" in
+it the chief, which trains nothing, else a worker.
+"""
+
+import os
+import pathlib
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+
+from common.errors import RunError, UsageError
+from common.training.signals import Signals, Stopped
+from launch.sweep import child
+from launch.sweep.sweep_request import Request
+from launch.sweep.trials import POLL_SECONDS, STOPPED
+from launch.terminal.quiet import quiet
+
+ADDRESS = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
+
+
+def role() -> str:
+    """Of this process: "chief", "worker", or "" where it sweeps alone."""
+    if not os.environ.get(ADDRESS[0]):
+        return ""
+    name = os.environ["KERASTUNER_TUNER_ID"]
+    return "chief" if "chief" in name else "worker"
+
+
+def serve(request: Request, signals: Signals, tick: Callable[[], None]) -> None:
+    """Serves the oracle until all trials are done; starts local workers.
+
+    Raises:
+        RunError: if a worker ends before its time.
+        Stopped: after a signal; the workers have written their checkpoints.
+    """
+    environments = _local(request) if not role() else []
+    from launch.sweep.tuners import Tuner
+
+    chief, ended = Tuner(request, signals, tick), []
+
+    def search() -> None:
+        try:
+            chief.search()
+            ended.append(None)
+        except Exception as error:
+            ended.append(error)
+
+    server = threading.Thread(target=search, daemon=True)
+    server.start()
+    workers = []
+    try:
+        for number, environment in enumerate(environments):
+            output = request.folder / f"worker{number}.txt"
+            words = request.worker_words()
+            workers.append(child.start(words, output, environment))
+        _watch(workers, chief, ended, signals, tick)
+    finally:
+        _end(workers)
+
+
+def _local(request: Request) -> list[dict[str, str]]:
+    """The environment of each worker here; this process becomes the chief."""
+    shares = gpu_shares(request.workers, _gpus(request.options.platform), request.options.gpus)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    address = dict(zip(ADDRESS, ("127.0.0.1", port), strict=True))
+    os.environ |= address | {"KERASTUNER_TUNER_ID": "chief"}
+    return [
+        address | {"KERASTUNER_TUNER_ID": f"worker{number}"} | share
+        for number, share in enumerate(shares)
+    ]
+
+
+def _gpus(platform: str) -> list[str]:
+    """The names that CUDA knows the visible GPUs by."""
+    if platform == "cpu":
+        return []
+    with quiet():  # CUDA's words about a machine without it
+        import tensorflow as tf
+
+        count = len(tf.config.list_physical_devices("GPU"))
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = [name for name in visible.split(",") if name]
+    return (names or [str(number) for number in range(count)])[:count]
+
+
+def gpu_shares(workers: int, names: list[str], each: int | None) -> list[dict[str, str]]:
+    """Environments that give each worker GPUs of its own; {} without any.
+
+    Args:
+        names: Of the GPUs here.
+        each: GPUs that a trial wants; None: one.
+
+    Raises:
+        UsageError: if there are GPUs, and fewer than that takes.
+    """
+    each = 1 if each is None else each
+    if not names or not each:
+        return [{}] * workers
+    if workers * each > len(names):
+        raise UsageError(
+            f"--workers {workers} with {each} GPU(s) each takes "
+            f"{workers * each}; there are {len(names)}. Take fewer, or "
+            "--platform cpu."
+        )
+    return [
+        {"CUDA_VISIBLE_DEVICES": ",".join(names[i * each : (i + 1) * each])} for i in range(workers)
+    ]
+
+
+def _watch(workers, chief, ended: list, signals: Signals, tick) -> None:
+    """Until the workers here are done; without any, until the server is.
+
+    Args:
+        ended: Of the server: empty, [None] after all trials, or [its error].
+    """
+    codes = [None] * len(workers)
+    while not any(ended) and (None in codes if workers else not ended):
+        tick()
+        time.sleep(POLL_SECONDS)
+        if signals.received:
+            raise Stopped(signals.received, 0)
+        chief.require_successes()  # the workers that were told so have ended
+        codes = [worker.poll() for worker in workers]
+        _check(codes, chief.request.folder)
+    if any(ended):
+        raise RunError(
+            "The chief cannot serve the oracle: is its address, "
+            f"{':'.join(os.environ[name] for name in ADDRESS)}, in use? "
+            f"({ended[0]})"
+        )
+
+
+def _check(codes: list[int | None], folder: pathlib.Path) -> None:
+    for number, code in enumerate(codes):
+        if code in STOPPED:
+            raise Stopped(STOPPED[code], 0)
+        if code:
+            said = child.last_words(folder / f"worker{number}.txt")
+            raise RunError(f"Worker {number} has ended with exit code {code}: {said}")
+
+
+def _end(workers: list[subprocess.Popen]) -> None:
+    """Stops those that still run, and waits for their checkpoints."""
+    for worker in workers:
+        if worker.poll() is None:
+            worker.terminate()
+    for worker in workers:
+        worker.wait()

@@ -1,0 +1,1 @@
+"""Weights that are trained, shipped or imported, and what they are fed."""

@@ -1,0 +1,181 @@
+"""What a run's folder says of the weights in it.
+
+Weights alone do not say on which data and at which size they were trained, nor
+what was subtracted from the images; the run that made them does.
+"""
+
+import dataclasses
+import json
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from common.data.dataset import DataSet
+from common.data.sources.relabelled import relabel
+from common.errors import RunError, UsageError
+from common.models.state_dicts import require_whole
+from common.recipes.recipe import Recipe
+from common.recipes.serialization import describe
+from common.training.health import require_finite_weights
+from common.training.run_record import differences, read_json
+from launch.settings.overrides import apply, combined, settings_of, with_data
+
+WEIGHTS = "final.weights.h5"
+STATISTICS = "statistics.npz"  # of the training set, where the recipe uses them
+# The fields that decide what a network makes of an image.
+SEEN = ("data", "image_size", "channels", "num_classes", "test_transforms", "normalize")
+# Of other images than the run's, all that their splits have are measured.
+UNCUT = ("train_images=None", "held_out=0")
+
+
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A run's folder and its run.json."""
+
+    folder: pathlib.Path
+    record: dict
+
+
+def locate(given: str) -> tuple[pathlib.Path, Trained | None]:
+    """(file of weights, the run that it belongs to or None).
+
+    Args:
+        given: A run's folder, its file of weights, or any other one.
+
+    Raises:
+        UsageError: if the folder is no run's, or was not trained to its end.
+        RunError: if its run.json is damaged.
+    """
+    path = pathlib.Path(given).expanduser()
+    folder = path if path.is_dir() else path.parent
+    file = folder / "run.json"
+    if not path.is_dir() and path.name != WEIGHTS:
+        return path, None  # it may be imported, and lie in a run's folder
+    if not file.is_file():
+        if path.is_dir():
+            raise UsageError(
+                f"{path} is no run's folder: it has no run.json. Give "
+                "--weights a run's folder or a file of weights."
+            )
+        return path, None
+    try:
+        run = Trained(folder, read_json(file))
+    except ValueError as error:
+        raise RunError(f"{file} cannot be read: {error}") from error
+    if path.is_dir():
+        path = folder / WEIGHTS
+        if not path.is_file():
+            raise UsageError(
+                f"{folder} has no {WEIGHTS}: the run did not come to its end. "
+                "Its own command continues it."
+            )
+    return path, run
+
+
+def recipe_of(run: Trained, variant: str, paper: Recipe, settings: Sequence[str] = ()) -> Recipe:
+    """The paper's recipe with all that the run's flags changed in it.
+
+    Args:
+        settings: --set values of now, which replace the run's of the same
+            fields.
+
+    Raises:
+        UsageError: if the run is of another network, or a setting cannot be.
+        RunError: if the recipe is no longer what it was then.
+    """
+    record = run.record
+    if record["variant"] != variant:
+        raise UsageError(f"{run.folder} holds a run of {record['variant']}, not of {variant}.")
+    own = settings_of(record["deviations"])
+    changed = with_data(paper, _dataset(record))
+    try:
+        recipe = apply(changed, own)
+    except UsageError as error:
+        raise RunError(
+            f"{run.folder} was trained with an earlier recipe, whose settings "
+            f"do not fit the present one: {error}"
+        ) from error
+    there = record["recipe"]
+    here = describe(dataclasses.replace(recipe, deviations=()))
+    odd = [difference for name in SEEN for difference in differences(there[name], here[name], name)]
+    if odd:
+        raise RunError(
+            f"{run.folder} was trained with an earlier recipe: "
+            f"{'; '.join(odd)}. Its weights would see other images now."
+        )
+    return apply(changed, combined(own, settings)) if settings else recipe
+
+
+def on_images_of(recipe: Recipe, dataset: DataSet) -> Recipe:
+    """A run's recipe, measured on another data set's images.
+
+    The network stays what it was trained to be: its classes and its channels.
+    """
+    other = with_data(recipe, dataset)
+    kept = {"num_classes": recipe.num_classes, "channels": recipe.channels}
+    return dataclasses.replace(other, **kept)
+
+
+def with_labels_of(run: Trained, source: Any) -> Any:
+    """The source with the labels that the run's network gives its classes.
+
+    Raises:
+        UsageError: if they have other names, or the run does not know its own.
+    """
+    names = run.record.get("class_names")
+    if names is not None:
+        found = relabel(source, tuple(names), str(run.folder))
+        if (few := len(source.class_names())) < len(names):
+            print(
+                f"{source.dataset.name} has {few} of the {len(names)} classes "
+                f"that {run.folder} chooses among.",
+                file=sys.stderr,
+            )
+        return found
+    if same_data(run, source):
+        return source
+    raise UsageError(
+        f"{run.folder} is an early run, which did not keep the names of its "
+        f"classes: the labels of {source.dataset.name}, which is not the data "
+        "that it was trained on, cannot be told to be the same. Train it "
+        "again."
+    )
+
+
+def same_data(run: Trained, source: Any) -> bool:
+    """Whether the source is what the run was trained and measured on."""
+    return run.record["data"] == json.loads(json.dumps(source.fingerprint()))
+
+
+def _dataset(record: dict) -> DataSet:
+    """As far as a recipe needs it; the data may be gone."""
+    recipe = record["recipe"]
+    return DataSet(
+        name=recipe["data"],
+        title=record["data_title"],
+        num_classes=recipe["num_classes"],
+        channels=recipe["channels"],
+        splits={},
+        test_split="",
+        tfds_names=(),
+        how_to_get="",
+    )
+
+
+def load_weights(model: Any, file: pathlib.Path, recipe: Recipe) -> None:
+    """Reads a file of weights into the network that was built for `recipe`.
+
+    Raises:
+        RunError: if they are another network's, or no numbers.
+    """
+    require_whole(file)
+    try:
+        model.load_weights(file)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(
+            f"{file} does not fit {model.name} with image size "
+            f"{recipe.image_size} and {recipe.num_classes} classes: {error}. "
+            "Give the --data and --set values of the run that wrote it."
+        ) from error
+    require_finite_weights(model, str(file))

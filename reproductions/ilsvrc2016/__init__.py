@@ -1,0 +1,1 @@
+"""The ensembles of ILSVRC 2016: their rules, specs and submission file."""

@@ -1,0 +1,178 @@
+"""The file that ILSVRC's test server takes, and its scoring.
+
+A line for each image, in the order of the file names: up to five guesses, best
+first, each `label xmin ymin xmax ymax`; labels are the devkit's ILSVRC2012_IDs,
+1 .. 1000. An image is right if any of its five labels is (readme of the
+ILSVRC2015 devkit); boxes count for the localisation error only, which is not
+computed here.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Collection, Iterator
+
+import numpy as np
+
+from common.data import imagenet
+from common.errors import RunError, UsageError
+from common.evaluation.metrics import best
+from common.evaluation.predictions import Predictions
+from common.files import write_text
+
+GUESSES = 5
+PLACEHOLDER = (0, 0, 1, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Guesses:
+    """What a file says of N images.
+
+    Attributes:
+        labels: (N, 5) int64, devkit ids, best first; 0 where a line has fewer.
+        boxes: (N, 5, 4) float64, xmin ymin xmax ymax; 0 likewise.
+    """
+
+    labels: np.ndarray
+    boxes: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Score:
+    """Wrong images among those that count."""
+
+    num_images: int
+    top1_errors: int
+    top5_errors: int
+
+
+def write(path: pathlib.Path, predictions: Predictions, sizes: np.ndarray | None = None) -> None:
+    """Writes the five best classes of each image.
+
+    Args:
+        path: Replaced whole or not at all.
+        predictions: Of ImageNet's classes, in the order of WNIDS.
+        sizes: (N, 2), width and height of each image, pixels: each box is
+            then the whole image. Without them it is PLACEHOLDER.
+
+    Raises:
+        UsageError: if the classes are not ImageNet's, or the images not in
+            the order of their names.
+    """
+    if tuple(predictions.classes) != imagenet.WNIDS:
+        raise UsageError(
+            f"{path}: the test server takes ImageNet's 1,000 classes; these "
+            f"predictions have {len(predictions.classes)} classes, "
+            f"{predictions.classes[0]} first, not the WNIDs in their order."
+        )
+    if list(predictions.ids) != sorted(predictions.ids):
+        raise UsageError(f"{path}: the images must be in the order of their file names.")
+    labels = np.array(imagenet.devkit_ids())[best(predictions.scores, GUESSES)]
+    boxes = np.tile(PLACEHOLDER, (len(labels), 1))
+    if sizes is not None:
+        boxes = np.hstack([np.zeros_like(sizes), sizes])
+    text = "".join(
+        " ".join(f"{label} {box}" for label in row) + "\n"
+        for row, box in zip(labels, _joined(boxes), strict=True)
+    )
+    write_text(path, text)
+
+
+def read(path: pathlib.Path) -> Guesses:
+    """The guesses of such a file; those after the fifth are left out.
+
+    Raises:
+        RunError: if a line is not of this form; names it.
+    """
+    labels, boxes = [], []
+    for where, line in _lines(path):
+        numbers = _numbers(line, where)
+        if not numbers or len(numbers) % 5:
+            raise RunError(
+                f"{where} has {len(numbers)} numbers; it must have five for "
+                "each guess: label xmin ymin xmax ymax."
+            )
+        guesses = np.array(numbers, np.float64).reshape(-1, 5)[:GUESSES]
+        for label in guesses[:, 0]:
+            _check_label(label, where)
+        missing = [(0, GUESSES - len(guesses)), (0, 0)]
+        guesses = np.pad(guesses, missing)
+        labels.append(guesses[:, 0].astype(np.int64))
+        boxes.append(guesses[:, 1:])
+    return Guesses(np.array(labels), np.array(boxes))
+
+
+def read_truth(path: pathlib.Path) -> np.ndarray:
+    """The devkit's ground truth, (N,) int64: a label on each line.
+
+    Raises:
+        RunError: if a line is no label; names it.
+    """
+    truth = []
+    for where, line in _lines(path):
+        numbers = _numbers(line, where)
+        if len(numbers) != 1:
+            raise RunError(f"{where} has {len(numbers)} labels, not one.")
+        truth.append(_check_label(numbers[0], where))
+    return np.array(truth, np.int64)
+
+
+def score(path: pathlib.Path, truth_path: pathlib.Path, *, left_out: Collection[int] = ()) -> Score:
+    """Counts a file's errors.
+
+    Args:
+        path: See `read`.
+        truth_path: See `read_truth`.
+        left_out: Numbers of images, from 1, that do not count; for the
+            validation set's 48,238, common.data.imagenet.blacklist().
+
+    Raises:
+        RunError: if a file is damaged, or the two are of different images.
+        UsageError: if an image is left out that there is not.
+    """
+    labels, truth = read(path).labels, read_truth(truth_path)
+    if len(labels) != len(truth):
+        raise RunError(
+            f"{path} has {len(labels):,} images, {truth_path} has "
+            f"{len(truth):,}: they are not of the same images."
+        )
+    if left_out and max(left_out) > len(truth):
+        raise UsageError(
+            f"Image {max(left_out):,} was to be left out, but {truth_path} has "
+            f"{len(truth):,} images: the blacklist belongs to the 50,000 "
+            "validation images."
+        )
+    counted = np.ones(len(truth), bool)
+    counted[[number - 1 for number in left_out]] = False
+    hits = (labels == truth[:, None])[counted]
+    return Score(
+        num_images=len(hits),
+        top1_errors=int((~hits[:, 0]).sum()),
+        top5_errors=int((~hits.any(axis=1)).sum()),
+    )
+
+
+def _joined(boxes: np.ndarray) -> list[str]:
+    return [" ".join(map(str, box)) for box in boxes.tolist()]
+
+
+def _lines(path: pathlib.Path) -> Iterator[tuple[str, str]]:
+    """(where it is, line); for errors."""
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+    for number, line in enumerate(lines, 1):
+        yield f"{path}, line {number:,},", line
+
+
+def _numbers(line: str, where: str) -> list[float]:
+    try:
+        return [float(word) for word in line.split()]
+    except ValueError:
+        raise RunError(f"{where} has something else than numbers: {line[:80]!r}") from None
+
+
+def _check_label(label: float, where: str) -> int:
+    if label not in range(1, len(imagenet.WNIDS) + 1):
+        raise RunError(f"{where} has the label {label:g}; labels are the devkit's ids, 1 to 1000.")
+    return int(label)

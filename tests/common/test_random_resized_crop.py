@@ -1,0 +1,219 @@
+"""The crops of fb.resnet.torch and of TensorFlow's releases, against both originals."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common.data.rng import ExampleRng, fold_in
+from common.data.transforms import CentreCrop, DistortedBoxCrop, FirstFittingAreaCrop
+from common.data.transforms.view import View, image_size, realize
+from common.errors import UsageError
+from tests.common.data_fixtures import noise_image
+
+FB = FirstFittingAreaCrop(
+    size=224, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), attempts=10, resampling=("bicubic",)
+)
+RELEASE = DistortedBoxCrop(
+    size=299,
+    area=(0.05, 1.0),
+    aspect=(0.75, 1.33),
+    covered=0.1,
+    attempts=100,
+    resampling=("bilinear", "area", "nearest", "bicubic"),
+)
+STREAM = fold_in(0, 0, 3)
+DRAWS = 4000
+QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+
+
+def windows(operation, size, draws=DRAWS):
+    """(top, left, height, width, filter) of many draws."""
+
+    def one(position):
+        patch = operation(View.whole(*size), ExampleRng(STREAM, position)).patch
+        return tf.stack([*vars(patch.box).values(), patch.choice])
+
+    views = tf.data.Dataset.range(draws).map(one)
+    return np.array(list(views.as_numpy_iterator()))
+
+
+def of_the_lua_text(size, draws, attempts=10):
+    """(height, width) of many draws of M.RandomSizedCrop; 0 where it fell."""
+    rng, found = np.random.default_rng(0), []
+    for _ in range(draws):
+        chosen = (0, 0)
+        for _ in range(attempts):
+            area = rng.uniform(0.08, 1.0) * size[0] * size[1]
+            ratio = rng.uniform(3 / 4, 4 / 3)
+            width = round(np.sqrt(area * ratio))
+            height = round(np.sqrt(area / ratio))
+            if rng.uniform() < 0.5:
+                width, height = height, width
+            if height <= size[0] and width <= size[1]:
+                chosen = (height, width)
+                break
+        found.append(chosen)
+    return np.array(found)
+
+
+def facts(sides, size):
+    """Shares of windows, and the mean area: what tells the samplings apart."""
+    share = sides[:, 0] * sides[:, 1] / (size[0] * size[1])
+    quantiles = np.quantile(share, [0.1, 0.25, 0.5, 0.75, 0.9])
+    wide = (sides[:, 1] > sides[:, 0]).mean()
+    return [*quantiles, share.mean(), (share > 0.75).mean(), wide]
+
+
+@pytest.mark.parametrize("size", [(375, 500), (500, 375), (300, 300)])
+def test_windows_are_those_of_the_lua_text(size):
+    drawn = windows(FB, size, 3000)[:, 2:4]
+    wanted = of_the_lua_text(size, 10_000)
+    np.testing.assert_allclose(facts(drawn, size), facts(wanted, size), atol=0.035)
+
+
+def test_large_windows_of_a_photograph_are_rare():
+    """Simulated from the Lua text: 0.433, 8.9 and 58 %."""
+    drawn = windows(FB, (375, 500), 3000)[:, 2:4]
+    share = drawn.prod(axis=1) / (375 * 500)
+    assert share.mean() == pytest.approx(0.433, abs=0.015)
+    assert (share > 0.75).mean() == pytest.approx(0.089, abs=0.02)
+    wide = (drawn[:, 1] > drawn[:, 0]).mean()
+    assert wide == pytest.approx(0.58, abs=0.035)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (9, 4), (40, 300)])
+def test_windows_that_fit_first_are_inside_and_at_every_place(size):
+    top, left, height, width, _ = windows(FB, size, 600).T
+    assert (top >= 0).all() and (left >= 0).all()
+    assert (height >= 1).all() and (width >= 1).all()
+    assert (top + height <= size[0]).all() and (left + width <= size[1]).all()
+    room = size[0] - height, size[1] - width
+    for place, left_over in zip((top, left), room, strict=True):
+        if left_over.max() > 0:
+            share = (place / np.maximum(left_over, 1))[left_over > 0]
+            assert share.min() < 0.1 and share.max() > 0.9
+
+
+@pytest.mark.parametrize("attempts", [1, 10])
+def test_what_never_fits_is_the_square_in_the_middle(attempts):
+    crop = dataclasses.replace(FB, attempts=attempts)
+    drawn = windows(crop, (100, 700), 800)
+    lua = of_the_lua_text((100, 700), 4000, attempts)
+    fell = (drawn[:, :4] == [0, 300, 100, 100]).all(axis=1)
+    expected = (lua == 0).all(axis=1).mean()
+    assert expected > 0.1
+    assert fell.mean() == pytest.approx(expected, abs=0.06)
+    # Of 1 : 20 no window fits: 8 % of the area is 5 times as high as wide.
+    assert (windows(crop, (2000, 101), 30)[:, :4] == [950, 0, 101, 101]).all()
+
+
+def test_the_fallback_is_fbs_resized_and_cut_image():
+    """Scale(32) by the shorter side, and then CenterCrop(32)."""
+    encoded = tf.io.encode_png(noise_image(64, 1280))
+    crop = dataclasses.replace(FB, size=32)
+    view = crop(View.whole(*image_size(encoded, False)), ExampleRng(STREAM, 0))
+    image = realize(view, encoded, 3, False).numpy()
+    pixels = tf.io.decode_png(encoded)
+    scaled = tf.image.resize(pixels, (32, 640), method="bicubic")
+    expected = np.clip(scaled[:, 304:336], 0, 255)
+    # Keys's cubic looks two pixels beyond the edges.
+    np.testing.assert_allclose(image[:, 1:-1], expected[:, 1:-1], atol=0.02)
+
+
+def tensorflows(size, draws=DRAWS):
+    """(top, left, height, width) of many draws of TensorFlow's operation."""
+
+    def one(position):
+        start, shape, _ = tf.image.stateless_sample_distorted_bounding_box(
+            (*size, 3),
+            tf.zeros((1, 0, 4)),
+            seed=tf.stack([position, position + 1]),
+            min_object_covered=0.1,
+            aspect_ratio_range=(0.75, 1.33),
+            area_range=(0.05, 1.0),
+            max_attempts=100,
+            use_image_if_no_bounding_boxes=True,
+        )
+        return tf.concat([start[:2], shape[:2]], 0)
+
+    views = tf.data.Dataset.range(draws).map(one)
+    return np.array(list(views.as_numpy_iterator()))
+
+
+def shares(drawn, size):
+    return drawn[:, 2] * drawn[:, 3] / (size[0] * size[1])
+
+
+@pytest.mark.parametrize("size", [(375, 500), (200, 1800)])
+def test_windows_are_as_large_and_as_wide_as_tensorflows(size):
+    ours, theirs = windows(RELEASE, size), tensorflows(size)
+    assert shares(ours, size).min() >= 0.1
+    for number in (lambda drawn: shares(drawn, size), lambda drawn: drawn[:, 3] / drawn[:, 2]):
+        np.testing.assert_allclose(
+            np.quantile(number(ours), QUANTILES), np.quantile(number(theirs), QUANTILES), atol=0.02
+        )
+        assert abs(number(ours).mean() - number(theirs).mean()) < 0.01
+
+
+@pytest.mark.parametrize("size", [(37, 50), (9, 4), (300, 301)])
+def test_windows_are_inside_and_reach_every_border(size):
+    drawn = windows(RELEASE, size, 800)
+    top, left, height, width, _ = drawn.T
+    assert (drawn[:, :2] >= 0).all() and (drawn[:, 2:4] >= 1).all()
+    rest = size[0] - top - height, size[1] - left - width
+    for side in (top, left, *rest):
+        assert side.min() == 0 < side.max()
+
+
+def test_a_window_that_rounding_makes_too_wide_is_drawn_again():
+    """5 rows of an aspect of 1.5 are 7.5 wide, which rounds to 8."""
+    wide = dataclasses.replace(RELEASE, aspect=(1.5, 1.5))
+    drawn = windows(wide, (6, 7), 200)
+    assert {tuple(n) for n in drawn[:, 2:4]} == {(2, 3), (3, 4), (4, 6)}
+
+
+def test_image_with_no_window_is_taken_whole():
+    """Of a strip of 1:20, no window of an aspect below 1.33 has a tenth."""
+    for size in ((100, 2000), (2000, 100)):
+        drawn = windows(RELEASE, size, 20)
+        assert (drawn[:, :4] == [0, 0, *size]).all()
+        assert (tensorflows(size, 20) == [0, 0, *size]).all()
+
+
+def test_a_window_that_covers_too_little_is_drawn_again():
+    half = dataclasses.replace(RELEASE, covered=0.5)
+    assert shares(windows(half, (375, 500), 400), (375, 500)).min() >= 0.5
+    once = dataclasses.replace(RELEASE, attempts=1)
+    share = shares(windows(once, (375, 500), 2000), (375, 500))
+    every = dataclasses.replace(RELEASE, covered=0.0)
+    small = shares(windows(every, (375, 500), 2000), (375, 500)) < 0.1
+    assert 0.1 < small.mean() < 0.2
+    assert abs((share == 1).mean() - small.mean()) < 0.02
+
+
+def test_largest_area_is_kept():
+    half = dataclasses.replace(RELEASE, area=(0.05, 0.5))
+    share = shares(windows(half, (375, 500), 800), (375, 500))
+    assert 0.45 < share.max() <= 0.5
+
+
+def test_aspect_height_place_and_filter_are_drawn_apart():
+    drawn = windows(dataclasses.replace(RELEASE, area=(0.1, 0.5)), (800, 800))
+    place = (drawn[:, :2] / (801 - drawn[:, 2:4])).T
+    aspect = drawn[:, 3] / drawn[:, 2]
+    share = shares(drawn, (800, 800))
+    # the highest window depends on the aspect, so that the area does a little
+    every_two = np.corrcoef([aspect, share, *place, drawn[:, 4]])
+    assert abs(every_two - np.eye(5)).max() < 0.08
+    assert (abs(np.bincount(drawn[:, 4]) - DRAWS / 4) < DRAWS / 20).all()
+
+
+@pytest.mark.parametrize("crop", [FB, RELEASE])
+def test_they_come_first_keep_the_frame_and_scale_their_size_alone(crop):
+    view = View.whole(64, 64)
+    assert crop(view, ExampleRng(STREAM, 0)).frame is view.frame
+    with pytest.raises(UsageError, match="must come before"):
+        crop(CentreCrop(32)(view, None), ExampleRng(STREAM, 0))
+    assert crop.scaled(151 / crop.size) == dataclasses.replace(crop, size=151)
