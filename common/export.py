@@ -1,7 +1,7 @@
 """A trained network with its recipe's preprocessing and class names inside.
 
-What images go through is common.data.pipeline itself, traced: nothing of it is
-written again. Weights and arithmetic are float32.
+What images go through is the evaluation's own code, traced: nothing of it is written again.
+Weights and arithmetic are float32.
 """
 
 import dataclasses
@@ -17,20 +17,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common.data import pipeline
 from common.data.dataset import Source
 from common.data.images.decoder import is_png
 from common.data.statistics import Statistics
+from common.data.transforms import Context
 from common.data.transforms.view import image_size
 from common.errors import RunError
-from common.evaluation.error_rates import scores_of
-from common.evaluation.frame_views import normalized, normalized_windows
-from common.evaluation.views import windows
+from common.evaluation.evaluator import score
+from common.evaluation.inputs import count_inputs, make_inputs
+from common.evaluation.views import FrameView
 from common.recipes.recipe import Recipe
 
 TOP = 5
 _TOLERANCE = 1e-3  # of a probability, after a conversion
-_LABELS, _RECORD = "labels.txt", "record.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,7 +40,7 @@ class Served:
         model: With one output, the logits.
         statistics: What `recipe.normalize` subtracts, if it does.
         names: Of the classes, in the order of the labels.
-        view: See common.evaluation.views; of an encoded image.
+        view: Of an encoded image.
         stored_side: Height and width that encoded images must have; None
             where the recipe resizes them.
         frame_side: Of the frame that the view looks at.
@@ -52,7 +51,7 @@ class Served:
     recipe: Recipe
     statistics: Statistics | None
     names: tuple[str, ...]
-    view: str
+    view: FrameView
     stored_side: int | None
     frame_side: int
     record: dict
@@ -68,14 +67,12 @@ class _Files(Source):
 def probabilities_of_files(served: Served, files: tf.Tensor) -> tf.Tensor:
     """(N,) JPEG or PNG files -> (N, classes), the view's mean.
 
-    The pixels are those of training: as they are stored, what is transparent on
-    white.
+    The pixels are those of training: as they are stored, what is transparent on white.
     """
     recipe, side = served.recipe, served.stored_side
     source = _Files((side, side) if side else None)
-    wanted = windows(served.view, served.frame_side, recipe.image_size)
 
-    def seen(encoded: tf.Tensor) -> tf.Tensor:
+    def inputs_of(encoded: tf.Tensor) -> tf.Tensor:
         known = tf.debugging.assert_equal(
             tf.io.is_jpeg(encoded) | is_png(encoded),
             True,
@@ -84,26 +81,24 @@ def probabilities_of_files(served: Served, files: tf.Tensor) -> tf.Tensor:
         with tf.control_dependencies([known]):
             encoded = tf.identity(encoded)
         if side:
-            found = tf.stack(image_size(encoded, None))
             as_stored = tf.debugging.assert_equal(
-                found, [side, side], f"images here have {side} x {side} pixels"
+                tf.stack(image_size(encoded, None)),
+                [side, side],
+                f"images here have {side} x {side} pixels",
             )
             with tf.control_dependencies([as_stored]):  # before decoding
                 encoded = tf.identity(encoded)
-        label = tf.zeros((), tf.int64)
-        record = {"image": encoded, "label": label, "id": ""}
-        frame = pipeline.frame(source, record, recipe)["image"]
-        return normalized_windows(frame, recipe, served.statistics, served.view)
+        record = {"image": encoded, "label": tf.zeros((), tf.int64), "id": ""}
+        [inputs] = make_inputs(source, record, recipe, served.statistics, served.view)
+        return inputs
 
-    shape = (len(wanted), *served.model.input_shape[1:])
+    shape = (count_inputs(served.view, recipe.image_size), *served.model.input_shape[1:])
     images = tf.map_fn(
-        tf.autograph.experimental.do_not_convert(seen),
+        tf.autograph.experimental.do_not_convert(inputs_of),
         files,
         fn_output_signature=tf.TensorSpec(shape, tf.float32),
     )
-    labels = tf.zeros(tf.shape(files)[0], tf.int64)
-    scores, _ = scores_of(served.model, recipe.loss, images, labels)
-    return tf.nn.softmax(scores)
+    return tf.nn.softmax(score(served.model, [images], served.view))
 
 
 def probabilities_of_pixels(served: Served, pixels: tf.Tensor) -> tf.Tensor:
@@ -111,28 +106,37 @@ def probabilities_of_pixels(served: Served, pixels: tf.Tensor) -> tf.Tensor:
 
     They are normalised as the centre of a frame is.
     """
-    recipe = served.recipe
-    [window] = windows("centre_crop", served.frame_side, recipe.image_size)
-
-    def seen(image: tf.Tensor) -> tf.Tensor:
-        return normalized(image, recipe, served.statistics, window)
-
-    images = tf.vectorized_map(seen, tf.cast(pixels, tf.float32))
-    logits = served.model(images, training=False)
-    return tf.nn.softmax(tf.cast(logits, tf.float32))
+    centre = FrameView(name="centre_crop", size=served.recipe.image_size)
+    [scaled] = centre.scaled_images(served.frame_side, served.frame_side)
+    [crop] = scaled.crops
+    context = Context(crop.top, crop.left, crop.mirrored, served.statistics)
+    images = tf.vectorized_map(
+        lambda image: served.recipe.normalize(image, context), tf.cast(pixels, tf.float32)
+    )
+    return tf.nn.softmax(score(served.model, [images[:, tf.newaxis]], centre))
 
 
 def write_saved_model(served: Served, folder: pathlib.Path) -> None:
     """Signatures: see `signatures`; record.json and labels.txt are inside."""
-    module = tf.Module()
-    module.held = [v.value for v in served.model.variables]
-    made = signatures(served)
-    tf.saved_model.save(module, str(folder), signatures=made)
+    _save(served, folder, signatures(served))
     extra = folder / "assets.extra"  # what TensorFlow keeps and does not read
     extra.mkdir()
-    (extra / _LABELS).write_text("\n".join(served.names) + "\n")
-    text = json.dumps(served.record, indent=1)
-    (extra / _RECORD).write_text(text + "\n")
+    for name, text in _describe(served).items():
+        (extra / name).write_text(text)
+
+
+def _save(served: Served, folder: pathlib.Path | str, functions: dict[str, Any]) -> None:
+    module = tf.Module()
+    module.held = [v.value for v in served.model.variables]
+    tf.saved_model.save(module, str(folder), signatures=functions)
+
+
+def _describe(served: Served) -> dict[str, str]:
+    """The files beside a network: name -> text."""
+    return {
+        "labels.txt": "\n".join(served.names) + "\n",
+        "record.json": json.dumps(served.record, indent=1) + "\n",
+    }
 
 
 def signatures(served: Served) -> dict[str, Any]:
@@ -144,68 +148,55 @@ def signatures(served: Served) -> dict[str, Any]:
         the same.
     classes: nothing -> `names` (classes,) strings.
     """
-    shape = (None, *served.model.input_shape[1:])
-    files = _traced(
-        lambda files: _best(served, probabilities_of_files(served, files)),
+
+    def best(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
+        found = tf.math.top_k(probabilities, min(TOP, len(served.names)))
+        names = tf.gather(tf.constant(served.names), found.indices)
+        return {"names": names, "labels": found.indices, "probabilities": found.values}
+
+    def trace(function: Callable, *spec: tf.TensorSpec) -> Any:
+        return tf.function(function, autograph=False).get_concrete_function(*spec)
+
+    def pixels_of(kind: tf.DType) -> Any:
+        spec = tf.TensorSpec((None, *served.model.input_shape[1:]), kind, name="pixels")
+        return trace(lambda pixels: best(probabilities_of_pixels(served, pixels)), spec)
+
+    files = trace(
+        lambda files: best(probabilities_of_files(served, files)),
         tf.TensorSpec((None,), tf.string, name="files"),
     )
-
-    def of_pixels(kind: tf.DType) -> Any:
-        return _traced(
-            lambda pixels: _best(served, probabilities_of_pixels(served, pixels)),
-            tf.TensorSpec(shape, kind, name="pixels"),
-        )
-
     return {
         "serving_default": files,
         "files": files,
-        "pixels": of_pixels(tf.float32),
-        "pixels_uint8": of_pixels(tf.uint8),
-        "classes": _traced(lambda: {"names": tf.constant(served.names)}),
+        "pixels": pixels_of(tf.float32),
+        "pixels_uint8": pixels_of(tf.uint8),
+        "classes": trace(lambda: {"names": tf.constant(served.names)}),
     }
 
 
-def _traced(function: Callable, *spec: tf.TensorSpec) -> Any:
-    return tf.function(function, autograph=False).get_concrete_function(*spec)
-
-
-def _best(served: Served, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
-    shown = min(TOP, len(served.names))
-    best = tf.math.top_k(probabilities, shown)
-    return {
-        "names": tf.gather(tf.constant(served.names), best.indices),
-        "labels": best.indices,
-        "probabilities": best.values,
-    }
-
-
-def _of_pixels(served: Served) -> tuple[Any, tf.TensorSpec]:
-    """(function, its input) of the formats that have no decoder."""
+def _make_pixel_function(served: Served) -> Any:
+    """Of the formats that have no decoder, a tf.function."""
     shape = (None, *served.model.input_shape[1:])
-    spec = tf.TensorSpec(shape, tf.float32, name="pixels")
-    function = tf.function(
-        lambda pixels: {"probabilities": probabilities_of_pixels(served, pixels)}, autograph=False
+    return tf.function(
+        lambda pixels: {"probabilities": probabilities_of_pixels(served, pixels)},
+        input_signature=[tf.TensorSpec(shape, tf.float32, name="pixels")],
+        autograph=False,
     )
-    return function, spec
 
 
 def write_tflite(served: Served, file: pathlib.Path) -> None:
     """`pixels` (N, H, W, C) float32 -> `probabilities` (N, classes).
 
-    Names and record are appended as a zip file, as TFLite's own tools put
-    files into a model: `unzip FILE.tflite` shows them, interpreters do not
-    mind.
+    Names and record are appended as a zip file, as TFLite's own tools put files into a model:
+    `unzip FILE.tflite` shows them, interpreters do not mind.
 
     Raises:
-        RunError: if the network has an operation that TFLite lacks, or if the
-            interpreter gives other probabilities.
+        RunError: if the network has an operation that TFLite lacks, or if the interpreter
+            gives other probabilities.
     """
-    function, spec = _of_pixels(served)
-    module = tf.Module()
-    module.held = [v.value for v in served.model.variables]
-    made = {"serving_default": function.get_concrete_function(spec)}
     with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=made)
+        function = _make_pixel_function(served).get_concrete_function()
+        _save(served, folder, {"serving_default": function})
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         try:
             converted = converter.convert()
@@ -214,8 +205,8 @@ def write_tflite(served: Served, file: pathlib.Path) -> None:
     _require_same(served, converted)
     file.write_bytes(converted)
     with zipfile.ZipFile(file, "a") as inside:
-        inside.writestr(_LABELS, "\n".join(served.names) + "\n")
-        inside.writestr(_RECORD, json.dumps(served.record, indent=1) + "\n")
+        for name, text in _describe(served).items():
+            inside.writestr(name, text)
 
 
 def _require_same(served: Served, converted: bytes) -> None:
@@ -227,12 +218,10 @@ def _require_same(served: Served, converted: bytes) -> None:
         warnings.simplefilter("ignore")  # it is to move to a package of its own
         interpreter = tf.lite.Interpreter(model_content=converted)
     try:
-        answer = interpreter.get_signature_runner()(pixels=pixels)
+        found = interpreter.get_signature_runner()(pixels=pixels)["probabilities"]
     except (RuntimeError, ValueError) as error:
         raise _unsupported("TFLite", served, error) from error
-    found = answer["probabilities"]
-    same = found.shape == expected.shape
-    if not same or not np.abs(found - expected).max() < _TOLERANCE:
+    if found.shape != expected.shape or not np.abs(found - expected).max() < _TOLERANCE:
         raise RunError(
             f"{served.model.name} as TFLite gives other probabilities for "
             "noise. --format savedmodel takes every network."
@@ -250,9 +239,9 @@ def write_onnx(served: Served, file: pathlib.Path) -> None:
     import onnx  # neither is needed for the rest
     import tf2onnx
 
-    function, spec = _of_pixels(served)
+    function = _make_pixel_function(served)
     try:
-        made, _ = tf2onnx.convert.from_function(function, (spec,))
+        made, _ = tf2onnx.convert.from_function(function, function.input_signature)
     except Exception as error:  # tf2onnx raises many kinds
         raise _unsupported("ONNX", served, error) from error
     facts = {"classes": served.names, "record": served.record}

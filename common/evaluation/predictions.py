@@ -1,14 +1,12 @@
 """Prediction files: a network's scores for every image of a split.
 
-One .npz, readable with NumPy alone: ids, labels, classes, scores, and the
-record as JSON. Images stand in the order of their file names, so two files of
-the same split line up row by row.
+One .npz, readable with NumPy alone: ids, labels, classes, scores, and the record as JSON.
+Images stand in the order of their file names, so two files of the same split line up row by
+row.
 """
 
 import dataclasses
 import hashlib
-import io
-import itertools
 import json
 import os
 import pathlib
@@ -19,9 +17,14 @@ import zlib
 import numpy as np
 
 from common.errors import NotFinite, RunError, UsageError
-from common.evaluation.frames import FrameLog
-from common.evaluation.prediction_faults import ARRAYS, difference, fault
-from common.files import write_atomically, writing
+from common.files import write_atomically, write_json, writing
+
+_ARRAYS = ("ids", "labels", "classes", "scores")
+_ROWS = ("ids", "labels", "scores")  # those with a row for each image
+_DAMAGE = (  # what NumPy raises for a file that is none of its own, or not whole
+    *(OSError, ValueError, KeyError, EOFError, AttributeError, TypeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,13 +34,12 @@ class Predictions:
     Attributes:
         ids: (N,) str, the images' file names, ascending.
         labels: (N,) int64, index into `classes`; -1 where it is not known.
-        classes: (C,) str, in the order of the scores: WNIDs for ImageNet,
-            the data set's names else.
-        scores: (N, C) float32; softmax(scores) are the class probabilities:
-            the logits of one view, the logarithm of the mean probability of
-            several.
-        record: JSON: paper, variant, view, data, split, image_size, recipe,
-            weights, command, versions; `sha256` of the arrays once written.
+        classes: (C,) str, in the order of the scores: WNIDs for ImageNet, the data set's names
+            else.
+        scores: (N, C) float32; softmax(scores) are the class probabilities: the logits of one
+            input, the logarithm of the mean probability of several.
+        record: JSON: paper, variant, view, data, split, image_size, recipe, weights, command,
+            versions; `sha256` of the arrays once written.
     """
 
     ids: np.ndarray
@@ -51,12 +53,12 @@ def write(path: str | os.PathLike, predictions: Predictions) -> None:
     """Writes one .npz, whole or not at all; the record gains `sha256`.
 
     Raises:
-        RunError: if the predictions are not as `Predictions` says, or the
-            file cannot be written.
+        RunError: if the predictions are not as `Predictions` says, or the file cannot be
+            written.
     """
     path = pathlib.Path(path)
     _require_sound(path, predictions)
-    arrays = {name: getattr(predictions, name) for name in ARRAYS}
+    arrays = {name: getattr(predictions, name) for name in _ARRAYS}
     record = {**predictions.record, "sha256": sha256(predictions)}
     arrays["record"] = np.array(json.dumps(record, sort_keys=True))
     try:
@@ -72,25 +74,16 @@ def read(path: str | os.PathLike) -> Predictions:
     """The predictions in a file that `write` wrote.
 
     Raises:
-        RunError: if it is not there, is not such a file, was changed after it
-            was written, or holds NaN.
+        RunError: if it is not there, is not such a file, was changed after it was written, or
+            holds NaN.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ARRAYS}
+            arrays = {name: file[name] for name in _ARRAYS}
             record = json.loads(file["record"].item())
     except FileNotFoundError as error:
         raise RunError(f"There is no file {path}.") from error
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        EOFError,
-        AttributeError,
-        TypeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except _DAMAGE as error:
         raise RunError(
             f"{path} is not a prediction file, or is damaged ({error}). "
             "`evaluate NAME --weights FILE --predictions FILE` writes one."
@@ -99,8 +92,8 @@ def read(path: str | os.PathLike) -> Predictions:
     _require_sound(path, predictions)
     if sha256(predictions) != record.get("sha256"):
         raise RunError(
-            f"{path} has been changed since it was written: its arrays do not "
-            "have the sha256 of its record. Evaluate the network again."
+            f"{path} has been changed since it was written: its arrays do not have the sha256 of "
+            "its record. Evaluate the network again."
         )
     return predictions
 
@@ -123,23 +116,64 @@ def require_same_images(named: list[tuple[str, Predictions]]) -> None:
     """
     (first_name, first), *others = named
     for name, other in others:
-        found = difference(first, other)
-        if found:
-            raise UsageError(f"{first_name} and {name} cannot be fused: {found}.")
+        for kind in ("ids", "classes", "labels"):
+            if not np.array_equal(getattr(first, kind), getattr(other, kind)):
+                difference = _describe_difference(kind, first, other)
+                raise UsageError(f"{first_name} and {name} cannot be fused: {difference}.")
+
+
+def _describe_difference(kind: str, first: Predictions, other: Predictions) -> str:
+    a, b = getattr(first, kind), getattr(other, kind)
+    if kind == "labels":
+        i = int(np.argmax(a != b))
+        return f"the image {first.ids[i]} has the label {a[i]} in the one and {b[i]} in the other"
+    things = {"ids": "images", "classes": "classes"}[kind]
+    if alone := sorted(set(a.tolist()) ^ set(b.tolist())):
+        where = "first" if alone[0] in a else "second"
+        return (
+            f"they have {len(a):,} and {len(b):,} {things}, and {alone[0]!r} is in the {where} only"
+        )
+    i = int(np.argmax(a != b))
+    return (
+        f"their {things} are in different orders: number {i + 1} is {str(a[i])!r} in the one, "
+        f"{str(b[i])!r} in the other"
+    )
 
 
 def _require_sound(path: str | os.PathLike, predictions: Predictions) -> None:
-    found = fault(predictions)
-    if found:
-        raise RunError(f"{path} is not a usable prediction file: {found}.")
+    if fault := _find_fault(predictions):
+        raise RunError(f"{path} is not a usable prediction file: {fault}.")
 
 
-class Unfinished:
-    """A prediction file in the making, in the folder PATH.part.
+def _find_fault(predictions: Predictions) -> str | None:
+    """What makes it unusable; None if nothing does."""
+    ids, labels, classes, scores = (getattr(predictions, name) for name in _ARRAYS)
+    kinds = "".join(array.dtype.kind for array in (ids, labels, classes, scores))
+    if kinds != "UiUf" or scores.dtype != np.float32:
+        return "ids and classes must be text, labels integers, scores float32"
+    if scores.shape != (*ids.shape, *classes.shape) or labels.shape != ids.shape:
+        return (
+            f"{ids.shape} ids, {labels.shape} labels and {classes.shape} classes do not go with "
+            f"{scores.shape} scores"
+        )
+    if len(np.unique(classes)) != len(classes):
+        return "a class is named twice"
+    for i in np.flatnonzero(ids[1:] <= ids[:-1]):
+        return (
+            f"the image {ids[i + 1]} follows {ids[i]}; each must be there once, in ascending order"
+        )
+    for i in np.flatnonzero((labels < -1) | (labels >= len(classes))):
+        return f"{ids[i]} has the label {labels[i]} of {len(classes)} classes"
+    for i, j in np.argwhere(~np.isfinite(scores)):
+        return f"the score of {ids[i]} for {classes[j]} is {scores[i, j]}"
+    return None
 
-    It is a log whose first frame says what is being predicted and whose
-    further frames are the batches, in the order of the data set. What was
-    appended stays, whenever the program is killed.
+
+class PredictionWriter:
+    """Writes a prediction file batch by batch, in the data set's order.
+
+    The batches are files of the folder PATH.part, each there as a whole or not at all: what
+    was appended stays, whenever the program is killed, and another writer goes on from there.
 
     Attributes:
         done: Images already there.
@@ -149,71 +183,100 @@ class Unfinished:
         """Opens PATH.part, or begins it.
 
         Raises:
-            UsageError: if it was begun for another record, number of images
-                or list of classes.
+            UsageError: if it was begun for another record, number of images or list of classes.
+            RunError: if it cannot be written.
         """
         self.path = pathlib.Path(path)
         self.folder = self.path.with_name(self.path.name + ".part")
+        self.done, self._batches = 0, []
         self._record, self._num_images = record, num_images
         self._classes = np.asarray(classes, np.str_)
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._log = FrameLog(self.folder / "batches")
-        frames = iter(self._log)
-        header = next(frames, None)
-        if header is None:
-            self._begin()
+        header = {**record, "images": num_images, "classes": self._classes.tolist()}
+        file = self.folder / "record.json"
+        try:
+            begun = json.loads(file.read_text())
+        except (FileNotFoundError, ValueError):
+            self._begin(file, header)
         else:
-            self._require_mine(json.loads(header))
-        self.done = sum(len(_batch(frame)["ids"]) for frame in frames)
+            self._require_same(begun, json.loads(json.dumps(header)))
+            self._read_batches()
 
-    def _begin(self) -> None:
+    def _begin(self, file: pathlib.Path, header: dict) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
         try:
             with writing(self.folder):
-                self._log.append(json.dumps(self._header()).encode())
+                self.folder.mkdir(parents=True)
+                write_json(file, header)
         except RunError:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
+
+    def _require_same(self, begun: dict, header: dict) -> None:
+        for name in {**begun, **header}:
+            # The command may be spelt otherwise when it is given again.
+            if name != "command" and begun.get(name) != header.get(name):
+                old, new = (
+                    text if len(text) <= 80 else text[:77] + "..."
+                    for text in (json.dumps(each.get(name)) for each in (begun, header))
+                )
+                raise UsageError(
+                    f"{self.folder} was begun with {name} = {old}; now it is {new}. Give another "
+                    "file name, or remove that folder."
+                )
+
+    def _read_batches(self) -> None:
+        """Those before the first that a disk has damaged; the others are removed."""
+        files = sorted(self.folder.glob("*.npz"))
+        for place, file in enumerate(files):
+            try:
+                with np.load(file, allow_pickle=False) as arrays:
+                    batch = {name: arrays[name] for name in _ROWS}
+                if int(file.stem) != self.done:
+                    raise ValueError("a batch before it is missing")
+            except _DAMAGE:
+                for lost in files[place:]:
+                    lost.unlink()
+                return
+            self._add(batch)
+
+    def _add(self, batch: dict[str, np.ndarray]) -> None:
+        self._batches.append(batch)
+        self.done += len(batch["ids"])
 
     def append(self, ids: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> None:
         """Adds a batch; it is on the disk when this returns.
 
         Raises:
-            RunError: if a score is not finite, more images come than the
-                split has, or the disk is full.
+            RunError: if a score is not finite, more images come than the split has, or the disk
+                is full.
         """
         scores = np.asarray(scores, np.float32)
+        kept = f"{self.done:,} images are kept in {self.folder}."
         finite = np.isfinite(scores).all(axis=1)
         if not finite.all():
             raise NotFinite(
-                f"The scores of {ids[int(np.argmin(finite))]} are not finite: "
-                f"the weights or the image are damaged. {self._kept()}"
+                f"The scores of {ids[int(np.argmin(finite))]} are not finite: the weights or the "
+                f"image are damaged. {kept}"
             )
         if self.done + len(scores) > self._num_images:
             raise RunError(
-                f"The split has {self._num_images:,} images, but more came: "
-                "the data set is not what it says."
+                f"The split has {self._num_images:,} images, but more came: the data set is not "
+                "what it says."
             )
-        batch = {
-            "ids": np.asarray(ids, np.str_),
-            "labels": np.asarray(labels, np.int64),
-            "scores": scores,
-        }
-        memory = io.BytesIO()
-        np.savez(memory, **batch)
+        arrays = (np.asarray(ids, np.str_), np.asarray(labels, np.int64), scores)
+        batch = dict(zip(_ROWS, arrays, strict=True))
         try:
-            self._log.append(memory.getvalue())
+            file = self.folder / f"{self.done:09}.npz"
+            write_atomically(file, lambda stream: np.savez(stream, **batch))
         except OSError as error:
-            kept = self._kept()
             if not self.done:
                 shutil.rmtree(self.folder, ignore_errors=True)
                 kept = "Nothing of it is left."
             raise RunError(
-                f"{self.folder} could not be written: "
-                f"{error.strerror or error}. {kept} Make room, then run the "
-                "same command again: it continues."
+                f"{self.folder} could not be written: {error.strerror or error}. {kept} Make "
+                "room, then run the same command again: it continues."
             ) from error
-        self.done += len(scores)
+        self._add(batch)
 
     def finish(self) -> Predictions:
         """Writes PATH, its images sorted by id, and removes PATH.part.
@@ -223,53 +286,12 @@ class Unfinished:
         """
         if self.done != self._num_images:
             raise RunError(
-                f"{self.folder} has {self.done:,} of {self._num_images:,} "
-                "images. Run the same command again: it continues."
+                f"{self.folder} has {self.done:,} of {self._num_images:,} images. Run the same "
+                "command again: it continues."
             )
-        frames = itertools.islice(self._log, 1, None)  # without the header
-        batches = [_batch(frame) for frame in frames]
-        rows = {
-            name: np.concatenate([batch[name] for batch in batches])
-            for name in ("ids", "labels", "scores")
-        }
+        rows = {name: np.concatenate([batch[name] for batch in self._batches]) for name in _ROWS}
         order = np.argsort(rows["ids"], kind="stable")
-        write(
-            self.path,
-            Predictions(
-                **{name: array[order] for name, array in rows.items()},
-                classes=self._classes,
-                record=self._record,
-            ),
-        )
+        rows = {name: array[order] for name, array in rows.items()}
+        write(self.path, Predictions(**rows, classes=self._classes, record=self._record))
         shutil.rmtree(self.folder)
         return read(self.path)
-
-    def _kept(self) -> str:
-        return f"{self.done:,} images are kept in {self.folder}."
-
-    def _header(self) -> dict:
-        """The record as JSON has it, the number of images and the classes."""
-        mine = {"images": self._num_images, "classes": self._classes.tolist()}
-        return json.loads(json.dumps({**self._record, **mine}))
-
-    def _require_mine(self, begun: dict) -> None:
-        mine = self._header()
-        for name in {**begun, **mine}:
-            # The command may be spelt otherwise when it is given again.
-            if name != "command" and begun.get(name) != mine.get(name):
-                raise UsageError(
-                    f"{self.folder} was begun with {name} = "
-                    f"{_short(begun.get(name))}; now it is "
-                    f"{_short(mine.get(name))}. Give another file name, or "
-                    "remove that folder."
-                )
-
-
-def _batch(frame: bytes) -> dict[str, np.ndarray]:
-    with np.load(io.BytesIO(frame)) as arrays:
-        return {name: arrays[name] for name in arrays.files}
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 80 else text[:77] + "..."

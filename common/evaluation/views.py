@@ -1,53 +1,261 @@
-"""Test-time views: the windows of one frame that a network looks at.
+"""Test-time views: which crops of an image a network looks at.
 
-A paper's own, which start from the whole image, are in common.evaluation.protocols.
+Each is one frozen value with
+
+    average                        "softmax" or "logits": what is averaged over the crops
+    scaled_images(height, width)   what is cut from an image of that size
+
+where height and width may be int32 tensors. A FrameView's image is the frame that the
+recipe's test_transforms make. The others are the papers' own, in their recipe.py: their
+image is the one that is stored. Importing this module imports no TensorFlow.
 """
 
 import dataclasses
+import itertools
+from typing import Any, ClassVar
 
+from common.data.transforms.geometric import ResizeShorterSide
+from common.data.transforms.view import View
 from common.errors import UsageError
 
-COUNTS = {"single": 1, "centre_crop": 1, "nine_crop": 9, "ten_crop": 10}
-NAMES = tuple(COUNTS)
+NAMES = ("single", "centre_crop", "nine_crop", "ten_crop")  # of frame views
 
 
 @dataclasses.dataclass(frozen=True)
-class Window:
-    """A square window in the frame, pixels; mirrored after it was cut."""
+class Crop:
+    """A rectangle of an image, pixels; each an int or a scalar int32 tensor.
 
-    top: int
-    left: int
+    Attributes:
+        mirrored: Whether left and right are exchanged after it was cut.
+    """
+
+    top: Any
+    left: Any
+    height: Any
+    width: Any
     mirrored: bool
 
 
-def windows(view: str, frame: int, size: int) -> tuple[Window, ...]:
-    """The windows of `size` pixels of a `frame` x `frame` image.
+@dataclasses.dataclass(frozen=True)
+class ScaledImage:
+    """The whole image at one size, and what the network sees of it.
 
-    Args:
-        view: "single": the whole frame. "centre_crop". "nine_crop": at the
-            top, middle and bottom, left, in the middle and right, none
-            mirrored (cuda-convnet's multiview test). "ten_crop": the four
-            corners and the centre, then the mirror image of each (Krizhevsky
-            et al. 2012, Sec. 4.1): offsets 0, 16 and 32 for 224 of 256.
-        frame: Height and width of the frame, pixels.
-        size: Height and width of the network's input, pixels.
-
-    Raises:
-        UsageError: if there is no such view, or it does not fit.
+    Attributes:
+        canvas: (height, width) that the whole image is resized to.
+        size: Height and width that each crop is resized to, where it has others; None leaves
+            the crops as large as they are.
+        crops: Of the canvas.
+        weight: Of the mean over these crops; a view's add up to 1.
     """
-    if view not in NAMES:
-        raise UsageError(f"There is no view called {view!r}; known: {', '.join(NAMES)}.")
-    if size > frame or (view == "single" and size != frame):
-        raise UsageError(
-            f"The view {view!r} cannot cut {size} pixels from a frame of {frame} pixels."
+
+    canvas: tuple[Any, Any]
+    size: int | None
+    crops: tuple[Crop, ...]
+    weight: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Squares:
+    """Square crops of the image at each of several sizes; `locate` says where.
+
+    Attributes:
+        sides: The image's shorter side is resized to each of them.
+        size: Height and width of the network's input.
+        squashed: Whether the image is resized to side x side instead, whatever its aspect.
+        mirrored: Whether the mirror image of each crop is seen, too.
+    """
+
+    sides: tuple[int, ...]
+    size: int
+    squashed: bool = False
+    mirrored: bool = False
+    average: str = "softmax"
+
+    def locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, int]]:
+        """(top, left, side) of the squares of the image at shorter side `side`."""
+        raise NotImplementedError
+
+    def scaled_images(self, height: Any, width: Any) -> tuple[ScaledImage, ...]:
+        """One for each side.
+
+        Raises:
+            UsageError: if one is known to be smaller than its crops.
+        """
+        made = []
+        for side in self.sides:
+            canvas = (side, side) if self.squashed else _resize(height, width, side)
+            if any(isinstance(n, int) and n < self.size for n in canvas):
+                raise UsageError(f"A view cannot cut {self.size} pixels from an image of {canvas}.")
+            crops = [
+                Crop(top, left, square, square, mirrored)
+                for mirrored in (False, True)[: 1 + self.mirrored]
+                for top, left, square in self.locate(*canvas, side)
+            ]
+            made.append(ScaledImage(canvas, self.size, tuple(crops), 1 / len(self.sides)))
+        return tuple(made)
+
+
+class CentreCrop(Squares):
+    """One from the centre."""
+
+    def locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, int]]:
+        """1 square."""
+        return [_centre(height, width, self.size)]
+
+
+class CornerCrops(Squares):
+    """Corners and centre of the centre square; with their mirror images ten crops."""
+
+    def locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, int]]:
+        """5 squares."""
+        return _five(*_centre(height, width, side), self.size)
+
+
+class SquareCrops(Squares):
+    """Six of each of three squares: four corners, the centre, and the whole square.
+
+    Szegedy et al. 2014, Sec. 7, at four scales, mirrored: 144 crops. The squares are the left,
+    centre and right one (of a portrait the top, centre and bottom one); "the whole square" is
+    resized to `size`. A squashed image is one square.
+    """
+
+    def locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, int]]:
+        """18 squares, or 6."""
+        down, right = height - side, width - side  # one of them is 0
+        thirds = [(down * i // 2, right * i // 2, side) for i in range(3)]
+        thirds = thirds[:1] if self.squashed else thirds
+        return [six for third in thirds for six in (*_five(*third, self.size), third)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GridCrops(Squares):
+    """A regular grid of places x places.
+
+    Simonyan and Zisserman 2014, Sec. 3.2: "50 crops per scale (5 x 5 regular grid with 2
+    flips)". That the grid spans the whole image, border to border along both sides, is our
+    reading.
+    """
+
+    places: int
+
+    def locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, int]]:
+        """A square for each place."""
+        down, right, last = height - self.size, width - self.size, self.places - 1
+        grid = itertools.product(range(self.places), repeat=2)
+        return [(down * y // last, right * x // last, self.size) for y, x in grid]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FrameView:
+    """What recipes and users name: crops of the square frame, none resized.
+
+    "single": the whole frame. "centre_crop". "nine_crop": at the top, middle and bottom,
+    left, in the middle and right, none mirrored (cuda-convnet's multiview test). "ten_crop":
+    the four corners and the centre, then the mirror image of each (Krizhevsky et al. 2012,
+    Sec. 4.1): offsets 0, 16 and 32 for 224 of 256.
+
+    Attributes:
+        name: One of NAMES.
+        size: Height and width of the network's input, pixels.
+    """
+
+    name: str
+    size: int
+    average: ClassVar[str] = "softmax"
+
+    def scaled_images(self, height: int, width: int) -> tuple[ScaledImage, ...]:
+        """The frame itself and its crops.
+
+        Raises:
+            UsageError: if there is no such view, or it does not fit.
+        """
+        if self.name not in NAMES:
+            raise UsageError(f"There is no view called {self.name!r}; known: {', '.join(NAMES)}.")
+        if self.size > height or (self.name == "single" and self.size != height):
+            raise UsageError(
+                f"The view {self.name!r} cannot cut {self.size} pixels from a frame of "
+                f"{height} pixels."
+            )
+        sizes = {"sides": (height,), "size": self.size}
+        view = CentreCrop(**sizes)
+        if self.name == "nine_crop":
+            view = GridCrops(**sizes, places=3)
+        elif self.name == "ten_crop":
+            view = CornerCrops(**sizes, mirrored=True)
+        return view.scaled_images(height, width)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dense:
+    """The whole image at each shorter side; see common.models.fully_convolutional.
+
+    Simonyan and Zisserman 2014, Sec. 3.2: the network runs over the whole image as a
+    convolution, its class scores are averaged over the places of their map. What is averaged
+    over scales and mirror images are the softmax outputs.
+
+    Attributes:
+        mirrored: Whether its mirror image is seen, too.
+    """
+
+    sides: tuple[int, ...]
+    mirrored: bool
+    average: ClassVar[str] = "softmax"
+
+    def scaled_images(self, height: Any, width: Any) -> tuple[ScaledImage, ...]:
+        """1 crop at each scale, which is all of it, or 2."""
+        mirrors = (False, True) if self.mirrored else (False,)
+        canvases = [_resize(height, width, side) for side in self.sides]
+        return tuple(
+            ScaledImage(
+                canvas,
+                None,
+                tuple(Crop(0, 0, *canvas, mirrored) for mirrored in mirrors),
+                1 / len(self.sides),
+            )
+            for canvas in canvases
         )
-    end, middle = frame - size, (frame - size) // 2
-    if view == "single":
-        return (Window(0, 0, False),)
-    if view == "centre_crop":
-        return (Window(middle, middle, False),)
-    if view == "nine_crop":
-        three = (0, middle, end)
-        return tuple(Window(top, left, False) for top in three for left in three)
+
+
+@dataclasses.dataclass(frozen=True)
+class MeanOf:
+    """The mean of what several views give, each with the same weight."""
+
+    views: tuple[Any, ...]
+    average: ClassVar[str] = "softmax"
+
+    def scaled_images(self, height: Any, width: Any) -> tuple[ScaledImage, ...]:
+        """Those of all of them."""
+        return tuple(
+            dataclasses.replace(image, weight=image.weight / len(self.views))
+            for view in self.views
+            for image in view.scaled_images(height, width)
+        )
+
+
+def rescale(view: Any, factor: float) -> Any:
+    """The same view for a network whose input is `factor` times as large."""
+    if factor == 1:
+        return view
+    if isinstance(view, MeanOf):
+        return MeanOf(tuple(rescale(each, factor) for each in view.views))
+    changed = {"sides": tuple(round(side * factor) for side in view.sides)}
+    if isinstance(view, Squares):
+        changed["size"] = round(view.size * factor)
+    return dataclasses.replace(view, **changed)
+
+
+def _resize(height: Any, width: Any, side: int) -> tuple[Any, Any]:
+    """(height, width) with that shorter side."""
+    return ResizeShorterSide(side)(View.whole(height, width), None).canvas
+
+
+def _centre(height: Any, width: Any, size: int) -> tuple[Any, Any, int]:
+    """(top, left, side) of a square of `size` in the middle."""
+    return (height - size) // 2, (width - size) // 2, size
+
+
+def _five(top: Any, left: Any, side: int, size: int) -> list[tuple[Any, Any, int]]:
+    """(top, left, side) of the corner crops and the centre crop of a square."""
+    end, middle = side - size, (side - size) // 2
     places = ((0, 0), (0, end), (end, 0), (end, end), (middle, middle))
-    return tuple(Window(top, left, mirrored) for mirrored in (False, True) for top, left in places)
+    return [(top + y, left + x, size) for y, x in places]

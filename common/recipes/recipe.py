@@ -1,7 +1,7 @@
 """A recipe: everything that changes the result of a training run, as data.
 
-One frozen value per published result. No field that changes a result has a
-default. Importing this module imports no TensorFlow.
+One frozen value per published result. A field with a default is one that a recipe may
+be without: at it there is no such thing. Importing this module imports no TensorFlow.
 """
 
 import dataclasses
@@ -149,27 +149,27 @@ class Recipe:
     channels: int
     num_classes: int
     epochs: int
-    updates: int | None
-    train_images: int | None
-    held_out: int
-    initialize_from: InitializeFrom | None
+    updates: int | None = None
+    train_images: int | None = None
+    held_out: int = 0
+    initialize_from: InitializeFrom | None = None
     global_batch_size: int
     optimizer: Any
     schedule: Any
-    group_schedules: tuple[GroupSchedule, ...]
-    weight_decay: WeightDecay | None
-    clip_global_norm: float | None
+    group_schedules: tuple[GroupSchedule, ...] = ()
+    weight_decay: WeightDecay | None = None
+    clip_global_norm: float | None = None
     loss: Callable
-    average_decay: float | None
-    synchronized_batch_norm: bool
+    average_decay: float | None = None
+    synchronized_batch_norm: bool = False
     train_transforms: tuple
     normalize: Any
-    train_noise: tuple
+    train_noise: tuple = ()
     test_transforms: tuple
     views: tuple[str, ...]
     monitor: str
-    before_epoch: Any
-    healthy_after: int
+    before_epoch: Any = None
+    healthy_after: int = 5
     deviations: tuple[Deviation, ...] = ()
 
 

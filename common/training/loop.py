@@ -19,7 +19,8 @@ from common.data.diagnosis import explained
 from common.distribution.collectives import Workers
 from common.distribution.strategy import distribute, on_gpus
 from common.errors import NotFinite
-from common.evaluation.error_rates import Result, make_test_step, measure, open_batches
+from common.evaluation.evaluator import Evaluator, Result
+from common.evaluation.views import FrameView
 from common.recipes.recipe import Recipe, is_small
 from common.training import checkpoints
 from common.training.health import require_finite, require_moved
@@ -118,15 +119,16 @@ class Loop:
             updates=self.updates,
             verbose=0,
         )
-        self.test_step = make_test_step(
-            job.model,
-            job.recipe.loss,
-            job.strategy,
+        self.evaluator = Evaluator(
+            model=job.model,
+            strategy=job.strategy,
+            source=job.source,
+            recipe=job.recipe,
+            statistics=job.statistics,
             # On a CPU XLA's convolutions of so many images are slower.
             jit_compile=job.jit_compile and on_gpus(job.strategy),
         )
         self._train_steps = {}  # by the operations that are part of a step
-        self._test_batches = {}  # by view
         self._saved_at = time.monotonic()
         self._steps_per_call = 1
 
@@ -365,22 +367,9 @@ class Loop:
         Raises:
             Stopped: after a SIGTERM or SIGINT, between two batches.
         """
-        job = self.job
-        if view not in self._test_batches:
-            self._test_batches[view] = open_batches(
-                job.strategy, job.source, job.recipe, job.statistics, view
-            )
+        seen = FrameView(name=view, size=self.job.recipe.image_size)
         with self.tested_weights():
-            return measure(
-                self.test_step,
-                job.strategy,
-                job.source,
-                job.recipe,
-                job.statistics,
-                view,
-                self._watched(progress, signals),
-                self._test_batches[view],
-            )
+            return self.evaluator.measure(view, seen, self._watched(progress, signals))
 
     def _watched(self, progress: Callable, signals: Signals) -> Callable:
         """`progress`, raising Stopped once a signal has come to a worker.

@@ -118,7 +118,6 @@ def open_run(folder: pathlib.Path, identity: dict, session: dict) -> Run:
     """
     is_new = not folder.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         lock = lock_folder(folder)
         record = _existing(folder) or identity | {"sessions": []}
         _require_same(folder, record, identity)
@@ -180,9 +179,25 @@ def is_finished(folder: pathlib.Path, identity: dict) -> bool:
 def lock_folder(folder: pathlib.Path) -> TextIO:
     """The lock of a folder, held while the returned file is open.
 
+    The folder is made if it is not there, and not left behind by a failure.
+
     Raises:
         RunError: if another process holds it.
+        OSError: if it cannot be written, with its path.
     """
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _locked(folder)
+    except OSError as error:
+        if is_new:
+            shutil.rmtree(folder, ignore_errors=True)
+        if error.filename is None:
+            error.filename = str(folder / "lock")
+        raise
+
+
+def _locked(folder: pathlib.Path) -> TextIO:
     lock = open(folder / "lock", "a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -67,9 +67,9 @@ class Network:
 def build(way: dict, strategy: tf.distribute.Strategy) -> Network:
     """The network that `way` names, for its batches."""
     paper, variant = reproductions.find(way["name"])
-    module, batch = reproductions.load(paper), way["batch"]
+    batch = way["batch"]
     recipe = dataclasses.replace(
-        apply(module.RECIPES[variant], way["changes"]),
+        apply(reproductions.load(paper).RECIPES[variant], way["changes"]),
         global_batch_size=batch,
         epochs=1,
         updates=None,
@@ -77,7 +77,7 @@ def build(way: dict, strategy: tf.distribute.Strategy) -> Network:
     )
     size, classes = recipe.image_size, recipe.num_classes
     with strategy.scope():
-        model = module.build_model(variant, image_size=size, num_classes=classes)
+        model = reproductions.build_model(paper, variant, image_size=size, num_classes=classes)
         optimizer = build_optimizer(recipe)
         optimizer.build(model.trainable_variables)
     draws = np.random.default_rng(0)

@@ -58,7 +58,7 @@ class Building:
             left = (time.monotonic() - self.began) / self.done * (self.total - self.done)
             line += f", about {duration(left)} left"
         self.display.show(line)
-        model = reproductions.load(paper).build_model(name)
+        model = reproductions.build_model(paper, name)
         self.done += 1
         return model
 

@@ -8,9 +8,8 @@ import pathlib
 import reproductions
 from common.errors import UsageError
 from common.files import write_text, writing
-from common.models.blocks import Block, Network, folded, network
+from common.models.graph import Block, Box, Chain, Network, folded, network
 from common.models.layer_table import without_weights
-from common.models.paths import Box, Chain
 from launch.drawing.describe_svg import draw
 from launch.drawing.svg_shapes import label
 from launch.terminal.new_files import require_new
@@ -32,7 +31,7 @@ def run(paper: str, variant: str, picture: pathlib.Path | None) -> int:
     if picture:
         _check(picture)
     with without_weights():
-        found = network(reproductions.load(paper).build_model(variant))
+        found = network(reproductions.build_model(paper, variant))
     show(f"{variant}, image {_size(found.image)}", COLUMNS, rows_of(found))
     if picture:
         with writing(picture):

@@ -13,6 +13,7 @@ from common.training.run_record import versions
 from launch.commands import ensemble_tables as tables
 from launch.report import fusion_records, leaderboard
 from launch.report.error_counts import Missed, missed, without_blacklist
+from launch.terminal.new_files import require_new
 from reproductions.ilsvrc2016.fusion import FOLDS, Ensemble, Rule, fuse, of_members, why_not
 from reproductions.ilsvrc2016.spec import CHALLENGE, Spec, only_available, read_members, spec_of
 
@@ -73,8 +74,9 @@ def _checked(
             "--out takes the predictions of one rule: name it, for instance "
             f"--rules {spec.rules[0].name}."
         )
-    if out.suffix != ".npz" or out.exists():
-        raise UsageError(f"--out {out} must be a new file, and end in .npz.")
+    if out.suffix != ".npz":
+        raise UsageError(f"--out {out} must end in .npz, as the files that evaluate writes.")
+    require_new(out, "--out")
     return spec
 
 

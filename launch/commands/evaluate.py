@@ -15,8 +15,9 @@ from common.data.sources.subset import measure_on, plan_subset
 from common.data.statistics import load
 from common.data.transforms import active
 from common.errors import RunError
-from common.evaluation import error_rates, protocols, scores, views
-from common.evaluation.predictions import Unfinished
+from common.evaluation.evaluator import Evaluator, Result
+from common.evaluation.predictions import PredictionWriter
+from common.evaluation.views import NAMES, FrameView, rescale
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import recipe_hash
 from common.training.run_record import add_result, command, commit_of, now, versions
@@ -58,11 +59,11 @@ def run(paper: str, variant: str, options: Options, trained: Trained | None) -> 
             number.
     """
     recipe = options.recipe
-    own = own_views(paper, variant, recipe)
+    known = views_of(paper, variant, recipe)
     strategy = prepare_tensorflow(options)
     if options.dry_run:
         model = build_network(paper, variant, recipe, strategy)
-        return print_plan(model, options, own, _images(options), strategy)
+        return print_plan(model, options, known, _images(options), strategy)
     source = open_data(options)
     tell_of(source.dataset)
     source = _labelled(options, source, trained)
@@ -71,7 +72,7 @@ def run(paper: str, variant: str, options: Options, trained: Trained | None) -> 
     load_weights(model, options.weights, recipe)
     with open(os.devnull, "w") as log:
         progress = Progress(log, images_per_step=0)
-        subject = scores.Subject(
+        evaluator = Evaluator(
             model=model,
             strategy=strategy,
             source=source,
@@ -79,16 +80,15 @@ def run(paper: str, variant: str, options: Options, trained: Trained | None) -> 
             statistics=_statistics(options, source, trained, progress),
         )
         for name in options.views or recipe.views:
-            file = None
+            writer = None
             if options.predictions:
-                file = _unfinished(paper, variant, name, options, subject)
-            view = own.get(name, name)
-            result = _measure(subject, name, view, file, progress)
+                writer = _open_writer(paper, variant, name, options, source)
+            result = evaluator.measure(name, known[name], progress.testing, writer)
             progress.clear()
             print(_line(result, source.dataset.title))
             if trained and not comes_with_the_code(trained, paper, variant):
-                known = recipe_named(paper, variant)
-                _record(trained, recipe_of(trained, variant, known), options, source, result)
+                trained_as = recipe_of(trained, variant, recipe_named(paper, variant))
+                _record(trained, trained_as, options, source, result)
     return 0
 
 
@@ -114,7 +114,7 @@ def _images(options: Options) -> DataSet:
 
 
 def _record(
-    trained: Trained, trained_as: Recipe, options: Options, source: Any, result: error_rates.Result
+    trained: Trained, trained_as: Recipe, options: Options, source: Any, result: Result
 ) -> None:
     """Into run.json, if it is a result of that run's recipe and data."""
     same = {"data": trained_as.data, "deviations": trained_as.deviations}
@@ -155,34 +155,17 @@ def _statistics(options: Options, source: Any, trained: Trained | None, progress
     return published(recipe)
 
 
-def own_views(paper: str, variant: str, recipe: Recipe) -> dict:
-    """The paper's own views of a variant, for the recipe's image size."""
-    trained_at = reproductions.load(paper).RECIPES[variant].image_size
-    return {
-        name: protocols.scaled(view, recipe.image_size / trained_at)
-        for name, view in reproductions.views(paper, variant).items()
+def views_of(paper: str, variant: str, recipe: Recipe) -> dict:
+    """A variant's views by name, with the paper's own, for the recipe's image size."""
+    size = recipe.image_size
+    factor = size / reproductions.load(paper).RECIPES[variant].image_size
+    own = reproductions.views(paper, variant).items()
+    return {name: FrameView(name=name, size=size) for name in NAMES} | {
+        name: rescale(view, factor) for name, view in own
     }
 
 
-def _measure(
-    subject: scores.Subject, name: str, view: Any, file: Unfinished | None, progress: Progress
-) -> error_rates.Result:
-    if file:
-        return scores.predict(subject, name, view, file, progress.testing)
-    if view not in views.NAMES:
-        return scores.measure(subject, name, view, progress.testing)
-    return error_rates.measure(
-        error_rates.make_test_step(subject.model, subject.recipe.loss, subject.strategy),
-        subject.strategy,
-        subject.source,
-        subject.recipe,
-        subject.statistics,
-        name,
-        progress.testing,
-    )
-
-
-def _line(result: error_rates.Result, title: str) -> str:
+def _line(result: Result, title: str) -> str:
     return (
         f"{result.view}: top-1 error "
         f"{interval(result.top1_error, result.num_images)}, top-5 "
@@ -191,11 +174,11 @@ def _line(result: error_rates.Result, title: str) -> str:
     )
 
 
-def _unfinished(
-    paper: str, variant: str, view: str, options: Options, subject: scores.Subject
-) -> Unfinished:
-    """The prediction file, with what it says of itself."""
-    source, dataset = subject.source, subject.source.dataset
+def _open_writer(
+    paper: str, variant: str, view: str, options: Options, source: Any
+) -> PredictionWriter:
+    """Of the prediction file, with what it says of itself."""
+    dataset = source.dataset
     with open(options.weights, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     record = {
@@ -214,4 +197,4 @@ def _unfinished(
     }
     images = dataset.splits[dataset.test_split]
     classes = np.array(source.class_names())
-    return Unfinished(options.predictions, record, images, classes)
+    return PredictionWriter(options.predictions, record, images, classes)

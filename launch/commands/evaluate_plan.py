@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from common.data.dataset import DataSet
-from common.evaluation import views
+from common.evaluation.views import FrameView
 from common.models.fully_convolutional import fully_convolutional
 from common.models.layer_table import layer_table, totals
 from launch.session.plan import parameters
@@ -25,11 +25,13 @@ TIMED_MACS = 20e9  # in a batch that the speed is measured with, about
 MOST_TIMED = 8  # inputs in it
 
 
-def print_plan(model: keras.Model, options: Options, own: dict, dataset: DataSet, strategy) -> int:
+def print_plan(
+    model: keras.Model, options: Options, known: dict, dataset: DataSet, strategy
+) -> int:
     """Prints a row for each view; exit code 0. Needs no weights and no data.
 
     Args:
-        own: The paper's own views; all are shown if none were asked for.
+        known: Views by name; the paper's own are shown if none were asked for.
         dataset: Its test split is what the time is for.
     """
     macs = _macs(model)
@@ -37,8 +39,9 @@ def print_plan(model: keras.Model, options: Options, own: dict, dataset: DataSet
     print(f"timing {model.name}, seconds, or half a minute for the deepest ...", file=sys.stderr)
     speed = inputs_per_second(model, macs(size), strategy)
     images = dataset.splits[dataset.test_split]
+    own = [name for name, view in known.items() if not isinstance(view, FrameView)]
     names = options.views or dict.fromkeys((*options.recipe.views, *own))
-    rows = [[name, *_row(own.get(name, name), size, macs, images, speed)] for name in names]
+    rows = [[name, *_row(known[name], size, macs, images, speed)] for name in names]
     print(
         f"{model.name}, {parameters(model)}\n"
         f"{dataset.title}, {images:,} images of the split "
@@ -71,14 +74,13 @@ def input_sizes(view: Any, size: tuple[int, int]) -> dict[tuple, int]:
     """How many inputs of each (height, width) an image of IMAGE's size gives.
 
     Args:
-        view: One of common.evaluation.views.NAMES, or a value of common.evaluation.protocols.
+        view: One of common.evaluation.views.
         size: Of the network's own input.
     """
-    if view in views.NAMES:
-        return {size: views.COUNTS[view]}
     counts = collections.Counter()
-    for part in view.parts(*IMAGE):
-        counts[part.size] += len(part.cuts)
+    for scaled in view.scaled_images(*(size if isinstance(view, FrameView) else IMAGE)):
+        seen = (scaled.size, scaled.size) if scaled.size else scaled.canvas
+        counts[seen] += len(scaled.crops)
     return dict(counts)
 
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 import reproductions
 from common import export
+from common.evaluation.views import FrameView
 from common.files import whole, write_json, writing
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import recipe_hash
@@ -70,7 +71,7 @@ def run(
     )
     print(
         f"{target}: {variant} as {kind}, {size / 1e6:,.1f} MB, "
-        f"{len(served.names)} classes, {served.view} of {served.recipe.data}"
+        f"{len(served.names)} classes, {served.view.name} of {served.recipe.data}"
     )
     return 0
 
@@ -93,7 +94,7 @@ def _served(paper: str, variant: str, options: Options, trained: Trained | None)
         recipe=recipe,
         statistics=statistics,
         names=tuple(names),
-        view=view,
+        view=FrameView(name=view, size=recipe.image_size),
         stored_side=side,
         frame_side=frame_side(recipe, side or 4 * recipe.image_size),
         record=_record(paper, variant, options, view, names),

@@ -38,7 +38,7 @@ def run(paper: str, variant: str, layout: str, source: pathlib.Path, target: pat
         state = state_dicts.of_keras(source, application)
     else:
         state = state_dicts.read(source)
-    model = reproductions.load(paper).build_model(variant)
+    model = reproductions.build_model(paper, variant)
     weights.LAYOUTS[layout](state, model)
     require_finite_weights(model, str(source))
     recipe = reproductions.load(paper).RECIPES[variant]

@@ -16,9 +16,10 @@ from common.data.statistics import Statistics, kept, load
 from common.data.transforms import active
 from common.data.transforms.pixels import SubtractCentreMean, SubtractMeanImage
 from common.errors import NotFinite, RunError, UsageError
-from common.evaluation import frame_views
-from common.evaluation.error_rates import scores_of
+from common.evaluation.evaluator import score
+from common.evaluation.inputs import test_batches
 from common.evaluation.metrics import best
+from common.evaluation.views import FrameView
 from common.recipes.recipe import Recipe
 from launch.commands.photograph_words import Asked
 from launch.commands.train import build_network, open_data, prepare_tensorflow, training_statistics
@@ -52,7 +53,7 @@ def run(paper: str, variant: str, options: Options, trained: Trained | None, ask
     digits = recipe.channels == 1 and recipe.data in DIGITS
     side = stored_side(recipe)
     photographs = Photographs(asked.paths, side=side, digits=digits)
-    view = asked.view or recipe.monitor
+    view = FrameView(name=asked.view or recipe.monitor, size=recipe.image_size)
     entries = []
     for place, probabilities in _probabilities(model, recipe, photographs, statistics, view):
         path, picture = asked.paths[place], photographs.thumbnails.pop(place)
@@ -66,7 +67,7 @@ def run(paper: str, variant: str, options: Options, trained: Trained | None, ask
         _print(path, guesses)
         entries.append((path.name, picture, guesses))
     if asked.sheet and entries:
-        heading = f"{variant}\n{recipe.data}, {view}"
+        heading = f"{variant}\n{recipe.data}, {view.name}"
         contact_sheet.write(asked.sheet, heading, entries)
         print(f"{asked.sheet} shows them.")
     if photographs.turned:
@@ -115,16 +116,15 @@ def class_names(options: Options, trained: Trained | None) -> tuple[str, ...]:
 
 
 def _probabilities(
-    model, recipe: Recipe, photographs: Photographs, statistics: Statistics | None, view: str
+    model, recipe: Recipe, photographs: Photographs, statistics: Statistics | None, view: FrameView
 ) -> Iterator[tuple[int, np.ndarray]]:
     """(place, (classes,) float64) of each photograph that can be read."""
     # One at a time: nobody knows yet how many can be read.
-    batches = frame_views.test_batches(photographs, SPLIT, recipe, statistics, view, batch_size=1)
+    batches = test_batches(photographs, SPLIT, recipe, statistics, view, batch_size=1)
     with quiet():  # TensorFlow complains of its own from_generator
         batches = iter(batches)
-    for images, labels, _, ids in batches:
-        scores, _ = scores_of(model, recipe.loss, images, labels)
-        [logits] = scores.numpy().astype(np.float64)
+    for inputs, _, _, ids in batches:
+        [logits] = score(model, inputs, view).numpy().astype(np.float64)
         with np.errstate(invalid="ignore"):  # the caller refuses NaN
             weights = np.exp(logits - logits.max())
         yield int(ids[0].numpy()), weights / weights.sum()

@@ -109,7 +109,6 @@ def run(values: dict) -> int:
     gpu = values["platform"] != "cpu" and _has_gpu()
     if values["dry_run"]:
         return _show(runs, gpu)
-    FOLDER.mkdir(exist_ok=True)
     lock, failed = lock_folder(FOLDER), []
     began = time.monotonic()
     with lock:

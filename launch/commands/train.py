@@ -28,7 +28,7 @@ from common.distribution.cluster import Cluster, from_environment
 from common.distribution.collectives import Workers
 from common.distribution.strategy import make_strategy, on_gpus
 from common.errors import UsageError
-from common.evaluation import frame_views
+from common.evaluation.inputs import require_fitting
 from common.files import save_weights
 from common.models.preprocessing import RECIPE, write
 from common.models.weight_import import copy_layers
@@ -85,7 +85,7 @@ def train(paper: str, variant: str, options: Options, strategy) -> int:
     workers, source = Workers(strategy), open_data(options)
     recipe = options.recipe
     pipeline.updates(source, recipe)  # a batch must fit into it
-    frame_views.require_fitting(source, recipe, (*recipe.views, recipe.monitor))
+    require_fitting(source, recipe, (*recipe.views, recipe.monitor))
     model = build_network(paper, variant, options.recipe, strategy)
     identity = identity_of(paper, variant, options, source)
     workers.require_same("command or data set", json.dumps(identity))
@@ -345,8 +345,8 @@ def training_statistics(source, recipe: Recipe, scanning: Callable):
 def build_network(paper: str, variant: str, recipe: Recipe, strategy) -> keras.Model:
     """The variant's network for the recipe's image size and classes."""
     with strategy.scope(), tf.variable_creator_scope(initialize_on_cpu):
-        model = reproductions.load(paper).build_model(
-            variant, image_size=recipe.image_size, num_classes=recipe.num_classes
+        model = reproductions.build_model(
+            paper, variant, image_size=recipe.image_size, num_classes=recipe.num_classes
         )
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

@@ -1,14 +1,13 @@
 """A network as an SVG picture, from top to bottom as the papers draw them.
 
-It is made of common.models.blocks alone, so the same network gives the same bytes.
+It is made of common.models.graph alone, so the same network gives the same bytes.
 """
 
 import dataclasses
 from dataclasses import replace
 from xml.sax.saxutils import escape
 
-from common.models.blocks import Block, Network, folded
-from common.models.paths import Box
+from common.models.graph import Block, Box, Network, folded
 from launch.drawing.svg_shapes import (
     GAP,
     HEIGHT,

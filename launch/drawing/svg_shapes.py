@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from common.models.paths import Box, Chain, Parallel
+from common.models.graph import Box, Chain, Parallel
 
 GAP = 18  # from a box to the next one below
 BESIDE = 14  # from a path to the next one

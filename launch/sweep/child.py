@@ -11,6 +11,9 @@ import signal
 import subprocess
 import sys
 
+from common import files
+
+NO_ROOM = 74  # EX_IOERR of sysexits.h: the disk is at fault, not what was asked
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 # A trial is no part of the cluster that its sweep may be started in.
 NOT_PASSED = ("KERASTUNER_", "TF_CONFIG", "SLURM_STEP_NUM_TASKS")
@@ -50,7 +53,17 @@ def main(argv: list[str]) -> int:
     from launch.__main__ import main as command
     from launch.terminal.exits import exit_code
 
-    return exit_code(lambda: command(sys.argv))
+    refusals = []
+
+    def run() -> int:
+        try:
+            return command(sys.argv)
+        except Exception as error:
+            refusals.append(files.refused(error))
+            raise
+
+    code = exit_code(run)
+    return NO_ROOM if any(refusals) else code
 
 
 if __name__ == "__main__":

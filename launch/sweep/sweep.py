@@ -17,6 +17,7 @@ from collections.abc import Callable
 import keras_tuner
 
 import reproductions
+from common import files
 from common.data import catalog
 from common.errors import RunError
 from common.recipes.serialization import describe
@@ -52,8 +53,20 @@ def run(request: Request) -> int:
 
 
 def _lead(request: Request, signals: Signals) -> int:
+    """A new folder that a disk refuses before any epoch is not left behind."""
     folder = request.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    is_new = not folder.exists()
+    try:
+        return _locked(request, signals)
+    except Exception as error:
+        begun = any(folder.glob("trials/*/metrics.jsonl"))
+        if is_new and not begun and files.refused(error):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _locked(request: Request, signals: Signals) -> int:
+    folder = request.folder
     with lock_folder(folder):
         facts = _facts(request)
         there = status.require_same(folder / "sweep.json", facts)

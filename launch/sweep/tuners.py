@@ -14,7 +14,8 @@ from keras_tuner import errors, oracles
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.src import config
 
-from common.errors import RunError, UsageError
+from common import files
+from common.errors import NoRoom, RunError, UsageError
 from common.files import write_text
 from common.training.signals import Signals, Stopped
 from launch.sweep import trials
@@ -58,6 +59,17 @@ class HyperbandOracle(_Whole, oracles.HyperbandOracle):
 
 class _Halted(errors.FatalError, Stopped):
     """A stop that keras-tuner does not take for a trial's failure."""
+
+
+class _Refused(errors.FatalError, NoRoom):
+    """A disk's fault, which is no trial's: the sweep can go on from it."""
+
+
+def _told(error: Exception) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    where = error.filename2 or error.filename
+    return f"{where}: {files.reason(error)}. Make room, then run the same command again."
 
 
 def make_oracle(request: Request) -> keras_tuner.Oracle:
@@ -111,19 +123,23 @@ class Tuner(BaseTuner):
         if known.exists(trials.OBJECTIVE):
             history = known.get_history(trials.OBJECTIVE)
             reported = {observation.step for observation in history}
+        training = trials.train(
+            self.request, trial.trial_id, trial.hyperparameters.values, self.signals, self.tick
+        )
         try:
-            for row in trials.train(
-                self.request, trial.trial_id, trial.hyperparameters.values, self.signals, self.tick
-            ):
-                if row["epoch"] not in reported:
-                    error = {trials.OBJECTIVE: row["val_top1_error"]}
-                    self.oracle.update_trial(trial.trial_id, error, step=row["epoch"])
+            with contextlib.closing(training):
+                for row in training:
+                    if row["epoch"] not in reported:
+                        error = {trials.OBJECTIVE: row["val_top1_error"]}
+                        self.oracle.update_trial(trial.trial_id, error, step=row["epoch"])
         except Stopped as stop:
             raise _Halted(stop.signum, stop.step) from None
-        except RunError as error:
-            raise errors.FailedTrialError(str(error)) from error
-        except Exception as error:  # a bug is no failed trial
-            raise errors.FatalError(repr(error)) from error
+        except Exception as error:
+            if files.refused(error):
+                raise _Refused(_told(error)) from error
+            if isinstance(error, RunError):
+                raise errors.FailedTrialError(str(error)) from error
+            raise errors.FatalError(repr(error)) from error  # a bug is no failed trial
 
     def on_trial_end(self, trial) -> None:
         """Tells the oracle.

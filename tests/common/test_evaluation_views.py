@@ -1,4 +1,4 @@
-"""A split under the papers' own views: inputs, scores, and resuming."""
+"""A split under every kind of view: inputs, scores, and resuming."""
 
 import dataclasses
 
@@ -9,18 +9,19 @@ import tensorflow as tf
 
 from common.data.statistics import Statistics
 from common.data.transforms import SubtractCentreMean, SubtractMeanImage
-from common.evaluation import error_rates, protocols, scores
-from common.evaluation.frame_views import test_batches as frame_batches
-from common.evaluation.paper_views import images_at_once, own_view_batches
-from common.evaluation.predictions import Unfinished, read
+from common.evaluation import inputs, views
+from common.evaluation.evaluator import Evaluator, score
+from common.evaluation.predictions import PredictionWriter, read
+from common.evaluation.views import FrameView
 from common.recipes.losses import SoftmaxCrossEntropy
 from tests.common.data_fixtures import PHOTOS, image_folder
 
 IMAGES = 5
 RECIPE = dataclasses.replace(PHOTOS, num_classes=2, loss=SoftmaxCrossEntropy())
-TEN = protocols.TenCrop(side=64, size=56, average="softmax")
-DENSE = protocols.Dense(sides=(60, 72), mirrored=True)
-SQUARES = protocols.SquareCrops(sides=(64, 72), size=56)
+TEN = views.CornerCrops(sides=(64,), size=56, mirrored=True)
+CENTRE = views.CentreCrop(sides=(64,), size=56)
+DENSE = views.Dense(sides=(60, 72), mirrored=True)
+SQUARES = views.SquareCrops(sides=(64, 72), size=56, mirrored=True)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +30,7 @@ def source(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def subject(source):
+def evaluator(source):
     keras.utils.set_random_seed(3)
     image = keras.Input((56, 56, 3))
     x = keras.layers.Rescaling(1 / 255)(image)
@@ -37,7 +38,7 @@ def subject(source):
     x = keras.layers.Flatten()(x)
     x = keras.layers.Dense(9, activation="relu")(x)
     model = keras.Model(image, keras.layers.Dense(2)(x))
-    return scores.Subject(
+    return Evaluator(
         model=model,
         strategy=tf.distribute.get_strategy(),
         source=source,
@@ -49,7 +50,9 @@ def subject(source):
 def batches(source, view, recipe=RECIPE, statistics=None, **more):
     more = {"batch_size": 1} | more
     return list(
-        own_view_batches(source, "validation", recipe, statistics, view, **more).as_numpy_iterator()
+        inputs.test_batches(
+            source, "validation", recipe, statistics, view, **more
+        ).as_numpy_iterator()
     )
 
 
@@ -57,14 +60,12 @@ def silent(done, total):
     assert 0 < done <= total
 
 
-@pytest.mark.parametrize(
-    ("view", "name"), [(protocols.CentreCrop(side=64, size=56), "centre_crop"), (TEN, "ten_crop")]
-)
+@pytest.mark.parametrize(("view", "name"), [(CENTRE, "centre_crop"), (TEN, "ten_crop")])
 def test_what_both_kinds_of_view_can_say_is_the_same(source, view, name):
-    frames = frame_batches(source, "validation", RECIPE, None, name, batch_size=5)
-    (images, labels, _, ids) = next(frames.as_numpy_iterator())
-    ((parts, own_labels, counts, own_ids),) = batches(source, view, batch_size=5)
-    np.testing.assert_allclose(parts[0], images, atol=2e-3)
+    frames = FrameView(name=name, size=56)
+    (((images,), labels, _, ids),) = batches(source, frames, batch_size=5)
+    ((own, own_labels, counts, own_ids),) = batches(source, view, batch_size=5)
+    np.testing.assert_allclose(own[0], images, atol=2e-3)
     assert own_labels.tolist() == labels.tolist()
     assert own_ids.tolist() == ids.tolist() and counts.all()
 
@@ -82,7 +83,7 @@ def test_dense_inputs_are_the_images_and_their_mirror_images(source):
 def test_the_whole_square_is_resized(source):
     ((large, small), *_) = batches(source, SQUARES)[0]
     assert large.shape == small.shape == (1, 36, 56, 56, 3)
-    dense = protocols.Dense(sides=(56,), mirrored=False)
+    dense = views.Dense(sides=(56,), mirrored=False)
     ((whole,), *_) = batches(source, dense)[0]
     landscape = whole.shape[3] > 56
     assert landscape
@@ -104,9 +105,9 @@ def test_every_image_is_there_once_whatever_the_batches(source):
 
     everything = ids()
     assert len(set(everything)) == IMAGES
-    assert ids(batch_size=2) == ids(batch_size=3, multiple=2) == everything
+    assert ids(batch_size=2) == ids(batch_size=3, replicas=2) == everything
     assert ids(skip=2) == ids(batch_size=2, skip=2) == everything[2:]
-    padded = batches(source, TEN, batch_size=2, multiple=2)
+    padded = batches(source, TEN, batch_size=2, replicas=2)
     assert len(padded) == 4 and padded[-1][2].tolist() == [0, 0]
 
 
@@ -126,50 +127,58 @@ def test_a_mean_image_becomes_its_mean_on_images_of_another_size(source, normali
 
 
 def test_memory_holds_few_images_of_many_crops():
-    views = {
-        protocols.SquareCrops(sides=(256, 288, 320, 352), size=224): 1,
-        protocols.SquashedCrops(side=320, size=299): 10,
-        protocols.CentreCrop(side=320, size=320): 128,
-        protocols.Dense(sides=(256,), mirrored=True): 1,  # their sizes differ
+    at_once = {
+        views.SquareCrops(sides=(256, 288, 320, 352), size=224, mirrored=True): 1,
+        views.SquareCrops(sides=(320,), size=299, squashed=True, mirrored=True): 11,
+        views.CentreCrop(sides=(320,), size=320): 128,
+        views.Dense(sides=(256,), mirrored=True): 1,  # their sizes differ
+        FrameView(name="ten_crop", size=224): 13,
     }
-    for view, images in views.items():
-        assert images_at_once(view, error_rates.TEST_VIEWS) == images
+    for view, images in at_once.items():
+        assert inputs.images_at_once(view, 224) == images
+        assert inputs.images_at_once(view, 224, replicas=2) == -(-images // 2)
 
 
-def test_probabilities_are_averaged_with_the_parts_shares():
+def average(logits, view):
+    """`score` of networks' outputs, (images, crops, classes), by scaled image."""
+    given = [tf.constant(x[:, :, None, None]) for x in logits]
+    return score(lambda images, training: images[:, 0, 0], given, view).numpy()
+
+
+def test_probabilities_are_averaged_with_the_images_weights():
     rng = np.random.default_rng(0)
-    logits = [rng.normal(size=(3, n, 4)).astype("float32") * 5 for n in (6, 1)]
+    logits = [rng.normal(size=(3, n, 4)).astype("float32") * 5 for n in (5, 5, 1)]
+    view = views.MeanOf((views.CornerCrops(sides=(64, 72), size=56), CENTRE))
 
     def softmax(x):
         x = np.exp(x)
         return x / x.sum(-1, keepdims=True)
 
-    found = scores.combine([tf.constant(x) for x in logits], (0.2, 0.8), "softmax")
-    expected = 0.2 * softmax(logits[0]).mean(1) + 0.8 * softmax(logits[1])[:, 0]
-    np.testing.assert_allclose(softmax(found.numpy()), expected, rtol=1e-5)
+    found = average(logits, view)
+    expected = sum(w * softmax(x).mean(1) for w, x in zip((0.25, 0.25, 0.5), logits, strict=True))
+    np.testing.assert_allclose(softmax(found), expected, rtol=1e-5)
     np.testing.assert_allclose(np.exp(found).sum(1), 1, rtol=1e-5)
 
 
 def test_logits_are_averaged_where_the_paper_does_so():
     logits = np.random.default_rng(0).normal(size=(3, 10, 4)).astype("float32")
-    found = scores.combine([tf.constant(logits)], (1.0,), "logits")
+    found = average([logits], dataclasses.replace(TEN, average="logits"))
     np.testing.assert_allclose(found, logits.mean(1), rtol=1e-5)
-    one = scores.combine([tf.constant(logits[:, :1])], (1.0,), "softmax")
-    np.testing.assert_array_equal(one, logits[:, 0])
+    np.testing.assert_array_equal(average([logits[:, :1]], CENTRE), logits[:, 0])
 
 
-def scores_of(subject, view):
-    return np.concatenate([b.scores for b in scores.scored(subject, view)])
+def scores_of(evaluator, view):
+    return np.concatenate([scores for _, _, scores in evaluator.iterate_scores(view)])
 
 
-def test_dense_scores_are_those_of_the_windows(subject):
+def test_dense_scores_are_those_of_the_windows(evaluator):
     """Windows of the image: the network pads nothing, its stride is 8."""
-    found = scores_of(subject, protocols.Dense(sides=(72,), mirrored=False))
-    dense = protocols.Dense(sides=(72,), mirrored=False)
-    for place, ((part,), *_) in enumerate(batches(subject.source, dense)):
+    found = scores_of(evaluator, views.Dense(sides=(72,), mirrored=False))
+    dense = views.Dense(sides=(72,), mirrored=False)
+    for place, ((part,), *_) in enumerate(batches(evaluator.source, dense)):
         image = part[:, 0]
         windows = [
-            subject.model(image[:, y : y + 56, x : x + 56]).numpy()
+            evaluator.model(image[:, y : y + 56, x : x + 56]).numpy()
             for y in range(0, image.shape[1] - 55, 8)
             for x in range(0, image.shape[2] - 55, 8)
         ]
@@ -177,50 +186,58 @@ def test_dense_scores_are_those_of_the_windows(subject):
         np.testing.assert_allclose(found[place], np.mean(windows, axis=0)[0], atol=1e-4)
 
 
-def test_a_part_is_averaged_after_its_softmax(subject):
+def test_a_part_is_averaged_after_its_softmax(evaluator):
     def probabilities(view):
-        return np.exp(tf.nn.log_softmax(scores_of(subject, view)))
+        return np.exp(tf.nn.log_softmax(scores_of(evaluator, view)))
 
-    both = probabilities(protocols.MeanOf((SQUARES, DENSE)))
+    both = probabilities(views.MeanOf((SQUARES, DENSE)))
     apart = (probabilities(SQUARES) + probabilities(DENSE)) / 2
     np.testing.assert_allclose(both, apart, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["centre_crop", "ten_crop"])
-def test_scores_count_what_the_fast_path_counts(subject, name):
-    test = error_rates.make_test_step(subject.model, RECIPE.loss, subject.strategy)
-    fast = error_rates.measure(test, subject.strategy, subject.source, RECIPE, None, name, silent)
-    slow = scores.measure(subject, name, name, silent)
-    assert slow.loss == pytest.approx(fast.loss, rel=1e-6)
-    assert dataclasses.replace(slow, loss=0) == dataclasses.replace(fast, loss=0)
+def open_writer(evaluator, path):
+    classes = np.array(evaluator.source.class_names())
+    return PredictionWriter(path, {"view": "a"}, IMAGES, classes)
 
 
-def unfinished(subject, path):
-    classes = np.array(subject.source.class_names())
-    return Unfinished(path, {"view": "a"}, IMAGES, classes)
+FRAMES = [FrameView(name=name, size=56) for name in ("centre_crop", "ten_crop", "nine_crop")]
 
 
-@pytest.mark.parametrize("view", ["centre_crop", DENSE, SQUARES])
-def test_predictions_go_on_where_they_were_killed(subject, view, tmp_path):
-    whole = unfinished(subject, tmp_path / "whole.npz")
-    at_once = scores.predict(subject, "v", view, whole, silent)
-    begun = unfinished(subject, tmp_path / "killed.npz")
-    first = next(scores.scored(subject, view))
-    begun.append(first.ids[:2], first.labels[:2], first.scores[:2])
-    again = unfinished(subject, tmp_path / "killed.npz")
-    assert again.done == len(first.ids[:2])
-    assert scores.predict(subject, "v", view, again, silent) == at_once
+@pytest.mark.parametrize(
+    "view", [*FRAMES, DENSE, SQUARES, dataclasses.replace(TEN, average="logits")]
+)
+def test_a_file_counts_what_the_device_counts(evaluator, view, tmp_path):
+    counted = evaluator.measure("v", view, silent)
+    written = evaluator.measure("v", view, silent, open_writer(evaluator, tmp_path / "p.npz"))
+    assert written.loss == pytest.approx(counted.loss, rel=1e-6)
+    assert dataclasses.replace(written, loss=0) == dataclasses.replace(counted, loss=0)
+
+
+@pytest.mark.parametrize("view", [FRAMES[0], DENSE, SQUARES])
+def test_predictions_go_on_where_they_were_killed(evaluator, view, tmp_path):
+    whole = open_writer(evaluator, tmp_path / "whole.npz")
+    at_once = evaluator.measure("v", view, silent, whole)
+    begun = open_writer(evaluator, tmp_path / "killed.npz")
+    first = [column[:2] for column in next(evaluator.iterate_scores(view))]
+    begun.append(*first)
+    again = open_writer(evaluator, tmp_path / "killed.npz")
+    assert again.done == len(first[0])
+    assert evaluator.measure("v", view, silent, again) == at_once
     one, other = read(tmp_path / "whole.npz"), read(tmp_path / "killed.npz")
     assert one.ids.tolist() == other.ids.tolist() == sorted(one.ids)
     np.testing.assert_array_equal(one.labels, other.labels)
     np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
 
 
-def test_a_finished_file_is_counted_without_the_network(subject, tmp_path):
-    file = unfinished(subject, tmp_path / "a.npz")
-    for batch in scores.scored(subject, DENSE):
-        file.append(batch.ids, batch.labels, batch.scores)
-    broken = dataclasses.replace(subject, model=None)
-    result = scores.predict(broken, "dense", DENSE, file, silent)
+def test_a_finished_file_is_counted_without_the_network(evaluator, source, tmp_path):
+    writer = open_writer(evaluator, tmp_path / "a.npz")
+    for batch in evaluator.iterate_scores(DENSE):
+        writer.append(*batch)
+    broken = Evaluator(
+        model=None, strategy=evaluator.strategy, source=source, recipe=RECIPE, statistics=None
+    )
+    result = broken.measure("dense", DENSE, silent, writer)
     assert result.num_images == IMAGES
-    assert result == scores.measure(subject, "dense", DENSE, silent)
+    counted = evaluator.measure("dense", DENSE, silent)
+    assert result.loss == pytest.approx(counted.loss, rel=1e-6)
+    assert dataclasses.replace(result, loss=0) == dataclasses.replace(counted, loss=0)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.evaluation.error_rates import scores_of
+from common.evaluation.evaluator import score
+from common.evaluation.views import CentreCrop
 from common.recipes.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, WithAuxiliary, plain
 
 LABELS = np.array([2, 0, 4, 4])
@@ -101,7 +102,9 @@ def test_the_loss_of_test_views_is_of_their_mean_probability(views):
     p = np.exp(images) / np.exp(images).sum(-1, keepdims=True)
     wanted = by_definition(np.log(p.mean(1)), LABELS, 0.1)
     loss = WithAuxiliary(main=SmoothedCrossEntropy(smoothing=0.1), weight=0.4, heads=1)
-    _, found = scores_of(Model(), loss, images[:, :, None, None], tf.constant(LABELS))
+    inputs = [tf.constant(images[:, :, None, None])]
+    scores = score(Model(), inputs, CentreCrop(sides=(1,), size=1))
+    found = loss(scores, tf.constant(LABELS))
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 

@@ -19,7 +19,8 @@ from common.data.transforms import (
     UntilEpoch,
 )
 from common.errors import RunError, UsageError
-from common.evaluation import frame_views
+from common.evaluation import inputs
+from common.evaluation.views import FrameView
 from tests.common.data_fixtures import (
     DIGITS,
     PHOTOS,
@@ -30,6 +31,8 @@ from tests.common.data_fixtures import (
     write_image,
 )
 from tests.common.data_fixtures import noise_image as noise
+
+CENTRE = FrameView(name="centre_crop", size=56)
 
 
 def batches(source, recipe, statistics=None, *, seed=0, epoch=0, skip_steps=0):
@@ -71,9 +74,8 @@ def test_batches_have_the_recipes_shape(source, recipe):
 def test_no_iterator_waits_for_the_tuner(source, recipe):
     """Deleting one may take a minute while tf.data's tuner is on."""
     made = pipeline.train_batches(source, recipe, None, seed=1, epoch=0)
-    tested = frame_views.test_batches(
-        source, source.dataset.test_split, recipe, None, "centre_crop", batch_size=2
-    )
+    split = source.dataset.test_split
+    tested = inputs.test_batches(source, split, recipe, None, CENTRE, batch_size=2)
     frames = pipeline.frames(source, "train", recipe)
     for batches in (made, tested, frames):
         assert batches.options().autotune.enabled is False
@@ -136,11 +138,9 @@ def test_draws_of_one_operation_do_not_move_the_others(source, recipe):
 @pytest.mark.parametrize("batch_size", [1, 3, 4, 10, 64])
 def test_every_test_image_counts_once(source, recipe, batch_size):
     split = source.dataset.test_split
-    found = list(
-        frame_views.test_batches(source, split, recipe, None, "centre_crop", batch_size=batch_size)
-    )
+    found = list(inputs.test_batches(source, split, recipe, None, CENTRE, batch_size=batch_size))
     assert len(found) == -(-10 // batch_size)
-    assert all(x.shape == (batch_size, 1, 56, 56, 3) for x, *_ in found)
+    assert all(x.shape == (batch_size, 1, 56, 56, 3) for (x,), *_ in found)
     labels, counts, ids = (np.concatenate([batch[i].numpy() for batch in found]) for i in (1, 2, 3))
     records = list(source.records(split).as_numpy_iterator())
     assert counts.sum() == len(records) == 10
@@ -152,11 +152,9 @@ def test_every_test_image_counts_once(source, recipe, batch_size):
 def test_ten_crop_cuts_and_normalises_each_window_at_its_place():
     statistics = compute(shapes(), PHOTOS)
     recipe = dataclasses.replace(PHOTOS, normalize=SubtractMeanImage())
-    images, *_ = next(
-        iter(
-            frame_views.test_batches(shapes(), "test", recipe, statistics, "ten_crop", batch_size=4)
-        )
-    )
+    view = FrameView(name="ten_crop", size=56)
+    found = inputs.test_batches(shapes(), "test", recipe, statistics, view, batch_size=4)
+    (images,), *_ = next(iter(found))
     frames = list(pipeline.frames(shapes(), "test", recipe).take(4))
     assert images.shape == (4, 10, 56, 56, 3)
     for views, frame in zip(images.numpy(), frames, strict=True):

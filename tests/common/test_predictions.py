@@ -1,6 +1,8 @@
 """Prediction files are whole, sorted, checked, and survive a kill."""
 
 import dataclasses
+import errno
+import os
 import subprocess
 import sys
 import time
@@ -8,9 +10,15 @@ import time
 import numpy as np
 import pytest
 
+from common import files
 from common.errors import RunError, UsageError
-from common.evaluation.frames import FrameLog
-from common.evaluation.predictions import Predictions, Unfinished, read, require_same_images, write
+from common.evaluation.predictions import (
+    Predictions,
+    PredictionWriter,
+    read,
+    require_same_images,
+    write,
+)
 
 RECORD = {"paper": "toy", "view": "single", "command": "evaluate toy"}
 CLASSES = np.array(["ant", "bee", "cat"])
@@ -132,7 +140,7 @@ def order(num_images):
 def resume(path, stop=None, batch=3):
     """Predicts what is missing, up to `stop` images."""
     all_of = some()
-    there = Unfinished(path, RECORD, 20, CLASSES)
+    there = PredictionWriter(path, RECORD, 20, CLASSES)
     stop = 20 if stop is None else stop
     while there.done < stop:
         rows = order(20)[there.done : min(stop, there.done + batch)]
@@ -144,67 +152,80 @@ def test_what_was_begun_is_continued_and_sorted_by_name(tmp_path):
     path = tmp_path / "p.npz"
     assert resume(path, stop=7).done == 7
     assert not path.exists()
-    assert Unfinished(path, RECORD, 20, CLASSES).done == 7
+    assert PredictionWriter(path, RECORD, 20, CLASSES).done == 7
     assert_equal(resume(path).finish(), some())
     assert_equal(read(path), some())
     assert [f.name for f in tmp_path.iterdir()] == ["p.npz"]
 
 
-def test_a_cut_at_any_byte_loses_at_most_the_batches_it_cut(tmp_path):
+def test_a_file_cut_at_any_byte_loses_it_and_what_comes_after_it(tmp_path):
     path = tmp_path / "p.npz"
-    ends = []
-    for stop in (0, 3, 6, 9, 12):
-        resume(path, stop)
-        (log,) = (tmp_path / "p.npz.part").iterdir()
-        ends.append(log.stat().st_size)
-    whole = log.read_bytes()
-    cuts = np.random.default_rng(2).integers(0, len(whole), 60)
-    for cut in [*cuts, *ends, 0, 1]:
-        log.write_bytes(whole[:cut])
-        kept = sum(3 for end in ends[1:] if cut >= end)
-        assert Unfinished(path, RECORD, 20, CLASSES).done == kept
-    log.write_bytes(whole[: ends[2] + 50])
+    resume(path, 12)
+    batches = sorted((tmp_path / "p.npz.part").glob("*.npz"))
+    assert len(batches) == 4
+    whole = [file.read_bytes() for file in batches]
+    rng = np.random.default_rng(2)
+    for place, content in enumerate(whole):
+        for cut in [*rng.integers(0, len(content), 15), 0, 1, len(content) - 1]:
+            for file, there in zip(batches, whole, strict=True):
+                file.write_bytes(there)
+            batches[place].write_bytes(content[:cut])
+            assert PredictionWriter(path, RECORD, 20, CLASSES).done == 3 * place
     assert_equal(resume(path).finish(), some())
 
 
-def test_bytes_that_were_damaged_or_never_reached_the_disk_are_cut_off(tmp_path):
+def test_bytes_that_were_damaged_are_predicted_again(tmp_path):
     path = tmp_path / "p.npz"
     resume(path, 12)
-    (log,) = (tmp_path / "p.npz.part").iterdir()
-    whole = log.read_bytes()
-    log.write_bytes(whole + bytes(4096))  # a hole that the disk left
-    assert Unfinished(path, RECORD, 20, CLASSES).done == 12
-    log.write_bytes(whole[:-5] + b"wrong")
-    assert Unfinished(path, RECORD, 20, CLASSES).done == 9
+    batches = sorted((tmp_path / "p.npz.part").glob("*.npz"))
+    content = batches[2].read_bytes()
+    scores = content.index(some().scores[order(20)[6:9]].tobytes())
+    batches[2].write_bytes(content[: scores + 4] + b"wrong" + content[scores + 9 :])
     # Batches after a damaged one must not come back once it is replaced.
-    batch = len(whole) - log.stat().st_size
+    assert PredictionWriter(path, RECORD, 20, CLASSES).done == 6
+    assert PredictionWriter(path, RECORD, 20, CLASSES).done == 6
     resume(path, 12)
-    log.write_bytes(whole[: -batch - 5] + b"wrong" + whole[-batch:])
-    assert Unfinished(path, RECORD, 20, CLASSES).done == 6
+    batches[1].unlink()
+    assert PredictionWriter(path, RECORD, 20, CLASSES).done == 3
     assert_equal(resume(path).finish(), some())
 
 
-def test_a_frame_that_failed_does_not_spoil_the_next(tmp_path):
-    log = FrameLog(tmp_path / "log")
-    log.append(b"one")
-    with open(tmp_path / "log", "ab") as file:
-        file.write(b"half a frame of a full disk")
-    log.append(b"two")
-    assert list(FrameLog(tmp_path / "log")) == [b"one", b"two"]
+def test_a_record_that_is_not_whole_begins_anew(tmp_path):
+    path = tmp_path / "p.npz"
+    resume(path, 12)
+    record = tmp_path / "p.npz.part" / "record.json"
+    record.write_bytes(record.read_bytes()[:20])
+    assert PredictionWriter(path, RECORD, 20, CLASSES).done == 0
+    assert_equal(resume(path).finish(), some())
+
+
+def test_a_batch_that_failed_does_not_spoil_the_next(tmp_path, monkeypatch):
+    there = resume(tmp_path / "p.npz", 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "replace", full)
+        with pytest.raises(RunError, match="3 images are kept.*it continues"):
+            there.append(["a"], [0], [[0, 0, 0]])
+    (there.folder / ".000000003.npz.1.part").write_bytes(b"what a kill left")
+    assert_equal(resume(tmp_path / "p.npz").finish(), some())
+    assert [f.name for f in tmp_path.iterdir()] == ["p.npz"]
+
+
+def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_folder_of_another_record_is_refused(tmp_path):
     path = tmp_path / "p.npz"
     resume(path, 7)
     again = {**RECORD, "command": "evaluate toy --gpus 2"}
-    assert Unfinished(path, again, 20, CLASSES).done == 7
+    assert PredictionWriter(path, again, 20, CLASSES).done == 7
     with pytest.raises(UsageError, match='view = "single"; now it is "dense"'):
-        Unfinished(path, {**RECORD, "view": "dense"}, 20, CLASSES)
+        PredictionWriter(path, {**RECORD, "view": "dense"}, 20, CLASSES)
     with pytest.raises(UsageError, match="images = 20; now it is 21"):
-        Unfinished(path, RECORD, 21, CLASSES)
+        PredictionWriter(path, RECORD, 21, CLASSES)
     with pytest.raises(UsageError, match="classes"):
-        Unfinished(path, RECORD, 20, CLASSES[::-1])
-    assert Unfinished(path, RECORD, 20, CLASSES).done == 7
+        PredictionWriter(path, RECORD, 20, CLASSES[::-1])
+    assert PredictionWriter(path, RECORD, 20, CLASSES).done == 7
 
 
 def test_too_few_too_many_and_repeated_images_are_refused(tmp_path):
@@ -225,14 +246,14 @@ def test_scores_that_are_not_finite_are_refused_at_once(tmp_path):
     there = resume(tmp_path / "p.npz", 3)
     with pytest.raises(RunError, match="scores of b are not finite.*3 images"):
         there.append(["a", "b"], [0, 1], [[0, 0, 0], [0, np.nan, 0]])
-    assert Unfinished(tmp_path / "p.npz", RECORD, 20, CLASSES).done == 3
+    assert PredictionWriter(tmp_path / "p.npz", RECORD, 20, CLASSES).done == 3
 
 
 ENDLESS = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from tests.common.test_predictions import *
-there = Unfinished(sys.argv[1], RECORD, 10**6, CLASSES)
+there = PredictionWriter(sys.argv[1], RECORD, 10**6, CLASSES)
 while True:
     n = there.done
     ids = [f"{n + i:07d}" for i in range(4)]
@@ -247,14 +268,14 @@ def test_a_killed_process_leaves_what_it_had_appended(tmp_path, request):
         process = subprocess.Popen(
             [sys.executable, "-c", ENDLESS, str(path), str(request.config.rootpath)]
         )
-        log = tmp_path / "p.npz.part" / "batches"
-        before = log.stat().st_size if log.exists() else 0
+        folder = tmp_path / "p.npz.part"
+        before = len(list(folder.glob("*.npz")))
         deadline = time.monotonic() + 20
-        while not log.exists() or log.stat().st_size < before + 20_000:
+        while len(list(folder.glob("*.npz"))) < before + 20:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         process.kill()
         process.wait()
-        there = Unfinished(path, RECORD, 10**6, CLASSES)
+        there = PredictionWriter(path, RECORD, 10**6, CLASSES)
         assert there.done > done and there.done % 4 == 0
         done = there.done

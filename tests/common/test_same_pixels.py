@@ -16,7 +16,8 @@ from common.data.diagnosis import explained
 from common.data.images import decoder
 from common.data.sources import photographs
 from common.errors import RunError
-from common.evaluation import error_rates, frame_views
+from common.evaluation.evaluator import score
+from common.evaluation.inputs import cut_crops
 from common.recipes.losses import SoftmaxCrossEntropy
 from tests.common.data_fixtures import PHOTOS, noise_image
 from tests.common.test_preparation import small
@@ -124,12 +125,11 @@ def test_an_exported_model_sees_what_training_sees(trained_on):
     assert {"rgba.png", "cmyk.jpg", "hole.png", "deep.png"} <= set(SERVED)
     files = tf.constant([FILES[name] for name in SERVED])
     found = export.probabilities_of_files(served, files).numpy()
-    windows = [
-        frame_views.normalized_windows(trained_on[name], RECIPE, served.statistics, served.view)
-        for name in SERVED
+    [scaled] = served.view.scaled_images(served.frame_side, served.frame_side)
+    crops = [
+        cut_crops(trained_on[name], scaled, RECIPE.normalize, served.statistics) for name in SERVED
     ]
-    labels = tf.zeros(len(SERVED), tf.int64)
-    scores, _ = error_rates.scores_of(served.model, RECIPE.loss, tf.stack(windows), labels)
+    scores = score(served.model, [tf.stack(crops)], served.view)
     np.testing.assert_allclose(found, tf.nn.softmax(scores), atol=1e-6)
 
 

@@ -1,6 +1,7 @@
 """An exported model answers as the evaluation does."""
 
 import dataclasses
+import functools
 import importlib.util
 import json
 import zipfile
@@ -10,15 +11,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import reproductions
 from common import export
 from common.data.statistics import Statistics
 from common.data.transforms.pixels import ScalePixels, SubtractMeanImage
 from common.errors import RunError
-from common.evaluation import error_rates, frame_views
+from common.evaluation.evaluator import score
+from common.evaluation.inputs import test_batches as batches_of
+from common.evaluation.views import FrameView
 from common.recipes.losses import SoftmaxCrossEntropy
-from reproductions.lenet5.model import build_model
 from reproductions.lenet5.recipe import RECIPES
 from tests.common.data_fixtures import PHOTOS, digits, noise_image, shapes
+
+build_model = functools.partial(reproductions.build_model, "lenet5")
 
 HAS_ONNX = importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("tf2onnx")
 
@@ -52,7 +57,7 @@ def photos(view):
         recipe=recipe,
         statistics=statistics,
         names=tuple("abcdefghij"),
-        view=view,
+        view=FrameView(name=view, size=size),
         stored_side=None,
         frame_side=frame,
         record={"variant": "small"},
@@ -67,7 +72,7 @@ def lenet5():
         recipe=recipe,
         statistics=None,
         names=tuple(map(str, range(10))),
-        view="single",
+        view=FrameView(name="single", size=32),
         stored_side=28,
         frame_side=32,
         record={"variant": "lenet5"},
@@ -77,12 +82,9 @@ def lenet5():
 def evaluated(served, source):
     """(files, probabilities) of the test images, by the evaluation's path."""
     recipe = served.recipe
-    batches = frame_views.test_batches(
-        source, "test", recipe, served.statistics, served.view, batch_size=10
-    )
-    images, labels, _, _ = next(iter(batches))
-    loss = SoftmaxCrossEntropy()
-    scores, _ = error_rates.scores_of(served.model, loss, images, labels)
+    batches = batches_of(source, "test", recipe, served.statistics, served.view, batch_size=10)
+    (images,), *_ = next(iter(batches))
+    scores = score(served.model, [images], served.view)
     records = source.records("test").take(10)
     files = tf.stack([record["image"] for record in records])
     return images, files, tf.nn.softmax(scores).numpy()

@@ -1,53 +1,208 @@
+"""The crops of each view: how many, and where, of frames and of images of odd sizes."""
+
+import collections
+import dataclasses
+
 import pytest
 
 from common.errors import UsageError
-from common.evaluation.views import COUNTS, NAMES, Window, windows
+from common.evaluation import views
+from common.evaluation.inputs import count_inputs
+from common.evaluation.views import Crop, FrameView
+
+SIZES = [(375, 500), (333, 501), (501, 333), (256, 256), (97, 640)]
+GOOGLENET = views.SquareCrops(sides=(256, 288, 320, 352), size=224, mirrored=True)
+VGG = views.GridCrops(sides=(256, 384, 512), size=224, places=5, mirrored=True)
+DENSE = views.Dense(sides=(256, 384, 512), mirrored=True)
+TWELVE = views.SquareCrops(sides=(320,), size=299, squashed=True, mirrored=True)
+LOGITS = views.CornerCrops(sides=(256,), size=224, mirrored=True, average="logits")
+
+
+def places(scaled, mirrored=False):
+    """(top, left, side) of the crops, in their order."""
+    return [(c.top, c.left, c.height) for c in scaled.crops if c.mirrored is mirrored]
+
+
+def crops_of_frame(name, frame, size):
+    (scaled,) = FrameView(name=name, size=size).scaled_images(frame, frame)
+    assert (scaled.canvas, scaled.size, scaled.weight) == ((frame, frame), size, 1)
+    assert all(c.height == c.width == size for c in scaled.crops)
+    return scaled.crops
 
 
 def test_ten_crop_has_alexnets_offsets_and_mirrors():  # Sec. 4.1
-    crops = windows("ten_crop", 256, 224)
-    places = [(w.top, w.left) for w in crops]
-    assert places[:5] == [(0, 0), (0, 32), (32, 0), (32, 32), (16, 16)]
-    assert places[5:] == places[:5]
-    assert [w.mirrored for w in crops] == [False] * 5 + [True] * 5
+    crops = crops_of_frame("ten_crop", 256, 224)
+    corners = [(c.top, c.left) for c in crops]
+    assert corners[:5] == [(0, 0), (0, 32), (32, 0), (32, 32), (16, 16)]
+    assert corners[5:] == corners[:5]
+    assert [c.mirrored for c in crops] == [False] * 5 + [True] * 5
 
 
 def test_nine_crop_is_a_grid_without_mirrors():  # convdata_cifar.py
-    crops = windows("nine_crop", 32, 24)
+    crops = crops_of_frame("nine_crop", 32, 24)
     grid = [(top, left) for top in (0, 4, 8) for left in (0, 4, 8)]
-    assert [(w.top, w.left) for w in crops] == grid
-    assert not any(w.mirrored for w in crops)
-
-
-def test_each_view_has_as_many_windows_as_are_counted():
-    found = {view: len(windows(view, 32, 32 if view == "single" else 24)) for view in NAMES}
-    assert found == COUNTS
+    assert [(c.top, c.left) for c in crops] == grid
+    assert not any(c.mirrored for c in crops)
 
 
 def test_ten_crop_of_odd_sizes_stays_inside_and_touches_the_border():
-    crops = windows("ten_crop", 37, 30)
-    assert {w.top for w in crops} == {0, 3, 7}
-    assert {w.left for w in crops} == {0, 3, 7}
+    crops = crops_of_frame("ten_crop", 37, 30)
+    assert {c.top for c in crops} == {0, 3, 7}
+    assert {c.left for c in crops} == {0, 3, 7}
     assert len(set(crops)) == 10
 
 
 def test_centre_crop_leaves_the_odd_pixel_at_the_end():
-    assert windows("centre_crop", 256, 224) == (Window(16, 16, False),)
-    assert windows("centre_crop", 37, 30) == (Window(3, 3, False),)
+    assert crops_of_frame("centre_crop", 256, 224) == (Crop(16, 16, 224, 224, False),)
+    assert crops_of_frame("centre_crop", 37, 30) == (Crop(3, 3, 30, 30, False),)
 
 
 def test_single_is_the_whole_frame_and_nothing_else():
-    assert windows("single", 32, 32) == (Window(0, 0, False),)
+    assert crops_of_frame("single", 32, 32) == (Crop(0, 0, 32, 32, False),)
     with pytest.raises(UsageError, match="32 pixels from a frame of 33"):
-        windows("single", 33, 32)
+        crops_of_frame("single", 33, 32)
 
 
-@pytest.mark.parametrize("view", ["centre_crop", "ten_crop"])
-def test_window_larger_than_the_frame_is_refused(view):
+@pytest.mark.parametrize("view", ["centre_crop", "nine_crop", "ten_crop"])
+def test_a_crop_larger_than_the_frame_is_refused(view):
     with pytest.raises(UsageError, match="frame"):
-        windows(view, 31, 32)
+        crops_of_frame(view, 31, 32)
 
 
 def test_unknown_view_names_the_known_ones():
     with pytest.raises(UsageError, match="single, centre_crop, nine_crop, ten_crop"):
-        windows("twelve_crop", 256, 224)
+        crops_of_frame("twelve_crop", 256, 224)
+
+
+def test_each_view_has_as_many_crops_as_are_counted():
+    counts = {name: count_inputs(FrameView(name=name, size=24), 24) for name in views.NAMES}
+    assert counts == {"single": 1, "centre_crop": 1, "nine_crop": 9, "ten_crop": 10}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    ("view", "count"),
+    [
+        (GOOGLENET, 144),  # Szegedy et al. 2014, Sec. 7
+        (views.SquareCrops(sides=(320, 352, 384, 416), size=299, mirrored=True), 144),
+        (TWELVE, 12),
+        (VGG, 150),  # Simonyan and Zisserman 2014, Sec. 3.2
+        (DENSE, 6),
+        (views.MeanOf((VGG, DENSE)), 156),
+        (views.CentreCrop(sides=(320,), size=320), 1),
+        (views.CentreCrop(sides=(378,), size=331, squashed=True), 1),
+        (LOGITS, 10),
+    ],
+)
+def test_every_image_gives_the_papers_count_inside_of_it(view, count, size):
+    images = view.scaled_images(*size)
+    assert sum(len(scaled.crops) for scaled in images) == count_inputs(view, 224) == count
+    assert sum(scaled.weight for scaled in images) == pytest.approx(1)
+    for scaled in images:
+        for crop in scaled.crops:
+            assert 0 <= crop.top <= scaled.canvas[0] - crop.height
+            assert 0 <= crop.left <= scaled.canvas[1] - crop.width
+        mirrored = collections.Counter(c.mirrored for c in scaled.crops)
+        assert len(mirrored) == 1 or mirrored[True] == mirrored[False]
+
+
+def test_googlenets_scales_keep_the_aspect_ratio():
+    canvases = [scaled.canvas for scaled in GOOGLENET.scaled_images(375, 500)]
+    assert canvases == [(256, 341), (288, 384), (320, 427), (352, 469)]
+    assert GOOGLENET.scaled_images(500, 375)[0].canvas == (341, 256)
+    assert GOOGLENET.scaled_images(333, 501)[0].canvas == (256, 385)
+
+
+def test_googlenets_squares_are_left_centre_and_right():  # Sec. 7
+    crops = places(GOOGLENET.scaled_images(375, 500)[0])  # 256x341
+    squares = [crops[i : i + 6] for i in (0, 6, 12)]
+    assert [square[5] for square in squares] == [(0, 0, 256), (0, 42, 256), (0, 85, 256)]
+    assert squares[1][:5] == [
+        (0, 42, 224),
+        (0, 74, 224),
+        (32, 42, 224),
+        (32, 74, 224),
+        (16, 58, 224),
+    ]
+
+
+def test_googlenets_squares_of_a_portrait_are_top_centre_and_bottom():
+    crops = places(GOOGLENET.scaled_images(500, 375)[0])
+    assert [crops[i] for i in (5, 11, 17)] == [(0, 0, 256), (42, 0, 256), (85, 0, 256)]
+
+
+def test_each_crop_has_its_mirror_image():
+    for view in (GOOGLENET, VGG, TWELVE):
+        for scaled in view.scaled_images(333, 501):
+            assert places(scaled, mirrored=True) == places(scaled)
+            assert scaled.size == view.size
+
+
+def test_vggs_grid_is_regular_and_reaches_every_border():
+    scaled = VGG.scaled_images(375, 500)[0]  # 256x341: 32 and 117 pixels to move in
+    tops = sorted({top for top, _, _ in places(scaled)})
+    lefts = sorted({left for _, left, _ in places(scaled)})
+    assert tops == [0, 8, 16, 24, 32]
+    assert lefts == [0, 29, 58, 87, 117]
+    assert len(set(places(scaled))) == 25
+
+
+def test_twelve_crops_are_of_the_squashed_image():
+    (scaled,) = TWELVE.scaled_images(97, 640)
+    assert scaled.canvas == (320, 320)
+    assert places(scaled) == [
+        (0, 0, 299),
+        (0, 21, 299),
+        (21, 0, 299),
+        (21, 21, 299),
+        (10, 10, 299),
+        (0, 0, 320),
+    ]
+
+
+def test_polynets_crop_ignores_the_aspect_ratio():
+    view = views.CentreCrop(sides=(378,), size=331, squashed=True)
+    (scaled,) = view.scaled_images(333, 501)
+    assert scaled.canvas == (378, 378)
+    assert places(scaled) == [(23, 23, 331)]
+
+
+def test_a_crop_as_large_as_the_shorter_side():
+    (scaled,) = views.CentreCrop(sides=(320,), size=320).scaled_images(375, 500)
+    assert scaled.canvas == (320, 427)
+    assert places(scaled) == [(0, 53, 320)]
+
+
+def test_ten_crops_of_an_image_are_those_of_the_frame():
+    (scaled,) = LOGITS.scaled_images(375, 500)
+    left = (341 - 256) // 2  # of the centre square
+    moved = [dataclasses.replace(c, left=c.left - left) for c in scaled.crops]
+    assert tuple(moved) == crops_of_frame("ten_crop", 256, 224)
+
+
+def test_dense_inputs_are_the_whole_image_at_each_scale():
+    images = DENSE.scaled_images(375, 500)
+    assert [scaled.canvas for scaled in images] == [(256, 341), (384, 512), (512, 683)]
+    for scaled in images:
+        assert scaled.size is None
+        both = tuple(Crop(0, 0, *scaled.canvas, mirrored) for mirrored in (False, True))
+        assert scaled.crops == both
+
+
+def test_crops_and_dense_evaluation_weigh_the_same():  # VGG, Sec. 4.3
+    both = views.MeanOf((VGG, DENSE)).scaled_images(375, 500)
+    assert sum(scaled.weight for scaled in both if len(scaled.crops) == 50) == 0.5
+    assert sum(scaled.weight for scaled in both if len(scaled.crops) == 2) == 0.5
+
+
+def test_another_input_size_rescales_every_size():
+    half = views.rescale(views.MeanOf((VGG, DENSE)), 0.5)
+    assert half.views[0] == dataclasses.replace(VGG, sides=(128, 192, 256), size=112)
+    assert half.views[1] == views.Dense(sides=(128, 192, 256), mirrored=True)
+    assert views.rescale(GOOGLENET, 1) == GOOGLENET
+
+
+def test_a_crop_larger_than_its_image_is_refused():
+    small = dataclasses.replace(TWELVE, sides=(298,))
+    with pytest.raises(UsageError, match="cannot cut 299"):
+        small.scaled_images(375, 500)

@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import reproductions
+from launch.sweep import child
 from launch.sweep.sweep_request import read_request
 from tests.launch.flags import NOT_GIVEN
 
@@ -49,7 +50,7 @@ class Training:
         found = self.error(self.settings, epoch)
         if isinstance(found, str):
             self.output.write_text(found)
-            return 1
+            return child.NO_ROOM if "No space" in found else 1
         row = {"epoch": epoch, "val_top1_error": found, "seconds": 2.0 * epoch}
         self.rows.append(row)
         Training.trained.append((self.folder.name, epoch))
@@ -62,3 +63,6 @@ class Training:
 
     def terminate(self):
         self.asked = True
+
+    def wait(self):
+        """It has ended at once."""

@@ -9,9 +9,8 @@ import pytest
 
 import reproductions
 from common.errors import UsageError
-from common.models.blocks import folded, network
+from common.models.graph import Parallel, boxes_of, folded, network
 from common.models.layer_table import layer_table, totals, without_weights
-from common.models.paths import Parallel, boxes_of
 from launch.commands import describe
 from launch.drawing.describe_svg import draw
 
@@ -32,7 +31,7 @@ def described(variant):
     """(its blocks, its layers)."""
     with without_weights():
         paper, _ = reproductions.find(variant)
-        model = reproductions.load(paper).build_model(variant)
+        model = reproductions.build_model(paper, variant)
         return network(model), layer_table(model)
 
 

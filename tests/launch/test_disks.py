@@ -20,13 +20,16 @@ from common import files
 from common.data import statistics
 from common.data.sources import sample
 from common.errors import RunError
-from common.evaluation.predictions import Unfinished
+from common.evaluation.predictions import PredictionWriter
 from launch.commands import export
+from launch.dispatch import dispatch
 from launch.drawing import contact_sheet
+from launch.terminal import new_files
 from launch.terminal.exits import exit_code
 from tests.common import test_serving, test_statistics
 from tests.common.data_fixtures import noise_image
 from tests.launch import test_export, test_predict
+from tests.launch.flags import NOT_GIVEN
 
 ROOT = pathlib.Path(__file__).parents[2]
 colours = test_predict.colours
@@ -135,11 +138,11 @@ def test_a_failed_export_leaves_no_record_and_no_folder(colours, tmp_path, capsy
 def test_predictions_that_cannot_begin_leave_nothing(tmp_path):
     classes = np.array([f"class {i}" for i in range(200)])
     with full_disk(), pytest.raises(RunError, match=r"p\.npz.*File too large"):
-        Unfinished(tmp_path / "p.npz", {}, 10, classes)
+        PredictionWriter(tmp_path / "p.npz", {}, 10, classes)
     assert not names_in(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(RunError, match="could not be written"):
-        Unfinished(tmp_path / "file" / "p.npz", {}, 10, classes)
+        PredictionWriter(tmp_path / "file" / "p.npz", {}, 10, classes)
 
 
 def test_without_a_cache_the_mean_is_computed_and_not_kept(tmp_path):
@@ -159,6 +162,32 @@ def test_without_a_cache_the_sample_is_made_for_this_process(tmp_path):
     made = sample.prepare("sample_shapes", str(tmp_path / "file"), few)
     assert (made / "dataset_info.json").is_file()
     assert sample.prepare("sample_shapes", str(tmp_path / "file"), few) == made
+
+
+@pytest.mark.parametrize(
+    ("words", "flags"),
+    [
+        ("import akamaster_resnet20 FILE", {"from": "akamaster", "out": "w.weights.h5"}),
+        ("ensemble FILE", {"rules": ["simple"], "out": "e.npz"}),
+        ("submission FILE", {"out": "g.txt"}),
+        ("predict lenet5 FILE", {"out": "s.png"}),
+        ("export lenet5", {"out": "m.tflite"}),
+        ("describe lenet5", {"svg": "x.svg"}),
+        ("report", {"html": "x.html"}),
+        ("bench start", {"out": "b.json"}),
+    ],
+)
+def test_a_read_only_folder_is_told_before_anything_is_computed(
+    words, flags, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(new_files.os, "access", lambda folder, _: folder != tmp_path)
+    file = tmp_path / "p.npz"
+    file.touch()
+    places = {name: str(tmp_path / flags[name]) for name in ("out", "svg", "html") if name in flags}
+    values = NOT_GIVEN | flags | places
+    given = words.replace("FILE", str(file)).split()
+    code, said = code_of(lambda: dispatch(given, values, set(flags)), capsys)
+    assert code == 1 and f"Nothing can be written to {tmp_path}" in said, said
 
 
 # Standard output

@@ -260,8 +260,8 @@ def test_what_was_tuned_is_written_out_of_fold_and_never_tuned_again(files, tmp_
 def test_out_takes_one_rule_and_a_new_file(files, tmp_path):
     with pytest.raises(UsageError, match="one rule"):
         run(*files, out=tmp_path / "fused.npz")
-    for out in ("a.npz", "fused.csv"):
-        with pytest.raises(UsageError, match="new file"):
+    for out, why in (("a.npz", "exists already"), ("fused.csv", "end in .npz")):
+        with pytest.raises(UsageError, match=why):
             run(*files, rules=["simple"], out=tmp_path / out)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from launch.commands import prepare as prepare_verb
 from launch.commands import ship
-from launch.report import records, report
+from launch.report import report
 from tests.launch import fuzzing
 
 LINES = int(os.environ.get("FUZZ_LINES", 1500))
@@ -28,7 +28,7 @@ def here(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(fuzzing.FLAGS["data_dir"], "default", ".")
-    monkeypatch.setattr(records, "write_text", lambda *_: None)
+    monkeypatch.setattr(report.records, "add", lambda folders: None)
     monkeypatch.setattr(report.curves, "add", lambda folders: None)
     monkeypatch.setattr(report.figures, "write", lambda papers: None)
     monkeypatch.setattr(report, "texts", lambda *_: {})

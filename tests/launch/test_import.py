@@ -34,7 +34,7 @@ def import_here(name, layout, source, target):
 
 
 def require_golden_logits(file):
-    model = reproductions.load("alexnet").build_model("caffenet")
+    model = reproductions.build_model("alexnet", "caffenet")
     model.load_weights(file)  # as evaluate does
     found = model(golden.image("caffe_caffenet")).numpy()
     assert golden.difference(found, "caffe_caffenet") < 1e-5

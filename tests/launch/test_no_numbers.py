@@ -1,6 +1,7 @@
 """NaN is never a result: every way to a number ends and says where."""
 
 import json
+import types
 
 import keras
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from common.errors import NotFinite, RunError, UsageError
-from common.evaluation import error_rates
+from common.evaluation.evaluator import Evaluator
+from common.evaluation.views import FrameView
 from common.files import write_json
 from common.training.run_record import add_result
 from launch.commands import import_weights
@@ -64,33 +66,48 @@ def test_scores_that_overflow_are_no_result(run, tmp_path, capsys):
     assert json.loads((folder / "run.json").read_text())["results"] == []
 
 
-def test_a_loss_that_looks_at_one_class_hides_no_other():
-    image = keras.Input((1,))
-    model = keras.Model(image, keras.layers.Dense(2)(image))
-    model.layers[-1].set_weights([np.ones((1, 2)), np.array([0.0, np.nan])])
-    test = error_rates.make_test_step(
-        model,
-        lambda outputs, labels: tf.gather(outputs, labels, batch_dims=1),
-        tf.distribute.get_strategy(),
+def measured_of(network, loss, images, counts, monkeypatch):
+    """The result of a network of (1, 1, 1) on one batch of such images."""
+    source = types.SimpleNamespace(
+        dataset=types.SimpleNamespace(test_split="there", splits={"there": int(sum(counts))})
     )
-    ones = (tf.ones((3, 1, 1)), tf.zeros(3, tf.int64), tf.ones(3))
-    batches = tf.data.Dataset.from_tensors((*ones, tf.constant(["a"] * 3)))
-    with pytest.raises(NotFinite, match="images 1 to 3 there is nan"):
-        error_rates._total(test, iter(batches), 3, lambda *_: None, "there")
+    image = keras.Input((1, 1, 1))
+    evaluator = Evaluator(
+        model=keras.Model(image, network(keras.layers.Flatten()(image))),
+        strategy=tf.distribute.get_strategy(),
+        source=source,
+        recipe=types.SimpleNamespace(loss=loss, num_classes=2),
+        statistics=None,
+    )
+    pixels = tf.reshape(tf.constant(images), (-1, 1, 1, 1, 1))
+    columns = (
+        tf.zeros(len(counts), tf.int64),
+        tf.constant(counts),
+        tf.constant(["a"] * len(counts)),
+    )
+    batches = tf.data.Dataset.from_tensors(((pixels,), *columns))
+    monkeypatch.setattr(evaluator, "_open", lambda *_: batches)
+    return evaluator.measure("v", FrameView(name="single", size=1), lambda *_: None)
 
 
-def test_padding_is_no_image_and_has_no_loss():
+def test_a_loss_that_looks_at_one_class_hides_no_other(monkeypatch):
+    bias = keras.initializers.Constant(np.array([0.0, np.nan]))
+    dense = keras.layers.Dense(2, kernel_initializer="ones", bias_initializer=bias)
+    with pytest.raises(NotFinite, match="images 1 to 3 of the split 'there' under v is nan"):
+        measured_of(
+            dense,
+            lambda outputs, labels: tf.gather(outputs, labels, batch_dims=1),
+            [1.0, 1.0, 1.0],
+            [1.0, 1.0, 1.0],
+            monkeypatch,
+        )
+
+
+def test_padding_is_no_image_and_has_no_loss(monkeypatch):
     """Of zeros the scores may be what they like."""
-    image = keras.Input((1,))
-    model = keras.Model(image, keras.layers.Lambda(lambda x: 1 / x)(image))
-    test = error_rates.make_test_step(model, lambda o, _: o[:, 0], tf.distribute.get_strategy())
-    images = tf.constant([[[4.0]], [[0.0]]])
-    counts = tf.constant([1.0, 0.0])
-    batches = tf.data.Dataset.from_tensors(
-        (images, tf.zeros(2, tf.int64), counts, tf.constant(["a", ""]))
-    )
-    sums = error_rates._total(test, iter(batches), 1, lambda *_: None, "")
-    assert sums.tolist() == [0.25, 0, 0, 1]
+    inverse = keras.layers.Lambda(lambda x: 1 / x)
+    found = measured_of(inverse, lambda o, _: o[:, 0], [4.0, 0.0], [1.0, 0.0], monkeypatch)
+    assert (found.num_images, found.loss, found.top1_error) == (1, 0.25, 0)
 
 
 def test_no_file_of_json_holds_what_is_none(tmp_path):

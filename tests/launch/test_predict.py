@@ -66,10 +66,10 @@ def colours(tmp_path, monkeypatch):
 
     recipes = {"colours": COLOURS}
     monkeypatch.setattr(reproductions, "names", lambda: ("colours",))
+    paper = types.SimpleNamespace(RECIPES=recipes)
+    monkeypatch.setattr(reproductions, "load", lambda _: paper)
     monkeypatch.setattr(
-        reproductions,
-        "load",
-        lambda paper: types.SimpleNamespace(RECIPES=recipes, build_model=build_model),
+        reproductions, "build_model", lambda _, *a, **sizes: build_model(*a, **sizes)
     )
     monkeypatch.setattr(reproductions, "folder", lambda paper: tmp_path)
     monkeypatch.setattr(predict, "prepare_tensorflow", lambda o: tf.distribute.get_strategy())

@@ -22,8 +22,9 @@ import reproductions
 from common.data import imagenet
 from common.data.sources.photographs import SPLIT, Photographs
 from common.errors import UsageError
-from common.evaluation import error_rates, frame_views
+from common.evaluation import inputs
 from common.evaluation.predictions import read
+from common.evaluation.views import FrameView
 from common.models import preprocessing
 from launch.commands import evaluate, export, predict
 from launch.dispatch import dispatch
@@ -188,13 +189,14 @@ def one_process(monkeypatch):
     def once(paper, variant, recipe, strategy):
         sizes = (recipe.image_size, recipe.num_classes)
         if (variant, sizes) not in built:
-            make = reproductions.load(paper).build_model
-            built[variant, sizes] = make(variant, image_size=sizes[0], num_classes=sizes[1])
+            built[variant, sizes] = reproductions.build_model(
+                paper, variant, image_size=sizes[0], num_classes=sizes[1]
+            )
         return built[variant, sizes]
 
     for module in (evaluate, export, predict):
         monkeypatch.setattr(module, "build_network", once)
-    monkeypatch.setattr(error_rates, "TEST_VIEWS", 2)
+    monkeypatch.setattr(inputs, "TEST_INPUTS", 2)
     said = {}
     monkeypatch.setattr(predict, "_print", said.__setitem__)
     yield said
@@ -322,8 +324,9 @@ def test_the_network_sees_what_the_publishers_does(case, tmp_path):
     recipe = reproductions.load(case.paper).RECIPES[case.variant]
     recipe = weights.PREPROCESSING[case.layout].of(recipe)
     source = Photographs(files, side=32 if cifar else None, digits=False)
-    batches = frame_views.test_batches(source, SPLIT, recipe, None, recipe.monitor, batch_size=1)
-    for file, (images, *_) in zip(files, batches, strict=True):
+    view = FrameView(name=recipe.monitor, size=recipe.image_size)
+    batches = inputs.test_batches(source, SPLIT, recipe, None, view, batch_size=1)
+    for file, ((images,), *_) in zip(files, batches, strict=True):
         wanted = case.see(file)
         scale = abs(wanted).max()
         assert abs(images[0, 0].numpy() - wanted).max() < 1e-5 * scale

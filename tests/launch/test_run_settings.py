@@ -229,13 +229,13 @@ def test_what_was_subtracted_in_training_is_subtracted_now(run, tmp_path, capsys
     monkeypatch.setattr(
         evaluate, "training_statistics", lambda *a: pytest.fail("the run has its own")
     )
-    real = evaluate.scores.Subject
+    real = evaluate.Evaluator
 
-    def subject(**parts):
+    def evaluator(**parts):
         seen.append(parts["statistics"])
         return real(**parts)
 
-    monkeypatch.setattr(evaluate.scores, "Subject", subject)
+    monkeypatch.setattr(evaluate, "Evaluator", evaluator)
     assert measured(folder, capsys)[0] == 0
     np.testing.assert_array_equal(seen[0].mean_image, mean)
     with pytest.raises(UsageError, match="of 24 x 24 pixels.*12 x 12"):

@@ -81,7 +81,7 @@ def test_shipped_weights_are_the_networks_and_nothing_else(variant):
     file = run.folder / run_weights.WEIGHTS
     with h5py.File(file) as stored:
         assert "optimizer" not in stored
-    model = reproductions.load(paper).build_model(variant)
+    model = reproductions.build_model(paper, variant)
     run_weights.load_weights(model, file, recipe)
 
 

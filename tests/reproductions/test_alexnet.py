@@ -1,8 +1,8 @@
 """AlexNet's facts: Sections 3 to 5 of the paper, and net 145."""
 
 import dataclasses
+import functools
 import math
-import pathlib
 import re
 
 import keras
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import reproductions.alexnet
+import reproductions
 from common.data.transforms import (
     CentreCrop,
     PcaColourNoise,
@@ -27,11 +27,13 @@ from common.papers.audit import AGREES, EXPLAINED, audit_paper, layer_table
 from common.recipes.recipe import WeightDecay
 from common.recipes.schedules import DivideOnPlateau
 from common.training.optimizers import rates_at
-from reproductions.alexnet import RECIPES, build_model, cifar
-from reproductions.alexnet.model import FORMS
-from reproductions.alexnet.spatial import SpatialResponseNormalization
+from reproductions.alexnet import cifar
+from reproductions.alexnet.model import FORMS, SpatialResponseNormalization
 
-FOLDER = pathlib.Path(reproductions.alexnet.__file__).parent
+build_model = functools.partial(reproductions.build_model, "alexnet")
+RECIPES = reproductions.load("alexnet").RECIPES
+
+FOLDER = reproductions.folder("alexnet")
 CAFFES = ("bvlc_alexnet", "caffenet")
 FRAME = (ResizeShorterSide(256), CentreCrop(256))  # Sec. 2
 

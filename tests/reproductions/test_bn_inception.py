@@ -2,7 +2,6 @@
 
 import functools
 import math
-import pathlib
 
 import keras
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-import reproductions.bn_inception
 from common.data.transforms import (
     CentreCrop,
     PhotometricDistortions,
@@ -25,10 +23,12 @@ from common.models.layers import Dropout
 from common.papers.audit import AGREES, EXPLAINED, audit_paper
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import WeightDecay
-from reproductions.bn_inception import RECIPES, build_model, mnist
-from reproductions.bn_inception.model import FORMS, MODULES
+from reproductions.bn_inception.model import FORMS, MNIST, MODULES
 
-FOLDER = pathlib.Path(reproductions.bn_inception.__file__).parent
+build_model = functools.partial(reproductions.build_model, "bn_inception")
+RECIPES = reproductions.load("bn_inception").RECIPES
+
+FOLDER = reproductions.folder("bn_inception")
 IMAGENET = 1_281_167  # training images
 SIZE = 64  # of the networks that compute something
 
@@ -70,14 +70,14 @@ def kinds(model):
 
 
 def test_every_recipe_has_its_network():
-    assert list(RECIPES) == [*FORMS, *mnist.NORMALIZED]
+    assert list(RECIPES) == [*FORMS, *MNIST]
     assert next(iter(RECIPES)) == "bn_inception"
 
 
 def test_every_structural_number_has_a_verdict():
     def build(variant):
         paper = "googlenet" if "googlenet" in variant else "bn_inception"
-        return reproductions.load(paper).build_model(variant)
+        return reproductions.build_model(paper, variant)
 
     verdicts = audit_paper(FOLDER, build)
     assert {v.verdict for v in verdicts} == {AGREES, EXPLAINED}

@@ -8,6 +8,7 @@ no logits, falls outside of them.
 
 import dataclasses
 import gc
+import importlib
 import json
 import math
 
@@ -16,7 +17,9 @@ import pytest
 
 import reproductions
 from common.data.statistics import Statistics
-from common.evaluation import frame_views
+from common.errors import UsageError
+from common.evaluation.inputs import test_batches as batches_of
+from common.evaluation.views import FrameView
 from common.papers.expected import load_toml, read_expected
 from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.recipes.serialization import describe
@@ -27,20 +30,6 @@ VARIANTS = [
     for paper in reproductions.names()
     for variant in reproductions.load(paper).RECIPES
 ]
-# A smaller input for what does not depend on the size; the others are small.
-SMALL_IMAGE_SIZE = {
-    "alexnet": 67,
-    "bn_inception": 32,
-    "googlenet": 65,
-    "inception_v3": 107,
-    "inception_v4": 107,
-    "polynet": 75,
-    "preact_resnet": 32,
-    "resnet": 32,
-    "resnext": 32,
-    "vgg": 32,
-    "wide_resnet": 32,
-}
 # Of papers with many variants, those whose graphs are of different kinds; the
 # others are as long again, and marked `full` in the tests that build them.
 EXAMPLES = {
@@ -97,6 +86,12 @@ def recipe_of(paper, variant):
     return reproductions.load(paper).RECIPES[variant]
 
 
+def small_image(paper, variant):
+    """A smaller side for what does not depend on it."""
+    smallest = reproductions.smallest_image(paper, variant)
+    return min(max(smallest, 32), recipe_of(paper, variant).image_size)
+
+
 def variants_of_each_chain():
     """One variant for each way to prepare images: many share theirs."""
     first = {}
@@ -108,6 +103,16 @@ def variants_of_each_chain():
     return list(first.values())
 
 
+def limited_variants():
+    """The first variant with each smallest image of a paper that has one."""
+    first = {}
+    for paper, variant in VARIANTS:
+        smallest = reproductions.smallest_image(paper, variant)
+        if smallest > 1:
+            first.setdefault((paper, smallest), (paper, variant))
+    return list(first.values())
+
+
 @pytest.fixture
 def network(paper, variant):
     """Builds the variant; frees it after the test (AlexNet: 240 MB)."""
@@ -115,7 +120,7 @@ def network(paper, variant):
 
     def build(**sizes):
         keras.utils.set_random_seed(0)
-        return reproductions.load(paper).build_model(variant, **sizes)
+        return reproductions.build_model(paper, variant, **sizes)
 
     yield build
     gc.collect()
@@ -174,12 +179,31 @@ def test_network_at_the_papers_size(paper, variant, network):
     assert total.macs == expected.macs[variant]
 
 
+@pytest.mark.parametrize(("paper", "variant"), limited_variants())
+def test_the_smallest_image_is_the_smallest(paper, variant):
+    from common.models.layer_table import without_weights
+
+    smallest = reproductions.smallest_image(paper, variant)
+    build = importlib.import_module(f"reproductions.{paper}.model").build_model
+    with without_weights():
+        model = reproductions.build_model(paper, variant, image_size=smallest)
+        assert all(0 not in layer.output.shape for layer in model.layers)
+        try:
+            smaller = build(variant, smallest - 1, 10)
+        except ValueError:  # Keras's: a map of a negative side
+            smaller = None
+        assert not smaller or any(0 in layer.output.shape for layer in smaller.layers)
+    wanted = f"{variant} needs images of at least {smallest}x{smallest} pixels: from "
+    with pytest.raises(UsageError, match=wanted + f"{smallest - 1}x{smallest - 1}"):
+        reproductions.build_model(paper, variant, image_size=smallest - 1)
+
+
 @each_built_variant
 def test_a_new_network_knows_nothing(paper, variant, network):
     import keras
 
     recipe = recipe_of(paper, variant)
-    model = network(image_size=SMALL_IMAGE_SIZE.get(paper))
+    model = network(image_size=small_image(paper, variant))
     # Batch norm has no statistics yet: it takes the batch's, as in training.
     logits = logits_of(model(noise(model), training=normalized(model))).numpy()
     assert np.isfinite(logits).all()
@@ -199,8 +223,7 @@ def test_a_network_for_other_classes_saves_and_loads(paper, variant, network, tm
 
     # LeNet-5's classes are its ten glyphs.
     classes = 10 if recipe_of(paper, variant).data == "mnist" else 7
-    size = SMALL_IMAGE_SIZE.get(paper)
-    model = network(image_size=size, num_classes=classes)
+    model = network(image_size=small_image(paper, variant), num_classes=classes)
     images = noise(model)[:2]
     before = logits_of(model(images, training=False)).numpy()
     assert before.shape == (2, classes)
@@ -286,10 +309,9 @@ def first_batches(recipe):
         covariance=np.eye(channels, dtype="float32"),
     )
     train = pipeline.train_batches(source, recipe, statistics, seed=0, epoch=0)
-    test = frame_views.test_batches(
-        source, split, recipe, statistics, recipe.views[-1], batch_size=2
-    )
-    return next(iter(train))[0].numpy(), next(iter(test))[0].numpy()
+    view = FrameView(name=recipe.views[-1], size=recipe.image_size)
+    test = batches_of(source, split, recipe, statistics, view, batch_size=2)
+    return next(iter(train))[0].numpy(), next(iter(test))[0][0].numpy()
 
 
 @each_paper

@@ -1,8 +1,8 @@
 """GoogLeNet's facts: Table 1, Figure 3, Sections 5 and 6, BVLC's solver."""
 
 import dataclasses
+import functools
 import math
-import pathlib
 
 import keras
 import numpy as np
@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-import reproductions.googlenet
 from common.data.transforms import (
     CentreCrop,
     PhotometricDistortions,
@@ -26,10 +25,12 @@ from common.models.layers import Dropout
 from common.papers.audit import AGREES, EXPLAINED, audit_paper
 from common.recipes.recipe import WeightDecay
 from common.training.optimizers import rates_at
-from reproductions.googlenet import RECIPES, build_model
 from reproductions.googlenet.model import CONV1
 
-FOLDER = pathlib.Path(reproductions.googlenet.__file__).parent
+build_model = functools.partial(reproductions.build_model, "googlenet")
+RECIPES = reproductions.load("googlenet").RECIPES
+
+FOLDER = reproductions.folder("googlenet")
 SMALLEST = 65
 IMAGENET = 1_281_167  # training images
 FRAME = (ResizeShorterSide(256), CentreCrop(256))  # Sec. 7
@@ -64,7 +65,7 @@ def test_every_recipe_has_its_network():
 
 def test_every_structural_number_has_a_verdict():
     def build(variant):
-        return reproductions.load(reproductions.find(variant)[0]).build_model(variant)
+        return reproductions.build_model(reproductions.find(variant)[0], variant)
 
     verdicts = audit_paper(FOLDER, build)
     assert {v.verdict for v in verdicts} == {AGREES, EXPLAINED}

@@ -1,9 +1,9 @@
 """Inception-v3's facts: Table 1, Sections 3 to 9, TensorFlow's release."""
 
 import dataclasses
+import functools
 import itertools
 import json
-import pathlib
 
 import keras
 import numpy as np
@@ -11,7 +11,6 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-import reproductions.inception_v3
 from common.data.rng import ExampleRng
 from common.data.transforms import (
     CentreCrop,
@@ -28,12 +27,14 @@ from common.models.layers import BatchNormalization, Dropout
 from common.papers.audit import EXPLAINED, MISFIT, NEEDLESS, audit_paper
 from common.recipes.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy
 from common.recipes.recipe import RmsProp, Sgd, WeightDecay
-from reproductions.inception_v3 import RECIPES, build_model
 from reproductions.inception_v3.distortions import ColourDistortions
 from reproductions.inception_v3.modules import FORMS, convolutions
 from tests.golden import ORACLES
 
-FOLDER = pathlib.Path(reproductions.inception_v3.__file__).parent
+build_model = functools.partial(reproductions.build_model, "inception_v3")
+RECIPES = reproductions.load("inception_v3").RECIPES
+
+FOLDER = reproductions.folder("inception_v3")
 SMALLEST = {
     "inception_v3": 107,
     "inception_v3_torchvision": 107,
@@ -76,7 +77,7 @@ def test_every_recipe_has_its_network():
 
 def test_every_structural_number_has_a_verdict():
     def build(variant):
-        return reproductions.load(reproductions.find(variant)[0]).build_model(variant)
+        return reproductions.build_model(reproductions.find(variant)[0], variant)
 
     verdicts = audit_paper(FOLDER, build)
     assert not {v.verdict for v in verdicts} & {MISFIT, NEEDLESS}

@@ -1,15 +1,19 @@
 """The same weights give the logits of independent implementations."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.errors import RunError
 from common.models.layer_table import without_weights
 from common.models.state_dicts import of_keras_model
-from reproductions.inception_v3 import build_model
 from reproductions.inception_v3.weights import from_keras, from_torchvision
 from tests import golden
+
+build_model = functools.partial(reproductions.build_model, "inception_v3")
 
 ORACLE = "torchvision_inception_v3"
 SMALL = 107

@@ -1,7 +1,7 @@
 """The networks and the recipes of Inception-v4's paper."""
 
 import dataclasses
-import pathlib
+import functools
 import re
 
 import keras
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import reproductions.inception_v4
+import reproductions
 from common.data.rng import ExampleRng
 from common.data.transforms import (
     CentreCrop,
@@ -25,12 +25,14 @@ from common.models.layers import Dropout
 from common.papers.audit import AGREES, EXPLAINED, MISFIT, NEEDLESS, RATIOS, audit_paper
 from common.recipes.losses import SmoothedCrossEntropy, WithAuxiliary
 from common.recipes.recipe import RmsProp
-from reproductions.inception_v4 import RECIPES, build_model
 from reproductions.inception_v4.distortions import BrightnessAndSaturation
 from reproductions.inception_v4.model import FORMS, inception
 from reproductions.inception_v4.modules import Module, Residual, conv
 
-FOLDER = pathlib.Path(reproductions.inception_v4.__file__).parent
+build_model = functools.partial(reproductions.build_model, "inception_v4")
+RECIPES = reproductions.load("inception_v4").RECIPES
+
+FOLDER = reproductions.folder("inception_v4")
 SMALLEST = {
     "inception_v4": 75,
     "inception_resnet_v1": 75,
@@ -93,7 +95,7 @@ def test_every_recipe_has_its_network():
 
 def test_every_structural_number_has_a_verdict(tables):
     def build(variant):
-        return reproductions.load(reproductions.find(variant)[0]).build_model(variant)
+        return reproductions.build_model(reproductions.find(variant)[0], variant)
 
     verdicts = audit_paper(FOLDER, build, dict(tables))
     assert not {v.verdict for v in verdicts} & {MISFIT, NEEDLESS}

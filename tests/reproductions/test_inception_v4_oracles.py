@@ -1,15 +1,19 @@
 """The same weights give the logits of independent implementations."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.errors import RunError
 from common.models.layer_table import without_weights
 from common.models.state_dicts import of_keras_model
-from reproductions.inception_v4 import build_model
 from reproductions.inception_v4.weights import from_cadene, from_keras
 from tests import golden
+
+build_model = functools.partial(reproductions.build_model, "inception_v4")
 
 V4, RESNET = "inception_v4_released", "inception_resnet_v2_released"
 V4_ORACLE, RESNET_ORACLE = "cadene_inceptionv4", "cadene_inceptionresnetv2"

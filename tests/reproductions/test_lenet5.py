@@ -1,6 +1,7 @@
 """LeNet-5's network, codes, losses and recipe: Sections II and III."""
 
 import dataclasses
+import functools
 import itertools
 import math
 
@@ -8,11 +9,14 @@ import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.data.transforms import Pad, RandomAffine, ScalePixels
-from reproductions.lenet5 import RECIPES
 from reproductions.lenet5.glyphs import codes
 from reproductions.lenet5.losses import MapLoss, MseLoss
-from reproductions.lenet5.model import C3_INPUTS, build_model, squash
+from reproductions.lenet5.model import C3_INPUTS, squash
+
+build_model = functools.partial(reproductions.build_model, "lenet5")
+RECIPES = reproductions.load("lenet5").RECIPES
 
 # Sec. II-B: output, trainable parameters, connections (biases included).
 LAYERS = {

@@ -1,6 +1,7 @@
 """PolyNet's facts: counts, sizes, the release's factors, the recipe."""
 
 import dataclasses
+import functools
 import json
 import re
 
@@ -14,13 +15,14 @@ from common.models.layer_table import find_row, layer_table, totals, without_wei
 from common.models.layers import Dropout
 from common.papers.audit import AGREES, EXPLAINED, audit_paper, check_table
 from common.papers.expected import read_expected
-from reproductions.polynet import RECIPES, build_model
-from reproductions.polynet.forms import FORMS, first_order, with_stage
-from reproductions.polynet.model import SMALLEST, network
-from reproductions.polynet.polynomials import POLYNOMIALS
+from reproductions.polynet.forms import FORMS, POLYNOMIALS, first_order, with_stage
+from reproductions.polynet.model import network
 from reproductions.polynet.recipe import STOCHASTIC_PATHS_FROM
 from reproductions.polynet.weights import _torch_name
 from tests import golden
+
+build_model = functools.partial(reproductions.build_model, "polynet")
+RECIPES = reproductions.load("polynet").RECIPES
 
 FOLDER = reproductions.folder("polynet")
 EXPECTED = read_expected(FOLDER)
@@ -221,7 +223,7 @@ def test_every_structural_number_has_a_verdict():
     def build(variant):
         paper, _ = reproductions.find(variant)
         with without_weights():
-            return reproductions.load(paper).build_model(variant)
+            return reproductions.build_model(paper, variant)
 
     verdicts = audit_paper(FOLDER, build)
     assert {v.verdict for v in verdicts} == {AGREES, EXPLAINED}
@@ -280,19 +282,19 @@ def test_terms_take_the_blocks_of_the_port(polynet):
 @pytest.mark.parametrize("variant", ["polynet", "ir_3_6_3"])
 def test_too_small_an_image_is_refused(variant):
     with pytest.raises(UsageError, match=f"{variant}.*at least 75x75"):
-        build_model(variant, image_size=SMALLEST - 1)
+        build_model(variant, image_size=74)
     with without_weights():
-        model = network(first_order(1, 1, 1), SMALLEST, 2, name="ir")
+        model = network(first_order(1, 1, 1), 75, 2, name="ir")
         assert model.get_layer("pool").input.shape[1:3] == (1, 1)
         with pytest.raises(ValueError):
-            network(first_order(1, 1, 1), SMALLEST - 1, 2, name="ir")
+            network(first_order(1, 1, 1), 74, 2, name="ir")
 
 
 def test_logits_are_float32_under_bfloat16():
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         form = with_stage(first_order(1, 1, 1), "a", "poly3")
-        model = network(form, SMALLEST, 2, name="ir")
+        model = network(form, 75, 2, name="ir")
     finally:
         keras.config.set_dtype_policy("float32")
     assert model.outputs[0].dtype == "float32"
@@ -305,7 +307,7 @@ def test_initial_weights_and_constants():
     form = dataclasses.replace(
         FORMS["polynet"], stages={"a": ("poly3",), "b": ("ir",), "c": ("ir",)}
     )
-    model = network(form, SMALLEST, 100, name="one_each")
+    model = network(form, 75, 100, name="one_each")
     for name, fan_in in (
         ("stem_conv1_3", 9 * 32),
         ("reduction_a_path0_3", 9 * 256),

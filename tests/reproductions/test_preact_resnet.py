@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import reproductions
 from common.data.transforms import (
     FirstFittingAreaCrop,
     Lighting,
@@ -24,9 +25,10 @@ from common.data.transforms import (
 from common.models.layer_table import layer_table, totals, without_weights
 from common.models.layers import ParameterFreeShortcut
 from common.training.optimizers import rates_at
-from reproductions.preact_resnet import RECIPES, build_model
-from reproductions.preact_resnet.forms import FORMS, FULL
-from reproductions.preact_resnet.model import network
+from reproductions.preact_resnet.model import FORMS, FULL, network
+
+build_model = functools.partial(reproductions.build_model, "preact_resnet")
+RECIPES = reproductions.load("preact_resnet").RECIPES
 
 ORDERS = {  # Fig. 4: ahead of a unit, behind its last convolution, at the end
     "cifar_resnet110_original": ("", "bn", "relu"),

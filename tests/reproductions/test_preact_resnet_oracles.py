@@ -9,8 +9,8 @@ import re
 
 import pytest
 
+import reproductions
 from common.models.weight_import import assign_torch
-from reproductions.preact_resnet import build_model
 from reproductions.preact_resnet.forms import FORMS
 from reproductions.preact_resnet.model import network
 from tests import golden
@@ -42,7 +42,7 @@ def pytorchcv_names(model):
 
 
 def with_golden_weights(variant, oracle):
-    model = build_model(variant)
+    model = reproductions.build_model("preact_resnet", variant)
     state = {e: v for e, v in golden.state(oracle).items() if not e.startswith(ONCE_MORE)}
     assign_torch(model, state, pytorchcv_names(model))
     return model

@@ -1,17 +1,21 @@
 """What the networks of the ResNet paper compute: Sections 3.2 to 4.1."""
 
 import dataclasses
+import functools
 import math
 
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.data.transforms import RandomCrop, RandomFlip, RandomShorterSide
 from common.errors import UsageError
 from common.recipes.schedules import DivideOnPlateau
-from reproductions.resnet import RECIPES, build_model
 from reproductions.resnet.model import FORMS
+
+build_model = functools.partial(reproductions.build_model, "resnet")
+RECIPES = reproductions.load("resnet").RECIPES
 
 
 def small(variant, **kwargs):
@@ -79,19 +83,6 @@ def test_strides_are_where_the_form_has_them(variant, part):
     if FORMS[variant].shortcuts in ("B", "C"):
         wanted |= {f"conv{stage}_1_shortcut" for stage in (3, 4, 5)}
     assert sorted(found) == sorted(wanted)
-
-
-def test_the_stride_can_be_chosen_and_the_name_tells():
-    moved = small("resnet50", stride_on_3x3=True)
-    assert moved.name == "resnet50_v1_5"
-    assert "conv3_1_b" in strided(moved)
-    back = small("resnet50_v1_5", stride_on_3x3=False)
-    assert back.name == "resnet50"
-    assert "conv3_1_a" in strided(back)
-    odd = small("resnet50_caffe", stride_on_3x3=True)
-    assert odd.name == "resnet50_caffe_stride_on_3x3"
-    with pytest.raises(UsageError, match="resnet18 has none"):
-        small("resnet18", stride_on_3x3=False)
 
 
 def test_plain_networks_add_nothing():

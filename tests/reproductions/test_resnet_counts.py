@@ -1,12 +1,15 @@
 """The numbers of the ResNet paper: Table 1, Figure 3, Section 3.3."""
 
+import functools
+
 import pytest
 
 import reproductions
 from common.models.layer_table import layer_table, without_weights
 from common.papers.audit import AGREES, EXPLAINED, audit_paper, check_table
 from common.papers.expected import read_expected
-from reproductions.resnet import build_model
+
+build_model = functools.partial(reproductions.build_model, "resnet")
 
 FOLDER = reproductions.folder("resnet")
 EXPECTED = read_expected(FOLDER)
@@ -129,7 +132,7 @@ def test_every_structural_number_has_a_verdict():
     def build(variant):
         paper, _ = reproductions.find(variant)
         with without_weights():
-            return reproductions.load(paper).build_model(variant)
+            return reproductions.build_model(paper, variant)
 
     verdicts = audit_paper(FOLDER, build)
     assert {v.verdict for v in verdicts} == {AGREES, EXPLAINED}

@@ -1,11 +1,13 @@
 """The same weights give the logits of independent implementations."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.errors import RunError
-from reproductions.resnet import build_model
 from reproductions.resnet.weights import (
     KERAS_APPLICATIONS,
     from_caffe,
@@ -13,6 +15,8 @@ from reproductions.resnet.weights import (
     from_torchvision,
 )
 from tests import golden
+
+build_model = functools.partial(reproductions.build_model, "resnet")
 
 BLOCKS = {  # Table 1
     "resnet18": (2, 2, 2, 2),
@@ -89,9 +93,8 @@ def test_a_network_that_computes_something_else_is_refused(load, variant, right)
 
 def test_moving_the_stride_makes_it_another_network():
     state = golden.state("torchvision_resnet50")
-    moved = build_model("resnet50", image_size=32, stride_on_3x3=True)
-    from_torchvision(state, moved)
-    paper = build_model("resnet50_v1_5", image_size=32, stride_on_3x3=False)
+    from_torchvision(state, build_model("resnet50_v1_5", image_size=32))
+    paper = build_model("resnet50", image_size=32)
     with pytest.raises(RunError, match="resnet50 would not compute"):
         from_torchvision(state, paper)
 

@@ -1,5 +1,6 @@
 """What the ResNeXt paper says: Sections 3 and 4, Tables 1 to 4 and 7."""
 
+import functools
 import re
 
 import keras
@@ -21,8 +22,10 @@ from common.data.transforms import (
 from common.models.layer_table import find_row, layer_table, totals, without_weights
 from common.papers.expected import read_expected
 from common.training.optimizers import rates_at
-from reproductions.resnext import RECIPES, build_model
 from reproductions.resnext.model import FORMS, block
+
+build_model = functools.partial(reproductions.build_model, "resnext")
+RECIPES = reproductions.load("resnext").RECIPES
 
 EXPECTED = read_expected(reproductions.folder("resnext"))
 EPSILON = 1e-5

@@ -1,13 +1,17 @@
 """The same weights give the logits of torchvision's ResNeXt."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.errors import RunError
-from reproductions.resnext import build_model
 from reproductions.resnext.weights import from_cadene, from_torchvision, from_torchvision_232
 from tests import golden
+
+build_model = functools.partial(reproductions.build_model, "resnext")
 
 ORACLE = "torchvision_resnext50_32x4d"
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}

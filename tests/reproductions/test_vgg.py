@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import itertools
 import math
-import pathlib
 import re
 
 import keras
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import reproductions.vgg
+import reproductions
 from common.data.transforms import (
     CentreCrop,
     PcaColourNoise,
@@ -28,10 +27,12 @@ from common.models.layer_table import layer_table, totals, without_weights
 from common.papers.audit import AGREES, EXPLAINED, check_table
 from common.papers.expected import read_expected
 from common.recipes.recipe import WeightDecay
-from reproductions.vgg import RECIPES, build_model
 from reproductions.vgg.model import COLUMNS, GLOROT
 
-FOLDER = pathlib.Path(reproductions.vgg.__file__).parent
+build_model = functools.partial(reproductions.build_model, "vgg")
+RECIPES = reproductions.load("vgg").RECIPES
+
+FOLDER = reproductions.folder("vgg")
 SMALL = {"image_size": 32, "num_classes": 10}
 # The networks of Table 1; the other variants are D, C or E, trained otherwise.
 PAPERS = {

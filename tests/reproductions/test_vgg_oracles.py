@@ -1,13 +1,18 @@
 """Other implementations' weights give their logits."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.errors import RunError
-from reproductions.vgg import RECIPES, build_model
 from reproductions.vgg.weights import KERAS_APPLICATIONS, from_caffe, from_keras, from_torchvision
 from tests import golden
+
+build_model = functools.partial(reproductions.build_model, "vgg")
+RECIPES = reproductions.load("vgg").RECIPES
 
 # torchvision/models/vgg.py: where the convolutions of each `features` stand,
 # and the maps that they give.
@@ -211,5 +216,5 @@ def test_weights_for_another_image_size_are_refused():
 def test_a_network_that_the_layout_does_not_hold_is_refused(variant, load, instead):
     """A's state dict fits A-LRN, and the logits would be others."""
     model = build_model(variant, image_size=32, num_classes=10)
-    with pytest.raises(RunError, match=f"{variant} is config.*{instead}[,.]"):
+    with pytest.raises(RunError, match=f"{variant} would not.*{instead}[,.]"):
         load(numbered("vgg11"), model)

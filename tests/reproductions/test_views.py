@@ -6,12 +6,12 @@ resnet_cifar's is no paper's; it gives `ensemble` a second scale.
 import pytest
 
 import reproductions
-from common.evaluation import protocols, views
+from common.evaluation import views
 from common.papers.expected import read_expected
 
-# Neither the places nor the rule of these were published (see its views.py).
+# Neither the places nor the rule of these were published (see its recipe.py).
 UNPUBLISHED = {("polynet", "multi_crop")}
-PAPERS = [name for name in reproductions.names() if hasattr(reproductions.load(name), "VIEWS")]
+PAPERS = [name for name in reproductions.names() if reproductions.load(name).VIEWS]
 
 
 def test_papers_with_protocols_of_their_own_have_them():
@@ -49,9 +49,9 @@ def test_own_views_are_of_variants_and_hide_no_common_one(paper):
         assert not set(own) & set(views.NAMES)
         for view in own.values():
             size = module.RECIPES[variant].image_size
-            for part in view.parts(375, 500):
-                assert min(part.size) >= size
-                assert sum(p.weight for p in view.parts(3, 4)) == pytest.approx(1)
+            for scaled in view.scaled_images(375, 500):
+                assert (scaled.size or min(scaled.canvas)) >= size
+                assert sum(s.weight for s in view.scaled_images(3, 4)) == pytest.approx(1)
 
 
 def sides(name, variant):
@@ -75,16 +75,16 @@ def test_resnets_scales():  # Sec. 3.4
 
 def test_smaller_networks_have_smaller_views():
     small = reproductions.views("inception_v3", "inception_v3_79")["12_crop"]
-    assert small == protocols.SquashedCrops(side=85, size=79)
+    assert small == views.SquareCrops(sides=(85,), size=79, squashed=True, mirrored=True)
     ablated = reproductions.views("polynet", "ir_3_6_3")
-    assert ablated["squashed_centre_crop"].side == 342
+    assert ablated["squashed_centre_crop"].sides == (342,)
     assert "squashed_centre_crop_363" not in ablated
 
 
 def test_polynets_second_scale_is_cut_in_the_same_proportion():
     large = reproductions.views("polynet", "polynet")
     first, second = large.values()
-    assert (first.side, first.size) == (378, 331)
-    assert (second.side, second.size) == (415, 363)
+    assert (first.sides, first.size) == ((378,), 331)
+    assert (second.sides, second.size) == ((415,), 363)
     for view in (first, second):
-        assert view.side == round(view.size / 0.875)
+        assert view.squashed and view.sides == (round(view.size / 0.875),)

@@ -1,5 +1,7 @@
 """What the paper on wide residual networks says, and published weights."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -20,7 +22,6 @@ from common.models.layers import Dropout
 from common.papers.expected import read_expected
 from common.training.optimizers import rates_at
 from reproductions.resnext import model as resnext
-from reproductions.wide_resnet import RECIPES, build_model
 from reproductions.wide_resnet.augmentation import RandomReflectedShift
 from reproductions.wide_resnet.model import (
     FORMS,
@@ -31,6 +32,9 @@ from reproductions.wide_resnet.model import (
     wide_block,
 )
 from reproductions.wide_resnet.weights import from_torchvision
+
+build_model = functools.partial(reproductions.build_model, "wide_resnet")
+RECIPES = reproductions.load("wide_resnet").RECIPES
 
 EXPECTED = read_expected(reproductions.folder("wide_resnet"))
 EPSILON = 1e-5

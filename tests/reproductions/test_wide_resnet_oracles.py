@@ -6,8 +6,8 @@ the maps everywhere but in its first convolution.
 
 import re
 
+import reproductions
 from common.models.weight_import import assign_torch
-from reproductions.wide_resnet import build_model
 from tests import golden
 
 _OURS = re.compile(r"conv(\d)_(\d+)_(a|b|shortcut)(_bn)?")
@@ -29,7 +29,7 @@ def pytorchcv_names(model):
 
 def test_logits_are_pytorchcvs():
     oracle = "pytorchcv_resnet34_wide2"
-    model = build_model("wrn_34_2")
+    model = reproductions.build_model("wide_resnet", "wrn_34_2")
     assign_torch(model, golden.state(oracle), pytorchcv_names(model))
     logits = model(golden.image(oracle)).numpy()
     # Measured 4.7e-6.

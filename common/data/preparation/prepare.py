@@ -187,7 +187,7 @@ def _locked(part: pathlib.Path, data_dir: pathlib.Path) -> Iterator[None]:
         lock = open(part / _LOCK, "a+")
     except OSError as error:
         raise RunError(
-            f"Nothing can be written to {data_dir}: {error}. Give another --data_dir."
+            f"Nothing can be written to {data_dir}: {error.strerror}. Give another --data_dir."
         ) from error
     with lock:
         try:
