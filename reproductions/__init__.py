@@ -47,10 +47,10 @@ def load(paper: str) -> Paper:
     """The paper's recipes and views; imports no TensorFlow.
 
     Raises:
-        ValueError: if there is no such paper.
+        UsageError: if there is no such paper.
     """
     if paper not in names():
-        raise ValueError(_unknown(paper, names()))
+        raise UsageError(_unknown(paper, names()))
     module = importlib.import_module(f"reproductions.{paper}.recipe")
     recipes = add_deviations(module.RECIPES, folder(paper))
     return Paper(RECIPES=recipes, VIEWS=getattr(module, "VIEWS", {}))
@@ -109,14 +109,14 @@ def find(name: str) -> tuple[str, str]:
     A paper's name means its first variant, the headline network.
 
     Raises:
-        ValueError: if nothing is called that; names what is nearest.
+        UsageError: if nothing is called that; names what is nearest.
     """
     variants = {v: p for p in names() for v in load(p).RECIPES}
     if name in variants:
         return variants[name], name
     if name in names():
         return name, next(iter(load(name).RECIPES))
-    raise ValueError(_unknown(name, (*variants, *names())))
+    raise UsageError(_unknown(name, (*variants, *names())))
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:

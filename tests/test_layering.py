@@ -15,6 +15,30 @@ SHARED_PAPERS: set[tuple[str, str]] = {
     # The same authors' 12 and 144 crops.
     ("inception_v4", "inception_v3"),
 }
+# Of common, the lowest first: a package or module imports itself and lower floors.
+FLOORS = (
+    ("common.errors", "common.on_demand"),
+    ("common.files",),
+    ("common.recipes",),
+    (
+        "common.data.dataset",
+        "common.data.imagenet",
+        "common.data.images",
+        "common.data.rng",
+        "common.data.sharding",
+    ),
+    ("common.data.transforms",),
+    ("common.data.sources",),
+    ("common.data.catalog", "common.data.examples", "common.data.preparation"),
+    ("common.data.resident",),
+    ("common.data.pipeline",),
+    ("common.data.diagnosis", "common.data.statistics"),
+    ("common.distribution",),
+    ("common.models",),
+    ("common.evaluation", "common.papers"),
+    ("common.export", "common.training"),
+)
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 LONGEST_FUNCTION = 60  # lines
 LONGEST_FILE = 500  # lines
 
@@ -75,7 +99,17 @@ def import_problem(parts, module, shared):
         paper = parts[1] if len(parts) > 2 else None
         if words[1:2] not in ([paper], []) and (paper, words[1]) not in shared:
             return f"{paper} imports another paper: {module}"
+    own, other = room_of(".".join(parts).removesuffix(".py")), room_of(module)
+    if own and other and own != other and FLOOR_OF[own] <= FLOOR_OF[other]:
+        return f"{own} imports {other}, which is not below it"
     return None
+
+
+def room_of(module):
+    """The package or module of FLOORS that a module is, or is in; or None."""
+    while module and module not in FLOOR_OF:
+        module = module.rpartition(".")[0]
+    return module or None
 
 
 def prints(node):
@@ -86,6 +120,11 @@ def prints(node):
 
 def test_house_rules_hold():
     assert not violations(ROOT)
+
+
+def test_every_module_of_common_has_its_floor():
+    names = (f.relative_to(ROOT).with_suffix("") for f in (ROOT / "common").rglob("*.py"))
+    assert not [n for n in names if n.name != "__init__" and not room_of(".".join(n.parts))]
 
 
 PLANTED = {
@@ -99,6 +138,12 @@ PLANTED = {
     "a paper imports another, from the package": (
         "reproductions/vgg/model.py",
         "from reproductions import alexnet\n",
+    ),
+    "an import upwards": ("common/data/rng.py", "from common.data import pipeline\n"),
+    "one across a floor": ("common/papers/a.py", "from common.evaluation import views\n"),
+    "one hidden in a function": (
+        "common/recipes/recipe.py",
+        "def f():\n    import common.training.optimizers\n",
     ),
     "relative import": ("reproductions/vgg/model.py", "from . import recipe\n"),
     "hidden in a function": ("common/data/a.py", "def f():\n    import reproductions\n"),

@@ -90,17 +90,14 @@ class Block:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Head:
+class Head(Block):
     """A side branch, that only trains the network.
 
     Attributes:
         after: The block, by its place, that it begins at.
     """
 
-    name: str
     after: int
-    chain: Chain
-    rows: LayerRow
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,22 @@ class Deviation:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Override:
+    """A field of a recipe that the command line changed: it is no longer the paper's.
+
+    Attributes:
+        field: Its path, such as "optimizer.learning_rate"; "data" for another data set,
+            "recovered" for a training that went back to a checkpoint.
+        old: Its value before.
+        new: Its value now; of the two special ones, as people are told.
+    """
+
+    field: str
+    old: Any
+    new: Any
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class WeightDecay:
     """`rate * w` added to the gradient of w (L2 inside the momentum).
 
@@ -142,6 +158,7 @@ class Recipe:
             means that the run is broken and stops.
         deviations: Where this differs from its paper; common.papers.deviations
             reads them.
+        overrides: What the command line changed in it; a paper's recipe has none.
     """
 
     data: str
@@ -171,6 +188,7 @@ class Recipe:
     before_epoch: Any = None
     healthy_after: int = 5
     deviations: tuple[Deviation, ...] = ()
+    overrides: tuple[Override, ...] = ()
 
 
 def is_small(recipe: Recipe) -> bool:

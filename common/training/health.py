@@ -8,6 +8,7 @@ import numpy as np
 
 from common.errors import NotFinite, RunError
 from common.recipes.recipe import Recipe
+from common.training import checkpoints
 
 MOVED = 0.99  # of ln(classes): below this, a network has learnt something
 GUESSING = 0.95  # of chance's error: below this it has, whatever its loss says
@@ -26,8 +27,6 @@ def require_finite(
     Raises:
         NotFinite: if one is NaN or infinite; names its step.
     """
-    from common.training import checkpoints  # TensorFlow, which `list` starts without
-
     bad = np.flatnonzero(~np.isfinite(losses))
     if not bad.size:
         return

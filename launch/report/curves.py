@@ -12,7 +12,8 @@ from typing import Any
 
 import reproductions
 from common.errors import RunError, UsageError
-from common.recipes.serialization import recipe_hash
+from common.recipes.serialization import recipe_hash, spell
+from common.training.run_record import overrides_of
 from launch.report.row_file import RowFile
 
 KEY = ("variant", "data", "recipe", "precision", "seed")
@@ -97,7 +98,6 @@ def read_run(folder: pathlib.Path) -> tuple[dict, list[dict]]:
 def of_run(run: dict, history: list[dict]) -> Curve:
     """The curve of a run's record and its epochs so far."""
     recipe = run["recipe"]
-    changes = [d for d in run["deviations"] if d["reason"].startswith("--")]
     splits = [r["split"] for r in run.get("results") or ()]
     return Curve(
         variant=run["variant"],
@@ -107,7 +107,7 @@ def of_run(run: dict, history: list[dict]) -> Curve:
         seed=run["seed"],
         split=splits[0] if splits else "test",  # under way: nobody has said
         view=recipe["monitor"],
-        deviations=tuple(f"{d['field']} {d['here']}" for d in changes),
+        deviations=tuple(f"{one.field} {spell(one.new)}" for one in overrides_of(run)),
         total=_epochs(recipe, history),
         loss=_column(history, "loss", 4),
         train_error=_column(history, "top1_error", 3),

@@ -1,4 +1,4 @@
-"""Fusions in reproductions/ilsvrc2016/reproduced.toml, and in results.md."""
+"""Fusions: reproductions/ilsvrc2016/reproduced.toml, and their part of the contest's page."""
 
 import dataclasses
 from typing import Any

@@ -5,7 +5,6 @@ The process that is started leads: it asks the oracle, or serves it to others
 is a process, `python -m launch NAME --set ...`.
 """
 
-import dataclasses
 import os
 import pathlib
 import shlex
@@ -18,9 +17,8 @@ import keras_tuner
 
 import reproductions
 from common import files
-from common.data import catalog
 from common.errors import RunError
-from common.recipes.serialization import describe
+from common.recipes.serialization import describe_recipe
 from common.training.run_record import lock_folder, now, session_facts
 from common.training.signals import Signals, Stopped
 from launch.sweep import hparams, status, workers
@@ -30,13 +28,13 @@ from launch.sweep.sweep_request import Request
 from launch.sweep.tuners import PROJECT, Tuner, planned, planned_epochs
 
 
-def run(request: Request) -> int:
-    """Runs or continues the sweep; the process's exit code."""
-    if request.options.dry_run:
+def run(request: Request, *, dry_run: bool) -> int:
+    """Runs or continues the sweep, or shows its plan; the process's exit code."""
+    if dry_run:
         from launch.sweep.sweep_plan import print_plan
 
         return print_plan(request)
-    hours = request.options.max_hours
+    hours = request.training.settings.max_hours
     try:
         with Signals(hours and 3600 * hours) as signals:
             if workers.role() == "worker":
@@ -125,22 +123,21 @@ def _forget_unborn(project: pathlib.Path) -> None:
 
 
 def _facts(request: Request) -> dict:
-    options, recipe = request.options, request.options.recipe
-    found = catalog.find(recipe.data, recipe.channels, str(options.data_dir))
+    experiment, recipe = request.training.experiment, request.recipe
     return {
-        "paper": request.paper,
+        "paper": experiment.paper,
         "variant": request.variant,
-        "recipe": describe(dataclasses.replace(recipe, deviations=())),
+        "recipe": describe_recipe(recipe),
         "settings": list(request.settings),
         "flags": list(request.flags),
         "space": [str(dimension) for dimension in request.space],
         "paper_values": [f"{d.path}={as_text(part_of(recipe, d.path))}" for d in request.space],
         "tuner": request.tuner,
         "oracle": f"keras-tuner {keras_tuner.__version__}",
-        "seed": options.seed,
-        "precision": options.precision,
+        "seed": request.training.settings.seed,
+        "precision": request.training.devices.precision,
         "data": recipe.data,
-        "data_title": found.title,
+        "data_title": experiment.dataset.title,
         "held_out": recipe.held_out,
         "asked_trials": request.trials,
         "workers": request.workers,

@@ -80,13 +80,13 @@ def make_oracle(request: Request) -> keras_tuner.Oracle:
         "allow_new_entries": False,
         "tune_new_entries": False,
         # 0 would mean a random one, and none reaches 2^32.
-        "seed": request.options.seed % (2**32 - 1) + 1,
+        "seed": request.training.settings.seed % (2**32 - 1) + 1,
         "max_consecutive_failed_trials": FAILURES,
     }
     if request.tuner == "hyperband":
         oracle = HyperbandOracle(
             factor=HYPERBAND_FACTOR,
-            max_epochs=request.options.recipe.epochs,
+            max_epochs=request.recipe.epochs,
             hyperband_iterations=None,  # --trials is what ends it
             **shared,
         )
@@ -198,11 +198,11 @@ def planned(request: Request) -> list[dict]:
         return [{}] * request.trials
     trials = list(_rehearsed(make_oracle(request), request.workers))
     rounds = {values.get("tuner/round", 0) for values in trials}
-    several = request.options.recipe.epochs >= HYPERBAND_FACTOR
+    several = request.recipe.epochs >= HYPERBAND_FACTOR
     if request.tuner == "hyperband" and several and rounds == {0}:
         raise UsageError(
             f"--trials {request.trials} with {request.workers} worker(s) is "
-            f"too few for Hyperband up to {request.options.recipe.epochs} "
+            f"too few for Hyperband up to {request.recipe.epochs} "
             "epochs: none of its short trials would be continued. Its first "
             f"bracket takes {_first_bracket(request)} trials; give as many, "
             "or fewer --set epochs."
@@ -216,7 +216,7 @@ def _first_bracket(request: Request) -> int:
     number = 0
     for values in _rehearsed(oracle, request.workers):
         number += 1
-        last = values["tuner/epochs"] == request.options.recipe.epochs
+        last = values["tuner/epochs"] == request.recipe.epochs
         if values["tuner/round"] and last:
             break
     return number
@@ -243,5 +243,5 @@ def _rehearsed(oracle: keras_tuner.Oracle, workers: int) -> Iterator[dict]:
 
 def planned_epochs(request: Request, trials: list[dict]) -> int:
     """Epochs that those trials train, in all."""
-    whole = request.options.recipe.epochs
+    whole = request.recipe.epochs
     return sum(t.get("tuner/epochs", whole) - t.get("tuner/initial_epoch", 0) for t in trials)

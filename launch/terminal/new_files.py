@@ -39,3 +39,8 @@ def require_new(path: pathlib.Path, flag: str) -> None:
             f"{path} exists already; it stays as it is. Remove it, or give another {flag}."
         )
     require_place(path, flag)
+
+
+def record_of(file: pathlib.Path) -> pathlib.Path:
+    """The JSON file beside an exported file."""
+    return file.with_name(file.name + ".json")

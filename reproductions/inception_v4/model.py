@@ -55,14 +55,13 @@ def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
 
 def inception(x, name, module, initial):
     """A module: its branches, joined, and its residual connection."""
-    ends: dict[int, list] = {}
+    branches: dict[int, list] = {}  # the one or two ends of each
     for place in places(name, module):
-        if place.step == 0:
-            y, ends[place.branch] = x, []
-        elif place.side != "b":  # a pair stands side by side, at the end of a branch
-            y, ends[place.branch] = ends[place.branch][0], []
-        ends[place.branch].append(layer(y, place, initial))
-    ends = [end for branch in ends.values() for end in branch]
+        if place.side != "b":  # which stands beside "a", on the same maps
+            y = branches[place.branch][0] if place.step else x
+            branches[place.branch] = []
+        branches[place.branch].append(layer(y, place, initial))
+    ends = [end for branch in branches.values() for end in branch]
     if len(ends) == 1:
         return ends[0]
     joined = "output" if module.residual is None else "mixed"

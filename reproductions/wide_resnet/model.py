@@ -19,6 +19,7 @@ import dataclasses
 
 import keras
 
+from common.errors import UsageError
 from common.models.layers import Dropout, he_normal, symmetric_conv2d
 
 
@@ -110,11 +111,11 @@ def cifar_maps(image, form: CifarForm):
     (batch, S, S, 3) -> (batch, ceil(S / 4), ceil(S / 4), 64 k)
 
     Raises:
-        ValueError: if the depth is not 6 N + 4.
+        UsageError: if the depth is not 6 N + 4.
     """
     blocks, rest = divmod(form.depth - 4, 6)
     if rest:
-        raise ValueError(f"A depth is 6 N + 4. Received: {form.depth}")
+        raise UsageError(f"A depth is 6 N + 4. Received: {form.depth}")
     x = convolution(image, 16, 3, 1, name="conv1")  # 32x32x16
     for group, filters in enumerate((16, 32, 64), 2):  # 32x32, 16x16, 8x8
         for index in range(1, blocks + 1):

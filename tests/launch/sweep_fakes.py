@@ -6,18 +6,15 @@ import pathlib
 import reproductions
 from launch.sweep import child
 from launch.sweep.sweep_request import read_request
-from tests.launch.flags import NOT_GIVEN
+from tests.launch.flags import read
 
-FLAGS = NOT_GIVEN | {"data_dir": "/nowhere", "trials": 4}
+FLAGS = {"data_dir": "/nowhere", "trials": 4}
 
 
 def request(name="lenet5", **flags):
     """The request of `sweep NAME` on the sample with these flags."""
     paper, variant = reproductions.find(name)
-    recipe = reproductions.load(paper).RECIPES[variant]
-    values = FLAGS | {"data": "sample"} | flags
-    given = {"data", *flags}
-    return read_request(paper, variant, recipe, values, given)
+    return read_request(paper, variant, read("sweep", **FLAGS | {"data": "sample"} | flags))
 
 
 class Training:

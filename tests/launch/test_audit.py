@@ -1,7 +1,5 @@
 """The verb; the arithmetic behind it is tested in tests/common."""
 
-import types
-
 import keras
 import pytest
 
@@ -9,6 +7,7 @@ import reproductions
 from common.errors import RunError
 from launch.commands import audit
 from tests.launch import toy
+from tests.launch.flags import launch
 
 # A dense layer of 10 units on 99 inputs: 990 weights and 10 biases.
 EXPECTED = """
@@ -44,7 +43,7 @@ def audited(tmp_path, monkeypatch, capsys):
         cell = f'["{paper}", "{why}"]' if why else f'"{paper}"'
         text = EXPECTED.format(cell=cell) + more
         (folder / "expected.toml").write_text(text)
-        code = audit.run(["toy"])
+        code = launch("audit", "toy")
         return code, capsys.readouterr().out
 
     return run
@@ -92,7 +91,7 @@ paper = "0.5"
 def another_paper(audited, monkeypatch):
     """Makes "wide", of 20 units, the network of a second paper."""
     toy_paper = reproductions.load("toy")
-    papers = {"toy": toy_paper, "widenet": types.SimpleNamespace(RECIPES={"wide": None})}
+    papers = {"toy": toy_paper, "widenet": reproductions.Paper(RECIPES={"wide": None}, VIEWS={})}
     units = {"toy": 10, "widenet": 20}
     monkeypatch.setattr("reproductions.build_model", lambda paper, _: dense(units[paper]))
     monkeypatch.setattr("reproductions.names", lambda: tuple(papers))

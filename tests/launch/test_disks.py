@@ -21,15 +21,14 @@ from common.data import statistics
 from common.data.sources import sample
 from common.errors import RunError
 from common.evaluation.predictions import PredictionWriter
-from launch.commands import export
-from launch.dispatch import dispatch
 from launch.drawing import contact_sheet
+from launch.inference import export
 from launch.terminal import new_files
 from launch.terminal.exits import exit_code
 from tests.common import test_serving, test_statistics
 from tests.common.data_fixtures import noise_image
 from tests.launch import test_export, test_predict
-from tests.launch.flags import NOT_GIVEN
+from tests.launch.flags import launch
 
 ROOT = pathlib.Path(__file__).parents[2]
 colours = test_predict.colours
@@ -184,9 +183,8 @@ def test_a_read_only_folder_is_told_before_anything_is_computed(
     file = tmp_path / "p.npz"
     file.touch()
     places = {name: str(tmp_path / flags[name]) for name in ("out", "svg", "html") if name in flags}
-    values = NOT_GIVEN | flags | places
     given = words.replace("FILE", str(file)).split()
-    code, said = code_of(lambda: dispatch(given, values, set(flags)), capsys)
+    code, said = code_of(lambda: launch(*given, **flags | places), capsys)
     assert code == 1 and f"Nothing can be written to {tmp_path}" in said, said
 
 

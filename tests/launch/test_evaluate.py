@@ -18,7 +18,8 @@ from common.data import catalog, imagenet
 from common.evaluation.predictions import read
 from common.evaluation.views import Dense, FrameView
 from common.models.layer_table import layer_table, totals, without_weights
-from launch.commands import evaluate, evaluate_plan
+from launch.inference import evaluation, evaluation_plan
+from launch.settings.options import Experiment
 from launch.settings.overrides import apply
 from tests.common.data_fixtures import noise_image, write_image
 from tests.launch.test_command_line import ROOT, launch
@@ -67,17 +68,18 @@ def test_wrong_usage_is_answered_at_once(name, tmp_path):
 @pytest.fixture
 def plan(monkeypatch, capsys):
     """The printed plan of a paper's network that makes 10 inputs a second."""
-    monkeypatch.setattr(evaluate_plan, "inputs_per_second", lambda *_: 10.0)
+    monkeypatch.setattr(evaluation_plan, "inputs_per_second", lambda *_: 10.0)
 
     def of(paper, *views):
         module = reproductions.load(paper)
         recipe = apply(module.RECIPES[paper], ["image_size=112"])
         with without_weights():
             model = reproductions.build_model(paper, paper, image_size=112)
-        known = evaluate.views_of(paper, paper, recipe)
-        options = type("Options", (), {"recipe": recipe, "views": views})
-        data = catalog.find("imagenet2012")
-        evaluate_plan.print_plan(model, options, known, data, None)
+        about = {"paper": paper, "variant": paper, "data_dir": "/nowhere"}
+        known = evaluation.views_of(Experiment(recipe=recipe, **about))
+        own = [name for name, view in known.items() if not isinstance(view, FrameView)]
+        shown = {name: known[name] for name in views or (*recipe.views, *own)}
+        evaluation_plan.print_plan(model, shown, catalog.find("imagenet2012"), None)
         return capsys.readouterr().out, totals(layer_table(model)).macs
 
     return of
@@ -103,19 +105,19 @@ def test_one_view_can_be_asked_for(plan):
 def test_inputs_of_several_sizes_are_counted_by_size():
     dense = Dense(sides=(256, 384), mirrored=True)
     sizes = {(256, 341): 2, (384, 512): 2}
-    assert evaluate_plan.input_sizes(dense, (224, 224)) == sizes
-    assert evaluate_plan.input_sizes(FrameView(name="ten_crop", size=9), (9, 9)) == {(9, 9): 10}
+    assert evaluation_plan.input_sizes(dense, (224, 224)) == sizes
+    assert evaluation_plan.input_sizes(FrameView(name="ten_crop", size=9), (9, 9)) == {(9, 9): 10}
     single = FrameView(name="single", size=9)
-    assert evaluate_plan.input_sizes(single, (9, 9)) == {(9, 9): 1}
+    assert evaluation_plan.input_sizes(single, (9, 9)) == {(9, 9): 1}
 
 
 def test_speed_is_measured(monkeypatch):
-    monkeypatch.setattr(evaluate_plan, "TIMED_SECONDS", 0.2)
+    monkeypatch.setattr(evaluation_plan, "TIMED_SECONDS", 0.2)
     image = keras.Input((8, 8, 3))
     scores = keras.layers.Dense(2)(keras.layers.Flatten()(image))
     model = keras.Model(image, scores)
     strategy = tf.distribute.get_strategy()
-    assert evaluate_plan.inputs_per_second(model, 384, strategy) > 100
+    assert evaluation_plan.inputs_per_second(model, 384, strategy) > 100
 
 
 def photographs(root, wnids=imagenet.WNIDS[3:6]):

@@ -21,11 +21,11 @@ from common.papers.expected import read_reproduced
 from common.recipes.serialization import recipe_hash
 from common.training.run_record import ARITHMETIC
 from launch.commands import ship
-from launch.dispatch import dispatch
+from launch.inference import evaluation
 from launch.settings.overrides import apply
 from launch.weights import bundled_weights, run_weights
 from tests.launch import test_predict
-from tests.launch.flags import NOT_GIVEN
+from tests.launch.flags import launch
 from tests.launch.test_command_line import ROOT
 
 colours = test_predict.colours
@@ -183,13 +183,11 @@ def finished(folder, recipe=test_predict.COLOURS, **more):
 
 
 def ship_here(*folders, data_dir="/nowhere"):
-    values = NOT_GIVEN | {"data_dir": data_dir}
-    return dispatch(["ship", *map(str, folders)], values, set())
+    return launch("ship", *folders, data_dir=data_dir)
 
 
 def without_weights(*words, **given):
-    values = NOT_GIVEN | {"data_dir": "/nowhere"}
-    return dispatch([*map(str, words)], values | given, {*given})
+    return launch(*words, data_dir="/nowhere", **given)
 
 
 def test_predict_takes_what_was_shipped(colours, tmp_path, capsys):
@@ -280,18 +278,19 @@ def test_a_later_run_takes_the_place_of_an_earlier_one(colours, tmp_path):
     assert json.loads(file.read_text())["seed"] == 4
 
 
-def test_evaluate_measures_in_the_runs_precision_and_says_so(colours, monkeypatch, capsys):
+def test_evaluate_measures_in_the_runs_precision_and_says_so(
+    colours, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(catalog, "builder_dir", lambda *_: None)
     ship_here(finished(colours, precision="mixed_bfloat16"))
     assert "seed 3, mixed_bfloat16" in capsys.readouterr().out
-    values = NOT_GIVEN | {"data_dir": "/nowhere"}
-    about = ("evaluate NAME", "colours", "colours", values)
-    options, run = bundled_weights.options_for(*about, set(), measures=True)
-    assert options.precision == "mixed_bfloat16" and run
+    used = []
+    monkeypatch.setattr(evaluation, "run", lambda network, devices, *_: used.append(devices))
+    without_weights("evaluate", "colours")
+    assert used[0].precision == "mixed_bfloat16"
     err = capsys.readouterr().err
     assert "trained in mixed_bfloat16, used here in mixed_bfloat16" in err
-    options, run = bundled_weights.options_for(*about, set())
-    assert options.precision == "float32" and run
+    without_predict(test_predict.colour(tmp_path / "a.png", (0, 0, 255)))
     assert "mixed_bfloat16, used here in float32" in capsys.readouterr().err
 
 

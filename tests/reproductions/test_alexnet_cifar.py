@@ -19,15 +19,12 @@ from common.errors import RunError
 from common.training.optimizers import build_optimizer, rates_at
 from reproductions.alexnet.cifar import LocallyConnected
 from reproductions.alexnet.weights import from_caffe
+from tests.reproductions.helpers import draws
 
 build_model = functools.partial(reproductions.build_model, "alexnet")
 RECIPES = reproductions.load("alexnet").RECIPES
 
 THIRTEEN, ELEVEN = "cifar_alexnet_13pct", "cifar_alexnet_11pct"
-
-
-def draws(*shape):
-    return np.random.default_rng(0).normal(size=shape).astype("float32")
 
 
 # Outputs and parameters of each layer with weights, from the layer files.

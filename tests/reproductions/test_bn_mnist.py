@@ -12,15 +12,12 @@ from common.data.transforms import Binarize
 from common.data.transforms.pixels import Context
 from common.recipes.losses import SoftmaxCrossEntropy
 from reproductions.bn_inception.model import SPREAD
+from tests.reproductions.helpers import draws
 
 build_model = functools.partial(reproductions.build_model, "bn_inception")
 RECIPES = reproductions.load("bn_inception").RECIPES
 
 BOTH = ("bn_mnist", "bn_mnist_baseline")
-
-
-def draws(*shape):
-    return np.random.default_rng(0).normal(size=shape).astype("float32")
 
 
 def sigmoid(a):

@@ -11,6 +11,7 @@ import pytest
 
 import reproductions
 from common.data.transforms import Pad, RandomAffine, ScalePixels
+from common.errors import UsageError
 from reproductions.lenet5.glyphs import codes
 from reproductions.lenet5.losses import MapLoss, MseLoss
 from reproductions.lenet5.model import C3_INPUTS, squash
@@ -199,9 +200,15 @@ def test_model_saves_and_loads(model, tmp_path):
     assert loaded.get_layer("C3").inputs_of == C3_INPUTS
 
 
-@pytest.mark.parametrize("sizes", [{"image_size": 28}, {"num_classes": 100}])
-def test_other_sizes_are_refused(sizes):
-    with pytest.raises(ValueError, match="Received"):
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"image_size": 28}, "reads 32x32.* not 28x28"),
+        ({"num_classes": 100}, "not for 100 classes"),
+    ],
+)
+def test_other_sizes_are_refused(sizes, message):
+    with pytest.raises(UsageError, match=message):
         build_model("lenet5", **sizes)
 
 

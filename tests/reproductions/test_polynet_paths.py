@@ -22,13 +22,9 @@ from reproductions.polynet.forms import (
     with_stage,
 )
 from reproductions.polynet.model import PathSum, module, network
+from tests.reproductions.helpers import draws
 
 KINDS = [kind for kind in POLYNOMIALS if kind != "ir"]
-
-
-def draws(*shape, seed=0):
-    values = np.random.default_rng(seed).normal(size=shape)
-    return values.astype("float32")
 
 
 def scaled_sum(scale):

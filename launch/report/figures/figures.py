@@ -88,6 +88,7 @@ def draw_svg(draw: Callable[[Any], "Figure"], shown: Any) -> str:
 def _shorten(svg: str) -> str:
     """A third as long, and looks the same: most of a file places letters."""
     for long, short in (
+        (r"(?s)<!DOCTYPE.*?>\n|<metadata>.*?</metadata>\n|<!-- .*? -->\n", ""),
         (r"\n +", "\n"),
         (r"xlink:href", "href"),
         (r"DejaVuSans-", "g"),
