@@ -250,7 +250,7 @@ def test_a_run_brings_its_settings_and_its_data(colours):
     changed = dataclasses.replace(changed, data="folder:/gone", num_classes=2)
     write_record(colours, changed)
     _, run = run_weights.locate(str(colours))
-    recipe = run_weights.recipe_of(run, "colours", COLOURS)
+    recipe = run_weights.read_recipe(run, "colours", COLOURS)
     assert (recipe.data, recipe.num_classes) == ("folder:/gone", 2)
     assert recipe.image_size == 8
     assert recipe.test_transforms == changed.test_transforms
@@ -260,10 +260,10 @@ def test_a_run_brings_its_settings_and_its_data(colours):
 def test_a_run_of_another_network_or_recipe_is_refused(colours):
     _, run = run_weights.locate(str(colours))
     with pytest.raises(UsageError, match="a run of colours, not of greys"):
-        run_weights.recipe_of(run, "greys", COLOURS)
+        run_weights.read_recipe(run, "greys", COLOURS)
     edited = dataclasses.replace(COLOURS, normalize=ScalePixels(-1.0, 1.0))
     with pytest.raises(RunError, match="earlier recipe: normalize.background"):
-        run_weights.recipe_of(run, "colours", edited)
+        run_weights.read_recipe(run, "colours", edited)
 
 
 def test_weights_of_another_network_are_refused(colours, tmp_path):

@@ -101,8 +101,8 @@ def test_flags_change_a_runs_settings_one_by_one(run, tmp_path, given, changed):
     assert alone.image_size == 8 and alone.views == ("ten_crop",)
     assert alone.test_transforms[0].size == 13
     now = experiment(folder, **given).recipe
-    expected = dataclasses.replace(alone, deviations=(), **changed)
-    assert dataclasses.replace(now, deviations=()) == expected
+    expected = dataclasses.replace(alone, overrides=(), **changed)
+    assert dataclasses.replace(now, overrides=()) == expected
 
 
 def test_other_images_are_not_cut_as_the_runs_were(run, tmp_path):
