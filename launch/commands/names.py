@@ -5,13 +5,7 @@ import difflib
 import reproductions
 from common.data import catalog
 from common.errors import UsageError
-from common.recipes.recipe import Recipe
 from launch.commands import COMMANDS
-
-
-def load_recipe(paper: str, variant: str) -> Recipe:
-    """The paper's own recipe."""
-    return reproductions.load(paper).RECIPES[variant]
 
 
 def find(name: str) -> tuple[str, str]:
