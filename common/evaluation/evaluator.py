@@ -101,7 +101,8 @@ class Evaluator:
                 progress(writer.done, self.num_images)
             return self._result(name, self._count(writer.finish()))
         sums = np.zeros(4)
-        for batch, _ in self._iterate(view):
+        for totals in self._iterate(view):
+            batch = np.array([float(total) for total in totals])
             if not np.isfinite(batch).all():
                 raise NotFinite(
                     f"The loss of the images {int(sums[3]) + 1:,} to {int(sums[3] + batch[3]):,} "
@@ -120,7 +121,7 @@ class Evaluator:
         Yields:
             (ids, labels, scores): (N,) str, (N,) int64 and (N, classes) float32; see `score`.
         """
-        for _, columns in self._iterate(view, skip):
+        for columns in self._iterate(view, skip, keep_scores=True):
             counts, ids, labels, scores = (
                 np.concatenate(
                     [x.numpy() for x in self.strategy.experimental_local_results(column)]
@@ -130,8 +131,8 @@ class Evaluator:
             ids, labels, scores = (column[counts == 1] for column in (ids, labels, scores))
             yield np.array([name.decode() for name in ids]), labels, scores
 
-    def _iterate(self, view: Any, skip: int = 0) -> Iterator[tuple[np.ndarray, Any]]:
-        """(sums, columns) of each batch; see `make_test_step`."""
+    def _iterate(self, view: Any, skip: int = 0, keep_scores: bool = False) -> Iterator[Any]:
+        """What `make_test_step` gives of each batch."""
         if skip == self.num_images:
             return
         if view not in self._steps:
@@ -145,11 +146,10 @@ class Evaluator:
             iterator = iter(batches)
             while True:
                 try:
-                    sums, columns = self._steps[view](iterator)
-                    sums = np.array([float(total) for total in sums])
+                    outputs = self._steps[view](iterator, keep_scores)
                 except (StopIteration, tf.errors.OutOfRangeError):
                     return
-                yield sums, columns
+                yield outputs
 
     def _open(self, view: Any, skip: int) -> tf.data.Dataset:
         """The batches; those of a small set are kept once they were made."""
@@ -211,11 +211,11 @@ def make_test_step(
     *,
     jit_compile: bool = False,
 ) -> Callable:
-    """`step(iterator)` for batches of common.evaluation.inputs.test_batches.
+    """`step(iterator, keep_scores)` for batches of common.evaluation.inputs.test_batches.
 
     Returns:
-        A function that gives (sums, columns). Sums of the images that count, float32: losses,
-        top-1 wrong, top-5 wrong, how many. Columns of all images, by replica: counts, ids,
+        A function that gives sums over the images that count, float32: losses, top-1 wrong,
+        top-5 wrong, how many; or, with `keep_scores`, of all images by replica: counts, ids,
         labels, scores. With `jit_compile` XLA computes each device's.
     """
     size = model.input_shape[1:3]
@@ -248,11 +248,12 @@ def make_test_step(
         return evaluate(variables, *batch)
 
     @tf.function
-    def step(iterator):
+    def step(iterator, keep_scores):  # a bool: two programs, neither computes the other's
         inputs, labels, counts, ids = next(iterator)
         sums, scores = strategy.run(replica_step, args=(inputs, labels, counts))
-        sums = [strategy.reduce(SUM, total, None) for total in sums]
-        return sums, (counts, ids, labels, scores)
+        if keep_scores:
+            return counts, ids, labels, scores
+        return [strategy.reduce(SUM, total, None) for total in sums]
 
     return step
 

@@ -5,7 +5,6 @@ import re
 
 import reproductions
 from common.errors import RunError, UsageError
-from common.papers.expected import RUN_KEYS
 from common.recipes.serialization import recipe_hash, spell
 from common.training.run_record import overrides_of, read_json
 from launch.report.row_file import RowFile
@@ -21,7 +20,7 @@ def file(paper: str) -> RowFile:
         key=KEY,
         header="# Measured rows, written by `python -m launch report RUN...` from\n"
         "# finished runs; never by hand. Errors in percent.\n",
-        needed=RUN_KEYS,
+        needed=("epochs", "top1_error", "num_images", "command", "commit", "versions"),
     )
 
 

@@ -85,7 +85,7 @@ def test_what_fits_is_what_a_device_has_beside_the_weights():
         said = plan.fitting_batch(parts, 10, 40, whole)
         asked = f"about {images:,} images at a time" if images else "not one image"
         assert said.startswith(asked), said
-        assert not images or f"a batch of {4 * images:,}:" in said
+        assert not images or f"a batch of {4 * images:,};" in said
     assert "nvidia-smi" in plan.fitting_batch(parts, 10, 40, 0)
 
 

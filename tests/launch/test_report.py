@@ -8,7 +8,7 @@ import pytest
 
 import reproductions
 from common.errors import RunError, UsageError
-from launch.report import curves, measurements, report
+from launch.report import curves, measurements, records, report
 from launch.report.figures import figures
 from launch.report.papers import Paper, read_oracles, read_papers
 from launch.settings.overrides import apply
@@ -369,3 +369,16 @@ def headings_of(file):
     """The anchors that GitHub gives the headings of a page."""
     heads = re.findall(r"^#+ (.*)$", file.read_text(), flags=re.MULTILINE)
     return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_measured_rows_need_their_fields(write, paper, tmp_path):
+    assert records.file("toy").read() == []
+    write(toy.write_run(tmp_path / "a"))
+    file = paper / "reproduced.toml"
+    file.write_text(file.read_text() + 'extra = "kept"\n')
+    (row,) = records.file("toy").read()
+    assert row["extra"] == "kept"
+    for name in ("variant", "top1_error", "commit", "versions"):
+        file.write_text("[[run]]\n" + "".join(f'{key} = "x"\n' for key in row if key != name))
+        with pytest.raises(RunError, match=f"reproduced.toml: run 1 lacks {name}"):
+            records.file("toy").read()

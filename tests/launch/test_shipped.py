@@ -17,11 +17,11 @@ from common.data import catalog
 from common.data.statistics import Statistics, load, needed, save
 from common.data.transforms.pixels import SubtractMeanImage
 from common.errors import RunError, UsageError
-from common.papers.expected import read_reproduced
 from common.recipes.serialization import recipe_hash
 from common.training.run_record import ARITHMETIC
 from launch.commands import ship
 from launch.inference import evaluation
+from launch.report import records
 from launch.settings.overrides import apply
 from launch.weights import bundled_weights, run_weights
 from tests.launch import test_predict
@@ -96,7 +96,7 @@ def test_the_recorded_error_is_measured_again(variant, shared_data, tmp_path):
     assert str(run.folder) in err and run.record["precision"] in err
     rows = {
         row["views"]: row
-        for row in read_reproduced(reproductions.folder(paper))
+        for row in records.file(paper).read()
         if row["variant"] == variant
         and row["recipe"] == recipe_hash(recipe)
         and (row["seed"], row["precision"], row["deviations"])

@@ -93,7 +93,7 @@ def _rank_views(claim: Result) -> int:
 def show(papers: dict[str, Paper]) -> list[list[dict]]:
     """The panels' points; empty if there are none."""
     panels = [points(papers, *panel[:3]) for panel in PANELS]
-    return [[dataclasses.asdict(point) for point in of] for of in panels if of]
+    return [[dict(vars(point)) for point in of] for of in panels if of]
 
 
 def draw(panels: list[list[dict]]) -> "Figure":
@@ -144,13 +144,12 @@ def _dress(axes: "Axes", title: str, found: list[Point]) -> None:
     ticks = [e for e in (3, 4, 5, 6, 7, 8, 10, 12, 15, 20) if e < max(errors)]
     axes.yaxis.set(major_locator=FixedLocator(ticks), minor_locator=NullLocator())
     axes.yaxis.set_major_formatter("{x:g} %")
-    axes.xaxis.set(major_formatter=_write_macs, minor_formatter=NullFormatter())
+    axes.xaxis.set(minor_formatter=NullFormatter())
+    axes.xaxis.set_major_formatter(
+        lambda macs, _: f"{macs / 1e9:g} G" if macs >= 1e8 else f"{macs / 1e6:g} M"
+    )
     axes.grid(True)
     axes.set_axisbelow(True)
-
-
-def _write_macs(value: float, _: int) -> str:
-    return f"{value / 1e9:g} G" if value >= 1e8 else f"{value / 1e6:g} M"
 
 
 def _draw_legend(axes: "Axes", found: list[Point], scale: float) -> None:
