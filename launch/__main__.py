@@ -27,7 +27,7 @@ import textwrap
 
 from common.errors import UsageError
 from launch import commands
-from launch.names import COMMANDS, TRAIN
+from launch.commands import COMMANDS, TRAIN
 from launch.settings import flags
 from launch.terminal.exits import exit_code
 
