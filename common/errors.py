@@ -16,6 +16,10 @@ class NotFinite(RunError):
     """A loss, a score or a weight is NaN or infinite. Exit code 1."""
 
 
+class NoRoom(RunError):
+    """A disk has less room than is needed. Exit code 1."""
+
+
 class LostWorker(RunError):
     """Another process of the same training is gone. Exit code 69."""
 

@@ -11,12 +11,13 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from common.errors import NotFinite, RunError
+from common.errors import NoRoom, NotFinite, RunError
 
 _CODES = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.ENAMETOOLONG, errno.EIO, errno.EFBIG, errno.ENOTDIR, errno.ENOENT),
 )
+_OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _HDF5_EACH = 4096  # bytes that HDF5 needs for a variable beside its values
 _LONGEST = 200  # bytes of a name, so that what is put around it still fits
 
@@ -55,6 +56,18 @@ def reason(error: Exception) -> str | None:
     if known and isinstance(error, (RuntimeError, *theirs)):
         return known[0]
     return None
+
+
+def refused(error: BaseException | None) -> bool:
+    """Whether a disk that is full, read-only or broken is behind an error."""
+    words = {os.strerror(code) for code in _OF_A_DISK}
+    while error is not None:
+        if isinstance(error, NoRoom):
+            return True
+        if isinstance(error, Exception) and reason(error) in words:
+            return True
+        error = error.__cause__
+    return False
 
 
 def beside(target: pathlib.Path) -> pathlib.Path:

@@ -1,20 +1,35 @@
-"""What there is to name on a command line, and words that are too many."""
+"""The words of a command line: commands, names of networks, and words that are too many."""
 
 import difflib
 
 import reproductions
+from common.data import catalog
 from common.errors import UsageError
 from common.recipes.recipe import Recipe
 
-VERBS = (
-    *("audit", "baseline", "bench", "describe", "doctor", "ensemble"),
-    "evaluate",
-    *("export", "import", "list", "predict", "prepare", "queue", "report"),
-    *("ship", "submission", "sweep"),
-)
+TRAIN = "NAME"  # what stands where another command has its verb
+COMMANDS = {
+    "list": "papers, variants, size, cost, what was run",
+    "audit": "the papers' tables recomputed cell by cell",
+    "evaluate": "error rates of trained weights, or what each view costs",
+    "predict": "the five likeliest classes of photographs",
+    "export": "a model to serve: SavedModel, ONNX, TFLite",
+    "describe": "a network block by block, and as a picture",
+    "import": "published weights into ours, for evaluate",
+    "ensemble": "fuses prediction files of evaluate",
+    "submission": "the file of ILSVRC's test server, and its score",
+    "prepare": "downloads into records that are read",
+    "doctor": "is the prepared data what it should be?",
+    "baseline": "logistic regression on a data set's thumbnails",
+    "sweep": "searches fields of a recipe (keras-tuner)",
+    "queue": "trains what reproductions/queue.toml lists",
+    "bench": "what input, step and start cost here, beside their limits",
+    "report": "records runs, regenerates results.md; or one HTML page",
+    "ship": "small trained weights go with the code",
+}
 
 
-def recipe_named(paper: str, variant: str) -> Recipe:
+def load_recipe(paper: str, variant: str) -> Recipe:
     """The paper's own recipe."""
     return reproductions.load(paper).RECIPES[variant]
 
@@ -23,13 +38,13 @@ def find(name: str) -> tuple[str, str]:
     """(paper, variant); a misspelt verb is told from a misspelt name."""
     try:
         return reproductions.find(name)
-    except ValueError:
+    except UsageError:
         if name == "ilsvrc2016":
             raise UsageError(
                 "ilsvrc2016 has no network of its own: python -m launch "
                 "ensemble ilsvrc2016 shows its ensembles."
             ) from None
-        near = difflib.get_close_matches(name, VERBS, n=1, cutoff=0.7)
+        near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.7)
         if near:
             raise UsageError(
                 f"There is no verb, paper or variant called {name!r}. Did you "
@@ -38,20 +53,28 @@ def find(name: str) -> tuple[str, str]:
         raise
 
 
+def read_name(usage: str, words: list[str]) -> tuple[str, str]:
+    """(paper, variant) of a command that takes a name and no other word."""
+    verb = usage.split()[0]
+    if not words:
+        raise UsageError(f"{verb} takes a name: python -m launch {usage}.")
+    refuse_words(f"{verb} NAME", words[1:])
+    return find(words[0])
+
+
+def read_data_set(usage: str, words: list[str]) -> str:
+    """The data set of a command that takes one and no other word."""
+    verb = usage.split()[0]
+    if not words:
+        raise UsageError(f"{verb} takes a data set: python -m launch {verb} imagenet2012.")
+    refuse_words(f"{verb} DATASET", words[1:])
+    return catalog.ALSO.get(words[0], words[0])
+
+
 def refuse_words(form: str, extra: list[str]) -> None:
     """Raises a UsageError if there are words that `form` has no place for."""
     if extra:
         raise UsageError(
             f"python -m launch {form} takes no more words; it was given "
             f"{' '.join(extra)!r} besides. See python -m launch --help."
-        )
-
-
-def refuse_flags(verb: str, given: set[str]) -> None:
-    """Raises a UsageError if flags are left that `verb` does not take."""
-    if given:
-        raise UsageError(
-            f"{verb} has no use for "
-            f"{', '.join(f'--{name}' for name in sorted(given))}. See python "
-            "-m launch --help."
         )

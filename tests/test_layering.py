@@ -15,8 +15,42 @@ SHARED_PAPERS: set[tuple[str, str]] = {
     # The same authors' 12 and 144 crops.
     ("inception_v4", "inception_v3"),
 }
+# The lowest first: a package or module imports itself and lower floors.
+FLOORS = (
+    ("common.errors", "common.on_demand"),
+    ("common.files",),
+    ("common.recipes",),
+    (
+        "common.data.dataset",
+        "common.data.imagenet",
+        "common.data.images",
+        "common.data.rng",
+        "common.data.sharding",
+    ),
+    ("common.data.transforms",),
+    ("common.data.sources",),
+    ("common.data.catalog", "common.data.examples", "common.data.preparation"),
+    ("common.data.resident",),
+    ("common.data.pipeline",),
+    ("common.data.diagnosis", "common.data.statistics"),
+    ("common.distribution",),
+    ("common.models",),
+    ("common.evaluation", "common.papers"),
+    ("common.export", "common.training"),
+    ("reproductions",),
+    ("launch.names", "launch.terminal"),
+    ("launch.drawing", "launch.settings"),
+    ("launch.weights",),
+    ("launch.report", "launch.session"),
+    ("launch.bench", "launch.inference", "launch.sweep"),
+    ("launch.commands",),
+    ("launch.__main__",),
+)
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 LONGEST_FUNCTION = 60  # lines
 LONGEST_FILE = 500  # lines
+FULLEST_FOLDER = 20  # Python files
+MOST_ENTRIES = 14  # of whatever kind, directly in common and in launch
 
 
 def sources(root):
@@ -75,7 +109,17 @@ def import_problem(parts, module, shared):
         paper = parts[1] if len(parts) > 2 else None
         if words[1:2] not in ([paper], []) and (paper, words[1]) not in shared:
             return f"{paper} imports another paper: {module}"
+    own, other = room_of(".".join(parts).removesuffix(".py")), room_of(module)
+    if own and other and own != other and FLOOR_OF[own] <= FLOOR_OF[other]:
+        return f"{own} imports {other}, which is not below it"
     return None
+
+
+def room_of(module):
+    """The package or module of FLOORS that a module is, or is in; or None."""
+    while module and module not in FLOOR_OF:
+        module = module.rpartition(".")[0]
+    return module or None
 
 
 def prints(node):
@@ -88,8 +132,26 @@ def test_house_rules_hold():
     assert not violations(ROOT)
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_module_has_its_floor(package):
+    names = (f.relative_to(ROOT).with_suffix("") for f in (ROOT / package).rglob("*.py"))
+    assert not [n for n in names if n.name != "__init__" and not room_of(".".join(n.parts))]
+
+
+def test_folders_are_small_enough_to_find_ones_way_in():
+    folders = {file.parent for file in sources(ROOT)}
+    assert not [f for f in folders if len(list(f.glob("*.py"))) > FULLEST_FOLDER]
+    for package in ("common", "launch"):
+        entries = [f for f in (ROOT / package).iterdir() if f.name != "__pycache__"]
+        assert len(entries) <= MOST_ENTRIES
+
+
 PLANTED = {
     "common imports a paper": ("common/a.py", "from reproductions import alexnet\n"),
+    "launch imports its own upper floor": (
+        "launch/settings/a.py",
+        "from launch.commands import train\n",
+    ),
     "common imports launch": ("common/a.py", "import launch.settings.options\n"),
     "a paper imports launch": ("reproductions/vgg/model.py", "from launch import options\n"),
     "a paper imports another": (
@@ -99,6 +161,12 @@ PLANTED = {
     "a paper imports another, from the package": (
         "reproductions/vgg/model.py",
         "from reproductions import alexnet\n",
+    ),
+    "an import upwards": ("common/data/rng.py", "from common.data import pipeline\n"),
+    "one across a floor": ("common/papers/a.py", "from common.evaluation import views\n"),
+    "one hidden in a function": (
+        "common/recipes/recipe.py",
+        "def f():\n    import common.training.optimizers\n",
     ),
     "relative import": ("reproductions/vgg/model.py", "from . import recipe\n"),
     "hidden in a function": ("common/data/a.py", "def f():\n    import reproductions\n"),

@@ -129,9 +129,9 @@ def find(name: str, channels: int = 3, data_dir: str | None = None) -> DataSet:
     name = ALSO.get(name, name)
     kind, _, rest = name.partition(":")
     if rest and kind == "folder":
-        return _folder(name, rest)
+        return _find_folder(name, rest)
     if rest and kind == "tfds":
-        return _prepared(name, rest, data_dir)
+        return _find_prepared(name, rest, data_dir)
     found = [dataset for dataset in _KNOWN if dataset.name == name]
     if not found:
         hint = did_you_mean(name, names())
@@ -185,10 +185,10 @@ def open_source(
         root = sample.prepare(dataset.tfds_names[0], cache_dir or default_cache_dir())
     else:
         root = builder_dir(dataset, data_dir)
-    return tfds.RecordSource(_as_found(dataset, root), root)
+    return tfds.RecordSource(_measure(dataset, root), root)
 
 
-def _as_found(dataset: DataSet, root: pathlib.Path) -> DataSet:
+def _measure(dataset: DataSet, root: pathlib.Path) -> DataSet:
     """The catalogue's row with the sizes that are there, in its title too."""
     splits, title = _read_info(root)["splits"], dataset.title
     if dataset.splits and splits != dataset.splits:
@@ -260,7 +260,7 @@ def _read_info(folder: pathlib.Path) -> dict[str, Any]:
     }
 
 
-def _prepared(name: str, tfds_name: str, data_dir: str | None) -> DataSet:
+def _find_prepared(name: str, tfds_name: str, data_dir: str | None) -> DataSet:
     dataset = DataSet(
         name=name,
         title=tfds_name,
@@ -290,7 +290,7 @@ def _folder_path(name: str) -> pathlib.Path:
     return pathlib.Path(name.partition(":")[2]).expanduser()
 
 
-def _folder(name: str, path: str) -> DataSet:
+def _find_folder(name: str, path: str) -> DataSet:
     layout = "PATH/{train,validation}/CLASS/*.jpg"
     root = _folder_path(name)
     if not root.is_dir():

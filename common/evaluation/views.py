@@ -6,7 +6,7 @@ Each is one frozen value with
     scaled_images(height, width)   what is cut from an image of that size
 
 where height and width may be int32 tensors. A FrameView's image is the frame that the
-recipe's test_transforms make. The others are the papers' own, in their views.py: their
+recipe's test_transforms make. The others are the papers' own, in their recipe.py: their
 image is the one that is stored. Importing this module imports no TensorFlow.
 """
 

@@ -47,16 +47,24 @@ def fully_convolutional(
             maps of a known size before that.
     """
     main = keras.Model(model.inputs, model.outputs[0], name=model.name)
-    _check(main)
+    for layer in main.layers:
+        if len(layer.output.shape) != 2 and not isinstance(layer, _POOLING):
+            continue  # a layer on maps serves as it is
+        of_maps = not isinstance(layer, _POOLING) or len(layer.input.shape) == 4
+        if not (of_maps and isinstance(layer, (*_POOLING, *_ELEMENTWISE, keras.layers.Dense))):
+            raise UsageError(
+                f"{main.name} cannot run over whole images: {layer.name} "
+                f"({type(layer).__name__}) has no form for maps. Choose a view "
+                "of crops of the network's own size."
+            )
     image = keras.Input((*size, model.input_shape[-1]), name="image")
     try:
         scores = keras.models.clone_model(
             main, input_tensors=[image], clone_function=_on_a_map
         ).output
     except (TypeError, ValueError) as error:
-        raise UsageError(
-            f"{model.name} cannot run over images of {_named(size)}: {error}."
-        ) from error
+        sides = "x".join("any" if side is None else str(side) for side in size)
+        raise UsageError(f"{model.name} cannot run over images of {sides}: {error}.") from error
     mean = keras.layers.GlobalAveragePooling2D(dtype="float32", name="mean")
     return keras.Model(image, mean(scores), name=f"{model.name}_dense")
 
@@ -96,39 +104,11 @@ def _on_a_map(layer):
     """What stands for `layer` in the network over whole images."""
     if isinstance(layer, _POOLING):
         return keras.layers.Identity(name=layer.name)
-    if isinstance(layer, keras.layers.Dense):
-        return DenseOnMap(layer, _window(layer), name=layer.name)
-    return layer
-
-
-def _window(dense) -> tuple[int, int]:
-    """(height, width) of the map that a dense layer sees flattened."""
-    before = dense.input._keras_history.operation
+    if not isinstance(layer, keras.layers.Dense):
+        return layer
+    before = layer.input._keras_history.operation
     while isinstance(before, _ELEMENTWISE):
         before = before.input._keras_history.operation
-    if isinstance(before, keras.layers.Flatten):
-        return tuple(before.input.shape[1:3])
-    return (1, 1)
-
-
-def _check(main: keras.Model) -> None:
-    known = (*_POOLING, *_ELEMENTWISE, keras.layers.Dense)
-    for layer in main.layers:
-        flat = len(layer.output.shape) == 2
-        if (flat or isinstance(layer, _POOLING)) and not (
-            isinstance(layer, known) and _from_maps(layer)
-        ):
-            raise UsageError(
-                f"{main.name} cannot run over whole images: {layer.name} "
-                f"({type(layer).__name__}) has no form for maps. Choose a view "
-                "of crops of the network's own size."
-            )
-
-
-def _from_maps(layer) -> bool:
-    """Flattening and pooling are of (height, width, C)."""
-    return not isinstance(layer, _POOLING) or len(layer.input.shape) == 4
-
-
-def _named(size: tuple) -> str:
-    return "x".join("any" if side is None else str(side) for side in size)
+    flattens = isinstance(before, keras.layers.Flatten)
+    window = tuple(before.input.shape[1:3]) if flattens else (1, 1)
+    return DenseOnMap(layer, window, name=layer.name)

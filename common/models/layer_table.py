@@ -136,7 +136,10 @@ def together(rows: list[LayerRow], name: str) -> LayerRow:
 
 def calls_of(outputs: list) -> list:
     """The graph's nodes behind some tensors, each after those it needs."""
-    waiting = [(_call_of(tensor), False) for tensor in outputs]
+    waiting = [
+        (operation._inbound_nodes[index], False)
+        for operation, index, _ in (tensor._keras_history for tensor in outputs)
+    ]
     order, seen = [], set()
     while waiting:  # no recursion: a graph may be thousands of calls deep
         node, parents_done = waiting.pop()
@@ -147,11 +150,6 @@ def calls_of(outputs: list) -> list:
             waiting.append((node, True))
             waiting += [(parent, False) for parent in node.parent_nodes]
     return order
-
-
-def _call_of(tensor):
-    operation, index, _ = tensor._keras_history
-    return operation._inbound_nodes[index]
 
 
 def _depths(model: keras.Model) -> dict[int, int]:
@@ -176,6 +174,17 @@ def _has_kernel(operation) -> bool:
 def _row(layer: keras.layers.Layer, call, *, main: bool, depth: int) -> LayerRow:
     output = tuple(call.outputs[0].shape[1:])
     trainable = layer.trainable_variables
+    window = {}
+    if isinstance(layer, keras.layers.Conv2D):
+        window = {"kernel": tuple(layer.kernel.shape[:3]), "filters": layer.filters}
+        size = layer.kernel_size[0]
+    elif isinstance(layer, keras.layers.MaxPooling2D | keras.layers.AveragePooling2D):
+        window = {"kernel": tuple(layer.pool_size)}
+        size = layer.pool_size[0]
+    if window:
+        window |= {"strides": layer.strides[0], "padding": _padding(layer, size)}
+    elif isinstance(layer, keras.layers.Dense):
+        window = {"filters": layer.units}
     return LayerRow(
         name=layer.name,
         kind=type(layer).__name__,
@@ -187,7 +196,7 @@ def _row(layer: keras.layers.Layer, call, *, main: bool, depth: int) -> LayerRow
         volume=math.prod(output),
         depth=depth,
         layers=int(_has_kernel(layer)),
-        **_window(layer),
+        **window,
     )
 
 
@@ -197,8 +206,7 @@ def _macs(layer, call) -> int:
         return layer.macs(tuple(call.input_tensors[0].shape), output)
     if isinstance(layer, _WITH_KERNEL):
         # Each weight is used once at each place of the output; a kernel is
-        # (..., maps in a group, maps out), so groups need no rule of their
-        # own.
+        # (..., maps in a group, maps out), so groups need no rule of their own.
         return math.prod(layer.kernel.shape) * math.prod(output[1:-1])
     if any(len(v.shape) > 1 for v in layer.trainable_variables):
         raise RunError(
@@ -209,33 +217,12 @@ def _macs(layer, call) -> int:
     return 0
 
 
-def _window(layer) -> dict:
-    if isinstance(layer, keras.layers.Conv2D):
-        return {
-            "kernel": tuple(layer.kernel.shape[:3]),
-            "filters": layer.filters,
-            "strides": layer.strides[0],
-            "padding": _padding(layer, layer.kernel_size[0]),
-        }
-    if isinstance(layer, keras.layers.MaxPooling2D | keras.layers.AveragePooling2D):
-        return {
-            "kernel": tuple(layer.pool_size),
-            "strides": layer.strides[0],
-            "padding": _padding(layer, layer.pool_size[0]),
-        }
-    if isinstance(layer, keras.layers.Dense):
-        return {"filters": layer.units}
-    return {}
-
-
 def _padding(layer, size: int) -> str:
-    if layer.padding == "same":
-        return _sides((size - 1) // 2, size // 2)
+    """Of one axis; "top+bottom" where they differ."""
     before = layer.input._keras_history.operation
-    if isinstance(before, keras.layers.ZeroPadding2D):
-        return _sides(*before.padding[0])
-    return "0"
-
-
-def _sides(top: int, bottom: int) -> str:
+    top, bottom = 0, 0
+    if layer.padding == "same":
+        top, bottom = (size - 1) // 2, size // 2
+    elif isinstance(before, keras.layers.ZeroPadding2D):
+        top, bottom = before.padding[0]
     return str(top) if top == bottom else f"{top}+{bottom}"

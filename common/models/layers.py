@@ -11,6 +11,25 @@ def _on_gpu() -> bool:
     return bool(tf.config.get_visible_devices("GPU"))
 
 
+def he_normal(mode: str = "fan_in") -> keras.initializers.Initializer:
+    """N(0, 2 / fan): He et al. 2015, "Delving Deep into Rectifiers", Eq. 10 (Eq. 14: "fan_out")."""
+    return keras.initializers.VarianceScaling(2.0, mode, "untruncated_normal")
+
+
+def symmetric_conv2d(
+    x, filters, kernel_size, strides=1, *, name, layer=keras.layers.Conv2D, **options
+):
+    """A convolution padded by kernel_size // 2 on every side, as Caffe and torch pad.
+
+    Keras's "same" pads less at the top and left where the convolution has a stride.
+    (batch, H, W, C) -> (batch, ceil(H / strides), ceil(W / strides), filters)
+    """
+    if kernel_size > 1 and strides > 1:
+        x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
+    padding = "valid" if strides > 1 else "same"
+    return layer(filters, kernel_size, strides, padding, name=name, **options)(x)
+
+
 @keras.saving.register_keras_serializable(package="common")
 class LocalResponseNormalization(keras.layers.Layer):
     """b_i = a_i / (k + alpha * sum of a_j^2 over n adjacent maps)^beta.

@@ -21,7 +21,7 @@ from common.data.transforms import (
 )
 from common.errors import RunError
 from common.recipes.recipe import Recipe
-from common.recipes.serialization import describe
+from common.recipes.serialization import describe, restore
 
 ATTRIBUTE = "preprocessing"
 RECIPE = "recipe"  # in a layout's place: weights that a recipe trained
@@ -67,7 +67,7 @@ class Stated:
             RunError: if there is no such operation here.
         """
         normalize, chain = (
-            _restored(self.described[name]) for name in ("normalize", "test_transforms")
+            _restore(self.described[name]) for name in ("normalize", "test_transforms")
         )
         factor = recipe.image_size / self.described["image_size"]
         if factor != 1:
@@ -113,22 +113,14 @@ def read(file: pathlib.Path) -> Stated | None:
         ) from error
 
 
-def _restored(described: Any) -> Any:
-    """The value that common.recipes.serialization.describe described."""
-    if isinstance(described, list):
-        return tuple(_restored(element) for element in described)
-    if not isinstance(described, dict):
-        return described
-    name = described.get("class")
-    fields = {k: _restored(v) for k, v in described.items() if k != "class"}
+def _restore(described: Any) -> Any:
     try:
-        if name not in transforms.__all__:
-            raise ValueError(f"there is no operation {name!r}")
-        return getattr(transforms, name)(**fields)
-    except (TypeError, ValueError) as error:
+        return restore(described, {name: getattr(transforms, name) for name in transforms.__all__})
+    except (TypeError, ValueError, KeyError) as error:
+        problem = f"there is no operation {error}" if isinstance(error, KeyError) else error
         raise RunError(
             f"What the weights' network must be fed cannot be done here: "
-            f"{error}. A newer version of the program made the file."
+            f"{problem}. A newer version of the program made the file."
         ) from error
 
 

@@ -111,11 +111,12 @@ def read(path: pathlib.Path) -> State:
     require_whole(path)
     suffix = path.suffix.lower()
     if suffix in TORCH:
-        state = _torch(path)
-    elif suffix == ".npz":
-        state = _npz(path)
+        state = _read_torch(path)
     else:
-        state = _safetensors(path)
+        try:
+            state = _read_npz(path) if suffix == ".npz" else _read_safetensors(path)
+        except Exception as error:  # a damaged file can raise anything
+            raise _unreadable(path, error) from error
     if all(name.startswith("module.") for name in state):
         state = {n.removeprefix("module."): a for n, a in state.items()}
     for name, array in state.items():
@@ -124,29 +125,22 @@ def read(path: pathlib.Path) -> State:
     return state
 
 
-def _npz(path: pathlib.Path) -> State:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except Exception as error:  # a damaged file can raise anything
-        raise _unreadable(path, error) from error
+def _read_npz(path: pathlib.Path) -> State:
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
 
 
-def _safetensors(path: pathlib.Path) -> State:
+def _read_safetensors(path: pathlib.Path) -> State:
     import ml_dtypes  # also tells NumPy what a bfloat16 is
     from safetensors.numpy import load_file
 
-    try:
-        state = load_file(path)
-    except Exception as error:
-        raise _unreadable(path, error) from error
     return {
         name: array.astype("float32") if array.dtype == ml_dtypes.bfloat16 else array
-        for name, array in state.items()
+        for name, array in load_file(path).items()
     }
 
 
-def _torch(path: pathlib.Path) -> State:
+def _read_torch(path: pathlib.Path) -> State:
     try:
         import torch
     except ImportError as error:
@@ -168,7 +162,9 @@ def _torch(path: pathlib.Path) -> State:
     except EOFError as error:
         raise _unreadable(path, "it is cut off") from error
     except Exception as error:
-        raise _unreadable(path, _first_sentence(error)) from error
+        # Without torch's advice to load the file unsafely.
+        first_sentence = str(error).partition(". ")[0].partition("\n")[0]
+        raise _unreadable(path, first_sentence) from error
     if isinstance(content, dict):
         inside = [k for k in _UNDER if isinstance(content.get(k), dict)]
         content = content[inside[0]] if inside else content
@@ -176,21 +172,13 @@ def _torch(path: pathlib.Path) -> State:
         raise _unreadable(path, f"it holds a {type(content).__name__}")
     if not content:
         raise _unreadable(path, "it holds nothing")
-    odd = [n for n, v in content.items() if not isinstance(v, torch.Tensor)]
-    if odd:
-        raise _unreadable(path, f"{odd[0]} is no tensor")
-    return {str(name): _numpy(tensor, torch) for name, tensor in content.items()}
-
-
-def _numpy(tensor, torch) -> np.ndarray:
-    if tensor.dtype == torch.bfloat16:
-        tensor = tensor.float()
-    return tensor.detach().numpy()
-
-
-def _first_sentence(error: Exception) -> str:
-    """Without torch's advice to load the file unsafely."""
-    return str(error).partition(". ")[0].partition("\n")[0]
+    state = {}
+    for name, tensor in content.items():
+        if not isinstance(tensor, torch.Tensor):
+            raise _unreadable(path, f"{name} is no tensor")
+        tensor = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+        state[str(name)] = tensor.detach().numpy()
+    return state
 
 
 def _unreadable(path: pathlib.Path, why: object) -> RunError:
@@ -218,7 +206,7 @@ def of_keras(path: pathlib.Path, application: str) -> State:
 
     build = getattr(keras.applications, application)
     try:
-        model = build(weights=None, classes=_classes(path))
+        model = build(weights=None, classes=_count_classes(path))
         model.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds
         raise RunError(
@@ -238,25 +226,22 @@ def of_keras_model(model: "keras.Model") -> State:
     }
 
 
-def _classes(path: pathlib.Path) -> int:
+def _count_classes(path: pathlib.Path) -> int:
     """The columns of the last dense kernel.
 
     It is the last by name: dense_2 after dense_1, predictions after fc2.
     """
     import h5py
 
-    with h5py.File(_h5_in(path)) as file:
+    content = path
+    if path.suffix.lower() == ".keras":
+        with zipfile.ZipFile(path) as archive:
+            content = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(content) as file:
         kernels = [array for array in _arrays(file) if array.ndim == 2]
         if not kernels:
             raise ValueError("it has no dense layer")
         return kernels[-1].shape[1]
-
-
-def _h5_in(path: pathlib.Path) -> pathlib.Path | io.BytesIO:
-    if path.suffix.lower() != ".keras":
-        return path
-    with zipfile.ZipFile(path) as archive:
-        return io.BytesIO(archive.read("model.weights.h5"))
 
 
 def _arrays(group) -> Iterator:

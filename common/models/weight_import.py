@@ -5,7 +5,7 @@ between the frameworks' layouts is here.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -45,14 +45,13 @@ def assign_torch(
         RunError: if an entry is missing, left over, or of another shape;
             nothing is set then.
     """
-    shapes = flattened or {}
     wanted = {}
-    for layer, prefix in _layers(model, prefixes):
+    for layer in _weighted(model):
         for variable in layer.variables:
-            entry, adapt = _torch(layer, variable.name, shapes.get(layer.name))
-            wanted[f"{prefix}.{entry}"] = (variable, adapt)
-    left_out = {e for e in state if e.endswith("num_batches_tracked")}
-    _assign(model, {e: v for e, v in state.items() if e not in left_out}, wanted)
+            entry, adapt = _from_torch(layer, variable.name, (flattened or {}).get(layer.name))
+            wanted[f"{prefixes[layer.name]}.{entry}"] = (variable, adapt)
+    state = {e: v for e, v in state.items() if not e.endswith("num_batches_tracked")}
+    _assign(model, state, wanted)
 
 
 def assign_keras(model: keras.Model, state: State, prefixes: dict[str, str]) -> None:
@@ -66,8 +65,8 @@ def assign_keras(model: keras.Model, state: State, prefixes: dict[str, str]) -> 
         RunError: as assign_torch.
     """
     wanted = {
-        f"{prefix}/{variable.name}": (variable, np.asarray)
-        for layer, prefix in _layers(model, prefixes)
+        f"{prefixes[layer.name]}/{variable.name}": (variable, np.asarray)
+        for layer in _weighted(model)
         for variable in layer.variables
     }
     _assign(model, state, wanted)
@@ -90,69 +89,127 @@ def copy_layers(
         RunError: if `model` lacks one of them or has it in another shape, or
             if there is none.
     """
-    chosen = [
-        layer for layer in source.layers if layer.weights and re.fullmatch(pattern, layer.name)
-    ]
+    chosen = [layer for layer in _weighted(source) if re.fullmatch(pattern, layer.name)]
     if not chosen:
         raise RunError(f"No layer of {source.name} matches {pattern!r}.")
     names = [renamed(x.name) if renamed else x.name for x in chosen]
     ours = {layer.name: layer for layer in model.layers}
+    shapes = {x: [tuple(v.shape) for v in x.variables] for x in (*chosen, *ours.values())}
     for name, layer in zip(names, chosen, strict=True):
-        shapes = _shapes(layer)
-        if name not in ours or shapes != _shapes(ours[name]):
+        if name not in ours or shapes[layer] != shapes[ours[name]]:
             raise RunError(
                 f"{model.name} cannot begin with {source.name}'s "
                 f"{layer.name}: it has no layer {name} of these shapes, "
-                f"{shapes}."
+                f"{shapes[layer]}."
             )
     for name, layer in zip(names, chosen, strict=True):
         ours[name].set_weights(layer.get_weights())
     return names
 
 
-def _shapes(layer: keras.layers.Layer) -> list[tuple[int, ...]]:
-    return [tuple(variable.shape) for variable in layer.variables]
+def require_variant(model: keras.Model, fitting: Sequence[str], why: str) -> None:
+    """Refuses a network that would take the weights, and compute something else.
+
+    Args:
+        fitting: The variants that the weights are for.
+        why: What tells these from others, of the size of a clause.
+
+    Raises:
+        RunError: naming the fitting variants, those of the model's depth if there are any.
+    """
+    if model.name in fitting:
+        return
+    depth = re.search(r"\d+", model.name)
+    same = [variant for variant in fitting if depth and depth[0] in variant]
+    raise RunError(
+        f"{model.name} would not compute what these weights were trained "
+        f"for: {why}. Import them into {', '.join(same or fitting)}."
+    )
 
 
-def _layers(
-    model: keras.Model, prefixes: dict[str, str]
-) -> Iterator[tuple[keras.layers.Layer, str]]:
-    for layer in model.layers:
-        if layer.weights:
-            yield layer, prefixes[layer.name]
+def main_head(model: keras.Model) -> keras.Model:
+    """The network without its auxiliary heads."""
+    return keras.Model(model.input, model.outputs[0], name=model.name)
 
 
-def _torch(
+def flattened_map(model: keras.Model, layer: str) -> tuple[int, int, int]:
+    """(maps, height, width) of a layer's output, as `assign_torch` takes them."""
+    height, width, maps = model.get_layer(layer).output.shape[1:]
+    return maps, height, width
+
+
+def numbered_layers(state: State, model: keras.Model, ours: Sequence[str]) -> dict[str, str]:
+    """Our layer's name -> the automatic name that keras.applications gave it.
+
+    The numbers give the order of building, from whatever number on.
+
+    Args:
+        ours: Our convolutions in the order of building; each is followed by NAME_bn.
+
+    Raises:
+        RunError: if they have another number of them.
+    """
+    numbers: dict[str, set[int]] = {"conv2d": set(), "batch_normalization": set()}
+    for entry in state:
+        if match := re.fullmatch(r"(conv2d|batch_normalization)(?:_(\d+))?/\w+", entry):
+            numbers[match[1]].add(int(match[2] or 0))
+    names = {}
+    for kind, suffix in (("conv2d", ""), ("batch_normalization", "_bn")):
+        if len(numbers[kind]) != len(ours):
+            raise RunError(
+                f"These are not the weights of {model.name}: they have "
+                f"{len(numbers[kind])} layers {kind}, it has {len(ours)}."
+            )
+        for number, name in zip(sorted(numbers[kind]), ours, strict=True):
+            names[name + suffix] = f"{kind}_{number}" if number else kind
+    return names
+
+
+def unit_scales(model: keras.Model, names: dict[str, str]) -> State:
+    """PREFIX/gamma -> ones, for networks whose batch normalisation has no scale."""
+    return {
+        f"{names[layer.name]}/gamma": np.ones(layer.gamma.shape, "float32")
+        for layer in model.layers
+        if isinstance(layer, keras.layers.BatchNormalization)
+    }
+
+
+def _weighted(model: keras.Model) -> list[keras.layers.Layer]:
+    return [layer for layer in model.layers if layer.weights]
+
+
+def _from_torch(
     layer: keras.layers.Layer, name: str, flattened: tuple | None
 ) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
     """(what torch calls this weight, from its layout to ours)."""
+
+    def convolution(kernel: np.ndarray) -> np.ndarray:
+        return kernel.transpose(2, 3, 1, 0) if kernel.ndim == 4 else kernel
+
+    def dense(kernel: np.ndarray) -> np.ndarray:
+        if kernel.ndim < 2:
+            return kernel
+        if flattened and kernel.shape[1] == np.prod(flattened):
+            kernel = kernel.reshape(-1, *flattened).transpose(0, 2, 3, 1)
+        return kernel.reshape(len(kernel), -1).T
+
     if isinstance(layer, keras.layers.BatchNormalization):
         return _NORM[name], np.asarray
     if name == "bias":
         return "bias", np.asarray
-    if isinstance(layer, keras.layers.Dense):
-        return "weight", lambda kernel: _dense(kernel, flattened)
-    return "weight", _convolution
-
-
-def _convolution(kernel: np.ndarray) -> np.ndarray:
-    return kernel.transpose(2, 3, 1, 0) if kernel.ndim == 4 else kernel
-
-
-def _dense(kernel: np.ndarray, flattened: tuple | None) -> np.ndarray:
-    if kernel.ndim < 2:
-        return kernel
-    if flattened and kernel.shape[1] == np.prod(flattened):
-        kernel = kernel.reshape(-1, *flattened).transpose(0, 2, 3, 1)
-    return kernel.reshape(len(kernel), -1).T
+    return "weight", dense if isinstance(layer, keras.layers.Dense) else convolution
 
 
 def _assign(model: keras.Model, state: State, wanted: dict[str, tuple[Any, Callable]]) -> None:
-    if set(state) != set(wanted):
+    def first_four(names: set[str]) -> str:
+        more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+        return (", ".join(sorted(names)[:4]) or "nothing") + more
+
+    missing, unknown = set(wanted) - set(state), set(state) - set(wanted)
+    if missing or unknown:
         raise RunError(
-            f"These are not the weights of {model.name}. Missing: "
-            f"{_some(set(wanted) - set(state))}; unknown: "
-            f"{_some(set(state) - set(wanted))}."
+            f"These are not the weights of {model.name}. Missing: {first_four(missing)}; "
+            f"unknown: {first_four(unknown)}."
         )
     values = {entry: adapt(state[entry]) for entry, (_, adapt) in wanted.items()}
     for entry, (variable, _) in wanted.items():
@@ -165,9 +222,3 @@ def _assign(model: keras.Model, state: State, wanted: dict[str, tuple[Any, Calla
             )
     for entry, (variable, _) in wanted.items():
         variable.assign(values[entry])
-
-
-def _some(names: set[str]) -> str:
-    shown = sorted(names)[:4]
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return (", ".join(shown) or "nothing") + more

@@ -1,7 +1,6 @@
-"""What a paper claims (expected.toml) and what was measured here.
+"""What a paper claims: expected.toml in its folder, written by hand from the paper.
 
-Imports no TensorFlow. Both files lie in the paper's folder; expected.toml is
-written by hand from the paper, reproduced.toml by the program after a run.
+Imports no TensorFlow.
 
 In expected.toml a printed row is a row. `[networks]` has each variant's
 parameters and MACs. A `[[result]]`, `[[claim]]`, `[[ratio]]` or `[[cost]]` is
@@ -43,19 +42,6 @@ CLAIM_VERDICTS = {
     "not run": "could be tried here, and was not",
     "not checkable": "cannot be checked here",
 }
-RUN_KEYS = (
-    "variant",
-    "data",
-    "views",
-    "seed",
-    "epochs",
-    "top1_error",
-    "num_images",
-    "deviations",
-    "command",
-    "commit",
-    "versions",
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -235,26 +221,6 @@ def _read_expected(path: pathlib.Path, changed: int | None) -> Expected:
     for claim in expected.claim:
         _check_word(claim.verdict, CLAIM_VERDICTS, "verdict", path)
     return expected
-
-
-def read_reproduced(folder: pathlib.Path) -> list[dict[str, Any]]:
-    """The measured rows of the paper in `folder`; none if it was never run.
-
-    Raises:
-        RunError: if a row lacks one of RUN_KEYS.
-    """
-    path = folder / "reproduced.toml"
-    if not path.exists():
-        return []
-    data = load_toml(path)
-    rows = data.pop("run", [])
-    if data:
-        raise RunError(f"{path} has keys other than run: {', '.join(data)}.")
-    for number, row in enumerate(rows, 1):
-        missing = [key for key in RUN_KEYS if key not in row]
-        if missing:
-            raise RunError(f"{path}: run {number} lacks {', '.join(missing)}.")
-    return rows
 
 
 def load_toml(path: pathlib.Path) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import dataclasses
 import math
 from collections.abc import Callable
 
+from common.errors import UsageError
+
 
 @dataclasses.dataclass(frozen=True)
 class SoftmaxCrossEntropy:
@@ -67,7 +69,7 @@ class WithAuxiliary:
             return self.main(outputs, labels)
         first, *others = (self.main(output, labels) for output in outputs)
         if len(others) != self.heads:
-            raise ValueError(f"{self} was given {len(others)} auxiliary outputs.")
+            raise UsageError(f"{self} was given {len(others)} auxiliary outputs.")
         return first + self.weight * sum(others)
 
     def plain(self, outputs, labels):

@@ -1,7 +1,7 @@
 """A recipe: everything that changes the result of a training run, as data.
 
-One frozen value per published result. No field that changes a result has a
-default. Importing this module imports no TensorFlow.
+One frozen value per published result. A field with a default is one that a recipe may
+be without: at it there is no such thing. Importing this module imports no TensorFlow.
 """
 
 import dataclasses
@@ -30,6 +30,22 @@ class Deviation:
     here: str
     reason: str
     departs: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Override:
+    """A field of a recipe that the command line changed: it is no longer the paper's.
+
+    Attributes:
+        field: Its path, such as "optimizer.learning_rate"; "data" for another data set,
+            "recovered" for a training that went back to a checkpoint.
+        old: Its value before.
+        new: Its value now; of the two special ones, as people are told.
+    """
+
+    field: str
+    old: Any
+    new: Any
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -142,6 +158,7 @@ class Recipe:
             means that the run is broken and stops.
         deviations: Where this differs from its paper; common.papers.deviations
             reads them.
+        overrides: What the command line changed in it; a paper's recipe has none.
     """
 
     data: str
@@ -149,28 +166,29 @@ class Recipe:
     channels: int
     num_classes: int
     epochs: int
-    updates: int | None
-    train_images: int | None
-    held_out: int
-    initialize_from: InitializeFrom | None
+    updates: int | None = None
+    train_images: int | None = None
+    held_out: int = 0
+    initialize_from: InitializeFrom | None = None
     global_batch_size: int
     optimizer: Any
     schedule: Any
-    group_schedules: tuple[GroupSchedule, ...]
-    weight_decay: WeightDecay | None
-    clip_global_norm: float | None
+    group_schedules: tuple[GroupSchedule, ...] = ()
+    weight_decay: WeightDecay | None = None
+    clip_global_norm: float | None = None
     loss: Callable
-    average_decay: float | None
-    synchronized_batch_norm: bool
+    average_decay: float | None = None
+    synchronized_batch_norm: bool = False
     train_transforms: tuple
     normalize: Any
-    train_noise: tuple
+    train_noise: tuple = ()
     test_transforms: tuple
     views: tuple[str, ...]
     monitor: str
-    before_epoch: Any
-    healthy_after: int
+    before_epoch: Any = None
+    healthy_after: int = 5
     deviations: tuple[Deviation, ...] = ()
+    overrides: tuple[Override, ...] = ()
 
 
 def is_small(recipe: Recipe) -> bool:

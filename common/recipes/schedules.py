@@ -10,6 +10,8 @@ import dataclasses
 import itertools
 from typing import Any
 
+from common.errors import UsageError
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Constant:
@@ -26,7 +28,7 @@ def _stair(starts: tuple[int, ...], factors: tuple, place: int) -> float:
     """`factors[i]` from `starts[i]` on."""
     rising = all(a < b for a, b in itertools.pairwise(starts))
     if starts[:1] != (0,) or not rising or len(starts) != len(factors):
-        raise ValueError(
+        raise UsageError(
             "A staircase needs ascending starts from 0 and a factor for each. "
             f"Received: starts={starts}, factors={factors}"
         )

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 # These say what is measured or written about a run, not how it is trained.
-NOT_HASHED = ("deviations", "views", "healthy_after")
+NOT_HASHED = ("deviations", "overrides", "views", "healthy_after")
 # Fields that came later; at these values a recipe is what it was before them,
 # and its recorded runs remain runs of it.
 ABSENT = {
@@ -45,6 +45,43 @@ def describe(value: Any) -> Any:
     if callable(value) and hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
     raise TypeError(f"a recipe cannot hold {value!r}: it has no description")
+
+
+def describe_recipe(recipe: Any) -> dict[str, Any]:
+    """What is trained, in JSON's types: without what it differs from."""
+    described = describe(dataclasses.replace(recipe, deviations=(), overrides=()))
+    del described["overrides"]
+    return described
+
+
+def restore(described: Any, classes: dict[str, type]) -> Any:
+    """The value that was described; `classes` are those that it may be of, by name.
+
+    Raises:
+        KeyError, TypeError: if a class or its fields are no longer what they were.
+    """
+    if isinstance(described, list):
+        return tuple(restore(element, classes) for element in described)
+    if not isinstance(described, dict):
+        return described
+    fields = {name: restore(value, classes) for name, value in described.items()}
+    return classes[fields.pop("class")](**fields)
+
+
+def spell(value: Any) -> str:
+    """A value, or its description, as Python writes it and --set takes it."""
+    return value if isinstance(value, str) else _spell(describe(value))
+
+
+def _spell(described: Any) -> str:
+    if isinstance(described, dict):
+        name, *fields = described.items()
+        inside = ", ".join(f"{field}={_spell(value)}" for field, value in fields)
+        return f"{name[1]}({inside})"
+    if isinstance(described, list):
+        inside = ", ".join(map(_spell, described))
+        return f"({inside},)" if len(described) == 1 else f"({inside})"
+    return repr(described)
 
 
 def recipe_hash(recipe: Any) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import NotFinite, RunError
+from common.errors import NoRoom, NotFinite, RunError
 from common.files import write_atomically
 
 KEPT = 2  # the newest, and the one before should that be damaged
@@ -43,14 +43,14 @@ def require_room(folder: pathlib.Path, variables: dict) -> None:
     """Checks that a run's folder can take checkpoints and the final weights.
 
     Raises:
-        RunError: if the disk has less room than what is not there yet.
+        NoRoom: if the disk has less room than what is not there yet.
     """
     size = sum(4 * math.prod(v.shape) for v in variables.values())
     files = (file for file in folder.rglob("*") if file.is_file())
     there = sum(file.stat().st_size for file in files)
     needed, free = 3 * size - there, shutil.disk_usage(folder).free
     if needed > free:
-        raise RunError(
+        raise NoRoom(
             f"{folder} needs {needed / 2**20:,.0f} MiB for two checkpoints and "
             f"the final weights; {free / 2**20:,.0f} MiB are free there. Make "
             "room, or give another --workdir."

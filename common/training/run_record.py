@@ -20,6 +20,8 @@ from typing import Any, TextIO
 
 from common.errors import RunError
 from common.files import json_text, write_json, write_text
+from common.recipes.recipe import Override
+from common.recipes.serialization import describe
 
 # What must not change between the sessions of one run.
 IDENTITY = ("variant", "recipe", "seed", "data", "precision")
@@ -56,20 +58,14 @@ class Run:
         """Says that a training went back, as a deviation from its recipe."""
         fact = {"diverged_at": diverged, "back_to": back, "reason": why}
         went = [*self.record.get("recoveries", []), fact]
-        others = [
-            deviation
-            for deviation in self.record.get("deviations", [])
-            if deviation["field"] != "recovered"
-        ]
-        deviation = {
-            "class": "Deviation",
-            "field": "recovered",
-            "paper": "trained in one go",
-            "here": f"{times} times back to a checkpoint, {factor:g} of the "
+        override = Override(
+            field="recovered",
+            old="trained in one go",
+            new=f"{times} times back to a checkpoint, {factor:g} of the "
             f"learning rate from step {back} on",
-            "reason": "--recover",
-        }
-        self.update(recoveries=went, deviations=[*others, deviation])
+        )
+        others = [one for one in overrides_of(self.record) if one.field != "recovered"]
+        self.update(recoveries=went, overrides=describe([*others, override]))
 
     def write_history(self, history: list[dict]) -> None:
         """Rewrites metrics.jsonl and metrics.csv whole: no row twice."""
@@ -118,7 +114,6 @@ def open_run(folder: pathlib.Path, identity: dict, session: dict) -> Run:
     """
     is_new = not folder.exists()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         lock = lock_folder(folder)
         record = _existing(folder) or identity | {"sessions": []}
         _require_same(folder, record, identity)
@@ -177,12 +172,59 @@ def is_finished(folder: pathlib.Path, identity: dict) -> bool:
     return record["status"] == "finished"
 
 
+def overrides_of(record: dict) -> tuple[Override, ...]:
+    """What the command line changed in the recipe of a run.json; values as `describe` gives.
+
+    Earlier runs keep no overrides: they stand among their deviations, as texts and with a flag
+    for a reason. Their values are those of the recipe that was trained.
+    """
+    if "overrides" in record:
+        return tuple(
+            Override(field=one["field"], old=one["old"], new=one["new"])
+            for one in record["overrides"]
+        )
+    return tuple(
+        Override(
+            field=one["field"],
+            old=one["paper"],
+            new=_at(record["recipe"], one["field"])
+            if one["reason"].startswith("--set")
+            else one["here"],
+        )
+        for one in record["deviations"]
+        if one["reason"].startswith("--")
+    )
+
+
+def _at(described: Any, path: str) -> Any:
+    """The part of a described recipe that a path such as "train_noise.0.std" names."""
+    for name in path.split("."):
+        described = described[int(name) if isinstance(described, list) else name]
+    return described
+
+
 def lock_folder(folder: pathlib.Path) -> TextIO:
     """The lock of a folder, held while the returned file is open.
 
+    The folder is made if it is not there, and not left behind by a failure.
+
     Raises:
         RunError: if another process holds it.
+        OSError: if it cannot be written, with its path.
     """
+    is_new = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return _locked(folder)
+    except OSError as error:
+        if is_new:
+            shutil.rmtree(folder, ignore_errors=True)
+        if error.filename is None:
+            error.filename = str(folder / "lock")
+        raise
+
+
+def _locked(folder: pathlib.Path) -> TextIO:
     lock = open(folder / "lock", "a+")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

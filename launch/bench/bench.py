@@ -11,6 +11,7 @@ from common.files import write_json
 from common.training.run_record import command, commit_of, now, versions
 from launch.bench.rows import Request, Row
 from launch.terminal import tables
+from launch.terminal.new_files import require_place
 from launch.terminal.quiet import quiet
 
 PARTS = ("input", "step", "start")
@@ -20,10 +21,10 @@ def run(parts: tuple[str, ...], request: Request, out: pathlib.Path | None) -> i
     """Measures the parts one after the other, prints and writes the rows.
 
     Raises:
-        UsageError: if `out` cannot be written, before anything is measured.
+        UsageError, RunError: if `out` cannot be written, before anything is measured.
     """
-    if out and not out.parent.is_dir():
-        raise UsageError(f"There is no folder {out.parent} to write {out.name}")
+    if out:
+        require_place(out, "--out")
     load = {"before": os.getloadavg()}
     measured = {part: _measure(part, request) for part in parts}
     load["after"] = os.getloadavg()

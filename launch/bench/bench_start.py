@@ -24,7 +24,7 @@ FIRST_STEP = """
 import os
 import sys
 import launch.__main__ as command
-from launch import train
+from launch.session import training as train
 class Leaving(train.Progress):
     def on_train_batch_end(self, batch, logs=None):
         os._exit(0)

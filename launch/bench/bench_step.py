@@ -118,7 +118,7 @@ class Process:
 def run(request: Request) -> list[Row]:
     """Rows of each network of `request.names`, or of NAMES.
 
-    On the devices that training would use: see launch.commands.train.
+    On the devices that training would use: see launch.session.training.
     """
     counting = Counting()
     rows = []

@@ -43,8 +43,8 @@ from common.training.run_record import Onlooker
 from common.training.signals import Signals
 from common.training.steps import repeat_bit_for_bit
 from common.training.train_step import TrainStep
-from launch.commands.train import set_precision, training_statistics
 from launch.session.plan import memory
+from launch.session.setup import set_precision, training_statistics
 from launch.session.watchdog import Watchdog
 from launch.settings.overrides import apply
 from launch.terminal.progress import Progress
@@ -67,9 +67,9 @@ class Network:
 def build(way: dict, strategy: tf.distribute.Strategy) -> Network:
     """The network that `way` names, for its batches."""
     paper, variant = reproductions.find(way["name"])
-    module, batch = reproductions.load(paper), way["batch"]
+    batch = way["batch"]
     recipe = dataclasses.replace(
-        apply(module.RECIPES[variant], way["changes"]),
+        apply(reproductions.load(paper).RECIPES[variant], way["changes"]),
         global_batch_size=batch,
         epochs=1,
         updates=None,
@@ -77,7 +77,7 @@ def build(way: dict, strategy: tf.distribute.Strategy) -> Network:
     )
     size, classes = recipe.image_size, recipe.num_classes
     with strategy.scope():
-        model = module.build_model(variant, image_size=size, num_classes=classes)
+        model = reproductions.build_model(paper, variant, image_size=size, num_classes=classes)
         optimizer = build_optimizer(recipe)
         optimizer.build(model.trainable_variables)
     draws = np.random.default_rng(0)
@@ -148,7 +148,7 @@ class Terminal(io.StringIO):
 
 
 def run_loop(network: Network, way: dict, empty: int) -> None:
-    """As launch.commands.train makes it: bar, log, TensorBoard, watchdog, checkpoints.
+    """As launch.session.training makes it: bar, log, TensorBoard, watchdog, checkpoints.
 
     In a turn there would be one checkpoint or none, by chance: what it takes
     is said before, and the bytes that were taken above `empty`.
@@ -171,7 +171,7 @@ def run_loop(network: Network, way: dict, empty: int) -> None:
 
 
 def run_real(network: Network, way: dict) -> None:
-    """A training with its input, as launch.commands.train makes it."""
+    """A training with its input, as launch.session.training makes it."""
     recipe = dataclasses.replace(network.recipe, epochs=2**20)
     source = _source(recipe, way)
     network = dataclasses.replace(network, recipe=recipe)

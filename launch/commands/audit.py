@@ -1,37 +1,46 @@
-"""`python -m launch audit`: the papers' structural numbers, cell by cell."""
+"""The papers' structural numbers, recomputed from the networks cell by cell."""
 
 import os
 import time
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow
-
-import keras
+from absl.flags import FlagValues
 
 import reproductions
-from common.errors import RunError
-from common.papers.audit import MISFIT, CellVerdict, audit_paper, networks
+from common.errors import RunError, UsageError
 from common.papers.expected import Expected, read_expected
+from launch.names import find, refuse_words
 from launch.terminal.display import Display, duration
 from launch.terminal.tables import show
 
+if TYPE_CHECKING:
+    import keras
+
+    from common.papers.audit import CellVerdict
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # before TensorFlow
+
+USAGE = "audit [NAME]"
+FLAGS = {}
 COLUMNS = ["row", "column", ">paper", ">computed", "verdict", "explanation"]
 
 
-def run(papers: Iterable[str]) -> int:
+def run(words: list[str], flags: FlagValues) -> int:
     """Prints each paper's tables; 1 if a difference has no explanation."""
-    papers = tuple(papers)
-    expected = {p: read_expected(reproductions.folder(p)) for p in papers}
-    variants = {v for claims in expected.values() for v in networks(claims)}
+    refuse_words(USAGE, words[1:])
+    papers = [find(name)[0] for name in words] or reproductions.names()
+    from common.papers.audit import MISFIT, audit_paper, networks
+
+    expected = {paper: read_expected(reproductions.folder(paper)) for paper in papers}
+    variants = {variant for claims in expected.values() for variant in networks(claims)}
     building = Building(len(variants))
     cells, counted = [], {}
     for paper, claims in expected.items():
-        folder = reproductions.folder(paper)
-        found = audit_paper(folder, building.build_model, counted)
+        found = audit_paper(reproductions.folder(paper), building.build_model, counted)
         building.display.clear()
         show_tables(paper, claims, found)
         cells += found
-    print(f"\n{summary(cells)}")
+    print(f"\n{summarize(cells)}")
     return 1 if any(cell.verdict == MISFIT for cell in cells) else 0
 
 
@@ -43,7 +52,7 @@ class Building:
         self.began = time.monotonic()
         self.display = Display()
 
-    def build_model(self, variant: str) -> keras.Model:
+    def build_model(self, variant: str) -> "keras.Model":
         """The variant's network, of any paper, at its paper's size.
 
         Raises:
@@ -51,19 +60,19 @@ class Building:
         """
         try:
             paper, name = reproductions.find(variant)
-        except ValueError as error:
+        except UsageError as error:
             raise RunError(f"A paper's expected.toml: {error}") from error
         line = f"building {name} ({self.done + 1} of {self.total})"
         if self.done:
             left = (time.monotonic() - self.began) / self.done * (self.total - self.done)
             line += f", about {duration(left)} left"
         self.display.show(line)
-        model = reproductions.load(paper).build_model(name)
+        model = reproductions.build_model(paper, name)
         self.done += 1
         return model
 
 
-def show_tables(paper: str, expected: Expected, cells: list[CellVerdict]) -> None:
+def show_tables(paper: str, expected: Expected, cells: "list[CellVerdict]") -> None:
     """One table of the terminal for each table of the paper."""
     notes = {table.title: table.note for table in expected.table}
     for title in dict.fromkeys(cell.table for cell in cells):
@@ -78,7 +87,7 @@ def show_tables(paper: str, expected: Expected, cells: list[CellVerdict]) -> Non
         show(f"{heading}\n{note}" if note else heading, COLUMNS, rows)
 
 
-def summary(cells: list[CellVerdict]) -> str:
+def summarize(cells: "list[CellVerdict]") -> str:
     """How many cells have which verdict, such as "90 agrees, 2 explained"."""
     verdicts = [cell.verdict for cell in cells]
     counts = [f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts)]

@@ -1,4 +1,4 @@
-"""`python -m launch baseline DATASET`: what a network there has to beat."""
+"""Logistic regression on a data set's thumbnails: what a network there has to beat."""
 
 import dataclasses
 import importlib.metadata
@@ -7,25 +7,34 @@ import re
 import sys
 from typing import Any
 
+from absl.flags import FlagValues
+
 import reproductions
 from common.data import catalog
 from common.training.run_record import command, commit_of, now, versions
+from launch.names import read_data_set
 from launch.report import baseline_records
 from launch.report.error_counts import percent
+from launch.settings.flags import share, switch
 from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet
 
 SEED = 0  # of the folds
 
 
-def run(name: str, data_dir: str, *, record: bool) -> int:
+USAGE = "baseline DATASET"
+FLAGS = share("data_dir") | {"record": switch("keep the result in reproductions/baselines.toml")}
+
+
+def run(words: list[str], flags: FlagValues) -> int:
     """Prints the error and keeps it if asked to; exit code 0.
 
     Raises:
         UsageError: if there is no such data set.
         RunError: if it is not there, or damaged.
     """
-    where = str(pathlib.Path(data_dir).expanduser())
+    name = read_data_set(USAGE, words)
+    where = str(pathlib.Path(flags.data_dir).expanduser())
     found = catalog.find(name, data_dir=where)
     source = catalog.open_source(found, where)
     for note in found.notes:
@@ -45,7 +54,7 @@ def run(name: str, data_dir: str, *, record: bool) -> int:
         f"{percent(measured.wrong, measured.num_images)} error on "
         f"{measured.num_images:,} images ({source.dataset.test_split})."
     )
-    if record:
+    if flags.record:
         row = _row(source, dataclasses.asdict(measured))
         file = baseline_records.file()
         file.add([row])
@@ -55,7 +64,7 @@ def run(name: str, data_dir: str, *, record: bool) -> int:
 
 def _row(source: Any, measured: dict[str, Any]) -> dict[str, Any]:
     about, read = source.dataset, source.fingerprint()
-    said = versions() | {"scikit-learn": _scikit_learn()}
+    packages = versions() | {"scikit-learn": importlib.metadata.version("scikit-learn")}
     error = 100 * measured["wrong"] / measured["num_images"]
     return {
         "data": _without_place(about.name),
@@ -68,13 +77,9 @@ def _row(source: Any, measured: dict[str, Any]) -> dict[str, Any]:
         "seed": SEED,
         "command": re.sub(r" --data_dir[ =]\S+", "", command()),
         "commit": commit_of(reproductions.REPOSITORY),
-        "versions": [f"{package} {version}" for package, version in said.items()],
+        "versions": [f"{package} {version}" for package, version in packages.items()],
         "finished": now(),
     }
-
-
-def _scikit_learn() -> str:
-    return importlib.metadata.version("scikit-learn")
 
 
 def _without_place(name: str) -> str:

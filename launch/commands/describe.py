@@ -1,109 +1,27 @@
-"""`python -m launch describe NAME [--svg FILE]`: a network, block by block.
-
-As the paper's table has it, and as its figure: both from the Keras graph.
-"""
+"""A network block by block, and as a picture: both from the Keras graph."""
 
 import pathlib
 
-import reproductions
+from absl.flags import FlagValues
+
 from common.errors import UsageError
-from common.files import write_text, writing
-from common.models.blocks import Block, Network, folded, network
-from common.models.layer_table import without_weights
-from common.models.paths import Box, Chain
-from launch.drawing.describe_svg import draw
-from launch.drawing.svg_shapes import label
+from launch.names import read_name
+from launch.settings.flags import text
 from launch.terminal.new_files import require_new
-from launch.terminal.tables import show
+from launch.terminal.quiet import quiet
 
-COLUMNS = ["block", "output", ">parameters", ">MACs/image", "layers"]
+USAGE = "describe NAME [--svg FILE.svg]"
+FLAGS = {"svg": text("the picture to write")}
 
 
-def run(paper: str, variant: str, picture: pathlib.Path | None) -> int:
-    """Prints the table; exit code 0.
-
-    Args:
-        picture: The SVG file to write, or None.
-
-    Raises:
-        UsageError: if that cannot be a new file.
-        RunError: if it could not be written.
-    """
+def run(words: list[str], flags: FlagValues) -> int:
+    """Prints the table, and draws the picture if one is asked for; exit code 0."""
+    paper, variant = read_name(USAGE, words)
+    picture = flags.svg and pathlib.Path(flags.svg).expanduser()
     if picture:
-        _check(picture)
-    with without_weights():
-        found = network(reproductions.load(paper).build_model(variant))
-    show(f"{variant}, image {_size(found.image)}", COLUMNS, rows_of(found))
-    if picture:
-        with writing(picture):
-            write_text(picture, draw(variant, found))
-        print(f"{picture} shows it.")
-    return 0
-
-
-def rows_of(found: Network) -> list[list[str]]:
-    """The table's rows; blocks that look alike are one, of all of them.
-
-    A block of several paths has a line for each.
-    """
-    rows = []
-    for first, period, times in folded(found.blocks):
-        blocks = found.blocks[first : first + period * times]
-        rows += _block(blocks, period, times)
-    rows.append(_row("total", "", found.total.output, [found.total]))
-    for head in found.heads:
-        lines = _paths(head.chain)
-        about = f"{head.name}, training only"
-        rows += _lines(about, lines, head.rows.output, [head.rows])
-    return rows
-
-
-def _block(blocks: tuple[Block, ...], period: int, times: int) -> list[list[str]]:
-    name = blocks[0].name
-    if len(blocks) > 1:
-        name += f" .. {blocks[-1].name}"
-    if times > 1:
-        name += f" ({times} x)"
-    lines = [line for block in blocks[:period] for line in _paths(block.chain)]
-    sums = [block.rows for block in blocks]
-    return _lines(name, lines, blocks[-1].rows.output, sums)
-
-
-def _lines(name: str, lines: list[str], output: tuple, sums) -> list[list[str]]:
-    first = _row(name, lines[0], output, sums)
-    return [first, *(["", "", "", "", line] for line in lines[1:])]
-
-
-def _row(name: str, line: str, output: tuple, sums) -> list[str]:
-    params = sum(one.params for one in sums)
-    macs = sum(one.macs for one in sums)
-    return [name, _size(output), f"{params:,}", f"{macs:,}", line]
-
-
-def _paths(chain: Chain) -> list[str]:
-    """A line for each path of a block, or one for all of a plain chain."""
-    if isinstance(chain[0], Box) or len(chain) > 2:
-        return [" > ".join(_words(part) for part in chain)]
-    parallel, join = chain
-    lines = [" > ".join(map(_words, path)) for path in parallel.paths]
-    if parallel.identity:
-        lines.append("identity")
-    lines[-1] += f"   ({join.what})"
-    return lines
-
-
-def _words(part) -> str:
-    if isinstance(part, Box):
-        return label(part)
-    inner = [" > ".join(map(_words, path)) for path in part.paths]
-    return f"[{' | '.join([*inner, *['identity'] * part.identity])}]"
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape))
-
-
-def _check(picture: pathlib.Path) -> None:
-    if picture.suffix.lower() != ".svg":
-        raise UsageError(f"--svg {picture} must end in .svg: it is a picture.")
-    require_new(picture, "--svg")
+        if picture.suffix.lower() != ".svg":
+            raise UsageError(f"--svg {picture} must end in .svg: it is a picture.")
+        require_new(picture, "--svg")
+    with quiet():
+        from launch.drawing import block_table
+    return block_table.show_network(paper, variant, picture)

@@ -1,7 +1,9 @@
-"""`python -m launch doctor DATASET`: is the prepared data what it should be?"""
+"""Is the prepared data what it should be? Every hash and count, and with --deep every image."""
 
 import os
 import pathlib
+
+from absl.flags import FlagValues
 
 from common.data import catalog
 from common.data.dataset import DataSet
@@ -10,27 +12,43 @@ from common.data.preparation.expected import OFFICIAL
 from common.data.preparation.inspection import examine, examine_files, record_files
 from common.data.preparation.processes import workers
 from common.errors import UsageError
+from launch.names import read_data_set
+from launch.settings.flags import share, switch, whole
 from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet
 
+USAGE = "doctor DATASET"
+FLAGS = share("data_dir") | {
+    "jobs": whole("processes; default: all cores", low=1),
+    "deep": switch("decode every image, too"),
+}
 
-def run(name: str, values: dict) -> int:
+
+def run(words: list[str], flags: FlagValues) -> int:
     """Prints the findings; exit code 1 if one of them matters."""
+    name = read_data_set(USAGE, words)
     if name == "sample":
         raise UsageError(
             "doctor looks at prepared data sets and at folder:PATH; sample is made as it must be."
         )
-    data_dir = pathlib.Path(values["data_dir"]).expanduser()
+    data_dir = pathlib.Path(flags.data_dir).expanduser()
     dataset = catalog.find(name, data_dir=str(data_dir))
-    jobs = values["jobs"] or len(os.sched_getaffinity(0))
     with quiet():
         import tensorflow  # noqa: F401
     if name.startswith("folder:"):
-        where, found = _folder(dataset, values["deep"])
+        where, found = _folder(dataset, flags.deep)
     else:
         where = catalog.builder_dir(dataset, str(data_dir))
-        found = _prepared(dataset, where, jobs, values["deep"])
-    return _tell(where, found)
+        jobs = flags.jobs or len(os.sched_getaffinity(0))
+        found = _prepared(dataset, where, jobs, flags.deep)
+    print(f"{where}:")
+    for finding in found:
+        print(f"{'WRONG' if finding.matters else 'note '}  {finding.what}")
+        if finding.advice:
+            print(f"       {finding.advice}")
+    wrong = sum(finding.matters for finding in found)
+    print(f"{wrong} wrong." if wrong else "Nothing is wrong.")
+    return 1 if wrong else 0
 
 
 def _prepared(dataset: DataSet, folder: pathlib.Path, jobs: int, deep: bool) -> list[Finding]:
@@ -57,15 +75,3 @@ def _folder(dataset: DataSet, deep: bool) -> tuple[pathlib.Path, list[Finding]]:
         seen.append(examine_files(root, split, images, deep))
     counting.clear()
     return root, of_folder(dataset, list(classes), seen)
-
-
-def _tell(where: pathlib.Path, found: list[Finding]) -> int:
-    """Prints the findings; exit code."""
-    print(f"{where}:")
-    for finding in found:
-        print(f"{'WRONG' if finding.matters else 'note '}  {finding.what}")
-        if finding.advice:
-            print(f"       {finding.advice}")
-    wrong = sum(finding.matters for finding in found)
-    print(f"{wrong} wrong." if wrong else "Nothing is wrong.")
-    return 1 if wrong else 0

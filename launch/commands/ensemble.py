@@ -1,4 +1,4 @@
-"""`python -m launch ensemble`: fuse prediction files, report every rule."""
+"""Fuses prediction files of evaluate, and reports the errors of every rule of fusion."""
 
 import pathlib
 import sys
@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+from absl.flags import FlagValues
 
 from common.errors import UsageError
 from common.evaluation.predictions import Predictions, write
@@ -13,53 +14,61 @@ from common.training.run_record import versions
 from launch.commands import ensemble_tables as tables
 from launch.report import fusion_records, leaderboard
 from launch.report.error_counts import Missed, missed, without_blacklist
+from launch.settings.flags import items, switch, text, whole
+from launch.terminal.new_files import require_new
 from reproductions.ilsvrc2016.fusion import FOLDS, Ensemble, Rule, fuse, of_members, why_not
 from reproductions.ilsvrc2016.spec import CHALLENGE, Spec, only_available, read_members, spec_of
 
+USAGE = "ensemble FILE.npz... [--rules R,R]; or ensemble SPEC_OR_TEAM; or ensemble ilsvrc2016"
+FLAGS = {
+    "rules": items("rules of fusion, such as simple,weighted_nll; default: all"),
+    "out": text("a new .npz file for the fused predictions of one rule"),
+    "available": switch("leave out members without a file"),
+    "record": switch("keep the counts in reproductions/ilsvrc2016"),
+    "seed": whole("the folds follow from it", 0, high=2**32 - 1),
+}
 
-def run(
-    words: list[str],
-    rules: list[str],
-    out: pathlib.Path | None,
-    *,
-    seed: int,
-    available: bool,
-    record: bool,
-) -> int:
+
+def run(words: list[str], flags: FlagValues) -> int:
     """Prints the tables; exit code 0.
-
-    Args:
-        words: Prediction files, a spec, a team or ilsvrc2016.
-        rules: Names; empty means the spec's, or all that apply.
-        out: Where the fused predictions go, of the one rule asked for.
-        seed: Of the folds.
-        available: Whether members whose file is not there are left out.
-        record: Whether the counts enter reproductions/ilsvrc2016.
 
     Raises:
         UsageError: if there is nothing to fuse, to report or to write.
         RunError: if a file is damaged.
     """
+    if not words:
+        raise UsageError(
+            "ensemble takes prediction files or a spec: python -m launch "
+            "ensemble FILE.npz FILE.npz ... [--rules R,R]; ensemble ilsvrc2016 "
+            "shows the challenge's."
+        )
     if words == [CHALLENGE]:
         leaderboard.run()
         return 0
-    spec = _checked(words, rules, out, available=available)
+    out, seed = flags.out and pathlib.Path(flags.out).expanduser(), flags.seed
+    spec = _read_spec(words, flags.rules, out, available=flags.available)
     members = read_members(spec)
     ensemble = of_members(members)
-    labelled = _labelled(ensemble, out)
+    labelled = bool((ensemble.labels >= 0).all())
+    if out is None and not labelled:
+        raise UsageError(
+            "The labels of these images are not all known, so there is "
+            "nothing to report. --rules RULE --out FILE writes the fused "
+            "predictions."
+        )
     files = {name: found for name, _, found in members}
     judged = {}
-    for rule, scores in _fused(spec, ensemble, seed):
+    for rule, scores in _fuse_all(spec, ensemble, seed):
         if labelled:
             judged[rule] = missed(scores, ensemble.labels)
         if out is not None:  # then there is one rule
             _write(out, rule, scores, files, seed)
     if labelled:
-        _report(spec, ensemble, judged, files, seed, record=record)
+        _report(spec, ensemble, judged, files, seed, record=flags.record)
     return 0
 
 
-def _checked(
+def _read_spec(
     words: list[str], rules: list[str], out: pathlib.Path | None, *, available: bool
 ) -> Spec:
     """What is asked for; UsageError if --out does not go with it."""
@@ -73,47 +82,31 @@ def _checked(
             "--out takes the predictions of one rule: name it, for instance "
             f"--rules {spec.rules[0].name}."
         )
-    if out.suffix != ".npz" or out.exists():
-        raise UsageError(f"--out {out} must be a new file, and end in .npz.")
+    if out.suffix != ".npz":
+        raise UsageError(f"--out {out} must end in .npz, as the files that evaluate writes.")
+    require_new(out, "--out")
     return spec
 
 
-def _labelled(ensemble: Ensemble, out: pathlib.Path | None) -> bool:
-    """Whether errors can be counted; UsageError if nothing else is asked."""
-    known = bool((ensemble.labels >= 0).all())
-    if out is None and not known:
-        raise UsageError(
-            "The labels of these images are not all known, so there is "
-            "nothing to report. --rules RULE --out FILE writes the fused "
-            "predictions."
-        )
-    return known
-
-
-def _fused(spec: Spec, ensemble: Ensemble, seed: int) -> Iterator[tuple[Rule, np.ndarray]]:
+def _fuse_all(spec: Spec, ensemble: Ensemble, seed: int) -> Iterator[tuple[Rule, np.ndarray]]:
     """The scores of every rule that applies; UsageError if none does."""
     reasons = {rule: why_not(rule, ensemble) for rule in spec.rules}
     apply = [rule for rule, reason in reasons.items() if reason is None]
     if not apply:
-        told = "; ".join(f"{r.name}: {why}" for r, why in reasons.items())
-        raise UsageError(f"No rule of {spec.title} applies: {told}.")
+        whys = "; ".join(f"{r.name}: {why}" for r, why in reasons.items())
+        raise UsageError(f"No rule of {spec.title} applies: {whys}.")
     began = time.monotonic()
     for done, rule in enumerate(apply):
-        _tell(apply, done, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        if seconds >= 5:
+            spent, ahead = (sum(one.cost for one in part) for part in (apply[:done], apply[done:]))
+            print(
+                f"fusing: {rule.name}, {done + 1} of {len(apply)} rules, about "
+                f"{seconds * ahead / spent:,.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )
         yield rule, fuse(rule, ensemble, seed)
-
-
-def _tell(rules: list[Rule], done: int, seconds: float) -> None:
-    """A line on stderr for each rule, once they have taken five seconds."""
-    if seconds < 5:
-        return
-    spent, ahead = (sum(rule.cost for rule in part) for part in (rules[:done], rules[done:]))
-    print(
-        f"fusing: {rules[done].name}, {done + 1} of {len(rules)} rules, about "
-        f"{seconds * ahead / spent:,.0f} s left",
-        file=sys.stderr,
-        flush=True,
-    )
 
 
 def _report(

@@ -1,147 +1,87 @@
-"""`python -m launch export NAME --weights F --out P`: a model to serve.
+"""A model to serve, which takes images as they are stored.
 
-See common.export for what is inside, and what each format can do.
+A SavedModel is a folder; ONNX and TFLite are a file each, with a record beside it.
 """
 
-import contextlib
-import hashlib
+import importlib.util
 import pathlib
-import sys
-import time
-from typing import Any
+from collections.abc import Sequence
 
-import keras
-import tensorflow as tf
+from absl.flags import FlagValues
 
-import reproductions
-from common import export
-from common.evaluation.views import FrameView
-from common.files import whole, write_json, writing
-from common.recipes.recipe import Recipe
-from common.recipes.serialization import recipe_hash
-from common.training.run_record import command, commit_of, now, versions
-from launch.commands.export_request import record_of
-from launch.commands.predict import class_names, stored_side, subtracted
-from launch.commands.train import build_network
-from launch.settings.options import Options
+from common.errors import RunError, UsageError, did_you_mean
+from common.evaluation.views import NAMES
+from launch.names import read_name
+from launch.settings.flags import items, share, text
+from launch.terminal.new_files import record_of, require_new
 from launch.terminal.quiet import quiet
-from launch.weights.published import frame_side
-from launch.weights.run_weights import Trained, load_weights
+from launch.weights.bundled_weights import announce, find_network
 
-_WRITERS = {
-    "savedmodel": export.write_saved_model,
-    "onnx": export.write_onnx,
-    "tflite": export.write_tflite,
+USAGE = "export NAME --out FOLDER_OR_FILE [--weights RUN_OR_FILE] [--format F]"
+FLAGS = share("weights", "preprocessing", "data", "data_dir", "set") | {
+    "views": items("the view of a SavedModel; default: the one that the recipe is monitored with"),
+    "out": text("a new folder or file"),
+    "format": text("savedmodel, onnx or tflite; default: as --out ends, else savedmodel"),
 }
+ONNX_NEEDS = ("onnx", "tf2onnx")
+SUFFIXES = {"savedmodel": "", "onnx": ".onnx", "tflite": ".tflite"}
 
 
-def run(
-    paper: str,
-    variant: str,
-    options: Options,
-    trained: Trained | None,
-    kind: str,
-    target: pathlib.Path,
-) -> int:
-    """Writes `target`, and for a single file its record beside it.
+def run(words: list[str], flags: FlagValues) -> int:
+    """Writes the model; exit code 0."""
+    if not words or not flags.out:
+        raise UsageError(f"export takes a name and what to write: python -m launch {USAGE}.")
+    paper, variant = read_name(USAGE, words)
+    kind, out = read_target(flags.out, flags.format, flags.views)
+    network = find_network(USAGE, paper, variant, flags)
+    announce(network, "float32", named=bool(flags.weights))
+    with quiet():
+        from launch.inference import export
+    return export.run(network, kind, out, next(iter(flags.views), None))
+
+
+def read_target(out: str, named: str | None, views: Sequence[str] = ()) -> tuple[str, pathlib.Path]:
+    """(format, the folder or file to be made).
 
     Args:
-        trained: The run that the weights are from, if it is known.
-        kind: "savedmodel", "onnx" or "tflite".
-
-    Returns:
-        Exit code 0.
+        named: --format; without it the end of `out` says.
 
     Raises:
-        RunError: if the weights are another network's, or the format cannot
-            hold the network.
+        UsageError: if there is no such format, if `out` does not end as its
+            files do, or cannot be new; if a view makes no sense.
+        RunError: if a package is missing.
     """
-    began = time.monotonic()
-    served = _served(paper, variant, options, trained)
-    print(
-        f"{variant} is read ({time.monotonic() - began:.0f} s); now it is "
-        f"written as {kind}, which takes seconds, and minutes for deep or "
-        "large networks.",
-        file=sys.stderr,
-        flush=True,
-    )
-    _write(kind, served, target)
-    size = sum(
-        file.stat().st_size for file in ([target] if target.is_file() else target.rglob("*"))
-    )
-    print(
-        f"{target}: {variant} as {kind}, {size / 1e6:,.1f} MB, "
-        f"{len(served.names)} classes, {served.view.name} of {served.recipe.data}"
-    )
-    return 0
-
-
-def _served(paper: str, variant: str, options: Options, trained: Trained | None) -> export.Served:
-    with quiet():
-        tf.config.set_visible_devices([], "GPU")  # it then runs anywhere
-    recipe = options.recipe
-    view = options.views[0] if options.views else recipe.monitor
-    statistics = subtracted(options, trained)
-    names = class_names(options, trained)
-    strategy = tf.distribute.get_strategy()
-    model = build_network(paper, variant, recipe, strategy)
-    load_weights(model, options.weights, recipe)
-    if len(model.outputs) > 1:  # the others only train the first
-        model = keras.Model(model.inputs, model.outputs[0], name=model.name)
-    side = stored_side(recipe)
-    return export.Served(
-        model=model,
-        recipe=recipe,
-        statistics=statistics,
-        names=tuple(names),
-        view=FrameView(name=view, size=recipe.image_size),
-        stored_side=side,
-        frame_side=frame_side(recipe, side or 4 * recipe.image_size),
-        record=_record(paper, variant, options, view, names),
-    )
-
-
-def _record(paper: str, variant: str, options: Options, view: str, names) -> dict[str, Any]:
-    """Where the model comes from, and what it takes and gives."""
-    recipe: Recipe = options.recipe
-    with open(options.weights, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    size = [recipe.image_size, recipe.image_size, recipe.channels]
-    return {
-        "paper": paper,
-        "variant": variant,
-        "data": recipe.data,
-        "recipe": recipe_hash(recipe),
-        "test_transforms": repr(recipe.test_transforms),
-        "normalize": repr(recipe.normalize),
-        "view": view,
-        "pixels": {"shape": size, "values": "0 .. 255, RGB or grey"},
-        "weights": digest,
-        "precision": "float32",
-        "command": command(),
-        "commit": commit_of(reproductions.REPOSITORY),
-        "versions": versions(),
-        "exported": now(),
-        "class_names": list(names),
-    }
-
-
-def _write(kind: str, served: export.Served, target: pathlib.Path) -> None:
-    """`target` appears whole or not at all."""
-    record, folder = record_of(target), target.absolute().parent
-    is_new = not folder.exists()
-    folder.mkdir(exist_ok=True)
-    try:
-        with whole(target) as made:
-            with quiet():  # converters say much
-                _WRITERS[kind](served, made)
-            if made.is_file():
-                with writing(record):
-                    write_json(record, served.record)
-    except BaseException:
-        if kind != "savedmodel":
-            record.unlink(missing_ok=True)
-        if is_new:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise
+    path = pathlib.Path(out).expanduser()
+    ends = {suffix: name for name, suffix in SUFFIXES.items() if suffix}
+    kind = named or ends.get(path.suffix, "savedmodel")
+    if kind not in SUFFIXES:
+        raise UsageError(
+            f"There is no format called {kind!r}.{did_you_mean(kind, SUFFIXES)}"
+            f" Known for --format: {', '.join(SUFFIXES)}."
+        )
+    single = kind != "savedmodel"
+    if single and path.suffix != SUFFIXES[kind]:
+        raise UsageError(f"--out {path} must end in {SUFFIXES[kind]}.")
+    if not single and path.suffix in ends:
+        raise UsageError(
+            f"--out {path} ends as a file of {ends[path.suffix]}; a SavedModel "
+            "is a folder. Leave out --format, or give another --out."
+        )
+    if views and (single or len(views) > 1 or views[0] not in NAMES):
+        raise UsageError(
+            "A SavedModel looks at an image under one of the views "
+            f"{', '.join(NAMES)}, and the other formats have none: they take "
+            f"pixels. --views gave {','.join(views)}."
+        )
+    for new in [path] + [record_of(path)] * single:
+        served = new.absolute().parent
+        # A SavedModel's number lies in a folder of the model's: served/1.
+        makes_it = not single and not served.exists()
+        require_new(served if makes_it else new, "--out")
+    missing = [name for name in ONNX_NEEDS if not importlib.util.find_spec(name)]
+    if kind == "onnx" and missing:
+        raise RunError(
+            f"ONNX files are written by {' and '.join(missing)}, which is not "
+            "installed: pip install -e '.[onnx]' in the project's folder."
+        )
+    return kind, path

@@ -1,12 +1,17 @@
-"""`python -m launch list`: what there is, what it costs, what was run."""
+"""What there is, what it costs, what was run."""
+
+from absl.flags import FlagValues
 
 import reproductions
 from common.papers.expected import read_expected
+from launch.names import refuse_words
 from launch.report import records
 from launch.report.measurements import cost, measurements, status
 from launch.terminal.tables import show
 from launch.weights import bundled_weights
 
+USAGE = "list"
+FLAGS = {}
 COLUMNS = [
     "paper",
     "variant",
@@ -18,8 +23,9 @@ COLUMNS = [
 ]
 
 
-def run() -> int:
+def run(words: list[str], flags: FlagValues) -> int:
     """Prints one line for each variant; the exit code."""
+    refuse_words(USAGE, words)
     rows = [row for paper in reproductions.names() for row in rows_of(paper)]
     show("", COLUMNS, rows)
     if variants := bundled_weights.variants():

@@ -1,4 +1,4 @@
-"""`python -m launch prepare DATASET --source DIR`: records that TFDS reads."""
+"""Downloads into records that TFDS reads, every hash, count and repair on record."""
 
 import logging
 import os
@@ -7,11 +7,15 @@ import signal
 import sys
 from typing import Any
 
+from absl.flags import FlagValues
+
 from common.data import catalog
 from common.data.dataset import MANIFEST, read_manifest
 from common.data.preparation.expected import OFFICIAL, from_file
 from common.data.preparation.prepare import Request, prepare
 from common.errors import RunError, UsageError
+from launch.names import read_data_set
+from launch.settings.flags import share, switch, text, whole
 from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet
 
@@ -35,22 +39,40 @@ _WHAT = {
 _TFDS = {"imagenette": "imagenette/160px-v2", "svhn": "svhn_cropped"}
 
 
-def run(name: str, values: dict) -> int:
+USAGE = "prepare DATASET --source DIR [--shorter_side N]; or prepare DATASET --download"
+FLAGS = {
+    "source": text("the folder with the downloads (tars, folders, parquet files)"),
+    "shorter_side": whole(
+        "shrink larger images once to so many pixels; default: as they are", low=32, high=65_500
+    ),
+    "jobs": whole("processes; default: all cores", low=1),
+    "counts": text('JSON of what a part of a data set has, {"train": {"n01440764": 1300}, ...}'),
+    "leave_out_bad": switch("go on without files that are no whole images, on record"),
+    "download": switch("let TFDS download a small set"),
+} | share("data_dir")
+
+
+def run(words: list[str], flags: FlagValues) -> int:
     """Prepares a data set and says what was done; exit code."""
-    data_dir = pathlib.Path(values["data_dir"]).expanduser()
-    if values["download"]:
+    name = read_data_set(USAGE, words)
+    data_dir = pathlib.Path(flags.data_dir).expanduser()
+    if flags.download:
         return _download(name, data_dir)
-    if not values["source"]:
+    if not flags.source:
         raise UsageError(_what_to_fetch(name))
     _require_name(name)
+    # SVHN's extra images may be left out: doctor says so.
+    expected = None if name == "svhn" else OFFICIAL.get(name)
+    if flags.counts:
+        expected = from_file(pathlib.Path(flags.counts).expanduser())
     request = Request(
         name=name,
-        source=pathlib.Path(values["source"]).expanduser(),
+        source=pathlib.Path(flags.source).expanduser(),
         data_dir=data_dir,
-        expected=_expected(name, values["counts"]),
-        shorter_side=values["shorter_side"],
-        jobs=values["jobs"] or len(os.sched_getaffinity(0)),
-        leave_out_bad=values["leave_out_bad"],
+        expected=expected,
+        shorter_side=flags.shorter_side,
+        jobs=flags.jobs or len(os.sched_getaffinity(0)),
+        leave_out_bad=flags.leave_out_bad,
     )
     with quiet():  # its import's log lines; not what follows
         import tensorflow_datasets  # noqa: F401
@@ -72,13 +94,6 @@ def run(name: str, values: dict) -> int:
 def _stop(signum: int, frame: Any) -> None:
     """Nothing has to be written first: a shard is finished or not there."""
     raise SystemExit(75)
-
-
-def _expected(name: str, counts: str | None):
-    if counts:
-        return from_file(pathlib.Path(counts).expanduser())
-    # SVHN's extra images may be left out: doctor says so.
-    return None if name == "svhn" else OFFICIAL.get(name)
 
 
 def _require_name(name: str) -> None:

@@ -1,4 +1,4 @@
-"""`python -m launch queue`: trains the runs of reproductions/queue.toml.
+"""Trains the runs of reproductions/queue.toml.
 
 One after the other, each in a process of its own. A finished run is passed
 over, an unfinished one goes on from its checkpoint: the queue keeps no state
@@ -13,13 +13,16 @@ import sys
 import time
 
 import tomli
+from absl.flags import FlagValues
 
 import reproductions
 from common.errors import RunError
 from common.training.run_record import lock_folder
 from common.training.signals import Signals
-from launch.names import find, recipe_named
-from launch.settings.options import Options, from_flags
+from launch.names import find, load_recipe, refuse_words
+from launch.settings.flags import share, switch
+from launch.settings.options import name_workdir, read_experiment
+from launch.terminal.quiet import quiet
 from launch.terminal.tables import show
 
 FILE = pathlib.Path(reproductions.__file__).parent / "queue.toml"
@@ -48,29 +51,25 @@ class Queued:
     """A run of the queue: its command's words and its folder."""
 
     words: tuple[str, ...]
-    options: Options
+    workdir: pathlib.Path
     small: bool
 
     @property
     def state(self) -> str:
         """Of its folder: "finished", "stopped" ..., or "new"."""
         try:
-            text = (self.options.workdir / "run.json").read_text()
-            return json.loads(text)["status"]
+            return json.loads((self.workdir / "run.json").read_text())["status"]
         except FileNotFoundError:
             return "new"
         except (OSError, ValueError, KeyError) as error:
             raise RunError(
-                f"{self.options.workdir}/run.json cannot be read ({error}). "
+                f"{self.workdir}/run.json cannot be read ({error}). "
                 "Move the folder away; the run then starts anew."
             ) from error
 
 
-def read(values: dict, file: pathlib.Path = FILE) -> list[Queued]:
+def read(data_dir: str, file: pathlib.Path = FILE) -> list[Queued]:
     """The runs in their order.
-
-    Args:
-        values: Every flag's value; data_dir and platform are each run's.
 
     Raises:
         UsageError: if the file names a variant that there is not.
@@ -81,42 +80,43 @@ def read(values: dict, file: pathlib.Path = FILE) -> list[Queued]:
         rows = [Row(**row) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{file} cannot be read: {error}.") from error
-    return [
-        _queued(name, seed, row, values) for row in rows for seed in row.seeds for name in row.names
-    ]
+    runs = []
+    for row in rows:
+        for seed in row.seeds:
+            for name in row.names:
+                paper, variant = find(name)
+                words = [variant]
+                words += ["--seed", str(seed)] * bool(seed)
+                words += ["--precision", row.precision] * (row.precision != "float32")
+                recipe = load_recipe(paper, variant)
+                experiment = read_experiment(paper, variant, recipe, data_dir=data_dir)
+                folder = name_workdir(experiment, seed, row.precision, changed=False)
+                runs.append(Queued(tuple(words), folder, row.small))
+    return runs
 
 
-def _queued(name: str, seed: int, row: Row, values: dict) -> Queued:
-    paper, variant = find(name)
-    words = [variant]
-    if seed:
-        words += ["--seed", str(seed)]
-    if row.precision != "float32":
-        words += ["--precision", row.precision]
-    values = values | {"seed": seed, "precision": row.precision}
-    recipe = recipe_named(paper, variant)
-    options = from_flags(variant, recipe, values, needs_data=False)
-    return Queued(tuple(words), options, row.small)
+USAGE = "queue [--dry_run]"
+FLAGS = share("data_dir", "platform", "max_hours") | {"dry_run": switch("show what is left")}
 
 
-def run(values: dict) -> int:
+def run(words: list[str], flags: FlagValues) -> int:
     """Trains what is left, or shows it (--dry_run); the exit code.
 
     0: all that can be trained here is finished. 1: some runs failed, the
     others are finished. 75 or 130: it was stopped.
     """
-    runs = read(values)
-    gpu = values["platform"] != "cpu" and _has_gpu()
-    if values["dry_run"]:
+    refuse_words("queue", words)
+    runs = read(flags.data_dir)
+    gpu = flags.platform != "cpu" and _has_gpu()
+    if flags.dry_run:
         return _show(runs, gpu)
-    FOLDER.mkdir(exist_ok=True)
     lock, failed = lock_folder(FOLDER), []
     began = time.monotonic()
     with lock:
         for one in runs:
             if one.state == "finished" or not (gpu or one.small):
                 continue
-            code = _train(one, values, began)
+            code = _train(one, flags, began)
             if code in STOPPED:
                 return code
             if code:
@@ -127,8 +127,6 @@ def run(values: dict) -> int:
 
 
 def _has_gpu() -> bool:
-    from launch.terminal.quiet import quiet
-
     with quiet():
         import tensorflow as tf
 
@@ -147,11 +145,11 @@ def _show(runs: list[Queued], gpu: bool) -> int:
     return 0
 
 
-def _train(one: Queued, values: dict, began: float) -> int:
+def _train(one: Queued, flags: FlagValues, began: float) -> int:
     """The exit code of the training, which a signal to us stops, too."""
-    words = [*one.words, "--data_dir", values["data_dir"]]
-    words += ["--platform", values["platform"]]
-    if (hours := values["max_hours"]) is not None:
+    words = [*one.words, "--data_dir", flags.data_dir]
+    words += ["--platform", flags.platform]
+    if (hours := flags.max_hours) is not None:
         left = hours - (time.monotonic() - began) / 3600
         words += ["--max_hours", str(max(left, 0.0))]
     print(f"python -m launch {' '.join(one.words)}", flush=True)

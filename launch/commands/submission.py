@@ -1,12 +1,15 @@
-"""`python -m launch submission`: the file of ILSVRC's test server."""
+"""The file of ILSVRC's test server from a prediction file, and its score."""
 
 import pathlib
+
+from absl.flags import FlagValues
 
 from common.data import imagenet
 from common.errors import UsageError
 from common.evaluation.predictions import read
 from launch.commands.ensemble_tables import COUNTS
 from launch.report.error_counts import Count
+from launch.settings.flags import text
 from launch.terminal.new_files import require_new
 from launch.terminal.tables import show
 from reproductions.ilsvrc2016 import submission_file
@@ -14,7 +17,11 @@ from reproductions.ilsvrc2016 import submission_file
 VALIDATION_IMAGES = 50_000
 
 
-def run(words: list[str], out: str | None) -> int:
+USAGE = "submission FILE.npz --out GUESSES.txt; or submission GUESSES.txt GROUND_TRUTH.txt"
+FLAGS = {"out": text("a new text file, the guesses")}
+
+
+def run(words: list[str], flags: FlagValues) -> int:
     """Writes a prediction file's five guesses, or scores guesses; 0.
 
     Raises:
@@ -22,16 +29,14 @@ def run(words: list[str], out: str | None) -> int:
         RunError: if a file is damaged, or the two are of different images.
     """
     paths = [pathlib.Path(word).expanduser() for word in words]
-    if out and len(paths) == 1:
-        _write(paths[0], pathlib.Path(out).expanduser())
-    elif not out and len(paths) == 2:
+    if flags.out and len(paths) == 1:
+        _write(paths[0], pathlib.Path(flags.out).expanduser())
+    elif not flags.out and len(paths) == 2:
         _score(*paths)
     else:
         raise UsageError(
             "submission takes a prediction file and what to write, or guesses "
-            "and the devkit's ground truth: python -m launch submission "
-            "FILE.npz --out GUESSES.txt; python -m launch submission "
-            "GUESSES.txt GROUND_TRUTH.txt."
+            f"and the devkit's ground truth: python -m launch {USAGE}."
         )
     return 0
 
@@ -54,10 +59,8 @@ def _score(guesses: pathlib.Path, truth: pathlib.Path) -> None:
         found["Without the blacklist"] = submission_file.score(
             guesses, truth, left_out=imagenet.blacklist()
         )
-    rows = [_row(title, score) for title, score in found.items()]
+    rows = []
+    for title, score in found.items():
+        count = Count(score.num_images, score.top1_errors, score.top5_errors)
+        rows.append([title, f"{count.n:,}", *count.cells()])
     show("", ["", ">images", *COUNTS], rows)
-
-
-def _row(title: str, found: submission_file.Score) -> list[str]:
-    count = Count(found.num_images, found.top1_errors, found.top5_errors)
-    return [title, f"{count.n:,}", *count.cells()]

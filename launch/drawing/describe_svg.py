@@ -1,14 +1,13 @@
 """A network as an SVG picture, from top to bottom as the papers draw them.
 
-It is made of common.models.blocks alone, so the same network gives the same bytes.
+It is made of common.models.graph alone, so the same network gives the same bytes.
 """
 
 import dataclasses
 from dataclasses import replace
 from xml.sax.saxutils import escape
 
-from common.models.blocks import Block, Network, folded
-from common.models.paths import Box
+from common.models.graph import Block, Box, Network, folded
 from launch.drawing.svg_shapes import (
     GAP,
     HEIGHT,
@@ -87,13 +86,19 @@ def draw(title: str, network: Network) -> str:
         y += GAP + _FRAME * (group.framed + inside)
         here = group.drawn.at(x, y)
         if group.framed:
-            markup.append(_frame(x, y, middle, here.height))
+            markup.append(
+                f'<rect x="{x - middle / 2:g}" y="{y - _FRAME:g}" width="{middle:g}" '
+                f'height="{here.height + 2 * _FRAME - 4:g}" rx="8" class="frame"/>'
+            )
         markup.append(connected(ports, here.tops, cross=group.crossed))
         markup.append(here.markup)
-        centre = y + here.height / 2
-        name_at = _MARGIN + before - _ASIDE
-        markup.append(line_of_text(name_at, centre + 4, group.name, "name"))
-        markup += _lines(facts_at, centre, group.facts)
+        centre = y + here.height / 2 + 4
+        markup.append(line_of_text(_MARGIN + before - _ASIDE, centre, group.name, "name"))
+        top = centre - 7.5 * (len(group.facts) - 1)
+        markup += [
+            line_of_text(facts_at, top + 15 * k, words, "fact")
+            for k, words in enumerate(group.facts)
+        ]
         ends |= {place: here for place in group.places}
         y, ports, inside = y + here.height, here.bottoms, group.framed
     right = facts_at + after + _MARGIN
@@ -102,32 +107,33 @@ def draw(title: str, network: Network) -> str:
 
 
 def _groups(network: Network) -> list[_Group]:
-    groups, towers_wide, wide = [], _width_of_towers(network), 0.0
+    boxes = [block.chain[0] for block in network.blocks]
+    towers = [box(replace(b, towers=1)) for b in boxes if isinstance(b, Box) and b.towers > 1]
+    # Each of a layer's towers is as wide as the widest, so that they stand above each other.
+    tower_width = max((tower.width for tower in towers), default=0.0)
+    groups, wide = [], 0.0
     for first, period, times in folded(network.blocks):
         blocks = network.blocks[first : first + period * times]
-        drawn = _pattern(blocks[:period], wide, towers_wide, times)
+        drawn = _pattern(blocks[:period], wide, tower_width, times)
         only = blocks[0].chain[0]
-        towers = isinstance(only, Box) and only.towers > 1
-        wide = drawn.width if towers else 0.0
+        in_towers = isinstance(only, Box) and only.towers > 1
+        wide = drawn.width if in_towers else 0.0
         last = blocks[-1].name
+        parameters = sum(block.rows.params for block in blocks)
+        size = "×".join(map(str, blocks[-1].rows.output))
+        facts = [f"{times} × the same, {size}" if times > 1 else size]
+        facts += [f"{parameters:,} parameters"] if parameters else []
         groups.append(
             _Group(
                 places=range(first, first + len(blocks)),
                 drawn=drawn,
                 name=blocks[0].name + (f" – {last}" if last != blocks[0].name else ""),
-                facts=_facts(blocks, times),
+                facts=tuple(facts),
                 framed=len(blocks[0].chain) > 1,
-                crossed=towers and (only.kind, only.groups) == ("conv", 1),
+                crossed=in_towers and (only.kind, only.groups) == ("conv", 1),
             )
         )
     return groups
-
-
-def _width_of_towers(network: Network) -> float:
-    """Of each of their boxes, so that they stand above each other."""
-    boxes = [block.chain[0] for block in network.blocks]
-    halves = [b for b in boxes if isinstance(b, Box) and b.towers > 1]
-    return max((box(replace(b, towers=1)).width for b in halves), default=0.0)
 
 
 def _pattern(blocks: tuple[Block, ...], above: float, tower: float, times: int) -> Drawn:
@@ -142,26 +148,6 @@ def _pattern(blocks: tuple[Block, ...], above: float, tower: float, times: int) 
         whole = above if only.kind in ("norm", "pool") else 0.0
         return box(only, tower if only.towers > 1 else whole, copies=times)
     return stacked([chain(block.chain) for block in blocks], 2 * GAP)
-
-
-def _facts(blocks: tuple[Block, ...], times: int) -> tuple[str, ...]:
-    size = "×".join(map(str, blocks[-1].rows.output))
-    params = sum(block.rows.params for block in blocks)
-    folding = f"{times} × the same, " if times > 1 else ""
-    lines = (f"{folding}{size}",)
-    return (*lines, f"{params:,} parameters") if params else lines
-
-
-def _lines(x: float, centre: float, lines: tuple[str, ...]) -> list[str]:
-    top = centre + 4 - 7.5 * (len(lines) - 1)
-    return [line_of_text(x, top + 15 * k, words, "fact") for k, words in enumerate(lines)]
-
-
-def _frame(x: float, y: float, width: float, height: float) -> str:
-    return (
-        f'<rect x="{x - width / 2:g}" y="{y - _FRAME:g}" width="{width:g}" '
-        f'height="{height + 2 * _FRAME - 4:g}" rx="8" class="frame"/>'
-    )
 
 
 def _heads(network: Network, ends: dict[int, Drawn], left: float) -> tuple[list[str], float, float]:

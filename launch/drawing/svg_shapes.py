@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from common.models.paths import Box, Chain, Parallel
+from common.models.graph import Box, Chain, Parallel
 
 GAP = 18  # from a box to the next one below
 BESIDE = 14  # from a path to the next one
@@ -155,7 +155,13 @@ def beside(columns: Sequence[Drawn]) -> Drawn:
 def box(layer: Box, least: float = 0, *, copies: int = 1) -> Drawn:
     """A layer, or each of its towers; `copies`: whether it is a pile."""
     if layer.kind == "sum":
-        return _circle()
+        r = _RADIUS
+        markup = (
+            f'<circle cx="0" cy="{r}" r="{r}" class="box sum"/>'
+            f'<path d="M-5 {r}H5M0 {r - 5}V{r + 5}" class="line"/>'
+        )
+        top = Port(-r, r, 0, round=True)
+        return Drawn(2 * r, 2 * r, markup, (top,), (Port(0, 0, 2 * r),))
     words = label(layer)
     height = _FLAT if layer.kind == "concat" else HEIGHT
     width = max(text_width(words) + 18, least)
@@ -191,26 +197,14 @@ def _box(layer: Box, words: str, width, height, copies: int) -> Drawn:
     )
 
 
-def _circle() -> Drawn:
-    r = _RADIUS
-    markup = (
-        f'<circle cx="0" cy="{r}" r="{r}" class="box sum"/>'
-        f'<path d="M-5 {r}H5M0 {r - 5}V{r + 5}" class="line"/>'
-    )
-    top = (Port(-r, r, 0, round=True),)
-    return Drawn(2 * r, 2 * r, markup, top, (Port(0, 0, 2 * r),))
-
-
 def connected(bottoms: Sequence[Port], tops: Sequence[Port], *, cross: bool = False) -> str:
     """Arrows from all to all, or from each to its own where both are many.
 
     Args:
         cross: From all to all, drawn straight: each tower sees the others.
     """
-    if len(bottoms) == len(tops) and not cross:
-        pairs = list(zip(bottoms, tops, strict=True))
-    else:
-        pairs = list(itertools.product(bottoms, tops))
+    own = len(bottoms) == len(tops) and not cross
+    pairs = list(zip(bottoms, tops, strict=True) if own else itertools.product(bottoms, tops))
     turned = not all(_above(*pair) for pair in pairs)
     return "".join(
         f'<path d="{_path(low, high, cross, turned)}" class="line{"" if high.bare else " arrow"}"/>'

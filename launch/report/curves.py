@@ -12,7 +12,8 @@ from typing import Any
 
 import reproductions
 from common.errors import RunError, UsageError
-from common.recipes.serialization import recipe_hash
+from common.recipes.serialization import recipe_hash, spell
+from common.training.run_record import overrides_of
 from launch.report.row_file import RowFile
 
 KEY = ("variant", "data", "recipe", "precision", "seed")
@@ -65,7 +66,7 @@ class Curve:
 
     def row(self) -> dict[str, Any]:
         """For curves.toml; without what the loss does not have."""
-        row = dataclasses.asdict(self)
+        row = dict(vars(self))
         if not self.cross_entropy:
             del row["cross_entropy"]
         return row
@@ -97,8 +98,15 @@ def read_run(folder: pathlib.Path) -> tuple[dict, list[dict]]:
 def of_run(run: dict, history: list[dict]) -> Curve:
     """The curve of a run's record and its epochs so far."""
     recipe = run["recipe"]
-    changes = [d for d in run["deviations"] if d["reason"].startswith("--")]
     splits = [r["split"] for r in run.get("results") or ()]
+    total, updates = recipe["epochs"], recipe.get("updates")
+    if updates is not None and history:  # may end it earlier
+        total = min(total, math.ceil(updates / (history[0]["step"] / history[0]["epoch"])))
+    steps = [0, 0, *(row["step"] for row in history)]
+
+    def column(name: str, digits: int) -> tuple[float, ...]:
+        return tuple(round(row[name], digits) for row in history if name in row)
+
     return Curve(
         variant=run["variant"],
         data=recipe["data"],
@@ -107,33 +115,14 @@ def of_run(run: dict, history: list[dict]) -> Curve:
         seed=run["seed"],
         split=splits[0] if splits else "test",  # under way: nobody has said
         view=recipe["monitor"],
-        deviations=tuple(f"{d['field']} {d['here']}" for d in changes),
-        total=_epochs(recipe, history),
-        loss=_column(history, "loss", 4),
-        train_error=_column(history, "top1_error", 3),
-        test_error=_column(history, "val_top1_error", 3),
-        images=_last_updates(history) * recipe["global_batch_size"],
-        cross_entropy=_column(
-            [row for row in history if "cross_entropy" in row], *("cross_entropy", 4)
-        ),
+        deviations=tuple(f"{one.field} {spell(one.new)}" for one in overrides_of(run)),
+        total=total,
+        loss=column("loss", 4),
+        train_error=column("top1_error", 3),
+        test_error=column("val_top1_error", 3),
+        images=(steps[-1] - steps[-2]) * recipe["global_batch_size"],
+        cross_entropy=column("cross_entropy", 4),
     )
-
-
-def _last_updates(history: list[dict]) -> int:
-    steps = [0, *(row["step"] for row in history)]
-    return steps[-1] - steps[-2] if history else 0
-
-
-def _epochs(recipe: dict, history: list[dict]) -> int:
-    """Epochs of the whole run; `updates` may end it earlier."""
-    if recipe.get("updates") is None or not history:
-        return recipe["epochs"]
-    steps = history[0]["step"] / history[0]["epoch"]
-    return min(recipe["epochs"], math.ceil(recipe["updates"] / steps))
-
-
-def _column(history: list[dict], name: str, digits: int) -> tuple[float, ...]:
-    return tuple(round(row[name], digits) for row in history)
 
 
 def add(folders: list[str]) -> None:

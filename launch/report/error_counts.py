@@ -22,14 +22,10 @@ class Count:
 
     def cells(self) -> list[str]:
         """Wrong images and error rates, top-1 and top-5."""
-        return [
-            text
-            for errors in (self.wrong1, self.wrong5)
-            for text in (
-                "" if errors is None else f"{errors:,}",
-                "" if errors is None else percent(errors, self.n),
-            )
-        ]
+        top1 = [f"{self.wrong1:,}", percent(self.wrong1, self.n)]
+        if self.wrong5 is None:
+            return [*top1, "", ""]
+        return [*top1, f"{self.wrong5:,}", percent(self.wrong5, self.n)]
 
 
 def percent(errors: int, n: int, digits: int = 2) -> str:
@@ -48,11 +44,8 @@ class Missed:
 
     def count(self) -> Count:
         """How many."""
-        return Count(
-            n=len(self.top1),
-            wrong1=int(self.top1.sum()),
-            wrong5=None if self.top5 is None else int(self.top5.sum()),
-        )
+        wrong5 = None if self.top5 is None else int(self.top5.sum())
+        return Count(n=len(self.top1), wrong1=int(self.top1.sum()), wrong5=wrong5)
 
     def of(self, kept: np.ndarray) -> "Missed":
         """Of the images where `kept`, (N,) bool, is true."""

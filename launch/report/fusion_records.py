@@ -1,4 +1,4 @@
-"""Fusions in reproductions/ilsvrc2016/reproduced.toml, and in results.md."""
+"""Fusions: reproductions/ilsvrc2016/reproduced.toml, and their part of the contest's page."""
 
 import dataclasses
 from typing import Any
@@ -41,16 +41,12 @@ def row(members: dict[str, dict], rule: str, how: str, found: Missed, **facts: A
         "how": how,
         **{key: value for key, value in counted.items() if value is not None},
         "members": list(members),
-        "predictions": [_hash(r, "sha256") for r in members.values()],
-        "weights": [_hash(r, "weights") for r in members.values()],
+        "predictions": [str(r.get("sha256", "unknown"))[:16] for r in members.values()],
+        "weights": [str(r.get("weights", "unknown"))[:16] for r in members.values()],
         **facts,
         "finished": now(),
         "commit": commit_of(reproductions.REPOSITORY),
     }
-
-
-def _hash(record: dict, key: str) -> str:
-    return str(record.get(key, "unknown"))[:16]
 
 
 def groups() -> list[list[dict]]:
@@ -75,7 +71,7 @@ def named(rows: list[dict]) -> list[tuple[str, dict]]:
     return [(row["members"][0] if row["rule"] == "alone" else row["rule"], row) for row in rows]
 
 
-def _selected(members: list[str]) -> str:
+def _say_selected(members: list[str]) -> str:
     """How published weights among the members were chosen, if by these errors.
 
     A member is the variant whose name it begins with.
@@ -89,7 +85,7 @@ def _selected(members: list[str]) -> str:
     return "".join(f" (members selected {how})" for how in found)
 
 
-def _lowest(pairs: list[tuple[str, dict]]) -> str:
+def _find_lowest(pairs: list[tuple[str, dict]]) -> str:
     if not pairs:
         return ""
     name, row = min(pairs, key=lambda pair: pair[1]["wrong1"])
@@ -113,29 +109,25 @@ def section() -> str:
         return ""
     head = ["Ensemble", "Images", "Best member alone", "`simple` average"]
     head += ["Lowest of the rules (seen afterwards)"]
+    every = ["Rule", "How", "Wrong, top-1", "Top-1 error", "Wrong, top-5", "Top-5 error"]
     rows, parts = [], []
     for group in found:
-        alone = [pair for pair in named(group) if pair[1]["rule"] == "alone"]
-        rules = [pair for pair in named(group) if pair[1]["rule"] != "alone"]
+        pairs = named(group)
+        alone = [pair for pair in pairs if pair[1]["rule"] == "alone"]
+        rules = [pair for pair in pairs if pair[1]["rule"] != "alone"]
         simple = [pair for pair in rules if pair[0] == "simple"]
+        counts = [
+            [name, one["how"], *Count(one["n"], one["wrong1"], one.get("wrong5")).cells()]
+            for name, one in pairs
+        ]
         first = group[-1]
         where, members = f"{first['data']}, {first['split']}", first["members"]
-        who = f"{', '.join(members)}{_selected(members)}"
-        cells = [_lowest(pairs) for pairs in (alone, simple, rules)]
+        who = f"{', '.join(members)}{_say_selected(members)}"
+        cells = [_find_lowest(found) for found in (alone, simple, rules)]
         rows.append([f"{where}: {who}", f"{first['n']:,}", *cells])
         parts.append(
-            f"### {where}, {first['n']:,} images: {who}\n\n{_table(group)}\n\n"
+            f"### {where}, {first['n']:,} images: {who}\n\n{table(every, counts)}\n\n"
             f"Prediction files (sha256): {', '.join(first['predictions'])}."
             f" `{first['command']}`, commit {first['commit']}."
         )
     return "\n\n".join([_INTRODUCTION, table(head, rows), *parts])
-
-
-def _table(rows: list[dict]) -> str:
-    head = ["Rule", "How", "Wrong, top-1", "Top-1 error"]
-    head += ["Wrong, top-5", "Top-5 error"]
-    lines = [
-        [name, row["how"]] + Count(row["n"], row["wrong1"], row.get("wrong5")).cells()
-        for name, row in named(rows)
-    ]
-    return table(head, lines)

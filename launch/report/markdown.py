@@ -10,12 +10,11 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     """A Markdown table; "none" if it has no rows."""
     if not rows:
         return "None."
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    lines = [
+        " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in line)
+        for line in (head, ["---"] * len(head), *rows)
+    ]
+    return "\n".join(f"| {line} |" for line in lines)
 
 
 def deviation_table(recipes: dict[str, Recipe]) -> str:

@@ -22,6 +22,8 @@ def page(paper: Paper, names: Names) -> str:
     others = paper.others()
     as_paper = [one for one in others if one.whole]
     changed = [one for one in others if not one.whole]
+    head = ["Statement", "Source", "Verdict", "Why"]
+    statements = table(head, [[c.text, c.source, c.verdict, c.note] for c in about.claim])
     prints_none = "## Measured with the paper's recipe, where the paper has no such number"
     parts = [
         f"# {paper.network()}: claims and results\n\n"
@@ -43,7 +45,7 @@ def page(paper: Paper, names: Names) -> str:
         sweep_records.section(paper.name),
         f"## Its structural tables\n\n{_tables(about)}" if about.table else "",
         f"## Its networks beside others\n\n{_ratios(about)}" if about.ratio else "",
-        f"## Its other statements\n\n{_statements(about)}" if about.claim else "",
+        f"## Its other statements\n\n{statements}" if about.claim else "",
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -104,8 +106,11 @@ def _claims(paper: Paper) -> str:
         head.append("Departs from what the paper states")
     rows = []
     for claim in paper.expected.result:
+        notes = [claim.note, claim.selected and f"selected {claim.selected}"]
+        more = "; ".join(filter(None, notes))
         what = [claim.variant, f"{claim.data}, {claim.split}", claim.views]
-        what += [as_printed(claim.top1_error), as_printed(claim.top5_error), _source(claim)]
+        what += [as_printed(claim.top1_error), as_printed(claim.top5_error)]
+        what.append(f"{claim.source} ({more})" if more else claim.source)
         runs = of_claim(claim, paper.measured)
         for one in runs:
             errors = [one.error("top1_error"), one.error("top5_error")]
@@ -119,13 +124,6 @@ def _claims(paper: Paper) -> str:
 def as_printed(value: float | None) -> str:
     """A number of a paper, with the digits that it printed."""
     return "" if value is None else f"{value} %"
-
-
-def _source(claim: Result) -> str:
-    notes = [claim.note] if claim.note else []
-    if claim.selected:
-        notes.append(f"selected {claim.selected}")
-    return f"{claim.source} ({'; '.join(notes)})" if notes else claim.source
 
 
 def why_not(paper: Paper, claim: Result) -> str:
@@ -205,8 +203,3 @@ def _ratios(expected: Expected) -> str:
         for one in expected.ratio
     ]
     return table(head, rows)
-
-
-def _statements(expected: Expected) -> str:
-    head = ["Statement", "Source", "Verdict", "Why"]
-    return table(head, [[c.text, c.source, c.verdict, c.note] for c in expected.claim])

@@ -5,9 +5,8 @@ import re
 
 import reproductions
 from common.errors import RunError, UsageError
-from common.papers.expected import RUN_KEYS
-from common.recipes.serialization import recipe_hash
-from common.training.run_record import read_json
+from common.recipes.serialization import recipe_hash, spell
+from common.training.run_record import overrides_of, read_json
 from launch.report.row_file import RowFile
 
 KEY = ("variant", "data", "split", "views", "recipe", "precision", "seed", "deviations")
@@ -21,7 +20,7 @@ def file(paper: str) -> RowFile:
         key=KEY,
         header="# Measured rows, written by `python -m launch report RUN...` from\n"
         "# finished runs; never by hand. Errors in percent.\n",
-        needed=RUN_KEYS,
+        needed=("epochs", "top1_error", "num_images", "command", "commit", "versions"),
     )
 
 
@@ -66,9 +65,7 @@ def rows_of(folder: pathlib.Path) -> tuple[str, list[dict]]:
 
 def _about(run: dict) -> dict:
     session = run["sessions"][-1]
-    changes = [
-        f"{d['field']} {d['here']}" for d in run["deviations"] if d["reason"].startswith("--")
-    ]
+    changes = [f"{one.field} {spell(one.new)}" for one in overrides_of(run)]
     if side := run["data"].get("shorter_side"):  # of `prepare`
         changes.append(f"data shrunk once to a shorter side of {side} pixels")
     return {

@@ -1,5 +1,7 @@
 """reproductions/slides.md: the slides' systems and tables, and what became of each."""
 
+from collections import Counter
+
 from common.papers.expected import Claim, Ratio, Table
 from launch.report import leaderboard
 from launch.report.markdown import table
@@ -51,12 +53,9 @@ the ensembles of their last table."""
 
 def _row(paper: Paper) -> list[str]:
     about = paper.expected
-    tables = [t for t in about.table if on_slides(t)]
-    ratios = [r for r in about.ratio if on_slides(r)]
-    cells = [cell for t in tables for cell in t.cell] + ratios
-    said = [claim for claim in about.claim if on_slides(claim)]
-    verdicts = [claim.verdict for claim in said]
-    counts = [(verdicts.count(v), v) for v in dict.fromkeys(verdicts)]
+    cells = [cell for t in about.table if on_slides(t) for cell in t.cell]
+    cells += [ratio for ratio in about.ratio if on_slides(ratio)]
+    verdicts = Counter(claim.verdict for claim in about.claim if on_slides(claim))
     variant, recipe = next(iter(paper.recipes.items()))
     trained = status(variant, about, paper.measured)
     if variant in paper.not_run():
@@ -67,7 +66,7 @@ def _row(paper: Paper) -> list[str]:
     return [
         f"[{paper.network()}]({paper.name}/results.md)",
         numbers if cells else "none printed",
-        ", ".join(f"{n} {verdict}" for n, verdict in counts) or "none",
+        ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items()) or "none",
         f"{variant}: {trained}",
     ]
 

@@ -52,20 +52,18 @@ class RowFile:
     def add(self, rows: list[dict[str, Any]]) -> None:
         """Writes rows, each in place of its older self."""
         kept = {self.key_of(row): row for row in (*self.read(), *rows)}
-        tables = [_table(self.kind, kept[key]) for key in sorted(kept)]
-        write_text(self.path, "\n".join([self.header, *tables]))
+        parts = [self.header]
+        for key in sorted(kept):
+            # JSON's strings, finite numbers and lists of them are TOML's too. tomli_w would
+            # give each of a curve's numbers a line of its own: three times as many lines.
+            lines = (
+                f"{name} = {json.dumps(value, ensure_ascii=False, allow_nan=False)}\n"
+                for name, value in kept[key].items()
+            )
+            parts.append(f"[[{self.kind}]]\n{''.join(lines)}")
+        write_text(self.path, "\n".join(parts))
 
     def key_of(self, row: dict[str, Any]) -> tuple:
         """What tells the row from others."""
         values = (row[name] for name in self.key)
         return tuple(tuple(value) if isinstance(value, list) else value for value in values)
-
-
-def _table(kind: str, row: dict[str, Any]) -> str:
-    # JSON's strings, finite numbers and lists of them are TOML's too. tomli_w would
-    # give each of a curve's numbers a line of its own: three times as many lines.
-    lines = (
-        f"{name} = {json.dumps(value, ensure_ascii=False, allow_nan=False)}\n"
-        for name, value in row.items()
-    )
-    return f"[[{kind}]]\n{''.join(lines)}"

@@ -12,28 +12,31 @@ import pathlib
 import re
 
 from common.distribution import hardware
-from common.recipes.recipe import is_small
+from common.recipes.recipe import Recipe, is_small
 from common.training.run_record import last_session
-from launch.settings.options import Options
+from launch.settings.options import Devices
 
 
-def decided(options: Options, *, devices: int, platform: str) -> Options:
-    """`options` with jit_compile True or False.
+def decide(
+    devices: Devices, recipe: Recipe, workdir: pathlib.Path, *, replicas: int, platform: str
+) -> Devices:
+    """`devices` with jit_compile True or False.
 
     What the command leaves open stays in a run as it was in its last session:
     the same command then computes the same.
 
     Args:
-        devices: How many share a batch.
+        workdir: The run's.
+        replicas: How many share a batch.
         platform: Theirs, "cpu" or "gpu".
     """
-    if options.jit_compile is not None:
-        return options
-    before = last_session(options.workdir).get("jit_compile")
-    pays = platform == "gpu" or (devices == 1 and is_small(options.recipe))
-    able = devices == 1 or not options.recipe.synchronized_batch_norm
+    if devices.jit_compile is not None:
+        return devices
+    before = last_session(workdir).get("jit_compile")
+    pays = platform == "gpu" or (replicas == 1 and is_small(recipe))
+    able = replicas == 1 or not recipe.synchronized_batch_norm
     wanted = pays if before is None else before
-    return dataclasses.replace(options, jit_compile=wanted and able)
+    return dataclasses.replace(devices, jit_compile=wanted and able)
 
 
 def keep_compiled(folder: pathlib.Path) -> None:

@@ -9,48 +9,47 @@ import reproductions
 from common.distribution import hardware
 from common.distribution.collectives import Workers
 from common.recipes.recipe import Recipe
-from common.recipes.serialization import describe, recipe_hash
+from common.recipes.serialization import describe, describe_recipe, recipe_hash
 from common.training.run_record import Onlooker, Run, merged, now, open_run, session_facts
-from launch.report.results_table import results_table
-from launch.settings.options import Options
+from launch.session.results_table import results_table
+from launch.settings.options import Training
 from launch.terminal.progress import Progress
 
 
-def open_record(workers: Workers, options: Options, identity, strategy):
+def open_record(workers: Workers, training: Training, identity: dict, strategy) -> Run | Onlooker:
     """The run's folder, which only the chief opens."""
+    workdir = training.settings.workdir
     if not workers.chief:
-        return Onlooker(options.workdir)
-    return open_run(options.workdir, identity, _session(options, strategy))
-
-
-def identity_of(paper, variant, options: Options, source) -> dict:
-    """What must not change between the sessions of one run, and more."""
-    recipe = options.recipe
-    return {
-        "paper": paper,
-        "variant": variant,
-        "recipe": describe(dataclasses.replace(recipe, deviations=())),
-        "recipe_hash": recipe_hash(recipe),
-        "deviations": describe(recipe.deviations),
-        "seed": options.seed,
-        "data": source.fingerprint(),
-        "data_title": source.dataset.title,
-        "class_names": list(source.class_names()),
-        "precision": options.precision,
-    }
-
-
-def _session(options: Options, strategy) -> dict:
-    return session_facts(
+        return Onlooker(workdir)
+    session = session_facts(
         reproductions.REPOSITORY,
         devices=strategy.num_replicas_in_sync,
-        workers=Workers(strategy).count,
+        workers=workers.count,
         platform=kind_of_device(strategy),
-        jit_compile=options.jit_compile,
-        microbatches=options.microbatches,
+        jit_compile=training.devices.jit_compile,
+        microbatches=training.settings.microbatches,
         cores=os.cpu_count(),
         hardware=hardware.describe(strategy),
     )
+    return open_run(workdir, identity, session)
+
+
+def identify(training: Training, source) -> dict:
+    """What must not change between the sessions of one run, and more."""
+    experiment, recipe = training.experiment, training.experiment.recipe
+    return {
+        "paper": experiment.paper,
+        "variant": experiment.variant,
+        "recipe": describe_recipe(recipe),
+        "recipe_hash": recipe_hash(recipe),
+        "deviations": describe(recipe.deviations),
+        "overrides": describe(recipe.overrides),
+        "seed": training.settings.seed,
+        "data": source.fingerprint(),
+        "data_title": source.dataset.title,
+        "class_names": list(source.class_names()),
+        "precision": training.devices.precision,
+    }
 
 
 def kind_of_device(strategy) -> str:

@@ -84,16 +84,17 @@ def check(recipe: Recipe) -> None:
     Raises:
         UsageError: naming the field, its value and what it may be.
     """
-    for path, owner, value in _leaves(recipe, "", recipe):
+    for path, owner, value in _walk(recipe, "", recipe):
+        if dataclasses.is_dataclass(value):
+            if reason := _order(value):
+                raise UsageError(f"{path}: {reason}.")
+            continue
         name = next(n for n in reversed(path.split(".")) if not n.isdigit())
         reason = _number(owner, name, value) or _text(name, value)
         if reason:
             reason += _REASONS.get(name, "")
             end = "" if reason.endswith("?") else "."
             raise UsageError(f"{path}={value}: it must be {reason}{end}")
-    for path, owner in _parts(recipe, ""):
-        if reason := _order(owner):
-            raise UsageError(f"{path}: {reason}.")
     if not recipe.views:
         raise UsageError(
             "views= names no view, and a training ends with at least one: "
@@ -101,32 +102,17 @@ def check(recipe: Recipe) -> None:
         )
 
 
-def _leaves(value: Any, path: str, owner: Any) -> Iterator[tuple]:
-    """(path, what it is a field of, value) of all that has no parts."""
+def _walk(value: Any, path: str, owner: Any) -> Iterator[tuple[str, Any, Any]]:
+    """(path, what it is a field of, value) of all that has no parts, then of the parts."""
     if isinstance(value, tuple):
         for place, part in enumerate(value):
-            yield from _leaves(part, f"{path}.{place}", owner)
-    elif dataclasses.is_dataclass(value):
+            yield from _walk(part, f"{path}.{place}", owner)
+        return
+    if dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
-            if field.name != "deviations":
-                inside = f"{path}.{field.name}"
-                part = getattr(value, field.name)
-                yield from _leaves(part, inside, value)
-    else:
-        yield path.lstrip("."), owner, value
-
-
-def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """(path, dataclass) of all parts of the recipe."""
-    if isinstance(value, tuple):
-        for place, part in enumerate(value):
-            yield from _parts(part, f"{path}.{place}")
-    elif dataclasses.is_dataclass(value):
-        yield path.lstrip("."), value
-        for field in dataclasses.fields(value):
-            if field.name != "deviations":
-                part = getattr(value, field.name)
-                yield from _parts(part, f"{path}.{field.name}")
+            if field.name not in ("deviations", "overrides"):
+                yield from _walk(getattr(value, field.name), f"{path}.{field.name}", value)
+    yield path.lstrip("."), owner, value
 
 
 def _number(owner: Any, name: str, value: Any) -> str | None:

@@ -10,11 +10,12 @@ import dataclasses
 import math
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from common.errors import UsageError, did_you_mean
-from common.recipes.recipe import Deviation, Recipe
+from common.recipes.recipe import Override, Recipe
+from common.recipes.serialization import restore
 from launch.settings import literals
 from launch.settings.limits import check
 
@@ -22,29 +23,32 @@ _NOT_SET = {
     "data": "use --data NAME",
     "num_classes": "it follows from --data",
     "channels": "it follows from --data",
-    "deviations": "it is the record of what was changed",
+    "deviations": "it is the record of where the recipe leaves its paper",
+    "overrides": "it is the record of what was changed",
 }
 _SCALED = ("train_transforms", "normalize", "train_noise", "test_transforms")
 
 
-def apply(recipe: Recipe, settings: list[str] | tuple[str, ...]) -> Recipe:
-    """The recipe with `settings` ("epochs=2") and a Deviation for each.
+def apply(recipe: Recipe, changes: Sequence[str | Override]) -> Recipe:
+    """The recipe with `changes`, and an Override on record for each.
 
     `image_size` goes first and scales the transforms' pixel sizes with it, so
     that a setting of one transform's size has the last word.
+
+    Args:
+        changes: What --set says ("epochs=2"), or what a run has on record.
 
     Raises:
         UsageError: for a field that there is not, a value of a wrong type, or
             a field that is set twice.
     """
-    changes = [_split(setting) for setting in settings]
-    paths = [path for path, _ in changes]
+    paths = [path_of(change) for change in changes]
     for path in paths:
         if paths.count(path) > 1:
             raise UsageError(f"--set gives {path} more than once.")
-    for path, text in sorted(changes, key=lambda c: c[0] != "image_size"):
-        recipe = _apply_one(recipe, path, text)
-    if settings:
+    for change in sorted(changes, key=lambda change: path_of(change) != "image_size"):
+        recipe = _apply_one(recipe, change)
+    if changes:
         try:
             check(recipe)
         except UsageError as error:
@@ -52,21 +56,30 @@ def apply(recipe: Recipe, settings: list[str] | tuple[str, ...]) -> Recipe:
     return recipe
 
 
-def settings_of(deviations: Iterable[dict]) -> list[str]:
-    """What --set said, of the recorded deviations of a recipe."""
-    return [f"{d['field']}={d['here']}" for d in deviations if d["reason"].startswith("--set")]
+def path_of(change: str | Override) -> str:
+    """The field that is changed.
+
+    Raises:
+        UsageError: for a text that is no FIELD=VALUE.
+    """
+    if isinstance(change, Override):
+        return change.field
+    path, equals, _ = change.partition("=")
+    if not equals:
+        raise UsageError(
+            f"--set takes field=value, such as --set epochs=2; it was given {change!r}."
+        )
+    return path.strip()
 
 
-def combined(own: Sequence[str], settings: Sequence[str]) -> list[str]:
-    """`own` settings, but for the fields that `settings` set as well."""
-    paths = [_split(setting)[0] for setting in settings]
-    kept = [
-        text for text in own if not any(f"{_split(text)[0]}.".startswith(f"{p}.") for p in paths)
-    ]
+def combine(own: Sequence[str | Override], settings: Sequence[str]) -> list[str | Override]:
+    """`own` changes, but for the fields that `settings` set as well."""
+    paths = [path_of(setting) for setting in settings]
+    kept = [one for one in own if not any(f"{path_of(one)}.".startswith(f"{p}.") for p in paths)]
     return [*kept, *settings]
 
 
-def scaled_with_batch(recipe: Recipe, paper: Recipe) -> Recipe:
+def scale_with_batch(recipe: Recipe, paper: Recipe) -> Recipe:
     """The learning rate times as much as the batch was changed, on record.
 
     The linear rule of Goyal et al. 2017 (arXiv:1706.02677), Sec. 2.1, without
@@ -88,16 +101,11 @@ def scaled_with_batch(recipe: Recipe, paper: Recipe) -> Recipe:
             )
         )
     new = rate * factor
-    deviation = Deviation(
-        field="optimizer.learning_rate",
-        paper=str(rate),
-        here=str(new),
-        reason="--set; --scale_learning_rate: with the batch",
-    )
+    override = Override(field="optimizer.learning_rate", old=rate, new=new)
     return dataclasses.replace(
         recipe,
         optimizer=dataclasses.replace(recipe.optimizer, learning_rate=new),
-        deviations=(*recipe.deviations, deviation),
+        overrides=(*recipe.overrides, override),
     )
 
 
@@ -106,51 +114,40 @@ def with_data(recipe: Recipe, dataset: Any) -> Recipe:
 
     Args:
         recipe: The paper's.
-        dataset: A common.data.catalog.DataSet.
+        dataset: A common.data.dataset.DataSet.
     """
     if dataset.name == recipe.data:
         return recipe
-    deviation = Deviation(
+    override = Override(
         field="data",
-        paper=f"{recipe.data}, {recipe.num_classes} classes",
-        here=f"{dataset.title}, {dataset.num_classes} classes",
-        reason="--data",
+        old=f"{recipe.data}, {recipe.num_classes} classes",
+        new=f"{dataset.title}, {dataset.num_classes} classes",
     )
     return dataclasses.replace(
         recipe,
         data=dataset.name,
         num_classes=dataset.num_classes,
         channels=dataset.channels,
-        deviations=(*recipe.deviations, deviation),
+        overrides=(*recipe.overrides, override),
     )
 
 
-def _split(setting: str) -> tuple[str, str]:
-    path, equals, text = setting.partition("=")
-    if not equals:
-        raise UsageError(
-            f"--set takes field=value, such as --set epochs=2; it was given {setting!r}."
-        )
-    return path.strip(), text.strip()
-
-
-def _apply_one(recipe: Recipe, path: str, text: str) -> Recipe:
+def _apply_one(recipe: Recipe, change: str | Override) -> Recipe:
+    path = path_of(change)
     if path in _NOT_SET:
         raise UsageError(f"--set cannot change {path}: {_NOT_SET[path]}.")
-    changed, old, new = _replaced(recipe, path.split("."), text, path)
+    changed, old, new = _replace(recipe, path.split("."), change, path)
     if new == old:
         return recipe
-    if path == "image_size" and new < 1:
-        raise UsageError(f"--set {path}={text}: it must be at least 1.")
-    reason = "--set"
     if path == "image_size":
-        changed = _scaled(changed, new / old)
-        reason = "--set; the sizes of the transforms are scaled with it"
-    deviation = Deviation(field=path, paper=str(old), here=str(new), reason=reason)
-    return dataclasses.replace(changed, deviations=(*recipe.deviations, deviation))
+        if new < 1:
+            raise UsageError(f"--set {path}={new}: it must be at least 1.")
+        changed = _scale(changed, new / old)
+    override = Override(field=path, old=old, new=new)
+    return dataclasses.replace(changed, overrides=(*recipe.overrides, override))
 
 
-def _scaled(recipe: Recipe, factor: float) -> Recipe:
+def _scale(recipe: Recipe, factor: float) -> Recipe:
     def scale(value):
         if isinstance(value, tuple):
             return tuple(scale(element) for element in value)
@@ -159,20 +156,28 @@ def _scaled(recipe: Recipe, factor: float) -> Recipe:
     return dataclasses.replace(recipe, **{name: scale(getattr(recipe, name)) for name in _SCALED})
 
 
-def _replaced(value: Any, path: list[str], text: str, whole: str) -> tuple:
+def _replace(value: Any, path: list[str], change: str | Override, whole: str) -> tuple:
     """(value with the leaf at `path` replaced, old leaf, new leaf)."""
     head, *rest = path
     if isinstance(value, tuple):
-        index = _index(head, len(value), whole)
+        if not head.isdecimal() or int(head) >= len(value):
+            allowed = f"0 to {len(value) - 1}" if value else "none, it is empty"
+            raise UsageError(
+                f"--set {whole}: {head!r} is no element of that tuple. Its indices: {allowed}."
+            )
+        index = int(head)
         annotation, present = Any, value[index]
     else:
         _check_field(value, head, whole)
         annotation = typing.get_type_hints(type(value))[head]
         present = getattr(value, head)
     if rest:
-        part, old, new = _replaced(present, rest, text, whole)
+        part, old, new = _replace(present, rest, change, whole)
+    elif isinstance(change, Override):
+        part = new = _restore(change, present)
+        old = present
     else:
-        part = new = _parsed(text, annotation, present, whole)
+        part = new = _read(change.partition("=")[2].strip(), annotation, present, whole)
         old = present
     if isinstance(value, tuple):
         return (*value[:index], part, *value[index + 1 :]), old, new
@@ -191,18 +196,18 @@ def _check_field(value: Any, name: str, whole: str) -> None:
         )
 
 
-def _index(text: str, length: int, whole: str) -> int:
-    if not text.isdecimal() or int(text) >= length:
-        allowed = f"0 to {length - 1}" if length else "none, it is empty"
-        raise UsageError(
-            f"--set {whole}: {text!r} is no element of that tuple. Its indices: {allowed}."
-        )
-    return int(text)
+def _restore(change: Override, present: Any) -> Any:
+    try:
+        return restore(change.new, literals.classes(change.field, present))
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"--set {change.field}: it cannot be {change.new!r} ({error}).") from None
 
 
-def _parsed(text: str, annotation: Any, present: Any, whole: str) -> Any:
-    """`text` as the first type of the annotation that it can be read as."""
-    kinds = _kinds(annotation, present)
+def _read(text: str, annotation: Any, present: Any, whole: str) -> Any:
+    """A text as the first type of the annotation that it can be read as."""
+    kinds = (type(present),) if annotation is Any else (annotation,)
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        kinds = typing.get_args(annotation)
     if text in ("None", "none") and type(None) in kinds:
         return None
     readable = [kind for kind in kinds if _reader(kind)]
@@ -214,19 +219,16 @@ def _parsed(text: str, annotation: Any, present: Any, whole: str) -> Any:
         except ValueError:
             continue
     if not readable:
+        fields = dataclasses.fields(present) if dataclasses.is_dataclass(present) else None
+        part = "0.FIELD" if fields is None else fields[0].name if fields else "FIELD"
+        names = ", ".join(f"{name}(...)" for name in literals.classes(whole, present))
         raise UsageError(
             f"--set {whole}: it is {present!r}, which one value cannot "
-            f"replace. Set a part of it, such as {whole}.{_a_part(present)}="
-            f"..., or all of it by name: {_spellings(whole, present)}."
+            f"replace. Set a part of it, such as {whole}.{part}="
+            f"..., or all of it by name: {names or 'none is known'}."
         )
     wanted = " or ".join(_name(kind) for kind in kinds)
     raise UsageError(f"--set {whole}={text}: the value must be {wanted}.")
-
-
-def _kinds(annotation: Any, present: Any) -> tuple:
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return typing.get_args(annotation)
-    return (type(present),) if annotation is Any else (annotation,)
 
 
 def _reader(kind: Any):
@@ -262,15 +264,3 @@ def _name(kind: Any) -> str:
     names = {int: "a whole number", float: "a number", str: "text"}
     names |= {bool: "true or false", type(None): "None"}
     return names.get(kind, getattr(kind, "__name__", str(kind)))
-
-
-def _spellings(path: str, present: Any) -> str:
-    known = literals.classes(path, present)
-    return ", ".join(f"{name}(...)" for name in known) or "none is known"
-
-
-def _a_part(present: Any) -> str:
-    if dataclasses.is_dataclass(present):
-        fields = dataclasses.fields(present)
-        return fields[0].name if fields else "FIELD"
-    return "0.FIELD"

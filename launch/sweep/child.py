@@ -10,7 +10,13 @@ import pathlib
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 
+from common import files
+from launch.terminal.exits import exit_code
+
+NO_ROOM = 74  # EX_IOERR of sysexits.h: the disk is at fault, not what was asked
+PARENT = "LAUNCH_PARENT"  # the process that started this one, for launch.__main__
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 # A trial is no part of the cluster that its sweep may be started in.
 NOT_PASSED = ("KERASTUNER_", "TF_CONFIG", "SLURM_STEP_NUM_TASKS")
@@ -24,12 +30,12 @@ def start(words: list[str], output: pathlib.Path, environment: dict[str, str]) -
     known = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED)}
     with open(output, "ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", __name__, str(os.getpid()), *words],
+            [sys.executable, "-m", "launch", *words],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env=known | environment,
+            env=known | environment | {PARENT: str(os.getpid())},
         )
 
 
@@ -39,19 +45,20 @@ def last_words(output: pathlib.Path) -> str:
     return next((line for line in reversed(lines) if line.strip()), "no output")
 
 
-def main(argv: list[str]) -> int:
-    """Runs the command after the number of the process that started it."""
-    parent, *words = argv
+def run(command: Callable[[], int], parent: int) -> int:
+    """The exit code of a command that the process `parent` started, and that ends with it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != int(parent):
+    if os.getppid() != parent:
         return 75
-    sys.argv = ["launch", *words]  # what the run's record says
-    from launch.__main__ import main as command
-    from launch.terminal.exits import exit_code
+    refusals = []
 
-    return exit_code(lambda: command(sys.argv))
+    def watched() -> int:
+        try:
+            return command()
+        except Exception as error:
+            refusals.append(files.refused(error))
+            raise
 
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = exit_code(watched)
+    return NO_ROOM if any(refusals) else code

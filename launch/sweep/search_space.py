@@ -70,15 +70,11 @@ def read(recipe: Recipe, texts: list[str], tuner: str) -> list[Dimension]:
             )
         if paths.count(path) > 1:
             raise UsageError(f"--space gives {path} more than once.")
-        if any(d.field == path and "--set" in d.reason for d in _own(recipe)):
+        if any(one.field == path for one in recipe.overrides):
             raise UsageError(
                 f"{path} is given to both --set and --space: it is either fixed or searched."
             )
     return dimensions
-
-
-def _own(recipe: Recipe) -> list:
-    return [d for d in recipe.deviations if d.reason.startswith("--")]
 
 
 def _read_one(recipe: Recipe, text: str) -> Dimension:
@@ -162,7 +158,7 @@ def default_space(recipe: Recipe, images: int, devices: int) -> list[str]:
     sizes = [batch // 2, batch, 2 * batch]
     if batch % (2 * devices) == 0 and sizes[-1] <= images:
         texts.append(f"global_batch_size=choice({','.join(map(str, sizes))})")
-    mine = {d.field for d in _own(recipe)}
+    mine = {one.field for one in recipe.overrides}
     texts += _schedule(recipe, images)
     return [text for text in texts if text.partition("=")[0] not in mine]
 

@@ -5,7 +5,6 @@ The process that is started leads: it asks the oracle, or serves it to others
 is a process, `python -m launch NAME --set ...`.
 """
 
-import dataclasses
 import os
 import pathlib
 import shlex
@@ -17,9 +16,9 @@ from collections.abc import Callable
 import keras_tuner
 
 import reproductions
-from common.data import catalog
+from common import files
 from common.errors import RunError
-from common.recipes.serialization import describe
+from common.recipes.serialization import describe_recipe
 from common.training.run_record import lock_folder, now, session_facts
 from common.training.signals import Signals, Stopped
 from launch.sweep import hparams, status, workers
@@ -29,13 +28,13 @@ from launch.sweep.sweep_request import Request
 from launch.sweep.tuners import PROJECT, Tuner, planned, planned_epochs
 
 
-def run(request: Request) -> int:
-    """Runs or continues the sweep; the process's exit code."""
-    if request.options.dry_run:
+def run(request: Request, *, dry_run: bool) -> int:
+    """Runs or continues the sweep, or shows its plan; the process's exit code."""
+    if dry_run:
         from launch.sweep.sweep_plan import print_plan
 
         return print_plan(request)
-    hours = request.options.max_hours
+    hours = request.training.settings.max_hours
     try:
         with Signals(hours and 3600 * hours) as signals:
             if workers.role() == "worker":
@@ -52,8 +51,20 @@ def run(request: Request) -> int:
 
 
 def _lead(request: Request, signals: Signals) -> int:
+    """A new folder that a disk refuses before any epoch is not left behind."""
     folder = request.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    is_new = not folder.exists()
+    try:
+        return _locked(request, signals)
+    except Exception as error:
+        begun = any(folder.glob("trials/*/metrics.jsonl"))
+        if is_new and not begun and files.refused(error):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _locked(request: Request, signals: Signals) -> int:
+    folder = request.folder
     with lock_folder(folder):
         facts = _facts(request)
         there = status.require_same(folder / "sweep.json", facts)
@@ -112,22 +123,21 @@ def _forget_unborn(project: pathlib.Path) -> None:
 
 
 def _facts(request: Request) -> dict:
-    options, recipe = request.options, request.options.recipe
-    found = catalog.find(recipe.data, recipe.channels, str(options.data_dir))
+    experiment, recipe = request.training.experiment, request.recipe
     return {
-        "paper": request.paper,
+        "paper": experiment.paper,
         "variant": request.variant,
-        "recipe": describe(dataclasses.replace(recipe, deviations=())),
+        "recipe": describe_recipe(recipe),
         "settings": list(request.settings),
         "flags": list(request.flags),
         "space": [str(dimension) for dimension in request.space],
         "paper_values": [f"{d.path}={as_text(part_of(recipe, d.path))}" for d in request.space],
         "tuner": request.tuner,
         "oracle": f"keras-tuner {keras_tuner.__version__}",
-        "seed": options.seed,
-        "precision": options.precision,
+        "seed": request.training.settings.seed,
+        "precision": request.training.devices.precision,
         "data": recipe.data,
-        "data_title": found.title,
+        "data_title": experiment.dataset.title,
         "held_out": recipe.held_out,
         "asked_trials": request.trials,
         "workers": request.workers,

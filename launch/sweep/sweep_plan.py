@@ -5,8 +5,8 @@ from collections import Counter
 
 from common.data import pipeline
 from common.recipes.recipe import Recipe
-from launch.commands.train import build_network, planned_data, prepare_tensorflow
 from launch.session.plan import images_per_second
+from launch.session.setup import build_network, plan_data, prepare_tensorflow
 from launch.sweep.search_space import as_text, part_of
 from launch.sweep.sweep_request import Request
 from launch.sweep.tuners import planned, planned_epochs
@@ -22,14 +22,14 @@ def print_plan(request: Request) -> int:
 
 def plan(request: Request) -> list[tuple[str, str]]:
     """(what, value) rows."""
-    options, recipe = request.options, request.options.recipe
+    training, recipe = request.training, request.recipe
     rows = [
         ("sweep", f"{request.variant}, {request.tuner} search"),
         *(("space", f"{d}; the recipe's: {_own(request, d.path)}") for d in request.space),
         ("trials", _trials(request, planned(request))),
     ]
-    strategy = prepare_tensorflow(options)
-    source = planned_data(options)
+    strategy = prepare_tensorflow(training.devices, recipe, training.settings.seed)
+    source = plan_data(training.experiment)
     rows.append(
         (
             "data",
@@ -37,11 +37,11 @@ def plan(request: Request) -> list[tuple[str, str]]:
             "the held-out images, never the test split's",
         )
     )
-    model = build_network(request.paper, request.variant, recipe, strategy)
+    model = build_network(training.experiment, strategy)
     trials = planned(request)
     steps = sum(_steps(source, recipe, values) for values in trials)
     images = steps * recipe.global_batch_size
-    speed = images_per_second(model, recipe, strategy, options.jit_compile)
+    speed = images_per_second(model, recipe, strategy, training.devices.jit_compile)
     total = images / speed / request.workers
     return [
         *rows,
@@ -68,13 +68,13 @@ def _steps(source, recipe: Recipe, values: dict) -> int:
 
 
 def _own(request: Request, path: str) -> str:
-    return as_text(part_of(request.options.recipe, path))
+    return as_text(part_of(request.recipe, path))
 
 
 def _trials(request: Request, trials: list[dict]) -> str:
     """How many, and for Hyperband how long each of them trains."""
     if request.tuner != "hyperband":
-        return f"{len(trials)}, of {request.options.recipe.epochs} epochs each"
+        return f"{len(trials)}, of {request.recipe.epochs} epochs each"
     lengths = Counter((t["tuner/initial_epoch"], t["tuner/epochs"]) for t in trials)
     parts = [
         f"{count} of epochs {first + 1} to {last}"

@@ -4,11 +4,14 @@ import dataclasses
 import os
 import pathlib
 
+from absl.flags import FlagValues
+
 from common.data import catalog
 from common.distribution.batch_slice import per_replica_batch_size
 from common.errors import UsageError
 from common.recipes.recipe import Recipe
-from launch.settings.options import Options, from_flags
+from launch.names import load_recipe
+from launch.settings.options import Training, read_training
 from launch.sweep.search_space import Dimension, default_space, read
 
 MOST_HELD_OUT = 10_000
@@ -24,7 +27,7 @@ class Request:
     """A sweep.
 
     Attributes:
-        options: Of every trial, but for what is searched.
+        training: Of every trial, but for what is searched; its folder is the sweep's.
         flags: Words of every trial's command that say where and on what.
         settings: --set of every trial.
         asked: --set as the user gave it.
@@ -33,9 +36,7 @@ class Request:
         record: Whether the result goes to the paper's sweeps.toml.
     """
 
-    paper: str
-    variant: str
-    options: Options
+    training: Training
     flags: tuple[str, ...]
     settings: tuple[str, ...]
     asked: tuple[str, ...]
@@ -48,7 +49,17 @@ class Request:
     @property
     def folder(self) -> pathlib.Path:
         """Where the sweep is written."""
-        return self.options.workdir
+        return self.training.settings.workdir
+
+    @property
+    def variant(self) -> str:
+        """What is trained."""
+        return self.training.experiment.variant
+
+    @property
+    def recipe(self) -> Recipe:
+        """Of every trial, but for what is searched."""
+        return self.training.experiment.recipe
 
     def trial_words(self, folder: pathlib.Path, settings: list[str]) -> list:
         """The command line of a trial, after `python -m launch`."""
@@ -68,51 +79,47 @@ class Request:
         ]
 
 
-def read_request(
-    paper: str, variant: str, recipe: Recipe, values: dict, given: set[str]
-) -> Request:
-    """The request that the flags' values mean.
+def read_request(paper: str, variant: str, flags: FlagValues) -> Request:
+    """The request that the flags mean.
 
     Raises:
         UsageError: if it cannot be.
     """
-    asked = tuple(_tidy(text) for text in values["set"])
-    own = _own_settings(recipe, asked, values)
-    settings = (*asked, *own)
-    options = from_flags(
-        variant, recipe, values | {"set": list(settings)}, needs_data=not values["dry_run"]
-    )
-    if not values["workdir"]:
-        name = f"sweep_{options.workdir.name}_{values['tuner']}"
-        options = dataclasses.replace(options, workdir=options.workdir.with_name(name))
-    images = _training_images(recipe, values) - options.recipe.held_out
-    devices = (options.gpus or 1) * options.microbatches
-    texts = values["space"] or default_space(options.recipe, images, devices)
-    space = read(options.recipe, texts, values["tuner"])
-    _check_batches(space, options)
-    _check_workers(values["workers"], values["trials"])
+    asked = tuple("=".join(part.strip() for part in text.split("=", 1)) for text in flags.set)
+    own = load_recipe(paper, variant)
+    images = _training_images(own, flags)
+    settings = (*asked, *_own_settings(own, asked, images))
+    training = read_training(paper, variant, flags, settings, needs_data=not flags.dry_run)
+    if not flags.workdir:
+        usual = training.settings.workdir
+        folder = usual.with_name(f"sweep_{usual.name}_{flags.tuner}")
+        training = dataclasses.replace(
+            training, settings=dataclasses.replace(training.settings, workdir=folder)
+        )
+    recipe = training.experiment.recipe
+    devices = (flags.gpus or 1) * flags.microbatches
+    texts = flags.space or default_space(recipe, images - recipe.held_out, devices)
+    space = read(recipe, texts, flags.tuner)
+    for dimension in space:
+        if (dimension.path, dimension.kind) == ("global_batch_size", "choice"):
+            for batch in dimension.values:
+                per_replica_batch_size(batch, flags.gpus or 1, flags.microbatches)
+    _check_workers(flags.workers, flags.trials)
     return Request(
-        paper=paper,
-        variant=variant,
-        options=options,
-        flags=tuple(f"--{name}={values[name]}" for name in PASSED if name in given),
+        training=training,
+        flags=tuple(f"--{name}={flags[name].value}" for name in PASSED if flags[name].present),
         settings=settings,
         asked=asked,
         space=tuple(space),
-        tuner=values["tuner"],
-        trials=values["trials"],
-        workers=values["workers"],
-        record=values["record"],
+        tuner=flags.tuner,
+        trials=flags.trials,
+        workers=flags.workers,
+        record=flags.record,
     )
 
 
-def _tidy(text: str) -> str:
-    """A --set without its optional spaces."""
-    return "=".join(part.strip() for part in text.split("=", 1))
-
-
-def _training_images(recipe: Recipe, values: dict) -> int:
-    name = values["data"] or recipe.data
+def _training_images(recipe: Recipe, flags: FlagValues) -> int:
+    name = flags.data or recipe.data
     if name.startswith("folder:"):
         raise UsageError(
             "A sweep compares its trials on training images that are held "
@@ -120,17 +127,15 @@ def _training_images(recipe: Recipe, values: dict) -> int:
             "random order. Prepare it first: python -m launch prepare NAME "
             "--source DIR."
         )
-    found = catalog.find(name, recipe.channels, values["data_dir"])
-    return found.splits["train"]
+    return catalog.find(name, recipe.channels, flags.data_dir).splits["train"]
 
 
-def _own_settings(recipe: Recipe, asked: tuple, values: dict) -> list[str]:
+def _own_settings(recipe: Recipe, asked: tuple, images: int) -> list[str]:
     """The objective is measured on held-out training images, in one view."""
     given = dict(text.partition("=")[::2] for text in asked)
     settings = []
     if "held_out" not in given and not recipe.held_out:
-        count = min(_training_images(recipe, values) // 10, MOST_HELD_OUT)
-        settings.append(f"held_out={count}")
+        settings.append(f"held_out={min(images // 10, MOST_HELD_OUT)}")
     elif given.get("held_out") == "0":
         raise UsageError(
             "--set held_out=0: a sweep never chooses by the test split. Leave "
@@ -139,13 +144,6 @@ def _own_settings(recipe: Recipe, asked: tuple, values: dict) -> list[str]:
     if "views" not in given and "monitor" not in given:
         settings.append(f"views={recipe.monitor}")
     return settings
-
-
-def _check_batches(space: list[Dimension], options: Options) -> None:
-    for dimension in space:
-        if (dimension.path, dimension.kind) == ("global_batch_size", "choice"):
-            for batch in dimension.values:
-                per_replica_batch_size(batch, options.gpus or 1, options.microbatches)
 
 
 def _check_workers(workers: int, trials: int) -> None:

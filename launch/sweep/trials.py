@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from common.errors import RunError
+from common.errors import NoRoom, RunError
 from common.files import write_json
 from common.training.checkpoints import newest_first
 from common.training.run_record import lock_folder, now
@@ -58,6 +58,7 @@ def train(
 
     Raises:
         RunError: if the training fails; says why.
+        NoRoom: if that was for its disk: the same trial can go on later.
         Stopped: after a signal; the same trial can go on later.
     """
     folder = folder_of(request.folder, trial_id)
@@ -72,6 +73,8 @@ def train(
     try:
         _begin_with(folder, request.folder, values.get("tuner/trial_id"))
         yield from _after(first, _watched(folder, words, signals, tick))
+    except NoRoom:
+        raise  # no fault of the values: the trial is tried again
     except RunError as error:
         _note(folder, status="failed", reason=str(error), **_end(folder, first))
         hparams.write_end(folder, succeeded=False)
@@ -116,21 +119,28 @@ def _watched(folder, words, signals: Signals, tick) -> Iterator[dict]:
     _wait_until_free(folder, signals, tick)
     output = folder / "output.txt"
     process = child.start(words, output, {})
-    asked, shown = False, 0
-    while True:
-        code = process.poll()
-        rows = read_metrics(folder)
-        yield from rows[shown:]
-        shown = len(rows)
-        if code is not None:
-            break
-        if signals.received and not asked:
-            asked = True
+    asked, shown, code = False, 0, None
+    try:
+        while True:
+            code = process.poll()
+            rows = read_metrics(folder)
+            yield from rows[shown:]
+            shown = len(rows)
+            if code is not None:
+                break
+            if signals.received and not asked:
+                asked = True
+                process.terminate()
+            tick()
+            time.sleep(POLL_SECONDS)
+    finally:  # what watches it may fail
+        if code is None:
             process.terminate()
-        tick()
-        time.sleep(POLL_SECONDS)
+            process.wait()
     if code in STOPPED or (code < 0 and signals.received):
         raise Stopped(signals.received or STOPPED[code], shown)
+    if code == child.NO_ROOM:
+        raise NoRoom(f"In {folder}: {child.last_words(output)}")
     if code:
         killed = f"It was killed by signal {-code}. " if code < 0 else ""
         raise RunError(killed + child.last_words(output))

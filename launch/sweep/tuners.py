@@ -14,7 +14,8 @@ from keras_tuner import errors, oracles
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.src import config
 
-from common.errors import RunError, UsageError
+from common import files
+from common.errors import NoRoom, RunError, UsageError
 from common.files import write_text
 from common.training.signals import Signals, Stopped
 from launch.sweep import trials
@@ -60,6 +61,17 @@ class _Halted(errors.FatalError, Stopped):
     """A stop that keras-tuner does not take for a trial's failure."""
 
 
+class _Refused(errors.FatalError, NoRoom):
+    """A disk's fault, which is no trial's: the sweep can go on from it."""
+
+
+def _told(error: Exception) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    where = error.filename2 or error.filename
+    return f"{where}: {files.reason(error)}. Make room, then run the same command again."
+
+
 def make_oracle(request: Request) -> keras_tuner.Oracle:
     """The oracle that --tuner names, over the request's space."""
     shared = {
@@ -68,13 +80,13 @@ def make_oracle(request: Request) -> keras_tuner.Oracle:
         "allow_new_entries": False,
         "tune_new_entries": False,
         # 0 would mean a random one, and none reaches 2^32.
-        "seed": request.options.seed % (2**32 - 1) + 1,
+        "seed": request.training.settings.seed % (2**32 - 1) + 1,
         "max_consecutive_failed_trials": FAILURES,
     }
     if request.tuner == "hyperband":
         oracle = HyperbandOracle(
             factor=HYPERBAND_FACTOR,
-            max_epochs=request.options.recipe.epochs,
+            max_epochs=request.recipe.epochs,
             hyperband_iterations=None,  # --trials is what ends it
             **shared,
         )
@@ -111,19 +123,23 @@ class Tuner(BaseTuner):
         if known.exists(trials.OBJECTIVE):
             history = known.get_history(trials.OBJECTIVE)
             reported = {observation.step for observation in history}
+        training = trials.train(
+            self.request, trial.trial_id, trial.hyperparameters.values, self.signals, self.tick
+        )
         try:
-            for row in trials.train(
-                self.request, trial.trial_id, trial.hyperparameters.values, self.signals, self.tick
-            ):
-                if row["epoch"] not in reported:
-                    error = {trials.OBJECTIVE: row["val_top1_error"]}
-                    self.oracle.update_trial(trial.trial_id, error, step=row["epoch"])
+            with contextlib.closing(training):
+                for row in training:
+                    if row["epoch"] not in reported:
+                        error = {trials.OBJECTIVE: row["val_top1_error"]}
+                        self.oracle.update_trial(trial.trial_id, error, step=row["epoch"])
         except Stopped as stop:
             raise _Halted(stop.signum, stop.step) from None
-        except RunError as error:
-            raise errors.FailedTrialError(str(error)) from error
-        except Exception as error:  # a bug is no failed trial
-            raise errors.FatalError(repr(error)) from error
+        except Exception as error:
+            if files.refused(error):
+                raise _Refused(_told(error)) from error
+            if isinstance(error, RunError):
+                raise errors.FailedTrialError(str(error)) from error
+            raise errors.FatalError(repr(error)) from error  # a bug is no failed trial
 
     def on_trial_end(self, trial) -> None:
         """Tells the oracle.
@@ -182,11 +198,11 @@ def planned(request: Request) -> list[dict]:
         return [{}] * request.trials
     trials = list(_rehearsed(make_oracle(request), request.workers))
     rounds = {values.get("tuner/round", 0) for values in trials}
-    several = request.options.recipe.epochs >= HYPERBAND_FACTOR
+    several = request.recipe.epochs >= HYPERBAND_FACTOR
     if request.tuner == "hyperband" and several and rounds == {0}:
         raise UsageError(
             f"--trials {request.trials} with {request.workers} worker(s) is "
-            f"too few for Hyperband up to {request.options.recipe.epochs} "
+            f"too few for Hyperband up to {request.recipe.epochs} "
             "epochs: none of its short trials would be continued. Its first "
             f"bracket takes {_first_bracket(request)} trials; give as many, "
             "or fewer --set epochs."
@@ -200,7 +216,7 @@ def _first_bracket(request: Request) -> int:
     number = 0
     for values in _rehearsed(oracle, request.workers):
         number += 1
-        last = values["tuner/epochs"] == request.options.recipe.epochs
+        last = values["tuner/epochs"] == request.recipe.epochs
         if values["tuner/round"] and last:
             break
     return number
@@ -227,5 +243,5 @@ def _rehearsed(oracle: keras_tuner.Oracle, workers: int) -> Iterator[dict]:
 
 def planned_epochs(request: Request, trials: list[dict]) -> int:
     """Epochs that those trials train, in all."""
-    whole = request.options.recipe.epochs
+    whole = request.recipe.epochs
     return sum(t.get("tuner/epochs", whole) - t.get("tuner/initial_epoch", 0) for t in trials)

@@ -65,7 +65,8 @@ def serve(request: Request, signals: Signals, tick: Callable[[], None]) -> None:
 
 def _local(request: Request) -> list[dict[str, str]]:
     """The environment of each worker here; this process becomes the chief."""
-    shares = gpu_shares(request.workers, _gpus(request.options.platform), request.options.gpus)
+    devices = request.training.devices
+    shares = gpu_shares(request.workers, _gpus(devices.platform), devices.gpus)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

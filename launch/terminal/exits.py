@@ -1,7 +1,6 @@
 """Errors as one paragraph on stderr and an exit code."""
 
 import contextlib
-import dis
 import errno
 import io
 import os
@@ -17,16 +16,14 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 CLOSED = 141  # what a shell says of a program that SIGPIPE ended
 LOST = 69  # EX_UNAVAILABLE of sysexits.h: another host is gone
 MAKE_ROOM = "Make room, then run the same command again: it continues."
-OURS = ("common", "launch", "reproductions", "__main__")
 
 
 def exit_code(run: Callable[[], int]) -> int:
     """Runs `run`; errors meant for people become a paragraph and a code.
 
-    2 for wrong usage (UsageError, and any ValueError that a `raise` of ours
-    raised), 69 for LostWorker, 1 for other RunErrors and for what the system
-    refuses (a full or read-only disk, a name that is too long), 130 for Ctrl-C,
-    141 where the reader of stdout is gone (`| head` has read enough).
+    2 for a UsageError, 69 for LostWorker, 1 for other RunErrors and for what the
+    system refuses (a full or read-only disk, a name that is too long), 130 for
+    Ctrl-C, 141 where the reader of stdout is gone (`| head` has read enough).
     Everything else is a bug of ours, and its traceback is what one needs.
     """
     try:
@@ -34,6 +31,8 @@ def exit_code(run: Callable[[], int]) -> int:
         code = run()
         sys.stdout.flush()
         return code
+    except UsageError as error:
+        return _say(error, 2)
     except RunError as error:
         return _say(error, LOST if isinstance(error, LostWorker) else 1)
     except BrokenPipeError:
@@ -43,10 +42,6 @@ def exit_code(run: Callable[[], int]) -> int:
         if (told := _of_the_system(error)) is None:
             raise
         return _say(told, 1)
-    except ValueError as error:
-        if isinstance(error, UsageError) or _raised_by_us(error.__traceback__):
-            return _say(error, 2)
-        raise
     except Exception as error:  # of HDF5 or TensorFlow, about a disk
         if (why := reason(error)) is None:
             raise
@@ -108,16 +103,3 @@ def _of_the_system(error: OSError) -> RunError | None:
 def _while_printing(trace: types.TracebackType) -> bool:
     line = traceback.extract_tb(trace)[-1].line or ""
     return "print(" in line or "sys.stdout" in line
-
-
-def _raised_by_us(trace: types.TracebackType) -> bool:
-    """Whether the innermost line is a `raise` in one of our modules.
-
-    A failed int() or a NumPy shape error has one of our lines as its innermost
-    too, but is no message to a user.
-    """
-    while trace.tb_next:
-        trace = trace.tb_next
-    module = trace.tb_frame.f_globals.get("__name__", "")
-    code = trace.tb_frame.f_code.co_code[trace.tb_lasti]
-    return module.partition(".")[0] in OURS and dis.opname[code] == "RAISE_VARARGS"

@@ -5,20 +5,39 @@ VARIANT: its weights, its run.json, and the statistics that its recipe
 subtracts. `python -m launch ship RUN` makes it.
 """
 
+import dataclasses
 import pathlib
 import sys
 
+from absl.flags import FlagValues
+
 import reproductions
 from common.data import catalog
+from common.data.dataset import DataSet
 from common.errors import UsageError
 from common.recipes.recipe import Recipe
-from launch.names import recipe_named
-from launch.settings.options import Options, from_flags
-from launch.settings.overrides import combined
+from launch.names import load_recipe
+from launch.settings.options import Experiment, read_experiment
+from launch.settings.overrides import combine
 from launch.weights import run_weights
-from launch.weights.fed import fed
+from launch.weights.preprocessing import adapt
 
 FOLDER = "trained"  # in the paper's
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Network:
+    """A trained network.
+
+    Attributes:
+        experiment: What it was trained for, and now looks at.
+        file: Its weights.
+        run: That they are from, if it is known.
+    """
+
+    experiment: Experiment
+    file: pathlib.Path
+    run: run_weights.Trained | None
 
 
 def place(paper: str, variant: str) -> pathlib.Path:
@@ -26,9 +45,10 @@ def place(paper: str, variant: str) -> pathlib.Path:
     return reproductions.folder(paper) / FOLDER / variant
 
 
-def comes_with_the_code(run: run_weights.Trained, paper: str, variant: str) -> bool:
-    """Whether a run is the shipped one, however its folder was named."""
-    return run.folder.resolve() == place(paper, variant).resolve()
+def comes_with_the_code(network: Network) -> bool:
+    """Whether its run is the shipped one, however its folder was named."""
+    there = place(network.experiment.paper, network.experiment.variant)
+    return network.run is not None and network.run.folder.resolve() == there.resolve()
 
 
 def variants() -> list[str]:
@@ -40,86 +60,81 @@ def variants() -> list[str]:
     ]
 
 
-def options_for(
-    form: str, paper: str, variant: str, values: dict, given: set[str], *, measures: bool = False
-) -> tuple[Options, run_weights.Trained | None]:
-    """(options for --weights or the shipped ones, their run if it is known).
+def find_network(
+    usage: str, paper: str, variant: str, flags: FlagValues, *, measures: bool = False
+) -> Network:
+    """The network of --weights, or the shipped one.
 
-    A run's own settings stay; --set and --data change them one by one. Says
-    which weights they are, unless --weights does.
+    A run's own settings stay; --set and --data change them one by one.
 
     Args:
-        form: The command's, for people who gave no weights.
-        measures: Whether images are measured: their data are needed, and may
-            be others than the run's; the arithmetic is the run's.
+        usage: The command's, for people who gave no weights.
+        measures: Whether the images may be others than the run's.
 
     Raises:
         UsageError, RunError: if there are none, or of other networks, recipes
             or flags.
     """
-    weights = values["weights"] or _own(form, paper, variant)
+    weights = flags.weights
+    if not weights:
+        folder = place(paper, variant)
+        if not folder.is_dir():
+            raise UsageError(
+                f"No weights come with {variant}, so --weights must name a run's "
+                f"folder or a file: python -m launch {usage}. Weights come with: "
+                f"{', '.join(variants()) or 'no variant'}."
+            )
+        weights = str(folder)
     file, run = run_weights.locate(weights)
-    recipe = recipe_named(paper, variant)
-    changed = values | {"weights": file}
+    recipe, found, of_now = load_recipe(paper, variant), None, {}
     if run:
-        recipe = _recipe(run, variant, recipe, values, measures=measures)
-        if measures and "precision" not in given:
-            precision = run.record["precision"]
-            if precision == "tensorfloat32":  # of GPUs alone
-                precision = "float32"
-            changed |= {"precision": precision}
-        changed |= {"set": [], "data": None}
-    asked = values["preprocessing"]
-    recipe = fed(paper, recipe, file, asked, of_a_run=run is not None)
-    needs_data = measures and not values["dry_run"]
-    options = from_flags(variant, recipe, changed, needs_data=needs_data)
-    if run and (not values["weights"] or _mixed(run, options)):
-        _say(variant, run, options)
-    return options, run
+        recipe, found = _read_recipe(run, variant, recipe, flags, measures=measures)
+    else:
+        of_now = {"data": flags.data, "changes": flags.set}
+    recipe = adapt(paper, recipe, file, flags.preprocessing, of_a_run=run is not None)
+    experiment = read_experiment(paper, variant, recipe, data_dir=flags.data_dir, **of_now)
+    if not file.is_file():
+        raise UsageError(f"There is no file {file} to read weights from (given with --weights).")
+    if found:
+        experiment = dataclasses.replace(experiment, found=found)
+    return Network(experiment=experiment, file=file, run=run)
 
 
-def _recipe(
-    run: run_weights.Trained, variant: str, paper: Recipe, values: dict, *, measures: bool
-) -> Recipe:
-    """The run's recipe, with --set, on the images of --data."""
-    recipe = run_weights.recipe_of(run, variant, paper, values["set"])
-    if values["data"] is None:
-        return recipe
-    found = catalog.find(values["data"], recipe.channels, values["data_dir"])
+def announce(network: Network, precision: str, *, named: bool) -> None:
+    """Says which weights they are, unless --weights does and all is float32.
+
+    Args:
+        precision: That they are used in.
+        named: Whether there was a --weights.
+    """
+    if network.run is None:
+        return
+    record = network.run.record
+    if named and {record["precision"], precision} == {"float32"}:
+        return
+    print(
+        f"The weights are those of {network.run.folder}: {network.experiment.variant}, seed "
+        f"{record['seed']}, trained in {record['precision']}, used here in {precision}.",
+        file=sys.stderr,
+    )
+
+
+def _read_recipe(
+    run: run_weights.Trained, variant: str, paper: Recipe, flags: FlagValues, *, measures: bool
+) -> tuple[Recipe, DataSet | None]:
+    """(the run's recipe, with --set, on the images of --data; that data set or None)."""
+    recipe = run_weights.read_recipe(run, variant, paper, flags.set)
+    if flags.data is None:
+        return recipe, None
+    found = catalog.find(flags.data, recipe.channels, flags.data_dir)
     if found.name == recipe.data:
-        return recipe
+        return recipe, found
     if not measures:
         raise UsageError(
             f"{run.folder} was trained on {recipe.data} and knows its classes: "
             f"--data {found.name} would not change what its network says. "
             "Leave it out."
         )
-    settings = combined(run_weights.UNCUT, values["set"])
-    recipe = run_weights.recipe_of(run, variant, paper, settings)
-    return run_weights.on_images_of(recipe, found)
-
-
-def _own(form: str, paper: str, variant: str) -> str:
-    folder = place(paper, variant)
-    if not folder.is_dir():
-        raise UsageError(
-            f"No weights come with {variant}, so --weights must name a run's "
-            f"folder or a file: python -m launch {form}. Weights come with: "
-            f"{', '.join(variants()) or 'no variant'}."
-        )
-    return str(folder)
-
-
-def _mixed(run: run_weights.Trained, options: Options) -> bool:
-    """Whether any arithmetic, then or now, is not float32."""
-    return {run.record["precision"], options.precision} != {"float32"}
-
-
-def _say(variant: str, run: run_weights.Trained, options: Options) -> None:
-    record = run.record
-    print(
-        f"The weights are those of {run.folder}: {variant}, seed "
-        f"{record['seed']}, trained in {record['precision']}, used here in "
-        f"{options.precision}.",
-        file=sys.stderr,
-    )
+    settings = combine(run_weights.UNCUT, flags.set)
+    recipe = run_weights.read_recipe(run, variant, paper, settings)
+    return run_weights.on_images_of(recipe, found), found

@@ -16,10 +16,10 @@ from common.data.sources.relabelled import relabel
 from common.errors import RunError, UsageError
 from common.models.state_dicts import require_whole
 from common.recipes.recipe import Recipe
-from common.recipes.serialization import describe
+from common.recipes.serialization import describe_recipe
 from common.training.health import require_finite_weights
-from common.training.run_record import differences, read_json
-from launch.settings.overrides import apply, combined, settings_of, with_data
+from common.training.run_record import differences, overrides_of, read_json
+from launch.settings.overrides import apply, combine, with_data
 
 WEIGHTS = "final.weights.h5"
 STATISTICS = "statistics.npz"  # of the training set, where the recipe uses them
@@ -73,7 +73,7 @@ def locate(given: str) -> tuple[pathlib.Path, Trained | None]:
     return path, run
 
 
-def recipe_of(run: Trained, variant: str, paper: Recipe, settings: Sequence[str] = ()) -> Recipe:
+def read_recipe(run: Trained, variant: str, paper: Recipe, settings: Sequence[str] = ()) -> Recipe:
     """The paper's recipe with all that the run's flags changed in it.
 
     Args:
@@ -87,8 +87,8 @@ def recipe_of(run: Trained, variant: str, paper: Recipe, settings: Sequence[str]
     record = run.record
     if record["variant"] != variant:
         raise UsageError(f"{run.folder} holds a run of {record['variant']}, not of {variant}.")
-    own = settings_of(record["deviations"])
-    changed = with_data(paper, _dataset(record))
+    own = [one for one in overrides_of(record) if one.field not in ("data", "recovered")]
+    changed = with_data(paper, _read_dataset(record))
     try:
         recipe = apply(changed, own)
     except UsageError as error:
@@ -96,15 +96,14 @@ def recipe_of(run: Trained, variant: str, paper: Recipe, settings: Sequence[str]
             f"{run.folder} was trained with an earlier recipe, whose settings "
             f"do not fit the present one: {error}"
         ) from error
-    there = record["recipe"]
-    here = describe(dataclasses.replace(recipe, deviations=()))
-    odd = [difference for name in SEEN for difference in differences(there[name], here[name], name)]
-    if odd:
+    there, here = record["recipe"], describe_recipe(recipe)
+    mismatches = [line for name in SEEN for line in differences(there[name], here[name], name)]
+    if mismatches:
         raise RunError(
             f"{run.folder} was trained with an earlier recipe: "
-            f"{'; '.join(odd)}. Its weights would see other images now."
+            f"{'; '.join(mismatches)}. Its weights would see other images now."
         )
-    return apply(changed, combined(own, settings)) if settings else recipe
+    return apply(changed, combine(own, settings)) if settings else recipe
 
 
 def on_images_of(recipe: Recipe, dataset: DataSet) -> Recipe:
@@ -148,7 +147,7 @@ def same_data(run: Trained, source: Any) -> bool:
     return run.record["data"] == json.loads(json.dumps(source.fingerprint()))
 
 
-def _dataset(record: dict) -> DataSet:
+def _read_dataset(record: dict) -> DataSet:
     """As far as a recipe needs it; the data may be gone."""
     recipe = record["recipe"]
     return DataSet(

@@ -1,9 +1,1 @@
 """AlexNet (Krizhevsky, Sutskever and Hinton, 2012)."""
-
-from common.on_demand import on_demand
-from common.papers.deviations import add_deviations
-from reproductions.alexnet import recipe
-
-__all__ = ["RECIPES", "build_model"]
-RECIPES = add_deviations(recipe.RECIPES, __path__[0])
-__getattr__ = on_demand(__name__, build_model="model")

@@ -112,9 +112,7 @@ class LocallyConnected(keras.layers.Layer):
             name="kernel",
         )
         self.bias = self.add_weight(
-            shape=(height, width, self.filters),
-            initializer="zeros",
-            name="bias",
+            shape=(height, width, self.filters), initializer="zeros", name="bias"
         )
 
     def call(self, inputs):
@@ -122,8 +120,7 @@ class LocallyConnected(keras.layers.Layer):
         height, width = inputs.shape[1:3]
         padded = tf.pad(inputs, [[0, 0], [1, 1], [1, 1], [0, 0]])
         windows = tf.concat(
-            [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)],
-            axis=-1,
+            [padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)], axis=-1
         )
         return tf.einsum("bhwp,hwpf->bhwf", windows, self.kernel) + self.bias
 

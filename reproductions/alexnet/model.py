@@ -17,14 +17,42 @@ Differences from the paper:
 """
 
 import dataclasses
+from collections.abc import Callable
 
 import keras
+import tensorflow as tf
 
-from common.errors import UsageError
 from common.models.layers import Dropout, GroupedConv2D, LocalResponseNormalization
 from reproductions.alexnet import cifar
-from reproductions.alexnet.recipe import RECIPES
-from reproductions.alexnet.spatial import SpatialResponseNormalization
+
+
+def relu(x, form, index):
+    """Of conv`index`."""
+    return keras.layers.ReLU(name=f"relu{index}")(x)
+
+
+def norm(x, form, index):
+    """Across 5 maps (Sec. 3.3)."""
+    return LocalResponseNormalization(
+        n=5,
+        k=form.lrn_k,
+        alpha=form.lrn_alpha,
+        beta=0.75,
+        groups=form.lrn_groups,
+        name=f"norm{index}",
+    )(x)
+
+
+def spatial(x, form, index):
+    """Across 5x5 places, which the paper does not mention (layers-145.cfg)."""
+    return SpatialResponseNormalization(
+        size=5, k=1.0, alpha=1e-3 / 25, beta=0.75, name=f"spatial{index}"
+    )(x)
+
+
+def pool(x, form, index):
+    """Maxima, two apart (Sec. 3.4)."""
+    return keras.layers.MaxPooling2D(form.pool_size, strides=2, name=f"pool{index}")(x)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -34,8 +62,8 @@ class Form:
     Attributes:
         filters: Kernels of conv1 to conv5, of all towers together.
         towers: Groups of conv2, conv4 and conv5.
-        after_conv1: Operations between conv1 and conv2, in order.
-        after_conv2: Operations between conv2 and conv3.
+        after_conv1: Layers between conv1 and conv2, in order.
+        after_conv2: Layers between conv2 and conv3.
         lrn_k: k of the paper's formula.
         lrn_alpha: Its alpha, multiplying the plain sum of squares.
         lrn_groups: Blocks of maps that the sum stays in.
@@ -49,8 +77,8 @@ class Form:
 
     filters: tuple[int, ...]
     towers: int
-    after_conv1: str
-    after_conv2: str
+    after_conv1: tuple[Callable, ...]
+    after_conv2: tuple[Callable, ...]
     lrn_k: float
     lrn_alpha: float
     lrn_groups: int
@@ -65,8 +93,8 @@ class Form:
 PAPER = Form(
     filters=(96, 256, 384, 384, 256),  # Sec. 3.5
     towers=2,  # Sec. 3.2
-    after_conv1="relu norm pool",  # Sec. 3.3, 3.5
-    after_conv2="relu norm pool",
+    after_conv1=(relu, norm, pool),  # Sec. 3.3, 3.5
+    after_conv2=(relu, norm, pool),
     lrn_k=2.0,  # Sec. 3.3
     lrn_alpha=1e-4,
     lrn_groups=1,
@@ -89,15 +117,17 @@ FORMS = {
     "alexnet": PAPER,
     "alexnet_as_run": dataclasses.replace(
         PAPER,
-        after_conv1="norm pool relu",
-        after_conv2="relu norm spatial pool",
+        after_conv1=(norm, pool, relu),
+        after_conv2=(relu, norm, spatial, pool),
         lrn_alpha=2e-5,  # layer.py divides 1e-4 by n
         lrn_groups=2,
         conv345_std=0.03,
     ),
     # Every map sees every map below: the slides' counts.
     "alexnet_1tower": dataclasses.replace(PAPER, towers=1),
-    "alexnet_no_lrn": dataclasses.replace(PAPER, after_conv1="relu pool", after_conv2="relu pool"),
+    "alexnet_no_lrn": dataclasses.replace(
+        PAPER, after_conv1=(relu, pool), after_conv2=(relu, pool)
+    ),
     # 55 -> 27 -> 13 -> 6 as before; the last row and column of 55, 27 and 13
     # are in no window.
     "alexnet_non_overlapping": dataclasses.replace(PAPER, pool_size=2),
@@ -105,57 +135,42 @@ FORMS = {
     "alexnet_no_dropout": dataclasses.replace(PAPER, dropout=0.0, halved=False),
     "bvlc_alexnet": CAFFE,
     "caffenet": dataclasses.replace(
-        CAFFE,
-        after_conv1="relu pool norm",
-        after_conv2="relu pool norm",
-        bias=1.0,
+        CAFFE, after_conv1=(relu, pool, norm), after_conv2=(relu, pool, norm), bias=1.0
     ),
     # Sec. 3.2, its footnote: half the kernels up to conv4, on one GPU.
     "alexnet_1gpu": dataclasses.replace(PAPER, filters=(48, 128, 192, 192, 256), towers=1),
 }
 
 
-def build_model(
-    variant: str,
-    *,
-    image_size: int | None = None,
-    num_classes: int | None = None,
-) -> keras.Model:
-    """The network; (batch, S, S, 3) float32 -> (batch, classes) logits.
+# What leaves one place after the third pooling.
+SMALLEST_IMAGE = dict.fromkeys(FORMS, 64) | {"alexnet_non_overlapping": 36}
 
-    Sizes in the comments are for S = 224. Logits are float32 under any dtype
-    policy. The networks for CIFAR-10 are in cifar.py.
 
-    Raises:
-        UsageError: if the image is too small for the network.
+def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
+    """See reproductions.build_model; the comments' sizes are for 224 pixels.
+
+    The networks for CIFAR-10 are in cifar.py.
     """
-    recipe = RECIPES[variant]
-    size = image_size or recipe.image_size
     if variant in cifar.FORMS:
-        classes = num_classes or recipe.num_classes
-        return cifar.build_network(variant, size, classes)
+        return cifar.build_network(variant, image_size, num_classes)
     form = FORMS[variant]
-    _check_size(variant, size)
-    image = keras.Input((size, size, 3), name="image")
+    image = keras.Input((image_size, image_size, 3), name="image")
     x = keras.layers.ZeroPadding2D(((0, 3), (0, 3)), name="pad1")(image)
     x = convolution(x, form, 1, kernel_size=11, strides=4)  # 55x55x96
-    x = follow(x, form, 1, form.after_conv1)  # 27x27x96
+    for layer in form.after_conv1:  # 27x27x96
+        x = layer(x, form, 1)
     x = convolution(x, form, 2, kernel_size=5, groups=form.towers)
-    x = follow(x, form, 2, form.after_conv2)  # 13x13x256
-    x = convolution(x, form, 3)  # 13x13x384, sees both towers
-    x = follow(x, form, 3, "relu")
-    x = convolution(x, form, 4, groups=form.towers)
-    x = follow(x, form, 4, "relu")
-    x = convolution(x, form, 5, groups=form.towers)
-    x = follow(x, form, 5, "relu pool")  # 6x6x256
+    for layer in form.after_conv2:  # 13x13x256
+        x = layer(x, form, 2)
+    x = relu(convolution(x, form, 3), form, 3)  # 13x13x384, sees both towers
+    x = relu(convolution(x, form, 4, groups=form.towers), form, 4)
+    x = relu(convolution(x, form, 5, groups=form.towers), form, 5)
+    x = pool(x, form, 5)  # 6x6x256
     x = keras.layers.Flatten(name="flatten")(x)  # 9216
     x = hidden_layer(x, form, 6)
     x = hidden_layer(x, form, 7)
     logits = keras.layers.Dense(
-        num_classes or recipe.num_classes,
-        kernel_initializer=gaussian(0.01),
-        name="fc8",
-        dtype="float32",
+        num_classes, kernel_initializer=gaussian(0.01), name="fc8", dtype="float32"
     )(x)
     return keras.Model(image, logits, name=variant)
 
@@ -182,32 +197,6 @@ def convolution(x, form, index, *, kernel_size=3, strides=1, groups=1):
     )(x)
 
 
-def follow(x, form, index, operations):
-    """What stands between conv`index` and the next layer, in this order."""
-    layers = {
-        "relu": lambda: keras.layers.ReLU(name=f"relu{index}"),
-        "norm": lambda: LocalResponseNormalization(
-            n=5,  # Sec. 3.3
-            k=form.lrn_k,
-            alpha=form.lrn_alpha,
-            beta=0.75,  # Sec. 3.3
-            groups=form.lrn_groups,
-            name=f"norm{index}",
-        ),
-        "spatial": lambda: SpatialResponseNormalization(
-            size=5,  # layers-145.cfg
-            k=1.0,
-            alpha=1e-3 / 25,
-            beta=0.75,
-            name=f"spatial{index}",
-        ),
-        "pool": lambda: keras.layers.MaxPooling2D(form.pool_size, strides=2, name=f"pool{index}"),
-    }
-    for operation in operations.split():
-        x = layers[operation]()(x)
-    return x
-
-
 def hidden_layer(x, form, index):
     """fc6 or fc7: 4096 units, ReLU, dropout (Sec. 4.2).
 
@@ -228,17 +217,38 @@ def hidden_layer(x, form, index):
     return x
 
 
-def _check_size(variant: str, size: int) -> None:
-    smallest = next(s for s in range(8, 224) if _pool5_size(variant, s) > 0)
-    if size < smallest:
-        raise UsageError(
-            f"{variant} needs images of at least {smallest}x{smallest} pixels: "
-            f"from {size}x{size} nothing is left after the third pooling."
-        )
+@keras.saving.register_keras_serializable(package="alexnet")
+class SpatialResponseNormalization(keras.layers.Layer):
+    """b = a / (k + alpha * sum of a^2 over size x size places)^beta.
 
+    Each map by itself; windows centred on the place, cut at the border. Layer
+    cnorm2 of layers-145.cfg, between rnorm2 and pool2.
 
-def _pool5_size(variant: str, size: int) -> int:
-    size = (size + 3 - 11) // 4 + 1  # conv1
-    for _ in range(3):
-        size = max(0, (size - FORMS[variant].pool_size) // 2 + 1)
-    return size
+    (batch, H, W, C) -> the same shape; computed in float32.
+    """
+
+    def __init__(self, *, size, k, alpha, beta, **kwargs):
+        super().__init__(**kwargs)
+        self.size, self.k, self.alpha, self.beta = size, k, alpha, beta
+
+    def call(self, inputs):
+        """Normalises."""
+        a = tf.cast(inputs, tf.float32)
+        side = [self.size // 2, self.size // 2]
+        squares = tf.pad(tf.square(a), [[0, 0], side, side, [0, 0]])
+        mean = tf.nn.avg_pool2d(squares, self.size, 1, "VALID")
+        scale = self.k + self.alpha * self.size**2 * mean
+        return tf.cast(a * tf.pow(scale, -self.beta), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape):
+        """The input's."""
+        return input_shape
+
+    def get_config(self):
+        """The constants."""
+        return super().get_config() | {
+            "size": self.size,
+            "k": self.k,
+            "alpha": self.alpha,
+            "beta": self.beta,
+        }

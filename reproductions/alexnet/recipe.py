@@ -19,13 +19,7 @@ from common.data.transforms import (
     UntilEpoch,
 )
 from common.recipes.losses import SoftmaxCrossEntropy
-from common.recipes.recipe import (
-    GroupSchedule,
-    InitializeFrom,
-    Recipe,
-    Sgd,
-    WeightDecay,
-)
+from common.recipes.recipe import GroupSchedule, InitializeFrom, Recipe, Sgd, WeightDecay
 from common.recipes.schedules import ByEpoch, Constant, DivideOnPlateau
 from reproductions.alexnet.weight_costs import SgdWithCosts
 
@@ -37,10 +31,6 @@ ALEXNET = Recipe(
     channels=3,  # Sec. 2
     num_classes=1000,  # Sec. 2
     epochs=90,  # Sec. 5: "roughly 90 cycles"
-    updates=None,
-    train_images=None,
-    held_out=0,
-    initialize_from=None,
     global_batch_size=128,  # Sec. 5
     optimizer=Sgd(
         learning_rate=0.01,  # Sec. 5
@@ -57,10 +47,7 @@ ALEXNET = Recipe(
     group_schedules=(),  # Sec. 5: "an equal learning rate for all layers"
     # Sec. 5: the rule decays "w"; the source decays weights and no bias.
     weight_decay=WeightDecay(rate=5e-4, variables="kernel"),
-    clip_global_norm=None,  # not in the paper
     loss=SoftmaxCrossEntropy(),  # Sec. 3.5: multinomial logistic regression
-    average_decay=None,
-    synchronized_batch_norm=False,  # there is none
     train_transforms=(
         *FRAME,
         RandomCrop(224),  # Sec. 4.1
@@ -75,8 +62,6 @@ ALEXNET = Recipe(
     test_transforms=FRAME,
     views=("centre_crop", "ten_crop"),  # Sec. 4.1 and footnote 5
     monitor="centre_crop",  # ours: a tenth of the cost of ten_crop
-    before_epoch=None,
-    healthy_after=5,  # ours
 )
 
 # Net 145, the paper's "1 CNN": epochs, rates and noise as its logs have them
@@ -114,10 +99,7 @@ BVLC_RECIPE = dataclasses.replace(
     group_schedules=(
         GroupSchedule(  # Caffe: lr_mult 2
             variables="bias",
-            schedule=ByEpoch(
-                starts=(0, 20, 40, 60, 80),
-                factors=(2.0, 0.2, 0.02, 2e-3, 2e-4),
-            ),
+            schedule=ByEpoch(starts=(0, 20, 40, 60, 80), factors=(2.0, 0.2, 0.02, 2e-3, 2e-4)),
         ),
     ),
     weight_decay=WeightDecay(rate=5e-4, variables="kernel"),  # decay_mult 0

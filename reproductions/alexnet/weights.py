@@ -6,7 +6,7 @@ import numpy as np
 from common.data.transforms import Squash, SubtractMeanPixel
 from common.errors import RunError
 from common.models.preprocessing import Preprocessing
-from common.models.weight_import import State, assign_torch
+from common.models.weight_import import State, assign_torch, flattened_map
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 
@@ -19,13 +19,11 @@ def from_caffe(state: State, model: keras.Model) -> None:
     time gets fc7 and fc8 doubled, and so the same logits.
 
     Args:
-        state: LAYER.weight and LAYER.bias, as common.models.weight_import.assign_torch
-            takes them.
-        model: Any form of our AlexNet.
+        state: LAYER.weight and LAYER.bias; see assign_torch.
+        model: Any form of our AlexNet for ImageNet.
 
     Raises:
-        RunError: if an entry is missing, unknown, or of another shape, or the
-            model is one of those for CIFAR-10.
+        RunError: as assign_torch, or if the model is one of those for CIFAR-10.
     """
     names = {layer.name for layer in model.layers}
     if "pool5" not in names:
@@ -38,13 +36,8 @@ def from_caffe(state: State, model: keras.Model) -> None:
         entry = f"{layer}.weight"
         if halved in names and entry in state:
             state = state | {entry: state[entry] * np.float32(2)}
-    height, width, maps = model.get_layer("pool5").output.shape[1:]
-    assign_torch(
-        model,
-        state,
-        {layer: layer for layer in LAYERS},
-        flattened={"fc6": (maps, height, width)},
-    )
+    names = {layer: layer for layer in LAYERS}
+    assign_torch(model, state, names, flattened={"fc6": flattened_map(model, "pool5")})
 
 
 # Caffe trains and tests on images squashed to 256x256 (create_imagenet.sh),
@@ -54,8 +47,7 @@ def from_caffe(state: State, model: keras.Model) -> None:
 PREPROCESSING = {
     "caffe": Preprocessing(
         normalize=SubtractMeanPixel(
-            order="BGR",
-            mean=(104.0069879317889, 116.66876761696767, 122.6789143406786),
+            order="BGR", mean=(104.0069879317889, 116.66876761696767, 122.6789143406786)
         ),
         test_transforms=(Squash(256, "bilinear"),),
     )

@@ -19,6 +19,8 @@ Not in the paper:
       inception_v2; without, those of GoogLeNet here, U(-r, r), r =
       sqrt(3 / fan_in), and biases of 0.2.
     * `bn_inception_caffe`, the network whose weights are public.
+    * The spread of the "small random Gaussian values" that the weights of Sec.
+      4.1's networks start with, and what is 1 in their binary images.
 """
 
 import dataclasses
@@ -30,9 +32,8 @@ from common.models.layers import (
     BatchNormalization,
     Dropout,
     LocalResponseNormalization,
+    symmetric_conv2d,
 )
-from reproductions.bn_inception import mnist
-from reproductions.bn_inception.recipe import RECIPES
 
 # Figure 5: filters of 1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3; the
 # pooling and the filters of its projection. No 1x1: stride 2, no projection.
@@ -51,12 +52,7 @@ MODULES = {
 BIAS = 0.2  # bvlc_googlenet: bias_filler
 # TF-slim, inception_v2: of truncated normal distributions, by the beginning or
 # the end of a layer's name; of the others, variance 2 / fan_in.
-DEVIATIONS = {
-    "conv1": 1.0,
-    "conv2_3x3_reduce": 0.1,
-    "reduce": 0.09,
-    "pool_proj": 0.1,
-}
+DEVIATIONS = {"conv1": 1.0, "conv2_3x3_reduce": 0.1, "reduce": 0.09, "pool_proj": 0.1}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -96,37 +92,31 @@ FORMS = {
 }
 
 
-def build_model(
-    variant: str,
-    *,
-    image_size: int | None = None,
-    num_classes: int | None = None,
-) -> keras.Model:
-    """(batch, S, S, 3) images -> (batch, num_classes) logits.
+# Sec. 4.1, whether with batch normalisation.
+MNIST = {"bn_mnist": True, "bn_mnist_baseline": False}
+HIDDEN_UNITS = (100, 100, 100)  # Sec. 4.1
+SPREAD = 0.1  # ours
 
-    The networks of Sec. 4.1 are in mnist.py: (batch, S, S, 1) images.
 
-    Sizes in the comments are for S = 224. At other sizes the whole last map is
-    averaged. Every S works, but for bn_inception_caffe only those that it can
-    be halved from. Logits are float32 under any dtype policy.
+def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
+    """See reproductions.build_model; the comments' sizes are for 224 pixels.
 
-    Args:
-        variant: A key of RECIPES.
-        image_size: S; None is the recipe's.
-        num_classes: None is the recipe's.
+    At other sizes the whole last map is averaged.
 
     Raises:
-        UsageError: if the network cannot take images of this size.
+        UsageError: if bn_inception_caffe cannot halve images of this size.
     """
-    recipe = RECIPES[variant]
-    size = image_size or recipe.image_size
-    if variant in mnist.NORMALIZED:
-        classes = num_classes or recipe.num_classes
-        return mnist.build_network(variant, size, classes)
+    if variant in MNIST:
+        return mnist_network(variant, image_size, num_classes)
     form = FORMS[variant]
-    if form.caffe:
-        _check_size(variant, size)
-    image = keras.Input((size, size, 3), name="image")
+    if form.caffe and -(-image_size // 2) % 16:  # conv1 rounds up, four more halve exactly
+        raise UsageError(
+            f"{variant} was asked to take images of {image_size}x{image_size} pixels. It takes "
+            "31x31 and more, if four poolings after conv1 have maps of even sides: "
+            "32, 64, 96 ... pixels. From odd ones Caffe's strided convolutions "
+            "make a row more than its poolings."
+        )
+    image = keras.Input((image_size, image_size, 3), name="image")
     x = stem(image, form)  # 28x28x192
     for module in MODULES:  # 14x14 from 3c on, 7x7 from 4e on
         x = inception(x, form, module)
@@ -135,10 +125,33 @@ def build_model(
     if form.as_googlenet:
         x = Dropout(0.4, name="dropout")(x)  # Sec. 4.2.3: 40 %
     logits = keras.layers.Dense(
-        num_classes or recipe.num_classes,
+        num_classes,
         kernel_initializer=initial_kernel(form, "classifier"),
         dtype="float32",
         name="classifier",
+    )(x)
+    return keras.Model(image, logits, name=variant)
+
+
+def mnist_network(variant: str, image_size: int, num_classes: int) -> keras.Model:
+    """Three layers of 100 sigmoids on the zeros and ones of a binary image (Sec. 4.1).
+
+    With batch normalisation between each layer's sum and its sigmoid (Sec. 3.2), which
+    then has no bias, or without.
+    """
+    gaussian = keras.initializers.RandomNormal(0.0, SPREAD)
+    normalized = MNIST[variant]
+    image = keras.Input((image_size, image_size, 1), name="image")
+    x = keras.layers.Flatten(name="pixels")(image)  # 784
+    for i, units in enumerate(HIDDEN_UNITS, 1):
+        x = keras.layers.Dense(
+            units, use_bias=not normalized, kernel_initializer=gaussian, name=f"hidden{i}"
+        )(x)
+        if normalized:
+            x = BatchNormalization(momentum=0.9997, epsilon=1e-3, name=f"hidden{i}_bn")(x)
+        x = keras.layers.Activation("sigmoid", name=f"hidden{i}_sigmoid")(x)
+    logits = keras.layers.Dense(
+        num_classes, kernel_initializer=gaussian, dtype="float32", name="classifier"
     )(x)
     return keras.Model(image, logits, name=variant)
 
@@ -189,24 +202,19 @@ def convolution(x, form, filters, kernel_size, strides=1, *, name):
 
     (batch, H, W, C) -> (batch, ceil(H / strides), ceil(W / strides), filters)
     """
-    if strides > 1:  # `same` would pad less at the top
-        x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
-    x = keras.layers.Conv2D(
+    x = symmetric_conv2d(
+        x,
         filters,
         kernel_size,
-        strides=strides,
-        padding="valid" if strides > 1 else "same",
+        strides,
         use_bias=form.caffe or not form.batch_norm,
         kernel_initializer=initial_kernel(form, name),
         bias_initializer=keras.initializers.Constant(BIAS),
         name=name,
-    )(x)
+    )
     if form.batch_norm:
-        x = BatchNormalization(
-            momentum=0.9997,
-            epsilon=1e-5 if form.caffe else 1e-3,
-            name=f"{name}_bn",
-        )(x)
+        epsilon = 1e-5 if form.caffe else 1e-3
+        x = BatchNormalization(momentum=0.9997, epsilon=epsilon, name=f"{name}_bn")(x)
     activation = form.activation
     return keras.layers.Activation(activation, name=f"{name}_{activation}")(x)
 
@@ -265,14 +273,3 @@ def pooled(x, form, module, strides):
     if projection:
         x = convolution(x, form, projection, 1, name=f"{name}_proj")
     return x
-
-
-def _check_size(variant: str, size: int) -> None:
-    if -(-size // 2) % 16 == 0:  # conv1 rounds up, four more halve exactly
-        return
-    raise UsageError(
-        f"{variant} was asked to take images of {size}x{size} pixels. It takes "
-        "31x31 and more, if four poolings after conv1 have maps of even sides: "
-        "32, 64, 96 ... pixels. From odd ones Caffe's strided convolutions "
-        "make a row more than its poolings."
-    )

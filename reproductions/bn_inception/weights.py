@@ -3,10 +3,8 @@
 import keras
 
 from common.data.transforms import SubtractMeanPixel
-from common.errors import RunError
 from common.models.preprocessing import Preprocessing, torchvision_frame
-from common.models.weight_import import State, assign_torch
-from reproductions.bn_inception.model import FORMS
+from common.models.weight_import import State, assign_torch, require_variant
 
 _RENAMED = {
     "conv1_7x7": "conv1_7x7_s2",
@@ -23,22 +21,20 @@ def from_cadene(state: State, model: keras.Model) -> None:
     and 128: conv1's colours are turned to RGB, as the recipe gives them.
 
     Args:
-        state: LAYER.weight and so on, as common.models.weight_import.assign_torch takes
-            them; our names, but for conv1 and the classifier.
-        model: A bn_inception_caffe.
+        state: LAYER.weight and so on by our names, but for conv1 and the classifier;
+            see assign_torch.
+        model: bn_inception_caffe.
 
     Raises:
-        RunError: if an entry is missing, unknown, or of another shape, or if
-            the model is another variant.
+        RunError: as assign_torch, or if the model is another variant.
     """
-    if model.name not in FORMS or not FORMS[model.name].caffe:
-        raise RunError(
-            "Cadene's bninception is a port of a Caffe network with a plain "
-            "7x7 conv1, another epsilon and another average pooling than "
-            f"{model.name}'s: import its weights into bn_inception_caffe."
-        )
-    names = (layer.name for layer in model.layers)
-    prefixes = {name: _RENAMED.get(name, name) for name in names}
+    require_variant(
+        model,
+        ("bn_inception_caffe",),
+        "Cadene's bninception is a port of a Caffe network with a plain 7x7 conv1, another "
+        "epsilon and another average pooling",
+    )
+    prefixes = {layer.name: _RENAMED.get(layer.name, layer.name) for layer in model.layers}
     rgb = {_CONV1: state[_CONV1][:, ::-1]} if _CONV1 in state else {}
     assign_torch(model, {**state, **rgb}, prefixes)
 

@@ -20,9 +20,7 @@ Not in the paper:
 
 import keras
 
-from common.errors import UsageError
 from common.models.layers import Dropout, LocalResponseNormalization
-from reproductions.googlenet.recipe import RECIPES
 
 # Table 1: filters of 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
 MODULES = {
@@ -39,37 +37,23 @@ MODULES = {
 BIAS = 0.2  # bvlc_googlenet: bias_filler
 
 
-def build_model(
-    variant: str,
-    *,
-    image_size: int | None = None,
-    num_classes: int | None = None,
-) -> keras.Model:
-    """The network of one of RECIPES, with its auxiliary classifiers.
+def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
+    """See reproductions.build_model; the comments' sizes are for 224 pixels.
 
-    (batch, image_size, image_size, 3) float32, after the recipe's `normalize`,
-    -> three (batch, num_classes) logits: of the network, of the classifier on
-    4a and of that on 4d. None means the paper's size. At other sizes the whole
-    last map is averaged, and the auxiliary dense layers fit their maps.
-
-    Raises:
-        UsageError: if the image is too small for the network.
+    Three logits: of the network, of the classifier on 4a and of that on 4d. At other sizes
+    the whole last map is averaged, and the auxiliary dense layers fit their maps.
     """
-    recipe = RECIPES[variant]
-    size = image_size or recipe.image_size
-    classes = num_classes or recipe.num_classes
-    _check_size(variant, size)
-    image = keras.Input((size, size, 3), name="image")
+    image = keras.Input((image_size, image_size, 3), name="image")
     x = CONV1[variant](image)  # 112x112x64
     x = inception(stem(x), "3a")  # 28x28x256
     x = inception(x, "3b")  # 28x28x480
     x = max_pool(x, "pool3")  # 14x14x480
     x = inception(x, "4a")  # 14x14x512
-    aux1 = auxiliary_classifier(x, classes, "aux1")
+    aux1 = auxiliary_classifier(x, num_classes, "aux1")
     x = inception(x, "4b")  # 14x14x512
     x = inception(x, "4c")  # 14x14x512
     x = inception(x, "4d")  # 14x14x528
-    aux2 = auxiliary_classifier(x, classes, "aux2")
+    aux2 = auxiliary_classifier(x, num_classes, "aux2")
     x = inception(x, "4e")  # 14x14x832
     x = max_pool(x, "pool4")  # 7x7x832
     x = inception(x, "5a")  # 7x7x832
@@ -77,7 +61,7 @@ def build_model(
     x = keras.layers.AveragePooling2D(x.shape[1:3], 1, name="pool5")(x)
     x = keras.layers.Flatten(name="flatten")(x)  # 1024
     x = Dropout(0.4, name="dropout")(x)  # Table 1: 40 % are dropped
-    logits = linear(x, classes, "classifier")
+    logits = linear(x, num_classes, "classifier")
     return keras.Model(image, [logits, aux1, aux2], name=variant)
 
 
@@ -125,6 +109,8 @@ CONV1 = {
     "googlenet_separable": separable_conv1,
     "bvlc_googlenet": plain_conv1,
 }
+# Four halvings, rounded up, leave 5 of 65 for the auxiliary classifiers' 5x5 pooling.
+SMALLEST_IMAGE = dict.fromkeys(CONV1, 65)
 
 
 def max_pool(x, name, strides=2):
@@ -181,13 +167,3 @@ def linear(x, num_classes, name):
     return keras.layers.Dense(num_classes, kernel_initializer=xavier(), dtype="float32", name=name)(
         x
     )
-
-
-def _check_size(variant: str, size: int) -> None:
-    smallest = 16 * 4 + 1  # four halvings, rounded up, leave 5 of it
-    if size < smallest:
-        raise UsageError(
-            f"{variant} needs images of at least {smallest}x{smallest} pixels: "
-            f"from {size}x{size} the auxiliary classifiers' 5x5 pooling gets "
-            f"maps of {-(-size // 16)}x{-(-size // 16)}."
-        )

@@ -16,10 +16,31 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractChannelMean,
 )
+from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.recipes.recipe import GroupSchedule, Recipe, Sgd, WeightDecay
 from common.recipes.schedules import EveryEpochs
-from reproductions.googlenet.schedules import Polynomial
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Polynomial:
+    """start * (1 - updates made / updates) ** power; Caffe's "poly".
+
+    Attributes:
+        start: The factor of the first update.
+        power: 0.5 falls slowly first and fast at the end.
+        updates: After so many the factor is 0.
+    """
+
+    start: float
+    power: float
+    updates: int
+
+    def factor(self, *, epoch: int, step: int, steps_per_epoch: int, history: list) -> float:
+        """Of update `step`, counted from 0 at the start of the training."""
+        left = max(0.0, 1 - step / self.updates)
+        return self.start * left**self.power
+
 
 FRAME = (ResizeShorterSide(256), CentreCrop(256))  # Sec. 7: smallest scale
 
@@ -29,10 +50,6 @@ GOOGLENET = Recipe(
     channels=3,  # Sec. 5: RGB
     num_classes=1000,  # Table 1
     epochs=250,  # BVLC: 10,000,000 updates of 32
-    updates=None,
-    train_images=None,
-    held_out=0,
-    initialize_from=None,
     global_batch_size=32,  # BVLC
     optimizer=Sgd(
         learning_rate=0.01,  # BVLC
@@ -40,14 +57,11 @@ GOOGLENET = Recipe(
         nesterov=False,  # not in the paper
     ),
     schedule=EveryEpochs(epochs=8, times=0.96),  # Sec. 6
-    group_schedules=(),  # not in the paper
     weight_decay=WeightDecay(rate=2e-4, variables="kernel"),  # BVLC
-    clip_global_norm=None,  # not in the paper
     loss=WithAuxiliary(  # Sec. 5
         main=SoftmaxCrossEntropy(), weight=0.3, heads=2
     ),
     average_decay=0.9999,  # Sec. 6: Polyak; form and constant: TensorFlow's
-    synchronized_batch_norm=False,  # there is none
     train_transforms=(
         RandomAreaCrop(  # Sec. 6: not the contest's, but found after it
             size=224,
@@ -61,10 +75,8 @@ GOOGLENET = Recipe(
     normalize=SubtractChannelMean(),  # Sec. 5: "with mean subtraction"
     train_noise=(),  # Sec. 6
     test_transforms=FRAME,
-    views=("centre_crop", "ten_crop"),  # Table 3; 144 crops: views.py
+    views=("centre_crop", "ten_crop"),  # Table 3; 144 crops: VIEWS
     monitor="centre_crop",  # ours: a tenth of the cost of ten_crop
-    before_epoch=None,
-    healthy_after=5,  # ours
 )
 
 # BVLC: 60 passes under the quick solver instead of 250, plain augmentation.
@@ -76,8 +88,7 @@ BVLC_RECIPE = dataclasses.replace(
     schedule=Polynomial(start=1.0, power=0.5, updates=QUICK_UPDATES),  # quick
     group_schedules=(
         GroupSchedule(  # BVLC: lr_mult 2
-            variables="bias",
-            schedule=Polynomial(start=2.0, power=0.5, updates=QUICK_UPDATES),
+            variables="bias", schedule=Polynomial(start=2.0, power=0.5, updates=QUICK_UPDATES)
         ),
     ),
     average_decay=None,  # Caffe has none
@@ -85,8 +96,11 @@ BVLC_RECIPE = dataclasses.replace(
     views=("centre_crop",),  # BVLC: what its readme reports
 )
 
-RECIPES = {
-    "googlenet": GOOGLENET,
-    "googlenet_separable": GOOGLENET,
-    "bvlc_googlenet": BVLC_RECIPE,
-}
+RECIPES = {"googlenet": GOOGLENET, "googlenet_separable": GOOGLENET, "bvlc_googlenet": BVLC_RECIPE}
+
+# GoogLeNet's test protocol, Section 7: 144 crops.
+# "4 scales where the shorter dimension is 256, 288, 320 and 352"; "4 x 3 x 6 x
+# 2 = 144 crops"; "the softmax probabilities are averaged over multiple crops".
+CROPS = views.SquareCrops(sides=(256, 288, 320, 352), size=224, mirrored=True)
+
+VIEWS = {variant: {"144_crop": CROPS} for variant in RECIPES}

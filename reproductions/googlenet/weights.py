@@ -3,13 +3,15 @@
 import keras
 
 from common.data.transforms import Squash, SubtractMeanPixel
-from common.errors import RunError
 from common.models.preprocessing import Preprocessing
-from common.models.weight_import import State, assign_torch
+from common.models.weight_import import (
+    State,
+    assign_torch,
+    flattened_map,
+    main_head,
+    require_variant,
+)
 from reproductions.googlenet.model import MODULES
-
-_BRANCHES = ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj")
-_AUXILIARY = {"aux1": "loss1", "aux2": "loss2"}
 
 
 def from_caffe(state: State, model: keras.Model) -> None:
@@ -21,33 +23,18 @@ def from_caffe(state: State, model: keras.Model) -> None:
     they are; one with some of them must have all.
 
     Args:
-        state: LAYER.weight and LAYER.bias, as common.models.weight_import.assign_torch
-            takes them, by Caffe's names: "inception_3a/5x5_reduce.weight".
+        state: LAYER.weight and LAYER.bias by Caffe's names, such as
+            "inception_3a/5x5_reduce.weight"; see assign_torch.
         model: Any variant with a plain conv1.
 
     Raises:
-        RunError: if an entry is missing, unknown, or of another shape, or if
-            the model's conv1 is separable.
+        RunError: as assign_torch, or if the model's conv1 is separable.
     """
-    if model.name == "googlenet_separable":
-        raise RunError(
-            "Caffe's GoogLeNet has a plain 7x7 conv1, googlenet_separable has "
-            "a separable one: import these weights into bvlc_googlenet or "
-            "googlenet."
-        )
+    require_variant(
+        model, ("bvlc_googlenet", "googlenet"), "Caffe's GoogLeNet has a plain 7x7 conv1"
+    )
     if not any(entry.startswith(("loss1/", "loss2/")) for entry in state):
-        model = keras.Model(model.input, model.outputs[0], name=model.name)
-    flattened = {}
-    for layer in model.layers:
-        if layer.name in ("aux1_fc", "aux2_fc"):
-            pool = model.get_layer(layer.name.replace("_fc", "_conv"))
-            height, width, maps = pool.output.shape[1:]
-            flattened[layer.name] = (maps, height, width)
-    assign_torch(model, state, _prefixes(), flattened=flattened)
-
-
-def _prefixes() -> dict[str, str]:
-    """Our layer's name -> Caffe's."""
+        model = main_head(model)
     names = {
         "conv1_7x7": "conv1/7x7_s2",
         "conv2_3x3_reduce": "conv2/3x3_reduce",
@@ -55,13 +42,15 @@ def _prefixes() -> dict[str, str]:
         "classifier": "loss3/classifier",
     }
     for module in MODULES:
-        for branch in _BRANCHES:
-            ours = f"inception_{module}_{branch}"
-            names[ours] = f"inception_{module}/{branch}"
-    for ours, theirs in _AUXILIARY.items():
+        for branch in ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj"):
+            names[f"inception_{module}_{branch}"] = f"inception_{module}/{branch}"
+    flattened = {}
+    for head in (1, 2):
         for part in ("conv", "fc", "classifier"):
-            names[f"{ours}_{part}"] = f"{theirs}/{part}"
-    return names
+            names[f"aux{head}_{part}"] = f"loss{head}/{part}"
+        if len(model.outputs) > 1:
+            flattened[f"aux{head}_fc"] = flattened_map(model, f"aux{head}_conv")
+    assign_torch(model, state, names, flattened=flattened)
 
 
 # BVLC, bvlc_googlenet/train_val.prototxt: mean_value 104, 117 and 123, of blue,

@@ -46,9 +46,7 @@ class ColourDistortions(Operation):
 
         image = image / 255 + self.brightness * brightness
         image = tf.cond(
-            drawn[4] < 0.5,
-            lambda: stretched(turned(image)),
-            lambda: turned(stretched(image)),
+            drawn[4] < 0.5, lambda: stretched(turned(image)), lambda: turned(stretched(image))
         )
         return 255 * tf.clip_by_value(image, 0.0, 1.0)
 

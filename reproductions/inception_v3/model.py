@@ -25,54 +25,34 @@ Not in the paper:
     * 20 % dropout before the logits, and all initial weights: the release's.
 """
 
-import itertools
-
 import keras
 
-from common.errors import UsageError
 from common.models.layers import BatchNormalization, Dropout
-from reproductions.inception_v3.modules import FORMS, Form, layer_names
-from reproductions.inception_v3.recipe import RECIPES
+from reproductions.inception_v3.modules import FORMS, layer_names
 
-AUX_POOL = 5  # the side of the auxiliary head's window
+# What leaves 5x5 of the last 17x17 module for the auxiliary head's pooling.
+SMALLEST_IMAGE = dict.fromkeys(FORMS, 107) | {"inception_v3_151": 55, "inception_v3_79": 29}
 
 
-def build_model(
-    variant: str,
-    *,
-    image_size: int | None = None,
-    num_classes: int | None = None,
-) -> keras.Model:
-    """(batch, S, S, 3) images -> two (batch, num_classes) logits.
+def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
+    """See reproductions.build_model; the comments' sizes are for 299 pixels.
 
-    The network's and the auxiliary head's. At other sizes than the paper's the
-    whole last map is averaged, and the auxiliary head's second convolution
-    covers its whole map, as in the release. Logits are float32 under any dtype
-    policy.
-
-    Args:
-        variant: A key of RECIPES.
-        image_size: S; None is the recipe's.
-        num_classes: None is the recipe's.
-
-    Raises:
-        UsageError: if the image is too small for the network.
+    Two logits: the network's and the auxiliary head's. At other sizes the whole last map is
+    averaged, and the auxiliary head's second convolution covers its whole map, as in the
+    release.
     """
-    recipe, form = RECIPES[variant], FORMS[variant]
-    size = image_size or recipe.image_size
-    classes = num_classes or recipe.num_classes
-    _check_size(variant, form, size)
-    image = x = keras.Input((size, size, 3), name="image")
+    form = FORMS[variant]
+    image = x = keras.Input((image_size, image_size, 3), name="image")
     for layer in form.stem:  # 35x35x192
         x = stem_layer(x, layer)
     for name, module in form.modules.items():
         x = inception(x, name, module, zeros_count=form.zeros_count)
         if name == form.aux_after:  # 17x17x768
-            aux = auxiliary_head(x, classes, batch_norm=form.aux_batch_norm)
+            aux = auxiliary_head(x, num_classes, batch_norm=form.aux_batch_norm)
     x = keras.layers.AveragePooling2D(x.shape[1:3], 1, name="avg_pool")(x)
     x = keras.layers.Flatten(name="flatten")(x)  # 2048
     x = Dropout(0.2, name="dropout")(x)  # release: 0.8 are kept
-    logits = linear(x, classes, stddev=0.01, name="logits")
+    logits = linear(x, num_classes, stddev=0.01, name="logits")
     return keras.Model(image, [logits, aux], name=variant)
 
 
@@ -102,12 +82,7 @@ def stem_layer(x, layer):
     if not layer.filters:
         return keras.layers.MaxPooling2D(layer.side, layer.strides, padding, name=layer.name)(x)
     return convolution(
-        x,
-        layer.filters,
-        layer.side,
-        layer.name,
-        strides=layer.strides,
-        padding=padding,
+        x, layer.filters, layer.side, layer.name, strides=layer.strides, padding=padding
     )
 
 
@@ -146,7 +121,7 @@ def average_pool(x, name, *, zeros_count):
 
 def auxiliary_head(x, num_classes, *, batch_norm):
     """Pooling, 1x1, as large as the map, logits (Sec. 4, Sec. 10; release)."""
-    x = keras.layers.AveragePooling2D(AUX_POOL, 3, name="aux_pool")(x)  # 5x5
+    x = keras.layers.AveragePooling2D(5, 3, name="aux_pool")(x)  # 5x5
     x = convolution(x, 128, 1, "aux_conv0")
     if batch_norm:
         x = convolution(x, 768, x.shape[1:3], "aux_conv1", padding="valid", stddev=0.01)
@@ -164,28 +139,7 @@ def auxiliary_head(x, num_classes, *, batch_norm):
 
 def linear(x, num_classes, *, stddev, name):
     """Logits, float32 under any dtype policy."""
-    return keras.layers.Dense(
-        num_classes,
-        kernel_initializer=truncated_normal(stddev),
-        dtype="float32",
-        name=name,
-    )(x)
-
-
-def _check_size(variant: str, form: Form, size: int) -> None:
-    if _aux_map(form, size) >= AUX_POOL:
-        return
-    smallest = next(s for s in itertools.count(size) if _aux_map(form, s) >= AUX_POOL)
-    raise UsageError(
-        f"{variant} needs images of at least {smallest}x{smallest} pixels: "
-        f"from {size}x{size} nothing is left for the auxiliary head's "
-        f"{AUX_POOL}x{AUX_POOL} pooling."
+    initial = truncated_normal(stddev)
+    return keras.layers.Dense(num_classes, kernel_initializer=initial, dtype="float32", name=name)(
+        x
     )
-
-
-def _aux_map(form: Form, side: int) -> int:
-    """The side of the map that the auxiliary head looks at."""
-    for layer in form.stem:
-        if not layer.padded:
-            side = (side - layer.side) // layer.strides + 1
-    return (side - 3) // 2 + 1  # the first grid reduction

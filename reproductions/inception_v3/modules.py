@@ -108,13 +108,7 @@ def grid17(n: int) -> Module:
         branches={
             "branch1x1": ((192, 1, 1),),
             "branch7x7": ((n, 1, 1), (n, 1, 7), (192, 7, 1)),
-            "branch7x7dbl": (
-                (n, 1, 1),
-                (n, 7, 1),
-                (n, 1, 7),
-                (n, 7, 1),
-                (192, 1, 7),
-            ),
+            "branch7x7dbl": ((n, 1, 1), (n, 7, 1), (n, 1, 7), (n, 7, 1), (192, 1, 7)),
         },
         projection=192,
     )
@@ -130,21 +124,13 @@ GRID8 = Module(  # Figure 7
     projection=192,
 )
 TO_GRID17 = Module(  # Figure 10
-    branches={
-        "branch3x3": ((384, 3, 3),),
-        "branch3x3dbl": ((64, 1, 1), (96, 3, 3), (96, 3, 3)),
-    },
+    branches={"branch3x3": ((384, 3, 3),), "branch3x3dbl": ((64, 1, 1), (96, 3, 3), (96, 3, 3))},
     projection=0,
 )
 TO_GRID8 = Module(
     branches={
         "branch3x3": ((192, 1, 1), (320, 3, 3)),
-        "branch7x7x3": (
-            (192, 1, 1),
-            (192, 1, 7),
-            (192, 7, 1),
-            (192, 3, 3),
-        ),
+        "branch7x7x3": ((192, 1, 1), (192, 1, 7), (192, 7, 1), (192, 3, 3)),
     },
     projection=0,
 )

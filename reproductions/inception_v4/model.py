@@ -3,10 +3,10 @@
 Szegedy, Ioffe, Vanhoucke and Alemi, "Inception-v4, Inception-ResNet and the
 Impact of Residual Connections on Learning", arXiv:1602.07261, 2016; AAAI 2017.
 
-Built from Figures 3 to 20 and Table 1; `inception_v4.py`, `inception_resnet.py`
-and `stems.py` have them as tables. Variants whose names end in "_released" are
-the networks that the authors published with TensorFlow (tensorflow/models,
-research/slim; "release"), which differ from the figures.
+Built from Figures 3 to 20 and Table 1, which networks.py has as tables.
+Variants whose names end in "_released" are the networks that the authors
+published with TensorFlow (tensorflow/models, research/slim; "release"), which
+differ from the figures.
 
 Differences from the figures, where these contradict themselves:
     * The first 3x3 convolution of Figure 3's last step has stride 2.
@@ -24,75 +24,44 @@ Not in the paper:
 
 import keras
 
-from common.errors import UsageError
 from common.models.layers import BatchNormalization, Dropout
-from reproductions.inception_v4 import inception_resnet, inception_v4
-from reproductions.inception_v4.modules import (
-    AUX_POOL,
-    XAVIER,
-    Convolution,
-    Form,
-    Pooling,
-    places,
-    smallest_image,
-)
-from reproductions.inception_v4.recipe import RECIPES
+from reproductions.inception_v4.modules import XAVIER, Convolution, Pooling, places
+from reproductions.inception_v4.networks import FORMS
 
-FORMS = {
-    "inception_v4": inception_v4.FIGURE_9,
-    "inception_v4_released": inception_v4.RELEASED,
-    "inception_resnet_v1": inception_resnet.V1,
-    "inception_resnet_v2": inception_resnet.V2,
-    "inception_resnet_v2_released": inception_resnet.RELEASED_V2,
-}
+# What leaves one place of the last map, and 5x5 of what an auxiliary head pools.
+SMALLEST_IMAGE = {name: 107 if form.aux_after else 75 for name, form in FORMS.items()}
 
 
-def build_model(
-    variant: str,
-    *,
-    image_size: int | None = None,
-    num_classes: int | None = None,
-) -> keras.Model:
-    """(batch, S, S, 3) images -> (batch, num_classes) logits.
+def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
+    """See reproductions.build_model.
 
-    Released networks have two outputs, the auxiliary head's logits second. At
-    other sizes than the paper's the whole last map is averaged, and the
-    auxiliary head's second convolution covers its whole map, as in the
-    release. Logits are float32 under any dtype policy.
-
-    Args:
-        variant: A key of RECIPES.
-        image_size: S; None is the recipe's.
-        num_classes: None is the recipe's.
-
-    Raises:
-        UsageError: if the image is too small for the network.
+    Released networks have two outputs, the auxiliary head's logits second. At other sizes
+    than the paper's the whole last map is averaged, and the auxiliary head's second
+    convolution covers its whole map, as in the release.
     """
-    recipe, form = RECIPES[variant], FORMS[variant]
-    size = image_size or recipe.image_size
-    classes = num_classes or recipe.num_classes
-    _check_size(variant, form, size)
-    image = x = keras.Input((size, size, 3), name="image")
+    form = FORMS[variant]
+    image = x = keras.Input((image_size, image_size, 3), name="image")
     aux = []
     for name, module in form.modules.items():
         x = inception(x, name, module, form.initial)
         if name == form.aux_after:
-            aux = [auxiliary_head(x, classes, form.initial)]
+            aux = [auxiliary_head(x, num_classes, form.initial)]
     x = keras.layers.AveragePooling2D(x.shape[1:3], 1, name="avg_pool")(x)
     x = keras.layers.Flatten(name="flatten")(x)
     x = Dropout(0.2, name="dropout")(x)  # Fig. 9, 15: keep 0.8
-    logits = linear(x, classes, "logits")
+    logits = linear(x, num_classes, "logits")
     return keras.Model(image, [logits, *aux] if aux else logits, name=variant)
 
 
 def inception(x, name, module, initial):
     """A module: its branches, joined, and its residual connection."""
-    ends = []
-    for branch in _chains(name, module):
-        parts = [x]
-        for step in branch:  # a pair stands side by side
-            parts = [layer(parts[0], place, initial) for place in step]
-        ends += parts
+    branches: dict[int, list] = {}  # the one or two ends of each
+    for place in places(name, module):
+        if place.side != "b":  # which stands beside "a", on the same maps
+            y = branches[place.branch][0] if place.step else x
+            branches[place.branch] = []
+        branches[place.branch].append(layer(y, place, initial))
+    ends = [end for branch in branches.values() for end in branch]
     if len(ends) == 1:
         return ends[0]
     joined = "output" if module.residual is None else "mixed"
@@ -117,20 +86,16 @@ def residual(x, mixed, name, form, initial):
 
 
 def layer(x, place, initial):
-    """The convolution or pooling that stands at a place of a module."""
-    if isinstance(place.layer, Pooling):
-        return pooling(x, place.layer, place.name)
-    return convolution(x, place.layer, place.name, initial)
+    """The convolution, with its normalisation and ReLU, or the pooling at a place of a module.
 
-
-def pooling(x, form, name):
-    """Max or average; an average is over what there is of the window."""
-    kinds = {
-        "max": keras.layers.MaxPooling2D,
-        "avg": keras.layers.AveragePooling2D,
-    }
+    An average is over what there is of the window.
+    """
+    form, name = place.layer, place.name
     padding = "same" if form.padded else "valid"
-    return kinds[form.kind](form.height, form.strides, padding, name=name)(x)
+    if isinstance(form, Pooling):
+        kinds = {"max": keras.layers.MaxPooling2D, "avg": keras.layers.AveragePooling2D}
+        return kinds[form.kind](form.height, form.strides, padding, name=name)(x)
+    return convolution(x, form, name, initial)
 
 
 def convolution(x, form, name, initial):
@@ -150,9 +115,8 @@ def convolution(x, form, name, initial):
 
 def auxiliary_head(x, num_classes, initial):
     """Pooling, 1x1, as large as the map, logits (release)."""
-    x = keras.layers.AveragePooling2D(AUX_POOL, 3, name="aux_pool")(x)  # 5x5
-    ones = Convolution(128, 1, 1)
-    x = convolution(x, ones, "aux_conv0", initial)
+    x = keras.layers.AveragePooling2D(5, 3, name="aux_pool")(x)  # 5x5
+    x = convolution(x, Convolution(128, 1, 1), "aux_conv0", initial)
     whole = Convolution(768, *x.shape[1:3], padded=False)
     x = convolution(x, whole, "aux_conv1", initial)
     x = keras.layers.Flatten(name="aux_flatten")(x)  # 768
@@ -167,20 +131,3 @@ def linear(x, num_classes, name):
         dtype="float32",
         name=name,
     )(x)
-
-
-def _chains(name, module) -> list:
-    """For each branch its steps, for each step the layers side by side."""
-    chains = [[[] for _ in chain] for chain in module.branches.values()]
-    for place in places(name, module):
-        chains[place.branch][place.step].append(place)
-    return chains
-
-
-def _check_size(variant: str, form: Form, size: int) -> None:
-    smallest = smallest_image(form)
-    if size < smallest:
-        raise UsageError(
-            f"{variant} needs images of at least {smallest}x{smallest} pixels: "
-            f"from {size}x{size} nothing is left for its last pooling."
-        )

@@ -1,8 +1,7 @@
 """What the networks are made of: modules of branches, and how they are named.
 
 A branch is a chain of convolutions and poolings; a pair at its end stands side
-by side. The networks are tables of these: stems.py, inception_v4.py,
-inception_resnet.py.
+by side. networks.py has the networks as tables of these.
 """
 
 import dataclasses
@@ -101,7 +100,6 @@ class Place:
     layer: Layer
 
 
-AUX_POOL = 5  # the side of the auxiliary head's window
 MAX = Pooling("max", 3, 2, padded=False)
 AVERAGE = Pooling("avg", 3, 1, padded=True)
 HE = (2.0, "fan_in", "truncated_normal")
@@ -156,22 +154,3 @@ def convolutions(form: Form) -> Iterator[tuple[str, Place]]:
         for place in places(name, module):
             if isinstance(place.layer, Convolution):
                 yield name, place
-
-
-def smallest_image(form: Form) -> int:
-    """The side of the smallest image that the network can take.
-
-    It leaves one place of the last map, and five by five of what an auxiliary
-    head looks at.
-    """
-    names, side = list(form.modules), 1
-    if form.aux_after:
-        names = names[: names.index(form.aux_after) + 1]
-        side = AUX_POOL
-    for name in reversed(names):
-        chain = next(iter(form.modules[name].branches.values()))
-        for step in reversed(chain):
-            layer = step[0] if isinstance(step, tuple) else step
-            if not layer.padded:
-                side = (side - 1) * layer.strides + layer.height
-    return side

@@ -9,17 +9,22 @@ and these weights are refused for them.
 import re
 
 import keras
-import numpy as np
 
 from common.data.transforms import ScalePixels
-from common.errors import RunError
 from common.models.preprocessing import Preprocessing, torchvision_frame
-from common.models.weight_import import State, assign_keras, assign_torch
-from reproductions.inception_v4.model import FORMS
+from common.models.weight_import import (
+    State,
+    assign_keras,
+    assign_torch,
+    main_head,
+    numbered_layers,
+    require_variant,
+    unit_scales,
+)
 from reproductions.inception_v4.modules import Form, Place, convolutions
+from reproductions.inception_v4.networks import FORMS
 
 KERAS_APPLICATIONS = {"inception_resnet_v2_released": "InceptionResNetV2"}
-_FIRST_OF_V4 = "features.0.conv.weight"
 _CADENE_RESNET = {
     "stem_1": "conv2d_1a",
     "stem_2": "conv2d_2a",
@@ -35,7 +40,6 @@ _CADENE_RESNET = {
 _CADENE_REPEATED = {"a": "repeat", "b": "repeat_1", "c": "repeat_2"}
 _KERAS_REPEATED = {"a": "block35", "b": "block17", "c": "block8"}
 _BLOCK = re.compile(r"inception_resnet_([abc])_(\d+)")
-_NUMBERED = re.compile(r"(conv2d|batch_normalization)(?:_(\d+))?/(\w+)")
 
 
 def from_cadene(state: State, model: keras.Model) -> None:
@@ -43,37 +47,31 @@ def from_cadene(state: State, model: keras.Model) -> None:
 
     Args:
         state: Of inceptionv4 (features.0.conv.weight ...) or inceptionresnetv2
-            (conv2d_1a.conv.weight ...), as common.models.weight_import.assign_torch takes
-            them.
+            (conv2d_1a.conv.weight ...); see assign_torch.
         model: inception_v4_released or inception_resnet_v2_released.
 
     Raises:
-        RunError: if the model is another variant, or an entry is missing,
-            unknown, or of another shape.
+        RunError: as assign_torch, or if the model is another variant.
     """
-    if _FIRST_OF_V4 in state:
-        _check_variant(model, "inception_v4_released", "inceptionv4")
-        modules = {
-            name: f"features.{number}" for number, name in enumerate(FORMS[model.name].modules)
-        }
+    if "features.0.conv.weight" in state:
+        _require(model, "inception_v4_released", "inceptionv4")
+        names = FORMS[model.name].modules
+        modules = {name: f"features.{number}" for number, name in enumerate(names)}
     else:
-        resnet = "inception_resnet_v2_released"
-        _check_variant(model, resnet, "inceptionresnetv2")
+        _require(model, "inception_resnet_v2_released", "inceptionresnetv2")
         modules = _CADENE_RESNET | {
             name: f"{_CADENE_REPEATED[block[1]]}.{int(block[2]) - 1}"
             for name in FORMS[model.name].modules
             if (block := _BLOCK.fullmatch(name)) and name not in _CADENE_RESNET
         }
-    model = _main(model)
-    assign_torch(model, state, _cadene_names(FORMS[model.name], modules))
+    assign_torch(main_head(model), state, _cadene_names(FORMS[model.name], modules))
 
 
 def from_keras(state: State, model: keras.Model) -> None:
     """Sets the main head's weights from keras.applications' InceptionResNetV2.
 
     Its batch normalisation has no scale: ours becomes 1. Most of its
-    convolutions have automatic names: their numbers give the order of
-    building, from whatever number on.
+    convolutions have automatic names.
 
     Args:
         state: conv2d/kernel, batch_normalization_7/beta,
@@ -83,35 +81,21 @@ def from_keras(state: State, model: keras.Model) -> None:
     Raises:
         RunError: as from_cadene.
     """
-    resnet = "inception_resnet_v2_released"
-    _check_variant(model, resnet, "keras.applications' InceptionResNetV2")
-    model = _main(model)
-    names = {layer.name: layer.name for layer in model.layers}
-    names |= _keras_numbers(state, model.name) | {"logits": "predictions"}
-    for name in FORMS[model.name].modules:
-        if block := _BLOCK.fullmatch(name):
+    name = "inception_resnet_v2_released"
+    _require(model, name, "keras.applications' InceptionResNetV2")
+    model = main_head(model)
+    ours = [place.name for _, place in convolutions(FORMS[name]) if place.name != "conv_7b"]
+    names = numbered_layers(state, model, ours)
+    names |= {"conv_7b": "conv_7b", "conv_7b_bn": "conv_7b_bn", "logits": "predictions"}
+    for module in FORMS[name].modules:
+        if block := _BLOCK.fullmatch(module):
             theirs = f"{_KERAS_REPEATED[block[1]]}_{block[2]}_conv"
-            names[f"{name}_linear"] = theirs
-    scales = {
-        f"{names[layer.name]}/gamma": np.ones(layer.gamma.shape, "float32")
-        for layer in model.layers
-        if isinstance(layer, keras.layers.BatchNormalization)
-    }
-    assign_keras(model, state | scales, names)
+            names[f"{module}_linear"] = theirs
+    assign_keras(model, state | unit_scales(model, names), names)
 
 
-def _check_variant(model: keras.Model, variant: str, whose: str) -> None:
-    if model.name != variant:
-        raise RunError(
-            f"{model.name} would not compute what these weights were trained "
-            f"for: they are not of its network, but of {whose}. Import them "
-            f"into {variant}."
-        )
-
-
-def _main(model: keras.Model) -> keras.Model:
-    """Without the auxiliary head."""
-    return keras.Model(model.input, model.outputs[0], name=model.name)
+def _require(model: keras.Model, variant: str, whose: str) -> None:
+    require_variant(model, (variant,), f"they are not of its network, but of {whose}")
 
 
 def _cadene_names(form: Form, modules: dict[str, str]) -> dict[str, str]:
@@ -140,26 +124,6 @@ def _cadene_place(form: Form, name: str, place: Place) -> str:
         return branch
     separator = "_" if isinstance(chain[-1], tuple) else "."
     return f"{branch}{separator}{place.step}{place.side}"
-
-
-def _keras_numbers(state: State, variant: str) -> dict[str, str]:
-    """Our name -> theirs, of the layers that Keras has numbered."""
-    places = [place.name for _, place in convolutions(FORMS[variant])]
-    ours = [name for name in places if name != "conv_7b"]
-    numbers = {"conv2d": set(), "batch_normalization": set()}
-    for match in map(_NUMBERED.fullmatch, state):
-        if match:
-            numbers[match[1]].add(int(match[2] or 0))
-    names = {}
-    for kind, suffix in (("conv2d", ""), ("batch_normalization", "_bn")):
-        if len(numbers[kind]) != len(ours):
-            raise RunError(
-                f"These are not the weights of {variant}: they have "
-                f"{len(numbers[kind])} layers {kind}, it has {len(ours)}."
-            )
-        for number, name in zip(sorted(numbers[kind]), ours, strict=True):
-            names[name + suffix] = f"{kind}_{number}" if number else kind
-    return names
 
 
 _HALVES = ScalePixels(-1.0, 1.0)

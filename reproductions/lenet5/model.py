@@ -25,6 +25,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from common.errors import UsageError
 from reproductions.lenet5.glyphs import HEIGHT, WIDTH, codes
 
 IMAGE_SIZES = {"lenet5": 32, "lenet4": 32}  # Sec. II-B; the others have 28
@@ -76,26 +77,29 @@ HIDDEN_UNITS = {
 }
 
 
-def build_model(
-    variant: str,
-    *,
-    image_size: int | None = None,
-    num_classes: int | None = None,
-) -> keras.Model:
-    """(batch, S, S, 1) pixels, normalised -> (batch, 10) logits.
+def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
+    """See reproductions.build_model: (batch, S, S, 1) pixels, normalised -> (batch, 10) logits.
 
     S is 32 for LeNet-5 and LeNet-4, 28 for the others. LeNet-5's logits are
     minus the distances y_i of Eq. 7, so that their largest is the paper's
     answer, the smallest distance; the others' are their ten output units.
 
     Raises:
-        ValueError: for any other image size or number of classes.
+        UsageError: for any other image size or number of classes.
     """
     network = variant.removesuffix("_distorted")
     if network.startswith("lenet5"):
         network = "lenet5"
     size = IMAGE_SIZES.get(network, 28)
-    _check(network, size, image_size, num_classes)
+    if image_size != size:
+        raise UsageError(
+            f"{network} reads {size}x{size} pixels, for which its weights are "
+            f"counted, and not {image_size}x{image_size}."
+        )
+    if num_classes != NUM_CLASSES:
+        raise UsageError(
+            f"{network} has outputs for the ten digits, not for {num_classes} classes."
+        )
     image = keras.Input((size, size, 1), name="image")
     power = FAN_IN_POWER.get(variant, 0.5)
     if network in HIDDEN_UNITS:
@@ -163,18 +167,6 @@ def _outputs(x, power, *, squashed=True):
     x = _squashed(out, x) if squashed else out(x)
     # The last layer is the loss's: see diagonal_curvature.
     return keras.layers.Identity(name="units")(x)
-
-
-def _check(network: str, size: int, image_size: int | None, num_classes: int | None) -> None:
-    if image_size not in (None, size):
-        raise ValueError(
-            f"{network} reads {size}x{size} pixels, for which its weights are "
-            f"counted. Received: image_size={image_size}"
-        )
-    if num_classes not in (None, NUM_CLASSES):
-        raise ValueError(
-            f"{network} has outputs for the ten digits. Received: num_classes={num_classes}"
-        )
 
 
 def _conv(x, filters, power, *, name):
@@ -256,9 +248,7 @@ class SparseConv2D(keras.layers.Layer):
         bounds = 2.4 / fan_ins**self.fan_in_power
         kernel = (self.kernel_size, self.kernel_size, len(links))
         self.kernel = self.add_weight(
-            shape=kernel,
-            initializer=_uniform_within(bounds[[f for _, f in links]]),
-            name="kernel",
+            shape=kernel, initializer=_uniform_within(bounds[[f for _, f in links]]), name="kernel"
         )
         self.bias = self.add_weight(
             shape=(filters,), initializer=_uniform_within(bounds), name="bias"
@@ -310,14 +300,10 @@ class Subsampling(keras.layers.Layer):
         """Adds a coefficient and a bias per map."""
         maps = (input_shape[-1] * self.copies,)
         self.coefficient = self.add_weight(
-            shape=maps,
-            initializer=keras.initializers.Constant(0.25),
-            name="coefficient",
+            shape=maps, initializer=keras.initializers.Constant(0.25), name="coefficient"
         )
         self.bias = self.add_weight(
-            shape=maps,
-            initializer=keras.initializers.RandomUniform(-0.6, 0.6),
-            name="bias",
+            shape=maps, initializer=keras.initializers.RandomUniform(-0.6, 0.6), name="bias"
         )
 
     def call(self, inputs):

@@ -2,12 +2,7 @@
 
 import dataclasses
 
-from common.data.transforms import (
-    Pad,
-    RandomAffine,
-    ResizeShorterSide,
-    ScalePixels,
-)
+from common.data.transforms import Pad, RandomAffine, ResizeShorterSide, ScalePixels
 from common.recipes.recipe import Recipe
 from common.recipes.schedules import ByEpoch
 from reproductions.lenet5.losses import MapLoss, MseLoss, UnitsMse
@@ -19,27 +14,17 @@ LENET5 = Recipe(
     channels=1,
     num_classes=10,
     epochs=20,  # Sec. III-B: "20 iterations through the entire training data"
-    updates=None,
-    train_images=None,
-    held_out=0,
-    initialize_from=None,
     global_batch_size=1,  # Sec. III-B, App. B: one pattern per update
     optimizer=Sdlm(learning_rate=5e-4, mu=0.02),  # Sec. III-B, App. C
     schedule=ByEpoch(  # Sec. III-B: 5e-4, 2e-4, 1e-4, 5e-5, then 1e-5
         starts=(0, 2, 5, 8, 12), factors=(1.0, 0.4, 0.2, 0.1, 0.02)
     ),
-    group_schedules=(),
-    weight_decay=None,
-    clip_global_norm=None,
     loss=MapLoss(  # Eq. 9
         j=10.0,  # ours: not given
         scale=0.3,  # ours: Eq. 9 has none
     ),
-    average_decay=None,
-    synchronized_batch_norm=False,  # there is none
     train_transforms=(Pad(2),),  # Sec. III-A: 28x28 in a field of background
     normalize=ScalePixels(-0.1, 1.175),  # Sec. II-B
-    train_noise=(),
     test_transforms=(Pad(2),),
     views=("single",),
     monitor="single",  # Fig. 5: the test error after each pass
@@ -71,24 +56,16 @@ FULLY_CONNECTED = dataclasses.replace(
         kept=0.0,
     ),
 )
-FULLY_CONNECTED_DISTORTED = dataclasses.replace(
-    FULLY_CONNECTED,
-    train_transforms=(DISTORTIONS,),
-)
+FULLY_CONNECTED_DISTORTED = dataclasses.replace(FULLY_CONNECTED, train_transforms=(DISTORTIONS,))
 
 RECIPES = {
     "lenet5": LENET5,
-    "lenet5_distorted": dataclasses.replace(
-        LENET5,
-        train_transforms=(Pad(2), DISTORTIONS),
-    ),
+    "lenet5_distorted": dataclasses.replace(LENET5, train_transforms=(Pad(2), DISTORTIONS)),
     # Fig. 6: 15,000, 30,000 and 60,000 training patterns.
     "lenet5_15k": dataclasses.replace(LENET5, train_images=15_000),
     "lenet5_30k": dataclasses.replace(LENET5, train_images=30_000),
     "lenet5_mse": dataclasses.replace(  # Eq. 8
-        LENET5,
-        loss=MseLoss(scale=0.1),
-        before_epoch=EstimateCurvature(samples=500, kept=0.0),
+        LENET5, loss=MseLoss(scale=0.1), before_epoch=EstimateCurvature(samples=500, kept=0.0)
     ),
     "lenet5_as_written": dataclasses.replace(  # Eq. 9 and App. A to the letter
         LENET5,

@@ -1,8 +1,57 @@
-"""What tells the networks apart, as data."""
+"""The networks as data: polynomials, what tells the networks apart, how they grow.
+
+A polynomial is the tuple of its terms beside the identity I, which each of
+them has. A term is a product of operators, the last letter applied first:
+("F", "GF") is I + F + GF. Equal letters have equal parameters.
+
+Importing this module imports no TensorFlow.
+"""
 
 import dataclasses
+import re
+from collections.abc import Callable
+from typing import Any
 
-from reproductions.polynet.polynomials import POLYNOMIALS
+Polynomial = tuple[str, ...]
+
+POLYNOMIALS: dict[str, Polynomial] = {
+    "ir": ("F",),  # the Inception residual unit
+    "poly2": ("F", "FF"),
+    "mpoly2": ("F", "GF"),
+    "way2": ("F", "G"),  # the paper's 2-way
+    "poly3": ("F", "FF", "FFF"),
+    "mpoly3": ("F", "GF", "HGF"),
+    "way3": ("F", "G", "H"),
+}
+
+
+def evaluate(
+    polynomial: Polynomial,
+    x: Any,
+    apply: Callable[[str, Any], Any],
+    add: Callable[[Any, list[Any]], Any],
+) -> Any:
+    """`add(x, [the terms' values at x])`, each product worked out once.
+
+    The paper's cascade, Horner's scheme from the right: I + F + F^2 is
+    I + (I + F)F and takes two uses of F, where the sum of paths takes three.
+    The operators need not be linear; I + F(I + F) would be another function.
+
+    Args:
+        polynomial: Its terms.
+        x: What it is applied to.
+        apply: `apply(term, y)` is the term's first operator at y, the value of
+            the term without it. It is called once for each product, so it may
+            also treat the uses of one operator differently.
+        add: The sum; a residual scaling is its affair.
+    """
+    values = {"": x}
+    for term in polynomial:
+        for start in reversed(range(len(term))):
+            product = term[start:]
+            if product not in values:
+                values[product] = apply(product, values[product[1:]])
+    return add(x, [values[term] for term in polynomial])
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,11 +103,7 @@ def with_stage(form: Form, stage: str, kind: str) -> Form:
 
 
 POLYNET = Form(
-    stages={
-        "a": ("way2",) * 10,
-        "b": ("poly3", "way2") * 10,
-        "c": ("poly3", "way2") * 5,
-    },
+    stages={"a": ("way2",) * 10, "b": ("poly3", "way2") * 10, "c": ("poly3", "way2") * 5},
     scales=(1.0, 0.7),  # release
     shared_expansion=False,  # release
     initial_gamma=PATH_WEIGHT,  # the release's scales have no factor beta
@@ -86,3 +131,36 @@ FORMS = {
         }.items()
     },
 }
+
+_OF_MODULE = re.compile(r"stage_([abc])_(\d+)_(.+)")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Interleaved:
+    """A layer's name in a network of more modules, from its name before.
+
+    Initialisation by insertion: a module of a higher order keeps the layers of its
+    first-order term under their names, so InitializeFrom(layers=".*") inserts the new
+    paths; more modules are interleaved with the old ones, which get new numbers.
+
+    The old modules are spread evenly and the first stays first: of 3 among 6
+    the places are 1, 3 and 5.
+
+    Attributes:
+        before: Modules of the smaller network's stages A, B and C.
+        after: Of the larger one's; a stage never has fewer.
+    """
+
+    before: tuple[int, int, int]
+    after: tuple[int, int, int]
+
+    def __call__(self, layer: str) -> str:
+        """stage_a_2_f_path1 -> stage_a_3_f_path1; a stem's name stays."""
+        match = _OF_MODULE.fullmatch(layer)
+        if not match:  # stem, reductions, fc
+            return layer
+        stage, number, rest = match.groups()
+        index = "abc".index(stage)
+        before, after = self.before[index], self.after[index]
+        place = (int(number) - 1) * after // before + 1
+        return f"stage_{stage}_{place}_{rest}"

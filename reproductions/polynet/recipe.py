@@ -15,11 +15,11 @@ from common.data.transforms import (
     ResizeShorterSide,
     Standardize,
 )
+from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import InitializeFrom, Recipe, RmsProp, WeightDecay
 from common.recipes.schedules import ByStep
-from reproductions.polynet.forms import FORMS
-from reproductions.polynet.growth import Interleaved
+from reproductions.polynet.forms import FORMS, Interleaved
 
 # Summaries: against over-fitting, late in the training. The update is ours.
 STOCHASTIC_PATHS_FROM = {"polynet": 480_000}
@@ -31,9 +31,6 @@ IR_10_20_10 = Recipe(
     num_classes=1000,
     epochs=224,  # as many as the updates take
     updates=560_000,  # summaries
-    train_images=None,
-    held_out=0,
-    initialize_from=None,
     global_batch_size=512,  # summaries: 32 GPUs with 16 each
     optimizer=RmsProp(
         learning_rate=0.45,  # summaries
@@ -44,31 +41,19 @@ IR_10_20_10 = Recipe(
     schedule=ByStep(  # summaries: divided by 10 every 160,000 updates
         starts=(0, 160_000, 320_000, 480_000), factors=(1.0, 0.1, 0.01, 0.001)
     ),
-    group_schedules=(),
     weight_decay=WeightDecay(rate=4e-5, variables="kernel"),  # ours
-    clip_global_norm=None,  # not found
     loss=SoftmaxCrossEntropy(),  # ours
-    average_decay=None,  # not found
-    synchronized_batch_norm=False,  # ours
     train_transforms=(  # ours
-        RandomAreaCrop(
-            size=331,
-            area=(0.08, 1.0),
-            aspect=(3 / 4, 4 / 3),
-            resampling=("bilinear",),
-        ),
+        RandomAreaCrop(size=331, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), resampling=("bilinear",)),
         RandomFlip(),
     ),
     normalize=Standardize(  # port
         mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
     ),
-    train_noise=(),  # not found
-    # 378 and one crop: issue 1. The aspect ratio is kept; squashed: views.py.
+    # 378 and one crop: issue 1. The aspect ratio is kept; squashed: VIEWS.
     test_transforms=(ResizeShorterSide(378), CentreCrop(378)),
     views=("centre_crop",),
     monitor="centre_crop",
-    before_epoch=None,
-    healthy_after=5,  # ours
 )
 
 
@@ -107,3 +92,23 @@ RECIPES = {
         ),
     ),
 }
+
+# PolyNet's test protocol: one crop of a squashed image.
+#
+# The authors in issue 1 of open-mmlab/polynet: 378x378, the aspect ratio
+# ignored, then the centre 331x331. Their many crops, whose highest scores
+# are pooled, were never published. At 363 pixels, in the same proportion: ours,
+# a second scale for `ensemble cu_deeplink`.
+VIEWS = {
+    variant: {
+        "squashed_centre_crop": views.CentreCrop(
+            sides=(378,) if recipe.image_size == 331 else (342,),  # 299: ours
+            size=recipe.image_size,
+            squashed=True,
+        )
+    }
+    for variant, recipe in RECIPES.items()
+}
+VIEWS["polynet"]["squashed_centre_crop_363"] = views.CentreCrop(
+    sides=(415,), size=363, squashed=True
+)

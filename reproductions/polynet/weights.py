@@ -4,9 +4,8 @@ import re
 
 import keras
 
-from common.errors import RunError
 from common.models.preprocessing import torchvision
-from common.models.weight_import import State, assign_torch
+from common.models.weight_import import State, assign_torch, require_variant
 from reproductions.polynet.forms import FORMS
 
 _OURS = re.compile(r"stage_([abc])_(\d+)_([fgh]+)_(path\d|expand)(?:_(\d+))?")
@@ -18,20 +17,13 @@ def from_cadene(state: State, model: keras.Model) -> None:
     Its weights expect RGB in 0 .. 1, standardised, as the recipe does.
 
     Args:
-        state: stage_b.0.path0_1x7.bn_blocks.2.weight and so on, as
-            common.models.weight_import.assign_torch takes them.
+        state: stage_b.0.path0_1x7.bn_blocks.2.weight and so on; see assign_torch.
         model: polynet.
 
     Raises:
-        RunError: if the model is another variant, or an entry is missing,
-            unknown, or of another shape.
+        RunError: as assign_torch, or if the model is another variant.
     """
-    if model.name != "polynet":
-        raise RunError(
-            f"{model.name} would not compute what these weights were trained "
-            "for: the release is the Very Deep PolyNet. Import them into "
-            "polynet."
-        )
+    require_variant(model, ("polynet",), "the release is the Very Deep PolyNet")
     names = {"fc": "last_linear"}
     for layer in model.layers:
         if layer.weights and layer.name != "fc":

@@ -23,6 +23,7 @@ from common.data.transforms import (
     SubtractMeanImage,
     ZeroBorder,
 )
+from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import ByEpoch, ByStep
@@ -44,28 +45,21 @@ CIFAR = Recipe(
     num_classes=10,
     epochs=183,  # as many as 64k updates of 45,000 images need
     updates=64_000,  # [1], Sec. 4.2
-    train_images=None,
     held_out=0,  # 5,000 for [1]'s validation split
-    initialize_from=None,
     global_batch_size=128,  # App.: on 2 GPUs, 64 each
     optimizer=SGD,
     schedule=ByStep(  # App.: 0.01 for 400 updates, for all CIFAR experiments
         starts=(0, 400, 32_000, 48_000), factors=(0.1, 1.0, 0.1, 0.01)
     ),
-    group_schedules=(),
     weight_decay=DECAY,
-    clip_global_norm=None,  # not in the paper
     loss=SoftmaxCrossEntropy(),
-    average_decay=None,  # not in the paper
     synchronized_batch_norm=False,  # App.: 64 on each of two GPUs
     # App.: "only the translation and flipping augmentation in [1]"
     train_transforms=(*FRAME, RandomShift(4), RandomFlip()),
     normalize=SubtractMeanImage(),  # [1], Sec. 4.2
-    train_noise=(),
     test_transforms=FRAME,
     views=("single",),  # [1], Sec. 4.2
     monitor="single",  # Figs. 1, 3, 6
-    before_epoch=None,
     healthy_after=20,  # ours; some units of Table 1 learn slowly
 )
 
@@ -81,8 +75,7 @@ RELEASED = dataclasses.replace(
     weight_decay=FAIR_DECAY,
     train_transforms=(*FRAME, RandomFlip(), RandomShift(4)),  # FB
     normalize=Standardize(  # FB: 125.3 and 63.0 of 255, and so on
-        mean=(125.3 / 255, 123.0 / 255, 113.9 / 255),
-        std=(63.0 / 255, 62.1 / 255, 66.7 / 255),
+        mean=(125.3 / 255, 123.0 / 255, 113.9 / 255), std=(63.0 / 255, 62.1 / 255, 66.7 / 255)
     ),
     train_noise=(ZeroBorder(),),  # FB: normalised, then padded
 )
@@ -93,20 +86,14 @@ IMAGENET = Recipe(
     channels=3,
     num_classes=1000,  # Sec. 5
     epochs=90,  # ours
-    updates=None,
-    train_images=None,
-    held_out=0,
     initialize_from=None,  # Sec. 5: "all trained from scratch"
     global_batch_size=256,  # App.: on 8 GPUs, 32 each
     optimizer=SGD,
     schedule=ByEpoch(  # App.: "no warming up"; 30 and 60 epochs
         starts=(0, 30, 60), factors=(1.0, 0.1, 0.01)
     ),
-    group_schedules=(),
     weight_decay=DECAY,
-    clip_global_norm=None,  # not in the paper
     loss=SoftmaxCrossEntropy(),
-    average_decay=None,  # not in the paper
     synchronized_batch_norm=False,  # App.: 32 on each of 8 GPUs
     train_transforms=(
         RandomShorterSide(256, 480),  # Sec. 5
@@ -118,8 +105,6 @@ IMAGENET = Recipe(
     test_transforms=(ResizeShorterSide(256), CentreCrop(256)),
     views=("centre_crop",),  # Table 5, its first row
     monitor="centre_crop",
-    before_epoch=None,
-    healthy_after=5,  # ours
 )
 
 FAIR = dataclasses.replace(
@@ -129,11 +114,7 @@ FAIR = dataclasses.replace(
     weight_decay=FAIR_DECAY,
     train_transforms=(
         FirstFittingAreaCrop(  # FB: RandomSizedCrop(224), bicubic
-            size=224,
-            area=(0.08, 1.0),
-            aspect=(3 / 4, 4 / 3),
-            attempts=10,
-            resampling=("bicubic",),
+            size=224, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), attempts=10, resampling=("bicubic",)
         ),
         RandomFlip(),  # FB
         PhotometricDistortions(low=0.6, high=1.4),  # FB: ColorJitter, 0.4
@@ -174,4 +155,16 @@ RECIPES = {
     "cifar_resnet110_shortcut_gating_bias0": CIFAR,
     "cifar_resnet110_conv_shortcut": CIFAR,
     "cifar_resnet110_dropout_shortcut": CIFAR,
+}
+
+# The test protocols of "Identity Mappings" on ImageNet, Section 5.
+#
+# "FB" is fb.resnet.torch, the code of the weights that were published.
+# Sec. 5: one crop of 320x320 from a shorter side of 320.
+CROP_320 = {"centre_crop_320": views.CentreCrop(sides=(320,), size=320)}
+
+VIEWS = {variant: CROP_320 for variant, recipe in RECIPES.items() if recipe.data == "imagenet2012"}
+VIEWS["preact_resnet200_fair"] = CROP_320 | {
+    # FB adds up the ten crops' logits; the exponential is commented out.
+    "ten_crop_of_logits": views.CornerCrops(sides=(256,), size=224, mirrored=True, average="logits")
 }

@@ -22,9 +22,7 @@ import dataclasses
 
 import keras
 
-from common.errors import UsageError
-from common.models.layers import ParameterFreeShortcut
-from reproductions.resnet.recipe import RECIPES
+from common.models.layers import ParameterFreeShortcut, he_normal, symmetric_conv2d
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,44 +72,25 @@ FORMS = {
 }
 
 
-def build_model(
-    variant: str,
-    *,
-    image_size: int | None = None,
-    num_classes: int | None = None,
-    stride_on_3x3: bool | None = None,
-) -> keras.Model:
-    """(batch, S, S, 3) images -> (batch, num_classes) logits.
+# Without padding the first pooling has no window in less.
+SMALLEST_IMAGE = {name: 3 for name, form in FORMS.items() if not form.pool_padding}
 
-    Sizes in the comments are for S = 224. Every S works (the Caffe forms: from
-    3 on). Logits are float32 under any dtype policy.
 
-    Args:
-        variant: A key of RECIPES.
-        image_size: S; None is the recipe's.
-        num_classes: None is the recipe's.
-        stride_on_3x3: Of the bottlenecks; None is the variant's own. The model
-            is called after the variant that it then is.
-
-    Raises:
-        UsageError: if the image is too small, or stride_on_3x3 is given for a
-            network without bottlenecks.
-    """
-    recipe, size = RECIPES[variant], image_size or RECIPES[variant].image_size
-    name, form = _form(variant, stride_on_3x3)
-    _check_size(variant, form, size)
-    image = keras.Input((size, size, 3), name="image")
+def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
+    """See reproductions.build_model; the comments' sizes are for 224 pixels."""
+    form = FORMS[variant]
+    image = keras.Input((image_size, image_size, 3), name="image")
     x = convolution(image, 64, 7, 2, name="conv1")  # 112x112x64
     x = max_pooling(x, form)  # 56x56x64
     x = stages(x, form)  # 7x7x512, or 2048
     x = keras.layers.GlobalAveragePooling2D(name="pool5")(x)
     logits = keras.layers.Dense(
-        num_classes or recipe.num_classes,
+        num_classes,
         kernel_initializer=keras.initializers.RandomNormal(0.0, 0.01),
         name="fc",
         dtype="float32",
     )(x)
-    return keras.Model(image, logits, name=name)
+    return keras.Model(image, logits, name=variant)
 
 
 def stages(x, form):
@@ -129,23 +108,11 @@ def stages(x, form):
 
 
 def convolution(x, filters, kernel_size, strides, *, name, relu=True):
-    """A convolution, its batch normalisation and, if asked for, ReLU.
-
-    Padded by kernel_size // 2 on all sides: (batch, H, W, C) ->
-    (batch, ceil(H / strides), ceil(W / strides), filters).
-    """
-    if kernel_size > 1 and strides > 1:  # `same` would pad less at the top
-        x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
-    x = keras.layers.Conv2D(
-        filters,
-        kernel_size,
-        strides=strides,
-        padding="valid" if strides > 1 else "same",
-        use_bias=False,
-        # Sec. 3.4: as in He et al. 2015, "Delving Deep", Eq. 10.
-        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal"),
-        name=name,
-    )(x)
+    """A symmetric convolution, its batch normalisation and, if asked for, ReLU."""
+    initial = he_normal()  # Sec. 3.4
+    x = symmetric_conv2d(
+        x, filters, kernel_size, strides, use_bias=False, kernel_initializer=initial, name=name
+    )
     x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
@@ -201,27 +168,3 @@ def shortcut(x, option, filters, strides, *, name):
     if option == "A":
         return ParameterFreeShortcut(filters, strides, name=name)(x)
     return convolution(x, filters, 1, strides, name=name, relu=False)
-
-
-def _form(variant: str, stride_on_3x3: bool | None) -> tuple[str, Form]:
-    """(the name of the network that is asked for, its form)."""
-    form = FORMS[variant]
-    if stride_on_3x3 is None:
-        return variant, form
-    if not form.bottleneck:
-        raise UsageError(
-            f"stride_on_3x3 chooses between the convolutions of a bottleneck; "
-            f"{variant} has none. Leave it out."
-        )
-    form = dataclasses.replace(form, stride_on_3x3=stride_on_3x3)
-    known = {form: name for name, form in FORMS.items()}
-    return known.get(form, f"{variant}_stride_on_3x3"), form
-
-
-def _check_size(variant: str, form: Form, size: int) -> None:
-    smallest = 1 if form.pool_padding else 3
-    if size < smallest:
-        raise UsageError(
-            f"{variant} needs images of at least {smallest}x{smallest} pixels; "
-            f"its first pooling has no window in {size}x{size}."
-        )

@@ -13,6 +13,7 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractCentreMean,
 )
+from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import DivideOnPlateau
@@ -24,7 +25,6 @@ RESNET = Recipe(
     num_classes=1000,  # Sec. 4.1
     epochs=120,  # as many as the updates take
     updates=600_000,  # Sec. 3.4: "up to 60 x 10^4 iterations"
-    train_images=None,
     held_out=0,  # Sec. 4.1: 1.28 million images train, 50k validate
     initialize_from=None,  # Sec. 3.4: "from scratch"
     global_batch_size=256,  # Sec. 3.4
@@ -40,16 +40,12 @@ RESNET = Recipe(
         metric="val_top1_error",
         min_delta=0.1,  # ours: percentage points
     ),
-    group_schedules=(),
     weight_decay=WeightDecay(
         rate=1e-4,  # Sec. 3.4
         variables="kernel",  # convolutions and fc; no gamma, beta, bias
     ),
-    clip_global_norm=None,
     loss=SoftmaxCrossEntropy(),  # Table 1: softmax
-    average_decay=None,
-    # 8 GPUs with 32 images each: statistics of 32 images.
-    synchronized_batch_norm=False,
+    synchronized_batch_norm=False,  # 8 GPUs with 32 images each
     train_transforms=(
         RandomShorterSide(256, 480),  # Sec. 3.4
         RandomCrop(224),  # Sec. 3.4
@@ -61,10 +57,8 @@ RESNET = Recipe(
         PcaColourNoise(std=0.1, shrink=1.0),
     ),
     test_transforms=(ResizeShorterSide(256), CentreCrop(256)),  # release
-    views=("centre_crop", "ten_crop"),  # Sec. 3.4; Fig. 4; dense: views.py
+    views=("centre_crop", "ten_crop"),  # Sec. 3.4; Fig. 4; dense: VIEWS
     monitor="centre_crop",  # Fig. 4: the curves are of centre crops
-    before_epoch=None,
-    healthy_after=5,  # ours
 )
 
 RECIPES = {
@@ -84,4 +78,19 @@ RECIPES = {
     "resnet50_v1_5": RESNET,
     "resnet101_v1_5": RESNET,
     "resnet152_v1_5": RESNET,
+}
+
+# ResNet's test protocols beyond its ten crops, Sections 3.4 and 4.1.
+VIEWS = {
+    variant: {
+        # Sec. 3.4: "the fully-convolutional form as in [41, 13], and average
+        # the scores at multiple scales"; [41] is VGG's paper. Of mirror images
+        # it says nothing: none here. Scores are softmax outputs, as in [41].
+        "multi_scale_dense": views.Dense(sides=(224, 256, 384, 480, 640), mirrored=False),
+        # "Identity Mappings", Sec. 5: 320x320 from a shorter side of 320.
+        "centre_crop_320": views.CentreCrop(sides=(320,), size=320),
+        # torchvision, IMAGENET1K_V2
+        "centre_crop_224_of_232": views.CentreCrop(sides=(232,), size=224),
+    }
+    for variant in RECIPES
 }

@@ -9,20 +9,10 @@ import re
 import keras
 
 from common.data.transforms import SubtractMeanPixel
-from common.errors import RunError
-from common.models.preprocessing import (
-    KERAS_CAFFE,
-    Preprocessing,
-    torchvision,
-    torchvision_frame,
-)
-from common.models.weight_import import State, assign_keras, assign_torch
+from common.models.preprocessing import KERAS_CAFFE, Preprocessing, torchvision, torchvision_frame
+from common.models.weight_import import State, assign_keras, assign_torch, require_variant
 
-KERAS_APPLICATIONS = {
-    "resnet50": "ResNet50",
-    "resnet101": "ResNet101",
-    "resnet152": "ResNet152",
-}
+KERAS_APPLICATIONS = {"resnet50": "ResNet50", "resnet101": "ResNet101", "resnet152": "ResNet152"}
 KERAS_EPSILON, EPSILON = 1.001e-5, 1e-5
 _OURS = re.compile(r"conv(\d)_(\d+)_(a|b|c|shortcut)(_bn)?")
 
@@ -31,20 +21,16 @@ def from_torchvision(state: State, model: keras.Model) -> None:
     """Sets the weights from torchvision's resnet18 to resnet152.
 
     Args:
-        state: layer1.0.conv1.weight and so on, as
-            common.models.weight_import.assign_torch takes them.
+        state: layer1.0.conv1.weight and so on; see assign_torch.
         model: resnet18, resnet34, resnet50_v1_5, resnet101_v1_5 or
             resnet152_v1_5.
 
     Raises:
-        RunError: if the model is another variant, or an entry is missing,
-            unknown, or of another shape.
+        RunError: as assign_torch, or if the model is another variant.
     """
-    variants = ["resnet18", "resnet34"]
-    variants += [f"{name}_v1_5" for name in KERAS_APPLICATIONS]
-    _check_variant(
+    require_variant(
         model,
-        variants,
+        ["resnet18", "resnet34", *(f"{name}_v1_5" for name in KERAS_APPLICATIONS)],
         "torchvision's ResNets have option B shortcuts, and the stride of a "
         "bottleneck in its 3x3 convolution",
     )
@@ -66,7 +52,7 @@ def from_caffe(state: State, model: keras.Model) -> None:
     Raises:
         RunError: as from_torchvision.
     """
-    _check_variant(
+    require_variant(
         model,
         [f"{name}_caffe" for name in KERAS_APPLICATIONS],
         "the released Caffe networks have the stride of a bottleneck in its "
@@ -90,7 +76,7 @@ def from_keras(state: State, model: keras.Model) -> None:
     Raises:
         RunError: as from_torchvision.
     """
-    _check_variant(
+    require_variant(
         model,
         list(KERAS_APPLICATIONS),
         "keras.applications' ResNets have the stride of a bottleneck in its "
@@ -103,18 +89,13 @@ def from_keras(state: State, model: keras.Model) -> None:
         entry: value + (KERAS_EPSILON - EPSILON) if entry.endswith("/moving_variance") else value
         for entry, value in state.items()
     }
-    assign_keras(model, state, _keras_names(model))
-
-
-def _check_variant(model: keras.Model, variants: list[str], computes: str) -> None:
-    if model.name in variants:
-        return
-    depth = re.search(r"\d+", model.name)
-    same = [v for v in variants if depth and depth[0] in v]
-    raise RunError(
-        f"{model.name} would not compute what these weights were trained "
-        f"for: {computes}. Import them into {', '.join(same or variants)}."
-    )
+    names = {"conv1": "conv1_conv", "conv1_bn": "conv1_bn", "fc": "predictions"}
+    for layer in model.layers:
+        if match := _OURS.fullmatch(layer.name):
+            stage, index, part, norm = match.groups()
+            place = 0 if part == "shortcut" else " abc".find(part)
+            names[layer.name] = f"conv{stage}_block{index}_{place}{norm or '_conv'}"
+    assign_keras(model, state, names)
 
 
 def _without_bias(state: State, bias: str, mean: str) -> State:
@@ -131,25 +112,10 @@ def torch_names(model: keras.Model, *, classifier: str = "fc") -> dict[str, str]
     for layer in model.layers:
         if match := _OURS.fullmatch(layer.name):
             stage, index, part, norm = match.groups()
-            place = " abc".find(part)
-            kind = "bn" if norm else "conv"
+            theirs = f"{'bn' if norm else 'conv'}{' abc'.find(part)}"
             if part == "shortcut":
                 theirs = "downsample.1" if norm else "downsample.0"
-            else:
-                theirs = f"{kind}{place}"
-            prefix = f"layer{int(stage) - 1}.{int(index) - 1}"
-            names[layer.name] = f"{prefix}.{theirs}"
-    return names
-
-
-def _keras_names(model: keras.Model) -> dict[str, str]:
-    names = {"conv1": "conv1_conv", "conv1_bn": "conv1_bn", "fc": "predictions"}
-    for layer in model.layers:
-        if match := _OURS.fullmatch(layer.name):
-            stage, index, part, norm = match.groups()
-            place = 0 if part == "shortcut" else " abc".find(part)
-            prefix = f"conv{stage}_block{index}_{place}"
-            names[layer.name] = prefix + (norm or "_conv")
+            names[layer.name] = f"layer{int(stage) - 1}.{int(index) - 1}.{theirs}"
     return names
 
 

@@ -1,10 +1,1 @@
 """ResNet on CIFAR-10 (He, Zhang, Ren and Sun, 2015, Section 4.2)."""
-
-from common.on_demand import on_demand
-from common.papers.deviations import add_deviations
-from reproductions.resnet_cifar import recipe
-from reproductions.resnet_cifar.views import VIEWS
-
-__all__ = ["RECIPES", "VIEWS", "build_model"]
-RECIPES = add_deviations(recipe.RECIPES, __path__[0])
-__getattr__ = on_demand(__name__, build_model="model")

@@ -14,31 +14,19 @@ import functools
 
 import keras
 
-from common.models.deep_graphs import recursion_limit
-from common.models.layers import ParameterFreeShortcut
-from reproductions.resnet_cifar.recipe import RECIPES
+from common.models.layers import ParameterFreeShortcut, he_normal, symmetric_conv2d
 
 FILTERS = (16, 32, 64)  # Sec. 4.2
 
 
-def build_model(
-    variant: str,
-    *,
-    image_size: int | None = None,
-    num_classes: int | None = None,
-) -> keras.Model:
-    """The network; (batch, S, S, 3) float32 -> (batch, classes) logits.
-
-    Any S will do. Logits are float32 under any dtype policy.
-    """
+def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
+    """See reproductions.build_model."""
     family, depth = split_name(variant)
-    recipe = RECIPES[variant]
-    size = image_size or recipe.image_size
     block = functools.partial(
         plain_block if family == "cifar_plain" else residual_block,
         zeros_first=family == "akamaster_resnet",
     )
-    image = keras.Input((size, size, 3), name="image")
+    image = keras.Input((image_size, image_size, 3), name="image")
     x = conv_bn(image, 16, 1, "conv1")
     x = keras.layers.ReLU(name="conv1_relu")(x)
     for stage, filters in enumerate(FILTERS, 1):
@@ -47,13 +35,9 @@ def build_model(
             x = block(x, filters, strides, f"stage{stage}_{index}")
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     logits = keras.layers.Dense(
-        num_classes or recipe.num_classes,
-        kernel_initializer=he_normal(),
-        name="fc",
-        dtype="float32",
+        num_classes, kernel_initializer=he_normal(), name="fc", dtype="float32"
     )(x)
-    with recursion_limit(20 * depth):
-        return keras.Model(image, logits, name=variant)
+    return keras.Model(image, logits, name=variant)
 
 
 def split_name(variant: str) -> tuple[str, int]:
@@ -62,24 +46,12 @@ def split_name(variant: str) -> tuple[str, int]:
     return family, int(variant.removeprefix(family))
 
 
-def he_normal() -> keras.initializers.Initializer:
-    """N(0, 2 / fan-in): [13] of the paper, Eq. 10."""
-    return keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal")
-
-
 def conv_bn(x, filters, strides, name):
     """3x3 convolution, padded by 1 on each side, and batch normalisation."""
-    if strides > 1:  # `same` would pad on one side only
-        x = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
-    x = keras.layers.Conv2D(
-        filters,
-        3,
-        strides=strides,
-        padding="valid" if strides > 1 else "same",
-        use_bias=False,
-        kernel_initializer=he_normal(),
-        name=name,
-    )(x)
+    initial = he_normal()  # [13] of the paper
+    x = symmetric_conv2d(
+        x, filters, 3, strides, use_bias=False, kernel_initializer=initial, name=name
+    )
     return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
 
 
@@ -104,10 +76,7 @@ def residual_block(x, filters, strides, name, *, zeros_first):
     shortcut, new = x, filters - x.shape[-1]
     if strides > 1 or new:
         shortcut = ParameterFreeShortcut(
-            filters,
-            strides,
-            zeros_before=new // 2 if zeros_first else 0,
-            name=f"{name}_shortcut",
+            filters, strides, zeros_before=new // 2 if zeros_first else 0, name=f"{name}_shortcut"
         )(x)
     x = two_layers(x, filters, strides, name)
     x = keras.layers.Add(name=f"{name}_add")([shortcut, x])

@@ -17,8 +17,7 @@ import dataclasses
 
 import keras
 
-from common.models.layers import GroupedConv2D
-from reproductions.resnext.recipe import RECIPES
+from common.models.layers import GroupedConv2D, he_normal, symmetric_conv2d
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -38,58 +37,30 @@ class Form:
     small_images: bool = False
 
 
-def _imagenet(blocks: tuple[int, ...], cardinality: int, width: int) -> Form:
-    return Form(blocks=blocks, cardinality=cardinality, width=width)
-
-
-def _cifar(cardinality: int, width: int) -> Form:
-    return Form(
-        blocks=(3, 3, 3),
-        cardinality=cardinality,
-        width=width,
-        small_images=True,
-    )
-
-
-LAYERS50, LAYERS101 = (3, 4, 6, 3), (3, 4, 23, 3)  # Table 1; ResNet's
+BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}  # Table 1; ResNet's
 FORMS = {
-    "resnext50_32x4d": _imagenet(LAYERS50, 32, 4),
-    "resnext50_8x14d": _imagenet(LAYERS50, 8, 14),
-    "resnext50_4x24d": _imagenet(LAYERS50, 4, 24),
-    "resnext50_2x40d": _imagenet(LAYERS50, 2, 40),
-    "resnet50_1x64d": _imagenet(LAYERS50, 1, 64),
-    "resnext101_32x4d": _imagenet(LAYERS101, 32, 4),
-    "resnext101_8x14d": _imagenet(LAYERS101, 8, 14),
-    "resnext101_4x24d": _imagenet(LAYERS101, 4, 24),
-    "resnext101_2x40d": _imagenet(LAYERS101, 2, 40),
-    "resnet101_1x64d": _imagenet(LAYERS101, 1, 64),
-    "resnext101_64x4d": _imagenet(LAYERS101, 64, 4),
-    "resnext101_2x64d": _imagenet(LAYERS101, 2, 64),
-    "resnet101_1x100d": _imagenet(LAYERS101, 1, 100),
-    "cifar_resnext29_8x64d": _cifar(8, 64),
-    "cifar_resnext29_16x64d": _cifar(16, 64),
+    "resnext50_32x4d": Form(blocks=BLOCKS[50], cardinality=32, width=4),
+    "resnext50_8x14d": Form(blocks=BLOCKS[50], cardinality=8, width=14),
+    "resnext50_4x24d": Form(blocks=BLOCKS[50], cardinality=4, width=24),
+    "resnext50_2x40d": Form(blocks=BLOCKS[50], cardinality=2, width=40),
+    "resnet50_1x64d": Form(blocks=BLOCKS[50], cardinality=1, width=64),
+    "resnext101_32x4d": Form(blocks=BLOCKS[101], cardinality=32, width=4),
+    "resnext101_8x14d": Form(blocks=BLOCKS[101], cardinality=8, width=14),
+    "resnext101_4x24d": Form(blocks=BLOCKS[101], cardinality=4, width=24),
+    "resnext101_2x40d": Form(blocks=BLOCKS[101], cardinality=2, width=40),
+    "resnet101_1x64d": Form(blocks=BLOCKS[101], cardinality=1, width=64),
+    "resnext101_64x4d": Form(blocks=BLOCKS[101], cardinality=64, width=4),
+    "resnext101_2x64d": Form(blocks=BLOCKS[101], cardinality=2, width=64),
+    "resnet101_1x100d": Form(blocks=BLOCKS[101], cardinality=1, width=100),
+    "cifar_resnext29_8x64d": Form(blocks=(3, 3, 3), cardinality=8, width=64, small_images=True),
+    "cifar_resnext29_16x64d": Form(blocks=(3, 3, 3), cardinality=16, width=64, small_images=True),
 }
 
 
-def build_model(
-    variant: str,
-    *,
-    image_size: int | None = None,
-    num_classes: int | None = None,
-) -> keras.Model:
-    """(batch, S, S, 3) images -> (batch, num_classes) logits.
-
-    Sizes in the comments are for S = 224, of CIFAR's for S = 32. Every S
-    works. Logits are float32 under any dtype policy.
-
-    Args:
-        variant: A key of RECIPES.
-        image_size: S; None is the recipe's.
-        num_classes: None is the recipe's.
-    """
-    recipe, form = RECIPES[variant], FORMS[variant]
-    size = image_size or recipe.image_size
-    image = keras.Input((size, size, 3), name="image")
+def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
+    """See reproductions.build_model; the comments' sizes are for 224 pixels, CIFAR's 32."""
+    form = FORMS[variant]
+    image = keras.Input((image_size, image_size, 3), name="image")
     if form.small_images:
         x = convolution(image, 64, 3, name="conv1")  # 32x32x64
     else:
@@ -99,7 +70,7 @@ def build_model(
     x = stages(x, form)  # 7x7x2048; CIFAR: 8x8x1024
     x = keras.layers.GlobalAveragePooling2D(name="pool5")(x)
     logits = keras.layers.Dense(
-        num_classes or recipe.num_classes,
+        num_classes,
         # torch's nn.Linear: uniform within 1 / sqrt(fan-in).
         kernel_initializer=keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform"),
         name="fc",
@@ -144,23 +115,18 @@ def block(x, *, cardinality, width, filters, strides, name):
 
 
 def convolution(x, filters, kernel_size, *, name, strides=1, groups=1, relu=True):
-    """A convolution, its batch normalisation and, if asked for, ReLU.
-
-    Padded by kernel_size // 2 on all sides: (batch, H, W, C) ->
-    (batch, ceil(H / strides), ceil(W / strides), filters).
-    """
-    if kernel_size > 1 and strides > 1:  # `same` would pad less at the top
-        x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
-    x = GroupedConv2D(
+    """A symmetric convolution, its batch normalisation and, if asked for, ReLU."""
+    x = symmetric_conv2d(
+        x,
         filters,
         kernel_size,
-        strides=strides,
-        padding="valid" if strides > 1 else "same",
+        strides,
+        layer=GroupedConv2D,
         groups=groups,
         use_bias=False,
         # Sec. 4: He et al. 2015; release: the maps of all groups are the fan.
-        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
+        kernel_initializer=he_normal("fan_out"),
         name=name,
-    )(x)
+    )
     x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x

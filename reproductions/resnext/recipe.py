@@ -18,6 +18,7 @@ from common.data.transforms import (
     Standardize,
     ZeroBorder,
 )
+from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import ByEpoch
@@ -28,10 +29,6 @@ IMAGENET_RECIPE = Recipe(
     channels=3,
     num_classes=1000,  # Sec. 5.1
     epochs=100,  # release
-    updates=None,
-    train_images=None,
-    held_out=0,
-    initialize_from=None,
     global_batch_size=256,  # Sec. 4: on 8 GPUs, 32 each
     optimizer=Sgd(
         learning_rate=0.1,  # Sec. 4
@@ -41,23 +38,16 @@ IMAGENET_RECIPE = Recipe(
     schedule=ByEpoch(  # Sec. 4: divided by 10 three times; release: when
         starts=(0, 30, 60, 90), factors=(1.0, 0.1, 0.01, 0.001)
     ),
-    group_schedules=(),
     weight_decay=WeightDecay(
         rate=1e-4,  # Sec. 4
         variables=".",  # release: gamma, beta and the bias of fc too
     ),
-    clip_global_norm=None,
     loss=SoftmaxCrossEntropy(),
-    average_decay=None,
     synchronized_batch_norm=False,  # Sec. 4: 32 images on each GPU
     train_transforms=(
         # Sec. 4: scale and aspect ratio augmentation, as implemented by fb
         FirstFittingAreaCrop(  # fb: RandomSizedCrop
-            size=224,
-            area=(0.08, 1.0),
-            aspect=(3 / 4, 4 / 3),
-            attempts=10,
-            resampling=("bicubic",),
+            size=224, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), attempts=10, resampling=("bicubic",)
         ),
         RandomFlip(),  # fb
         PhotometricDistortions(low=0.6, high=1.4),  # fb: ColorJitter of 0.4
@@ -66,12 +56,9 @@ IMAGENET_RECIPE = Recipe(
     normalize=Standardize(  # fb
         mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
     ),
-    train_noise=(),
     test_transforms=(ResizeShorterSide(256), CentreCrop(256)),  # Sec. 4
     views=("centre_crop",),  # Sec. 4: "single 224x224 center crop"
     monitor="centre_crop",  # Fig. 5
-    before_epoch=None,
-    healthy_after=5,  # ours
 )
 
 FRAME = (ResizeShorterSide(32), CentreCrop(32))  # CIFAR-10 as it is
@@ -92,8 +79,7 @@ CIFAR_RECIPE = dataclasses.replace(
         RandomFlip(),  # App. A
     ),
     normalize=Standardize(  # fb: 125.3, 123.0, 113.9 and 63.0, 62.1, 66.7
-        mean=(125.3 / 255, 123.0 / 255, 113.9 / 255),
-        std=(63.0 / 255, 62.1 / 255, 66.7 / 255),
+        mean=(125.3 / 255, 123.0 / 255, 113.9 / 255), std=(63.0 / 255, 62.1 / 255, 66.7 / 255)
     ),
     train_noise=(ZeroBorder(),),  # fb: normalised, then padded
     test_transforms=FRAME,
@@ -118,4 +104,18 @@ RECIPES = {
     "resnet101_1x100d": IMAGENET_RECIPE,
     "cifar_resnext29_8x64d": CIFAR_RECIPE,
     "cifar_resnext29_16x64d": CIFAR_RECIPE,
+}
+
+# ResNeXt's test protocols beyond its centre crop, Section 5.1 and Table 5.
+IMAGENET_VIEWS = {
+    # Sec. 5.1: "multi-scale dense testing", without its scales; ResNet's here,
+    # its mirror images none: see reproductions/resnet/recipe.py.
+    "multi_scale_dense": views.Dense(sides=(224, 256, 384, 480, 640), mirrored=False),
+    "centre_crop_320": views.CentreCrop(sides=(320,), size=320),  # Table 5
+    # torchvision, IMAGENET1K_V2
+    "centre_crop_224_of_232": views.CentreCrop(sides=(232,), size=224),
+}
+
+VIEWS = {
+    variant: IMAGENET_VIEWS for variant, recipe in RECIPES.items() if recipe.data == "imagenet2012"
 }

@@ -25,12 +25,12 @@ def from_torchvision(state: State, model: keras.Model) -> None:
 
     Args:
         state: As for from_torchvision_232.
-        model: Likewise, but resnext101_64x4d.
+        model: Likewise, but not resnext101_64x4d.
 
     Raises:
         RunError: as from_torchvision_232.
     """
-    _check_variant(state, model)
+    _require_template(state, model)
     if model.name == "resnext101_64x4d":
         raise RunError(
             "torchvision resizes the images of its resnext101_64x4d to 232 "
@@ -43,16 +43,15 @@ def from_torchvision_232(state: State, model: keras.Model) -> None:
     """Sets the weights from torchvision's ResNeXts, or of its layout.
 
     Args:
-        state: layer1.0.conv1.weight and so on, as
-            common.models.weight_import.assign_torch takes them.
+        state: layer1.0.conv1.weight and so on; see assign_torch.
         model: Of ImageNet, with the template and the depth of the weights;
             torchvision itself has 50 layers of 32x4d and 101 of 64x4d.
 
     Raises:
-        RunError: if the model has another template or depth or is one for
-            CIFAR-10, or an entry is missing, unknown, or of another shape.
+        RunError: as assign_torch, or if the model has another template or depth or is
+            one for CIFAR-10.
     """
-    _check_variant(state, model)
+    _require_template(state, model)
     assign_torch(model, state, torch_names(model))
 
 
@@ -67,7 +66,7 @@ def from_cadene(state: State, model: keras.Model) -> None:
     Raises:
         RunError: as from_torchvision_232.
     """
-    _check_variant(state, model)
+    _require_template(state, model)
     stem = {"conv1": "features.0", "conv1_bn": "features.1"}
     names = stem | {"fc": "last_linear"}
     for layer in model.layers:
@@ -78,46 +77,32 @@ def from_cadene(state: State, model: keras.Model) -> None:
     assign_torch(model, state, names)
 
 
-def _check_variant(state: State, model: keras.Model) -> None:
+def _require_template(state: State, model: keras.Model) -> None:
     """Says which variant the weights are for, if it is not this one."""
-    form = FORMS[model.name]
-    if form.small_images:
+    if FORMS[model.name].small_images:
         raise RunError(
             f"{model.name} is a network for CIFAR-10; published ResNeXts are "
             "for ImageNet. Import them into resnext50_32x4d, resnext101_32x4d "
             "or resnext101_64x4d."
         )
-    blocks, cardinality, width = _template(state)
-    if (blocks, cardinality, width) in (
-        (0, 0, 0),  # of something else: assign_torch lists what is missing
-        (sum(form.blocks), form.cardinality, form.width),
-    ):
-        return
-    right = [
-        name
-        for name, known in FORMS.items()
-        if not known.small_images
-        and (sum(known.blocks), known.cardinality, known.width) == (blocks, cardinality, width)
-    ]
-    advice = f"Import them into {right[0]}." if right else "The paper has no such network."
-    raise RunError(
-        f"These weights are of {3 * blocks + 2} layers of {cardinality}x"
-        f"{width}d, {model.name} is another network. {advice}"
-    )
-
-
-def _template(state: State) -> tuple[int, int, int]:
-    """(blocks, cardinality, width) of a state; zeros if it has no such blocks.
-
-    A grouped 3x3 convolution of C x d has the shape (C d, d, 3, 3).
-    """
     blocks = sum(_3X3.fullmatch(entry) is not None for entry in state)
-    first = next((state[e] for e in _FIRST_3X3 if e in state), None)
+    # A grouped 3x3 convolution of C x d has the shape (C d, d, 3, 3).
+    first = next((state[entry] for entry in _FIRST_3X3 if entry in state), None)
     bottlenecks = any(entry in state for entry in _FIRST_LAST_1X1)
     if first is None or first.ndim != 4 or not bottlenecks:
-        return 0, 0, 0
-    maps, width = first.shape[:2]
-    return blocks, maps // width, width
+        return  # of something else: assign_torch lists what is missing
+    template = (blocks, first.shape[0] // first.shape[1], first.shape[1])
+    right = [
+        name
+        for name, form in FORMS.items()
+        if not form.small_images and (sum(form.blocks), form.cardinality, form.width) == template
+    ]
+    if model.name not in right:
+        advice = f"Import them into {right[0]}." if right else "The paper has no such network."
+        raise RunError(
+            f"These weights are of {3 * blocks + 2} layers of {template[1]}x"
+            f"{template[2]}d, {model.name} is another network. {advice}"
+        )
 
 
 PREPROCESSING = {

@@ -1,10 +1,1 @@
 """VGG, configurations A to E (Simonyan and Zisserman, 2014)."""
-
-from common.on_demand import on_demand
-from common.papers.deviations import add_deviations
-from reproductions.vgg import recipe
-from reproductions.vgg.views import VIEWS
-
-__all__ = ["RECIPES", "VIEWS", "build_model"]
-RECIPES = add_deviations(recipe.RECIPES, __path__[0])
-__getattr__ = on_demand(__name__, build_model="model")

@@ -16,12 +16,9 @@ import dataclasses
 
 import keras
 
-from common.errors import UsageError
 from common.models.layers import Dropout, LocalResponseNormalization
-from reproductions.vgg.recipe import RECIPES
 
 FILTERS = (64, 128, 256, 512, 512)  # Table 1, blocks 1 to 5
-SMALLEST = 32  # five poolings halve it to 1
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,44 +67,23 @@ COLUMNS = {
     "vgg16_glorot": "D",
     "vgg13_5x5": "B, 5x5",
 }
+SMALLEST_IMAGE = dict.fromkeys(COLUMNS, 32)  # five poolings halve it to 1
 # Sec. 3.1, the note that was added later; all others are drawn from a normal
 # distribution.
 GLOROT = ("vgg11_glorot", "vgg16_glorot")
 
 
-def build_model(
-    variant: str,
-    *,
-    image_size: int | None = None,
-    num_classes: int | None = None,
-) -> keras.Model:
-    """The network; (batch, S, S, 3) float32 -> (batch, classes) logits.
-
-    Sizes in the comments are for S = 224. Logits are float32 under any dtype
-    policy.
-
-    Raises:
-        UsageError: if the image is too small for the network.
-    """
-    column, recipe = CONFIGURATIONS[COLUMNS[variant]], RECIPES[variant]
-    size = image_size or recipe.image_size
-    if size < SMALLEST:
-        raise UsageError(
-            f"{variant} needs images of at least {SMALLEST}x{SMALLEST} pixels: "
-            f"from {size}x{size} nothing is left after the fifth pooling."
-        )
-    image = keras.Input((size, size, 3), name="image")
-    x = image
+def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
+    """See reproductions.build_model; the comments' sizes are for 224 pixels."""
+    column = CONFIGURATIONS[COLUMNS[variant]]
+    image = x = keras.Input((image_size, image_size, 3), name="image")
     for block in range(1, 6):  # 112x112x64, 56x56x128, 28x28x256, 14x14x512
         x = conv_block(x, column, block, variant=variant)
     x = keras.layers.Flatten(name="flatten")(x)  # of 7x7x512: 25088
     x = hidden_layer(x, 6, variant=variant)
     x = hidden_layer(x, 7, variant=variant)
     logits = keras.layers.Dense(
-        num_classes or recipe.num_classes,
-        kernel_initializer=initial_kernel(variant),
-        name="fc8",
-        dtype="float32",
+        num_classes, kernel_initializer=initial_kernel(variant), name="fc8", dtype="float32"
     )(x)
     return keras.Model(image, logits, name=variant)
 
@@ -144,10 +120,8 @@ def conv_block(x, column: Configuration, block: int, *, variant: str):
 
 def hidden_layer(x, index: int, *, variant: str):
     """fc6 or fc7: 4096 units, ReLU, dropout of 0.5 (Sec. 2.1, 3.1)."""
-    x = keras.layers.Dense(
-        4096,
-        activation="relu",
-        kernel_initializer=initial_kernel(variant),
-        name=f"fc{index}",
-    )(x)
+    initial = initial_kernel(variant)
+    x = keras.layers.Dense(4096, activation="relu", kernel_initializer=initial, name=f"fc{index}")(
+        x
+    )
     return Dropout(0.5, name=f"drop{index}")(x)

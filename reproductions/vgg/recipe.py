@@ -15,6 +15,7 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractChannelMean,
 )
+from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import InitializeFrom, Recipe, Sgd, WeightDecay
 from common.recipes.schedules import DivideOnPlateau
@@ -36,8 +37,6 @@ VGG11 = Recipe(
     num_classes=1000,  # Sec. 4
     epochs=74,  # Sec. 3.1
     updates=370_000,  # Sec. 3.1; 73.9 epochs of 5,004 whole batches
-    train_images=None,
-    held_out=0,
     initialize_from=None,  # Sec. 3.1
     global_batch_size=256,  # Sec. 3.1
     optimizer=Sgd(
@@ -54,18 +53,13 @@ VGG11 = Recipe(
     ),
     group_schedules=(),  # Sec. 3.1 has one rate for all layers
     weight_decay=WeightDecay(rate=5e-4, variables="kernel"),  # Sec. 3.1
-    clip_global_norm=None,  # not in the paper
     loss=SoftmaxCrossEntropy(),  # Sec. 3.1: multinomial logistic regression
-    average_decay=None,
-    synchronized_batch_norm=False,  # there is none
     train_transforms=(ResizeShorterSide(256), *CROP_AND_FLIP),  # Sec. 3.1
     normalize=SubtractChannelMean(),  # Sec. 2.1: the mean RGB value
     train_noise=(PcaColourNoise(std=0.1, shrink=1.0),),  # Sec. 3.1: AlexNet's
     test_transforms=frame(256),  # Sec. 4.1: Q = S
-    views=("centre_crop",),  # ours; the paper's dense ones: views.py
+    views=("centre_crop",),  # ours; the paper's dense ones: VIEWS
     monitor="centre_crop",  # ours
-    before_epoch=None,
-    healthy_after=5,  # ours
 )
 
 # Sec. 3.1: "the first four convolutional layers and the last three fully-
@@ -83,9 +77,7 @@ VGG11 = Recipe(
 DEEP = dataclasses.replace(
     VGG11,
     initialize_from=InitializeFrom(
-        variant="vgg11",
-        layers="conv1_1|conv2_1|conv3_1|conv3_2|fc6|fc7|fc8",
-        renamed=None,
+        variant="vgg11", layers="conv1_1|conv2_1|conv3_1|conv3_2|fc6|fc7|fc8", renamed=None
     ),
 )
 
@@ -131,3 +123,44 @@ RECIPES = {
     # Sec. 4.1: the shallow net that B is compared with.
     "vgg13_5x5": VGG11,
 }
+
+# VGG's test protocols, Sections 3.2 and 4.
+#
+# "Sec." and "Table" are of arXiv:1409.1556v6. Q is the shorter side of a test
+# image, S that of a training image. The softmax outputs of an image and of its
+# mirror image are averaged (Sec. 3.2), those of several scales (Sec. 4.2) and
+# those of crops and of dense evaluation (Sec. 4.3) as well.
+JITTER = (256, 384, 512)  # Sec. 4.2: S_min, the middle, S_max
+
+
+def dense(*sides: int) -> views.Dense:
+    """The whole image at each Q, and its mirror image (Sec. 3.2)."""
+    return views.Dense(sides=sides, mirrored=True)
+
+
+def fixed_views(side: int) -> dict:
+    """Of a network trained at a fixed S."""
+    return {
+        "dense": dense(side),  # Sec. 4.1: Q = S
+        "dense_multi_scale": dense(side - 32, side, side + 32),  # Sec. 4.2
+    }
+
+
+# Sec. 3.2, 4.3: 5 x 5 places x 2 flips x 3 scales = 150 crops.
+CROPS = views.GridCrops(sides=JITTER, size=224, places=5, mirrored=True)
+JITTERED_VIEWS = {
+    "dense": dense(384),  # Sec. 4.1: Q = 0.5 (256 + 512)
+    "dense_multi_scale": dense(*JITTER),
+    "multi_crop": CROPS,
+    "multi_crop_and_dense": views.MeanOf((CROPS, dense(*JITTER))),  # Sec. 4.3
+}
+
+
+def views_of(variant: str) -> dict:
+    """Its own test protocols, by name."""
+    if variant.endswith("_jitter"):
+        return JITTERED_VIEWS
+    return fixed_views(384 if variant.endswith("_384") else 256)
+
+
+VIEWS = {variant: views_of(variant) for variant in RECIPES}

@@ -4,18 +4,16 @@ Published weights keep the colours and the scale of the pixels that they were
 trained on: see PREPROCESSING.
 """
 
-from collections.abc import Iterator
-
 import keras
 
-from common.errors import RunError
-from common.models.preprocessing import (
-    CAFFE_PIXELS,
-    KERAS_CAFFE,
-    Preprocessing,
-    torchvision,
+from common.models.preprocessing import CAFFE_PIXELS, KERAS_CAFFE, Preprocessing, torchvision
+from common.models.weight_import import (
+    State,
+    assign_keras,
+    assign_torch,
+    flattened_map,
+    require_variant,
 )
-from common.models.weight_import import State, assign_keras, assign_torch
 from reproductions.vgg.model import COLUMNS
 
 DENSE = ("fc6", "fc7", "fc8")
@@ -36,45 +34,42 @@ def from_torchvision(state: State, model: keras.Model) -> None:
     """Sets the model's weights from torchvision's vgg11, 13, 16 or 19.
 
     Args:
-        state: features.N.weight, classifier.N.bias and so on, as
-            common.models.weight_import.assign_torch takes them; not of the _bn networks.
+        state: features.N.weight, classifier.N.bias and so on; see assign_torch.
+            Not of the _bn networks.
         model: A, B, D or E of ours.
 
     Raises:
-        RunError: if there is no such network, or an entry is missing, unknown
-            or of another shape.
+        RunError: as assign_torch, or if there is no such network.
     """
-    _check(model, "torchvision")
-    prefixes = dict(_features(model))
-    # Linear, ReLU, Dropout; Linear, ReLU, Dropout; Linear
-    prefixes |= {d: f"classifier.{3 * i}" for i, d in enumerate(DENSE)}
-    assign_torch(model, state, prefixes, flattened=_flattened(model))
-
-
-def _features(model: keras.Model) -> Iterator[tuple[str, str]]:
-    """(conv, features.N): convolution and ReLU take two places, pooling one."""
-    place = 0
-    for layer in model.layers:
+    _require_configuration(model, "torchvision")
+    prefixes, place = {}, 0
+    for layer in model.layers:  # convolution and ReLU take two places, pooling one
         if isinstance(layer, keras.layers.Conv2D):
-            yield layer.name, f"features.{place}"
+            prefixes[layer.name] = f"features.{place}"
             place += 2
         elif isinstance(layer, keras.layers.MaxPooling2D):
             place += 1
+    # Linear, ReLU, Dropout; Linear, ReLU, Dropout; Linear
+    prefixes |= {name: f"classifier.{3 * i}" for i, name in enumerate(DENSE)}
+    assign_torch(model, state, prefixes, flattened={"fc6": flattened_map(model, "pool5")})
 
 
 def from_keras(state: State, model: keras.Model) -> None:
     """Sets the model's weights from keras.applications' VGG16 or VGG19.
 
     Args:
-        state: block1_conv1/kernel, fc1/bias, predictions/kernel and so on, as
-            common.models.weight_import.assign_keras takes them.
+        state: block1_conv1/kernel, fc1/bias, predictions/kernel and so on.
         model: D or E of ours.
 
     Raises:
         RunError: as from_torchvision.
     """
-    _check(model, "keras")
-    prefixes = {name: f"block{name[4]}_conv{name[6]}" for name in _convolutions(model)}
+    _require_configuration(model, "keras")
+    prefixes = {
+        layer.name: f"block{layer.name[4]}_conv{layer.name[6]}"
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Conv2D)
+    }
     theirs = ("fc1", "fc2", "predictions")
     assign_keras(model, state, prefixes | dict(zip(DENSE, theirs, strict=True)))
 
@@ -83,37 +78,25 @@ def from_caffe(state: State, model: keras.Model) -> None:
     """Sets the model's weights from the authors' 16 or 19 layers.
 
     Args:
-        state: conv1_1.weight, fc8.bias and so on, as
-            common.models.weight_import.assign_torch takes them.
+        state: conv1_1.weight, fc8.bias and so on; see assign_torch.
         model: D or E of ours.
 
     Raises:
         RunError: as from_torchvision.
     """
-    _check(model, "caffe")
-    prefixes = {name: name for name in (*_convolutions(model), *DENSE)}
-    assign_torch(model, state, prefixes, flattened=_flattened(model))
+    _require_configuration(model, "caffe")
+    prefixes = {layer.name: layer.name for layer in model.layers}
+    assign_torch(model, state, prefixes, flattened={"fc6": flattened_map(model, "pool5")})
 
 
-def _convolutions(model: keras.Model) -> list[str]:
-    return [layer.name for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
-
-
-def _flattened(model: keras.Model) -> dict[str, tuple[int, int, int]]:
-    height, width, maps = model.get_layer("pool5").output.shape[1:]
-    return {"fc6": (maps, height, width)}
-
-
-def _check(model: keras.Model, layout: str) -> None:
-    column, published = COLUMNS[model.name], PUBLISHED[layout]
-    if column not in published:
-        fitting = [v for v, c in COLUMNS.items() if c in published]
-        raise RunError(
-            f"{model.name} is configuration {column} of VGG, and weights in "
-            f"the layout {layout!r} are those of configurations "
-            f"{', '.join(published)}. Import them into one of: "
-            f"{', '.join(fitting)}."
-        )
+def _require_configuration(model: keras.Model, layout: str) -> None:
+    published = PUBLISHED[layout]
+    require_variant(
+        model,
+        [variant for variant, column in COLUMNS.items() if column in published],
+        f"weights in the layout {layout!r} are those of configurations {', '.join(published)}, "
+        f"and it is configuration {COLUMNS[model.name]} of VGG",
+    )
 
 
 PREPROCESSING = {
@@ -122,8 +105,4 @@ PREPROCESSING = {
     # The readme of the release; how it is tested is what the paper says.
     "caffe": Preprocessing(normalize=CAFFE_PIXELS, test_transforms=None),
 }
-LAYOUTS = {
-    "torchvision": from_torchvision,
-    "keras": from_keras,
-    "caffe": from_caffe,
-}
+LAYOUTS = {"torchvision": from_torchvision, "keras": from_keras, "caffe": from_caffe}

@@ -19,8 +19,8 @@ import dataclasses
 
 import keras
 
-from common.models.layers import Dropout
-from reproductions.wide_resnet.recipe import RECIPES
+from common.errors import UsageError
+from common.models.layers import Dropout, he_normal, symmetric_conv2d
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,50 +76,27 @@ FORMS = {
     "cifar_wrn_22_10": CifarForm(depth=22, width=10, dropout=0.0),
     "cifar_wrn_16_10": CifarForm(depth=16, width=10, dropout=0.0),
     "wrn_50_2": ImageNetForm(blocks=(3, 4, 6, 3), bottleneck=True, width=2),
-    **{  # Table 7
-        name: ImageNetForm(blocks=(2, 2, 2, 2), bottleneck=False, width=width)
-        for name, width in {
-            "wrn_18_1": 1,
-            "wrn_18_1_5": 1.5,
-            "wrn_18_2": 2,
-            "wrn_18_3": 3,
-        }.items()
-    },
-    **{
-        name: ImageNetForm(blocks=(3, 4, 6, 3), bottleneck=False, width=width)
-        for name, width in {
-            "wrn_34_1": 1,
-            "wrn_34_1_5": 1.5,
-            "wrn_34_2": 2,
-        }.items()
-    },
+    # Table 7.
+    "wrn_18_1": ImageNetForm(blocks=(2, 2, 2, 2), bottleneck=False, width=1),
+    "wrn_18_1_5": ImageNetForm(blocks=(2, 2, 2, 2), bottleneck=False, width=1.5),
+    "wrn_18_2": ImageNetForm(blocks=(2, 2, 2, 2), bottleneck=False, width=2),
+    "wrn_18_3": ImageNetForm(blocks=(2, 2, 2, 2), bottleneck=False, width=3),
+    "wrn_34_1": ImageNetForm(blocks=(3, 4, 6, 3), bottleneck=False, width=1),
+    "wrn_34_1_5": ImageNetForm(blocks=(3, 4, 6, 3), bottleneck=False, width=1.5),
+    "wrn_34_2": ImageNetForm(blocks=(3, 4, 6, 3), bottleneck=False, width=2),
     "wrn_68_3": ImageNetForm(blocks=(3, 4, 23, 3), bottleneck=False, width=3),
     "wrn_68_2": ImageNetForm(blocks=(3, 4, 23, 3), bottleneck=False, width=2),
 }
 
 
-def build_model(
-    variant: str,
-    *,
-    image_size: int | None = None,
-    num_classes: int | None = None,
-) -> keras.Model:
-    """(batch, S, S, 3) images -> (batch, num_classes) logits.
-
-    Every S works. Logits are float32 under any dtype policy.
-
-    Args:
-        variant: A key of RECIPES.
-        image_size: S; None is the recipe's.
-        num_classes: None is the recipe's.
-    """
-    recipe, form = RECIPES[variant], FORMS[variant]
-    size = image_size or recipe.image_size
-    image = keras.Input((size, size, 3), name="image")
+def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
+    """See reproductions.build_model; the comments' sizes are for 224 pixels, CIFAR's 32."""
+    form = FORMS[variant]
+    image = keras.Input((image_size, image_size, 3), name="image")
     build = cifar_maps if isinstance(form, CifarForm) else imagenet_maps
     x = keras.layers.GlobalAveragePooling2D(name="pool")(build(image, form))
     logits = keras.layers.Dense(
-        num_classes or recipe.num_classes,
+        num_classes,
         # torch's nn.Linear: uniform within 1 / sqrt(fan-in).
         kernel_initializer=keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform"),
         name="fc",
@@ -134,11 +111,11 @@ def cifar_maps(image, form: CifarForm):
     (batch, S, S, 3) -> (batch, ceil(S / 4), ceil(S / 4), 64 k)
 
     Raises:
-        ValueError: if the depth is not 6 N + 4.
+        UsageError: if the depth is not 6 N + 4.
     """
     blocks, rest = divmod(form.depth - 4, 6)
     if rest:
-        raise ValueError(f"A depth is 6 N + 4. Received: {form.depth}")
+        raise UsageError(f"A depth is 6 N + 4. Received: {form.depth}")
     x = convolution(image, 16, 3, 1, name="conv1")  # 32x32x16
     for group, filters in enumerate((16, 32, 64), 2):  # 32x32, 16x16, 8x8
         for index in range(1, blocks + 1):
@@ -242,19 +219,8 @@ def normalized_relu(x, name):
 
 
 def convolution(x, filters, kernel_size, strides, *, name):
-    """A convolution without bias, padded by kernel_size // 2 on all sides.
-
-    (batch, H, W, C) -> (batch, ceil(H / strides), ceil(W / strides), filters)
-    """
-    if kernel_size > 1 and strides > 1:  # `same` would pad less at the top
-        x = keras.layers.ZeroPadding2D(kernel_size // 2, name=f"{name}_pad")(x)
-    return keras.layers.Conv2D(
-        filters,
-        kernel_size,
-        strides=strides,
-        padding="valid" if strides > 1 else "same",
-        use_bias=False,
-        # The release, since its commit "fix MSRA init".
-        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_in", "untruncated_normal"),
-        name=name,
-    )(x)
+    """A symmetric convolution without bias."""
+    initial = he_normal()  # the release, since its commit "fix MSRA init"
+    return symmetric_conv2d(
+        x, filters, kernel_size, strides, use_bias=False, kernel_initializer=initial, name=name
+    )

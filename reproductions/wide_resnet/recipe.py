@@ -16,6 +16,7 @@ from common.data.transforms import (
     ResizeShorterSide,
     Standardize,
 )
+from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import ByEpoch
@@ -29,10 +30,7 @@ CIFAR_RECIPE = Recipe(
     channels=3,
     num_classes=10,
     epochs=200,  # Sec. 3
-    updates=None,
-    train_images=None,
     held_out=0,  # release
-    initialize_from=None,
     global_batch_size=128,  # Sec. 3
     optimizer=Sgd(
         learning_rate=0.1,  # Sec. 3
@@ -42,14 +40,11 @@ CIFAR_RECIPE = Recipe(
     schedule=ByEpoch(  # Sec. 3: dropped by 0.2 at 60, 120 and 160 epochs
         starts=(0, 60, 120, 160), factors=(1.0, 0.2, 0.04, 0.008)
     ),
-    group_schedules=(),
     weight_decay=WeightDecay(
         rate=5e-4,  # Sec. 3
         variables=".",  # release: gamma, beta and the bias of fc too
     ),
-    clip_global_norm=None,
     loss=SoftmaxCrossEntropy(),  # Sec. 3: cross-entropy
-    average_decay=None,
     synchronized_batch_norm=False,  # release: one GPU
     train_transforms=(
         *FRAME,
@@ -57,14 +52,11 @@ CIFAR_RECIPE = Recipe(
         RandomReflectedShift(4),  # Sec. 3
     ),
     normalize=Standardize(  # Tables 5 and 6; release: 125.3, ..., 66.7
-        mean=(125.3 / 255, 123.0 / 255, 113.9 / 255),
-        std=(63.0 / 255, 62.1 / 255, 66.7 / 255),
+        mean=(125.3 / 255, 123.0 / 255, 113.9 / 255), std=(63.0 / 255, 62.1 / 255, 66.7 / 255)
     ),
-    train_noise=(),
     test_transforms=FRAME,
     views=("single",),  # release
     monitor="single",  # Fig. 2
-    before_epoch=None,
     healthy_after=10,  # ours
 )
 
@@ -81,11 +73,7 @@ IMAGENET_RECIPE = dataclasses.replace(
     weight_decay=WeightDecay(rate=1e-4, variables="."),  # fb
     train_transforms=(
         FirstFittingAreaCrop(  # fb: RandomSizedCrop
-            size=224,
-            area=(0.08, 1.0),
-            aspect=(3 / 4, 4 / 3),
-            attempts=10,
-            resampling=("bicubic",),
+            size=224, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), attempts=10, resampling=("bicubic",)
         ),
         RandomFlip(),  # fb
         PhotometricDistortions(low=0.6, high=1.4),  # fb: ColorJitter of 0.4
@@ -127,4 +115,13 @@ RECIPES = {
     "wrn_34_2": IMAGENET_RECIPE,
     "wrn_68_3": IMAGENET_RECIPE,
     "wrn_68_2": IMAGENET_RECIPE,
+}
+
+# A test protocol of the weights that torchvision published.
+VIEWS = {
+    variant: {  # torchvision, IMAGENET1K_V2
+        "centre_crop_224_of_232": views.CentreCrop(sides=(232,), size=224)
+    }
+    for variant, recipe in RECIPES.items()
+    if recipe.data == "imagenet2012"
 }

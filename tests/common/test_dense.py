@@ -1,5 +1,6 @@
 """Dense evaluation is the average of explicit sliding windows."""
 
+import functools
 import itertools
 
 import keras
@@ -97,7 +98,7 @@ def test_of_a_padded_network_it_is_the_mean_over_windows_of_the_map(
     name, size, larger, pool, map_size
 ):
     paper, variant = reproductions.find(name)
-    build = reproductions.load(paper).build_model
+    build = functools.partial(reproductions.build_model, paper)
     model = alive(build(variant, image_size=size, num_classes=5))
     images = noise(1, *larger, 3)
     found = difference_to_windows_of_the_map(model, images, pool, map_size)
@@ -123,7 +124,7 @@ FEW = ("googlenet", "resnet18_a")
 )
 def test_at_the_networks_own_size_nothing_changes(name):
     paper, variant = reproductions.find(name)
-    build = reproductions.load(paper).build_model
+    build = functools.partial(reproductions.build_model, paper)
     model = build(variant, image_size=PAPERS[name], num_classes=5)
     images = noise(1, *model.input_shape[1:])
     outputs = model(images, training=False)
@@ -168,6 +169,6 @@ def test_multiply_accumulates_follow_the_size():
 
 @pytest.mark.parametrize("name", ["lenet5"])
 def test_what_cannot_be_a_convolution_is_named(name):
-    model = reproductions.load("lenet5").build_model(name)
+    model = reproductions.build_model("lenet5", name)
     with pytest.raises(UsageError, match="OUT .Rbf. has no form for maps"):
         fully_convolutional(model)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from common.errors import RunError
-from common.papers.expected import RUN_KEYS, Cell, Claim, read_expected, read_reproduced
+from common.papers.expected import Cell, Claim, read_expected
 
 TEXT = """
 title = "t"
@@ -135,21 +135,6 @@ def test_a_mistake_is_named_with_its_file(tmp_path, old, new, message):
     with pytest.raises(RunError, match=message) as error:
         read(tmp_path, TEXT.replace(old, new, 1))
     assert "expected.toml" in str(error.value)
-
-
-def test_a_paper_that_was_never_run_has_no_rows(tmp_path):
-    assert read_reproduced(tmp_path) == []
-
-
-def test_reproduced_rows_need_their_keys(tmp_path):
-    path = tmp_path / "reproduced.toml"
-    lines = [f'{key} = "x"' for key in RUN_KEYS]
-    path.write_text("\n".join(["[[run]]", *lines, 'extra = "kept"']))
-    (row,) = read_reproduced(tmp_path)
-    assert row["extra"] == "kept"
-    path.write_text("\n".join(["[[run]]", *lines[1:]]))
-    with pytest.raises(RunError, match="run 1 lacks variant"):
-        read_reproduced(tmp_path)
 
 
 def test_tensorflow_is_not_imported():

@@ -1,6 +1,7 @@
 """An exported model answers as the evaluation does."""
 
 import dataclasses
+import functools
 import importlib.util
 import json
 import zipfile
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import reproductions
 from common import export
 from common.data.statistics import Statistics
 from common.data.transforms.pixels import ScalePixels, SubtractMeanImage
@@ -18,9 +20,10 @@ from common.evaluation.evaluator import score
 from common.evaluation.inputs import test_batches as batches_of
 from common.evaluation.views import FrameView
 from common.recipes.losses import SoftmaxCrossEntropy
-from reproductions.lenet5.model import build_model
 from reproductions.lenet5.recipe import RECIPES
 from tests.common.data_fixtures import PHOTOS, digits, noise_image, shapes
+
+build_model = functools.partial(reproductions.build_model, "lenet5")
 
 HAS_ONNX = importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("tf2onnx")
 

@@ -1,15 +1,18 @@
 """Whole parts of a recipe by name: `--set schedule='ByEpoch(...)'`."""
 
+import json
+
 import pytest
 
 import reproductions
 from common.data.transforms import RandomCrop, RandomFlip, Standardize
 from common.errors import UsageError
 from common.recipes.losses import SmoothedCrossEntropy
-from common.recipes.recipe import RmsProp, Sgd, WeightDecay
+from common.recipes.recipe import Override, RmsProp, Sgd, WeightDecay
 from common.recipes.schedules import ByEpoch, Constant, WarmUp
-from common.recipes.serialization import describe
-from launch.settings.overrides import apply, settings_of
+from common.recipes.serialization import describe, spell
+from common.training.run_record import overrides_of
+from launch.settings.overrides import apply
 
 ALEXNET = reproductions.load("alexnet").RECIPES["alexnet"]
 LENET5 = reproductions.load("lenet5").RECIPES["lenet5"]
@@ -40,10 +43,12 @@ def test_a_whole_part_is_set_on_record_and_read_again(path):
     text, expected = PARTS[path]
     changed = apply(ALEXNET, [f"{path}={text}"])
     assert getattr(changed, path) == expected
-    deviation = changed.deviations[-1]
-    assert (deviation.field, deviation.here) == (path, str(expected))
-    assert deviation.paper == str(getattr(ALEXNET, path))
-    again = apply(ALEXNET, settings_of(describe([deviation])))
+    (override,) = changed.overrides
+    assert override == Override(field=path, old=getattr(ALEXNET, path), new=expected)
+    record = json.loads(json.dumps({"overrides": describe(changed.overrides)}))
+    assert spell(overrides_of(record)[0].new) == str(expected)
+    again = apply(ALEXNET, overrides_of(record))
+    assert getattr(again, path) == expected
     assert describe(again) == describe(changed)
 
 

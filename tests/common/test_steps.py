@@ -276,7 +276,7 @@ def test_importing_the_suite_makes_no_strategy():
         "import tensorflow as tf; made = []\n"
         "for kind in (tf.distribute.MirroredStrategy,):\n"
         "    kind.__init__ = lambda *a, **k: made.append(1)\n"
-        "import launch.commands.train, launch.commands.evaluate, common.training.loop\n"
+        "import launch.session.training, launch.inference.evaluation, common.training.loop\n"
         "assert not made"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT)

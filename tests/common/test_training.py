@@ -303,10 +303,10 @@ def test_a_training_that_diverges_goes_back_with_a_smaller_rate(source, tmp_path
     backs = [fact["back_to"] for fact in record["recoveries"]]
     assert backs == [STEPS, STEPS]
     assert "The loss is nan" in record["recoveries"][0]["reason"]
-    [deviation] = record["deviations"]
-    assert deviation["here"].startswith("2 times back")
-    assert "0.01 of the learning rate" in deviation["here"]
-    assert deviation["reason"] == "--recover"
+    [override] = record["overrides"]
+    assert override["field"] == "recovered"
+    assert override["new"].startswith("2 times back")
+    assert "0.01 of the learning rate" in override["new"]
     made.job.run._lock.close()
     assert loop(source, tmp_path).state.recovered == 2  # after a kill, too
 

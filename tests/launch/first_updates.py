@@ -16,9 +16,10 @@ import reproductions
 from common.data import examples
 from common.distribution.strategy import distribute
 from common.training import loop
-from launch.commands import train
-from launch.settings.options import from_flags
-from tests.launch.flags import NOT_GIVEN
+from launch.commands import TRAIN, train
+from launch.session import setup, training
+from launch.settings.options import read_training
+from tests.launch.flags import read
 
 UPDATES = 20
 
@@ -75,22 +76,17 @@ def main(name, platform, gpus, folder, *settings):
     """Trains as the command line would, one update a call."""
     paper, variant = reproductions.find(name)
     given = dict(setting.split("=", 1) for setting in settings)
-    values = NOT_GIVEN | {"platform": platform, "gpus": int(gpus)}
-    values |= {"workdir": folder, "set": []}
-    for key, value in given.items():
-        if key in NOT_GIVEN:
-            values[key] = value
-        else:
-            values["set"].append(f"{key}={value}")
-    recipe = reproductions.load(paper).RECIPES[variant]
-    options = from_flags(variant, recipe, values)
+    values = {"platform": platform, "gpus": int(gpus), "workdir": folder}
+    values |= {key: value for key, value in given.items() if key in train.FLAGS}
+    changes = [f"{key}={value}" for key, value in given.items() if key not in train.FLAGS]
+    asked = read_training(paper, variant, read(TRAIN, **values), changes)
     if int(gpus) > 1:  # whose batches are in parts
         Recorded.first_batch = lambda self: ()
         if platform == "gpu":
-            train.make_strategy = lambda *_: split_gpu(int(gpus))
+            setup.make_strategy = lambda *_: split_gpu(int(gpus))
     loop.MAX_UPDATES = 1
-    train.Loop = Recorded
-    train.run(paper, variant, options)
+    training.Loop = Recorded
+    training.run(asked)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,30 @@
-"""The command line's flags with none of them given."""
+"""Command lines of tests: words, and flags as Python's values."""
 
-from launch.__main__ import FLAGS
+from launch import commands
+from launch.__main__ import main
+from launch.settings.flags import parse
 
-NOT_GIVEN = {name: FLAGS[name].default for name in FLAGS}
+
+def spell(flags):
+    """Flags as they are typed; None means that one is not given."""
+    line = []
+    for name, value in flags.items():
+        if isinstance(value, bool):
+            line.append(f"--{'' if value else 'no'}{name}")
+        elif isinstance(value, list | tuple) and name in ("set", "space"):
+            line += [f"--{name}={one}" for one in value]
+        elif isinstance(value, list | tuple):
+            line.append(f"--{name}={','.join(value)}")
+        elif value is not None:
+            line.append(f"--{name}={value}")
+    return line
+
+
+def launch(*words, **flags):
+    """Runs a command in this process; its exit code."""
+    return main(["launch", *map(str, words), *spell(flags)])
+
+
+def read(command, **flags):
+    """The values of a command's flags."""
+    return parse(command, commands.load(command).FLAGS, spell(flags))[1]

@@ -12,10 +12,10 @@ from PIL import Image
 
 import reproductions
 from launch import __main__ as program
-from launch import dispatch
+from launch import commands
+from launch.settings.flags import define
 from launch.terminal.exits import exit_code
 
-FLAGS = program.FLAGS
 NAMES = ["lenet5", "alexnet", "vgg16_jitter", "resnet", "cifar_resnet20"]
 NAMES += ["cifar_wrn_28_10", "inception_v3", "polynet", "bn_x5", "googlenet"]
 ODD_NAMES = ["", " ", "alexnt", "Alexnet", "evaluate", "ilsvrc2016", "../vgg"]
@@ -62,20 +62,10 @@ VERBS = {  # their words: n a name, p a path, d a data set, w a word
     **{"submission": "pp", "prepare": "d", "doctor": "d", "baseline": "d"},
     **{"sweep": "n", "bench": "wn", "report": "pp", "ship": "p"},
 }
-OWN = {  # flags that a verb takes; any other has one answer
-    "": dispatch._TRAIN_FLAGS,
-    "evaluate": dispatch._EVALUATE_FLAGS,
-    "predict": dispatch._PREDICT_FLAGS,
-    "export": dispatch._EXPORT_FLAGS,
-    "import": dispatch._IMPORT_FLAGS,
-    "sweep": dispatch._SWEEP_FLAGS,
-    "ensemble": dispatch._ENSEMBLE_FLAGS,
-    "describe": {"svg"},
-    "report": {"html"},
-    "submission": {"out"},
-    "bench": {"data", "data_dir", "out"},
-    **dispatch._DATA_FLAGS,
-}
+# Flags that a verb takes; any other has one answer.
+OWN = {verb: commands.load(verb or commands.TRAIN).FLAGS for verb in VERBS}
+OWN["bench"] = {name: OWN["bench"][name] for name in ("data", "data_dir", "out")}
+EVERY = {name: flag for declared in OWN.values() for name, flag in declared.items()}
 BENCH = ["input", "step", "start", "x", ""]
 
 
@@ -95,7 +85,7 @@ def _line(draw):
         words.pop()  # it would be measured, which takes minutes
     if draw.random() < 0.1:
         words.append(draw.choice([*WORDS, *ODD_NAMES, "--help", "-h", "--x=1"]))
-    own, every = sorted(OWN.get(verb, [])), list(FLAGS)
+    own, every = sorted(OWN[verb]), list(EVERY)
     for _ in range(draw.choice([0, 1, 1, 2, 2, 3, 5])):
         known = own if own and draw.random() < 0.9 else every
         words += _flag(draw, draw.choice(known))
@@ -136,7 +126,7 @@ def _computed(draw):
     words = list(COMPUTED[verb])
     if verb in ("evaluate", "predict", "export", "") and draw.random() < 0.7:
         words.append(f"--set={draw.choice(TRIED)}")
-    odd = sorted(OWN[verb] & {"weights", "views", "split", "recover"})
+    odd = sorted(OWN[verb].keys() & {"weights", "views", "split", "recover"})
     if odd and draw.random() < 0.3:
         words += _flag(draw, draw.choice(odd))
     if verb == "evaluate":
@@ -157,7 +147,7 @@ def _word(draw, kind):
 
 
 def _flag(draw, name):
-    flag = FLAGS[name]
+    flag = define(EVERY)[name]
     kind = flag.flag_type()
     if kind == "bool":
         return [draw.choice([f"--{name}", f"--no{name}", f"--{name}=maybe"])]
@@ -217,10 +207,6 @@ def fault(words):
             code = exit_code(lambda: program.main(["launch", *words]))
     except BaseException:
         return f"{spelt(words)}\n{traceback.format_exc()}"
-    finally:
-        FLAGS.unparse_flags()
-        for name in FLAGS:
-            FLAGS[name].unparse()
     said = err.getvalue()
     if code not in (0, 1, 2):
         return f"{spelt(words)}\nexit code {code}"

@@ -152,7 +152,7 @@ def kill(folder: pathlib.Path, kills: int, seed: int) -> dict:
 
 if __name__ == "__main__":
     where, count, *seeds = sys.argv[1:]
-    import launch.commands.train  # noqa: F401  TensorFlow, once for all sessions
+    import launch.session.training  # noqa: F401  TensorFlow, once for all sessions
 
     seed = int(seeds[0]) if seeds else random.randrange(2**32)
     found = kill(pathlib.Path(where), int(count), seed)

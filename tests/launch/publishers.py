@@ -164,4 +164,4 @@ def keras_network(application):
 
 
 def our_network(paper, variant):
-    return reproductions.load(paper).build_model(variant)
+    return reproductions.build_model(paper, variant)

@@ -4,19 +4,17 @@ import json
 import pathlib
 
 import reproductions
+from launch.sweep import child
 from launch.sweep.sweep_request import read_request
-from tests.launch.flags import NOT_GIVEN
+from tests.launch.flags import read
 
-FLAGS = NOT_GIVEN | {"data_dir": "/nowhere", "trials": 4}
+FLAGS = {"data_dir": "/nowhere", "trials": 4}
 
 
 def request(name="lenet5", **flags):
     """The request of `sweep NAME` on the sample with these flags."""
     paper, variant = reproductions.find(name)
-    recipe = reproductions.load(paper).RECIPES[variant]
-    values = FLAGS | {"data": "sample"} | flags
-    given = {"data", *flags}
-    return read_request(paper, variant, recipe, values, given)
+    return read_request(paper, variant, read("sweep", **FLAGS | {"data": "sample"} | flags))
 
 
 class Training:
@@ -49,7 +47,7 @@ class Training:
         found = self.error(self.settings, epoch)
         if isinstance(found, str):
             self.output.write_text(found)
-            return 1
+            return child.NO_ROOM if "No space" in found else 1
         row = {"epoch": epoch, "val_top1_error": found, "seconds": 2.0 * epoch}
         self.rows.append(row)
         Training.trained.append((self.folder.name, epoch))
@@ -62,3 +60,6 @@ class Training:
 
     def terminate(self):
         self.asked = True
+
+    def wait(self):
+        """It has ended at once."""

@@ -1,7 +1,5 @@
 """The verb; the arithmetic behind it is tested in tests/common."""
 
-import types
-
 import keras
 import pytest
 
@@ -9,6 +7,7 @@ import reproductions
 from common.errors import RunError
 from launch.commands import audit
 from tests.launch import toy
+from tests.launch.flags import launch
 
 # A dense layer of 10 units on 99 inputs: 990 weights and 10 biases.
 EXPECTED = """
@@ -38,13 +37,13 @@ def audited(tmp_path, monkeypatch, capsys):
     """Audits the toy paper with one cell; (exit code, what is printed)."""
     folder = toy.make(tmp_path, monkeypatch)
 
-    reproductions.load("toy").build_model = lambda variant: dense(10)
+    monkeypatch.setattr("reproductions.build_model", lambda paper, variant: dense(10))
 
     def run(paper, more="", why=None):
         cell = f'["{paper}", "{why}"]' if why else f'"{paper}"'
         text = EXPECTED.format(cell=cell) + more
         (folder / "expected.toml").write_text(text)
-        code = audit.run(["toy"])
+        code = launch("audit", "toy")
         return code, capsys.readouterr().out
 
     return run
@@ -92,8 +91,9 @@ paper = "0.5"
 def another_paper(audited, monkeypatch):
     """Makes "wide", of 20 units, the network of a second paper."""
     toy_paper = reproductions.load("toy")
-    wide = types.SimpleNamespace(RECIPES={"wide": None}, build_model=lambda _: dense(20))
-    papers = {"toy": toy_paper, "widenet": wide}
+    papers = {"toy": toy_paper, "widenet": reproductions.Paper(RECIPES={"wide": None}, VIEWS={})}
+    units = {"toy": 10, "widenet": 20}
+    monkeypatch.setattr("reproductions.build_model", lambda paper, _: dense(units[paper]))
     monkeypatch.setattr("reproductions.names", lambda: tuple(papers))
     monkeypatch.setattr("reproductions.load", papers.get)
 
@@ -116,11 +116,10 @@ def test_a_long_audit_says_how_far_it_is_on_stderr(monkeypatch, capsys):
     monkeypatch.setattr("launch.commands.audit.time.monotonic", lambda: now[0])
     monkeypatch.setattr("reproductions.find", lambda name: ("paper", name))
 
-    def build(name):  # in six seconds
+    def build(paper, name):  # in six seconds
         now[0] += 6
 
-    paper = types.SimpleNamespace(build_model=build)
-    monkeypatch.setattr("reproductions.load", lambda name: paper)
+    monkeypatch.setattr("reproductions.build_model", build)
     building = audit.Building(6)
     for name in "abcdef":
         building.build_model(name)

@@ -7,8 +7,8 @@ import pytest
 from common.data import catalog
 from common.errors import RunError, UsageError
 from launch.commands import baseline
-from launch.dispatch import dispatch
 from launch.report import baseline_records
+from tests.launch.flags import launch
 
 
 @pytest.fixture
@@ -20,8 +20,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def say(*words, record=True, data_dir="~"):
-    given = {"record"} if record else set()
-    return dispatch(["baseline", *words], {"data_dir": data_dir, "record": record}, given)
+    return launch("baseline", *words, record=record, data_dir=data_dir)
 
 
 def test_the_sample_is_measured_and_recorded(folder, capsys, monkeypatch):
@@ -89,7 +88,7 @@ def test_wrong_usage_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no more words"):
         say("mnist", "cifar10")
     with pytest.raises(UsageError, match="--seed"):
-        dispatch(["baseline", "mnist"], {"data_dir": "~"}, {"seed"})
+        launch("baseline", "mnist", seed=1)
     with pytest.raises(RunError, match="is not under"):
         say("imagenette", data_dir=str(tmp_path))
 

@@ -7,6 +7,9 @@ import sys
 import pytest
 
 from common.errors import RunError, UsageError
+from launch import commands
+from launch.names import COMMANDS, TRAIN
+from launch.settings import flags
 from launch.terminal import exits
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -59,7 +62,7 @@ WRONG = {
     "a variant": (["alexnet_1towr"], "'alexnet_1tower'"),
     "a verb": (["evalute", "alexnet"], "'evaluate'"),
     "a name after a verb": (["audit", "lenet"], "'lenet5'"),
-    "a flag": (["alexnet", "--gpu", "2"], "gpus"),
+    "a flag": (["alexnet", "--gpu", "2"], "no use for --gpu. Did you mean 'gpus'?"),
     "a flag's value": (["alexnet", "--gpus", "two"], "--gpus"),
     "a negative number": (["alexnet", "--gpus", "-1"], "--gpus"),
     "a choice": (["alexnet", "--platform", "tpu"], "auto|cpu|gpu"),
@@ -69,8 +72,13 @@ WRONG = {
     "a data set": (["alexnet", "--data", "imagenete"], "'imagenette'"),
     "too many names": (["alexnet", "lenet5"], "'lenet5'"),
     "words after list": (["list", "alexnet"], "'alexnet'"),
-    "a flag of another verb": (["list", "--gpus", "2"], "--gpus"),
-    "evaluate's flag": (["alexnet", "--views", "single"], "--views"),
+    "a flag of another verb": (["list", "--gpus", "2"], "list has no use for --gpus."),
+    "evaluate's flag": (["alexnet", "--views", "single"], "NAME has no use for --views."),
+    "a verb's misspelt flag": (["bench", "input", "--outt", "x"], "Did you mean 'out'?"),
+    "a verb after flags": (["--dry_run", "evaluate", "lenet5"], "evaluate goes before its flags"),
+    "a name after a verb's flags": (["describe", "--svg", "a.svg"], "describe NAME"),
+    "an empty value": (["alexnet", "--workdir="], "--workdir is empty"),
+    "a value that is no number": (["alexnet", "--max_hours=nan"], "--max_hours=nan"),
     "no weights": (["evaluate", "alexnet"], "No weights come with"),
     "missing weights": (["evaluate", "alexnet", "--weights", "no.h5"], "no.h5"),
     "a view": (["alexnet", "--set", "monitor=ten_crp"], "'ten_crop'"),
@@ -98,12 +106,33 @@ def test_a_missing_data_set_is_found_before_tensorflow_loads(words, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_help_shows_every_verb_and_flag():
+def test_help_shows_every_command():
     code, out, err = launch("--help")
     assert (code, err) == (0, "")
-    for word in ("list", "audit", "evaluate", "report", "--gpus", "--set"):
-        assert word in out
+    for command, about in COMMANDS.items():
+        assert f"  {command:<12}{about}" in out.splitlines()
     assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", [TRAIN, *COMMANDS])
+def test_a_commands_help_shows_its_words_and_flags_and_no_others(command):
+    words = ["lenet5"] if command == TRAIN else [command]
+    code, out, err = launch(*words, "--help")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"python -m launch {command}")
+    shown = [line.split()[0] for line in out.splitlines() if line.startswith("  --")]
+    assert shown == [f"--{name}" for name in commands.load(command).FLAGS]
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_flags_stand_before_and_after_the_name():
+    module = commands.load(TRAIN)
+    line = ["--seed", "3", "lenet5", "--set", "a=1", "--nojit_compile", "--set=b=2"]
+    words, values = flags.parse(TRAIN, module.FLAGS, [*line, "--", "--dry_run"])
+    assert words == ["lenet5", "--dry_run"] and values.seed == 3
+    assert values.set == ["a=1", "b=2"] and values.jit_compile is False
+    assert values["seed"].present and not values["gpus"].present
+    assert flags.parse(TRAIN, module.FLAGS, ["lenet5"])[1].set == []  # of this line alone
 
 
 def test_a_reader_may_stop_reading():
@@ -134,7 +163,7 @@ def test_report_takes_no_time_and_no_tensorflow(tmp_path):
     assert min(times) < SECONDS
 
 
-@pytest.mark.parametrize("words", [["--help"], ["list"], ["alexnt"], ["alexnet", "--set", "a=1"]])
+@pytest.mark.parametrize("words", [["list"], ["alexnt"], ["alexnet", "--set", "a=1"]])
 def test_answers_at_once(words):
     """The best of three, so that a busy machine does not count."""
     times = []
@@ -145,9 +174,17 @@ def test_answers_at_once(words):
     assert min(times) < SECONDS
 
 
+def test_help_takes_no_longer_than_to_read_its_flags():
+    """No NumPy and no recipe is imported for it."""
+    program = "import sys; sys.argv[1:] = ['--help']; import runpy\n"
+    program += "try: runpy.run_module('launch', run_name='__main__')\n"
+    program += "finally: assert not {'numpy', 'common.data', 'reproductions'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True)
+
+
 def raised_in(module, line):
     """`line` run by a function of a module of that name."""
-    namespace = {"__name__": module, "RunError": RunError}
+    namespace = {"__name__": module, "RunError": RunError, "UsageError": UsageError}
     exec(f"import numpy\ndef run():\n    {line}", namespace)
     return namespace["run"]
 
@@ -156,7 +193,7 @@ def raised_in(module, line):
     ("line", "code"),
     [
         ("raise RunError('no disk')", 1),
-        ("raise ValueError('no name')", 2),
+        ("raise UsageError('no name')", 2),
         ("raise KeyboardInterrupt", 130),
         ("return 75", 75),
     ],
@@ -171,6 +208,7 @@ def test_exit_codes(line, code, capsys):
     [
         ("common.toy", "int('x')", ValueError),
         ("common.toy", "numpy.ones(2) + numpy.ones(3)", ValueError),
+        ("common.toy", "raise ValueError('no name')", ValueError),
         ("keras.toy", "raise ValueError('shapes')", ValueError),
         ("common.toy", "raise KeyError('x')", KeyError),
     ],

@@ -9,11 +9,11 @@ import pytest
 
 import reproductions
 from common.errors import UsageError
-from common.models.blocks import folded, network
+from common.models.graph import Parallel, boxes_of, folded, network
 from common.models.layer_table import layer_table, totals, without_weights
-from common.models.paths import Parallel, boxes_of
-from launch.commands import describe
+from launch.drawing import block_table
 from launch.drawing.describe_svg import draw
+from tests.launch.flags import launch
 
 SVG = "{http://www.w3.org/2000/svg}"
 DRAWN = (
@@ -32,7 +32,7 @@ def described(variant):
     """(its blocks, its layers)."""
     with without_weights():
         paper, _ = reproductions.find(variant)
-        model = reproductions.load(paper).build_model(variant)
+        model = reproductions.build_model(paper, variant)
         return network(model), layer_table(model)
 
 
@@ -44,7 +44,7 @@ def block(variant, name):
 def lines(variant):
     """block -> its lines in the table."""
     found, name = {}, None
-    for row in describe.rows_of(described(variant)[0]):
+    for row in block_table.rows_of(described(variant)[0]):
         name = row[0] or name
         found.setdefault(name, []).append(row[-1])
     return found
@@ -176,14 +176,14 @@ def test_a_picture_has_its_own_ground_and_says_what_it_shows():
 
 def test_the_command_writes_a_new_picture(tmp_path, capsys):
     file = tmp_path / "lenet5.svg"
-    assert describe.run("lenet5", "lenet5", file) == 0
+    assert launch("describe", "lenet5", svg=file) == 0
     said = capsys.readouterr().out
     assert "5×5 sparse conv, 16" in said and "60,000" in said
     ElementTree.parse(file)
     assert [path.name for path in tmp_path.iterdir()] == ["lenet5.svg"]
     with pytest.raises(UsageError, match="exists already"):
-        describe.run("lenet5", "lenet5", file)
+        launch("describe", "lenet5", svg=file)
     with pytest.raises(UsageError, match=r"must end in \.svg"):
-        describe.run("lenet5", "lenet5", tmp_path / "lenet5.png")
+        launch("describe", "lenet5", svg=tmp_path / "lenet5.png")
     with pytest.raises(UsageError, match="no folder"):
-        describe.run("lenet5", "lenet5", tmp_path / "gone" / "a.svg")
+        launch("describe", "lenet5", svg=tmp_path / "gone" / "a.svg")

@@ -21,12 +21,14 @@ from common.data import statistics
 from common.data.sources import sample
 from common.errors import RunError
 from common.evaluation.predictions import PredictionWriter
-from launch.commands import export
 from launch.drawing import contact_sheet
+from launch.inference import export
+from launch.terminal import new_files
 from launch.terminal.exits import exit_code
 from tests.common import test_serving, test_statistics
 from tests.common.data_fixtures import noise_image
 from tests.launch import test_export, test_predict
+from tests.launch.flags import launch
 
 ROOT = pathlib.Path(__file__).parents[2]
 colours = test_predict.colours
@@ -159,6 +161,31 @@ def test_without_a_cache_the_sample_is_made_for_this_process(tmp_path):
     made = sample.prepare("sample_shapes", str(tmp_path / "file"), few)
     assert (made / "dataset_info.json").is_file()
     assert sample.prepare("sample_shapes", str(tmp_path / "file"), few) == made
+
+
+@pytest.mark.parametrize(
+    ("words", "flags"),
+    [
+        ("import akamaster_resnet20 FILE", {"from": "akamaster", "out": "w.weights.h5"}),
+        ("ensemble FILE", {"rules": ["simple"], "out": "e.npz"}),
+        ("submission FILE", {"out": "g.txt"}),
+        ("predict lenet5 FILE", {"out": "s.png"}),
+        ("export lenet5", {"out": "m.tflite"}),
+        ("describe lenet5", {"svg": "x.svg"}),
+        ("report", {"html": "x.html"}),
+        ("bench start", {"out": "b.json"}),
+    ],
+)
+def test_a_read_only_folder_is_told_before_anything_is_computed(
+    words, flags, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(new_files.os, "access", lambda folder, _: folder != tmp_path)
+    file = tmp_path / "p.npz"
+    file.touch()
+    places = {name: str(tmp_path / flags[name]) for name in ("out", "svg", "html") if name in flags}
+    given = words.replace("FILE", str(file)).split()
+    code, said = code_of(lambda: launch(*given, **flags | places), capsys)
+    assert code == 1 and f"Nothing can be written to {tmp_path}" in said, said
 
 
 # Standard output

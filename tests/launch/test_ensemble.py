@@ -11,15 +11,13 @@ from common.data import imagenet
 from common.errors import RunError, UsageError
 from common.evaluation.metrics import wrong
 from common.evaluation.predictions import Predictions, read, write
-from launch.commands import ensemble
-from launch.dispatch import dispatch
 from launch.report import fusion_records
 from launch.report.error_counts import missed, percent, without_blacklist
 from launch.report.papers import read_papers
 from launch.report.report import texts
 from reproductions.ilsvrc2016 import fusion
 from tests.common.test_fusion import simulated
-from tests.launch import toy
+from tests.launch import flags, toy
 from tests.launch.test_command_line import launch
 
 CLASSES = 12
@@ -49,9 +47,8 @@ def save(name, scores, labels, *, first="image", classes=None, **record):
     return predictions
 
 
-def run(*words, rules=(), out=None, available=False, record=False):
-    how = {"seed": 0, "available": available, "record": record}
-    assert ensemble.run(list(words), list(rules), out, **how) == 0
+def run(*words, rules=(), **given):
+    assert flags.launch("ensemble", *words, rules=rules or None, **given) == 0
 
 
 def cells(text, *words):
@@ -260,8 +257,8 @@ def test_what_was_tuned_is_written_out_of_fold_and_never_tuned_again(files, tmp_
 def test_out_takes_one_rule_and_a_new_file(files, tmp_path):
     with pytest.raises(UsageError, match="one rule"):
         run(*files, out=tmp_path / "fused.npz")
-    for out in ("a.npz", "fused.csv"):
-        with pytest.raises(UsageError, match="new file"):
+    for out, why in (("a.npz", "exists already"), ("fused.csv", "end in .npz")):
+        with pytest.raises(UsageError, match=why):
             run(*files, rules=["simple"], out=tmp_path / out)
 
 
@@ -339,19 +336,15 @@ def test_rows_that_lack_a_key_are_refused(challenge):
         fusion_records.file().read()
 
 
-FLAGS = {"out": None, "rules": [], "seed": 0, "record": False}
-FLAGS["available"] = False
-
-
 def test_the_command_line_reaches_it(files, capsys):
-    assert dispatch(["ensemble", *files], FLAGS, set()) == 0
+    assert flags.launch("ensemble", *files) == 0
     assert cells(capsys.readouterr().out, "simple", "untuned")
     with pytest.raises(UsageError, match="no use for --gpus"):
-        dispatch(["ensemble", *files], FLAGS, {"gpus"})
+        flags.launch("ensemble", *files, gpus=1)
     with pytest.raises(UsageError, match="takes prediction files or a spec"):
-        dispatch(["ensemble"], FLAGS, set())
+        flags.launch("ensemble")
     with pytest.raises(UsageError, match="ensemble ilsvrc2016 shows"):
-        dispatch(["ilsvrc2016"], FLAGS, set())
+        flags.launch("ilsvrc2016")
 
 
 def test_what_is_recorded_for_real_was_written_by_the_program():

@@ -1,5 +1,6 @@
 """`python -m launch evaluate`: views, prediction files, costs, photographs."""
 
+import functools
 import os
 import re
 import signal
@@ -17,7 +18,8 @@ from common.data import catalog, imagenet
 from common.evaluation.predictions import read
 from common.evaluation.views import Dense, FrameView
 from common.models.layer_table import layer_table, totals, without_weights
-from launch.commands import evaluate, evaluate_plan
+from launch.inference import evaluation, evaluation_plan
+from launch.settings.options import Experiment
 from launch.settings.overrides import apply
 from tests.common.data_fixtures import noise_image, write_image
 from tests.launch.test_command_line import ROOT, launch
@@ -66,17 +68,18 @@ def test_wrong_usage_is_answered_at_once(name, tmp_path):
 @pytest.fixture
 def plan(monkeypatch, capsys):
     """The printed plan of a paper's network that makes 10 inputs a second."""
-    monkeypatch.setattr(evaluate_plan, "inputs_per_second", lambda *_: 10.0)
+    monkeypatch.setattr(evaluation_plan, "inputs_per_second", lambda *_: 10.0)
 
     def of(paper, *views):
         module = reproductions.load(paper)
         recipe = apply(module.RECIPES[paper], ["image_size=112"])
         with without_weights():
-            model = module.build_model(paper, image_size=112)
-        known = evaluate.views_of(paper, paper, recipe)
-        options = type("Options", (), {"recipe": recipe, "views": views})
-        data = catalog.find("imagenet2012")
-        evaluate_plan.print_plan(model, options, known, data, None)
+            model = reproductions.build_model(paper, paper, image_size=112)
+        about = {"paper": paper, "variant": paper, "data_dir": "/nowhere"}
+        known = evaluation.views_of(Experiment(recipe=recipe, **about))
+        own = [name for name, view in known.items() if not isinstance(view, FrameView)]
+        shown = {name: known[name] for name in views or (*recipe.views, *own)}
+        evaluation_plan.print_plan(model, shown, catalog.find("imagenet2012"), None)
         return capsys.readouterr().out, totals(layer_table(model)).macs
 
     return of
@@ -102,19 +105,19 @@ def test_one_view_can_be_asked_for(plan):
 def test_inputs_of_several_sizes_are_counted_by_size():
     dense = Dense(sides=(256, 384), mirrored=True)
     sizes = {(256, 341): 2, (384, 512): 2}
-    assert evaluate_plan.input_sizes(dense, (224, 224)) == sizes
-    assert evaluate_plan.input_sizes(FrameView(name="ten_crop", size=9), (9, 9)) == {(9, 9): 10}
+    assert evaluation_plan.input_sizes(dense, (224, 224)) == sizes
+    assert evaluation_plan.input_sizes(FrameView(name="ten_crop", size=9), (9, 9)) == {(9, 9): 10}
     single = FrameView(name="single", size=9)
-    assert evaluate_plan.input_sizes(single, (9, 9)) == {(9, 9): 1}
+    assert evaluation_plan.input_sizes(single, (9, 9)) == {(9, 9): 1}
 
 
 def test_speed_is_measured(monkeypatch):
-    monkeypatch.setattr(evaluate_plan, "TIMED_SECONDS", 0.2)
+    monkeypatch.setattr(evaluation_plan, "TIMED_SECONDS", 0.2)
     image = keras.Input((8, 8, 3))
     scores = keras.layers.Dense(2)(keras.layers.Flatten()(image))
     model = keras.Model(image, scores)
     strategy = tf.distribute.get_strategy()
-    assert evaluate_plan.inputs_per_second(model, 384, strategy) > 100
+    assert evaluation_plan.inputs_per_second(model, 384, strategy) > 100
 
 
 def photographs(root, wnids=imagenet.WNIDS[3:6]):
@@ -137,13 +140,14 @@ def test_folders_of_wnids_are_a_test_set_of_imagenet(tmp_path):
 
 
 SMALL = ("--set", "image_size=32", "--platform", "cpu")
+OWN = ("--preprocessing", "recipe")  # which a file by Keras does not say
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """Of a small VGG-11 of 1,000 classes; random."""
     file = tmp_path_factory.mktemp("weights") / "vgg11.weights.h5"
-    build = reproductions.load("vgg").build_model
+    build = functools.partial(reproductions.build_model, "vgg")
     keras.utils.set_random_seed(0)
     build("vgg11", image_size=32).save_weights(file)
     yield file
@@ -155,7 +159,7 @@ def test_photographs_go_through_the_same_command(shared_data, weights):
     """As the validation set would; at a reduced size."""
     photos = shared_data / "photos"
     words = ("evaluate", "vgg11", "--data", f"folder:{photos}", *SMALL)
-    words = (*words, "--weights", weights)
+    words = (*words, *OWN, "--weights", weights)
     done = subprocess.run(
         [
             *(sys.executable, "-m", "launch", *map(str, words)),
@@ -195,7 +199,7 @@ def start(*words):
 def test_a_killed_evaluation_goes_on_to_the_same_file(weights, tmp_path):
     root = photographs(tmp_path / "photos", imagenet.WNIDS[:40])
     words = ("evaluate", "vgg11", "--data", f"folder:{root}", *SMALL)
-    words = (*words, "--weights", weights, "--views", "dense", "--predictions")
+    words = (*words, *OWN, "--weights", weights, "--views", "dense", "--predictions")
     whole, killed = tmp_path / "whole.npz", tmp_path / "killed.npz"
     at_once = start(*words, whole).communicate()[0]
     process = start(*words, killed)
@@ -237,7 +241,7 @@ def test_dry_run_needs_neither_weights_nor_data(tmp_path):
 def test_two_devices_give_the_same_errors(weights, tmp_path):
     root = photographs(tmp_path / "photos", imagenet.WNIDS[:5])
     words = ("evaluate", "vgg11", "--data", f"folder:{root}", *SMALL)
-    words = (*words, "--weights", weights, "--views", "dense,ten_crop")
+    words = (*words, *OWN, "--weights", weights, "--views", "dense,ten_crop")
     one = start(*words).communicate()[0]
     two = start(*words, "--gpus", 2).communicate()[0]
     assert one == two and one.count("\n") == 2

@@ -8,19 +8,16 @@ import tensorflow as tf
 from PIL import Image
 
 from common.errors import RunError, UsageError
-from launch.commands import export_request
-from launch.dispatch import dispatch
+from launch.commands import export as command
 from tests.launch import test_predict
-from tests.launch.flags import NOT_GIVEN
+from tests.launch.flags import launch
 
 colours = test_predict.colours
 
 
 def export(folder, out, **given):
     places = {"weights": str(folder), "data_dir": str(folder / "no_data")}
-    values = NOT_GIVEN | places | {"out": str(out)}
-    flags = {"weights", "out", *given}
-    return dispatch(["export", "colours"], values | given, flags)
+    return launch("export", "colours", out=out, **places | given)
 
 
 def test_it_answers_as_predict(colours, tmp_path, capsys):
@@ -61,7 +58,7 @@ def test_a_file_has_its_record_beside_it(colours, tmp_path):
 
 
 def test_nothing_is_left_of_an_export_that_failed(colours, tmp_path, monkeypatch):
-    from launch.commands import export as module
+    from launch.inference import export as module
 
     def half(served, target):
         target.mkdir()
@@ -88,26 +85,26 @@ WRONG = {
 def test_wrong_use_is_told(wrong, tmp_path):
     (name, *more), said = WRONG[wrong]
     with pytest.raises(UsageError, match=said):
-        export_request.read(str(tmp_path / name), *more)
+        command.read_target(str(tmp_path / name), *more)
 
 
 @pytest.mark.parametrize("name", ["made", "made.tflite"])
 def test_nothing_is_overwritten(name, tmp_path):
     (tmp_path / name).write_text("mine")
     with pytest.raises(UsageError, match="exists already"):
-        export_request.read(str(tmp_path / name), None)
+        command.read_target(str(tmp_path / name), None)
 
 
 def test_a_record_is_not_overwritten(tmp_path):
     (tmp_path / "made.tflite.json").write_text("mine")
     with pytest.raises(UsageError, match="json exists already"):
-        export_request.read(str(tmp_path / "made.tflite"), None)
+        command.read_target(str(tmp_path / "made.tflite"), None)
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(export_request, "ONNX_NEEDS", ("tf2onnx_is_gone",))
+    monkeypatch.setattr(command, "ONNX_NEEDS", ("tf2onnx_is_gone",))
     with pytest.raises(RunError, match=r"tf2onnx_is_gone.*\[onnx\]"):
-        export_request.read(str(tmp_path / "made.onnx"), None)
+        command.read_target(str(tmp_path / "made.onnx"), None)
 
 
 def test_weights_that_are_not_there_are_told(colours, tmp_path):

@@ -12,7 +12,8 @@ from common.data.transforms.geometric import ResizeShorterSide
 from common.data.transforms.pixels import ScalePixels, SubtractMeanPixel
 from common.errors import RunError, UsageError
 from common.models import preprocessing
-from launch.weights import fed, run_weights
+from launch.weights import run_weights
+from launch.weights.preprocessing import adapt
 from tests.launch import test_predict, toy
 from tests.launch.test_export import export
 from tests.launch.test_predict import COLOURS, colour, predict_here
@@ -53,7 +54,7 @@ def test_the_layouts_are_named(tmp_path, asked):
     file, recipe = tmp_path / "w.weights.h5", toy.RECIPE
     h5py.File(file, "w").close()
     with pytest.raises(UsageError, match="torchvision, torchvision_232, caffe"):
-        fed.fed("resnet", recipe, file, asked, of_a_run=False)
+        adapt("resnet", recipe, file, asked, of_a_run=False)
 
 
 def test_a_file_is_followed_and_said(alone, tmp_path, capsys):

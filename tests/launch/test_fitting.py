@@ -1,13 +1,12 @@
 """A network that does not fit into a device's memory."""
 
 import dataclasses
-import types
 
 import pytest
 import tensorflow as tf
 
 from common.errors import RunError
-from launch.session.out_of_memory import fitting
+from launch.session.out_of_memory import explain_memory
 from reproductions.bn_inception.recipe import RECIPES as BN_RECIPES
 from reproductions.resnet.recipe import RECIPES
 
@@ -17,8 +16,7 @@ OOM = tf.errors.ResourceExhaustedError(
 
 
 def said(recipe, replicas=1, microbatches=1) -> str:
-    options = types.SimpleNamespace(recipe=recipe, microbatches=microbatches)
-    with pytest.raises(RunError) as found, fitting(options, replicas):
+    with pytest.raises(RunError) as found, explain_memory(recipe, replicas, microbatches):
         raise OOM
     return str(found.value)
 
@@ -40,5 +38,5 @@ def test_one_image_or_statistics_of_the_whole_batch_need_more_devices():
 
 
 def test_other_errors_are_left_alone():
-    with pytest.raises(tf.errors.AbortedError), fitting(None, 1):
+    with pytest.raises(tf.errors.AbortedError), explain_memory(None, 1, 1):
         raise tf.errors.AbortedError(None, None, "another")

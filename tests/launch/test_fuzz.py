@@ -4,12 +4,13 @@ FUZZ_LINES and FUZZ_SEED ask for others.
 """
 
 import os
+import pathlib
 
 import pytest
 
 from launch.commands import prepare as prepare_verb
 from launch.commands import ship
-from launch.report import records, report
+from launch.report import report
 from tests.launch import fuzzing
 
 LINES = int(os.environ.get("FUZZ_LINES", 1500))
@@ -27,8 +28,8 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(fuzzing.FLAGS["data_dir"], "default", ".")
-    monkeypatch.setattr(records, "write_text", lambda *_: None)
+    monkeypatch.setenv("TFDS_DATA_DIR", ".")
+    monkeypatch.setattr(report.records, "add", lambda folders: None)
     monkeypatch.setattr(report.curves, "add", lambda folders: None)
     monkeypatch.setattr(report.figures, "write", lambda papers: None)
     monkeypatch.setattr(report, "texts", lambda *_: {})
@@ -40,14 +41,23 @@ def here(tmp_path, monkeypatch):
 @pytest.fixture
 def no_work(monkeypatch):
     """Every command's options are read and checked; then it is done."""
+    from common.papers import audit
     from launch.bench import bench
-    from launch.commands import audit, describe, evaluate, export, predict, prepare, train
+    from launch.commands import prepare
+    from launch.drawing import block_table
+    from launch.inference import evaluation, export, prediction
+    from launch.session import training
     from launch.sweep import sweep
 
-    for module in (audit, bench, describe, evaluate, export, predict, train):
+    for module in (bench, evaluation, export, prediction, training, sweep):
         monkeypatch.setattr(module, "run", lambda *a, **k: 0)
-    monkeypatch.setattr(sweep, "run", lambda request: 0)
-    monkeypatch.setattr(prepare, "run", lambda *a: 0)
+    for module in (evaluation, training):
+        monkeypatch.setattr(module, "plan", lambda *a: 0)
+    monkeypatch.setattr(block_table, "show_network", lambda *a: 0)
+    monkeypatch.setattr(audit, "audit_paper", lambda *a: [])
+    monkeypatch.setattr(prepare, "prepare", lambda *a: pathlib.Path())
+    monkeypatch.setattr(prepare, "_tell", lambda *a: None)
+    monkeypatch.setattr(prepare, "read_manifest", lambda folder: {})
 
 
 @pytest.mark.full
@@ -65,9 +75,10 @@ def test_no_line_that_computes_ends_in_a_traceback(here, monkeypatch):
     """In one process, so on its one device."""
     import tensorflow as tf
 
-    from launch.commands import evaluate, predict, train
+    from launch.inference import evaluation, prediction
+    from launch.session import training
 
-    for module in (evaluate, predict, train):
+    for module in (evaluation, prediction, training):
         monkeypatch.setattr(
             module, "prepare_tensorflow", lambda *_: tf.distribute.OneDeviceStrategy("CPU:0")
         )
@@ -83,4 +94,4 @@ def test_every_verb_and_flag_has_its_lines():
     given = {
         word.lstrip("-").removeprefix("no").partition("=")[0] for line in made for word in line
     }
-    assert given >= set(fuzzing.FLAGS)
+    assert given >= set(fuzzing.EVERY)

@@ -11,10 +11,10 @@ import pytest
 
 import reproductions
 from common.errors import RunError, UsageError
-from launch.dispatch import dispatch
 from launch.report.html import first_filters, html_page
 from launch.report.papers import Paper
 from tests.launch import toy
+from tests.launch.flags import launch
 
 CHROMIUM = shutil.which("chromium")
 # Appended to the page under test: uses it as a person would, and writes down
@@ -167,12 +167,12 @@ def test_what_is_no_run_and_no_weights_is_refused(paper, tmp_path):
 def test_the_command_writes_the_page_and_nothing_else(paper, tmp_path, capsys):
     file = tmp_path / "page.html"
     before = set(paper.iterdir())
-    assert dispatch(["report"], {"html": str(file)}, {"html"}) == 0
+    assert launch("report", html=file) == 0
     assert "is written" in capsys.readouterr().out
     assert file.read_text() == html_page.page([])
     assert set(paper.iterdir()) == before
     with pytest.raises(UsageError, match="no use for --gpus"):
-        dispatch(["report"], {"html": str(file)}, {"html", "gpus"})
+        launch("report", html=file, gpus=1)
 
 
 def test_the_real_page_is_small_and_has_every_cell():

@@ -11,10 +11,10 @@ from safetensors.numpy import save_file
 
 import reproductions
 from common.errors import RunError, UsageError
-from launch.commands import import_weights
-from launch.dispatch import dispatch
+from common.files import save_weights
+from launch.weights.preprocessing import layouts
 from tests import golden
-from tests.launch import toy
+from tests.launch import flags
 from tests.launch.test_command_line import ROOT, SECONDS, child_seconds, launch
 
 CAFFENET = 60_965_224  # parameters
@@ -29,12 +29,11 @@ def folder(tmp_path):
 
 
 def import_here(name, layout, source, target):
-    values = {"from": layout, "out": str(target)}
-    return dispatch(["import", name, str(source)], values, {"from", "out"})
+    return flags.launch("import", name, source, **{"from": layout, "out": target})
 
 
 def require_golden_logits(file):
-    model = reproductions.load("alexnet").build_model("caffenet")
+    model = reproductions.build_model("alexnet", "caffenet")
     model.load_weights(file)  # as evaluate does
     found = model(golden.image("caffe_caffenet")).numpy()
     assert golden.difference(found, "caffe_caffenet") < 1e-5
@@ -86,13 +85,14 @@ class Unwritable:
 
 def test_a_full_disk_leaves_no_half_file(tmp_path):
     with pytest.raises(RunError, match="No space left"):
-        import_weights._save(Unwritable(), tmp_path / "a.weights.h5", "caffe", toy.RECIPE)
+        save_weights(Unwritable(), tmp_path / "a.weights.h5", lambda file: None)
     assert not list(tmp_path.iterdir())
 
 
-def test_a_variant_that_keras_has_not_is_refused():
-    with pytest.raises(UsageError, match="has no vgg11; it has vgg16, vgg19"):
-        import_weights._application({"vgg16": "VGG16", "vgg19": "V"}, "vgg11")
+def test_a_variant_that_keras_has_not_is_refused(tmp_path):
+    (tmp_path / "a.h5").touch()
+    with pytest.raises(UsageError, match="keras.applications has no vgg11; it has vgg16, vgg19"):
+        import_here("vgg11", "keras", tmp_path / "a.h5", tmp_path / "w.weights.h5")
 
 
 def test_layouts_are_known_without_importing_tensorflow():
@@ -100,10 +100,10 @@ def test_layouts_are_known_without_importing_tensorflow():
     for paper in reproductions.names():
         name = f"reproductions.{paper}.weights"
         if not (reproductions.folder(paper) / "weights.py").is_file():
-            assert import_weights.layouts(paper) == ()
+            assert layouts(paper) == ()
             continue
         weights = importlib.import_module(name)
-        assert import_weights.layouts(paper) == tuple(weights.LAYOUTS)
+        assert layouts(paper) == tuple(weights.LAYOUTS)
         assert ("keras" in weights.LAYOUTS) == hasattr(weights, "KERAS_APPLICATIONS")
         known += 1
     assert known

@@ -1,8 +1,8 @@
 import pytest
 
-from launch.commands import list_papers
 from launch.report import report
 from tests.launch import toy
+from tests.launch.flags import launch
 
 
 @pytest.fixture
@@ -11,7 +11,7 @@ def paper(tmp_path, monkeypatch):
 
 
 def lines(capsys):
-    assert list_papers.run() == 0
+    assert launch("list") == 0
     return capsys.readouterr().out.splitlines()
 
 

@@ -13,12 +13,10 @@ from common.evaluation.evaluator import Evaluator
 from common.evaluation.views import FrameView
 from common.files import write_json
 from common.training.run_record import add_result
-from launch.commands import import_weights
-from launch.dispatch import dispatch
 from launch.report import records
 from launch.weights import run_weights
 from tests.launch import test_predict, test_run_settings
-from tests.launch.flags import NOT_GIVEN
+from tests.launch.flags import launch
 
 colours, run = test_run_settings.colours, test_run_settings.run
 measured = test_run_settings.measured
@@ -46,7 +44,7 @@ def test_weights_that_are_no_numbers_are_refused_by_name(run, tmp_path, verb, va
         given |= {"out": str(out)}
     words = [verb, "colours"] + [str(photograph)] * (verb == "predict")
     with pytest.raises(NotFinite, match=rf"h5 has {value} in colours/kernel"):
-        dispatch(words, NOT_GIVEN | given, set(given))
+        launch(*words, **given)
     assert not out.exists() and (folder / "run.json").read_text() == before
 
 
@@ -144,5 +142,5 @@ def test_imported_weights_are_numbers(tmp_path, monkeypatch):
     source, out = tmp_path / "a.npz", tmp_path / "b.weights.h5"
     np.savez(source, a=np.zeros(1))
     with pytest.raises(NotFinite, match="a.npz has nan in fc/bias .1,000 of"):
-        import_weights.run("resnet", "resnet18", "torchvision", source, out)
+        launch("import", "resnet18", source, **{"from": "torchvision", "out": out})
     assert not out.exists()

@@ -6,8 +6,9 @@ import pytest
 
 from common.data import catalog
 from common.errors import UsageError
-from common.recipes.recipe import Deviation, Recipe, Sgd, WeightDecay
-from common.recipes.serialization import describe, recipe_hash
+from common.recipes.recipe import Deviation, Override, Recipe, Sgd, WeightDecay
+from common.recipes.serialization import describe, describe_recipe, recipe_hash, spell
+from common.training.run_record import overrides_of
 from launch.settings import overrides
 
 
@@ -83,10 +84,8 @@ def test_a_field_is_set_with_its_type_and_recorded(setting, expected):
     changed = overrides.apply(RECIPE, [setting])
     assert at(changed, path) == expected
     assert type(at(changed, path)) is type(expected)
-    assert changed.deviations[0] == RECIPE.deviations[0]
-    assert changed.deviations[1:] == (
-        Deviation(field=path, paper=str(at(RECIPE, path)), here=str(expected), reason="--set"),
-    )
+    assert changed.deviations == RECIPE.deviations
+    assert changed.overrides == (Override(field=path, old=at(RECIPE, path), new=expected),)
 
 
 def at(value: Any, path: str):
@@ -98,14 +97,13 @@ def at(value: Any, path: str):
 def test_nothing_else_changes():
     changed = overrides.apply(RECIPE, ["optimizer.learning_rate=0.02"])
     back = overrides.apply(changed, ["optimizer.learning_rate=0.01"])
-    assert dataclasses.replace(back, deviations=RECIPE.deviations) == RECIPE
+    assert dataclasses.replace(back, overrides=()) == RECIPE
 
 
-def test_image_size_scales_the_transforms_and_says_so():
+def test_image_size_scales_the_transforms():
     changed = overrides.apply(RECIPE, ["image_size=112"])
     assert changed.train_transforms == (Crop(128), Flip(), Crop(112))
     assert changed.test_transforms == (Crop(128),)
-    assert "scaled" in changed.deviations[-1].reason
 
 
 def test_a_transforms_own_size_has_the_last_word():
@@ -139,6 +137,7 @@ def test_the_present_value_is_no_deviation():
         ("data=mnist", "--data"),
         ("num_classes=10", "--data"),
         ("deviations=", "record"),
+        ("overrides=", "record"),
     ],
 )
 def test_what_cannot_be_set_is_refused_and_explained(setting, said):
@@ -156,21 +155,55 @@ def test_another_data_set_brings_its_classes_and_is_a_deviation():
     mnist = catalog.find("mnist", channels=1)
     changed = overrides.with_data(RECIPE, mnist)
     assert (changed.data, changed.num_classes, changed.channels) == ("mnist", 10, 1)
-    (deviation,) = changed.deviations[1:]
-    assert (deviation.field, deviation.reason) == ("data", "--data")
-    assert "imagenet2012, 1000" in deviation.paper
-    assert "MNIST, 10" in deviation.here
+    (override,) = changed.overrides
+    assert override.field == "data"
+    assert "imagenet2012, 1000" in override.old
+    assert "MNIST, 10" in override.new
 
 
 def test_the_learning_rate_follows_the_batch_on_record():
     changed = overrides.apply(RECIPE, ["global_batch_size=32"])
-    scaled = overrides.scaled_with_batch(changed, RECIPE)
+    scaled = overrides.scale_with_batch(changed, RECIPE)
     assert scaled.optimizer.learning_rate == 0.01 / 4
-    *others, deviation = scaled.deviations
-    assert tuple(others) == changed.deviations
-    assert (deviation.paper, deviation.here) == ("0.01", "0.0025")
-    again = overrides.apply(RECIPE, overrides.settings_of(describe(scaled.deviations)))
+    *others, override = scaled.overrides
+    assert tuple(others) == changed.overrides
+    assert (override.old, override.new) == (0.01, 0.0025)
+    again = overrides.apply(RECIPE, overrides_of({"overrides": describe(scaled.overrides)}))
     assert recipe_hash(again) == recipe_hash(scaled)
+
+
+def test_what_earlier_runs_keep_among_their_deviations_is_read():
+    """As text and with a flag for a reason; the values are the trained recipe's."""
+    settings = ["image_size=112", "views=single", "optimizer.learning_rate=1", "weight_decay=None"]
+    changed = overrides.apply(RECIPE, [*settings, "train_transforms.0.size=120"])
+    texts = {
+        "data": ("imagenet2012, 1000 classes", "MNIST, 10 classes", "--data"),
+        "image_size": ("224", "112", "--set; the sizes of the transforms are scaled with it"),
+        "views": ("('ten_crop',)", "('single',)", "--set"),
+        "optimizer.learning_rate": ("0.01", "1.0", "--set; --scale_learning_rate: with the batch"),
+        "weight_decay": ("WeightDecay(...)", "None", "--set"),
+        "train_transforms.0.size": ("128", "120", "--set"),
+        "recovered": ("trained in one go", "1 times back to a checkpoint", "--recover"),
+        "epochs": ("~90", "90", "rounded"),  # the paper's
+    }
+    deviations = [
+        {"class": "Deviation", "field": field, "paper": paper, "here": here, "reason": reason}
+        for field, (paper, here, reason) in texts.items()
+    ]
+    record = {"recipe": describe_recipe(changed), "deviations": deviations}
+    found = {one.field: one for one in overrides_of(json.loads(json.dumps(record)))}
+    assert {field: spell(one.new) for field, one in found.items()} == {
+        field: here for field, (_, here, _) in texts.items() if field != "epochs"
+    }
+    assert found["optimizer.learning_rate"].new == 1.0 and found["weight_decay"].new is None
+    of_set = [one for one in found.values() if one.field not in ("data", "recovered")]
+    assert overrides.apply(RECIPE, of_set) == changed
+
+
+def test_a_value_of_a_class_that_is_gone_is_refused():
+    gone = Override(field="schedule", old=None, new={"class": "Cosine", "epochs": 3})
+    with pytest.raises(UsageError, match="--set schedule: it cannot be .*Cosine"):
+        overrides.apply(RECIPE, [gone])
 
 
 @pytest.mark.parametrize(
@@ -184,7 +217,7 @@ def test_the_learning_rate_follows_the_batch_on_record():
 def test_a_rate_is_scaled_with_a_changed_batch_only(settings, said):
     changed = overrides.apply(RECIPE, settings)
     with pytest.raises(UsageError, match=f"--scale_learning_rate .*{said}"):
-        overrides.scaled_with_batch(changed, RECIPE)
+        overrides.scale_with_batch(changed, RECIPE)
 
 
 def test_the_papers_own_data_set_is_no_deviation():

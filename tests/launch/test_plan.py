@@ -11,6 +11,7 @@ from common.distribution import hardware
 from common.recipes.recipe import WeightDecay
 from common.training.optimizers import build_optimizer
 from launch.session import plan
+from launch.settings.options import Devices
 from tests.launch import toy
 
 MAIN, AUXILIARY = 99 * 10, 99 * 4  # weights, each used once for an image
@@ -84,7 +85,7 @@ def test_what_fits_is_what_a_device_has_beside_the_weights():
         said = plan.fitting_batch(parts, 10, 40, whole)
         asked = f"about {images:,} images at a time" if images else "not one image"
         assert said.startswith(asked), said
-        assert not images or f"a batch of {4 * images:,}:" in said
+        assert not images or f"a batch of {4 * images:,};" in said
     assert "nvidia-smi" in plan.fitting_batch(parts, 10, 40, 0)
 
 
@@ -131,7 +132,7 @@ def test_bfloat16_halves_activations():
 def test_the_plan_says_what_bfloat16_would_gain(monkeypatch, speeds, said):
     made = []
 
-    def build():
+    def build(*_):
         made.append(keras.mixed_precision.dtype_policy().name)
         return made[-1]
 
@@ -140,9 +141,11 @@ def test_the_plan_says_what_bfloat16_would_gain(monkeypatch, speeds, said):
 
     monkeypatch.setattr(plan, "computes_bfloat16", lambda _: True)
     monkeypatch.setattr(plan, "images_per_second", speed)
-    options = types.SimpleNamespace(precision="float32", jit_compile=False, recipe=None)
-    text = plan.arithmetic(options)
-    text += plan.faster(options, "float32", build, None)
+    monkeypatch.setattr(plan, "build_network", build)
+    devices = Devices(jit_compile=False)
+    experiment = types.SimpleNamespace(recipe=None)
+    text = plan.arithmetic(devices)
+    text += plan.compare_bfloat16(experiment, devices, "float32", None)
     assert text.startswith(said)
     assert made == ["mixed_bfloat16"]
     assert keras.mixed_precision.dtype_policy().name == "float32"

@@ -7,8 +7,9 @@ import pytest
 import tensorflow as tf
 
 from common.errors import UsageError
-from launch.commands import train
-from launch.commands.train import set_precision
+from launch.session import setup
+from launch.session.setup import set_precision
+from launch.settings.options import Devices
 
 CPU = tf.distribute.get_strategy()
 
@@ -24,8 +25,8 @@ def as_before():
 
 @pytest.fixture
 def gpu(monkeypatch):
-    monkeypatch.setattr(train, "on_gpus", lambda strategy: True)
-    monkeypatch.setattr(train.hardware, "has_tensorfloat32", lambda: True)
+    monkeypatch.setattr(setup, "on_gpus", lambda strategy: True)
+    monkeypatch.setattr(setup.hardware, "has_tensorfloat32", lambda: True)
     monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
 
 
@@ -51,7 +52,7 @@ def test_a_cpu_has_no_tensorfloat32():
 
 
 def test_an_old_gpu_has_none(gpu, monkeypatch):
-    monkeypatch.setattr(train.hardware, "has_tensorfloat32", lambda: False)
+    monkeypatch.setattr(setup.hardware, "has_tensorfloat32", lambda: False)
     with pytest.raises(UsageError, match="capability 8.0"):
         set_precision("tensorfloat32", CPU)
 
@@ -70,8 +71,8 @@ def test_single_images_go_to_the_cpu_where_there_is_a_gpu(monkeypatch):
         asked.append(gpus)
         return CPU
 
-    monkeypatch.setattr(train, "make_strategy", made)
-    monkeypatch.setattr(train, "repeat_bit_for_bit", lambda: None)
+    monkeypatch.setattr(setup, "make_strategy", made)
+    monkeypatch.setattr(setup, "repeat_bit_for_bit", lambda: None)
     for batch, gpus, platform in (
         (1, None, "auto"),
         (1, 1, "auto"),
@@ -79,10 +80,7 @@ def test_single_images_go_to_the_cpu_where_there_is_a_gpu(monkeypatch):
         (128, None, "auto"),
     ):
         recipe = types.SimpleNamespace(image_size=32, channels=1, global_batch_size=batch)
-        options = types.SimpleNamespace(
-            recipe=recipe, gpus=gpus, platform=platform, seed=0, precision="float32"
-        )
-        train.prepare_tensorflow(options)
+        setup.prepare_tensorflow(Devices(gpus=gpus, platform=platform), recipe)
     assert asked == [0, 1, None, None]
 
 
@@ -97,7 +95,7 @@ def test_initial_weights_are_computed_on_the_cpu():
             return tf.zeros(3)
 
         with tf.device("GPU:0"):
-            train.initialize_on_cpu(lambda **values: None, initial_value=initial)
+            setup.initialize_on_cpu(lambda **values: None, initial_value=initial)
 
     built.get_concrete_function()
     assert asked == ["/device:CPU:0"]

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import types
 
 import numpy as np
 import pytest
@@ -18,12 +17,11 @@ from common.data.transforms.pixels import ScalePixels, SubtractMeanImage
 from common.errors import RunError, UsageError
 from common.models import preprocessing
 from common.recipes.losses import SoftmaxCrossEntropy
-from common.recipes.serialization import describe
-from launch.dispatch import dispatch
+from common.recipes.serialization import describe, describe_recipe
 from launch.drawing import contact_sheet
 from launch.weights import run_weights
 from tests.launch import toy
-from tests.launch.flags import NOT_GIVEN
+from tests.launch.flags import launch
 
 # Says which of red, green and blue an image has most of.
 COLOURS = dataclasses.replace(
@@ -62,17 +60,17 @@ def colours(tmp_path, monkeypatch):
     """
     import tensorflow as tf
 
-    from launch.commands import predict
+    from launch.inference import prediction
 
     recipes = {"colours": COLOURS}
     monkeypatch.setattr(reproductions, "names", lambda: ("colours",))
+    paper = reproductions.Paper(RECIPES=recipes, VIEWS={})
+    monkeypatch.setattr(reproductions, "load", lambda _: paper)
     monkeypatch.setattr(
-        reproductions,
-        "load",
-        lambda paper: types.SimpleNamespace(RECIPES=recipes, build_model=build_model),
+        reproductions, "build_model", lambda _, *a, **sizes: build_model(*a, **sizes)
     )
     monkeypatch.setattr(reproductions, "folder", lambda paper: tmp_path)
-    monkeypatch.setattr(predict, "prepare_tensorflow", lambda o: tf.distribute.get_strategy())
+    monkeypatch.setattr(prediction, "prepare_tensorflow", lambda *_: tf.distribute.get_strategy())
     folder = tmp_path / "run"
     folder.mkdir()
     model = build_model("colours", image_size=16, num_classes=3)
@@ -84,8 +82,9 @@ def colours(tmp_path, monkeypatch):
 def write_record(folder, recipe, **more):
     record = {
         "variant": "colours",
-        "recipe": describe(dataclasses.replace(recipe, deviations=())),
+        "recipe": describe_recipe(recipe),
         "deviations": describe(recipe.deviations),
+        "overrides": describe(recipe.overrides),
         "data_title": "Colours",
         "class_names": NAMES,
         "precision": "float32",
@@ -95,9 +94,7 @@ def write_record(folder, recipe, **more):
 
 def predict_here(folder, *words, **given):
     places = {"weights": str(folder), "data_dir": str(folder / "no_data")}
-    values = NOT_GIVEN | places
-    words = ["predict", "colours", *map(str, words)]
-    return dispatch(words, values | given, {"weights", *given})
+    return launch("predict", "colours", *words, **places | given)
 
 
 def colour(path, rgb, size=(60, 40)):
@@ -253,7 +250,7 @@ def test_a_run_brings_its_settings_and_its_data(colours):
     changed = dataclasses.replace(changed, data="folder:/gone", num_classes=2)
     write_record(colours, changed)
     _, run = run_weights.locate(str(colours))
-    recipe = run_weights.recipe_of(run, "colours", COLOURS)
+    recipe = run_weights.read_recipe(run, "colours", COLOURS)
     assert (recipe.data, recipe.num_classes) == ("folder:/gone", 2)
     assert recipe.image_size == 8
     assert recipe.test_transforms == changed.test_transforms
@@ -263,10 +260,10 @@ def test_a_run_brings_its_settings_and_its_data(colours):
 def test_a_run_of_another_network_or_recipe_is_refused(colours):
     _, run = run_weights.locate(str(colours))
     with pytest.raises(UsageError, match="a run of colours, not of greys"):
-        run_weights.recipe_of(run, "greys", COLOURS)
+        run_weights.read_recipe(run, "greys", COLOURS)
     edited = dataclasses.replace(COLOURS, normalize=ScalePixels(-1.0, 1.0))
     with pytest.raises(RunError, match="earlier recipe: normalize.background"):
-        run_weights.recipe_of(run, "colours", edited)
+        run_weights.read_recipe(run, "colours", edited)
 
 
 def test_weights_of_another_network_are_refused(colours, tmp_path):
@@ -284,7 +281,7 @@ def test_weights_of_another_network_are_refused(colours, tmp_path):
     [((Pad(2),), 32, 28), ((), 32, 32), (COLOURS.test_transforms, 16, None)],
 )
 def test_the_size_of_the_training_images_is_known(transforms, size, side):
-    from launch.commands.predict import stored_side
+    from launch.inference.network_inputs import stored_side
 
     recipe = dataclasses.replace(COLOURS, test_transforms=transforms, image_size=size)
     assert stored_side(recipe) == side

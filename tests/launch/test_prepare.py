@@ -18,18 +18,15 @@ from common.data.preparation.checks import _pixels
 from common.data.preparation.expected import OFFICIAL, Expected
 from common.data.preparation.inspection import Examined, _add_up
 from common.errors import RunError, UsageError
-from launch.dispatch import dispatch
 from launch.terminal.display import Counting
 from tests.common import synthetic_imagenet as synthetic
 from tests.common.data_fixtures import image_folder, noise_image, write_image
 from tests.common.test_preparation import ROOT, hashes, write_idx
-from tests.launch.flags import NOT_GIVEN
+from tests.launch import flags
 
 
-def launch(verb, name, **flags):
-    values = NOT_GIVEN | {"jobs": 1}
-    values |= {k: v for k, v in flags.items() if v is not None}
-    return dispatch([verb, name], values, set(flags))
+def launch(verb, name, **given):
+    return flags.launch(verb, name, **{"jobs": 1} | given)
 
 
 def prepare(made, data_dir, **flags):

@@ -26,10 +26,9 @@ from common.evaluation import inputs
 from common.evaluation.predictions import read
 from common.evaluation.views import FrameView
 from common.models import preprocessing
-from launch.commands import evaluate, export, predict
-from launch.dispatch import dispatch
+from launch.inference import evaluation, export, prediction
 from tests.launch import publishers
-from tests.launch.flags import NOT_GIVEN
+from tests.launch.flags import launch
 
 SPREAD = 2.0  # of the logits
 CLOSE = 1e-4  # of a probability
@@ -182,29 +181,31 @@ def one_process(monkeypatch):
     A network is built once for all of them; each reads the file's weights.
     Yields what predict prints: file -> (name, probability) of the best five.
     """
-    for module in (evaluate, predict):
-        monkeypatch.setattr(module, "prepare_tensorflow", lambda o: tf.distribute.get_strategy())
+    for module in (evaluation, prediction):
+        monkeypatch.setattr(module, "prepare_tensorflow", lambda *_: tf.distribute.get_strategy())
     built = {}
 
-    def once(paper, variant, recipe, strategy):
+    def once(experiment, strategy):
+        recipe, variant = experiment.recipe, experiment.variant
         sizes = (recipe.image_size, recipe.num_classes)
         if (variant, sizes) not in built:
-            make = reproductions.load(paper).build_model
-            built[variant, sizes] = make(variant, image_size=sizes[0], num_classes=sizes[1])
+            built[variant, sizes] = reproductions.build_model(
+                experiment.paper, variant, image_size=sizes[0], num_classes=sizes[1]
+            )
         return built[variant, sizes]
 
-    for module in (evaluate, export, predict):
+    for module in (evaluation, export, prediction):
         monkeypatch.setattr(module, "build_network", once)
     monkeypatch.setattr(inputs, "TEST_INPUTS", 2)
     said = {}
-    monkeypatch.setattr(predict, "_print", said.__setitem__)
+    monkeypatch.setattr(prediction, "show_guesses", said.__setitem__)
     yield said
     built.clear()
     keras.backend.clear_session()
 
 
 def command(*words, **flags):
-    return dispatch(list(map(str, words)), NOT_GIVEN | flags, set(flags))
+    return launch(*words, **flags)
 
 
 def photographs(folder, sizes=SIZES):

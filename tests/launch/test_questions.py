@@ -10,6 +10,7 @@ import reproductions
 from common.data import catalog
 from common.errors import RunError
 from common.recipes.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, WithAuxiliary
+from common.recipes.serialization import spell
 from launch.report import baseline_records, curves, records
 from launch.report.experiments import name_settings
 from launch.report.figures import depth
@@ -124,13 +125,13 @@ def test_other_papers_questions_are_left_out(record):
     papers = record()
     assert "## " not in questions.page(papers, {})
     assert not table_of(question_spec.read()[0], papers, {})[1]
-    assert tables.question(question_spec.read()[0], papers) == ""
+    assert tables.answer(question_spec.read()[0], papers) == ""
     assert depth.show(papers) == []
 
 
 def test_the_page_of_all_results_has_the_table_too(record):
     papers = record({"error": 1.0})
-    text = tables.question(QUESTION, papers)
+    text = tables.answer(QUESTION, papers)
     assert '<h2 id="size">Does size help?</h2>' in text
     assert "0.95 % (Table 1)" in text and "launch toy_<wbr>" not in text
     assert "python -m launch toy_small" in text and "`" not in text
@@ -381,9 +382,8 @@ def test_the_command_of_each_line_makes_a_run_that_it_takes(question, wanted):
     if flags["--data"]:
         recipe = with_data(own, catalog.find(flags["--data"], own.channels))
     recipe = apply(recipe, settings)
-    changed = [d for d in recipe.deviations if d.reason.startswith("--")]
     row = {
-        "deviations": [f"{d.field} {d.here}" for d in changed],
+        "deviations": [f"{one.field} {spell(one.new)}" for one in recipe.overrides],
         "precision": flags["--precision"] or "float32",
         "recipe": records.recipe_hash(recipe),
     }

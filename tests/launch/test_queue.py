@@ -12,7 +12,7 @@ import pytest
 from common.errors import RunError
 from common.training.run_record import lock_folder
 from launch.commands import queue
-from tests.launch.flags import NOT_GIVEN
+from tests.launch.flags import launch
 
 ROWS = """
 [[run]]
@@ -69,12 +69,12 @@ def start(tmp_path, monkeypatch):
     program.write_text(PROGRAM)
     monkeypatch.setattr(queue, "PROGRAM", (sys.executable, str(program)))
     read = queue.read
-    monkeypatch.setattr(queue, "read", lambda values: read(values, file))
+    monkeypatch.setattr(queue, "read", lambda data_dir: read(data_dir, file))
 
     def run(gpu=False, doing=(), **flags):
         monkeypatch.setattr(queue, "_has_gpu", lambda: gpu)
         monkeypatch.setenv("TRAINING", json.dumps(dict(doing)))
-        return queue.run(NOT_GIVEN | {"data_dir": "/data"} | flags)
+        return launch("queue", data_dir="/data", **flags)
 
     return run
 
@@ -86,8 +86,8 @@ def calls(tmp_path):
 
 
 def test_every_run_of_the_file_is_one_of_its_own():
-    runs = queue.read(NOT_GIVEN)
-    folders = [one.options.workdir for one in runs]
+    runs = queue.read("/nowhere")
+    folders = [one.workdir for one in runs]
     assert len(set(folders)) == len(folders) > 20
     assert any(one.small for one in runs)
     assert not all(one.small for one in runs)

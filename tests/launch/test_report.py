@@ -8,7 +8,7 @@ import pytest
 
 import reproductions
 from common.errors import RunError, UsageError
-from launch.report import curves, measurements, report
+from launch.report import curves, measurements, records, report
 from launch.report.figures import figures
 from launch.report.papers import Paper, read_oracles, read_papers
 from launch.settings.overrides import apply
@@ -99,14 +99,7 @@ SHRUNK = {"name": "toys/1.0.0", "shorter_side": 256}
         (
             {
                 "recipe": {"data": "cifar10", "epochs": 20},
-                "deviations": [
-                    {
-                        "field": "data",
-                        "paper": "mnist",
-                        "here": "cifar10 (10 classes)",
-                        "reason": "--data",
-                    }
-                ],
+                "overrides": [{"field": "data", "old": "mnist", "new": "cifar10 (10 classes)"}],
             },
             "cifar10-changed",
             "data cifar10",
@@ -355,3 +348,37 @@ def test_settings_that_differ_have_different_names(write, paper, tmp_path):
     for rate, error in (("0.5", "1.50 %"), ("0.25", "2.50 %")):
         (name,) = re.findall(r"\[(mnist-2ep-[ab])\]", line_of(text, error))
         assert f"**{name}**: epochs 2; optimizer.learning_rate {rate}. Of" in explained
+
+
+def test_links_of_the_written_pages_lead_somewhere():
+    pages = report.texts(read_papers())
+    anchors = {file: set(re.findall(r'<a id="(.*?)"', text)) for file, text in pages.items()}
+    for file, text in pages.items():
+        for address in re.findall(r"\]\(([^)\s]+)\)", text):
+            place, _, anchor = address.partition("#")
+            if "://" in address or not place:
+                continue
+            target = (file.parent / place).resolve()
+            assert target.exists(), f"{file}: {address}"
+            if anchor and target.suffix == ".md":
+                known = anchors.get(target, set()) | headings_of(target)
+                assert anchor in known, f"{file}: {address}"
+
+
+def headings_of(file):
+    """The anchors that GitHub gives the headings of a page."""
+    heads = re.findall(r"^#+ (.*)$", file.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def test_measured_rows_need_their_fields(write, paper, tmp_path):
+    assert records.file("toy").read() == []
+    write(toy.write_run(tmp_path / "a"))
+    file = paper / "reproduced.toml"
+    file.write_text(file.read_text() + 'extra = "kept"\n')
+    (row,) = records.file("toy").read()
+    assert row["extra"] == "kept"
+    for name in ("variant", "top1_error", "commit", "versions"):
+        file.write_text("[[run]]\n" + "".join(f'{key} = "x"\n' for key in row if key != name))
+        with pytest.raises(RunError, match=f"reproduced.toml: run 1 lacks {name}"):
+            records.file("toy").read()

@@ -13,13 +13,14 @@ from common.data.sources.relabelled import relabel
 from common.data.statistics import Statistics, save
 from common.data.transforms.pixels import SubtractMeanImage
 from common.errors import RunError, UsageError
+from common.recipes.recipe import Override
 from common.recipes.serialization import describe
-from launch.commands import evaluate
-from launch.dispatch import dispatch
-from launch.settings.overrides import apply, combined, settings_of, with_data
+from common.training.run_record import overrides_of
+from launch.inference import evaluation
+from launch.settings.overrides import apply, combine, with_data
 from launch.weights import bundled_weights, run_weights
 from tests.launch import test_predict
-from tests.launch.flags import NOT_GIVEN
+from tests.launch.flags import launch, read
 
 colours = test_predict.colours
 RGB = {"red": (200, 0, 0), "green": (0, 200, 0), "blue": (0, 0, 200)}
@@ -41,7 +42,7 @@ def folder_of(root, shown=None):
 @pytest.fixture
 def run(colours, tmp_path, monkeypatch):
     """`train(*settings)`: the folder of a run on coloured photographs."""
-    monkeypatch.setattr(evaluate, "prepare_tensorflow", lambda o: tf.distribute.get_strategy())
+    monkeypatch.setattr(evaluation, "prepare_tensorflow", lambda *_: tf.distribute.get_strategy())
     data = catalog.find(folder_of(tmp_path / "data"))
     source = catalog.open_source(data)
 
@@ -60,18 +61,19 @@ def run(colours, tmp_path, monkeypatch):
     return train
 
 
-def options(folder, **given):
+def experiment(folder, **given):
     """What evaluate makes of a run and flags."""
-    values = NOT_GIVEN | {"weights": str(folder)} | given
-    return bundled_weights.options_for("", "colours", "colours", values, set(given), measures=True)[
-        0
-    ]
+    return find("evaluate", folder, measures=True, **given).experiment
+
+
+def find(command, folder, *, measures=False, **given):
+    flags = read(command, weights=str(folder), **given)
+    return bundled_weights.find_network("", "colours", "colours", flags, measures=measures)
 
 
 def measured(folder, capsys, **given):
     """(exit code, lines of stdout, stderr) of evaluate."""
-    values = NOT_GIVEN | {"weights": str(folder)} | given
-    code = dispatch(["evaluate", "colours"], values, {"weights", *given})
+    code = launch("evaluate", "colours", **{"weights": str(folder)} | given)
     said = capsys.readouterr()
     return code, said.out.splitlines(), said.err
 
@@ -95,22 +97,22 @@ def test_flags_change_a_runs_settings_one_by_one(run, tmp_path, given, changed):
         {k: copy if v == "COPY" else v for k, v in values.items()} for values in (given, changed)
     )
     folder = run(*SETTINGS)
-    alone = options(folder).recipe
+    alone = experiment(folder).recipe
     assert alone.image_size == 8 and alone.views == ("ten_crop",)
     assert alone.test_transforms[0].size == 13
-    now = options(folder, **given).recipe
-    expected = dataclasses.replace(alone, deviations=(), **changed)
-    assert dataclasses.replace(now, deviations=()) == expected
+    now = experiment(folder, **given).recipe
+    expected = dataclasses.replace(alone, overrides=(), **changed)
+    assert dataclasses.replace(now, overrides=()) == expected
 
 
 def test_other_images_are_not_cut_as_the_runs_were(run, tmp_path):
     folder = run("held_out=2", "train_images=3")
-    alone = options(folder).recipe
+    alone = experiment(folder).recipe
     assert (alone.held_out, alone.train_images) == (2, 3)
     other = {"data": folder_of(tmp_path / "copy")}
-    now = options(folder, **other).recipe
+    now = experiment(folder, **other).recipe
     assert (now.held_out, now.train_images) == (0, None)
-    now = options(folder, **other, set=["held_out=1"]).recipe
+    now = experiment(folder, **other, set=["held_out=1"]).recipe
     assert (now.held_out, now.train_images) == (1, None)
 
 
@@ -118,14 +120,18 @@ def test_all_that_set_said_is_read_again_from_the_record():
     recipe = test_predict.COLOURS
     settings = ("views=single,ten_crop", "average_decay=0.5", "updates=7")
     changed = apply(recipe, (*settings, "optimizer.nesterov=true"))
-    again = apply(recipe, settings_of(describe(changed.deviations)))
+    record = json.loads(json.dumps({"overrides": describe(changed.overrides)}))
+    again = apply(recipe, overrides_of(record))
     assert again == changed
 
 
 def test_a_setting_replaces_the_runs_of_its_field_and_its_parts():
     own = ["optimizer.momentum=0", "optimizer.nesterov=true", "epochs=2"]
-    assert combined(own, ["optimizer=X"]) == ["epochs=2", "optimizer=X"]
-    assert combined(own, ["optimizer.momentum=1"])[:2] == own[1:]
+    assert combine(own, ["optimizer=X"]) == ["epochs=2", "optimizer=X"]
+    assert combine(own, ["optimizer.momentum=1"])[:2] == own[1:]
+    on_record = [Override(field="epochs", old=1, new=2)]
+    assert combine(on_record, ["epochs=3"]) == ["epochs=3"]
+    assert combine(on_record, ["updates=3"]) == [*on_record, "updates=3"]
 
 
 def test_labels_of_other_images_go_by_the_names_of_the_classes(run, tmp_path, capsys):
@@ -218,7 +224,7 @@ def test_what_was_subtracted_in_training_is_subtracted_now(run, tmp_path, capsys
     """The training images are others by now: their mean is not the run's."""
     recipe = dataclasses.replace(test_predict.COLOURS, normalize=SubtractMeanImage())
     monkeypatch.setattr(test_predict, "COLOURS", recipe)
-    monkeypatch.setitem(evaluate.reproductions.load("colours").RECIPES, "colours", recipe)
+    monkeypatch.setitem(evaluation.reproductions.load("colours").RECIPES, "colours", recipe)
     folder = run()
     mean = np.zeros((24, 24, 3), np.float32)
     kept = Statistics(
@@ -227,15 +233,15 @@ def test_what_was_subtracted_in_training_is_subtracted_now(run, tmp_path, capsys
     save(kept, folder / run_weights.STATISTICS)
     seen = []
     monkeypatch.setattr(
-        evaluate, "training_statistics", lambda *a: pytest.fail("the run has its own")
+        evaluation, "training_statistics", lambda *a: pytest.fail("the run has its own")
     )
-    real = evaluate.Evaluator
+    real = evaluation.Evaluator
 
     def evaluator(**parts):
         seen.append(parts["statistics"])
         return real(**parts)
 
-    monkeypatch.setattr(evaluate, "Evaluator", evaluator)
+    monkeypatch.setattr(evaluation, "Evaluator", evaluator)
     assert measured(folder, capsys)[0] == 0
     np.testing.assert_array_equal(seen[0].mean_image, mean)
     with pytest.raises(UsageError, match="of 24 x 24 pixels.*12 x 12"):
@@ -248,23 +254,21 @@ def test_what_was_subtracted_in_training_is_subtracted_now(run, tmp_path, capsys
 def test_predict_and_export_take_the_runs_data_and_no_other(run, tmp_path):
     folder = run("image_size=8")
     for verb in ("predict", "export"):
-        values = NOT_GIVEN | {"weights": str(folder)}
-        own = f"folder:{tmp_path / 'data'}"
-        found, _ = bundled_weights.options_for(
-            verb, "colours", "colours", values | {"data": own}, {"data"}
-        )
-        assert found.recipe.image_size == 8
+        found = find(verb, folder, data=f"folder:{tmp_path / 'data'}")
+        assert found.experiment.recipe.image_size == 8
         other = {"data": folder_of(tmp_path / verb)}
         with pytest.raises(UsageError, match="Leave it out"):
-            bundled_weights.options_for(verb, "colours", "colours", values | other, {"data"})
+            find(verb, folder, **other)
 
 
 def test_the_cost_of_a_runs_views_is_that_of_its_settings(run, capsys, monkeypatch):
     seen = []
-    monkeypatch.setattr(evaluate, "print_plan", lambda m, o, *rest: seen.append(o) or 0)
+    monkeypatch.setattr(
+        evaluation.evaluation_plan, "print_plan", lambda model, *rest: seen.append(model) or 0
+    )
     folder = run("image_size=8")
     code, _, _ = measured(folder, capsys, dry_run=True)
-    assert code == 0 and seen[0].recipe.image_size == 8
+    assert code == 0 and seen[0].input_shape[1:3] == (8, 8)
 
 
 def test_a_record_is_json_as_it_was(run, capsys):

@@ -17,15 +17,15 @@ from common.data import catalog
 from common.data.statistics import Statistics, load, needed, save
 from common.data.transforms.pixels import SubtractMeanImage
 from common.errors import RunError, UsageError
-from common.papers.expected import read_reproduced
 from common.recipes.serialization import recipe_hash
 from common.training.run_record import ARITHMETIC
 from launch.commands import ship
-from launch.dispatch import dispatch
+from launch.inference import evaluation
+from launch.report import records
 from launch.settings.overrides import apply
 from launch.weights import bundled_weights, run_weights
 from tests.launch import test_predict
-from tests.launch.flags import NOT_GIVEN
+from tests.launch.flags import launch
 from tests.launch.test_command_line import ROOT
 
 colours = test_predict.colours
@@ -57,7 +57,7 @@ def test_a_shipped_run_is_whole_small_and_of_the_papers_recipe(variant):
     assert (run.record["paper"], run.record["variant"]) == (paper, variant)
     assert run.record["status"] == "finished"
     assert recipe_hash(run.record["recipe"]) == recipe_hash(recipe)
-    assert run_weights.recipe_of(run, variant, recipe) == recipe
+    assert run_weights.read_recipe(run, variant, recipe) == recipe
     assert len(run.record["class_names"]) == recipe.num_classes
     assert not needed(recipe) or load(run.folder / run_weights.STATISTICS)
 
@@ -81,7 +81,7 @@ def test_shipped_weights_are_the_networks_and_nothing_else(variant):
     file = run.folder / run_weights.WEIGHTS
     with h5py.File(file) as stored:
         assert "optimizer" not in stored
-    model = reproductions.load(paper).build_model(variant)
+    model = reproductions.build_model(paper, variant)
     run_weights.load_weights(model, file, recipe)
 
 
@@ -96,7 +96,7 @@ def test_the_recorded_error_is_measured_again(variant, shared_data, tmp_path):
     assert str(run.folder) in err and run.record["precision"] in err
     rows = {
         row["views"]: row
-        for row in read_reproduced(reproductions.folder(paper))
+        for row in records.file(paper).read()
         if row["variant"] == variant
         and row["recipe"] == recipe_hash(recipe)
         and (row["seed"], row["precision"], row["deviations"])
@@ -183,13 +183,11 @@ def finished(folder, recipe=test_predict.COLOURS, **more):
 
 
 def ship_here(*folders, data_dir="/nowhere"):
-    values = NOT_GIVEN | {"data_dir": data_dir}
-    return dispatch(["ship", *map(str, folders)], values, set())
+    return launch("ship", *folders, data_dir=data_dir)
 
 
 def without_weights(*words, **given):
-    values = NOT_GIVEN | {"data_dir": "/nowhere"}
-    return dispatch([*map(str, words)], values | given, {*given})
+    return launch(*words, data_dir="/nowhere", **given)
 
 
 def test_predict_takes_what_was_shipped(colours, tmp_path, capsys):
@@ -280,18 +278,19 @@ def test_a_later_run_takes_the_place_of_an_earlier_one(colours, tmp_path):
     assert json.loads(file.read_text())["seed"] == 4
 
 
-def test_evaluate_measures_in_the_runs_precision_and_says_so(colours, monkeypatch, capsys):
+def test_evaluate_measures_in_the_runs_precision_and_says_so(
+    colours, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(catalog, "builder_dir", lambda *_: None)
     ship_here(finished(colours, precision="mixed_bfloat16"))
     assert "seed 3, mixed_bfloat16" in capsys.readouterr().out
-    values = NOT_GIVEN | {"data_dir": "/nowhere"}
-    about = ("evaluate NAME", "colours", "colours", values)
-    options, run = bundled_weights.options_for(*about, set(), measures=True)
-    assert options.precision == "mixed_bfloat16" and run
+    used = []
+    monkeypatch.setattr(evaluation, "run", lambda network, devices, *_: used.append(devices))
+    without_weights("evaluate", "colours")
+    assert used[0].precision == "mixed_bfloat16"
     err = capsys.readouterr().err
     assert "trained in mixed_bfloat16, used here in mixed_bfloat16" in err
-    options, run = bundled_weights.options_for(*about, set())
-    assert options.precision == "float32" and run
+    without_predict(test_predict.colour(tmp_path / "a.png", (0, 0, 255)))
     assert "mixed_bfloat16, used here in float32" in capsys.readouterr().err
 
 

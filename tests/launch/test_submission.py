@@ -8,15 +8,14 @@ from common.data import imagenet
 from common.errors import UsageError
 from common.evaluation import predictions
 from common.evaluation.metrics import wrong
-from launch.dispatch import dispatch
 from reproductions.ilsvrc2016 import submission_file
 from tests.common.test_test_server import predictions as drawn
+from tests.launch import flags
 from tests.launch.test_command_line import launch
 
 
 def submission(*words, out=None):
-    given = {"out"} if out else set()
-    return dispatch(["submission", *words], {"out": out}, given)
+    return flags.launch("submission", *words, out=out)
 
 
 @pytest.fixture
@@ -63,4 +62,4 @@ def test_other_words_and_files_that_are_there_are_refused(folder):
     with pytest.raises(UsageError, match="truth.txt exists already"):
         submission("a.npz", out="truth.txt")
     with pytest.raises(UsageError, match="no use for --seed"):
-        dispatch(["submission", "a.npz"], {}, {"seed"})
+        flags.launch("submission", "a.npz", seed=1)

@@ -1,13 +1,17 @@
+import errno
 import json
+import os
 import signal
 import types
 
 import pytest
 
 from common.errors import RunError, UsageError
+from common.training import run_record
 from common.training.signals import Signals, Stopped
 from launch.report import sweep_records
 from launch.sweep import child, status, sweep, trials, tuners, workers
+from launch.terminal.exits import exit_code
 from tests.launch.sweep_fakes import Training, request
 
 SPACE = ["optimizer.learning_rate=log(1e-4,1e-1)"]
@@ -27,7 +31,7 @@ def search(tmp_path, monkeypatch):
         monkeypatch.setattr(child, "start", lambda *words: Training(*words, error))
         values = {"space": SPACE, "set": ["epochs=3"]} | flags
         asked = request(workdir=str(tmp_path), **values)
-        code = sweep.run(asked)
+        code = sweep.run(asked, dry_run=False)
         record = json.loads((tmp_path / "sweep.json").read_text())
         return code, record
 
@@ -172,6 +176,41 @@ def test_a_failed_trial_is_tried_again_by_the_same_command(search):
     states = [trial["status"] for trial in record["trials"]]
     assert states == ["failed", "failed", "finished"]
     assert "reason" not in record["trials"][2]
+
+
+def test_a_full_disk_fails_no_trial_and_the_same_command_goes_on(search, tmp_path):
+    def full_in_the_second(settings, epoch):
+        full = Training.started[-1] == "1" and epoch == 2
+        return "No space left on device" if full else by_rate(settings, epoch)
+
+    with pytest.raises(RunError, match="trials/1: No space left on device"):
+        search(full_in_the_second, trials=3)
+    there = status.read_trials(tmp_path)
+    assert [t["status"] for t in there] == ["finished", "under way"]
+    _, record = search(by_rate, trials=3)
+    assert [t["status"] for t in record["trials"]] == ["finished"] * 3
+    assert Training.started == ["0", "1", "1", "2"]
+
+
+FIRST_TO_FAIL = {
+    "lock": (run_record.fcntl, "flock"),
+    "the oracle's": (tuners, "write_text"),
+    "outcome.json": (trials, "write_json"),
+    "sweep.json": (status, "write_json"),
+}
+
+
+@pytest.mark.parametrize("name", FIRST_TO_FAIL)
+def test_a_sweep_that_a_full_disk_ends_early_leaves_no_folder(name, tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(*FIRST_TO_FAIL[name], full)
+    monkeypatch.setattr(child, "start", lambda *words: Training(*words, by_rate))
+    asked = request(workdir=str(tmp_path / "s"), space=SPACE, set=["epochs=3"])
+    assert exit_code(lambda: sweep.run(asked)) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert not (tmp_path / "s").exists()
 
 
 def test_a_sweep_without_a_best_trial_has_failed(search, capsys):

@@ -110,10 +110,10 @@ def test_what_set_fixes_is_not_in_the_default_space():
 
 
 def test_trials_are_compared_on_training_images_that_are_held_out():
-    recipe = request().options.recipe
+    recipe = request().recipe
     assert recipe.held_out == 143  # a tenth of the digits' 1,437
     assert recipe.views == (recipe.monitor,)
-    assert request(set=["held_out=50"]).options.recipe.held_out == 50
+    assert request(set=["held_out=50"]).recipe.held_out == 50
     with pytest.raises(UsageError, match="never chooses by the test split"):
         request(set=["held_out=0"])
 

@@ -67,7 +67,8 @@ def test_the_run_can_be_told_from_its_record(trained):
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == "finished"
     assert record["recipe"]["epochs"] == 2
-    assert {d["field"] for d in record["deviations"]} >= {"data", "epochs"}
+    assert [one["field"] for one in record["overrides"]] == ["data", "epochs"]
+    assert record["overrides"][1] == {"class": "Override", "field": "epochs", "old": 20, "new": 2}
     assert record["data"]["splits"] == {"train": 1437, "test": 360}
     (result,) = record["results"]
     assert result["view"] == "single" and result["num_images"] == 360

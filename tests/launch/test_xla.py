@@ -9,20 +9,23 @@ import reproductions
 from common.distribution import hardware
 from common.recipes.recipe import is_small
 from common.training.run_record import last_session
-from launch.session.jit_policy import decided, keep_compiled
-from launch.settings.options import from_flags
-from tests.launch.flags import NOT_GIVEN
+from launch.commands import TRAIN
+from launch.session import jit_policy
+from launch.session.jit_policy import keep_compiled
+from launch.settings.options import read_training
+from tests.launch.flags import read
 
 
 @pytest.fixture
 def decide(tmp_path):
     def of(name="lenet5", devices=1, platform="cpu", **values):
         paper, variant = reproductions.find(name)
-        recipe = reproductions.load(paper).RECIPES[variant]
         places = {"data_dir": "/nowhere", "workdir": str(tmp_path)}
-        values = NOT_GIVEN | {"data": "sample"} | places | values
-        options = from_flags(variant, recipe, values)
-        made = decided(options, devices=devices, platform=platform)
+        flags = read(TRAIN, **{"data": "sample"} | places | values)
+        asked = read_training(paper, variant, flags, flags.set)
+        made = jit_policy.decide(
+            asked.devices, asked.experiment.recipe, tmp_path, replicas=devices, platform=platform
+        )
         return made.jit_compile
 
     return of

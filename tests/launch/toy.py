@@ -2,10 +2,10 @@
 
 import dataclasses
 import json
-import types
 
+import reproductions
 from common.recipes.recipe import Deviation, Recipe, Sgd
-from common.recipes.serialization import describe
+from common.recipes.serialization import describe, describe_recipe
 from launch.settings.overrides import apply
 
 RECIPE = Recipe(
@@ -70,9 +70,9 @@ def make(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     (folder / "expected.toml").write_text(EXPECTED)
     (folder / "README.md").write_text(README)
-    module = types.SimpleNamespace(RECIPES=RECIPES)
+    paper = reproductions.Paper(RECIPES=RECIPES, VIEWS={})
     monkeypatch.setattr("reproductions.names", lambda: ("toy",))
-    monkeypatch.setattr("reproductions.load", lambda paper: module)
+    monkeypatch.setattr("reproductions.load", lambda _: paper)
     monkeypatch.setattr("reproductions.folder", lambda paper: folder.parent / paper)
     return folder
 
@@ -99,8 +99,9 @@ def write_run(folder, *, seed=0, error=0.93, settings=(), view="single", history
     run = {
         "paper": "toy",
         "variant": "toy",
-        "recipe": describe(dataclasses.replace(recipe, deviations=())),
+        "recipe": describe_recipe(recipe),
         "deviations": describe(recipe.deviations),
+        "overrides": describe(recipe.overrides),
         "data": {"name": "toys/1.0.0"},
         "seed": seed,
         "precision": "float32",

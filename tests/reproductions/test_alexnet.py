@@ -1,8 +1,8 @@
 """AlexNet's facts: Sections 3 to 5 of the paper, and net 145."""
 
 import dataclasses
+import functools
 import math
-import pathlib
 import re
 
 import keras
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import reproductions.alexnet
+import reproductions
 from common.data.transforms import (
     CentreCrop,
     PcaColourNoise,
@@ -22,16 +22,13 @@ from common.data.transforms import (
     UntilEpoch,
 )
 from common.distribution.batch_slice import batch_slice
-from common.errors import UsageError
-from common.papers.audit import AGREES, EXPLAINED, audit_paper, layer_table
 from common.recipes.recipe import WeightDecay
 from common.recipes.schedules import DivideOnPlateau
 from common.training.optimizers import rates_at
-from reproductions.alexnet import RECIPES, build_model, cifar
-from reproductions.alexnet.model import FORMS
-from reproductions.alexnet.spatial import SpatialResponseNormalization
+from reproductions.alexnet.model import FORMS, SpatialResponseNormalization
 
-FOLDER = pathlib.Path(reproductions.alexnet.__file__).parent
+build_model = functools.partial(reproductions.build_model, "alexnet")
+RECIPES = reproductions.load("alexnet").RECIPES
 CAFFES = ("bvlc_alexnet", "caffenet")
 FRAME = (ResizeShorterSide(256), CentreCrop(256))  # Sec. 2
 
@@ -46,53 +43,6 @@ def paper():
 def as_run():
     keras.utils.set_random_seed(0)
     return build_model("alexnet_as_run", image_size=64, num_classes=10)
-
-
-def test_every_recipe_has_its_network():
-    assert list(RECIPES) == [*FORMS, *cifar.FORMS]
-    assert next(iter(RECIPES)) == "alexnet"
-
-
-def test_every_structural_number_has_a_verdict():
-    verdicts = audit_paper(FOLDER, build_model)
-    assert {v.verdict for v in verdicts} == {AGREES, EXPLAINED}
-    explained = {
-        (v.table, v.row, v.column)
-        for v in verdicts
-        if v.verdict == EXPLAINED and v.table.startswith("Slides")
-    }
-    assert explained == {
-        ("Slides, kernels", "CONV2", "kernel size"),
-        ("Slides, layers", "CONV1", "pad"),
-        ("Slides, layers", "NORM1", "output"),
-        ("Slides, layers", "NORM2", "output"),
-        ("Slides, layers", "CONV3", "parameters"),  # 884,736 is 885K
-        ("Slides, layers", "CONV5", "parameters"),
-        ("Slides, layers", "CONV5", "output"),
-        ("Slides, layers", "CONV5", "output volume"),
-    }
-
-
-def test_layers_have_the_sizes_of_figure_2(paper):
-    rows = {row.name: row for row in layer_table(paper)}
-    found = {
-        name: (row.output, row.weights, row.macs)
-        for name, row in rows.items()
-        if name.startswith(("conv", "pool", "fc"))
-    }
-    assert found == {
-        "conv1": ((55, 55, 96), 34_848, 105_415_200),
-        "pool1": ((27, 27, 96), 0, 0),
-        "conv2": ((27, 27, 256), 307_200, 223_948_800),
-        "pool2": ((13, 13, 256), 0, 0),
-        "conv3": ((13, 13, 384), 884_736, 149_520_384),
-        "conv4": ((13, 13, 384), 663_552, 112_140_288),
-        "conv5": ((13, 13, 256), 442_368, 74_760_192),
-        "pool5": ((6, 6, 256), 0, 0),
-        "fc6": ((4096,), 37_748_736, 37_748_736),
-        "fc7": ((4096,), 16_777_216, 16_777_216),
-        "fc8": ((1000,), 4_096_000, 4_096_000),
-    }
 
 
 @pytest.mark.parametrize(
@@ -151,14 +101,6 @@ def test_dropout_is_in_all_but_one_control(variant):  # Sec. 4.2
     tested, trained = model(images), model(images, training=True)
     same = np.array_equal(tested, trained)
     assert same == (variant == "alexnet_no_dropout")
-
-
-@pytest.mark.parametrize("variant,smallest", [("alexnet", 64), ("alexnet_non_overlapping", 36)])
-def test_too_small_an_image_is_refused(variant, smallest):
-    model = build_model(variant, image_size=smallest, num_classes=10)
-    assert model.get_layer("pool5").output.shape[1:3] == (1, 1)
-    with pytest.raises(UsageError, match=f"at least {smallest}x{smallest}"):
-        build_model(variant, image_size=smallest - 1)
 
 
 BIASES = {"conv2", "conv4", "conv5", "fc6", "fc7"}
@@ -238,26 +180,6 @@ def test_spatial_norm_is_net_145s():
         "alpha": 4e-5,
         "beta": 0.75,
     }
-
-
-def test_logits_are_float32_under_bfloat16():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = build_model("alexnet", image_size=64, num_classes=10)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    assert model.output.dtype == "float32"
-    assert model.get_layer("conv1").compute_dtype == "bfloat16"
-    assert model.get_layer("norm1").output.dtype == "bfloat16"
-    logits = model(np.full((1, 64, 64, 3), 100.0, "float32"))
-    assert np.isfinite(logits).all()
-
-
-def test_network_is_saved_and_loaded(as_run, tmp_path):
-    as_run.save(tmp_path / "net.keras")
-    loaded = keras.saving.load_model(tmp_path / "net.keras")
-    image = np.random.default_rng(0).normal(0, 50, (1, 64, 64, 3))
-    np.testing.assert_array_equal(loaded(image), as_run(image))
 
 
 def test_recipe_of_the_paper():

@@ -1,11 +1,13 @@
 """The networks for CIFAR-10 of AlexNet's Section 3.3, after cuda-convnet."""
 
+import functools
 import itertools
 
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.data.transforms import (
     CentreCrop,
     RandomCrop,
@@ -15,15 +17,14 @@ from common.data.transforms import (
 )
 from common.errors import RunError
 from common.training.optimizers import build_optimizer, rates_at
-from reproductions.alexnet import RECIPES, build_model
 from reproductions.alexnet.cifar import LocallyConnected
 from reproductions.alexnet.weights import from_caffe
+from tests.reproductions.helpers import draws
+
+build_model = functools.partial(reproductions.build_model, "alexnet")
+RECIPES = reproductions.load("alexnet").RECIPES
 
 THIRTEEN, ELEVEN = "cifar_alexnet_13pct", "cifar_alexnet_11pct"
-
-
-def draws(*shape):
-    return np.random.default_rng(0).normal(size=shape).astype("float32")
 
 
 # Outputs and parameters of each layer with weights, from the layer files.

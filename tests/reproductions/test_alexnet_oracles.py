@@ -1,13 +1,17 @@
 """The same weights give the logits of independent implementations."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.errors import RunError
-from reproductions.alexnet import build_model
 from reproductions.alexnet.weights import from_caffe
 from tests import golden
+
+build_model = functools.partial(reproductions.build_model, "alexnet")
 
 
 @pytest.mark.parametrize(

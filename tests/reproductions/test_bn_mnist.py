@@ -1,22 +1,23 @@
 """The small network of Section 4.1 of the batch normalization paper."""
 
+import functools
 import math
 
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.data.transforms import Binarize
 from common.data.transforms.pixels import Context
 from common.recipes.losses import SoftmaxCrossEntropy
-from reproductions.bn_inception import RECIPES, build_model
-from reproductions.bn_inception.mnist import SPREAD
+from reproductions.bn_inception.model import SPREAD
+from tests.reproductions.helpers import draws
+
+build_model = functools.partial(reproductions.build_model, "bn_inception")
+RECIPES = reproductions.load("bn_inception").RECIPES
 
 BOTH = ("bn_mnist", "bn_mnist_baseline")
-
-
-def draws(*shape):
-    return np.random.default_rng(0).normal(size=shape).astype("float32")
 
 
 def sigmoid(a):

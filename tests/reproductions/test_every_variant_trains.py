@@ -18,7 +18,7 @@ import reproductions
 from common.training import checkpoints
 from common.training.optimizers import build_optimizer
 from common.training.steps import MAX_UPDATES, TrainSteps, repeat_bit_for_bit
-from tests.reproductions.test_contract import SMALL_IMAGE_SIZE, VARIANTS
+from tests.reproductions.test_contract import VARIANTS, small_image
 
 BATCH, STEPS = 2, 24
 SLOWER = 0.1  # of the recipe's rate, which is for a batch of 32 and more
@@ -33,12 +33,12 @@ CASES = [
 ]
 
 
-def small_size(paper, recipe):
+def small_size(paper, variant, recipe):
     """Batch norm needs more than one place in the last maps: 2 x 2 of them."""
-    if paper == "polynet":
-        return 107
-    size = SMALL_IMAGE_SIZE.get(paper)
-    return 64 if size == 32 and recipe.image_size == 224 else size
+    size = small_image(paper, variant)
+    if recipe.image_size >= 224:
+        size = {32: 64, 75: 107}.get(size, size)
+    return size
 
 
 def first_rate(recipes, variant):
@@ -58,9 +58,8 @@ class Training:
         self.rate = first_rate(module.RECIPES, variant)
         keras.utils.set_random_seed(0)
         repeat_bit_for_bit()
-        self.model = module.build_model(
-            variant, image_size=small_size(paper, self.recipe), num_classes=CLASSES
-        )
+        size = small_size(paper, variant, self.recipe)
+        self.model = reproductions.build_model(paper, variant, image_size=size, num_classes=CLASSES)
         self.optimizer = build_optimizer(self.recipe)
         self.optimizer.build(self.model.trainable_variables)
         self.variables = checkpoints.named_variables(self.model, self.optimizer)

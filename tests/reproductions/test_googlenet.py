@@ -1,8 +1,8 @@
 """GoogLeNet's facts: Table 1, Figure 3, Sections 5 and 6, BVLC's solver."""
 
 import dataclasses
+import functools
 import math
-import pathlib
 
 import keras
 import numpy as np
@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-import reproductions.googlenet
 from common.data.transforms import (
     CentreCrop,
     PhotometricDistortions,
@@ -20,16 +19,14 @@ from common.data.transforms import (
     ResizeShorterSide,
     SubtractChannelMean,
 )
-from common.errors import UsageError
 from common.models.layer_table import find_row, layer_table, totals
 from common.models.layers import Dropout
-from common.papers.audit import AGREES, EXPLAINED, audit_paper
 from common.recipes.recipe import WeightDecay
 from common.training.optimizers import rates_at
-from reproductions.googlenet import RECIPES, build_model
-from reproductions.googlenet.model import CONV1
+from tests.reproductions.helpers import draws
 
-FOLDER = pathlib.Path(reproductions.googlenet.__file__).parent
+build_model = functools.partial(reproductions.build_model, "googlenet")
+RECIPES = reproductions.load("googlenet").RECIPES
 SMALLEST = 65
 IMAGENET = 1_281_167  # training images
 FRAME = (ResizeShorterSide(256), CentreCrop(256))  # Sec. 7
@@ -52,36 +49,6 @@ def small():
     return build_model("googlenet", image_size=SMALLEST, num_classes=10)
 
 
-def draws(*shape, scale=1.0):
-    values = np.random.default_rng(0).normal(0, scale, shape)
-    return values.astype("float32")
-
-
-def test_every_recipe_has_its_network():
-    assert list(RECIPES) == list(CONV1)
-    assert next(iter(RECIPES)) == "googlenet"
-
-
-def test_every_structural_number_has_a_verdict():
-    def build(variant):
-        return reproductions.load(reproductions.find(variant)[0]).build_model(variant)
-
-    verdicts = audit_paper(FOLDER, build)
-    assert {v.verdict for v in verdicts} == {AGREES, EXPLAINED}
-    explained = {
-        (v.row.removeprefix("inception "), v.column)
-        for v in verdicts
-        if v.verdict == EXPLAINED and v.table == "Table 1"
-    }
-    modules = ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")
-    assert explained == {(f"({m})", "params") for m in modules} | {
-        ("convolution (1)", "params"),
-        ("convolution (1)", "ops"),
-        ("(4a)", "ops"),  # 73.6 printed as 73
-        ("(5a)", "ops"),
-    }
-
-
 def test_parameters_and_operations_to_the_last_digit(paper, rows):
     total = totals(rows)
     assert (total.params, total.weights) == (6_998_552, 6_990_272)
@@ -89,36 +56,6 @@ def test_parameters_and_operations_to_the_last_digit(paper, rows):
     assert find_row(rows, "aux1").params == 3_188_840
     assert find_row(rows, "aux2").params == 3_190_888
     assert paper.count_params() == 13_378_280
-
-
-# output, weights, biases, multiply-accumulates (Table 1's filters)
-TABLE_1 = {
-    "conv1": ((112, 112, 64), 9_408, 64, 118_013_952),
-    "pool1": ((56, 56, 64), 0, 0, 0),
-    "conv2": ((56, 56, 192), 114_688, 256, 359_661_568),
-    "pool2": ((28, 28, 192), 0, 0, 0),
-    "inception_3a": ((28, 28, 256), 163_328, 368, 128_049_152),
-    "inception_3b": ((28, 28, 480), 388_096, 640, 304_267_264),
-    "pool3": ((14, 14, 480), 0, 0, 0),
-    "inception_4a": ((14, 14, 512), 375_552, 624, 73_608_192),
-    "inception_4b": ((14, 14, 512), 448_512, 648, 87_908_352),
-    "inception_4c": ((14, 14, 512), 509_440, 664, 99_850_240),
-    "inception_4d": ((14, 14, 528), 604_672, 704, 118_515_712),
-    "inception_4e": ((14, 14, 832), 867_328, 1_024, 169_996_288),
-    "pool4": ((7, 7, 832), 0, 0, 0),
-    "inception_5a": ((7, 7, 832), 1_042_432, 1_024, 51_079_168),
-    "inception_5b": ((7, 7, 1024), 1_442_816, 1_264, 70_697_984),
-    "pool5": ((1, 1, 1024), 0, 0, 0),
-    "dropout": ((1024,), 0, 0, 0),
-    "classifier": ((1000,), 1_024_000, 1_000, 1_024_000),
-}
-
-
-@pytest.mark.parametrize("row", TABLE_1)
-def test_rows_of_table_1(row, rows):
-    found = find_row(rows, row)
-    biases = found.params - found.weights
-    assert (found.output, found.weights, biases, found.macs) == TABLE_1[row]
 
 
 def test_22_layers_have_parameters_and_5_pool(rows):
@@ -314,26 +251,6 @@ def test_initial_weights_of_the_separable_conv1_see_one_colour():
     kernel = model.get_layer("conv1_depthwise").kernel.numpy()
     limit = math.sqrt(3 / 49)
     assert 0.98 * limit < abs(kernel).max() <= limit
-
-
-@pytest.mark.parametrize("variant", RECIPES)
-def test_too_small_an_image_is_refused(variant):
-    model = build_model(variant, image_size=SMALLEST, num_classes=10)
-    assert model.get_layer("aux1_pool").output.shape[1:3] == (1, 1)
-    assert model.get_layer("pool5").input.shape[1:3] == (3, 3)
-    assert model.get_layer("pool5").output.shape[1:3] == (1, 1)
-    with pytest.raises(UsageError, match="at least 65x65"):
-        build_model(variant, image_size=SMALLEST - 1)
-
-
-def test_logits_are_float32_under_bfloat16():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = build_model("googlenet", image_size=SMALLEST, num_classes=10)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    assert [output.dtype for output in model.outputs] == ["float32"] * 3
-    assert model.get_layer("conv1_7x7").compute_dtype == "bfloat16"
 
 
 def test_recipe_of_the_paper():

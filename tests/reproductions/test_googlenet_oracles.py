@@ -1,13 +1,17 @@
 """The same weights give the logits of an independent implementation."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.errors import RunError
-from reproductions.googlenet import build_model
 from reproductions.googlenet.weights import from_caffe
 from tests import golden
+
+build_model = functools.partial(reproductions.build_model, "googlenet")
 
 ORACLE = "caffe_googlenet_caffe"
 MAPS = {"loss1": 512, "loss2": 528}  # of 4a and of 4d
@@ -97,7 +101,7 @@ def test_half_of_the_auxiliary_classifiers_is_refused():
 
 def test_a_separable_conv1_takes_no_caffe_weights():
     model = build_model("googlenet_separable")
-    with pytest.raises(RunError, match="into bvlc_googlenet or googlenet"):
+    with pytest.raises(RunError, match="into bvlc_googlenet, googlenet"):
         from_caffe(golden.state(ORACLE), model)
 
 

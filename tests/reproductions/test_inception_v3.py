@@ -1,8 +1,8 @@
 """Inception-v3's facts: Table 1, Sections 3 to 9, TensorFlow's release."""
 
 import dataclasses
+import functools
 import json
-import pathlib
 
 import keras
 import numpy as np
@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-import reproductions.inception_v3
 from common.data.rng import ExampleRng
 from common.data.transforms import (
     CentreCrop,
@@ -21,25 +20,17 @@ from common.data.transforms import (
     ScalePixels,
 )
 from common.distribution.batch_slice import batch_slice
-from common.errors import UsageError
 from common.models.layer_table import find_row, layer_table, totals, without_weights
 from common.models.layers import BatchNormalization, Dropout
-from common.papers.audit import EXPLAINED, MISFIT, NEEDLESS, audit_paper
 from common.recipes.losses import SmoothedCrossEntropy
 from common.recipes.recipe import RmsProp, WeightDecay
-from reproductions.inception_v3 import RECIPES, build_model
 from reproductions.inception_v3.distortions import ColourDistortions
 from reproductions.inception_v3.modules import FORMS, convolutions
 from tests.golden import ORACLES
+from tests.reproductions.helpers import draws
 
-FOLDER = pathlib.Path(reproductions.inception_v3.__file__).parent
-SMALLEST = {
-    "inception_v3": 107,
-    "inception_v3_torchvision": 107,
-    "inception_v3_151": 55,
-    "inception_v3_79": 29,
-    "inception_v2_table1": 107,
-}
+build_model = functools.partial(reproductions.build_model, "inception_v3")
+RECIPES = reproductions.load("inception_v3").RECIPES
 BLOCKS = "5b 5c 5d 6a 6b 6c 6d 6e 7a 7b 7c".split()
 
 
@@ -58,29 +49,6 @@ def rows(released):
 def small():
     keras.utils.set_random_seed(0)
     return build_model("inception_v3", image_size=107, num_classes=10)
-
-
-def draws(*shape, scale=1.0):
-    values = np.random.default_rng(0).normal(0, scale, shape)
-    return values.astype("float32")
-
-
-def test_every_recipe_has_its_network():
-    assert list(RECIPES) == list(FORMS) == list(SMALLEST)
-
-
-def test_every_structural_number_has_a_verdict():
-    def build(variant):
-        return reproductions.load(reproductions.find(variant)[0]).build_model(variant)
-
-    verdicts = audit_paper(FOLDER, build)
-    assert not {v.verdict for v in verdicts} & {MISFIT, NEEDLESS}
-    explained = {
-        (v.row, v.column) for v in verdicts if v.verdict == EXPLAINED and v.table == "Table 1"
-    }
-    assert explained == {("conv (6)", "padding")}
-    differs = {v.row for v in verdicts if v.verdict == EXPLAINED and "rel" in v.table}
-    assert differs == {"conv (4)", "conv (5)", "conv (6)", "3x Inception"}
 
 
 def test_parameters_and_operations_to_the_last_digit(released, rows):
@@ -311,29 +279,6 @@ def test_initial_weights_are_truncated_normal(small):
         kernel = small.get_layer(name).kernel.numpy()
         assert 1.9 * stddev < abs(kernel).max() <= 2 * stddev, name
         np.testing.assert_allclose(kernel.std(), 0.88 * stddev, rtol=0.06, err_msg=name)
-
-
-@pytest.mark.parametrize("variant", SMALLEST)
-def test_too_small_an_image_is_refused(variant):
-    smallest = SMALLEST[variant]
-    with without_weights():
-        model = build_model(variant, image_size=smallest)
-    assert model.get_layer("aux_pool").output.shape[1:3] == (1, 1)
-    with pytest.raises(UsageError, match=f"at least {smallest}x{smallest}"):
-        build_model(variant, image_size=smallest - 1)
-    with pytest.raises(UsageError, match=f"at least {smallest}x{smallest}"):
-        build_model(variant, image_size=2)
-
-
-def test_logits_are_float32_under_bfloat16():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        with without_weights():
-            model = build_model("inception_v3", image_size=107)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    assert [output.dtype for output in model.outputs] == ["float32"] * 2
-    assert model.get_layer("conv_1a_3x3").compute_dtype == "bfloat16"
 
 
 def test_names_are_those_of_the_release():

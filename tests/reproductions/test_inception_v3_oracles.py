@@ -1,15 +1,20 @@
 """The same weights give the logits of independent implementations."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.errors import RunError
 from common.models.layer_table import without_weights
 from common.models.state_dicts import of_keras_model
-from reproductions.inception_v3 import build_model
 from reproductions.inception_v3.weights import from_keras, from_torchvision
 from tests import golden
+from tests.reproductions.helpers import difference, randomize, renumber
+
+build_model = functools.partial(reproductions.build_model, "inception_v3")
 
 ORACLE = "torchvision_inception_v3"
 SMALL = 107
@@ -140,36 +145,13 @@ def test_torchvisions_pooling_shows_in_the_logits(imported):
     assert golden.difference(logits.numpy(), ORACLE) > 0.1
 
 
-def randomized(application):
-    """With random weights and statistics, of a size that keeps maps of one."""
-    rng = np.random.default_rng(0)
-    for layer in application.layers:
-        for weight in layer.weights:
-            if weight.name == "kernel":
-                deviation = np.sqrt(2 / np.prod(weight.shape[:-1]))
-                values = rng.normal(0, deviation, weight.shape)
-            elif weight.name == "moving_variance":
-                values = rng.uniform(0.5, 1.5, weight.shape)
-            else:
-                values = rng.normal(0, 0.1, weight.shape)
-            weight.assign(values)
-    return application
-
-
 def application_of(size, classes):
     image = keras.Input((size, size, 3))
-    return randomized(
+    return randomize(
         keras.applications.InceptionV3(
             weights=None, input_tensor=image, classes=classes, classifier_activation=None
         )
     )
-
-
-def difference(application, model, size):
-    image = np.random.default_rng(1).normal(size=(2, size, size, 3))
-    image = image.astype("float32")
-    wanted, found = application([image]).numpy(), model(image)[0].numpy()
-    return abs(found - wanted).max() / abs(wanted).max()
 
 
 @pytest.fixture(scope="module")
@@ -204,27 +186,6 @@ def test_logits_are_those_of_keras_applications_at_full_size():
     assert difference(application, model, 299) < 1e-5
 
 
-def numbered(state, first):
-    """The names that Keras gives if `first` layers of a kind came before."""
-    lowest = {kind: min(int(n or 0) for k, n in map(parted, state) if k == kind) for kind in first}
-    renamed = {}
-    for entry, values in state.items():
-        kind, number = parted(entry)
-        if kind in first:
-            number = int(number or 0) - lowest[kind] + first[kind]
-            name = f"{kind}_{number}" if number else kind
-            entry = f"{name}/{entry.split('/')[1]}"
-        renamed[entry] = values
-    return renamed
-
-
-def parted(entry):
-    """("conv2d", "7") of conv2d_7/kernel, ("conv2d", "") of conv2d/kernel."""
-    layer = entry.split("/")[0]
-    kind = layer.rstrip("0123456789").rstrip("_")
-    return kind, layer[len(kind) + 1 :]
-
-
 @pytest.mark.parametrize(
     "first", [{"conv2d": 0, "batch_normalization": 0}, {"conv2d": 7, "batch_normalization": 94}]
 )
@@ -234,7 +195,7 @@ def test_the_numbers_of_keras_names_matter_by_their_order_only(first, applicatio
     from_keras(state, ours)
     before = main.get_weights()
     main.set_weights([np.zeros_like(weight) for weight in before])
-    other = numbered(state, first)
+    other = renumber(state, first)
     assert ("conv2d/kernel" in other) == (first["conv2d"] == 0)
     from_keras(dict(reversed(other.items())), ours)
     for one, again in zip(before, main.get_weights(), strict=True):

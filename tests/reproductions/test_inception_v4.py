@@ -1,7 +1,7 @@
 """The networks and the recipes of Inception-v4's paper."""
 
 import dataclasses
-import pathlib
+import functools
 import re
 
 import keras
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import reproductions.inception_v4
+import reproductions
 from common.data.rng import ExampleRng
 from common.data.transforms import (
     CentreCrop,
@@ -19,26 +19,18 @@ from common.data.transforms import (
     ResizeShorterSide,
     ScalePixels,
 )
-from common.errors import UsageError
 from common.models.layer_table import find_row, layer_table, totals, without_weights
 from common.models.layers import Dropout
-from common.papers.audit import AGREES, EXPLAINED, MISFIT, NEEDLESS, RATIOS, audit_paper
 from common.recipes.losses import SmoothedCrossEntropy, WithAuxiliary
 from common.recipes.recipe import RmsProp
-from reproductions.inception_v4 import RECIPES, build_model
 from reproductions.inception_v4.distortions import BrightnessAndSaturation
 from reproductions.inception_v4.model import FORMS, inception
 from reproductions.inception_v4.modules import Module, Residual, conv
+from tests.reproductions.helpers import draws
 
-FOLDER = pathlib.Path(reproductions.inception_v4.__file__).parent
-SMALLEST = {
-    "inception_v4": 75,
-    "inception_resnet_v1": 75,
-    "inception_resnet_v2": 75,
-    "inception_v4_released": 107,
-    "inception_resnet_v2_released": 107,
-}
-RESNETS = [name for name in SMALLEST if "resnet" in name]
+build_model = functools.partial(reproductions.build_model, "inception_v4")
+RECIPES = reproductions.load("inception_v4").RECIPES
+RESNETS = [name for name in FORMS if "resnet" in name]
 MODULES = {  # how many on each grid, and their maps
     "inception_v4": [(4, 384), (7, 1024), (3, 1536)],
     "inception_resnet_v1": [(5, 256), (10, 896), (5, 1792)],
@@ -58,14 +50,14 @@ STEMS = {
     "inception_resnet_v2_released": [*PLAIN, (35, 192), (35, 320)],
 }
 
-each_variant = pytest.mark.parametrize("variant", SMALLEST)
+each_variant = pytest.mark.parametrize("variant", FORMS)
 each_resnet = pytest.mark.parametrize("variant", RESNETS)
 
 
 @pytest.fixture(scope="module")
 def networks():
     with without_weights():
-        return {variant: build_model(variant) for variant in SMALLEST}
+        return {variant: build_model(variant) for variant in FORMS}
 
 
 @pytest.fixture(scope="module")
@@ -84,53 +76,6 @@ def output(model, name):
         if name + end in names:
             return name + end
     raise KeyError(name)
-
-
-def test_every_recipe_has_its_network():
-    assert set(RECIPES) == set(FORMS) == set(SMALLEST)
-    assert next(iter(RECIPES)) == "inception_v4"
-
-
-def test_every_structural_number_has_a_verdict(tables):
-    def build(variant):
-        return reproductions.load(reproductions.find(variant)[0]).build_model(variant)
-
-    verdicts = audit_paper(FOLDER, build, dict(tables))
-    assert not {v.verdict for v in verdicts} & {MISFIT, NEEDLESS}
-    explained = {
-        (v.table, v.row, v.column)
-        for v in verdicts
-        if v.verdict == EXPLAINED and v.table not in (RATIOS, "Figure 15")
-    }
-    assert explained == {
-        ("Figure 3", "3x3", "stride"),
-        ("Figure 5", "7x7 (3)", "kernel"),
-        ("Figure 17", "linear", "filters"),
-        ("Figure 19", "linear", "filters"),
-    }
-    letters = [v for v in verdicts if v.table == "Table 1, Figure 7"]
-    letters = [v.verdict for v in letters if v.column in "klmn"]
-    assert letters == [AGREES] * 4 * 4
-
-
-@pytest.mark.parametrize(
-    "variant,params,without_scales,macs,convolutions",
-    [
-        ("inception_v4", 42_679_816, 42_648_232, 12_253_974_624, 149),
-        ("inception_v4_released", 42_679_816, 42_648_232, 12_253_974_624, 149),
-        ("inception_resnet_v1", 22_756_328, 22_742_808, 6_206_361_696, 127),
-        ("inception_resnet_v2", 32_433_928, 32_417_496, 9_257_953_632, 132),
-        ("inception_resnet_v2_released", 55_843_464, 55_813_192, 13_155_794_016, 244),
-    ],
-)
-def test_counts_to_the_last_digit(variant, params, without_scales, macs, convolutions, tables):
-    rows = tables[variant]
-    total = totals(rows)
-    assert (total.params, total.macs) == (params, macs)
-    main = [row for row in rows if row.main]
-    norms = sum(r.params for r in main if r.kind == "BatchNormalization")
-    assert total.params - norms // 2 == without_scales
-    assert sum(row.kind == "Conv2D" for row in main) == convolutions
 
 
 def test_the_released_checkpoints_have_as_many_weights(networks, tables):
@@ -229,10 +174,6 @@ def module(scale, *, relu=True):
     linear = model.get_layer("m_linear")
     linear.bias.assign(np.random.default_rng(1).normal(size=6))
     return model
-
-
-def draws(*sizes):
-    return np.random.default_rng(0).normal(size=sizes).astype("float32")
 
 
 @pytest.mark.parametrize("scale", [0.1, 0.17, 0.2, 1.0])
@@ -344,31 +285,6 @@ def test_a_fifth_of_the_last_maps_is_dropped(variant, networks):
     assert layer.rate == 0.2
     assert layer.input is networks[variant].get_layer("flatten").output
     assert networks[variant].get_layer("logits").input is layer.output
-
-
-@each_variant
-def test_too_small_an_image_is_refused(variant):
-    smallest = SMALLEST[variant]
-    with without_weights():
-        model = build_model(variant, image_size=smallest)
-    last = "aux_pool" if variant.endswith("released") else "avg_pool"
-    assert shape(model, last)[:2] == (1, 1)
-    side = 5 if variant.endswith("released") else 1
-    assert model.get_layer(last).input.shape[1:3] == (side, side)
-    for size in (smallest - 1, 2):
-        with pytest.raises(UsageError, match=f"at least {smallest}x{smallest}"):
-            build_model(variant, image_size=size)
-
-
-def test_logits_are_float32_under_bfloat16():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        with without_weights():
-            model = build_model("inception_resnet_v1", image_size=75)
-    finally:
-        keras.config.set_dtype_policy("float32")
-    assert model.output.dtype == "float32"
-    assert model.get_layer("stem_1").compute_dtype == "bfloat16"
 
 
 def test_initial_weights_are_the_releases():

@@ -1,15 +1,20 @@
 """The same weights give the logits of independent implementations."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.errors import RunError
 from common.models.layer_table import without_weights
 from common.models.state_dicts import of_keras_model
-from reproductions.inception_v4 import build_model
 from reproductions.inception_v4.weights import from_cadene, from_keras
 from tests import golden
+from tests.reproductions.helpers import difference, randomize, renumber
+
+build_model = functools.partial(reproductions.build_model, "inception_v4")
 
 V4, RESNET = "inception_v4_released", "inception_resnet_v2_released"
 V4_ORACLE, RESNET_ORACLE = "cadene_inceptionv4", "cadene_inceptionresnetv2"
@@ -130,24 +135,7 @@ def application(size, classes):
     network = keras.applications.InceptionResNetV2(
         weights=None, input_tensor=image, classes=classes, classifier_activation=None
     )
-    rng = np.random.default_rng(0)
-    for weight in network.weights:
-        if weight.name == "kernel":
-            deviation = np.sqrt(2 / np.prod(weight.shape[:-1]))
-            values = rng.normal(0, deviation, weight.shape)
-        elif weight.name == "moving_variance":
-            values = rng.uniform(0.5, 1.5, weight.shape)
-        else:
-            values = rng.normal(0, 0.1, weight.shape)
-        weight.assign(values)
-    return network
-
-
-def difference(network, model, size):
-    image = np.random.default_rng(1).normal(size=(2, size, size, 3))
-    image = image.astype("float32")
-    wanted, found = network([image]).numpy(), model(image)[0].numpy()
-    return abs(found - wanted).max() / abs(wanted).max()
+    return randomize(network)
 
 
 @pytest.mark.full
@@ -174,26 +162,11 @@ def keras_entries(*, before):
             for layer in network.layers
             for variable in layer.variables
         }
-    lowest = {
-        kind: min(int(n or 0) for k, n in map(parted, shapes) if k == kind)
-        for kind in ("conv2d", "batch_normalization")
+    state = {
+        entry: np.broadcast_to(np.float32(number), shape)
+        for number, (entry, shape) in enumerate(shapes.items())
     }
-    state = {}
-    for number, (entry, shape) in enumerate(shapes.items()):
-        kind, count = parted(entry)
-        if kind in lowest:
-            place = before + int(count or 0) - lowest[kind]
-            layer = f"{kind}_{place}" if place else kind
-            entry = f"{layer}/{entry.split('/')[1]}"
-        state[entry] = np.broadcast_to(np.float32(number), shape)
-    return state
-
-
-def parted(entry):
-    """("conv2d", "7") of conv2d_7/kernel, ("conv2d", "") of conv2d/kernel."""
-    layer = entry.split("/")[0]
-    kind = layer.rstrip("0123456789").rstrip("_")
-    return kind, layer[len(kind) + 1 :]
+    return renumber(state, {"conv2d": before, "batch_normalization": before})
 
 
 def test_keras_numbers_matter_by_their_order_only(monkeypatch):

@@ -1,6 +1,7 @@
 """LeNet-5's network, codes, losses and recipe: Sections II and III."""
 
 import dataclasses
+import functools
 import itertools
 import math
 
@@ -8,11 +9,15 @@ import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.data.transforms import Pad, RandomAffine, ScalePixels
-from reproductions.lenet5 import RECIPES
+from common.errors import UsageError
 from reproductions.lenet5.glyphs import codes
 from reproductions.lenet5.losses import MapLoss, MseLoss
-from reproductions.lenet5.model import C3_INPUTS, build_model, squash
+from reproductions.lenet5.model import C3_INPUTS, squash
+
+build_model = functools.partial(reproductions.build_model, "lenet5")
+RECIPES = reproductions.load("lenet5").RECIPES
 
 # Sec. II-B: output, trainable parameters, connections (biases included).
 LAYERS = {
@@ -192,9 +197,15 @@ def test_model_saves_and_loads(model, tmp_path):
     assert loaded.get_layer("C3").inputs_of == C3_INPUTS
 
 
-@pytest.mark.parametrize("sizes", [{"image_size": 28}, {"num_classes": 100}])
-def test_other_sizes_are_refused(sizes):
-    with pytest.raises(ValueError, match="Received"):
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"image_size": 28}, "reads 32x32.* not 28x28"),
+        ({"num_classes": 100}, "not for 100 classes"),
+    ],
+)
+def test_other_sizes_are_refused(sizes, message):
+    with pytest.raises(UsageError, match=message):
         build_model("lenet5", **sizes)
 
 

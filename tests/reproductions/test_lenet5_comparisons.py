@@ -1,5 +1,6 @@
 """The networks that LeNet-5 is compared with: Section III-C."""
 
+import functools
 import math
 
 import keras
@@ -7,12 +8,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import reproductions
 from common.data.transforms import Pad, RandomAffine, ResizeShorterSide
-from reproductions.lenet5 import RECIPES
 from reproductions.lenet5.levenberg_marquardt import diagonal_curvature
 from reproductions.lenet5.losses import UnitsMse
-from reproductions.lenet5.model import C3_OF_LENET1, C3_OF_LENET4, Subsampling, build_model, squash
+from reproductions.lenet5.model import C3_OF_LENET1, C3_OF_LENET4, Subsampling, squash
 from tests.reproductions.test_lenet5 import connections
+
+build_model = functools.partial(reproductions.build_model, "lenet5")
+RECIPES = reproductions.load("lenet5").RECIPES
 
 # Output, trainable parameters, connections with the biases. LeNet-1's are of
 # "Handwritten digit recognition with a back-propagation network" (1989).

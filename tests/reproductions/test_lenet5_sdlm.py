@@ -1,12 +1,14 @@
 """Stochastic diagonal Levenberg-Marquardt against NumPy (Appendix C)."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import reproductions
 from common.training.optimizers import build_optimizer, rates_at
-from reproductions.lenet5 import RECIPES
 from reproductions.lenet5.glyphs import codes
 from reproductions.lenet5.levenberg_marquardt import (
     diagonal_curvature,
@@ -15,8 +17,11 @@ from reproductions.lenet5.levenberg_marquardt import (
     slope,
 )
 from reproductions.lenet5.losses import MapLoss, MseLoss
-from reproductions.lenet5.model import Rbf, Subsampling, build_model, squash
+from reproductions.lenet5.model import Rbf, Subsampling, squash
 from reproductions.lenet5.sdlm import EstimateCurvature, Sdlm
+
+build_model = functools.partial(reproductions.build_model, "lenet5")
+RECIPES = reproductions.load("lenet5").RECIPES
 
 RANDOM = np.random.default_rng(0)
 

@@ -5,16 +5,20 @@ differences of 0.8 % of the largest logit, and those of the image alone into
 0.2 % (measured); what the network computes shows in float64.
 """
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.errors import RunError
-from reproductions.polynet import build_model
 from reproductions.polynet.forms import FORMS, first_order
-from reproductions.polynet.model import SMALLEST, network
+from reproductions.polynet.model import network
 from reproductions.polynet.weights import LAYOUTS, from_cadene
 from tests import golden
+
+build_model = functools.partial(reproductions.build_model, "polynet")
 
 ORACLE = "cadene_polynet"
 
@@ -44,12 +48,12 @@ def test_the_layout_has_a_name():
 @pytest.mark.parametrize("variant", ["ir_3_6_3", "ir_10_20_10"])
 def test_other_variants_are_refused(variant):
     assert variant in FORMS
-    model = network(first_order(1, 1, 1), SMALLEST, 2, name=variant)
+    model = network(first_order(1, 1, 1), 75, 2, name=variant)
     with pytest.raises(RunError, match=f"{variant} would not.*into polynet"):
         from_cadene({}, model)
 
 
 def test_weights_of_another_network_are_refused():
-    model = network(first_order(1, 1, 1), SMALLEST, 2, name="polynet")
+    model = network(first_order(1, 1, 1), 75, 2, name="polynet")
     with pytest.raises(RunError, match="not the weights of polynet. Missing"):
         from_cadene({"conv1.weight": np.zeros((1, 1, 1, 1))}, model)

@@ -11,18 +11,20 @@ import tensorflow as tf
 from common.distribution.batch_slice import batch_slice
 from common.errors import RunError
 from common.models.weight_import import copy_layers
-from reproductions.polynet.forms import FORMS, IR_3_6_3, POLYNET, first_order, with_stage
-from reproductions.polynet.growth import Interleaved
-from reproductions.polynet.model import SMALLEST, module, network
-from reproductions.polynet.paths import PathSum
-from reproductions.polynet.polynomials import POLYNOMIALS, evaluate
+from reproductions.polynet.forms import (
+    FORMS,
+    IR_3_6_3,
+    POLYNET,
+    POLYNOMIALS,
+    Interleaved,
+    evaluate,
+    first_order,
+    with_stage,
+)
+from reproductions.polynet.model import PathSum, module, network
+from tests.reproductions.helpers import draws
 
 KINDS = [kind for kind in POLYNOMIALS if kind != "ir"]
-
-
-def draws(*shape, seed=0):
-    values = np.random.default_rng(seed).normal(size=shape)
-    return values.astype("float32")
 
 
 def scaled_sum(scale):
@@ -258,7 +260,7 @@ def test_elsewhere_all_paths_are_scaled():
 
 def small(form, name="small"):
     keras.utils.set_random_seed(0)
-    return network(form, SMALLEST, 5, name=name)
+    return network(form, 75, 5, name=name)
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +271,7 @@ def parent():
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.beta.assign(rng.normal(0, 0.3, layer.beta.shape))
-    images = draws(2, SMALLEST, SMALLEST, 3)
+    images = draws(2, 75, 75, 3)
     return model, images, model(images).numpy()
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import reproductions
 from common.data.transforms import (
     FirstFittingAreaCrop,
     Lighting,
@@ -24,9 +25,11 @@ from common.data.transforms import (
 from common.models.layer_table import layer_table, totals, without_weights
 from common.models.layers import ParameterFreeShortcut
 from common.training.optimizers import rates_at
-from reproductions.preact_resnet import RECIPES, build_model
-from reproductions.preact_resnet.forms import FORMS, FULL
-from reproductions.preact_resnet.model import network
+from reproductions.preact_resnet.model import FORMS, FULL, network
+from tests.reproductions.helpers import rows_of
+
+build_model = functools.partial(reproductions.build_model, "preact_resnet")
+RECIPES = reproductions.load("preact_resnet").RECIPES
 
 ORDERS = {  # Fig. 4: ahead of a unit, behind its last convolution, at the end
     "cifar_resnet110_original": ("", "bn", "relu"),
@@ -36,7 +39,6 @@ ORDERS = {  # Fig. 4: ahead of a unit, behind its last convolution, at the end
     "cifar_preact_resnet110": ("bn relu", "", ""),
 }
 IDENTITY = [name for name, order in ORDERS.items() if not order[2]]
-NOT_IDENTITY = [name for name, order in ORDERS.items() if order[2]]
 KINDS = {"BatchNormalization": "bn", "ReLU": "relu", "Conv2D": "conv", "Add": "add"}
 TABLE_1 = [name for name in FORMS if FORMS[name].shortcut]
 
@@ -90,9 +92,7 @@ def sequence(model, start, stop):
 
 @functools.cache
 def counted(variant):
-    with without_weights():
-        model = build_model(variant)
-    rows = layer_table(model)
+    rows = rows_of("preact_resnet", variant)
     adds = sum(row.kind == "Add" for row in rows)
     norms = [r.params for r in rows if r.kind == "BatchNormalization"]
     return totals(rows), sum(norms), adds
@@ -189,11 +189,6 @@ def test_shallower_bottlenecks(units, params, millions):
     assert total.depth == 9 * units + 2
 
 
-def test_every_recipe_has_its_network():
-    assert list(RECIPES) == list(FORMS)
-    assert next(iter(RECIPES)) == "preact_resnet200"
-
-
 @pytest.mark.parametrize("variant", ORDERS)
 def test_bn_and_relu_stand_where_figure_4_has_them(variant):
     model = toy(variant)
@@ -263,11 +258,7 @@ def test_an_original_projection_has_its_bn():
 def test_strides_are_where_the_form_has_them(variant, strided):
     model = toy(variant, size=32)
     stages = len(FORMS[variant].units)
-    found = {
-        layer.name
-        for layer in model.layers
-        if isinstance(layer, keras.layers.Conv2D) and layer.strides == (2, 2)
-    }
+    found = set(strided(model))
     wanted = {"conv1"} if stages == 4 else set()
     for stage in range(2, stages + 1):
         wanted.add(f"stage{stage}_1_{strided}")

@@ -1,17 +1,21 @@
 """What the networks of the ResNet paper compute: Sections 3.2 to 4.1."""
 
 import dataclasses
+import functools
 import math
 
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.data.transforms import RandomCrop, RandomFlip, RandomShorterSide
-from common.errors import UsageError
 from common.recipes.schedules import DivideOnPlateau
-from reproductions.resnet import RECIPES, build_model
 from reproductions.resnet.model import FORMS
+from tests.reproductions.helpers import strided
+
+build_model = functools.partial(reproductions.build_model, "resnet")
+RECIPES = reproductions.load("resnet").RECIPES
 
 
 def small(variant, **kwargs):
@@ -24,26 +28,12 @@ def noise(size, batch=2):
     return draws.astype("float32")
 
 
-def strided(model):
-    """Names of the convolutions with a stride, the paper's "/2"."""
-    return [
-        layer.name
-        for layer in model.layers
-        if isinstance(layer, keras.layers.Conv2D) and layer.strides == (2, 2)
-    ]
-
-
 def projections(model):
     return [
         layer.name
         for layer in model.layers
         if isinstance(layer, keras.layers.Conv2D) and "shortcut" in layer.name
     ]
-
-
-def test_every_recipe_has_its_network():
-    assert list(RECIPES) == list(FORMS)
-    assert next(iter(RECIPES)) == "resnet50"
 
 
 @pytest.mark.parametrize(
@@ -79,19 +69,6 @@ def test_strides_are_where_the_form_has_them(variant, part):
     if FORMS[variant].shortcuts in ("B", "C"):
         wanted |= {f"conv{stage}_1_shortcut" for stage in (3, 4, 5)}
     assert sorted(found) == sorted(wanted)
-
-
-def test_the_stride_can_be_chosen_and_the_name_tells():
-    moved = small("resnet50", stride_on_3x3=True)
-    assert moved.name == "resnet50_v1_5"
-    assert "conv3_1_b" in strided(moved)
-    back = small("resnet50_v1_5", stride_on_3x3=False)
-    assert back.name == "resnet50"
-    assert "conv3_1_a" in strided(back)
-    odd = small("resnet50_caffe", stride_on_3x3=True)
-    assert odd.name == "resnet50_caffe_stride_on_3x3"
-    with pytest.raises(UsageError, match="resnet18 has none"):
-        small("resnet18", stride_on_3x3=False)
 
 
 def test_plain_networks_add_nothing():
@@ -167,13 +144,6 @@ def test_every_image_size_works(size):
     assert np.isfinite(model(noise(size))).all()
 
 
-def test_the_caffe_forms_need_3_pixels():
-    model = build_model("resnet50_caffe", image_size=3, num_classes=3)
-    assert model(noise(3)).shape == (2, 3)
-    with pytest.raises(UsageError, match="at least 3x3"):
-        build_model("resnet50_caffe", image_size=2)
-
-
 def test_initial_weights():
     model = build_model("resnet18", image_size=32, num_classes=1000)
     for layer in model.layers:
@@ -200,24 +170,6 @@ def test_a_training_batch_is_guessed_at_with_even_odds():
         logs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
         loss = -logs[np.arange(16), np.arange(16) % 10].mean()
         assert 0.8 < loss / math.log(10) < 1.3, variant
-
-
-def test_network_is_saved_and_loaded(tmp_path):
-    model = small("resnet18_a")
-    model.save(tmp_path / "net.keras")
-    loaded = keras.saving.load_model(tmp_path / "net.keras")
-    np.testing.assert_array_equal(loaded(noise(32)), model(noise(32)))
-
-
-def test_logits_are_float32_under_bfloat16():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = small("resnet18_a")
-    finally:
-        keras.config.set_dtype_policy("float32")
-    assert model.output.dtype == "float32"
-    assert model.get_layer("conv3_1_shortcut").output.dtype == "bfloat16"
-    assert np.isfinite(model(noise(32))).all()
 
 
 def test_recipe_of_the_paper():  # Sec. 3.4

@@ -1,17 +1,21 @@
 """Facts of Section 4.2 of the ResNet paper, and published weights."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.data.transforms import RandomFlip, RandomShift, SubtractMeanImage
 from common.errors import RunError
 from common.models.layers import ParameterFreeShortcut
 from common.training.optimizers import rates_at
-from reproductions.resnet_cifar import RECIPES, build_model
 from reproductions.resnet_cifar.weights import from_akamaster
+
+build_model = functools.partial(reproductions.build_model, "resnet_cifar")
+RECIPES = reproductions.load("resnet_cifar").RECIPES
 
 RESIDUAL = [20, 32, 44, 56]
 
@@ -196,7 +200,7 @@ def test_published_weights_go_where_their_names_say(depth):
 
 def test_published_weights_are_refused_where_they_would_err_silently():
     state = akamaster_state(20, np.random.default_rng(0))
-    with pytest.raises(RunError, match="for akamaster_resnet20"):
+    with pytest.raises(RunError, match="into akamaster_resnet20"):
         from_akamaster(state, build_model("cifar_resnet20"))
     with pytest.raises(RunError, match="Missing: layer1.3.bn1.bias"):
         from_akamaster(state, build_model("akamaster_resnet32"))

@@ -1,12 +1,15 @@
 """The numbers of the ResNet paper: Table 1, Figure 3, Section 3.3."""
 
+import functools
+
 import pytest
 
 import reproductions
-from common.models.layer_table import layer_table, without_weights
-from common.papers.audit import AGREES, EXPLAINED, audit_paper, check_table
+from common.papers.audit import AGREES, EXPLAINED, check_table
 from common.papers.expected import read_expected
-from reproductions.resnet import build_model
+from tests.reproductions.helpers import rows_of
+
+build_model = functools.partial(reproductions.build_model, "resnet")
 
 FOLDER = reproductions.folder("resnet")
 EXPECTED = read_expected(FOLDER)
@@ -96,23 +99,9 @@ def test_differences_of_table_2_are_those_of_the_text():  # Sec. 4.1
     assert plain - error["plain18"] == pytest.approx(0.60)
 
 
-@pytest.fixture(scope="module")
-def rows_of():
-    """The layers of a variant at 224 pixels; each is built once."""
-    known = {}
-
-    def rows(variant):
-        if variant not in known:
-            with without_weights():
-                known[variant] = layer_table(build_model(variant))
-        return known[variant]
-
-    return rows
-
-
 @pytest.mark.parametrize("table", EXPECTED.table, ids=lambda table: table.title)
-def test_tables_agree_or_are_explained(table, rows_of):
-    verdicts = check_table(table, rows_of(table.variant))
+def test_tables_agree_or_are_explained(table):
+    verdicts = check_table(table, rows_of("resnet", table.variant))
     explained = {v.row for v in verdicts if v.verdict == EXPLAINED}
     assert {v.verdict for v in verdicts} <= {AGREES, EXPLAINED}
     wanted = {
@@ -122,27 +111,3 @@ def test_tables_agree_or_are_explained(table, rows_of):
         "ResNeXt's ResNet-50": {"params"},
     }
     assert explained == wanted.get(table.title, set())
-
-
-@pytest.mark.full
-def test_every_structural_number_has_a_verdict():
-    def build(variant):
-        paper, _ = reproductions.find(variant)
-        with without_weights():
-            return reproductions.load(paper).build_model(variant)
-
-    verdicts = audit_paper(FOLDER, build)
-    assert {v.verdict for v in verdicts} == {AGREES, EXPLAINED}
-
-
-@pytest.mark.parametrize("variant", ["plain34", "resnet34_a", "resnet50"])
-def test_stages_have_the_sizes_of_table_1(variant, rows_of):
-    sides = {row.name: row.output for row in rows_of(variant)}
-    deeper = 4 if variant == "resnet50" else 1
-    assert sides["conv1"] == (112, 112, 64)
-    assert sides["pool1"] == (56, 56, 64)
-    assert sides["conv2_3_relu"] == (56, 56, 64 * deeper)
-    assert sides["conv3_4_relu"] == (28, 28, 128 * deeper)
-    assert sides["conv4_6_relu"] == (14, 14, 256 * deeper)
-    assert sides["conv5_3_relu"] == (7, 7, 512 * deeper)
-    assert sides["pool5"] == (512 * deeper,)

@@ -1,11 +1,13 @@
 """The same weights give the logits of independent implementations."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.errors import RunError
-from reproductions.resnet import build_model
 from reproductions.resnet.weights import (
     KERAS_APPLICATIONS,
     from_caffe,
@@ -13,6 +15,9 @@ from reproductions.resnet.weights import (
     from_torchvision,
 )
 from tests import golden
+from tests.reproductions.helpers import torch_entries
+
+build_model = functools.partial(reproductions.build_model, "resnet")
 
 BLOCKS = {  # Table 1
     "resnet18": (2, 2, 2, 2),
@@ -89,9 +94,8 @@ def test_a_network_that_computes_something_else_is_refused(load, variant, right)
 
 def test_moving_the_stride_makes_it_another_network():
     state = golden.state("torchvision_resnet50")
-    moved = build_model("resnet50", image_size=32, stride_on_3x3=True)
-    from_torchvision(state, moved)
-    paper = build_model("resnet50_v1_5", image_size=32, stride_on_3x3=False)
+    from_torchvision(state, build_model("resnet50_v1_5", image_size=32))
+    paper = build_model("resnet50", image_size=32)
     with pytest.raises(RunError, match="resnet50 would not compute"):
         from_torchvision(state, paper)
 
@@ -102,39 +106,9 @@ def test_weights_of_another_depth_are_refused():
         from_torchvision(golden.state("torchvision_resnet50"), model)
 
 
-def torch_entries(blocks, bottleneck):
-    """torchvision's state dict by its own loops: name -> shape."""
-    shapes = {}
-
-    def add(conv, norm, maps_out, maps_in, size):
-        shapes[f"{conv}.weight"] = (maps_out, maps_in, size, size)
-        for entry in ("weight", "bias", "running_mean", "running_var"):
-            shapes[f"{norm}.{entry}"] = (maps_out,)
-        shapes[f"{norm}.num_batches_tracked"] = ()
-
-    add("conv1", "bn1", 64, 3, 7)
-    maps = 64
-    for layer, number in enumerate(blocks, 1):
-        width = 32 * 2**layer
-        out = width * 4 if bottleneck else width
-        for index in range(number):
-            at = f"layer{layer}.{index}"
-            sizes = (1, 3, 1) if bottleneck else (3, 3)
-            ins = (maps, width, width)
-            outs = (width, width, out) if bottleneck else (width, out)
-            for n, size in enumerate(sizes):
-                name = f"{at}.conv{n + 1}", f"{at}.bn{n + 1}"
-                add(*name, outs[n], ins[n], size)
-            if index == 0 and maps != out:
-                down = f"{at}.downsample"
-                add(f"{down}.0", f"{down}.1", out, maps, 1)
-            maps = out
-    return shapes | {"fc.weight": (1000, maps), "fc.bias": (1000,)}
-
-
 def test_torch_entries_are_torchvisions():
     wanted = golden.state("torchvision_resnet50")
-    found = torch_entries((3, 4, 6, 3), True)
+    found = torch_entries((3, 4, 6, 3))
     assert {e: v.shape for e, v in wanted.items()} == {
         e: v for e, v in found.items() if "num_batches" not in e
     }
@@ -148,7 +122,9 @@ def test_torchvisions_entries_fit_at_every_depth(name):
     variant = f"{name}_v1_5" if bottleneck else name
     state = {
         entry: np.full(shape, number, "float32")
-        for number, (entry, shape) in enumerate(torch_entries(BLOCKS[name], bottleneck).items())
+        for number, (entry, shape) in enumerate(
+            torch_entries(BLOCKS[name], bottleneck=bottleneck).items()
+        )
     }
     model = build_model(variant, image_size=32)
     from_torchvision(state, model)

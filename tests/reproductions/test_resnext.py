@@ -1,5 +1,6 @@
 """What the ResNeXt paper says: Sections 3 and 4, Tables 1 to 4 and 7."""
 
+import functools
 import re
 
 import keras
@@ -18,20 +19,18 @@ from common.data.transforms import (
     Standardize,
     ZeroBorder,
 )
-from common.models.layer_table import find_row, layer_table, totals, without_weights
+from common.models.layer_table import find_row, totals, without_weights
 from common.papers.expected import read_expected
 from common.training.optimizers import rates_at
-from reproductions.resnext import RECIPES, build_model
 from reproductions.resnext.model import FORMS, block
+from tests.reproductions.helpers import convolve, graph_of, rows_of, strided
+
+build_model = functools.partial(reproductions.build_model, "resnext")
+RECIPES = reproductions.load("resnext").RECIPES
 
 EXPECTED = read_expected(reproductions.folder("resnext"))
 EPSILON = 1e-5
 DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 29: (3, 3, 3)}
-
-
-def test_every_recipe_has_its_network():
-    assert list(RECIPES) == list(FORMS)
-    assert next(iter(RECIPES)) == "resnext50_32x4d"
 
 
 def template(variant):
@@ -72,32 +71,15 @@ def test_counts_follow_from_the_template(variant):
     assert (EXPECTED.parameters[variant], EXPECTED.macs[variant]) == wanted
 
 
-@pytest.fixture(scope="module")
-def rows_of():
-    """The layers of a variant at the paper's size; each is built once."""
-    known = {}
-
-    def rows(variant):
-        if variant not in known:
-            with without_weights():
-                known[variant] = layer_table(build_model(variant))
-        return known[variant]
-
-    return rows
-
-
 @pytest.mark.parametrize(
     "variant", ["resnext50_32x4d", "resnext101_64x4d", "cifar_resnext29_16x64d"]
 )
-def test_networks_have_the_counts(variant, rows_of):
-    total = totals(rows_of(variant))
-    assert total.params == EXPECTED.parameters[variant]
-    assert total.macs == EXPECTED.macs[variant]
-    assert total.depth == template(variant)[0]
+def test_names_say_how_many_layers_there_are(variant):
+    assert totals(rows_of("resnext", variant)).depth == template(variant)[0]
 
 
-def test_stages_have_the_sizes_of_table_1(rows_of):
-    sides = {row.name: row.output for row in rows_of("resnext50_32x4d")}
+def test_stages_have_the_sizes_of_table_1():
+    sides = {row.name: row.output for row in rows_of("resnext", "resnext50_32x4d")}
     assert sides["conv1"] == (112, 112, 64)
     assert sides["pool1"] == (56, 56, 64)
     assert sides["conv2_3_relu"] == (56, 56, 256)
@@ -105,7 +87,7 @@ def test_stages_have_the_sizes_of_table_1(rows_of):
     assert sides["conv4_6_relu"] == (14, 14, 1024)
     assert sides["conv5_3_relu"] == (7, 7, 2048)
     assert sides["pool5"] == (2048,)
-    sides = {row.name: row.output for row in rows_of("cifar_resnext29_8x64d")}
+    sides = {row.name: row.output for row in rows_of("resnext", "cifar_resnext29_8x64d")}
     assert sides["conv1"] == (32, 32, 64)
     assert sides["conv2_3_relu"] == (32, 32, 256)
     assert sides["conv3_3_relu"] == (16, 16, 512)
@@ -136,10 +118,10 @@ def test_groups_keep_their_number_and_double_their_width(variant):
         ("resnext50_32x4d", 70_144),
     ],
 )
-def test_a_template_costs_what_equation_4_says(variant, weights, rows_of):
+def test_a_template_costs_what_equation_4_says(variant, weights):
     _, c, d = template(variant)
     assert c * (256 * d + 9 * d * d + d * 256) == weights
-    row = find_row(rows_of(variant), "conv2_2")
+    row = find_row(rows_of("resnext", variant), "conv2_2")
     assert row.weights == weights
     assert row.macs == weights * 56**2
 
@@ -151,17 +133,11 @@ def small(variant, size=32):
 
 def test_the_stride_is_in_the_3x3():  # Sec. 4
     for variant, stages in (("resnext50_32x4d", (3, 4, 5)), ("cifar_resnext29_8x64d", (3, 4))):
-        with without_weights():
-            model = build_model(variant)
-        strided = {
-            layer.name
-            for layer in model.layers
-            if isinstance(layer, keras.layers.Conv2D) and layer.strides == (2, 2)
+        found = set(strided(graph_of("resnext", variant)))
+        assert found - {"conv1"} == {
+            f"conv{s}_1_{part}" for s in stages for part in ("b", "shortcut")
         }
-        wanted = {f"conv{s}_1_{part}" for s in stages for part in ("b",)}
-        wanted |= {f"conv{s}_1_shortcut" for s in stages}
-        assert strided - {"conv1"} == wanted
-        assert ("conv1" in strided) == (variant == "resnext50_32x4d")
+        assert ("conv1" in found) == (variant == "resnext50_32x4d")
 
 
 def test_projections_stand_where_the_number_of_maps_changes():
@@ -169,24 +145,12 @@ def test_projections_stand_where_the_number_of_maps_changes():
         ("resnext101_32x4d", (2, 3, 4, 5)),
         ("cifar_resnext29_16x64d", (2, 3, 4)),
     ):
-        with without_weights():
-            model = build_model(variant)
+        model = graph_of("resnext", variant)
         names = [layer.name for layer in model.layers if layer.name.endswith("shortcut")]
         assert names == [f"conv{stage}_1_shortcut" for stage in stages]
 
 
 # The three forms of Fig. 3, in NumPy; x is (H, W, maps).
-
-
-def conv(x, kernel, strides=1):
-    """A convolution padded by half its kernel's size."""
-    size = kernel.shape[0]
-    x = np.pad(x, [(size // 2, size // 2)] * 2 + [(0, 0)])
-    places = range(0, x.shape[0] - size + 1, strides)
-    rows = [
-        [np.tensordot(x[i : i + size, j : j + size], kernel, 3) for j in places] for i in places
-    ]
-    return np.array(rows)
 
 
 def normalized(x, norm, part=slice(None)):
@@ -204,8 +168,8 @@ def paths(x, weights, cardinality, strides):
     d = kernels["b"].shape[2]
     for index in range(cardinality):
         part = slice(index * d, (index + 1) * d)
-        y = relu(normalized(conv(x, kernels["a"][..., part]), norms["a"], part))
-        y = conv(y, kernels["b"][..., part], strides)
+        y = relu(normalized(convolve(x, kernels["a"][..., part]), norms["a"], part))
+        y = convolve(y, kernels["b"][..., part], strides)
         yield part, relu(normalized(y, norms["b"], part))
 
 
@@ -213,7 +177,7 @@ def summed_paths(x, weights, cardinality, strides):
     """Fig. 3(a): every path has its own last 1x1; their sum is normalised."""
     kernels, norms = weights
     last = kernels["c"]
-    outputs = [conv(y, last[:, :, part]) for part, y in paths(x, weights, cardinality, strides)]
+    outputs = [convolve(y, last[:, :, part]) for part, y in paths(x, weights, cardinality, strides)]
     return normalized(sum(outputs), norms["c"])
 
 
@@ -222,7 +186,7 @@ def concatenated_paths(x, weights, cardinality, strides):
     kernels, norms = weights
     outputs = [y for _, y in paths(x, weights, cardinality, strides)]
     joined = np.concatenate(outputs, axis=-1)
-    return normalized(conv(joined, kernels["c"]), norms["c"])
+    return normalized(convolve(joined, kernels["c"]), norms["c"])
 
 
 def toy_block(maps, filters, strides):
@@ -257,7 +221,7 @@ def test_a_block_is_split_transform_merge(form, filters, strides):
     x = np.random.default_rng(1).normal(size=(6, 6, 8))
     short = x
     if "shortcut" in kernels:
-        short = conv(x, kernels["shortcut"], strides)
+        short = convolve(x, kernels["shortcut"], strides)
         short = normalized(short, norms["shortcut"])
     wanted = relu(short + form(x, weights, 4, strides))
     found = model(x[None].astype("float32")).numpy()[0]
@@ -273,14 +237,17 @@ def test_paths_of_two_layers_are_one_wide_block():  # Fig. 4
     x = rng.normal(size=(5, 5, 6))
     first = rng.normal(size=(4, 3, 3, 6, 2))
     second = rng.normal(size=(4, 3, 3, 2, 6))
-    summed = sum(conv(relu(conv(x, one)), two) for one, two in zip(first, second, strict=True))
-    wide = conv(relu(conv(x, np.concatenate(first, axis=-1))), np.concatenate(second, axis=2))
+    summed = sum(
+        convolve(relu(convolve(x, one)), two) for one, two in zip(first, second, strict=True)
+    )
+    wide = convolve(
+        relu(convolve(x, np.concatenate(first, axis=-1))), np.concatenate(second, axis=2)
+    )
     np.testing.assert_allclose(summed, wide)
 
 
 def test_batch_norm_follows_every_convolution_and_relu_all_but_two():
-    with without_weights():
-        model = build_model("resnext50_32x4d")
+    model = graph_of("resnext", "resnext50_32x4d")
     names = [layer.name for layer in model.layers]
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):
@@ -375,8 +342,7 @@ def test_images_are_made_as_in_the_release():  # datasets/*.lua
 
 @pytest.mark.parametrize("variant", ["resnext50_32x4d", "cifar_resnext29_8x64d"])
 def test_every_variable_decays(variant):  # the release
-    with without_weights():
-        model = build_model(variant)
+    model = graph_of("resnext", variant)
     decay = RECIPES[variant].weight_decay
     paths = [v.path for v in model.trainable_variables]
     assert {path.rsplit("/", 1)[1] for path in paths} == {*("kernel", "gamma", "beta", "bias")}

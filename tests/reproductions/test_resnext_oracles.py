@@ -1,13 +1,18 @@
 """The same weights give the logits of torchvision's ResNeXt."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.errors import RunError
-from reproductions.resnext import build_model
 from reproductions.resnext.weights import from_cadene, from_torchvision, from_torchvision_232
 from tests import golden
+from tests.reproductions.helpers import constant, torch_entries
+
+build_model = functools.partial(reproductions.build_model, "resnext")
 
 ORACLE = "torchvision_resnext50_32x4d"
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -21,52 +26,16 @@ def test_logits_are_torchvisions():
     assert golden.difference(logits, ORACLE) < 5e-5
 
 
-def torch_entries(depth, cardinality, width):
-    """torchvision's state dict by its own loops: name -> shape."""
-    shapes = {}
-
-    def add(conv, norm, *shape):
-        shapes[f"{conv}.weight"] = shape
-        for entry in ("weight", "bias", "running_mean", "running_var"):
-            shapes[f"{norm}.{entry}"] = shape[:1]
-        shapes[f"{norm}.num_batches_tracked"] = ()
-
-    add("conv1", "bn1", 64, 3, 7, 7)
-    maps = 64
-    for layer, (planes, number) in enumerate(
-        zip((64, 128, 256, 512), BLOCKS[depth], strict=True), 1
-    ):
-        inner = int(planes * (width / 64.0)) * cardinality
-        for index in range(number):
-            at = f"layer{layer}.{index}"
-            add(f"{at}.conv1", f"{at}.bn1", inner, maps, 1, 1)
-            add(f"{at}.conv2", f"{at}.bn2", inner, inner // cardinality, 3, 3)
-            add(f"{at}.conv3", f"{at}.bn3", planes * 4, inner, 1, 1)
-            if index == 0:
-                down = f"{at}.downsample"
-                add(f"{down}.0", f"{down}.1", planes * 4, maps, 1, 1)
-            maps = planes * 4
-    return shapes | {"fc.weight": (1000, maps), "fc.bias": (1000,)}
-
-
-def constant(entries):
-    """A state whose n-th entry is n throughout; takes no memory."""
-    return {
-        entry: np.broadcast_to(np.float32(number), shape)
-        for number, (entry, shape) in enumerate(entries.items())
-    }
-
-
 def test_torch_entries_are_torchvisions():
     wanted = golden.state(ORACLE)
-    found = torch_entries(50, 32, 4)
+    found = torch_entries(BLOCKS[50], groups=32, width=4)
     assert {e: v.shape for e, v in wanted.items()} == {
         e: v for e, v in found.items() if "num_batches" not in e
     }
 
 
 def test_torchvisions_entries_of_101_64x4d_fit():
-    state = constant(torch_entries(101, 64, 4))
+    state = constant(torch_entries(BLOCKS[101], groups=64, width=4))
     assert state["layer3.22.conv2.weight"].shape == (1024, 16, 3, 3)
     model = build_model("resnext101_64x4d", image_size=32)
     with pytest.raises(RunError, match="--from torchvision_232"):
@@ -103,7 +72,10 @@ def empty(variant):
 )
 def test_weights_of_another_network_are_refused(weights, variant, message):
     with pytest.raises(RunError, match=message):
-        from_torchvision(constant(torch_entries(*weights)), empty(variant))
+        from_torchvision(
+            constant(torch_entries(BLOCKS[weights[0]], groups=weights[1], width=weights[2])),
+            empty(variant),
+        )
 
 
 def test_weights_of_something_else_are_refused():
@@ -115,7 +87,7 @@ def test_weights_of_something_else_are_refused():
 
 
 def test_the_layout_serves_every_template():
-    state = constant(torch_entries(50, 8, 14))
+    state = constant(torch_entries(BLOCKS[50], groups=8, width=14))
     model = build_model("resnext50_8x14d", image_size=32)
     from_torchvision(state, model)
     kernel = model.get_layer("conv3_1_b").kernel.numpy()
@@ -141,7 +113,7 @@ def converted(entry):
 
 
 def test_cadenes_entries_fit():
-    theirs = constant(torch_entries(101, 32, 4))
+    theirs = constant(torch_entries(BLOCKS[101], groups=32, width=4))
     state = {converted(entry): value for entry, value in theirs.items()}
     for entry in (  # as its source has them
         "features.0.weight",
@@ -164,7 +136,7 @@ def test_cadenes_entries_fit():
 
 
 def test_cadenes_weights_of_another_template_are_refused():
-    theirs = constant(torch_entries(101, 64, 4))
+    theirs = constant(torch_entries(BLOCKS[101], groups=64, width=4))
     state = {converted(entry): value for entry, value in theirs.items()}
     model = build_model("resnext101_32x4d", image_size=32)
     with pytest.raises(RunError, match="into resnext101_64x4d"):

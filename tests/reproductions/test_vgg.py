@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import itertools
 import math
-import pathlib
 import re
 
 import keras
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import reproductions.vgg
+import reproductions
 from common.data.transforms import (
     CentreCrop,
     PcaColourNoise,
@@ -23,15 +22,12 @@ from common.data.transforms import (
     SubtractChannelMean,
 )
 from common.distribution.batch_slice import batch_slice
-from common.errors import UsageError
 from common.models.layer_table import layer_table, totals, without_weights
-from common.papers.audit import AGREES, EXPLAINED, check_table
-from common.papers.expected import read_expected
 from common.recipes.recipe import WeightDecay
-from reproductions.vgg import RECIPES, build_model
 from reproductions.vgg.model import COLUMNS, GLOROT
 
-FOLDER = pathlib.Path(reproductions.vgg.__file__).parent
+build_model = functools.partial(reproductions.build_model, "vgg")
+RECIPES = reproductions.load("vgg").RECIPES
 SMALL = {"image_size": 32, "num_classes": 10}
 # The networks of Table 1; the other variants are D, C or E, trained otherwise.
 PAPERS = {
@@ -77,15 +73,6 @@ SLOTS = [
     ("drop7", (4096,), (), 0, EVERY),
     ("fc8", (1000,), (), 4_096_000, EVERY),
 ]
-# weight layers, weights, biases, multiply-accumulates.
-COUNTS = {
-    "A": (11, 132_851_392, 11_944, 7_609_090_048),
-    "A-LRN": (11, 132_851_392, 11_944, 7_609_090_048),
-    "B": (13, 133_035_712, 12_136, 11_308_466_176),
-    "C": (16, 133_625_536, 13_416, 11_770_888_192),
-    "D": (16, 138_344_128, 13_416, 15_470_264_320),
-    "E": (19, 143_652_544, 14_696, 19_632_062_464),
-}
 each_network = pytest.mark.parametrize("variant", PAPERS)
 
 
@@ -113,9 +100,7 @@ def kernel_shapes(variant):
     return {layer.name: tuple(layer.kernel.shape) for layer in layers}
 
 
-def test_every_recipe_has_its_network():
-    assert list(RECIPES) == list(COLUMNS)
-    assert next(iter(RECIPES)) == "vgg16"
+def test_the_papers_networks_are_its_columns():
     assert {v: COLUMNS[v] for v in PAPERS} == PAPERS
 
 
@@ -134,26 +119,8 @@ def test_layers_are_those_of_table_1(variant, tables):
 
 
 @each_network
-def test_counts_to_the_last_digit(variant, tables):
-    total = totals(tables[variant])
-    biases = total.params - total.weights
-    found = total.depth, total.weights, biases, total.macs
-    assert found == COUNTS[PAPERS[variant]]
-
-
-def test_every_cell_of_the_tables_has_a_verdict(tables):
-    expected = read_expected(FOLDER)
-    verdicts = [v for t in expected.table for v in check_table(t, tables[t.variant])]
-    assert {v.verdict for v in verdicts} == {AGREES, EXPLAINED}
-    explained = {(v.table, v.row, v.column) for v in verdicts if v.verdict == EXPLAINED}
-    slides = "convolutions in the slides"
-    assert explained == {
-        ("Tables 1 and 2, C", "block 3", slides),
-        ("Tables 1 and 2, E", "block 2", slides),
-        ("Tables 1 and 2, E", "block 3", slides),
-        ("Tables 1 and 2, E", "block 4", slides),
-        ("Slides, heavy compute", "sum", "memory"),
-    }
+def test_a_networks_name_says_how_many_layers_have_weights(variant, tables):
+    assert totals(tables[variant]).depth == int(variant[3:5])
 
 
 def test_the_slides_sums(tables):
@@ -215,19 +182,6 @@ def test_b_with_5x5_has_one_for_each_two_3x3_of_b(tables):  # Sec. 4.1
     total = totals(tables["vgg13_5x5"])
     assert (total.weights, total.depth) == (weights + dense, 8)
     assert RECIPES["vgg13_5x5"].initialize_from is None
-
-
-@pytest.mark.parametrize("variant", RECIPES)
-def test_too_small_an_image_is_refused(variant):
-    message = f"{variant} needs images of at least 32x32 pixels"
-    with pytest.raises(UsageError, match=message):
-        build_model(variant, image_size=31)
-
-
-@each_network
-def test_the_smallest_image_leaves_one_pixel(variant):
-    pool5 = small(variant, image_size=32).get_layer("pool5")
-    assert pool5.output.shape == (None, 1, 1, 512)
 
 
 @each_network
@@ -352,15 +306,3 @@ def test_half_of_fc6_and_fc7_is_dropped_in_training_only():
             trained = drop(x, training=True).numpy()
         assert set(np.unique(trained)) == {0.0, 2.0}
         assert 0.45 < (trained > 0).mean() < 0.55
-
-
-def test_logits_are_float32_under_bfloat16():
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    try:
-        model = small("vgg11_lrn")
-    finally:
-        keras.config.set_dtype_policy("float32")
-    assert model.output.dtype == "float32"
-    assert model.get_layer("conv1_1").compute_dtype == "bfloat16"
-    logits = model(np.full((1, 32, 32, 3), 100.0, "float32"))
-    assert np.isfinite(logits).all()

@@ -1,52 +1,29 @@
 """Other implementations' weights give their logits."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 
+import reproductions
 from common.errors import RunError
-from reproductions.vgg import RECIPES, build_model
 from reproductions.vgg.weights import KERAS_APPLICATIONS, from_caffe, from_keras, from_torchvision
 from tests import golden
+
+build_model = functools.partial(reproductions.build_model, "vgg")
+RECIPES = reproductions.load("vgg").RECIPES
 
 # torchvision/models/vgg.py: where the convolutions of each `features` stand,
 # and the maps that they give.
 TORCHVISION = {
-    "vgg11": {0: 64, 3: 128, 6: 256, 8: 256, 11: 512, 13: 512, 16: 512, 18: 512},
-    "vgg13": {0: 64, 2: 64, 5: 128, 7: 128, 10: 256, 12: 256, 15: 512, 17: 512, 20: 512, 22: 512},
-    "vgg16": {
-        0: 64,
-        2: 64,
-        5: 128,
-        7: 128,
-        10: 256,
-        12: 256,
-        14: 256,
-        17: 512,
-        19: 512,
-        21: 512,
-        24: 512,
-        26: 512,
-        28: 512,
-    },
-    "vgg19": {
-        0: 64,
-        2: 64,
-        5: 128,
-        7: 128,
-        10: 256,
-        12: 256,
-        14: 256,
-        16: 256,
-        19: 512,
-        21: 512,
-        23: 512,
-        25: 512,
-        28: 512,
-        30: 512,
-        32: 512,
-        34: 512,
-    },
+    name: dict(zip(places, (64,) * a + (128,) * b + (256,) * c + (512,) * d, strict=True))
+    for name, places, (a, b, c, d) in (
+        ("vgg11", (0, 3, 6, 8, 11, 13, 16, 18), (1, 1, 2, 4)),
+        ("vgg13", (0, 2, 5, 7, 10, 12, 15, 17, 20, 22), (2, 2, 2, 4)),
+        ("vgg16", (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28), (2, 2, 3, 6)),
+        ("vgg19", (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34), (2, 2, 4, 8)),
+    )
 }
 DENSE = {"classifier.0": 4096, "classifier.3": 4096, "classifier.6": 10}
 
@@ -211,5 +188,5 @@ def test_weights_for_another_image_size_are_refused():
 def test_a_network_that_the_layout_does_not_hold_is_refused(variant, load, instead):
     """A's state dict fits A-LRN, and the logits would be others."""
     model = build_model(variant, image_size=32, num_classes=10)
-    with pytest.raises(RunError, match=f"{variant} is config.*{instead}[,.]"):
+    with pytest.raises(RunError, match=f"{variant} would not.*{instead}[,.]"):
         load(numbered("vgg11"), model)

@@ -9,9 +9,9 @@ import reproductions
 from common.evaluation import views
 from common.papers.expected import read_expected
 
-# Neither the places nor the rule of these were published (see its views.py).
+# Neither the places nor the rule of these were published (see its recipe.py).
 UNPUBLISHED = {("polynet", "multi_crop")}
-PAPERS = [name for name in reproductions.names() if hasattr(reproductions.load(name), "VIEWS")]
+PAPERS = [name for name in reproductions.names() if reproductions.load(name).VIEWS]
 
 
 def test_papers_with_protocols_of_their_own_have_them():

@@ -1,5 +1,7 @@
 """What the paper on wide residual networks says, and published weights."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -20,26 +22,23 @@ from common.models.layers import Dropout
 from common.papers.expected import read_expected
 from common.training.optimizers import rates_at
 from reproductions.resnext import model as resnext
-from reproductions.wide_resnet import RECIPES, build_model
 from reproductions.wide_resnet.augmentation import RandomReflectedShift
 from reproductions.wide_resnet.model import (
     FORMS,
     CifarForm,
-    ImageNetForm,
     cifar_maps,
     imagenet_maps,
     wide_block,
 )
 from reproductions.wide_resnet.weights import from_torchvision
+from tests.reproductions.helpers import constant, convolve, strided, torch_entries
+
+build_model = functools.partial(reproductions.build_model, "wide_resnet")
+RECIPES = reproductions.load("wide_resnet").RECIPES
 
 EXPECTED = read_expected(reproductions.folder("wide_resnet"))
 EPSILON = 1e-5
 LAYERS34 = (3, 4, 6, 3)
-
-
-def test_every_recipe_has_its_network():
-    assert list(RECIPES) == list(FORMS)
-    assert next(iter(RECIPES)) == "cifar_wrn_28_10"
 
 
 def counted(form):
@@ -52,58 +51,6 @@ def counted(form):
         x = keras.layers.GlobalAveragePooling2D()(maps)
         model = keras.Model(image, keras.layers.Dense(classes)(x))
     return totals(layer_table(model))
-
-
-@pytest.mark.parametrize(
-    "depth,width,params,printed",
-    [
-        (40, 1, 563_930, 0.6),
-        (40, 2, 2_243_546, 2.2),
-        (40, 4, 8_949_210, 8.9),
-        (40, 8, 35_748_314, 35.7),
-        (28, 10, 36_479_194, 36.5),
-        (28, 12, 52_517_850, 52.5),
-        (22, 8, 17_158_106, 17.2),
-        (22, 10, 26_797_914, 26.8),
-        (16, 8, 10_961_370, 11.0),
-        (16, 10, 17_116_634, 17.1),
-        (16, 4, 2_748_890, None),
-        (52, 1, 758_362, None),
-        (40, 10, 55_841_754, None),
-        (28, 2, 1_467_610, 1.5),
-    ],
-)
-def test_parameters_of_tables_2_to_9(depth, width, params, printed):
-    total = counted(CifarForm(depth=depth, width=width, dropout=0.0))
-    assert total.params == params
-    if printed:
-        assert round(params / 1e6, 1) == printed
-
-
-@pytest.mark.parametrize(
-    "blocks,width,params,gmacs",
-    [
-        ((2, 2, 2, 2), 1, 11_689_512, 1.814),
-        ((2, 2, 2, 2), 1.5, 25_875_816, 3.866),
-        ((2, 2, 2, 2), 2, 45_618_216, 6.696),
-        ((2, 2, 2, 2), 3, 101_783_976, 14.724),
-        (LAYERS34, 1, 21_797_672, 3.664),
-        (LAYERS34, 1.5, 48_613_608, 8.028),
-        (LAYERS34, 2, 86_036_008, 14.094),
-    ],
-)
-def test_parameters_of_table_7(blocks, width, params, gmacs):
-    form = ImageNetForm(blocks=blocks, bottleneck=False, width=width)
-    total = counted(form)
-    assert total.params == params
-    assert round(total.macs / 1e9, 3) == gmacs
-
-
-@pytest.mark.parametrize("variant", FORMS)
-def test_networks_have_the_counts(variant):
-    total = counted(FORMS[variant])
-    assert total.params == EXPECTED.parameters[variant]
-    assert total.macs == EXPECTED.macs[variant]
 
 
 def cifar_counts(depth, width):
@@ -328,16 +275,6 @@ def test_dropout_works_in_training_only_and_leaves_the_shortcut():
     assert (trained == x).mean() > 0.5  # nothing came through the branch
 
 
-def conv(x, kernel, strides=1):
-    """(H, W, maps), padded by half the kernel's size."""
-    size = kernel.shape[0]
-    x = np.pad(x, [(size // 2, size // 2)] * 2 + [(0, 0)])
-    places = range(0, x.shape[0] - size + 1, strides)
-    return np.array(
-        [[np.tensordot(x[i : i + size, j : j + size], kernel, 3) for j in places] for i in places]
-    )
-
-
 @pytest.mark.parametrize("filters,strides", [(5, 1), (7, 2), (7, 1)])
 def test_a_block_is_what_the_formula_says(filters, strides):
     image = keras.Input((6, 6, 5))
@@ -359,24 +296,17 @@ def test_a_block_is_what_the_formula_says(filters, strides):
 
     x = rng.normal(size=(6, 6, 5))
     first = act(x, "b_a")
-    short = conv(first, kernel("b_shortcut"), strides) if filters != 5 else x
-    second = act(conv(first, kernel("b_a"), strides), "b_b")
-    wanted = short + conv(second, kernel("b_b"))
+    short = convolve(first, kernel("b_shortcut"), strides) if filters != 5 else x
+    second = act(convolve(first, kernel("b_a"), strides), "b_b")
+    wanted = short + convolve(second, kernel("b_b"))
     found = model(x[None].astype("float32")).numpy()[0]
     np.testing.assert_allclose(found, wanted, atol=1e-5 * abs(wanted).max())
 
 
 def test_strides_and_sizes():
-    def strided(model):
-        return {
-            layer.name
-            for layer in model.layers
-            if isinstance(layer, keras.layers.Conv2D) and layer.strides == (2, 2)
-        }
-
     model = network("cifar_wrn_16_8")
     wanted = {f"conv{g}_1_{p}" for g in (3, 4) for p in ("a", "shortcut")}
-    assert strided(model) == wanted
+    assert set(strided(model)) == wanted
     for name, shape in (
         ("conv1", (32, 32, 16)),
         ("conv2_2_add", (32, 32, 128)),
@@ -386,7 +316,7 @@ def test_strides_and_sizes():
         assert model.get_layer(name).output.shape[1:] == shape
     model = network("wrn_50_2", 224)  # the stride in the 3x3
     wanted = {f"conv{s}_1_{p}" for s in (3, 4, 5) for p in ("b", "shortcut")}
-    assert strided(model) == wanted | {"conv1"}
+    assert set(strided(model)) == wanted | {"conv1"}
     for stage in range(4):
         blocks, side = LAYERS34[stage], 56 // 2**stage
         last = model.get_layer(f"conv{stage + 2}_{blocks}_relu")
@@ -395,7 +325,7 @@ def test_strides_and_sizes():
         assert inner.kernel.shape == (3, 3, *[128 * 2**stage] * 2)
     model = network("wrn_68_2")
     wanted = {f"conv{s}_1_{p}" for s in (3, 4, 5) for p in ("a", "shortcut")}
-    assert strided(model) == wanted | {"conv1"}
+    assert set(strided(model)) == wanted | {"conv1"}
     assert model.get_layer("conv2_1_shortcut")  # 64 maps become 128
 
 
@@ -525,39 +455,8 @@ def test_the_same_shift_comes_inside_a_data_set():
         np.testing.assert_array_equal(found, shift(image, context(position)))
 
 
-def torch_entries(blocks, width):
-    """torchvision's wide ResNet by its own loops: name -> shape."""
-    shapes = {}
-
-    def add(conv, norm, *shape):
-        shapes[f"{conv}.weight"] = shape
-        for entry in ("weight", "bias", "running_mean", "running_var"):
-            shapes[f"{norm}.{entry}"] = shape[:1]
-        shapes[f"{norm}.num_batches_tracked"] = ()
-
-    add("conv1", "bn1", 64, 3, 7, 7)
-    maps = 64
-    for layer, (planes, number) in enumerate(zip((64, 128, 256, 512), blocks, strict=True), 1):
-        inner = int(planes * (width / 64.0))  # width_per_group
-        for index in range(number):
-            at = f"layer{layer}.{index}"
-            add(f"{at}.conv1", f"{at}.bn1", inner, maps, 1, 1)
-            add(f"{at}.conv2", f"{at}.bn2", inner, inner, 3, 3)
-            add(f"{at}.conv3", f"{at}.bn3", planes * 4, inner, 1, 1)
-            if index == 0:
-                down = f"{at}.downsample"
-                add(f"{down}.0", f"{down}.1", planes * 4, maps, 1, 1)
-            maps = planes * 4
-    return {
-        entry: np.broadcast_to(np.float32(number), shape)
-        for number, (entry, shape) in enumerate(
-            (shapes | {"fc.weight": (1000, maps), "fc.bias": (1000,)}).items()
-        )
-    }
-
-
 def test_torchvisions_entries_fit():
-    state = torch_entries(LAYERS34, 128)
+    state = constant(torch_entries(LAYERS34, width=128))
     trained = [v for e, v in state.items() if "running" not in e]
     assert sum(v.size for v in trained if v.shape) == 68_883_240
     model = build_model("wrn_50_2", image_size=32)
@@ -573,9 +472,9 @@ def test_torchvisions_entries_fit():
     variance = norm.moving_variance.numpy()
     assert (variance == state["layer2.3.bn1.running_var"]).all()
     with pytest.raises(RunError, match="unknown: layer3.10.bn1.bias"):
-        from_torchvision(torch_entries((3, 4, 23, 3), 128), model)
+        from_torchvision(constant(torch_entries((3, 4, 23, 3), width=128)), model)
     with pytest.raises(RunError, match="it belongs to another network"):
-        from_torchvision(torch_entries(LAYERS34, 64), model)
+        from_torchvision(constant(torch_entries(LAYERS34)), model)
 
 
 @pytest.mark.parametrize("variant", ["wrn_68_2", "cifar_wrn_28_10"])

@@ -167,7 +167,7 @@ def _counts(
 def _of_classes(classes: list[str], counts: dict) -> Iterable[Finding]:
     """What common.data.sources.folder says of the classes of the splits."""
     every = {split: {name: each[name] for name in classes} for split, each in counts.items()}
-    wrong = folder.untrained(every)
+    wrong = folder.find_untrained(every)
     if wrong:
         yield _wrong(wrong, "Mend the names of the class folders, and prepare it again.")
     for note in folder.class_notes(every):
@@ -231,7 +231,7 @@ def _pixels(dataset: DataSet, seen: list[Examined]) -> Iterable[Finding]:
         second = sum(file.squares[channel] for file in train) / pixels
         mean.append(round(first / 255, 4))
         std.append(round(math.sqrt(second - first**2) / 255, 4))
-    found = f"mean {_listed(mean)}, deviation {_listed(std)}"
+    found = f"mean {_format(mean)}, deviation {_format(std)}"
     if (tuple(mean), tuple(std)) == (official.mean, official.std):
         yield _note(f"The pixels of train are right: {found}.")
         return
@@ -239,13 +239,13 @@ def _pixels(dataset: DataSet, seen: list[Examined]) -> Iterable[Finding]:
     yield Finding(
         images == official.totals["train"],  # else a part was chosen
         f"The pixels of train have {found} of red, green and blue, and "
-        f"must have {_listed(official.mean)} and {_listed(official.std)}.",
+        f"must have {_format(official.mean)} and {_format(official.std)}.",
         "They were changed: re-encoded, resized, or the colours' order. "
         "Prepare the set again from the official files.",
     )
 
 
-def _listed(values: Iterable[float]) -> str:
+def _format(values: Iterable[float]) -> str:
     return ", ".join(f"{value:.4f}" for value in values)
 
 

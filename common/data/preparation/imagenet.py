@@ -64,7 +64,7 @@ def find(
             found = _in_tar(split, place, each, cache, progress)
         else:
             found = _in_folder(split, place, each, cache)
-        splits[split] = _labelled(split, found, ignored)
+        splits[split] = _label(split, found, ignored)
     if not splits:
         raise RunError(
             f"{source} has no ImageNet that is known here: neither "
@@ -148,7 +148,7 @@ def _in_folder(split: str, folder: pathlib.Path, each: Each, cache: FileCache) -
             yield "", name, str(folder / name), 0, size, changed
 
 
-def _labelled(split: str, found: Found, ignored: list[str]) -> list[Original]:
+def _label(split: str, found: Found, ignored: list[str]) -> list[Original]:
     """The images among what was found, in the order of writing."""
     labels, images = validation_labels(), {}
     for folder, name, path, at, size, changed in found:

@@ -25,8 +25,8 @@ def manifest(originals: Originals, notes: list[dict], shorter_side: int | None) 
         "shorter_side": shorter_side,
         "splits": {split: counts[split].total() for split in originals.splits},
         "pixels": {split: dict(sorted(each.items())) for split, each in pixels.items()},
-        "repaired": _merged(note["repaired"] for note in notes),
-        "left_out": _merged(
+        "repaired": _merge(note["repaired"] for note in notes),
+        "left_out": _merge(
             {name: why for name, (why, _) in note["unreadable"].items()} for note in notes
         ),
         "turned_by_exif": sum(note["turned"] for note in notes),
@@ -39,7 +39,7 @@ def manifest(originals: Originals, notes: list[dict], shorter_side: int | None) 
     }
 
 
-def _merged(parts: Iterable[dict[str, str]]) -> dict[str, str]:
+def _merge(parts: Iterable[dict[str, str]]) -> dict[str, str]:
     return dict(sorted(pair for part in parts for pair in part.items()))
 
 

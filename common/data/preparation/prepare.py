@@ -95,7 +95,7 @@ def prepare(request: Request, progress: Progress) -> pathlib.Path:
     if final.exists():
         return _existing(final, request, progress)
     is_new = not request.data_dir.exists()
-    with _locked(part, request.data_dir), _tidied(part, request, is_new):
+    with _lock(part, request.data_dir), _tidy_after_errors(part, request, is_new):
         originals, notes = _work(request, part, progress)
         made = metadata.manifest(originals, notes, request.shorter_side)
         identity = {"name": name, "version": version}
@@ -181,13 +181,13 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> str:
 
 
 @contextlib.contextmanager
-def _locked(part: pathlib.Path, data_dir: pathlib.Path) -> Iterator[None]:
+def _lock(part: pathlib.Path, data_dir: pathlib.Path) -> Iterator[None]:
     try:
         (part / shards.NOTES).mkdir(parents=True, exist_ok=True)
         lock = open(part / _LOCK, "a+")
     except OSError as error:
         raise RunError(
-            f"Nothing can be written to {data_dir}: {error}. Give another --data_dir."
+            f"Nothing can be written to {data_dir}: {error.strerror}. Give another --data_dir."
         ) from error
     with lock:
         try:
@@ -200,7 +200,7 @@ def _locked(part: pathlib.Path, data_dir: pathlib.Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _tidied(part: pathlib.Path, request: Request, is_new: bool) -> Iterator[None]:
+def _tidy_after_errors(part: pathlib.Path, request: Request, is_new: bool) -> Iterator[None]:
     """After an error removes what was begun, if nothing of it is finished."""
     try:
         yield

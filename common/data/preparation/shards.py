@@ -144,7 +144,7 @@ def _examples(shard: Shard) -> tuple[list[bytes], dict[str, Any]]:
             continue
         header = read_header(content)
         forms.add((header.kind, header.height, header.width))
-        examples[place] = _serialized(image, content)
+        examples[place] = _serialize(image, content)
         classes[image.label] += 1
     ordered = [examples[place] for place in sorted(examples)]
     kinds = sorted({kind for kind, *_ in forms})
@@ -203,7 +203,7 @@ def _contents(images: list[Original]) -> Iterator[tuple[int, Any]]:
             yield from zip(inside, (pixels[i] for i in rows), strict=True)
 
 
-def _serialized(image: Original, content: bytes) -> bytes:
+def _serialize(image: Original, content: bytes) -> bytes:
     """As TFDS writes them: image, label, file_name."""
     from tensorflow.core.example import example_pb2, feature_pb2
 

@@ -41,7 +41,7 @@ def draw(label: int, rng: np.random.Generator) -> np.ndarray:
     y, x = np.ogrid[: part.shape[0], : part.shape[1]]
     u = (x + np.float32(left - centre_x)) / np.float32(size)
     v = (y + np.float32(top - centre_y)) / np.float32(size)
-    part[_mask(label, *_turned(u, v, rng.uniform(0, 2 * np.pi)))] = ink
+    part[_mask(label, *_rotate(u, v, rng.uniform(0, 2 * np.pi)))] = ink
     image += _noise(image.shape, rng)
     return np.clip(image, 0, 255).astype(np.uint8)
 
@@ -74,7 +74,7 @@ def _scatter(image: np.ndarray, rng: np.random.Generator) -> None:
         patch[...] = rng.uniform(0, 255, 3)
 
 
-def _turned(u: np.ndarray, v: np.ndarray, angle: float) -> tuple:
+def _rotate(u: np.ndarray, v: np.ndarray, angle: float) -> tuple:
     cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
     return u * cos - v * sin, u * sin + v * cos
 

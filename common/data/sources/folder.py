@@ -128,7 +128,7 @@ def class_notes(counts: Counts) -> Iterator[str]:
         )
 
 
-def untrained(counts: Counts) -> str | None:
+def find_untrained(counts: Counts) -> str | None:
     """The classes that other splits have and train has not, as a sentence."""
     train, totals = counts.get("train"), _totals(counts)
     if not train or not any(train.values()):
@@ -200,7 +200,7 @@ def scan(root: pathlib.Path, places: dict[str, str]) -> Layout:
         layout.leave_out(OUTSIDE, (os.path.join(place, f) for f in files))
         for label in folders:
             classes[label] = _of_class(layout, os.path.join(place, label))
-    wrong = untrained(layout.counts())
+    wrong = find_untrained(layout.counts())
     if wrong:
         raise RunError(f"{root}: {wrong} Mend the folder's name, or take it away.")
     return layout

@@ -176,14 +176,14 @@ class Photographs(Source):
             small = image.copy()
             small.thumbnail((_THUMBNAIL, _THUMBNAIL))
             self.thumbnails[place] = small
-            seen, data = self._fitted(image), found.data
+            seen, data = self._fit(image), found.data
             if seen is not stored:
                 made = io.BytesIO()
                 seen.save(made, "png", compress_level=0)
                 data = made.getvalue()
             yield {"image": data, "label": 0, "id": str(place)}
 
-    def _fitted(self, image: Image.Image) -> Image.Image:
+    def _fit(self, image: Image.Image) -> Image.Image:
         if self.image_shape is None or image.size == self.image_shape:
             return image
         if self._digits:

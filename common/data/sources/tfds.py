@@ -136,7 +136,7 @@ class RecordSource(TrainingSource):
     def _whole(self, split: str) -> dict[str, Any]:
         import tensorflow as tf
 
-        names = ["image", "label"] + ["file_name"] * self._named
+        names = ["image", "label"] + ["file_name"] * self._has_names
         files = list(map(str, self._builder.info.splits[split].filepaths))
         try:
             if all(".tfrecord" in file for file in files):
@@ -174,13 +174,13 @@ class RecordSource(TrainingSource):
         return self._decoded[split, channels]
 
     @property
-    def _named(self) -> bool:
+    def _has_names(self) -> bool:
         """Whether the images have file names, as ImageNet's have."""
         return "file_name" in self._builder.info.features
 
     def _stream(self, split: str, shuffle_seed: int | None = None) -> Any:
-        name = "file_name" if self._named else "tfds_id"
-        records = self._read(split, add_tfds_id=not self._named, shuffle_seed=shuffle_seed)
+        name = "file_name" if self._has_names else "tfds_id"
+        records = self._read(split, add_tfds_id=not self._has_names, shuffle_seed=shuffle_seed)
         return records.map(lambda r: {"image": r["image"], "label": r["label"], "id": r[name]})
 
     def _read(self, split: str, batch_size: int | None = None, **read_config: Any) -> Any:
@@ -190,7 +190,7 @@ class RecordSource(TrainingSource):
         options = tf.data.Options()
         options.deterministic = True
         shuffled = read_config.get("shuffle_seed") is not None
-        wanted = ["image", "label"] + ["file_name"] * self._named
+        wanted = ["image", "label"] + ["file_name"] * self._has_names
         return self._builder.as_dataset(
             split=split,
             batch_size=batch_size,

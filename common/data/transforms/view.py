@@ -166,7 +166,7 @@ def realize(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
         jpeg: Whether the file is JPEG; None if that is to be found out.
     """
     kept = _same(Box(0, 0, *view.source), Box(0, 0, *view.canvas))
-    cut = _zoomed if view.patch else _copied if kept else _resampled
+    cut = _zoom if view.patch else _copy if kept else _resample
     image = cut(view, encoded, channels, jpeg)
     size = _static((view.window.height, view.window.width))
     image.set_shape((*size, channels))
@@ -262,7 +262,7 @@ def gather_windows(
     return tf.gather(pixels, tf.maximum(places, 0))
 
 
-def _copied(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
+def _copy(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
     """The window of an image that keeps its size."""
     import tensorflow as tf
 
@@ -270,10 +270,10 @@ def _copied(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
         part = _decode(encoded, box, view.source, channels, jpeg)
         return tf.cast(part, tf.float32)
 
-    return _bordered(view.window, view.source, cut)
+    return _add_border(view.window, view.source, cut)
 
 
-def _zoomed(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
+def _zoom(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
     """The window of a resized patch."""
     import tensorflow as tf
 
@@ -285,10 +285,10 @@ def _zoomed(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
         size = [box.height, box.width, channels]
         return tf.slice(image, [box.top, box.left, 0], size)
 
-    return _bordered(view.window, view.canvas, cut)
+    return _add_border(view.window, view.canvas, cut)
 
 
-def _bordered(window: Box, size: tuple, cut: Callable[[Box], Any]) -> Any:
+def _add_border(window: Box, size: tuple, cut: Callable[[Box], Any]) -> Any:
     """The window: of an image of `size` what `cut` gives, 0 outside."""
     import tensorflow as tf
 
@@ -308,7 +308,7 @@ def _overlap(start: Any, length: Any, size: Any) -> tuple[Any, Any, Any, Any]:
     return first, last - first, first - start, start + length - last
 
 
-def _resampled(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
+def _resample(view: View, encoded: Any, channels: int, jpeg: bool | None) -> Any:
     """The window of a resized image."""
     window, source, canvas = view.window, view.source, view.canvas
     y = span(window.top, window.height, source[0], canvas[0])

@@ -4,7 +4,6 @@ Left plain, right residual networks; training error dashed, test error solid.
 Drawn when all four runs are recorded.
 """
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from launch.report.papers import Paper
@@ -44,7 +43,7 @@ def show(papers: dict[str, Paper]) -> list[list[dict]]:
 
 def _first(line: Line) -> dict:
     """The curve of the first seed."""
-    return dataclasses.asdict(line.curves[min(line.curves)])
+    return dict(vars(line.curves[min(line.curves)]))
 
 
 def draw(panels: list[list[dict]]) -> "Figure":

@@ -3,7 +3,6 @@
 import dataclasses
 from typing import TYPE_CHECKING
 
-import reproductions
 from common.papers.expected import Result
 from launch.report.papers import Paper
 
@@ -22,21 +21,9 @@ PANELS = (
     ),
     ("cifar10", "test", "top1_error", "CIFAR-10 test: error that the papers print, %"),
 )
-# Dark enough for white paper, and not two alike within a panel.
-COLORS = {
-    "alexnet": "#7f3b08",
-    "bn_inception": "#b8860b",
-    "googlenet": "#e08214",
-    "inception_v3": "#d6604d",
-    "inception_v4": "#b2182b",
-    "polynet": "#762a83",
-    "preact_resnet": "#1b7837",
-    "resnet": "#2166ac",
-    "resnet_cifar": "#2166ac",
-    "resnext": "#35978f",
-    "vgg": "#666666",
-    "wide_resnet": "#c51b7d",
-}
+# Dark enough for white paper; a paper's is by its place among all.
+COLORS = ("#7f3b08", "#b8860b", "#e08214", "#d6604d", "#b2182b", "#8c6bb1", "#762a83")
+COLORS += ("#1b7837", "#2166ac", "#4393c3", "#35978f", "#666666", "#c51b7d", "#5aae61")
 OTHER = "#333333"
 LONGEST_NAME = 26  # letters of a label
 MARGIN = 2  # pixels around one
@@ -55,9 +42,9 @@ PLACES = (
 )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Point:
-    """A network with the paper's error in percent."""
+    """A network with the paper's error in percent; `headline`: its paper's first."""
 
     paper: str
     variant: str
@@ -65,12 +52,14 @@ class Point:
     macs: int
     error: float
     protocol: str
+    color: str
+    headline: bool
 
 
 def points(papers: dict[str, Paper], data: str, split: str, name: str) -> list[Point]:
     """A point for each variant that a paper prints such an error of."""
     found = []
-    for paper in papers.values():
+    for number, paper in enumerate(papers.values()):
         for variant in paper.recipes:
             claims = [
                 claim
@@ -79,15 +68,23 @@ def points(papers: dict[str, Paper], data: str, split: str, name: str) -> list[P
                 and getattr(claim, name) is not None
             ]
             if claims:
-                claim = min(claims, key=_windows)
-                size = paper.expected.parameters[variant], paper.expected.macs[variant]
-                error = getattr(claim, name)
-                protocol = PROTOCOLS[_windows(claim)]
-                found.append(Point(paper.name, variant, *size, error, protocol))
+                claim = min(claims, key=_rank_views)
+                found.append(
+                    Point(
+                        paper=paper.name,
+                        variant=variant,
+                        parameters=paper.expected.parameters[variant],
+                        macs=paper.expected.macs[variant],
+                        error=getattr(claim, name),
+                        protocol=PROTOCOLS[_rank_views(claim)],
+                        color=COLORS[number % len(COLORS)],
+                        headline=variant == next(iter(paper.recipes)),
+                    )
+                )
     return found
 
 
-def _windows(claim: Result) -> int:
+def _rank_views(claim: Result) -> int:
     if "centre_crop" in claim.views or claim.views == "single":
         return 0
     return 1 if claim.views == "ten_crop" else 2
@@ -96,7 +93,7 @@ def _windows(claim: Result) -> int:
 def show(papers: dict[str, Paper]) -> list[list[dict]]:
     """The panels' points; empty if there are none."""
     panels = [points(papers, *panel[:3]) for panel in PANELS]
-    return [[dataclasses.asdict(point) for point in of] for of in panels if of]
+    return [[dict(vars(point)) for point in of] for of in panels if of]
 
 
 def draw(panels: list[list[dict]]) -> "Figure":
@@ -105,30 +102,30 @@ def draw(panels: list[list[dict]]) -> "Figure":
 
     figure = Figure(figsize=(8, 4.9 * len(panels)), layout="constrained")
     grid = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
-    for axes, found, panel in zip(grid, panels, PANELS, strict=False):
-        ordered = [Point(**p) for p in found]
-        ordered.sort(key=lambda p: -p.parameters)  # small ones on top
-        largest = 550 / ordered[0].parameters
-        for point in ordered:
-            _bubble(axes, point, largest)
-        _dress(axes, panel[3], ordered)
-        _legend(axes, ordered, largest)
+    drawn = []
+    for axes, shown, (*_, title) in zip(grid, panels, PANELS, strict=False):
+        found = sorted((Point(**p) for p in shown), key=lambda p: -p.parameters)  # small on top
+        largest = 550 / found[0].parameters
+        for point in found:
+            _draw_bubble(axes, point, largest)
+        _dress(axes, title, found)
+        _draw_legend(axes, found, largest)
+        drawn.append((axes, [Point(**p) for p in shown]))
     figure.get_layout_engine().execute(figure)
     figure.set_layout_engine("none")  # labels must stay where they are put
-    for axes, found in zip(grid, panels, strict=True):
-        _label(figure, axes, [Point(**p) for p in found])
+    for axes, found in drawn:
+        _label(axes, found)
     return figure
 
 
-def _bubble(axes: "Axes", point: Point, scale: float) -> None:
-    color = COLORS.get(point.paper, OTHER)
+def _draw_bubble(axes: "Axes", point: Point, scale: float) -> None:
     whole = point.protocol == PROTOCOLS[0]
     axes.scatter(
         point.macs,
         point.error,
         s=max(6, scale * point.parameters),
-        facecolor=color if whole else "none",
-        edgecolor=color,
+        facecolor=point.color if whole else "none",
+        edgecolor=point.color,
         alpha=0.45 if whole else 0.9,
         linewidth=0.9,
         linestyle=":" if point.protocol == PROTOCOLS[2] else "-",
@@ -138,76 +135,69 @@ def _bubble(axes: "Axes", point: Point, scale: float) -> None:
 def _dress(axes: "Axes", title: str, found: list[Point]) -> None:
     from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
-    errors = sorted(point.error for point in found)
+    errors = [point.error for point in found]
+    macs = [point.macs for point in found]
     axes.set(xscale="log", yscale="log", title=title)
     axes.set_xlabel("multiply-accumulates of one image, forward")
-    axes.set_xlim(min(p.macs for p in found) / 1.5, 1.8 * _most_macs(found))
-    axes.set_ylim(errors[0] / 1.13, errors[-1] * 1.1)
-    ticks = [e for e in (3, 4, 5, 6, 7, 8, 10, 12, 15, 20) if e < errors[-1]]
-    axes.yaxis.set(major_locator=FixedLocator(ticks))
+    axes.set_xlim(min(macs) / 1.5, max(macs) * 1.8)
+    axes.set_ylim(min(errors) / 1.13, max(errors) * 1.1)
+    ticks = [e for e in (3, 4, 5, 6, 7, 8, 10, 12, 15, 20) if e < max(errors)]
+    axes.yaxis.set(major_locator=FixedLocator(ticks), minor_locator=NullLocator())
     axes.yaxis.set_major_formatter("{x:g} %")
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.xaxis.set_major_formatter(_macs)
+    axes.xaxis.set(minor_formatter=NullFormatter())
+    axes.xaxis.set_major_formatter(
+        lambda macs, _: f"{macs / 1e9:g} G" if macs >= 1e8 else f"{macs / 1e6:g} M"
+    )
     axes.grid(True)
     axes.set_axisbelow(True)
 
 
-def _most_macs(found: list[Point]) -> int:
-    return max(point.macs for point in found)
-
-
-def _macs(value: float, _: int) -> str:
-    return f"{value / 1e9:g} G" if value >= 1e8 else f"{value / 1e6:g} M"
-
-
-def _legend(axes: "Axes", found: list[Point], scale: float) -> None:
+def _draw_legend(axes: "Axes", found: list[Point], scale: float) -> None:
     from matplotlib.lines import Line2D
 
-    def key(label: str, color: str, **look) -> Line2D:
-        look = {"marker": "o", "linestyle": "", "label": label} | look
-        return Line2D([], [], color=color, **look)
+    def key(label: str, color: str = OTHER, **look) -> Line2D:
+        return Line2D([], [], color=color, label=label, linestyle="", marker="o", **look)
 
-    papers = [p.paper for p in sorted(found, key=lambda p: -p.error)]
-    keys = [key(n, COLORS.get(n, OTHER)) for n in dict.fromkeys(papers)]
+    ordered = sorted(found, key=lambda p: -p.error)
+    keys = [key(paper, color) for paper, color in {p.paper: p.color for p in ordered}.items()]
     if any(point.protocol != PROTOCOLS[0] for point in found):
-        keys.append(key("filled: one window", OTHER))
-        keys.append(key("open: ten crops", OTHER, markerfacecolor="none"))
+        keys += [key("filled: one window"), key("open: ten crops", markerfacecolor="none")]
         look = {"facecolor": "none", "edgecolor": OTHER, "linestyle": ":"}
         keys.append(axes.scatter([], [], label="dotted: dense", **look))
     millions = 10 ** (len(str(max(p.parameters for p in found))) - 7)
-    look = {"markersize": (scale * millions * 1e6) ** 0.5}
-    look |= {"markerfacecolor": "none"}
-    keys.append(key(f"{millions} million parameters", OTHER, **look))
+    size = (scale * millions * 1e6) ** 0.5
+    keys.append(key(f"{millions} million parameters", markersize=size, markerfacecolor="none"))
     beside = {"loc": "upper left", "bbox_to_anchor": (1, 1)}
     axes.legend(handles=keys, fontsize=7.5, labelspacing=0.8, **beside)
 
 
-def _label(figure: "Figure", axes: "Axes", found: list[Point]) -> None:
-    """Names as many networks as there is room for, headlines first."""
+def _label(axes: "Axes", found: list[Point]) -> None:
+    """Names as many networks as there is room for: headlines, then short names.
+
+    Long names are of small changes.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    box = axes.get_window_extent(renderer)
-    bubbles = [b for b in axes.collections if len(b.get_offsets())]
-    discs = [_disc(axes, bubble) for bubble in bubbles]
+    renderer = FigureCanvasAgg(axes.figure).get_renderer()
+    frame = axes.get_window_extent(renderer)
+    discs = [_find_disc(axes, b) for b in axes.collections if len(b.get_offsets())]
     taken = [axes.get_legend().get_window_extent(renderer)]
-    for point in _by_rank(found):
+    short = [p for p in found if len(p.variant) <= LONGEST_NAME]
+    for point in sorted(short, key=lambda p: (not p.headline, len(p.variant), p.error)):
         x, y = axes.transData.transform((point.macs, point.error))
         radius = next(r for a, b, r in discs if abs(x - a) + abs(y - b) < 1e-6)
         for place in PLACES:
-            text = _name(axes, point, place, radius)
+            text = _write_name(axes, point, place, radius)
             here = text.get_window_extent(renderer).padded(MARGIN)
-            free = not any(here.overlaps(other) for other in taken)
-            clear = not any(_touch(here, disc) for disc in discs)
-            if free and clear and box.containsx(here.x0):
-                if box.containsx(here.x1) and box.containsy(here.y0):
-                    taken.append(here)
-                    break
+            hidden = any(map(here.overlaps, taken)) or any(_touch(here, disc) for disc in discs)
+            inside = frame.containsx(here.x0) and frame.containsx(here.x1)
+            if not hidden and inside and frame.containsy(here.y0):
+                taken.append(here)
+                break
             text.remove()
 
 
-def _name(axes: "Axes", point: Point, place: tuple, radius: float) -> "Text":
+def _write_name(axes: "Axes", point: Point, place: tuple, radius: float) -> "Text":
     right, up, side = place
     away = 72 / axes.figure.dpi * (radius + MARGIN) + 1  # points
     return axes.annotate(
@@ -218,11 +208,11 @@ def _name(axes: "Axes", point: Point, place: tuple, radius: float) -> "Text":
         ha=side,
         va="center" if not up else "bottom" if up > 0 else "top",
         fontsize=7.5,
-        color=COLORS.get(point.paper, OTHER),
+        color=point.color,
     )
 
 
-def _disc(axes: "Axes", bubble) -> tuple[float, float, float]:
+def _find_disc(axes: "Axes", bubble) -> tuple[float, float, float]:
     """Centre and radius in pixels."""
     x, y = axes.transData.transform(bubble.get_offsets()[0])
     area = bubble.get_sizes()[0]  # of the square around it, in square points
@@ -233,14 +223,3 @@ def _touch(box, disc: tuple[float, float, float]) -> bool:
     x, y, radius = disc
     near_x, near_y = min(max(x, box.x0), box.x1), min(max(y, box.y0), box.y1)
     return (near_x - x) ** 2 + (near_y - y) ** 2 < radius**2
-
-
-def _by_rank(found: list[Point]) -> list[Point]:
-    """Headlines first, then short names; long ones are of small changes."""
-    heads = {next(iter(reproductions.load(p.paper).RECIPES)) for p in found}
-
-    def rank(point: Point) -> tuple:
-        return point.variant not in heads, len(point.variant), point.error
-
-    short = [p for p in found if len(p.variant) <= LONGEST_NAME]
-    return sorted(short, key=rank)

@@ -6,6 +6,7 @@ depend on those and on matplotlib's version, not on time, machine or order.
 """
 
 import dataclasses
+import functools
 import hashlib
 import io
 import json
@@ -42,6 +43,12 @@ STYLE = {
 }
 
 
+@functools.cache
+def _read_code() -> str:
+    files = sorted(pathlib.Path(__file__).parent.glob("*.py"))
+    return "".join(file.read_text(encoding="utf-8") for file in files)
+
+
 @dataclasses.dataclass(frozen=True)
 class Picture:
     """A file, its title, what it shows as JSON values, and how to draw that."""
@@ -53,14 +60,12 @@ class Picture:
 
     def digest(self) -> str:
         """Of what is shown and of the code that draws it."""
-        parts = [json.dumps([self.shown, STYLE], sort_keys=True)]
-        for file in sorted(pathlib.Path(__file__).parent.glob("*.py")):
-            parts.append(file.read_text(encoding="utf-8"))
-        return hashlib.sha256("".join(parts).encode()).hexdigest()[:16]
+        shown = json.dumps([self.shown, STYLE], sort_keys=True)
+        return hashlib.sha256(f"{shown}{_read_code()}".encode()).hexdigest()[:16]
 
     def is_current(self) -> bool:
         """Whether the file shows it already."""
-        return self.file.exists() and self._mark() in self.file.read_text(encoding="utf-8")
+        return self.file.exists() and self.file.read_bytes().endswith(f"{self._mark()}\n".encode())
 
     def text(self) -> str:
         """The file's text, drawn if it is not there yet."""
@@ -88,6 +93,7 @@ def draw_svg(draw: Callable[[Any], "Figure"], shown: Any) -> str:
 def _shorten(svg: str) -> str:
     """A third as long, and looks the same: most of a file places letters."""
     for long, short in (
+        (r"(?s)<!DOCTYPE.*?>\n|<metadata>.*?</metadata>\n|<!-- .*? -->\n", ""),
         (r"\n +", "\n"),
         (r"xlink:href", "href"),
         (r"DejaVuSans-", "g"),

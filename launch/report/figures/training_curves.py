@@ -1,6 +1,5 @@
 """Training curves of recorded runs, with the paper's claims beside them."""
 
-import dataclasses
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ TEST, TRAIN, PAPER = "#b2182b", "#2166ac", "#222222"
 def changes(paper: str, curve: curves.Curve) -> tuple[str, ...]:
     """What keeps a run from being the paper's experiment, as it is here."""
     recipe = reproductions.load(paper).RECIPES.get(curve.variant)
-    return measurements.changes_of(dataclasses.asdict(curve), recipe)
+    return measurements.changes_of(vars(curve), recipe)
 
 
 def claimed(paper: str, curve: curves.Curve) -> list[float]:
@@ -56,7 +55,7 @@ def panel(paper: str, group: list[curves.Curve]) -> dict:
         "title": f"{what} (changed: {'; '.join(changed)})" if changed else what,
         "view": f"{first.split} error, {first.view}",
         "paper": claimed(paper, first),
-        "runs": [dataclasses.asdict(curve) for curve in group],
+        "runs": [dict(vars(curve)) for curve in group],
     }
 
 
@@ -91,14 +90,11 @@ def _panel(axes: "Axes", panel: dict) -> None:
     axes.set_title(textwrap.fill(title, 56), fontsize=8)
     axes.set_xlabel("epoch")
     axes.set_ylabel("top-1 error, %")
-    _scale(axes, [e for run in panel["runs"] for e in _errors(run)])
+    runs = panel["runs"]
+    _scale(axes, [e for run in runs for e in (*run["train_error"], *run["test_error"])])
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(True)
     axes.legend(fontsize=7)
-
-
-def _errors(run: dict) -> list[float]:
-    return [*run["train_error"], *run["test_error"]]
 
 
 def _scale(axes: "Axes", errors: list[float]) -> None:

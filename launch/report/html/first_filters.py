@@ -35,51 +35,39 @@ def first_kernel(file: pathlib.Path) -> np.ndarray | None:
         UsageError: if the file is neither weights of Keras nor a checkpoint.
         RunError: if it is damaged.
     """
+    if file.suffix not in (".npz", ".h5"):
+        raise UsageError(f"{file} is neither a run's folder nor a file of weights (.weights.h5).")
     try:
-        if file.suffix == ".npz":
-            return _first(_of_checkpoint(file))
-        if file.suffix == ".h5":
-            return _first(_of_weights(file))
+        kernels = {
+            name: array
+            for name, array in _read(file).items()
+            if array.ndim == 4 and array.shape[2] in IMAGE_CHANNELS and array.shape[0] > 1
+        }
     except (OSError, ValueError, KeyError) as error:
         raise RunError(f"{file} cannot be read: {error}.") from error
-    raise UsageError(f"{file} is neither a run's folder nor a file of weights (.weights.h5).")
+
+    def place(name: str) -> list:  # conv2d, conv2d_2, conv2d_10: as Keras names them
+        return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+    return kernels[min(kernels, key=place)] if kernels else None
 
 
-def _of_checkpoint(file: pathlib.Path) -> list[tuple[str, np.ndarray]]:
-    with np.load(file) as stored:
-        # The model's variables are 0/<position>/<path>.
-        names = [n for n in stored.files if re.match(r"0/\d+/", n)]
-        return [(name, stored[name]) for name in names]
-
-
-def _of_weights(file: pathlib.Path) -> list[tuple[str, np.ndarray]]:
+def _read(file: pathlib.Path) -> dict[str, np.ndarray]:
+    """The arrays of a checkpoint's model or of weights, without the optimizer's."""
+    if file.suffix == ".npz":
+        with np.load(file) as stored:  # the model's variables are 0/<position>/<path>
+            return {name: stored[name] for name in stored.files if re.match(r"0/\d+/", name)}
     import h5py
 
-    found = []
+    arrays = {}
 
     def keep(name, value):
         if isinstance(value, h5py.Dataset) and not name.startswith("optim"):
-            found.append((name, value))
+            arrays[name] = value[()]
 
     with h5py.File(file) as stored:
         stored.visititems(keep)
-        return [(n, v[()]) for n, v in found if _sees_image(v.shape)]
-
-
-def _first(arrays: list[tuple[str, np.ndarray]]) -> np.ndarray | None:
-    kernels = [pair for pair in arrays if _sees_image(pair[1].shape)]
-    if not kernels:
-        return None
-    return min(kernels, key=lambda pair: _natural(pair[0]))[1]
-
-
-def _sees_image(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 4 and shape[2] in IMAGE_CHANNELS and shape[0] > 1
-
-
-def _natural(name: str) -> list:
-    """conv2d, conv2d_2, conv2d_10: the order in which Keras names them."""
-    return [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", name)]
+    return arrays
 
 
 def picture(kernel: np.ndarray) -> str:

@@ -3,13 +3,12 @@
 What to sort by stands in `data-value` where it is a number.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterable
 from html import escape
 
 from launch.report.experiments import label, name_settings
-from launch.report.measurements import Measurement, cost, of_claim, status
+from launch.report.measurements import cost, of_claim, status
 from launch.report.paper_page import why_not
 from launch.report.papers import Paper
 from launch.report.questions.question_spec import Question
@@ -17,84 +16,61 @@ from launch.report.questions.question_spec import read as read_questions
 from launch.report.questions.question_tables import table_of
 
 Cell = str | tuple[str, float]  # text, or text and what to sort it by
+Papers = dict[str, Paper]
+# How the cells below a heading look, and which headings have a field to choose a value.
+NUMBERS = {"Parameters", "MACs an image", "Full recipe", "Top-1", "Top-5", "Printed"}
+LONG = {"Measured here, top-1", "Source", "Changed", "Commands", "Explanation"}
+LONG |= {"Table and source", "Setting", "Difference", "Error"}
+CHOOSE = {"Data", "Data, split", "Views", "Paper", "Verdict"}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Column:
-    """A column's heading and how its cells look.
-
-    Attributes:
-        look: "number", "long", or a plain "".
-        choose: Whether a field above the table offers its values.
-    """
-
-    name: str
-    look: str = ""
-    choose: bool = False
-
-
-def part(
-    anchor: str, title: str, about: str, columns: list[Column], rows: Iterable[list[Cell]]
-) -> str:
-    """A section with a table, its fields and a line about it."""
-    rows = list(rows)
+def part(anchor: str, title: str, about: str, head: list[str], rows: Iterable[list[Cell]]) -> str:
+    """A section with a table, its fields and a line about it, which is HTML."""
     fields = "".join(
-        f'<label>{escape(column.name)}<select data-column="{number}">'
+        f'<label>{escape(name)}<select data-column="{number}">'
         '<option value="">all</option></select></label>'
-        for number, column in enumerate(columns)
-        if column.choose
+        for number, name in enumerate(head)
+        if name in CHOOSE
     )
-    head = "".join(f'<th scope="col"{_class(c.look)}>{escape(c.name)}</th>' for c in columns)
-    body = "\n".join(_row(columns, row) for row in rows)
+    heads = "".join(f'<th scope="col"{_look(name)}>{escape(name)}</th>' for name in head)
+    body = "\n".join(
+        f"<tr>{''.join(_cell(*pair) for pair in zip(head, row, strict=True))}</tr>" for row in rows
+    )
     return (
         f'<section class="part" aria-labelledby="{anchor}">\n'
         f'<h2 id="{anchor}">{escape(title)}</h2>\n<p>{about}</p>\n'
         '<div class="tools" hidden><label>Rows with the words'
         f'<input type="search"></label>{fields}<output></output></div>\n'
         f'<div class="scroll" tabindex="0" role="region" '
-        f'aria-label="{escape(title)}">\n<table>\n<thead><tr>{head}</tr>'
+        f'aria-label="{escape(title)}">\n<table>\n<thead><tr>{heads}</tr>'
         f"</thead>\n<tbody>\n{body}\n</tbody>\n</table>\n</div>\n</section>"
     )
 
 
-def _class(look: str) -> str:
+def _look(name: str) -> str:
+    look = "number" if name in NUMBERS else "long" if name in LONG else ""
     return f' class="{look}"' if look else ""
 
 
-def _row(columns: list[Column], row: list[Cell]) -> str:
-    cells = []
-    for number, (column, cell) in enumerate(zip(columns, row, strict=True)):
-        text, value = (cell, None) if isinstance(cell, str) else cell
-        sort = "" if value is None else f' data-value="{value:.12g}"'
-        look = column.look
-        if column.name == "Verdict":
-            look = text.split()[0]
-        tag = "td" if number else "th"
-        scope = "" if number else ' scope="row"'
-        shown = escape(text)
-        if not number:
-            shown = shown.replace("_", "_<wbr>")
-        cells.append(f"<{tag}{scope}{_class(look)}{sort}>{shown}</{tag}>")
-    return f"<tr>{''.join(cells)}</tr>"
+def _cell(name: str, cell: Cell) -> str:
+    text, value = (cell, None) if isinstance(cell, str) else cell
+    sort = "" if value is None else f' data-value="{value:.12g}"'
+    look = f' class="{text.split()[0]}"' if name == "Verdict" and text else _look(name)
+    if name in ("Network", "Row or claim"):  # the row's own heading
+        shown = escape(text).replace("_", "_<wbr>")
+        return f'<th scope="row"{look}{sort}>{shown}</th>'
+    return f"<td{look}{sort}>{escape(text)}</td>"
 
 
-def variants(papers: dict[str, Paper]) -> str:
+def list_variants(papers: Papers) -> str:
     """Every network: its size, its cost, what became of it."""
-    columns = [
-        Column(name="Network"),
-        Column(name="Parameters", look="number"),
-        Column(name="MACs an image", look="number"),
-        Column(name="Full recipe", look="number"),
-        Column(name="Top-1 error measured here"),
-        Column(name="Data", choose=True),
-        Column(name="Paper", choose=True),
-    ]
+    head = ["Network", "Parameters", "MACs an image", "Full recipe", "Top-1 error measured here"]
     rows = [
         [
             variant,
             _number(paper.expected.parameters[variant]),
             _number(paper.expected.macs[variant]),
-            _cost(paper, variant),
+            (cost(recipe, paper.expected.macs[variant]), paper.macs(variant)),
             status(variant, paper.expected, paper.measured),
             recipe.data,
             paper.name,
@@ -106,73 +82,52 @@ def variants(papers: dict[str, Paper]) -> str:
         "Parameters and multiply-accumulates (MACs) of the path that is "
         "tested; the cost is of one whole training."
     )
-    return part("variants", "Networks", about, columns, rows)
+    return part("variants", "Networks", about, [*head, "Data", "Paper"], rows)
 
 
-def _number(value: float, form: str = "{:,}") -> Cell:
-    return form.format(value), value
+def _number(value: float | None, form: str = "{:,}") -> Cell:
+    return "" if value is None else (form.format(value), value)
 
 
-def _cost(paper: Paper, variant: str) -> Cell:
-    recipe, macs = paper.recipes[variant], paper.expected.macs[variant]
-    return cost(recipe, macs), paper.macs(variant)
-
-
-def errors(papers: dict[str, Paper]) -> str:
+def list_claims(papers: Papers) -> str:
     """The error rates that the papers print, measured or why not."""
-    columns = [
-        Column(name="Network"),
-        Column(name="Top-1", look="number"),
-        Column(name="Top-5", look="number"),
-        Column(name="Measured here, top-1", look="long"),
-        Column(name="Data, split", choose=True),
-        Column(name="Views", choose=True),
-        Column(name="Paper", choose=True),
-        Column(name="Source", look="long"),
-    ]
+    head = ["Network", "Top-1", "Top-5", "Measured here, top-1", "Data, split", "Views", "Paper"]
     rows = []
     for paper in papers.values():
         for claim in paper.expected.result:
-            here = "; ".join(
-                ", ".join([one.error("top1_error"), *one.changes])
-                for one in of_claim(claim, paper.measured)
-            ) or why_not(paper, claim)
-            printed = [_percent(claim.top1_error), _percent(claim.top5_error)]
-            where = [f"{claim.data}, {claim.split}", claim.views, paper.name]
-            source = ". ".join(filter(None, (claim.source, claim.note)))
-            here = here.replace("`", "")  # Markdown's
-            rows.append([claim.variant, *printed, here, *where, source])
+            runs = of_claim(claim, paper.measured)
+            here = "; ".join(", ".join([one.error("top1_error"), *one.changes]) for one in runs)
+            rows.append(
+                [
+                    claim.variant,
+                    _number(claim.top1_error, "{} %"),
+                    _number(claim.top5_error, "{} %"),
+                    here or why_not(paper, claim).replace("`", ""),  # Markdown's
+                    f"{claim.data}, {claim.split}",
+                    claim.views,
+                    paper.name,
+                    ". ".join(filter(None, (claim.source, claim.note))),
+                ]
+            )
     about = "As printed, in percent. Other people's systems are among them."
-    return part("errors", "The papers' error rates", about, columns, rows)
+    return part("errors", "The papers' error rates", about, [*head, "Source"], rows)
 
 
-def _percent(value: float | None) -> Cell:
-    return "" if value is None else _number(value, "{} %")
-
-
-def measured(papers: dict[str, Paper]) -> str:
+def list_measured(papers: Papers) -> str:
     """All that was measured here, with what was changed."""
-    columns = [
-        Column(name="Network"),
-        Column(name="Top-1 error"),
-        Column(name="Setting"),
-        Column(name="Changed", look="long"),
-        Column(name="Data, split"),
-        Column(name="Views"),
-        Column(name="Top-5 error"),
-        Column(name="Paper", choose=True),
-        Column(name="Commands", look="long"),
-    ]
+    head = ["Network", "Top-1 error", "Setting", "Changed", "Data, split", "Views"]
     names = name_settings(papers)
     rows = [
         [
             one.variant,
-            _measured(one.error("top1_error"), one.mean("top1_error")),
+            (one.error("top1_error"), one.mean("top1_error")),
             label(one, names),
-            _changed(paper, one),
+            f"the paper's recipe; departs in: {paper.departures(one)}"
+            if one.whole
+            else "; ".join(one.changes),
             f"{one.data}, {one.split}",
             one.views,
-            _measured(one.error("top5_error"), one.mean("top5_error")),
+            (one.error("top5_error"), one.mean("top5_error")) if one.error("top5_error") else "",
             paper.name,
             "; ".join(dict.fromkeys(row["command"] for row in one.rows)),
         ]
@@ -184,77 +139,57 @@ def measured(papers: dict[str, Paper]) -> str:
         "one run. Beside a paper's number stands only a run of its whole "
         "recipe, with what that departs from."
     )
-    return part("measured", "Measured here", about, columns, rows)
+    head += ["Top-5 error", "Paper", "Commands"]
+    return part("measured", "Measured here", about, head, rows)
 
 
-def _changed(paper: Paper, one: Measurement) -> str:
-    if not one.whole:
-        return "; ".join(one.changes)
-    return f"the paper's recipe; departs in: {paper.departures(one)}"
-
-
-def _measured(text: str, mean: float) -> Cell:
-    return (text, mean) if text else ""
-
-
-def audit(papers: dict[str, Paper]) -> str:
+def list_numbers(papers: Papers) -> str:
     """The structural numbers and other statements, with their verdicts."""
-    columns = [
-        Column(name="Row or claim"),
-        Column(name="Printed", look="number"),
-        Column(name="Verdict", choose=True),
-        Column(name="Explanation", look="long"),
-        Column(name="Column"),
-        Column(name="Network"),
-        Column(name="Table and source", look="long"),
-        Column(name="Paper", choose=True),
-    ]
-    rows = [row for paper in papers.values() for row in _audited(paper)]
+    head = ["Row or claim", "Printed", "Verdict", "Explanation", "Column", "Of"]
     about = (
         "Each number of the papers' and the slides' tables beside what the "
         "network has: <code>python -m launch audit</code> computes it anew, "
         "and the tests fail if a verdict does not hold. Then the statements."
     )
-    return part("audit", "The papers' numbers, checked", about, columns, rows)
+    rows = (row for paper in papers.values() for row in _judge(paper))
+    head += ["Table and source", "Paper"]
+    return part("audit", "The papers' numbers, checked", about, head, rows)
 
 
-def _audited(paper: Paper) -> Iterable[list[Cell]]:
+def _judge(paper: Paper) -> Iterable[list[Cell]]:
     def verdict(explanation: str | None) -> list[Cell]:
         return ["explained" if explanation else "agrees", explanation or ""]
 
     for table in paper.expected.table:
-        where = f"{table.title} ({table.source})"
-        end = [table.variant, where, paper.name]
+        end = [table.variant, f"{table.title} ({table.source})", paper.name]
         for cell in table.cell:
-            found = [cell.paper, *verdict(cell.explanation), cell.column]
-            yield [cell.row, *found, *end]
+            yield [cell.row, cell.paper, *verdict(cell.explanation), cell.column, *end]
     for ratio in paper.expected.ratio:
-        found = [ratio.paper, *verdict(ratio.explanation), ratio.quantity]
         end = [f"{ratio.of} / {ratio.to}", ratio.source, paper.name]
-        yield [ratio.text, *found, *end]
+        yield [ratio.text, ratio.paper, *verdict(ratio.explanation), ratio.quantity, *end]
     for claim in paper.expected.claim:
-        found = ["", claim.verdict, claim.note, "statement"]
-        yield [claim.text, *found, "", claim.source, paper.name]
+        end = ["", claim.source, paper.name]
+        yield [claim.text, "", claim.verdict, claim.note, "statement", *end]
 
 
-def question(asked: Question, papers: dict[str, Paper]) -> str:
+def answer(question: Question, papers: Papers) -> str:
     """A question's table; empty if the papers have none of its runs."""
-    head, rows = table_of(asked, papers, name_settings(papers))
+    head, rows = table_of(question, papers, name_settings(papers))
+    plain = [[cell.replace("`", "") for cell in row] for row in rows]
     if not rows:
         return ""
-    long = ("Setting", "Difference", "Error")
-    columns = [Column(name=name, look="long" if name in long else "") for name in head]
-    plain = [[cell.replace("`", "") for cell in row] for row in rows]
-    about = escape(asked.text)
-    return part(asked.name, asked.title, about, columns, plain)
+    return part(question.name, question.title, escape(question.text), head, plain)
 
 
-def all_parts() -> list[tuple[str, str, Callable[[dict[str, Paper]], str]]]:
+def all_parts() -> list[tuple[str, str, Callable[[Papers], str]]]:
     """(anchor, name in the menu, what makes it) of every table."""
     return [
-        *((one.name, one.short(), functools.partial(question, one)) for one in read_questions()),
-        ("measured", "Measured", measured),
-        ("variants", "Networks", variants),
-        ("errors", "Papers' errors", errors),
-        ("audit", "Checked numbers", audit),
+        *(
+            (one.name, one.name.replace("_", " ").capitalize(), functools.partial(answer, one))
+            for one in read_questions()
+        ),
+        ("measured", "Measured", list_measured),
+        ("variants", "Networks", list_variants),
+        ("errors", "Papers' errors", list_claims),
+        ("audit", "Checked numbers", list_numbers),
     ]

@@ -41,7 +41,10 @@ class Line:
     def tests(self) -> dict[int, tuple[float, int]]:
         """(errors, images) of the test split, by seed."""
         rows = self.measured.rows if self.measured else ()
-        return {row["seed"]: _counted(row["top1_error"], row["num_images"]) for row in rows}
+        return {
+            row["seed"]: (row["top1_error"] / 100 * row["num_images"], row["num_images"])
+            for row in rows
+        }
 
     def guesses(self) -> bool:
         """Whether one of its runs is no better than guessing."""
@@ -59,50 +62,42 @@ class Line:
     def trainings(self) -> dict[int, tuple[float, int]]:
         """(errors, images) of the last epoch as it saw them, by seed."""
         return {
-            seed: _counted(curve.train_error[-1], curve.images)
+            seed: (curve.train_error[-1] / 100 * curve.images, curve.images)
             for seed, curve in self.curves.items()
             if curve.images
         }
 
 
-def _counted(error: float, images: int) -> tuple[float, int]:
-    return error / 100 * images, images
-
-
 def lines(question: Question, papers: dict[str, Paper]) -> list[Line]:
     """The lines of a question; without what the given papers lack."""
     return [
-        _line(question, wanted, paper)
+        _find_runs(question, wanted, paper)
         for wanted in question.run
         for paper in papers.values()
         if wanted.variant in paper.recipes
     ]
 
 
-def _line(question: Question, wanted: Wanted, paper: Paper) -> Line:
+def _find_runs(question: Question, wanted: Wanted, paper: Paper) -> Line:
+    """Of several groups of seeds the one with the most epochs, then the latest."""
     what = (wanted.variant, question.data, question.split, question.views)
     found = [
         one
         for one in paper.measured
         if what == (one.variant, one.data, one.split, one.views) and question.takes(one.changes)
     ]
-    best = max(found, key=_longest_and_latest, default=None)
-    wanted_curves = {_key(row) for row in best.rows} if best else set()
+    best = max(
+        found,
+        key=lambda one: max((row["epochs"], row["finished"]) for row in one.rows),
+        default=None,
+    )
+    keys = [tuple(row[name] for name in curves.KEY) for row in best.rows] if best else []
     return Line(
         wanted=wanted,
         paper=paper,
         measured=best,
-        curves={curve.seed: curve for curve in paper.curves if curve.key() in wanted_curves},
+        curves={curve.seed: curve for curve in paper.curves if curve.key() in keys},
     )
-
-
-def _longest_and_latest(one: Measurement) -> tuple:
-    row = max(one.rows, key=lambda row: row["finished"])
-    return row["epochs"], row["finished"]
-
-
-def _key(row: dict) -> tuple:
-    return tuple(row[name] for name in curves.KEY)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -136,23 +131,20 @@ def difference(
     Of two seeds or more that both have: paired by seed, Student's t. Else of
     the images of one run each, which says nothing of other seeds.
     """
+
+    def subtract(first: tuple[float, int], second: tuple[float, int]) -> float:
+        return 100 * (first[0] / first[1] - second[0] / second[1])
+
     both = sorted(one.keys() & other.keys())
     if len(both) > 1:
-        points = [_percent(one[seed]) - _percent(other[seed]) for seed in both]
+        points = [subtract(one[seed], other[seed]) for seed in both]
         low, high = paired(points)
-        mean = sum(points) / len(points)
         how = f"{len(both)} seeds, paired"
-        return Difference(mean=mean, low=low, high=high, how=how)
-    first = one[both[0] if both else min(one)]
-    second = other[both[0] if both else min(other)]
+        return Difference(mean=sum(points) / len(points), low=low, high=high, how=how)
+    first, second = (runs[both[0] if both else min(runs)] for runs in (one, other))
     low, high = (100 * share for share in unpaired(first, second))
-    mean = _percent(first) - _percent(second)
     how = f"1 run each of {first[1]:,} images"
-    return Difference(mean=mean, low=low, high=high, how=how)
-
-
-def _percent(counted: tuple[float, int]) -> float:
-    return 100 * counted[0] / counted[1]
+    return Difference(mean=subtract(first, second), low=low, high=high, how=how)
 
 
 def printed_size(line: Line) -> float:
@@ -162,13 +154,14 @@ def printed_size(line: Line) -> float:
         RunError: if expected.toml has no such two under one protocol.
     """
     of, to = line.wanted.size
-    claims = line.paper.expected.result
-    for one in claims:
-        for other in claims:
-            same = (one.data, one.split, one.views) == (*(other.data, other.split, other.views),)
-            if (one.variant, other.variant) == (of, to) and same:
-                if None not in (one.top1_error, other.top1_error):
-                    return one.top1_error - other.top1_error
+    errors: dict[str, dict] = {of: {}, to: {}}  # by protocol
+    for claim in line.paper.expected.result:
+        if claim.variant in errors and claim.top1_error is not None:
+            protocol = (claim.data, claim.split, claim.views)
+            errors[claim.variant].setdefault(protocol, claim.top1_error)
+    for protocol, error in errors[of].items():
+        if protocol in errors[to]:
+            return error - errors[to][protocol]
     raise RunError(
         f"questions.toml wants the printed errors of {of} and {to} under one "
         f"protocol, which reproductions/{line.paper.name}/expected.toml has "

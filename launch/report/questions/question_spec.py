@@ -69,22 +69,16 @@ class Question:
 
     def takes(self, changes: tuple[str, ...]) -> bool:
         """Whether a run with these changes belongs to it."""
-        found = [any(_is(c, e) for c in changes) for e in self.must_contain]
-        barred = [any(_is(c, e) for c in changes) for e in self.must_not_contain]
-        return all(found) and not any(barred)
 
-    def short(self) -> str:
-        """Its name as words, for a menu."""
-        return self.name.replace("_", " ").capitalize()
+        def has(entry: str) -> bool:
+            return any(f"{change} ".startswith(f"{entry} ") for change in changes)
+
+        return all(map(has, self.must_contain)) and not any(map(has, self.must_not_contain))
 
     def command(self, wanted: Wanted, seed: int) -> str:
         """What makes a run of it."""
         words = f"python -m launch {wanted.variant}", self.flags, wanted.flags
         return " ".join(filter(None, (*words, f"--seed {seed}" * bool(seed))))
-
-
-def _is(change: str, entry: str) -> bool:
-    return change == entry or change.startswith(f"{entry} ")
 
 
 def read(file: pathlib.Path = FILE) -> tuple[Question, ...]:

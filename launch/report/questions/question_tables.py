@@ -14,10 +14,9 @@ from launch.report.questions.question_spec import Question
 
 MARGIN = 15  # points below the baseline's error: ours
 SHORT = 10  # epochs, under which a run that fails says nothing: ours
-WORKING = ["Network", "Setting", "Epochs", "Training loss at the end"]
-WORKING += ["Error", "Baseline", "Verdict"]
-DIFFERENCES = ["Network", "Seeds", "Error", "In the paper", "Difference"]
-DIFFERENCES += ["Setting"]
+WORKING = ["Network", "Setting", "Epochs", "Training loss at the end", "Error"]
+WORKING += ["Baseline", "Verdict"]
+DIFFERENCES = ["Network", "Seeds", "Error", "In the paper", "Difference", "Setting"]
 
 
 def table_of(
@@ -26,19 +25,16 @@ def table_of(
     """(head, rows); no rows if the papers given have none of its variants."""
     found = lines(question, papers)
     if question.kind == "working":
-        rows = [row for line in found for row in _working(question, line, names)]
+        rows = [row for line in found for row in _judge_runs(question, line, names)]
         return WORKING, rows
     by_variant = {line.wanted.variant: line for line in found}
-    rows = []
-    for line in found:
-        base = by_variant.get(line.wanted.against or "")
-        rows.append(_compared(question, line, base, names))
-    return DIFFERENCES, rows
+    return DIFFERENCES, [
+        _compare(question, line, by_variant.get(line.wanted.against), names) for line in found
+    ]
 
 
 def _name(line: Line) -> str:
-    wanted = line.wanted
-    return f"{wanted.variant}: {wanted.what}" if wanted.what else wanted.variant
+    return ": ".join(filter(None, (line.wanted.variant, line.wanted.what)))
 
 
 def _not_yet(question: Question, line: Line) -> str:
@@ -47,7 +43,7 @@ def _not_yet(question: Question, line: Line) -> str:
     return ", ".join([*said, *(f"`--seed {seed}`" for seed in more)])
 
 
-def _working(question: Question, line: Line, names: Names) -> list[list[str]]:
+def _judge_runs(question: Question, line: Line, names: Names) -> list[list[str]]:
     if line.measured is None:
         said = f"no finished run yet: {_not_yet(question, line)}"
         return [[_name(line), "", "", "", said, "", "not run"]]
@@ -56,13 +52,13 @@ def _working(question: Question, line: Line, names: Names) -> list[list[str]]:
         [
             _name(line) + f", seed {row['seed']}" * several,
             label(line.measured, names),
-            *_judged(line, row),
+            *_judge(line, row),
         ]
         for row in line.measured.rows
     ]
 
 
-def _judged(line: Line, row: dict) -> list[str]:
+def _judge(line: Line, row: dict) -> list[str]:
     """Epochs, loss, error, baseline, verdict."""
     curve, base = line.curves.get(row["seed"]), baseline_records.of(row)
     epochs = len(curve.loss) if curve else row["epochs"]
@@ -71,7 +67,7 @@ def _judged(line: Line, row: dict) -> list[str]:
     wrong = round(row["top1_error"] / 100 * row["num_images"])
     return [
         str(epochs),
-        _loss(curve, held(line.recipe.loss, classes)),
+        _write_loss(curve, held(line.recipe.loss, classes)),
         percent(wrong, row["num_images"]),
         percent(base["wrong"], base["num_images"])
         if base
@@ -82,7 +78,7 @@ def _judged(line: Line, row: dict) -> list[str]:
     ]
 
 
-def _loss(curve: Curve | None, about: Held | None) -> str:
+def _write_loss(curve: Curve | None, about: Held | None) -> str:
     """The training loss at the end; of both kinds where there are two."""
     if curve is None:
         return "not recorded"
@@ -121,14 +117,17 @@ def verdict(
     return "undecided: not all is recorded" if any(unknown) else "working"
 
 
-def _compared(question: Question, line: Line, base: Line | None, names: Names) -> list[str]:
+def _compare(question: Question, line: Line, base: Line | None, names: Names) -> list[str]:
     measured = line.measured
     if measured is None:
         said = f"no finished run yet: {_not_yet(question, line)}"
         return [_name(line), "none", said, _paper(line), "", ""]
     error = measured.error("top1_error")
     if question.training:
-        error = f"{_training(line)}; {question.split}: {error}"
+        errors = [curve.train_error[-1] for curve in line.curves.values()]
+        text = f"{statistics.mean(errors):.2f}" if errors else "not recorded"
+        text += f" ± {statistics.stdev(errors):.2f}" if len(errors) > 1 else ""
+        error = f"training: {text}{' %' * bool(errors)}; {question.split}: {error}"
     seeds = str(len(measured.rows))
     if line.missing():
         seeds += f"; not yet: {_not_yet(question, line)}"
@@ -140,16 +139,6 @@ def _compared(question: Question, line: Line, base: Line | None, names: Names) -
         _difference(question, line, base),
         label(measured, names),
     ]
-
-
-def _training(line: Line) -> str:
-    errors = [curve.train_error[-1] for curve in line.curves.values()]
-    if not errors:
-        return "training: not recorded"
-    text = f"training: {statistics.mean(errors):.2f}"
-    if len(errors) > 1:
-        text += f" ± {statistics.stdev(errors):.2f}"
-    return f"{text} %"
 
 
 def _paper(line: Line) -> str:
@@ -169,22 +158,16 @@ def _difference(question: Question, line: Line, base: Line | None) -> str:
         return ""
     if base.measured.changes != line.measured.changes:
         return "not compared: the two were changed differently"
-    kinds = [(question.split, line.tests(), base.tests())]
+    guessing = [one.wanted.variant for one in (line, base) if one.guesses()]
+    kinds = {question.split: (line.tests(), base.tests())}
     if question.training:
-        kinds.insert(0, ("training", line.trainings(), base.trainings()))
-    said = []
-    for kind, one, other in kinds:
+        kinds = {"training": (line.trainings(), base.trainings())} | kinds
+    texts = []
+    for kind, (one, other) in kinds.items():
         if one and other:
             found = difference(one, other)
-            judged = _guessing(line, base) or found.verdict(line.wanted.claim)
-            words = f"{found.text()}: {judged}"
-            said.append(f"{kind}: {words}" if question.training else words)
-    return f"minus {base.wanted.variant}: {'; '.join(said)}"
-
-
-def _guessing(*compared: Line) -> str:
-    """Why a difference says nothing of the parts; empty where it does."""
-    names = [line.wanted.variant for line in compared if line.guesses()]
-    if not names:
-        return ""
-    return f"no verdict: {' and '.join(names)} learned nothing, only guesses"
+            judged = found.verdict(line.wanted.claim)
+            if guessing:  # which shows nothing of the parts
+                judged = f"no verdict: {' and '.join(guessing)} learned nothing, only guesses"
+            texts.append(f"{kind}: " * question.training + f"{found.text()}: {judged}")
+    return f"minus {base.wanted.variant}: {'; '.join(texts)}"

@@ -4,19 +4,20 @@
 weights does, or not at all.
 """
 
+import ast
 import importlib
 import pathlib
 import sys
 
+import reproductions
 from common.errors import UsageError, did_you_mean
 from common.models import preprocessing
 from common.models.preprocessing import RECIPE
 from common.recipes.recipe import Recipe
-from launch.commands.import_weights import layouts
 from launch.terminal.quiet import quiet
 
 
-def fed(
+def adapt(
     paper: str, recipe: Recipe, file: pathlib.Path, asked: str | None, *, of_a_run: bool
 ) -> Recipe:
     """The recipe with the preprocessing that the weights were trained for.
@@ -44,7 +45,16 @@ def fed(
         return recipe
     said = stated.layout if stated else RECIPE if of_a_run else None
     if asked is None and said is None:
-        raise UsageError(_question(paper, file))
+        imported = (
+            f", or the layout that it was imported from ({', '.join(known[1:])}); "
+            "import writes it into the file"
+        )
+        raise UsageError(
+            f"{file} does not say what its network must be fed (order of colours, "
+            "range, mean, size): another program or an older version made it. Say "
+            f"it with --preprocessing: {RECIPE}, if the paper's recipe trained it"
+            f"{imported if known[1:] else ''}."
+        )
     if asked and said and asked != said:
         raise UsageError(
             f"{file} says itself what its network must be fed, as {said} does; "
@@ -60,30 +70,24 @@ def fed(
             weights = importlib.import_module(f"reproductions.{paper}.weights")
         changed = weights.PREPROCESSING[asked].of(recipe)
     if changed != recipe:
-        _say(file, said or asked, changed)
+        print(
+            f"{file}: images are prepared as {said or asked} prepares them, "
+            f"{changed.normalize} after {', '.join(map(str, changed.test_transforms))}.",
+            file=sys.stderr,
+        )
     return changed
 
 
-def _say(file: pathlib.Path, whose: str, recipe: Recipe) -> None:
-    print(
-        f"{file}: images are prepared as {whose} prepares them, "
-        f"{recipe.normalize} after "
-        f"{', '.join(map(str, recipe.test_transforms))}.",
-        file=sys.stderr,
-    )
+def layouts(paper: str) -> tuple[str, ...]:
+    """The keys of LAYOUTS in the paper's weights.py, read and not run.
 
-
-def _question(paper: str, file: pathlib.Path) -> str:
-    known = layouts(paper)
-    imported = ""
-    if known:
-        imported = (
-            f", or the layout that it was imported from ({', '.join(known)}); "
-            "import writes it into the file"
-        )
-    return (
-        f"{file} does not say what its network must be fed (order of colours, "
-        "range, mean, size): another program or an older version made it. Say "
-        f"it with --preprocessing: {RECIPE}, if the paper's recipe trained it"
-        f"{imported}."
-    )
+    Importing it would import TensorFlow, only to refuse a misspelt word.
+    """
+    file = reproductions.folder(paper) / "weights.py"
+    if not file.is_file():
+        return ()
+    for statement in ast.parse(file.read_text()).body:
+        match statement:
+            case ast.Assign([ast.Name("LAYOUTS")], ast.Dict(keys)):
+                return tuple(ast.literal_eval(key) for key in keys)
+    return ()

@@ -3,6 +3,8 @@
 import reproductions
 from common.evaluation.metrics import wilson
 from common.papers.expected import read_expected
+from common.recipes.serialization import spell
+from common.training.run_record import overrides_of
 from launch.terminal.display import duration
 
 
@@ -13,7 +15,7 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
         record: A finished run's run.json.
         history: Its epochs.
     """
-    own = not any(d["reason"].startswith("--") for d in record["deviations"])
+    changes = overrides_of(record)
     lines = ["", title(record), ""]
     views = [_view(result, record) for result in record["results"]]
     width = max(14, *(len(view) + 1 for view in views))
@@ -26,16 +28,12 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
                 f"{result['num_images']:,}",
                 interval(result["top1_error"], result["num_images"]),
                 percent(result["top5_error"]),
-                paper_says(record, result) if own else "not comparable",
+                "not comparable" if changes else paper_says(record, result),
             )
         )
-    if not own:
+    if changes:
         lines += ["", "Not the paper's experiment, because:"]
-        lines += [
-            f"  {d['field']}: {d['here']}, not {d['paper']}"
-            for d in record["deviations"]
-            if d["reason"].startswith("--")
-        ]
+        lines += [f"  {one.field}: {spell(one.new)}, not {spell(one.old)}" for one in changes]
     first, last = history[0], history[-1]
     lines += [
         "",

@@ -1,4 +1,4 @@
-"""`evaluate NAME --dry_run`: what each of the paper's test protocols costs."""
+"""What each of a paper's test protocols costs."""
 
 import collections
 import sys
@@ -15,7 +15,6 @@ from common.evaluation.views import FrameView
 from common.models.fully_convolutional import fully_convolutional
 from common.models.layer_table import layer_table, totals
 from launch.session.plan import parameters
-from launch.settings.options import Options
 from launch.terminal import tables
 from launch.terminal.display import duration
 
@@ -25,23 +24,23 @@ TIMED_MACS = 20e9  # in a batch that the speed is measured with, about
 MOST_TIMED = 8  # inputs in it
 
 
-def print_plan(
-    model: keras.Model, options: Options, known: dict, dataset: DataSet, strategy
-) -> int:
+def print_plan(model: keras.Model, shown: dict[str, Any], dataset: DataSet, strategy) -> int:
     """Prints a row for each view; exit code 0. Needs no weights and no data.
 
     Args:
-        known: Views by name; the paper's own are shown if none were asked for.
+        shown: The views, by name.
         dataset: Its test split is what the time is for.
     """
-    macs = _macs(model)
-    size = tuple(model.input_shape[1:3])
+    macs, size = _macs(model), tuple(model.input_shape[1:3])
     print(f"timing {model.name}, seconds, or half a minute for the deepest ...", file=sys.stderr)
     speed = inputs_per_second(model, macs(size), strategy)
-    images = dataset.splits[dataset.test_split]
-    own = [name for name, view in known.items() if not isinstance(view, FrameView)]
-    names = options.views or dict.fromkeys((*options.recipe.views, *own))
-    rows = [[name, *_row(known[name], size, macs, images, speed)] for name in names]
+    images, rows = dataset.splits[dataset.test_split], []
+    for name, view in shown.items():
+        counts = input_sizes(view, size)
+        cost = sum(count * macs(each) for each, count in counts.items())
+        sizes = ", ".join(f"{count} of {_size(each)}" for each, count in counts.items())
+        seconds = images * cost / macs(size) / speed
+        rows.append([name, f"{sum(counts.values()):,}", sizes, f"{cost:,}", duration(seconds)])
     print(
         f"{model.name}, {parameters(model)}\n"
         f"{dataset.title}, {images:,} images of the split "
@@ -50,24 +49,11 @@ def print_plan(
         "are for as many multiply-accumulates a second; reading the images "
         "comes on top"
     )
-    if any(name in own for name in names):
+    if not all(isinstance(view, FrameView) for view in shown.values()):
         print(f"sizes are those of an image of {_size(IMAGE)} (height x width)")
     print()
-    columns = ["view", ">inputs", "sizes", ">MACs per image", ">time"]
-    tables.show("", columns, rows)
+    tables.show("", ["view", ">inputs", "sizes", ">MACs per image", ">time"], rows)
     return 0
-
-
-def _row(view: Any, size: tuple, macs: Callable, images: int, speed: float) -> list[str]:
-    counts = input_sizes(view, size)
-    cost = sum(count * macs(each) for each, count in counts.items())
-    seconds = images * cost / macs(size) / speed
-    return [
-        f"{sum(counts.values()):,}",
-        ", ".join(f"{count} of {_size(each)}" for each, count in counts.items()),
-        f"{cost:,}",
-        duration(seconds),
-    ]
 
 
 def input_sizes(view: Any, size: tuple[int, int]) -> dict[tuple, int]:

@@ -1,0 +1,1 @@
+"""What trained networks are asked: error rates, classes, a model to serve."""

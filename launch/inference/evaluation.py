@@ -1,0 +1,201 @@
+"""Error rates of trained weights, view by view."""
+
+import dataclasses
+import hashlib
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+import reproductions
+from common.data import imagenet
+from common.data.sources.subset import measure_on, plan_subset
+from common.data.statistics import Statistics, load
+from common.data.transforms import active
+from common.errors import RunError
+from common.evaluation.evaluator import Evaluator, Result
+from common.evaluation.predictions import PredictionWriter
+from common.evaluation.views import NAMES, FrameView, rescale
+from common.recipes.serialization import recipe_hash
+from common.training.run_record import add_result, command, commit_of, now, versions
+from launch.inference import evaluation_plan
+from launch.inference.network_inputs import IMAGENET, published_statistics, require_size
+from launch.session.results_table import interval, percent
+from launch.session.setup import (
+    build_network,
+    open_data,
+    prepare_tensorflow,
+    show_notes,
+    training_statistics,
+)
+from launch.settings.options import Devices, Experiment
+from launch.terminal.progress import Progress
+from launch.weights.bundled_weights import Network, comes_with_the_code
+from launch.weights.run_weights import (
+    STATISTICS,
+    Trained,
+    load_weights,
+    read_recipe,
+    same_data,
+    with_labels_of,
+)
+
+
+def plan(experiment: Experiment, devices: Devices, names: Sequence[str], split: str | None) -> int:
+    """Prints what each view costs; exit code 0. Needs no weights and no data."""
+    strategy = prepare_tensorflow(devices, experiment.recipe)
+    model = build_network(experiment, strategy)
+    dataset = measure_on(plan_subset(experiment.dataset, experiment.recipe), split)
+    known = views_of(experiment)
+    own = [name for name, view in known.items() if not isinstance(view, FrameView)]
+    asked = names or dict.fromkeys((*experiment.recipe.views, *own))
+    shown = {name: known[name] for name in asked}
+    return evaluation_plan.print_plan(model, shown, dataset, strategy)
+
+
+def run(
+    network: Network,
+    devices: Devices,
+    names: Sequence[str],
+    split: str | None,
+    predictions: pathlib.Path | None,
+) -> int:
+    """Prints a line for each view; exit code 0.
+
+    Results of a run's own recipe on its own data are written into it, for `report`.
+
+    Args:
+        names: Of the views; empty means the recipe's.
+        split: To measure on; None means the data set's own for tests.
+        predictions: The file to write the scores to; or None.
+
+    Raises:
+        UsageError: if the data have other classes than the network.
+        RunError: if the weights are another network's, or a score is no
+            number.
+    """
+    experiment, recipe = network.experiment, network.experiment.recipe
+    known = views_of(experiment)
+    strategy = prepare_tensorflow(devices, recipe)
+    source = open_data(experiment)
+    show_notes(source.dataset)
+    source = _label(source, network)
+    source.dataset = measure_on(source.dataset, split)
+    model = build_network(experiment, strategy)
+    load_weights(model, network.file, recipe)
+    with open(os.devnull, "w") as log:
+        progress = Progress(log, images_per_step=0)
+        evaluator = Evaluator(
+            model=model,
+            strategy=strategy,
+            source=source,
+            recipe=recipe,
+            statistics=_find_statistics(network, source, progress),
+        )
+        for name in names or recipe.views:
+            writer = None
+            if predictions:
+                record = _describe_scores(network, devices, name, source)
+                images = source.dataset.splits[source.dataset.test_split]
+                classes = np.array(source.class_names())
+                writer = PredictionWriter(predictions, record, images, classes)
+            result = evaluator.measure(name, known[name], progress.testing, writer)
+            progress.clear()
+            print(
+                f"{name}: top-1 error {interval(result.top1_error, result.num_images)}, top-5 "
+                f"error {percent(result.top5_error)}, loss {result.loss:.4f}, "
+                f"{result.num_images:,} images of {source.dataset.title}, {result.split}"
+            )
+            if network.run and not comes_with_the_code(network):
+                _record(network.run, experiment, devices.precision, source, result)
+    return 0
+
+
+def _label(source: Any, network: Network) -> Any:
+    """The source with the network's labels, as far as those are known."""
+    if network.run:
+        return with_labels_of(network.run, source)
+    other = any(one.field == "data" for one in network.experiment.recipe.overrides)
+    if other and source.class_names() != imagenet.WNIDS:
+        print(
+            f"The labels are those of {source.dataset.name}, in its order: a "
+            "file of weights does not know its classes, the run's folder does.",
+            file=sys.stderr,
+        )
+    return source
+
+
+def _record(
+    run: Trained, experiment: Experiment, precision: str, source: Any, result: Result
+) -> None:
+    """Into run.json, if it is a result of that run's recipe and data."""
+    own = reproductions.load(experiment.paper).RECIPES[experiment.variant]
+    trained_as = read_recipe(run, experiment.variant, own)
+    same = {name: getattr(trained_as, name) for name in ("data", "deviations", "overrides")}
+    if dataclasses.replace(experiment.recipe, **same) != trained_as:
+        print("Not written into the run: its recipe was another one.")
+    elif not same_data(run, source):
+        print("Not written into the run: its data set was another one.")
+    elif precision != run.record["precision"]:
+        print(f"Not written into the run: its arithmetic was {run.record['precision']}.")
+    elif run.record["status"] != "finished":
+        print("Not written into the run: it is not finished.")
+    else:
+        how = {"command": command(), "commit": commit_of(reproductions.REPOSITORY)}
+        add_result(run.folder, dataclasses.asdict(result) | how | {"finished": now()})
+        print(f"Written into {run.folder}, for `report`.")
+
+
+def _find_statistics(network: Network, source: Any, progress: Progress) -> Statistics | None:
+    """What the network was trained with; of other weights, of their data."""
+    recipe, run = network.experiment.recipe, network.run
+    [(_, normalize)] = active((recipe.normalize,), epoch=-1)
+    if not normalize.needs_statistics:  # those of the training do not count
+        return None
+    if found := load(network.file.parent / STATISTICS):
+        return require_size(found, recipe)
+    if run and not same_data(run, source):
+        if recipe.data == IMAGENET:
+            return published_statistics(recipe)
+        raise RunError(
+            f"{run.folder} did not keep the mean of its training set "
+            f"({STATISTICS}), and {source.dataset.name} is not the data that "
+            "it was trained on. Give --data_dir theirs."
+        )
+    if "train" in source.dataset.splits:
+        return training_statistics(source, recipe, progress.scanning)
+    return published_statistics(recipe)
+
+
+def views_of(experiment: Experiment) -> dict[str, Any]:
+    """The views by name, with the paper's own, for the recipe's image size."""
+    paper, variant, size = experiment.paper, experiment.variant, experiment.recipe.image_size
+    factor = size / reproductions.load(paper).RECIPES[variant].image_size
+    own = reproductions.views(paper, variant).items()
+    return {name: FrameView(name=name, size=size) for name in NAMES} | {
+        name: rescale(view, factor) for name, view in own
+    }
+
+
+def _describe_scores(network: Network, devices: Devices, view: str, source: Any) -> dict[str, Any]:
+    """What a prediction file says of itself."""
+    experiment = network.experiment
+    with open(network.file, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        "paper": experiment.paper,
+        "variant": experiment.variant,
+        "view": view,
+        "data": experiment.recipe.data,
+        "data_sha256": source.fingerprint()["sha256"],
+        "split": source.dataset.test_split,
+        "image_size": experiment.recipe.image_size,
+        "recipe": recipe_hash(experiment.recipe),
+        "weights": digest,
+        "precision": devices.precision,
+        "command": command(),
+        "versions": versions(),
+    }

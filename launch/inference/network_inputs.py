@@ -1,0 +1,131 @@
+"""What goes into a trained network, and the names of what comes out of it.
+
+The statistics that its recipe subtracts are those of its training: its run has them, its
+data give them, or for ImageNet they were published.
+"""
+
+import functools
+import os
+import sys
+
+import numpy as np
+
+from common.data import catalog, imagenet
+from common.data.statistics import Statistics, kept, load
+from common.data.transforms import active
+from common.data.transforms.pixels import SubtractCentreMean, SubtractMeanImage
+from common.data.transforms.view import View
+from common.errors import RunError, UsageError
+from common.recipes.recipe import Recipe
+from launch.session.setup import open_data, training_statistics
+from launch.settings.options import Experiment
+from launch.terminal.progress import Progress
+from launch.weights.run_weights import STATISTICS, Trained
+
+IMAGENET = "imagenet2012"
+
+
+def read_class_names(experiment: Experiment, trained: Trained | None) -> tuple[str, ...]:
+    """English, in the order of the labels; numbers if they are not known."""
+    recipe = experiment.recipe
+    if recipe.data == IMAGENET:
+        return imagenet.names()
+    names = trained.record.get("class_names") if trained else None
+    if names is None:
+        try:
+            names = open_data(experiment).class_names()
+        except RunError:
+            names = [f"class {label}" for label in range(recipe.num_classes)]
+            print(
+                f"The names of the classes are in {recipe.data}, which is not "
+                "here: --data_dir says where it is.",
+                file=sys.stderr,
+            )
+    english = dict(zip(imagenet.WNIDS, imagenet.names(), strict=True))
+    return tuple(english.get(name, name) for name in names)
+
+
+def find_statistics(experiment: Experiment, trained: Trained | None) -> Statistics | None:
+    """What the recipe subtracts: from the run, from the data, or published."""
+    recipe = experiment.recipe
+    [(_, normalize)] = active((recipe.normalize,), epoch=-1)
+    if not normalize.needs_statistics:  # those of the training do not count
+        return None
+    found = trained and load(trained.folder / STATISTICS)
+    if found:
+        return require_size(found, recipe)
+    try:
+        source = open_data(experiment)
+    except RunError as error:
+        if recipe.data == IMAGENET:
+            return published_statistics(recipe)
+        raise RunError(
+            f"{type(normalize).__name__} needs the mean of the training set, "
+            f"{recipe.data}, which is not here. Give --weights the folder of "
+            "the run that trained them, which has it, or --data_dir. "
+            f"({error})"
+        ) from error
+    if recipe.data == IMAGENET:  # a pass over it takes an hour or more
+        cache_dir = catalog.default_cache_dir()
+        return kept(source, recipe, cache_dir) or published_statistics(recipe)
+    with open(os.devnull, "w") as log:
+        progress = Progress(log, images_per_step=0)
+        computed = training_statistics(source, recipe, progress.scanning)
+        progress.clear()
+    return computed
+
+
+def require_size(statistics: Statistics, recipe: Recipe) -> Statistics:
+    """The statistics, if their mean image is of the recipe's frames.
+
+    Raises:
+        UsageError: if the network would be shown images of another size.
+    """
+    side = frame_side(recipe, stored_side(recipe) or 4 * recipe.image_size)
+    kept = statistics.mean_image.shape[0]
+    if kept != side and isinstance(recipe.normalize, SubtractMeanImage | SubtractCentreMean):
+        raise UsageError(
+            f"The mean image that was kept with the weights is of {kept} x "
+            f"{kept} pixels; an image_size of {recipe.image_size} and its "
+            f"test_transforms want one of {side} x {side}. Leave out --set: "
+            "the network was trained with that mean."
+        )
+    return statistics
+
+
+def stored_side(recipe: Recipe) -> int | None:
+    """Of the training images, where the recipe leaves them as they are.
+
+    The frame is then as large as the network's input (MNIST, CIFAR-10).
+    """
+    large = 4 * recipe.image_size
+    frame = frame_side(recipe, large)
+    resized = frame == frame_side(recipe, 2 * large)
+    return None if resized else recipe.image_size - (frame - large)
+
+
+def published_statistics(recipe: Recipe) -> Statistics:
+    """Every pixel of the mean image is the channel's mean; says so."""
+    mean = np.array(imagenet.CHANNEL_MEAN)
+    print(
+        "ImageNet's mean image is not at hand: the published mean of each "
+        f"channel, {', '.join(map(str, mean))}, is subtracted.",
+        file=sys.stderr,
+    )
+    side = frame_side(recipe, 2048)
+    return Statistics(
+        mean_image=np.full((side, side, len(mean)), mean, np.float32),
+        pixel_mean=mean,
+        pixel_std=np.full(len(mean), np.nan),
+        covariance=np.full((len(mean), len(mean)), np.nan),
+    )
+
+
+def frame_side(recipe: Recipe, side: int) -> int:
+    """Of the frame that a square image of `side` pixels gives."""
+    view = functools.reduce(
+        lambda seen, op: op[1](seen, None),
+        active(recipe.test_transforms, epoch=0),
+        View.whole(side, side),
+    )
+    return view.window.height

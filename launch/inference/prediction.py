@@ -1,0 +1,102 @@
+"""What is in a photograph: through the recipe's own test transforms and normalisation."""
+
+import pathlib
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+
+from common.data.sources.photographs import SPLIT, Photographs
+from common.data.statistics import Statistics
+from common.errors import NotFinite
+from common.evaluation.evaluator import score
+from common.evaluation.inputs import test_batches
+from common.evaluation.metrics import best
+from common.evaluation.views import FrameView
+from common.recipes.recipe import Recipe
+from launch.drawing import contact_sheet
+from launch.inference.network_inputs import find_statistics, read_class_names, stored_side
+from launch.session.setup import build_network, prepare_tensorflow
+from launch.settings.options import Devices
+from launch.terminal.quiet import quiet
+from launch.weights.bundled_weights import Network
+from launch.weights.run_weights import load_weights
+
+SHOWN = 5
+DIGITS = ("mnist", "sample")  # where they are grey
+
+
+def run(
+    network: Network,
+    platform: str,
+    paths: tuple[pathlib.Path, ...],
+    view: str | None,
+    sheet: pathlib.Path | None,
+) -> int:
+    """Prints the five best classes of each photograph, with probabilities.
+
+    Args:
+        view: None means the one that the recipe is monitored with.
+        sheet: A PNG file to be made; or None.
+
+    Returns:
+        Exit code 0; 1 if a photograph could not be read.
+    """
+    experiment, recipe = network.experiment, network.experiment.recipe
+    strategy = prepare_tensorflow(Devices(platform=platform), recipe)
+    statistics = find_statistics(experiment, network.run)
+    names = read_class_names(experiment, network.run)
+    model = build_network(experiment, strategy)
+    load_weights(model, network.file, recipe)
+    digits = recipe.channels == 1 and recipe.data in DIGITS
+    photographs = Photographs(paths, side=stored_side(recipe), digits=digits)
+    seen = FrameView(name=view or recipe.monitor, size=recipe.image_size)
+    entries = []
+    for place, probabilities in _probabilities(model, recipe, photographs, statistics, seen):
+        path, picture = paths[place], photographs.thumbnails.pop(place)
+        if not np.isfinite(probabilities).all():
+            raise NotFinite(
+                f"{path}: the network's scores are not finite. Its weights, "
+                "or its arithmetic, are broken."
+            )
+        [labels] = best(probabilities[None], SHOWN)
+        guesses = [(names[k], float(probabilities[k])) for k in labels]
+        show_guesses(path, guesses)
+        entries.append((path.name, picture, guesses))
+    if sheet and entries:
+        contact_sheet.write(sheet, f"{experiment.variant}\n{recipe.data}, {seen.name}", entries)
+        print(f"{sheet} shows them.")
+    if photographs.turned:
+        print(
+            f"Turned upright, as their EXIF data ask: "
+            f"{', '.join(p.name for p in photographs.turned[:SHOWN])}"
+            f"{' ...' if len(photographs.turned) > SHOWN else ''}. Training, "
+            "evaluate and an exported model take images as they are stored, as "
+            "the papers' loaders did.",
+            file=sys.stderr,
+        )
+    for path, why in photographs.unreadable.items():
+        print(f"{path} was left out: {why}.", file=sys.stderr)
+    return 1 if photographs.unreadable else 0
+
+
+def show_guesses(path: pathlib.Path, guesses: list[tuple[str, float]]) -> None:
+    """Prints a photograph's classes and their probabilities."""
+    print(path)
+    for name, probability in guesses:
+        print(f"  {100 * probability:5.1f} %  {name}", flush=True)
+
+
+def _probabilities(
+    model, recipe: Recipe, photographs: Photographs, statistics: Statistics | None, view: FrameView
+) -> Iterator[tuple[int, np.ndarray]]:
+    """(place, (classes,) float64) of each photograph that can be read."""
+    # One at a time: nobody knows yet how many can be read.
+    batches = test_batches(photographs, SPLIT, recipe, statistics, view, batch_size=1)
+    with quiet():  # TensorFlow complains of its own from_generator
+        batches = iter(batches)
+    for inputs, _, _, ids in batches:
+        [logits] = score(model, inputs, view).numpy().astype(np.float64)
+        with np.errstate(invalid="ignore"):  # the caller refuses NaN
+            weights = np.exp(logits - logits.max())
+        yield int(ids[0].numpy()), weights / weights.sum()

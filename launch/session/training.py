@@ -1,0 +1,248 @@
+"""One training: its network is trained, measured under the paper's views, and recorded."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import sys
+import time
+from typing import TextIO
+
+import keras
+import tensorflow as tf
+
+from common.data import pipeline
+from common.data.diagnosis import explained
+from common.data.resident import open_resident
+from common.data.statistics import save
+from common.distribution.batch_slice import per_replica_batch_size
+from common.distribution.cluster import from_environment
+from common.distribution.collectives import Workers
+from common.errors import UsageError
+from common.evaluation.inputs import require_fitting
+from common.files import save_weights
+from common.models.preprocessing import RECIPE, write
+from common.models.weight_import import copy_layers
+from common.recipes.recipe import Recipe
+from common.recipes.serialization import spell
+from common.training import checkpoints
+from common.training.loop import Job, Loop
+from common.training.optimizers import build_optimizer
+from common.training.run_record import Run, is_finished
+from common.training.signals import Signals, Stopped
+from launch.session.jit_policy import decide
+from launch.session.out_of_memory import explain_memory
+from launch.session.plan import arithmetic, parameters, print_plan
+from launch.session.run_session import finish, identify, kind_of_device, open_record
+from launch.session.setup import (
+    build_network,
+    open_data,
+    plan_data,
+    prepare_tensorflow,
+    show_notes,
+    training_statistics,
+)
+from launch.session.watchdog import Watchdog
+from launch.settings.options import Training
+from launch.terminal.progress import Progress
+from launch.weights.run_weights import STATISTICS, WEIGHTS, load_weights
+
+STOPPED = {  # exit codes; SIGALRM is the end of --max_hours
+    signal.SIGTERM: 75,
+    signal.SIGALRM: 75,
+    signal.SIGINT: 130,
+}
+STARTED = time.monotonic()
+
+
+def plan(training: Training) -> int:
+    """Prints what the training would do and cost; exit code 0. Writes nothing."""
+    cluster = from_environment()  # whose other hosts need not be there
+    experiment = training.experiment
+    strategy = prepare_tensorflow(training.devices, experiment.recipe, training.settings.seed)
+    source = plan_data(experiment)
+    show_notes(source.dataset)
+    return print_plan(_decide_jit(training, strategy), source, strategy, cluster)
+
+
+def run(training: Training) -> int:
+    """Trains, on all hosts of the cluster if there is one; the process's exit code."""
+    cluster, settings = from_environment(), training.settings
+    if settings.recover and cluster:
+        raise UsageError(
+            "--recover is for one process: of several hosts only the first "
+            "has the checkpoints. Leave it out; the same command continues."
+        )
+    recipe = training.experiment.recipe
+    strategy = prepare_tensorflow(training.devices, recipe, settings.seed, cluster)
+    with Workers(strategy).watched():
+        return train(training, strategy)
+
+
+def train(training: Training, strategy) -> int:
+    """The same on devices that are set up; first what it begins with."""
+    if code := _train_before(training, strategy):
+        return code
+    training = _decide_jit(training, strategy)
+    experiment, settings = training.experiment, training.settings
+    workers, source, recipe = Workers(strategy), open_data(experiment), experiment.recipe
+    pipeline.updates(source, recipe)  # a batch must fit into it
+    require_fitting(source, recipe, (*recipe.views, recipe.monitor))
+    model = build_network(experiment, strategy)
+    identity = identify(training, source)
+    workers.require_same("command or data set", json.dumps(identity))
+    if workers.chief and training.before:
+        _begin_with(training, model)
+    record = open_record(workers, training, identity, strategy)
+    seconds = None
+    if settings.max_hours is not None:  # which count from the start of the process
+        seconds = 3600 * settings.max_hours - (time.monotonic() - STARTED)
+    log = settings.workdir / "log.txt" if workers.chief else os.devnull
+    try:
+        with Signals(seconds) as signals:
+            with workers.watched(), open(log, "a", buffering=1) as lines:
+                _train(training, record, source, strategy, model, signals, lines)
+    except Stopped as stop:
+        timed = stop.signum == signal.SIGALRM
+        reason = "--max_hours" if timed else signal.Signals(stop.signum).name
+        record.end_session(reason, status="stopped")
+        if workers.chief:
+            print(
+                f"\nStopped at step {stop.step}; nothing before it is lost. "
+                "The same command continues.",
+                file=sys.stderr,
+            )
+        return STOPPED[stop.signum]
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:  # such as of the log
+            error.filename = str(settings.workdir)
+        with contextlib.suppress(OSError):  # the disk may be what failed
+            record.end_session(f"{type(error).__name__}: {error}", status="failed")
+        raise
+    return 0
+
+
+def _decide_jit(training: Training, strategy) -> Training:
+    devices = decide(
+        training.devices,
+        training.experiment.recipe,
+        training.settings.workdir,
+        replicas=strategy.num_replicas_in_sync,
+        platform=kind_of_device(strategy),
+    )
+    return dataclasses.replace(training, devices=devices)
+
+
+def _train_before(training: Training, strategy) -> int:
+    """Trains what the recipe begins with, unless that is done; exit code."""
+    before = training.before
+    if before is None:
+        return 0
+    workers, workdir = Workers(strategy), before.settings.workdir
+    identity = identify(before, open_data(before.experiment))
+    done = workers.chief and is_finished(workdir, identity)
+    if workers.all_gather(int(done))[0, 0]:
+        return 0
+    if workers.chief:
+        print(
+            f"{before.experiment.variant} is trained first, in {workdir}: the "
+            "recipe begins with its weights.",
+            file=sys.stderr,
+        )
+    return train(before, strategy)
+
+
+def _begin_with(training: Training, model: keras.Model) -> None:
+    """Copies the layers that the recipe takes from another network.
+
+    For the chief, whose values all get: the other network is its alone.
+    """
+    start, before = training.experiment.recipe.initialize_from, training.before
+    source = build_network(before.experiment, tf.distribute.get_strategy())
+    load_weights(source, before.settings.workdir / WEIGHTS, before.experiment.recipe)
+    copy_layers(source, model, start.layers, start.renamed)
+
+
+def _train(
+    training: Training, record: Run, source, strategy, model, signals: Signals, log: TextIO
+) -> None:
+    recipe, settings = training.experiment.recipe, training.settings
+    devices, chief = training.devices, Workers(strategy).chief
+    progress = Progress(
+        log,
+        images_per_step=recipe.global_batch_size,
+        devices=strategy.num_replicas_in_sync,
+        screen=sys.stderr if chief else log,
+        measured="held-out" if recipe.held_out else "test",
+    )
+    with strategy.scope():
+        optimizer = build_optimizer(recipe, loss_scaling=devices.precision == "mixed_float16")
+        optimizer.build(model.trainable_variables)
+    statistics = training_statistics(source, recipe, signals.watched(progress.scanning))
+    if statistics and chief:  # for predict, where the data may not be
+        save(statistics, record.folder / STATISTICS)
+    with explained(source, "train", recipe):
+        resident = open_resident(source, recipe, statistics, strategy)
+    job = Job(
+        recipe=recipe,
+        source=source,
+        statistics=statistics,
+        resident=resident,
+        model=model,
+        optimizer=optimizer,
+        strategy=strategy,
+        run=record,
+        seed=settings.seed,
+        microbatches=settings.microbatches,
+        jit_compile=devices.jit_compile,
+        checkpoint_seconds=60 * settings.checkpoint_minutes,
+        recover=settings.recover,
+    )
+    board = keras.callbacks.TensorBoard(record.folder / "tensorboard")
+    watchdog = Watchdog(60 * settings.stalled_minutes)
+    loop = Loop(job, [progress, *[board] * chief, watchdog])
+    if chief:
+        checkpoints.require_room(record.folder, loop.variables)
+    for line in _opening(training, source, strategy, model, loop):
+        progress.say(line)
+    with watchdog, explain_memory(recipe, strategy.num_replicas_in_sync, settings.microbatches):
+        testing = watchdog.fed_by(progress.testing)
+        loop.train(signals, testing)
+        if chief:  # before anything is measured with them
+            _save(record.folder / WEIGHTS, recipe, loop)
+        results = [loop.measure(view, signals, testing) for view in recipe.views]
+    if chief:
+        finish(record, recipe, loop.state, results, strategy, progress)
+
+
+def _save(file: pathlib.Path, recipe: Recipe, loop: Loop) -> None:
+    model = loop.job.model
+    model.optimizer = None  # its state is as large again, and in checkpoints
+    with loop.tested_weights():
+        save_weights(model, file, lambda made: write(made, RECIPE, recipe))
+
+
+def _opening(training: Training, source, strategy, model: keras.Model, loop: Loop) -> list[str]:
+    """What is said before the first step."""
+    recipe, replicas = training.experiment.recipe, strategy.num_replicas_in_sync
+    settings = training.settings
+    share = per_replica_batch_size(recipe.global_batch_size, replicas, settings.microbatches)
+    lines = [
+        f"{model.name}: {parameters(model)}; "
+        f"{source.dataset.title}; {loop.updates:,} updates, "
+        f"{loop.steps_per_epoch:,} an epoch.",
+        f"Batch {recipe.global_batch_size}: {replicas} device(s), {share} "
+        f"images each at a time; {arithmetic(training.devices)}. Written to "
+        f"{settings.workdir}.",
+        *source.dataset.notes,
+    ]
+    for one in recipe.overrides:
+        scaled = one.field == "image_size"
+        also = ", and the sizes of the transforms with it" if scaled else ""
+        lines.append(f"Deviation: {one.field}: {spell(one.new)}, not {spell(one.old)}{also}.")
+    lines += [f"Ignored: {checkpoint}, a damaged checkpoint." for checkpoint in loop.ignored]
+    if loop.resumed_from:
+        lines.append(f"Continues from step {loop.resumed_from:,}.")
+    return lines

@@ -1,0 +1,128 @@
+"""What the tests of several papers share."""
+
+import functools
+
+import keras
+import numpy as np
+
+import reproductions
+from common.models.layer_table import layer_table, without_weights
+
+
+def draws(*shape, scale=1.0, seed=0):
+    """Normal, float32, the same each time."""
+    return np.random.default_rng(seed).normal(0, scale, shape).astype("float32")
+
+
+@functools.cache
+def graph_of(paper, variant, **sizes):
+    """The network, for its layers: it has no weights."""
+    with without_weights():
+        return reproductions.build_model(paper, variant, **sizes)
+
+
+@functools.cache
+def rows_of(paper, variant):
+    """The layers of the network at its paper's size."""
+    return layer_table(graph_of(paper, variant))
+
+
+def strided(model):
+    """Names of the convolutions with stride 2."""
+    return [
+        layer.name
+        for layer in model.layers
+        if isinstance(layer, keras.layers.Conv2D) and layer.strides == (2, 2)
+    ]
+
+
+def convolve(x, kernel, strides=1):
+    """(H, W, maps), padded by half the kernel's size."""
+    size = kernel.shape[0]
+    x = np.pad(x, [(size // 2, size // 2)] * 2 + [(0, 0)])
+    places = range(0, x.shape[0] - size + 1, strides)
+    return np.array(
+        [[np.tensordot(x[i : i + size, j : j + size], kernel, 3) for j in places] for i in places]
+    )
+
+
+def torch_entries(blocks, *, bottleneck=True, groups=1, width=64):
+    """The state dict of torchvision's ResNet class by its own loops: name -> shape."""
+    shapes = {}
+
+    def add(conv, norm, *shape):
+        shapes[f"{conv}.weight"] = shape
+        for entry in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"{norm}.{entry}"] = shape[:1]
+        shapes[f"{norm}.num_batches_tracked"] = ()
+
+    add("conv1", "bn1", 64, 3, 7, 7)
+    maps = 64
+    for layer, (planes, number) in enumerate(zip((64, 128, 256, 512), blocks, strict=True), 1):
+        inner = int(planes * (width / 64.0)) * groups
+        out = planes * 4 if bottleneck else planes
+        for index in range(number):
+            at = f"layer{layer}.{index}"
+            if bottleneck:
+                add(f"{at}.conv1", f"{at}.bn1", inner, maps, 1, 1)
+                add(f"{at}.conv2", f"{at}.bn2", inner, inner // groups, 3, 3)
+                add(f"{at}.conv3", f"{at}.bn3", out, inner, 1, 1)
+            else:
+                add(f"{at}.conv1", f"{at}.bn1", planes, maps, 3, 3)
+                add(f"{at}.conv2", f"{at}.bn2", planes, planes, 3, 3)
+            if index == 0 and maps != out:
+                add(f"{at}.downsample.0", f"{at}.downsample.1", out, maps, 1, 1)
+            maps = out
+    return shapes | {"fc.weight": (1000, maps), "fc.bias": (1000,)}
+
+
+def constant(entries):
+    """A state whose n-th entry is n throughout; takes no memory."""
+    return {
+        entry: np.broadcast_to(np.float32(number), shape)
+        for number, (entry, shape) in enumerate(entries.items())
+    }
+
+
+def randomize(application):
+    """A network of keras.applications with random weights and statistics."""
+    rng = np.random.default_rng(0)
+    for weight in application.weights:
+        if weight.name == "kernel":
+            values = rng.normal(0, np.sqrt(2 / np.prod(weight.shape[:-1])), weight.shape)
+        elif weight.name == "moving_variance":
+            values = rng.uniform(0.5, 1.5, weight.shape)
+        else:
+            values = rng.normal(0, 0.1, weight.shape)
+        weight.assign(values)
+    return application
+
+
+def difference(application, model, size):
+    """Of our main head's logits from theirs, by their largest."""
+    image = np.random.default_rng(1).normal(size=(2, size, size, 3)).astype("float32")
+    wanted, found = application([image]).numpy(), model(image)[0].numpy()
+    return abs(found - wanted).max() / abs(wanted).max()
+
+
+def renumber(state, first):
+    """The names that Keras gives if `first` layers of a kind came before."""
+
+    def kind_and_number(entry):  # ("conv2d", 7) of conv2d_7/kernel
+        layer = entry.split("/")[0]
+        kind = layer.rstrip("0123456789").rstrip("_")
+        return kind, int(layer[len(kind) + 1 :] or 0)
+
+    lowest = {
+        kind: min(number for k, number in map(kind_and_number, state) if k == kind)
+        for kind in first
+    }
+    renamed = {}
+    for entry, values in state.items():
+        kind, number = kind_and_number(entry)
+        if kind in first:
+            number += first[kind] - lowest[kind]
+            entry = f"{kind}_{number}/{entry.split('/')[1]}"
+            entry = entry.replace("_0/", "/")
+        renamed[entry] = values
+    return renamed
