@@ -121,7 +121,7 @@ def _lenet5(image, power):
     x = keras.layers.Flatten(name="C5_flat")(x)  # 120
     f6 = keras.layers.Dense(WIDTH * HEIGHT, **_uniform(120, power), name="F6")
     x = _squashed(f6, x)  # 84
-    return Rbf(NUM_CLASSES, name="OUT")(x)  # 10
+    return Rbf(NUM_CLASSES, dtype="float32", name="OUT")(x)  # 10
 
 
 def _lenet4(image, power):
@@ -162,11 +162,13 @@ def _fully_connected(image, network, power):
 
 
 def _outputs(x, power, *, squashed=True):
-    """Ten units, and what they are compared with in the loss."""
-    out = keras.layers.Dense(NUM_CLASSES, **_uniform(x.shape[-1], power), name="OUT")
-    x = _squashed(out, x) if squashed else out(x)
+    """Ten units, and what they are compared with in the loss; float32 under any policy."""
+    uniform = _uniform(x.shape[-1], power)
+    x = keras.layers.Dense(NUM_CLASSES, **uniform, dtype="float32", name="OUT")(x)
+    if squashed:
+        x = keras.layers.Activation(squash, dtype="float32", name="OUT_squash")(x)
     # The last layer is the loss's: see diagonal_curvature.
-    return keras.layers.Identity(name="units")(x)
+    return keras.layers.Identity(dtype="float32", name="units")(x)
 
 
 def _conv(x, filters, power, *, name):
