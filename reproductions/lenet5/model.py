@@ -134,7 +134,7 @@ def _lenet5(image, start):
     x = keras.layers.Flatten(name="C5_flat")(x)  # 120
     f6 = keras.layers.Dense(WIDTH * HEIGHT, **_uniform(120, start), name="F6")
     x = _squashed(f6, x)  # 84
-    return Rbf(NUM_CLASSES, name="OUT")(x)  # 10
+    return Rbf(NUM_CLASSES, dtype="float32", name="OUT")(x)  # 10
 
 
 def _lenet4(image, start):
@@ -175,11 +175,13 @@ def _fully_connected(image, network, start):
 
 
 def _outputs(x, start, *, squashed=True):
-    """Ten units, and what they are compared with in the loss."""
-    out = keras.layers.Dense(NUM_CLASSES, **_uniform(x.shape[-1], start), name="OUT")
-    x = _squashed(out, x) if squashed else out(x)
+    """Ten units, and what they are compared with in the loss; float32 under any policy."""
+    uniform = _uniform(x.shape[-1], start)
+    x = keras.layers.Dense(NUM_CLASSES, **uniform, dtype="float32", name="OUT")(x)
+    if squashed:
+        x = keras.layers.Activation(squash, dtype="float32", name="OUT_squash")(x)
     # The last layer is the loss's: see diagonal_curvature.
-    return keras.layers.Identity(name="units")(x)
+    return keras.layers.Identity(dtype="float32", name="units")(x)
 
 
 def _conv(x, filters, start, *, name):
