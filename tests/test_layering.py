@@ -38,7 +38,7 @@ FLOORS = (
     ("common.evaluation", "common.papers"),
     ("common.export", "common.training"),
     ("reproductions",),
-    ("launch.names", "launch.terminal"),
+    ("launch.terminal",),
     ("launch.drawing", "launch.settings"),
     ("launch.weights",),
     ("launch.report", "launch.session"),
@@ -167,6 +167,14 @@ PLANTED = {
     "one hidden in a function": (
         "common/recipes/recipe.py",
         "def f():\n    import common.training.optimizers\n",
+    ),
+    "a sweep that imports a command": (
+        "launch/sweep/child.py",
+        "def f():\n    from launch.__main__ import main\n",
+    ),
+    "a session that imports the report": (
+        "launch/session/a.py",
+        "from launch.report import records\n",
     ),
     "relative import": ("reproductions/vgg/model.py", "from . import recipe\n"),
     "hidden in a function": ("common/data/a.py", "def f():\n    import reproductions\n"),

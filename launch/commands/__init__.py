@@ -6,8 +6,26 @@ Importing one imports no TensorFlow: what computes is imported when it is to run
 import importlib
 import types
 
-from launch.names import TRAIN
-
+TRAIN = "NAME"  # what stands where another command has its verb
+COMMANDS = {
+    "list": "papers, variants, size, cost, what was run",
+    "audit": "the papers' tables recomputed cell by cell",
+    "evaluate": "error rates of trained weights, or what each view costs",
+    "predict": "the five likeliest classes of photographs",
+    "export": "a model to serve: SavedModel, ONNX, TFLite",
+    "describe": "a network block by block, and as a picture",
+    "import": "published weights into ours, for evaluate",
+    "ensemble": "fuses prediction files of evaluate",
+    "submission": "the file of ILSVRC's test server, and its score",
+    "prepare": "downloads into records that are read",
+    "doctor": "is the prepared data what it should be?",
+    "baseline": "logistic regression on a data set's thumbnails",
+    "sweep": "searches fields of a recipe (keras-tuner)",
+    "queue": "trains what reproductions/queue.toml lists",
+    "bench": "what input, step and start cost here, beside their limits",
+    "report": "records runs, regenerates results.md; or one HTML page",
+    "ship": "small trained weights go with the code",
+}
 _MODULES = {TRAIN: "train", "list": "list_papers", "import": "import_weights"}
 
 

@@ -9,7 +9,7 @@ from absl.flags import FlagValues
 import reproductions
 from common.errors import RunError, UsageError
 from common.papers.expected import Expected, read_expected
-from launch.names import find, refuse_words
+from launch.commands.names import find, refuse_words
 from launch.terminal.display import Display, duration
 from launch.terminal.tables import show
 

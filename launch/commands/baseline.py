@@ -12,7 +12,7 @@ from absl.flags import FlagValues
 import reproductions
 from common.data import catalog
 from common.training.run_record import command, commit_of, now, versions
-from launch.names import read_data_set
+from launch.commands.names import read_data_set
 from launch.report import baseline_records
 from launch.report.error_counts import percent
 from launch.settings.flags import share, switch

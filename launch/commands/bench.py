@@ -6,7 +6,7 @@ from absl.flags import FlagValues
 
 from launch.bench import bench
 from launch.bench.rows import Request
-from launch.names import find
+from launch.commands.names import find
 from launch.settings.flags import share, text
 
 USAGE = "bench [input|step|start] [NAME...] [--out FILE.json]"

@@ -5,7 +5,7 @@ import pathlib
 from absl.flags import FlagValues
 
 from common.errors import UsageError
-from launch.names import read_name
+from launch.commands.names import read_name
 from launch.settings.flags import text
 from launch.terminal.new_files import require_new
 from launch.terminal.quiet import quiet

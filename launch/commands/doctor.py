@@ -12,7 +12,7 @@ from common.data.preparation.expected import OFFICIAL
 from common.data.preparation.inspection import examine, examine_files, record_files
 from common.data.preparation.processes import workers
 from common.errors import UsageError
-from launch.names import read_data_set
+from launch.commands.names import read_data_set
 from launch.settings.flags import share, switch, whole
 from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet

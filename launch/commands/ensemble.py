@@ -1,5 +1,6 @@
 """Fuses prediction files of evaluate, and reports the errors of every rule of fusion."""
 
+import itertools
 import pathlib
 import sys
 import time
@@ -9,16 +10,26 @@ import numpy as np
 from absl.flags import FlagValues
 
 from common.errors import UsageError
+from common.evaluation.comparisons import error_correlation, mcnemar
 from common.evaluation.predictions import Predictions, write
 from common.training.run_record import versions
-from launch.commands import ensemble_tables as tables
 from launch.report import fusion_records, leaderboard
 from launch.report.error_counts import Missed, missed, without_blacklist
 from launch.settings.flags import items, switch, text, whole
 from launch.terminal.new_files import require_new
-from reproductions.ilsvrc2016.fusion import FOLDS, Ensemble, Rule, fuse, of_members, why_not
+from launch.terminal.tables import show
+from reproductions.ilsvrc2016.fusion import (
+    FOLDS,
+    Ensemble,
+    Rule,
+    fuse,
+    of_members,
+    untuned_average,
+    why_not,
+)
 from reproductions.ilsvrc2016.spec import CHALLENGE, Spec, only_available, read_members, spec_of
 
+COUNTS = [">top-1", ">top-1 error", ">top-5", ">top-5 error"]
 USAGE = "ensemble FILE.npz... [--rules R,R]; or ensemble SPEC_OR_TEAM; or ensemble ilsvrc2016"
 FLAGS = {
     "rules": items("rules of fusion, such as simple,weighted_nll; default: all"),
@@ -134,10 +145,10 @@ def _report(
     for title, kept in subsets.items():
         members = {name: one.of(kept) for name, one in alone.items()}
         rules = {rule: one.of(kept) for rule, one in judged.items()}
-        tables.show_rules(title, members, rules)
+        show_rules(title, members, rules)
         rows += _rows(members, rules, files, seed)
-    tables.show_leave_one_out(ensemble)
-    tables.show_pairs(alone)
+    show_leave_one_out(ensemble)
+    show_pairs(alone)
     if record:
         fusion_records.file().add(rows)
         print(f"\n{len(rows)} counts recorded.")
@@ -153,7 +164,7 @@ def _rows(
         for name, one in members.items()
     ]
     return rows + [
-        fusion_records.row(records, rule.name, tables.how(rule), one, **facts)
+        fusion_records.row(records, rule.name, how(rule), one, **facts)
         for rule, one in rules.items()
     ]
 
@@ -188,4 +199,64 @@ def _write(
     }
     arrays = {"ids": first.ids, "labels": first.labels, "classes": first.classes}
     write(out, Predictions(**arrays, scores=scores, record=record))
-    print(f"{out}: {rule.name}, {tables.how(rule)}")
+    print(f"{out}: {rule.name}, {how(rule)}")
+
+
+def how(rule: Rule) -> str:
+    """How what is reported of a rule came about."""
+    return f"out of {FOLDS} folds" if rule.tuned else "untuned"
+
+
+def show_rules(title: str, members: dict[str, Missed], rules: dict[Rule, Missed]) -> None:
+    """Prints members and rules, each rule beside the first one."""
+    first, base = next(iter(rules.items()))
+    rows = [[n, "alone", *m.count().cells(), ""] for n, m in members.items()]
+    for rule, found in rules.items():
+        p = f"{mcnemar(found.top1, base.top1).p:.3g}" if rule != first else ""
+        rows.append([rule.name, how(rule), *found.count().cells(), p])
+    head = ["rule", "", *COUNTS, f">p, to {first.name}"]
+    show(f"\n{title} {len(base.top1):,} images", head, rows)
+
+
+def show_leave_one_out(ensemble: Ensemble) -> None:
+    """Prints the untuned average of all models, and without each."""
+    if len(ensemble.rows_of()) < 3:
+        return
+    labels = ensemble.labels
+    everyone = missed(untuned_average(ensemble), labels)
+    rows = [["none", *everyone.count().cells(), "", ""]]
+    for model, members in ensemble.rows_of().items():
+        found = missed(untuned_average(ensemble.without(model)), labels)
+        change = found.count().wrong1 - everyone.count().wrong1
+        rows.append(
+            [
+                ", ".join(ensemble.names[row] for row in members),
+                *found.count().cells(),
+                f"{change:+,}",
+                f"{mcnemar(found.top1, everyone.top1).p:.3g}",
+            ]
+        )
+    head = ["left out", *COUNTS, ">top-1 change", ">p"]
+    show("\nOne model left out of the untuned average", head, rows)
+
+
+def show_pairs(members: dict[str, Missed]) -> None:
+    """Prints McNemar's tests and correlations of every two members."""
+    _show_pairs(1, {name: one.top1 for name, one in members.items()})
+    if all(one.top5 is not None for one in members.values()):
+        _show_pairs(5, {name: one.top5 for name, one in members.items()})
+
+
+def _show_pairs(k: int, wrong: dict[str, np.ndarray]) -> None:
+    alike = error_correlation(np.stack(list(wrong.values())))
+    rows = []
+    numbered = enumerate(wrong.items())
+    for (i, (a, one)), (j, (b, other)) in itertools.combinations(numbered, 2):
+        test = mcnemar(one, other)
+        numbers = test.only_first, test.only_second, int((one & other).sum())
+        rows.append(
+            [a, b, *(f"{number:,}" for number in numbers), f"{test.p:.3g}", f"{alike[i, j]:.3f}"]
+        )
+    head = ["first", "second", ">only first", ">only second", ">both"]
+    head += [">McNemar p", ">correlation"]
+    show(f"\nTop-{k} errors of two members", head, rows)

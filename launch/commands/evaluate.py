@@ -12,7 +12,7 @@ import reproductions
 from common.distribution.batch_slice import per_replica_batch_size
 from common.errors import UsageError
 from common.evaluation import views
-from launch.names import load_recipe, read_name
+from launch.commands.names import read_name
 from launch.settings.flags import items, share, text
 from launch.settings.options import Experiment, check_views, read_devices, read_experiment
 from launch.terminal.quiet import quiet
@@ -42,8 +42,9 @@ def run(words: list[str], flags: FlagValues) -> int:
     paper, variant = read_name(USAGE, words)
     devices, network = read_devices(flags), None
     if flags.dry_run and not flags.weights:
+        recipe = reproductions.load(paper).RECIPES[variant]
         about = {"data_dir": flags.data_dir, "data": flags.data, "changes": flags.set}
-        experiment = read_experiment(paper, variant, load_recipe(paper, variant), **about)
+        experiment = read_experiment(paper, variant, recipe, **about)
     else:
         network = find_network(USAGE, paper, variant, flags, measures=True)
         experiment = network.experiment

@@ -11,7 +11,7 @@ from absl.flags import FlagValues
 
 from common.errors import RunError, UsageError, did_you_mean
 from common.evaluation.views import NAMES
-from launch.names import read_name
+from launch.commands.names import read_name
 from launch.settings.flags import items, share, text
 from launch.terminal.new_files import record_of, require_new
 from launch.terminal.quiet import quiet

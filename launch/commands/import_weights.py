@@ -11,7 +11,7 @@ from common.errors import UsageError, did_you_mean
 from common.files import save_weights
 from common.models import preprocessing, state_dicts
 from common.training.health import require_finite_weights
-from launch.names import find, refuse_words
+from launch.commands.names import find, refuse_words
 from launch.settings.flags import text
 from launch.terminal.new_files import require_new
 from launch.terminal.quiet import quiet

@@ -4,7 +4,7 @@ from absl.flags import FlagValues
 
 import reproductions
 from common.papers.expected import read_expected
-from launch.names import refuse_words
+from launch.commands.names import refuse_words
 from launch.report import records
 from launch.report.measurements import cost, measurements, status
 from launch.terminal.tables import show

@@ -11,7 +11,7 @@ from absl.flags import FlagValues
 from common.data.sources import photographs
 from common.errors import UsageError
 from common.evaluation import views
-from launch.names import find
+from launch.commands.names import find
 from launch.settings.flags import items, share, text
 from launch.terminal.new_files import require_new
 from launch.terminal.quiet import quiet

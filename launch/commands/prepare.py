@@ -14,7 +14,7 @@ from common.data.dataset import MANIFEST, read_manifest
 from common.data.preparation.expected import OFFICIAL, from_file
 from common.data.preparation.prepare import Request, prepare
 from common.errors import RunError, UsageError
-from launch.names import read_data_set
+from launch.commands.names import read_data_set
 from launch.settings.flags import share, switch, text, whole
 from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet

@@ -19,7 +19,7 @@ import reproductions
 from common.errors import RunError
 from common.training.run_record import lock_folder
 from common.training.signals import Signals
-from launch.names import find, load_recipe, refuse_words
+from launch.commands.names import find, refuse_words
 from launch.settings.flags import share, switch
 from launch.settings.options import name_workdir, read_experiment
 from launch.terminal.quiet import quiet
@@ -88,7 +88,7 @@ def read(data_dir: str, file: pathlib.Path = FILE) -> list[Queued]:
                 words = [variant]
                 words += ["--seed", str(seed)] * bool(seed)
                 words += ["--precision", row.precision] * (row.precision != "float32")
-                recipe = load_recipe(paper, variant)
+                recipe = reproductions.load(paper).RECIPES[variant]
                 experiment = read_experiment(paper, variant, recipe, data_dir=data_dir)
                 folder = name_workdir(experiment, seed, row.precision, changed=False)
                 runs.append(Queued(tuple(words), folder, row.small))

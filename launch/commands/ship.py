@@ -9,7 +9,6 @@ import reproductions
 from common.errors import RunError, UsageError
 from common.files import save_weights, whole, write_json
 from common.recipes.serialization import recipe_hash
-from launch.names import load_recipe
 from launch.report import records
 from launch.settings.flags import share
 from launch.settings.options import Experiment, read_experiment
@@ -42,7 +41,7 @@ def run(words: list[str], flags: FlagValues) -> int:
         row = _read_row(pathlib.Path(folder))
         paper, variant = reproductions.find(row["variant"])
         file, found = run_weights.locate(folder)
-        recipe = run_weights.read_recipe(found, variant, load_recipe(paper, variant))
+        recipe = run_weights.read_recipe(found, variant, reproductions.load(paper).RECIPES[variant])
         experiment = read_experiment(paper, variant, recipe, data_dir=flags.data_dir)
         network = Network(experiment=experiment, file=file, run=found)
         size = _replace(place(paper, variant), network)
@@ -63,7 +62,7 @@ def _read_row(folder: pathlib.Path) -> dict:
             f"The run in {folder} is not shipped: its experiment is not the "
             f"paper's ({'; '.join(changes)}). Use it with --weights {folder}."
         )
-    if row["recipe"] != recipe_hash(load_recipe(paper, variant)):
+    if row["recipe"] != recipe_hash(reproductions.load(paper).RECIPES[variant]):
         raise RunError(
             f"The run in {folder} is not shipped: the recipe of {variant} has "
             "changed since. Train it again."

@@ -7,7 +7,7 @@ from absl.flags import FlagValues
 from common.data import imagenet
 from common.errors import UsageError
 from common.evaluation.predictions import read
-from launch.commands.ensemble_tables import COUNTS
+from launch.commands.ensemble import COUNTS
 from launch.report.error_counts import Count
 from launch.settings.flags import text
 from launch.terminal.new_files import require_new

@@ -7,7 +7,7 @@ stays as it is.
 from absl.flags import FlagValues
 
 from common.errors import UsageError
-from launch.names import read_name
+from launch.commands.names import read_name
 from launch.settings.flags import MOST, choice, repeated, share, switch, whole
 from launch.terminal.quiet import quiet
 

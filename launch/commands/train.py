@@ -9,7 +9,7 @@ from absl.flags import FlagValues
 
 from common.data import catalog
 from common.errors import UsageError
-from launch.names import find, refuse_words
+from launch.commands.names import find, refuse_words
 from launch.session.jit_policy import keep_compiled
 from launch.settings.flags import MOST, share, switch, whole
 from launch.settings.options import read_training

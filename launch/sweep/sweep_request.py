@@ -6,11 +6,11 @@ import pathlib
 
 from absl.flags import FlagValues
 
+import reproductions
 from common.data import catalog
 from common.distribution.batch_slice import per_replica_batch_size
 from common.errors import UsageError
 from common.recipes.recipe import Recipe
-from launch.names import load_recipe
 from launch.settings.options import Training, read_training
 from launch.sweep.search_space import Dimension, default_space, read
 
@@ -86,7 +86,7 @@ def read_request(paper: str, variant: str, flags: FlagValues) -> Request:
         UsageError: if it cannot be.
     """
     asked = tuple("=".join(part.strip() for part in text.split("=", 1)) for text in flags.set)
-    own = load_recipe(paper, variant)
+    own = reproductions.load(paper).RECIPES[variant]
     images = _training_images(own, flags)
     settings = (*asked, *_own_settings(own, asked, images))
     training = read_training(paper, variant, flags, settings, needs_data=not flags.dry_run)

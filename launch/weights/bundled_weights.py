@@ -16,7 +16,6 @@ from common.data import catalog
 from common.data.dataset import DataSet
 from common.errors import UsageError
 from common.recipes.recipe import Recipe
-from launch.names import load_recipe
 from launch.settings.options import Experiment, read_experiment
 from launch.settings.overrides import combine
 from launch.weights import run_weights
@@ -86,7 +85,7 @@ def find_network(
             )
         weights = str(folder)
     file, run = run_weights.locate(weights)
-    recipe, found, of_now = load_recipe(paper, variant), None, {}
+    recipe, found, of_now = reproductions.load(paper).RECIPES[variant], None, {}
     if run:
         recipe, found = _read_recipe(run, variant, recipe, flags, measures=measures)
     else:

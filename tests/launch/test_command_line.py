@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import RunError, UsageError
 from launch import commands
-from launch.names import COMMANDS, TRAIN
+from launch.commands import COMMANDS, TRAIN
 from launch.settings import flags
 from launch.terminal import exits
 

@@ -1,37 +1,11 @@
-"""The words of a command line: commands, names of networks, and words that are too many."""
+"""The words of a command line: names of networks, and words that are too many."""
 
 import difflib
 
 import reproductions
 from common.data import catalog
 from common.errors import UsageError
-from common.recipes.recipe import Recipe
-
-TRAIN = "NAME"  # what stands where another command has its verb
-COMMANDS = {
-    "list": "papers, variants, size, cost, what was run",
-    "audit": "the papers' tables recomputed cell by cell",
-    "evaluate": "error rates of trained weights, or what each view costs",
-    "predict": "the five likeliest classes of photographs",
-    "export": "a model to serve: SavedModel, ONNX, TFLite",
-    "describe": "a network block by block, and as a picture",
-    "import": "published weights into ours, for evaluate",
-    "ensemble": "fuses prediction files of evaluate",
-    "submission": "the file of ILSVRC's test server, and its score",
-    "prepare": "downloads into records that are read",
-    "doctor": "is the prepared data what it should be?",
-    "baseline": "logistic regression on a data set's thumbnails",
-    "sweep": "searches fields of a recipe (keras-tuner)",
-    "queue": "trains what reproductions/queue.toml lists",
-    "bench": "what input, step and start cost here, beside their limits",
-    "report": "records runs, regenerates results.md; or one HTML page",
-    "ship": "small trained weights go with the code",
-}
-
-
-def load_recipe(paper: str, variant: str) -> Recipe:
-    """The paper's own recipe."""
-    return reproductions.load(paper).RECIPES[variant]
+from launch.commands import COMMANDS
 
 
 def find(name: str) -> tuple[str, str]:
