@@ -1,7 +1,5 @@
 """Short names for what was changed in runs; reproductions/settings.md explains each."""
 
-import string
-
 from launch.report.measurements import Measurement
 from launch.report.papers import Paper
 
@@ -26,9 +24,9 @@ def name_settings(papers: dict[str, Paper]) -> Names:
             if not one.whole and what not in alike.setdefault(_outline(one), []):
                 alike[_outline(one)].append(what)
     return {
-        what: f"{name}-{letter}" if len(group) > 1 else name
+        what: f"{name}-{number}" if len(group) > 1 else name
         for name, group in alike.items()
-        for letter, what in zip(string.ascii_letters, sorted(group), strict=False)
+        for number, what in enumerate(sorted(group), 1)
     }
 
 

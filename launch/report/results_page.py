@@ -1,6 +1,5 @@
 """results.md as text: what was reproduced, what is proven, what was not run."""
 
-import string
 from collections import Counter
 
 import reproductions
@@ -72,21 +71,19 @@ def page(papers: dict[str, Paper]) -> str:
 
 
 def list_reproduced(papers: list[Paper]) -> tuple[str, str]:
-    """(the table of whole runs beside printed numbers, what its letters stand for)."""
-    letters: dict[str, str] = {}
+    """(the table of whole runs beside printed numbers, the departures that it names)."""
+    numbers: dict[str, int] = {}  # of the departures
     rows = []
     for paper in papers:
         for claim, one in paper.beside():
-            marks = [
-                text
-                if text in one.changes
-                else letters.setdefault(text, string.ascii_letters[len(letters)])
-                for text in one.departures(paper.recipes[claim.variant])
-            ]
+            departs = one.departures(paper.recipes[claim.variant])
+            stated = [text for text in departs if text not in one.changes]
+            found = sorted(numbers.setdefault(text, len(numbers) + 1) for text in stated)
+            marks = [*(f"d{number}" for number in found), *one.changes]
             rows.append([*_compare(paper, claim, one), ", ".join(marks) or "-"])
     head = ["Network", "Data", "Views", "Error here", "In the paper", "Verdict", "Departs in"]
     key = '<a id="departures"></a>Where these recipes depart from what their papers state:\n'
-    lines = [f"* **{letter}** {text}" for text, letter in letters.items()]
+    lines = [f"* **d{number}** {text}" for text, number in numbers.items()]
     return table(head, rows), "\n".join([key, *lines]) if lines else ""
 
 
@@ -94,8 +91,8 @@ def front_table(papers: dict[str, Paper]) -> str:
     """The table for the project's README."""
     rows, _ = list_reproduced(list(papers.values()))
     return rows + (
-        "\n\nThe verdict compares two runs on so many test images; the letters are where a "
-        "recipe departs\nfrom what its paper states: [results.md](results.md#departures)."
+        "\n\nThe verdict compares two runs on so many test images; d1, d2 ... are where a recipe "
+        "departs\nfrom what its paper states: [results.md](results.md#departures)."
     )
 
 
