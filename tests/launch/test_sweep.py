@@ -32,7 +32,7 @@ def search(tmp_path, monkeypatch):
         monkeypatch.setattr(child, "start", lambda *words: Training(*words, error))
         values = {"space": SPACE, "set": ["epochs=3"]} | flags
         asked = request(workdir=str(tmp_path), **values)
-        code = sweep.run(asked, dry_run=False)
+        code = sweep.run(asked)
         record = json.loads((tmp_path / "sweep.json").read_text())
         return code, record
 
