@@ -60,9 +60,14 @@ def _help(words: list[str]) -> str:
     return "\n\n".join(["\n".join(forms), *about, *listed])
 
 
-if __name__ == "__main__":
+def start() -> int:
+    """What `python -m launch` and the script classic-convnets do; the exit code."""
     if parent := os.environ.pop("LAUNCH_PARENT", None):  # a sweep started this
         from launch.sweep import child
 
-        sys.exit(child.run(lambda: main(sys.argv), int(parent)))
-    sys.exit(exit_code(lambda: main(sys.argv)))
+        return child.run(lambda: main(sys.argv), int(parent))
+    return exit_code(lambda: main(sys.argv))
+
+
+if __name__ == "__main__":
+    sys.exit(start())

@@ -193,9 +193,12 @@ class PredictionWriter:
         self._classes = np.asarray(classes, np.str_)
         header = {**record, "images": num_images, "classes": self._classes.tolist()}
         file = self.folder / "record.json"
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            text = file.read_text() if file.exists() else ""
         try:
-            begun = json.loads(file.read_text())
-        except (FileNotFoundError, ValueError):
+            begun = json.loads(text)
+        except ValueError:  # there is none, or a disk has damaged it
             self._begin(file, header)
         else:
             self._require_same(begun, json.loads(json.dumps(header)))

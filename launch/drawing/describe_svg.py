@@ -15,9 +15,9 @@ from launch.drawing.svg_shapes import (
     Port,
     box,
     chain,
-    connected,
+    connect,
     line_of_text,
-    stacked,
+    stack,
     text_width,
 )
 
@@ -90,7 +90,7 @@ def draw(title: str, network: Network) -> str:
                 f'<rect x="{x - middle / 2:g}" y="{y - _FRAME:g}" width="{middle:g}" '
                 f'height="{here.height + 2 * _FRAME - 4:g}" rx="8" class="frame"/>'
             )
-        markup.append(connected(ports, here.tops, cross=group.crossed))
+        markup.append(connect(ports, here.tops, cross=group.crossed))
         markup.append(here.markup)
         centre = y + here.height / 2 + 4
         markup.append(line_of_text(_MARGIN + before - _ASIDE, centre, group.name, "name"))
@@ -147,7 +147,7 @@ def _pattern(blocks: tuple[Block, ...], above: float, tower: float, times: int) 
     if len(blocks) == 1 and isinstance(only, Box):
         whole = above if only.kind in ("norm", "pool") else 0.0
         return box(only, tower if only.towers > 1 else whole, copies=times)
-    return stacked([chain(block.chain) for block in blocks], 2 * GAP)
+    return stack([chain(block.chain) for block in blocks], 2 * GAP)
 
 
 def _heads(network: Network, ends: dict[int, Drawn], left: float) -> tuple[list[str], float, float]:

@@ -40,7 +40,7 @@ class Port:
         """x, where there is no reason for another place."""
         return (self.low + self.high) / 2
 
-    def moved(self, x: float, y: float) -> "Port":
+    def move(self, x: float, y: float) -> "Port":
         """The same elsewhere."""
         return dataclasses.replace(self, low=self.low + x, high=self.high + x, y=self.y + y)
 
@@ -68,8 +68,8 @@ class Drawn:
             self.width,
             self.height,
             moved,
-            tuple(port.moved(x, y) for port in self.tops),
-            tuple(port.moved(x, y) for port in self.bottoms),
+            tuple(port.move(x, y) for port in self.tops),
+            tuple(port.move(x, y) for port in self.bottoms),
         )
 
 
@@ -94,17 +94,17 @@ def chain(parts: Chain, least: float = 0) -> Drawn:
             joins = part.kind == "concat"
             pieces.append(box(part, above if joins or not pieces else 0))
     crossing = [isinstance(p, Parallel) and p.crossing for p in parts]
-    return stacked(pieces, GAP, lines=not any(crossing))
+    return stack(pieces, GAP, lines=not any(crossing))
 
 
-def stacked(pieces: Sequence[Drawn], gap: float, *, lines=True) -> Drawn:
+def stack(pieces: Sequence[Drawn], gap: float, *, lines=True) -> Drawn:
     """Pieces from top to bottom."""
     placed: list[Drawn] = []
     y, markup = 0.0, []
     for piece in pieces:
         here = piece.at(0, y)
         if placed and lines:
-            markup.append(connected(placed[-1].bottoms, here.tops))
+            markup.append(connect(placed[-1].bottoms, here.tops))
         placed.append(here)
         y += piece.height + gap
     return Drawn(
@@ -122,21 +122,21 @@ def parallel(part: Parallel) -> Drawn:
     The rightmost is the one with nothing in it.
     """
     columns = [
-        stacked([box(b) for b in path], GAP, lines=False) if part.crossing else chain(path)
+        stack([box(b) for b in path], GAP, lines=False) if part.crossing else chain(path)
         for path in part.paths
     ]
     if not part.identity:
-        return beside(columns)
+        return place_beside(columns)
     height = max(column.height for column in columns)
     line = f'<path d="M0 0V{height:g}" class="line"/>'
     start, end = Port(0, 0, 0, bare=True), Port(0, 0, height)
     columns.append(Drawn(_THIN, height, line, (start,), (end,)))
     if len(columns) == 2:  # the path stays in the middle
         columns.insert(0, Drawn(_THIN, 0, "", (), ()))
-    return beside(columns)
+    return place_beside(columns)
 
 
-def beside(columns: Sequence[Drawn]) -> Drawn:
+def place_beside(columns: Sequence[Drawn]) -> Drawn:
     """Columns from left to right, centred as a whole."""
     width = sum(c.width for c in columns) + BESIDE * (len(columns) - 1)
     x, placed = -width / 2, []
@@ -166,7 +166,7 @@ def box(layer: Box, least: float = 0, *, copies: int = 1) -> Drawn:
     height = _FLAT if layer.kind == "concat" else HEIGHT
     width = max(text_width(words) + 18, least)
     one = _box(layer, words, width, height, copies)
-    return one if layer.towers == 1 else beside([one] * layer.towers)
+    return one if layer.towers == 1 else place_beside([one] * layer.towers)
 
 
 def label(layer: Box) -> str:
@@ -197,7 +197,7 @@ def _box(layer: Box, words: str, width, height, copies: int) -> Drawn:
     )
 
 
-def connected(bottoms: Sequence[Port], tops: Sequence[Port], *, cross: bool = False) -> str:
+def connect(bottoms: Sequence[Port], tops: Sequence[Port], *, cross: bool = False) -> str:
     """Arrows from all to all, or from each to its own where both are many.
 
     Args:

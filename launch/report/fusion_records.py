@@ -49,7 +49,7 @@ def row(members: dict[str, dict], rule: str, how: str, found: Missed, **facts: A
     }
 
 
-def groups() -> list[list[dict]]:
+def group_rows() -> list[list[dict]]:
     """The rows of each ensemble: its members alone, then its rules."""
     found: dict[tuple, list[dict]] = {}
     alone = {}
@@ -66,7 +66,7 @@ def groups() -> list[list[dict]]:
     ]
 
 
-def named(rows: list[dict]) -> list[tuple[str, dict]]:
+def name_rows(rows: list[dict]) -> list[tuple[str, dict]]:
     """Each row of an ensemble with the name of its member or rule."""
     return [(row["members"][0] if row["rule"] == "alone" else row["rule"], row) for row in rows]
 
@@ -104,7 +104,7 @@ fifth, five times. In brackets Wilson's 95 % interval."""
 
 def section() -> str:
     """The fusions' part of the contest's page: in short, then every rule."""
-    found = groups()
+    found = group_rows()
     if not found:
         return ""
     head = ["Ensemble", "Images", "Best member alone", "`simple` average"]
@@ -112,7 +112,7 @@ def section() -> str:
     every = ["Rule", "How", "Wrong, top-1", "Top-1 error", "Wrong, top-5", "Top-5 error"]
     rows, parts = [], []
     for group in found:
-        pairs = named(group)
+        pairs = name_rows(group)
         alone = [pair for pair in pairs if pair[1]["rule"] == "alone"]
         rules = [pair for pair in pairs if pair[1]["rule"] != "alone"]
         simple = [pair for pair in rules if pair[0] == "simple"]

@@ -59,7 +59,7 @@ def page(papers: dict[str, Paper]) -> str:
     parts = [
         "# Results\n\nWritten by `python -m launch report`; do not edit.",
         "What was reproduced: networks trained here by a paper's whole recipe, beside its number.",
-        *reproduced(every),
+        *list_reproduced(every),
         *_published(every),
         "## Every network",
         _overview(every),
@@ -71,7 +71,7 @@ def page(papers: dict[str, Paper]) -> str:
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
-def reproduced(papers: list[Paper]) -> tuple[str, str]:
+def list_reproduced(papers: list[Paper]) -> tuple[str, str]:
     """(the table of whole runs beside printed numbers, what its letters stand for)."""
     letters: dict[str, str] = {}
     rows = []
@@ -92,7 +92,7 @@ def reproduced(papers: list[Paper]) -> tuple[str, str]:
 
 def front_table(papers: dict[str, Paper]) -> str:
     """The table for the project's README."""
-    rows, _ = reproduced(list(papers.values()))
+    rows, _ = list_reproduced(list(papers.values()))
     return rows + (
         "\n\nThe verdict compares two runs on so many test images; the letters are where a "
         "recipe departs\nfrom what its paper states: [results.md](results.md#departures)."

@@ -185,6 +185,16 @@ TABLE_1 = Form(
     aux_batch_norm=False,
 )
 
+# Table 3's rows before the last, with the release's modules. "Factorized 7x7" made
+# three 3x3 of the 7x7 that the rows above it begin with; its maps and stride are
+# not said. 64 with stride 2, as GoogLeNet's, end on the grid of the three.
+INCEPTION_V2 = Form(
+    stem=(StemLayer("conv_1a_7x7", 64, 7, strides=2), *STEM[3:]),  # 147x147x64
+    modules=MODULES,
+    aux_after="mixed_6e",
+    aux_batch_norm=False,
+)
+
 _STRIDE_1 = (dataclasses.replace(STEM[0], strides=1), *STEM[1:])
 FORMS = {
     "inception_v3": RELEASED,
@@ -194,4 +204,8 @@ FORMS = {
         RELEASED, stem=(*_STRIDE_1[:3], *_STRIDE_1[4:])
     ),
     "inception_v2_table1": TABLE_1,
+    "inception_v2": INCEPTION_V2,
+    "inception_v2_rmsprop": INCEPTION_V2,
+    "inception_v2_label_smoothing": INCEPTION_V2,
+    "inception_v2_factorized_7x7": dataclasses.replace(RELEASED, aux_batch_norm=False),
 }

@@ -16,10 +16,11 @@ Not in the paper:
     * What the outputs of the others than LeNet-5 are: squashed sums, whose
       targets are +1 and -1 (Appendix A).
 Differences from the paper:
-    * How weights start: see `FAN_IN_POWER`.
+    * How weights start: see `STARTS`.
 """
 
 import math
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -32,15 +33,27 @@ IMAGE_SIZES = {"lenet5": 32, "lenet4": 32}  # Sec. II-B; the others have 28
 NUM_CLASSES = 10
 KERNEL = 5
 
-# Appendix A says that weights start in +-2.4 / F, with F a unit's fan-in. By
-# that rule the network does not train (README.md): the headline takes the root
-# of F, which keeps the spread of the weighted sums alike in all units.
-FAN_IN_POWER = {
-    "lenet5_as_written": 1.0,
+
+class Start(NamedTuple):
+    """Weights start uniformly in +-spread / F ** power, with F a unit's fan-in."""
+
+    spread: float
+    power: float
+
+
+# Appendix A says +-2.4 / F. By that rule the network does not train (README.md):
+# the headline takes the root of F, which keeps the spread of the weighted sums
+# alike in all units.
+BY_THE_LETTER = Start(2.4, 1.0)
+BY_THE_ROOT = Start(2.4, 0.5)
+STARTS = {
+    "lenet5_as_written": BY_THE_LETTER,
+    # The authors' lab, later: forget_param_linear(1, 0.5) in EBLearn's LeNet-5.
+    "lenet5_unit_start": Start(1.0, 0.5),
     # These train by the rule as it is printed.
-    "lenet1": 1.0,
-    "mnist_linear": 1.0,
-    "mnist_linear_squashed": 1.0,
+    "lenet1": BY_THE_LETTER,
+    "mnist_linear": BY_THE_LETTER,
+    "mnist_linear_squashed": BY_THE_LETTER,
 }
 
 # Table I: the S2 maps that each of the 16 C3 maps takes its input from.
@@ -101,78 +114,80 @@ def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
             f"{network} has outputs for the ten digits, not for {num_classes} classes."
         )
     image = keras.Input((size, size, 1), name="image")
-    power = FAN_IN_POWER.get(variant, 0.5)
+    start = STARTS.get(variant, BY_THE_ROOT)
     if network in HIDDEN_UNITS:
-        logits = _fully_connected(image, network, power)
+        logits = _fully_connected(image, network, start)
     else:
         build = {"lenet5": _lenet5, "lenet4": _lenet4, "lenet1": _lenet1}
-        logits = build[network](image, power)
+        logits = build[network](image, start)
     return keras.Model(image, logits, name=network)
 
 
-def _lenet5(image, power):
+def _lenet5(image, start):
     """Sec. II-B, Fig. 2."""
-    x = _conv(image, 6, power, name="C1")  # 28x28x6
+    x = _conv(image, 6, start, name="C1")  # 28x28x6
     x = _squashed(Subsampling(name="S2"), x)  # 14x14x6
-    c3 = SparseConv2D(C3_INPUTS, KERNEL, fan_in_power=power, name="C3")
+    c3 = SparseConv2D(C3_INPUTS, KERNEL, start=start, name="C3")
     x = _squashed(c3, x)  # 10x10x16
     x = _squashed(Subsampling(name="S4"), x)  # 5x5x16
-    x = _conv(x, 120, power, name="C5")  # 1x1x120
+    x = _conv(x, 120, start, name="C5")  # 1x1x120
     x = keras.layers.Flatten(name="C5_flat")(x)  # 120
-    f6 = keras.layers.Dense(WIDTH * HEIGHT, **_uniform(120, power), name="F6")
+    f6 = keras.layers.Dense(WIDTH * HEIGHT, **_uniform(120, start), name="F6")
     x = _squashed(f6, x)  # 84
-    return Rbf(NUM_CLASSES, name="OUT")(x)  # 10
+    return Rbf(NUM_CLASSES, dtype="float32", name="OUT")(x)  # 10
 
 
-def _lenet4(image, power):
+def _lenet4(image, start):
     """Sec. III-C, item 8.
 
     "4 first-level feature maps, followed by 8 subsampling maps connected in
     pairs to each first-layer feature maps, then 16 feature maps, followed by
     16 subsampling maps, followed by a fully connected layer with 120 units".
     """
-    x = _conv(image, 4, power, name="C1")  # 28x28x4
+    x = _conv(image, 4, start, name="C1")  # 28x28x4
     x = _squashed(Subsampling(copies=2, name="S2"), x)  # 14x14x8
-    c3 = SparseConv2D(C3_OF_LENET4, KERNEL, fan_in_power=power, name="C3")
+    c3 = SparseConv2D(C3_OF_LENET4, KERNEL, start=start, name="C3")
     x = _squashed(c3, x)  # 10x10x16
     x = _squashed(Subsampling(name="S4"), x)  # 5x5x16
     x = keras.layers.Flatten(name="S4_flat")(x)  # 400
-    f5 = keras.layers.Dense(120, **_uniform(400, power), name="F5")
-    return _outputs(_squashed(f5, x), power)
+    f5 = keras.layers.Dense(120, **_uniform(400, start), name="F5")
+    return _outputs(_squashed(f5, x), start)
 
 
-def _lenet1(image, power):
+def _lenet1(image, start):
     """Sec. III-C, item 7; its layers are those of the network of 1989."""
-    x = _conv(image, 4, power, name="C1")  # 24x24x4
+    x = _conv(image, 4, start, name="C1")  # 24x24x4
     x = _squashed(Subsampling(name="S2"), x)  # 12x12x4
-    c3 = SparseConv2D(C3_OF_LENET1, KERNEL, fan_in_power=power, name="C3")
+    c3 = SparseConv2D(C3_OF_LENET1, KERNEL, start=start, name="C3")
     x = _squashed(c3, x)  # 8x8x12
     x = _squashed(Subsampling(name="S4"), x)  # 4x4x12
     x = keras.layers.Flatten(name="S4_flat")(x)  # 192
-    return _outputs(x, power)
+    return _outputs(x, start)
 
 
-def _fully_connected(image, network, power):
+def _fully_connected(image, network, start):
     x = keras.layers.Flatten(name="pixels")(image)  # 784
     for i, units in enumerate(HIDDEN_UNITS[network], 1):
-        fan_in = _uniform(x.shape[-1], power)
+        fan_in = _uniform(x.shape[-1], start)
         hidden = keras.layers.Dense(units, **fan_in, name=f"F{i}")
         x = _squashed(hidden, x)
-    return _outputs(x, power, squashed=network != "mnist_linear")
+    return _outputs(x, start, squashed=network != "mnist_linear")
 
 
-def _outputs(x, power, *, squashed=True):
-    """Ten units, and what they are compared with in the loss."""
-    out = keras.layers.Dense(NUM_CLASSES, **_uniform(x.shape[-1], power), name="OUT")
-    x = _squashed(out, x) if squashed else out(x)
+def _outputs(x, start, *, squashed=True):
+    """Ten units, and what they are compared with in the loss; float32 under any policy."""
+    uniform = _uniform(x.shape[-1], start)
+    x = keras.layers.Dense(NUM_CLASSES, **uniform, dtype="float32", name="OUT")(x)
+    if squashed:
+        x = keras.layers.Activation(squash, dtype="float32", name="OUT_squash")(x)
     # The last layer is the loss's: see diagonal_curvature.
-    return keras.layers.Identity(name="units")(x)
+    return keras.layers.Identity(dtype="float32", name="units")(x)
 
 
-def _conv(x, filters, power, *, name):
+def _conv(x, filters, start, *, name):
     """A 5x5 convolution with every input map, and the squashing function."""
     fan_in = KERNEL * KERNEL * x.shape[-1]
-    conv = PatchConv2D(filters, KERNEL, **_uniform(fan_in, power), name=name)
+    conv = PatchConv2D(filters, KERNEL, **_uniform(fan_in, start), name=name)
     return _squashed(conv, x)
 
 
@@ -180,9 +195,9 @@ def _squashed(layer, x):
     return keras.layers.Activation(squash, name=f"{layer.name}_squash")(layer(x))
 
 
-def _uniform(fan_in: int, power: float) -> dict:
-    """Weights and biases in +-2.4 / fan-in ** power (Appendix A: 1)."""
-    bound = 2.4 / fan_in**power
+def _uniform(fan_in: int, start: Start) -> dict:
+    """The initializers of a unit's weights and bias."""
+    bound = start.spread / fan_in**start.power
     return {
         "kernel_initializer": keras.initializers.RandomUniform(-bound, bound),
         "bias_initializer": keras.initializers.RandomUniform(-bound, bound),
@@ -227,14 +242,14 @@ class SparseConv2D(keras.layers.Layer):
 
     Attributes:
         inputs_of: For each output map, the input maps it is linked with.
-        fan_in_power: See `FAN_IN_POWER`.
+        start: How its weights and biases start.
     """
 
-    def __init__(self, inputs_of, kernel_size, *, fan_in_power, **kwargs):
+    def __init__(self, inputs_of, kernel_size, *, start, **kwargs):
         super().__init__(**kwargs)
         self.inputs_of = tuple(tuple(group) for group in inputs_of)
         self.kernel_size = kernel_size
-        self.fan_in_power = fan_in_power
+        self.start = Start(*start)
 
     def build(self, input_shape):
         """Adds the weights, and the table from links to pairs of maps."""
@@ -245,7 +260,7 @@ class SparseConv2D(keras.layers.Layer):
             self.place[link, i * filters + f] = 1
         area = self.kernel_size**2
         fan_ins = np.array([area * len(group) for group in self.inputs_of])
-        bounds = 2.4 / fan_ins**self.fan_in_power
+        bounds = self.start.spread / fan_ins**self.start.power
         kernel = (self.kernel_size, self.kernel_size, len(links))
         self.kernel = self.add_weight(
             shape=kernel, initializer=_uniform_within(bounds[[f for _, f in links]]), name="kernel"
@@ -270,7 +285,7 @@ class SparseConv2D(keras.layers.Layer):
         return super().get_config() | {
             "inputs_of": self.inputs_of,
             "kernel_size": self.kernel_size,
-            "fan_in_power": self.fan_in_power,
+            "start": self.start,
         }
 
 

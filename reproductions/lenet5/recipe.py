@@ -72,6 +72,7 @@ RECIPES = {
         loss=MapLoss(j=10.0, scale=1.0),
         before_epoch=EstimateCurvature(samples=500, kept=0.0),
     ),
+    "lenet5_unit_start": LENET5,  # from +-1 / sqrt(F): model.py
     # Sec. III-C: what LeNet-5 is compared with.
     "mnist_linear": FULLY_CONNECTED,
     "mnist_linear_squashed": FULLY_CONNECTED,

@@ -18,10 +18,10 @@ from launch.report.html import tables
 from launch.report.measurements import changes_of
 from launch.report.papers import Paper, read_papers
 from launch.report.questions import question_spec, questions
-from launch.report.questions.question_losses import held
-from launch.report.questions.question_runs import difference, lines, printed_size
+from launch.report.questions.question_losses import describe_loss
+from launch.report.questions.question_runs import compare_errors, find_lines, find_printed_size
 from launch.report.questions.question_spec import Question, Wanted
-from launch.report.questions.question_tables import table_of, verdict
+from launch.report.questions.question_tables import judge, make_table
 from launch.settings.overrides import apply, with_data
 from tests.launch import toy
 
@@ -64,7 +64,7 @@ def only(question, **changed):
 
 def cells(question, papers):
     """Each row as {heading: cell}."""
-    head, rows = table_of(question, papers, name_settings(papers))
+    head, rows = make_table(question, papers, name_settings(papers))
     return [dict(zip(head, row, strict=True)) for row in rows]
 
 
@@ -94,7 +94,7 @@ def test_runs_are_chosen_by_what_was_changed(record, must, must_not, error):
         {"error": 4.0, **BFLOAT},
     )
     asked = only(QUESTION, must_contain=must, must_not_contain=must_not)
-    found = lines(asked, papers)[0].measured
+    found = find_lines(asked, papers)[0].measured
     assert (found and found.mean("top1_error")) == error
 
 
@@ -103,12 +103,12 @@ def test_runs_are_chosen_by_what_was_changed(record, must, must_not, error):
 )
 def test_another_protocol_is_another_question(record, other):
     papers = record({"error": 1.0})
-    assert lines(only(QUESTION, **other), papers)[0].measured is None
+    assert find_lines(only(QUESTION, **other), papers)[0].measured is None
 
 
 def test_of_runs_as_long_the_latest_counts(record):
     papers = record({"error": 1.0, **LATE}, {"error": 2.0, "settings": ["image_size=28"]})
-    assert lines(QUESTION, papers)[0].tests() == {0: (100.0, 10_000)}
+    assert find_lines(QUESTION, papers)[0].tests() == {0: (100.0, 10_000)}
 
 
 def test_what_is_missing_is_said_with_its_command(record):
@@ -124,7 +124,7 @@ def test_what_is_missing_is_said_with_its_command(record):
 def test_other_papers_questions_are_left_out(record):
     papers = record()
     assert "## " not in questions.page(papers, {})
-    assert not table_of(question_spec.read()[0], papers, {})[1]
+    assert not make_table(question_spec.read()[0], papers, {})[1]
     assert tables.answer(question_spec.read()[0], papers) == ""
     assert depth.show(papers) == []
 
@@ -159,7 +159,7 @@ def test_seeds_are_compared_in_pairs(record, errors, said):
 def test_a_difference_of_seeds_is_their_mean():
     one = {0: (30.0, 1000), 1: (50.0, 1000), 7: (900.0, 1000)}
     other = {0: (20.0, 1000), 1: (20.0, 1000), 9: (0.0, 1000)}
-    found = difference(one, other)
+    found = compare_errors(one, other)
     assert found.mean == pytest.approx(2.0)
     # 1 and 3 points: 2 +- 12.706 * 1.
     assert (found.low, found.high) == pytest.approx((-10.706, 14.706), abs=1e-3)
@@ -189,7 +189,7 @@ def test_a_network_that_guesses_shows_nothing_of_its_parts(record, error):
 
 
 def test_without_a_claim_the_direction_is_said():
-    found = difference({0: (20.0, 1000)}, {0: (200.0, 1000)})
+    found = compare_errors({0: (20.0, 1000)}, {0: (200.0, 1000)})
     assert found.verdict("") == "lower"
     assert found.text().startswith("-18.00 points (-2")
 
@@ -205,7 +205,7 @@ def test_training_errors_are_of_the_last_epochs_images(record):
     *epochs, last = toy.history(4)
     short = {"settings": ["updates=20_000"], "history": [*epochs, last | {"step": 20_000}]}
     papers = record(short, {"variant": "toy_small", **short})
-    (line, _) = lines(QUESTION, papers)
+    (line, _) = find_lines(QUESTION, papers)
     assert line.trainings() == {0: (pytest.approx(200.0), 20_000)}
     old = {0: dataclasses.replace(line.curves[0], images=0)}  # not known
     assert not dataclasses.replace(line, curves=old).trainings()
@@ -226,13 +226,13 @@ def test_the_papers_number_stands_beside_an_unchanged_run_only(record):
 def test_the_papers_difference_is_of_one_protocol(record):
     wanted = dataclasses.replace(SMALL, size=("toy_small", "toy"), source="Table 3")
     papers = record()
-    (line,) = lines(only(QUESTION, run=(wanted,)), papers)
-    assert printed_size(line) == pytest.approx(1.7 - 0.95)
+    (line,) = find_lines(only(QUESTION, run=(wanted,)), papers)
+    assert find_printed_size(line) == pytest.approx(1.7 - 0.95)
     (row,) = cells(only(QUESTION, run=(wanted,)), papers)
     assert row["In the paper"] == "higher by 0.75 points than toy (Table 3)"
     wrong = dataclasses.replace(wanted, size=("toy", "another"))
     with pytest.raises(RunError, match="another"):
-        printed_size(dataclasses.replace(line, wanted=wrong))
+        find_printed_size(dataclasses.replace(line, wanted=wrong))
 
 
 @pytest.mark.parametrize(
@@ -249,18 +249,18 @@ def test_the_papers_difference_is_of_one_protocol(record):
     ],
 )
 def test_a_network_works_by_its_loss_and_by_its_error(loss, error, said):
-    assert verdict(loss, 1.15, error, 60.0, epochs=10).startswith(said)
+    assert judge(loss, 1.15, error, 60.0, epochs=10).startswith(said)
 
 
 def test_a_short_run_that_fails_is_no_failure():
     said = "too short to say: training loss 2.00"
-    assert verdict(2.0, 1.15, 70.0, 60.0, epochs=9).startswith(said)
-    assert verdict(1.0, 1.15, 45.0, 60.0, epochs=9) == "working"
+    assert judge(2.0, 1.15, 70.0, 60.0, epochs=9).startswith(said)
+    assert judge(1.0, 1.15, 45.0, 60.0, epochs=9) == "working"
 
 
 def test_without_a_baseline_nothing_works():
-    assert verdict(1.0, 1.15, 1.0, None, 10).startswith("undecided")
-    assert verdict(2.0, 1.15, 1.0, None, 10).startswith("fails: training loss")
+    assert judge(1.0, 1.15, 1.0, None, 10).startswith("undecided")
+    assert judge(2.0, 1.15, 1.0, None, 10).startswith("fails: training loss")
 
 
 def test_the_table_has_loss_error_and_baseline(record, monkeypatch):
@@ -308,19 +308,19 @@ def test_every_seed_is_judged(record):
 
 def test_a_loss_says_what_it_holds_besides_cross_entropy():
     plain, smooth = SoftmaxCrossEntropy(), SmoothedCrossEntropy(smoothing=0.1)
-    assert held(plain, 10).note() == ""
-    assert held(plain, 10).guessing == math.log(10)
+    assert describe_loss(plain, 10).note() == ""
+    assert describe_loss(plain, 10).guessing == math.log(10)
     # 0.91 for the label, 0.01 for each of the nine others.
     least = -0.91 * math.log(0.91) - 9 * 0.01 * math.log(0.01)
-    assert held(smooth, 10).least == pytest.approx(least)
-    both = held(WithAuxiliary(main=smooth, weight=0.4, heads=1), 10)
+    assert describe_loss(smooth, 10).least == pytest.approx(least)
+    both = describe_loss(WithAuxiliary(main=smooth, weight=0.4, heads=1), 10)
     assert both.note() == (
         f" (labels smoothed by 0.1, with 0.4 of that of 1 auxiliary head: "
         f"{1.4 * least:.2f} at best, {1.4 * math.log(10):.2f} by guessing)"
     )
     two = WithAuxiliary(main=plain, weight=0.3, heads=2)
-    assert held(two, 10).guessing == two.guessing(10)
-    assert held(None, 10) is None
+    assert describe_loss(two, 10).guessing == two.guessing(10)
+    assert describe_loss(None, 10) is None
 
 
 FILE = """
@@ -398,11 +398,11 @@ def test_the_questions_of_results_md_name_what_the_papers_say():
     text = questions.page(papers, name_settings(papers))
     for question in question_spec.read():
         assert f"## {question.title}" in text
-        found = lines(question, papers)
+        found = find_lines(question, papers)
         assert len(found) == len(question.run)
         for line in found:
             if line.wanted.size:
-                higher = printed_size(line) > 0
+                higher = find_printed_size(line) > 0
                 assert line.wanted.claim == ("higher" if higher else "lower")
             if line.wanted.claim:
                 assert line.wanted.source and line.wanted.against
@@ -430,7 +430,7 @@ def test_the_degradation_is_drawn_once_all_four_runs_are_there(monkeypatch):
     paper = Paper("resnet_cifar")
 
     def recorded(wanted):
-        found = lines(only(question, must_contain=("nothing",)), {"a": paper})
+        found = find_lines(only(question, must_contain=("nothing",)), {"a": paper})
         return [
             dataclasses.replace(
                 line,
@@ -445,7 +445,7 @@ def test_the_degradation_is_drawn_once_all_four_runs_are_there(monkeypatch):
     every = [wanted.variant for wanted in question.run]
     for wanted, panels in ((every, 2), (every[:3], 0)):
         found = recorded(wanted)
-        monkeypatch.setattr(depth, "lines", lambda *a, f=found: f)
+        monkeypatch.setattr(depth, "find_lines", lambda *a, f=found: f)
         shown = depth.show({})
         assert len(shown) == panels
         if panels:

@@ -21,6 +21,19 @@ ALEXNET = (
     *("--set", "train_images=512"),
 )
 TWO_DEVICES = (*ALEXNET, "--gpus", "2")
+COMPILED = ("--platform", "cpu", "--jit_compile")
+COMPILED_ALEXNET = (
+    *("alexnet", *COMPILED, "--data", "sample", "--set", "image_size=67"),
+    *("--set", "global_batch_size=16", "--set", "updates=60"),
+)
+COMPILED_GOOGLENET = (
+    *("googlenet", *COMPILED, "--data", "sample", "--set", "image_size=65"),
+    *("--set", "global_batch_size=4", "--set", "updates=60"),
+)
+COMPILED_RESNET = (
+    *("cifar_resnet20", *COMPILED, "--set", "global_batch_size=16"),
+    *("--set", "updates=60", "--set", "held_out=500"),
+)
 
 
 def start(command, folder, *flags):
@@ -89,11 +102,23 @@ def assert_same_end(one, other):
         pytest.param(LENET, 1, id="lenet5"),
         pytest.param(ALEXNET, 1, id="alexnet"),
         pytest.param(TWO_DEVICES, 3, id="two devices", marks=pytest.mark.full),
+        pytest.param(COMPILED_ALEXNET, 2, id="compiled alexnet", marks=pytest.mark.full),
+        pytest.param(COMPILED_GOOGLENET, 2, id="compiled googlenet", marks=pytest.mark.full),
     ],
 )
 def test_killed_at_random_steps_it_ends_the_same(tmp_path, command, kills):
-    finish(start(command, tmp_path / "whole"))
-    broken, known = tmp_path / "broken", ()
+    assert_killed_it_ends_the_same(tmp_path, command, kills)
+
+
+@pytest.mark.full
+def test_killed_at_random_steps_a_compiled_resnet_ends_the_same(tmp_path, shared_data):
+    data = ("--data_dir", str(shared_data / "tfds"))
+    assert_killed_it_ends_the_same(tmp_path, (*COMPILED_RESNET, *data), kills=2)
+
+
+def assert_killed_it_ends_the_same(folder, command, kills):
+    whole, broken, known = folder / "whole", folder / "broken", ()
+    finish(start(command, whole))
     for _ in range(kills):
         process = start(command, broken, "--checkpoint_minutes", "0")
         known = checkpoint_seen(process, broken, known)
@@ -105,7 +130,7 @@ def test_killed_at_random_steps_it_ends_the_same(tmp_path, command, kills):
     output = finish(start(command, broken))
     assert "Continues from step" in output
     assert len(record(broken)["sessions"]) == kills + 1
-    assert_same_end(tmp_path / "whole", broken)
+    assert_same_end(whole, broken)
 
 
 def test_sigterm_writes_a_checkpoint_and_exits_75_within_30_seconds(tmp_path):

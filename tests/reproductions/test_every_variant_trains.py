@@ -32,6 +32,15 @@ CASES = [
     for paper, variant in VARIANTS
 ]
 
+# XLA takes minutes for each of these.
+DEEP = [
+    ("preact_resnet", "cifar_preact_resnet110"),
+    ("inception_v3", "inception_v3"),
+    ("inception_v4", "inception_v4"),
+    ("inception_v4", "inception_resnet_v2"),
+    ("polynet", "ir_3_6_3"),
+]
+
 
 def small_size(paper, variant, recipe):
     """Batch norm needs more than one place in the last maps: 2 x 2 of them."""
@@ -52,7 +61,7 @@ def first_rate(recipes, variant):
 class Training:
     """A network, its optimizer and one batch, seeded."""
 
-    def __init__(self, paper, variant):
+    def __init__(self, paper, variant, **settings):
         module = reproductions.load(paper)
         self.recipe = dataclasses.replace(module.RECIPES[variant], global_batch_size=BATCH)
         self.rate = first_rate(module.RECIPES, variant)
@@ -76,6 +85,7 @@ class Training:
             tf.distribute.get_strategy(),
             global_batch_size=BATCH,
             seed=0,
+            **settings,
         )
 
     def updates(self, first, count):
@@ -133,3 +143,17 @@ def test_it_learns_two_images_and_resumes(paper, variant, tmp_path):
     del again
     keras.backend.clear_session()
     gc.collect()
+
+
+@pytest.mark.full
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("paper", "variant"), DEEP)
+def test_compiled_its_first_losses_are_those_of_plain_tensorflow(paper, variant):
+    losses = []
+    for jit_compile in (False, True):
+        training = Training(paper, variant, jit_compile=jit_compile)
+        losses.append(training.updates(0, 2))
+        del training
+        keras.backend.clear_session()
+        gc.collect()
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import json
 
 import keras
@@ -22,8 +23,8 @@ from common.data.transforms import (
 from common.distribution.batch_slice import batch_slice
 from common.models.layer_table import find_row, layer_table, totals, without_weights
 from common.models.layers import BatchNormalization, Dropout
-from common.recipes.losses import SmoothedCrossEntropy
-from common.recipes.recipe import RmsProp, WeightDecay
+from common.recipes.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy
+from common.recipes.recipe import RmsProp, Sgd, WeightDecay
 from reproductions.inception_v3.distortions import ColourDistortions
 from reproductions.inception_v3.modules import FORMS, convolutions
 from tests.golden import ORACLES
@@ -77,6 +78,7 @@ def test_convolutions_and_depth(rows):
         ("inception_v3_151", (149, 147, 147, 73, 73, 71, 35)),
         ("inception_v3_79", (77, 75, 75, 75, 73, 36)),
         ("inception_v2_table1", (149, 147, 147, 73, 71, 35, 35)),
+        ("inception_v2", (147, 73, 73, 71, 35)),
     ],
 )
 def test_every_grid(variant, sides):
@@ -305,6 +307,36 @@ def test_recipe_of_the_paper():
     for variant in ("inception_v3_torchvision", "inception_v2_table1"):
         other = RECIPES[variant]
         assert dataclasses.replace(other, deviations=recipe.deviations) == recipe
+
+
+def differing(one, other):
+    """The names of the fields in which two dataclasses differ."""
+    names = [field.name for field in dataclasses.fields(one)]
+    return {name for name in names if getattr(one, name) != getattr(other, name)}
+
+
+def test_each_row_of_table_3_changes_one_thing():
+    v2 = "inception_v2"
+    rows = (v2, f"{v2}_rmsprop", f"{v2}_label_smoothing", f"{v2}_factorized_7x7", "inception_v3")
+    changes = [
+        differing(RECIPES[a], RECIPES[b]) - {"deviations"} | differing(FORMS[a], FORMS[b])
+        for a, b in itertools.pairwise(rows)
+    ]
+    assert changes == [{"optimizer"}, {"loss"}, {"stem"}, {"aux_batch_norm"}]
+    first = RECIPES["inception_v2"]
+    assert first.optimizer == Sgd(learning_rate=0.045, momentum=0.9, nesterov=False)
+    assert first.loss.main == SoftmaxCrossEntropy()
+
+
+def test_the_7x7_of_table_3_ends_on_the_grid_of_the_three_3x3():
+    with without_weights():
+        model = build_model("inception_v2")
+    conv, *_ = FORMS["inception_v2"].stem
+    assert model.get_layer(conv.name).kernel.shape == (7, 7, 3, 64)
+    assert model.get_layer(conv.name).output.shape == (None, 147, 147, 64)
+    three = (3 * 32 * 149**2 + 32 * 32 * 147**2 + 32 * 64 * 147**2) * 3 * 3
+    one = 3 * 64 * 147**2 * 7 * 7
+    assert totals(layer_table(model)).macs == 5_713_216_096 - three + one
 
 
 def test_images_are_prepared_as_the_release_does():

@@ -101,17 +101,20 @@ FAN_INS = {"C1": 25, "C5": 400, "F6": 120}
 C3_FAN_INS = np.array([75] * 6 + [100] * 9 + [150])
 
 
-@pytest.mark.parametrize(("variant", "power"), [("lenet5", 0.5), ("lenet5_as_written", 1.0)])
-def test_weights_start_within_their_bounds_and_fill_them(variant, power):
+@pytest.mark.parametrize(
+    ("variant", "spread", "power"),
+    [("lenet5", 2.4, 0.5), ("lenet5_as_written", 2.4, 1.0), ("lenet5_unit_start", 1.0, 0.5)],
+)
+def test_weights_start_within_their_bounds_and_fill_them(variant, spread, power):
     keras.utils.set_random_seed(0)
     model = build_model(variant)
     for name, fan_in in FAN_INS.items():
-        bound = 2.4 / fan_in**power
+        bound = spread / fan_in**power
         largest = np.abs(model.get_layer(name).kernel.numpy()).max()
         assert 0.95 * bound < largest <= bound * (1 + 1e-6)
         bias = np.abs(model.get_layer(name).bias.numpy()).max()
         assert 0.5 * bound < bias <= bound * (1 + 1e-6)
-    c3, bounds = model.get_layer("C3"), 2.4 / C3_FAN_INS**power
+    c3, bounds = model.get_layer("C3"), spread / C3_FAN_INS**power
     of_link = np.repeat(bounds, [len(g) for g in C3_INPUTS])
     filled = np.abs(c3.kernel.numpy()) / of_link
     assert filled.max() <= 1 + 1e-6

@@ -38,10 +38,10 @@ def show_fusions() -> list[dict]:
             "title": f"{rows[0]['data']}, {rows[0]['split']}, {rows[0]['n']:,} images",
             "bars": [
                 _interval(name, row["wrong1"], row["n"]) | {"alone": row["rule"] == "alone"}
-                for name, row in fusion_records.named(rows)
+                for name, row in fusion_records.name_rows(rows)
             ],
         }
-        for rows in fusion_records.groups()
+        for rows in fusion_records.group_rows()
     ]
 
 

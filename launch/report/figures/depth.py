@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from launch.report.papers import Paper
 from launch.report.questions import question_spec
-from launch.report.questions.question_runs import Line, lines
+from launch.report.questions.question_runs import Line, find_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ def show(papers: dict[str, Paper]) -> list[list[dict]]:
 
     Empty unless every line has a run, and all were changed alike.
     """
-    found = lines(find_question(), papers)
+    found = find_lines(find_question(), papers)
     if not found or not all(line.curves for line in found):
         return []
     if len({line.measured.changes for line in found}) > 1:

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 TEST, TRAIN, PAPER = "#b2182b", "#2166ac", "#222222"
 
 
-def changes(paper: str, curve: curves.Curve) -> tuple[str, ...]:
+def find_changes(paper: str, curve: curves.Curve) -> tuple[str, ...]:
     """What keeps a run from being the paper's experiment, as it is here."""
     recipe = reproductions.load(paper).RECIPES.get(curve.variant)
     return measurements.changes_of(vars(curve), recipe)
 
 
-def claimed(paper: str, curve: curves.Curve) -> list[float]:
+def find_claims(paper: str, curve: curves.Curve) -> list[float]:
     """The paper's top-1 errors for this network, data, split and view.
 
     None for a run that was changed in more than its precision: it is not the
     paper's experiment.
     """
-    if not measurements.only_precision(changes(paper, curve)):
+    if not measurements.only_precision(find_changes(paper, curve)):
         return []
     what = curve.variant, curve.data, curve.split, curve.view
     return [
@@ -43,18 +43,18 @@ def show(paper: Paper) -> list[dict]:
     alike: dict[tuple, list[curves.Curve]] = {}
     for curve in paper.curves:  # those that differ in their seed only, together
         alike.setdefault(curve.key()[:-1], []).append(curve)
-    return [panel(paper.name, group) for group in alike.values()]
+    return [make_panel(paper.name, group) for group in alike.values()]
 
 
-def panel(paper: str, group: list[curves.Curve]) -> dict:
+def make_panel(paper: str, group: list[curves.Curve]) -> dict:
     """What is shown of runs that differ in their seed only, as JSON values."""
     first = group[0]
-    changed = changes(paper, first)
+    changed = find_changes(paper, first)
     what = f"{first.variant} on {first.data}"
     return {
         "title": f"{what} (changed: {'; '.join(changed)})" if changed else what,
         "view": f"{first.split} error, {first.view}",
-        "paper": claimed(paper, first),
+        "paper": find_claims(paper, first),
         "runs": [dict(vars(curve)) for curve in group],
     }
 

@@ -121,7 +121,7 @@ def _run(path: pathlib.Path) -> str:
 
 def _chart(run: dict, history: list[dict], folder: str) -> str:
     curve = curves.of_run(run, history)
-    panel = training_curves.panel(run["paper"], [curve])
+    panel = training_curves.make_panel(run["paper"], [curve])
     said = [
         f"seed {curve.seed}: {curve.test_error[-1]:.2f} % after {len(curve.test_error)} of "
         f"{curve.total} epochs",

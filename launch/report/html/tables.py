@@ -13,7 +13,7 @@ from launch.report.paper_page import why_not
 from launch.report.papers import Paper
 from launch.report.questions.question_spec import Question
 from launch.report.questions.question_spec import read as read_questions
-from launch.report.questions.question_tables import table_of
+from launch.report.questions.question_tables import make_table
 
 Cell = str | tuple[str, float]  # text, or text and what to sort it by
 Papers = dict[str, Paper]
@@ -174,7 +174,7 @@ def _judge(paper: Paper) -> Iterable[list[Cell]]:
 
 def answer(question: Question, papers: Papers) -> str:
     """A question's table; empty if the papers have none of its runs."""
-    head, rows = table_of(question, papers, name_settings(papers))
+    head, rows = make_table(question, papers, name_settings(papers))
     plain = [[cell.replace("`", "") for cell in row] for row in rows]
     if not rows:
         return ""

@@ -8,7 +8,7 @@ from common.recipes.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, Wit
 
 
 @dataclasses.dataclass(frozen=True)
-class Held:
+class LossBounds:
     """A loss: what besides cross-entropy it holds, and its bounds, in nats.
 
     Attributes:
@@ -28,23 +28,23 @@ class Held:
         return f" ({self.more}: {self.least:.2f} at best, {self.guessing:.2f} by guessing)"
 
 
-def held(loss: Any, classes: int) -> Held | None:
+def describe_loss(loss: Any, classes: int) -> LossBounds | None:
     """What a recipe's loss is; None if it is no form of cross-entropy."""
     if isinstance(loss, WithAuxiliary):
-        main = held(loss.main, classes)
+        main = describe_loss(loss.main, classes)
         if main is None:
             return None
         heads = f"with {loss.weight:g} of that of {loss.heads} auxiliary head"
         heads += "s" * (loss.heads > 1)
         scale = 1 + loss.weight * loss.heads
         more = ", ".join(filter(None, (main.more, heads)))
-        return Held(more, scale * main.least, scale * main.guessing)
+        return LossBounds(more, scale * main.least, scale * main.guessing)
     if isinstance(loss, SmoothedCrossEntropy) and loss.smoothing:
         other = loss.smoothing / classes
         own = 1 - loss.smoothing + other
         least = -own * math.log(own) - (classes - 1) * other * math.log(other)
         more = f"labels smoothed by {loss.smoothing:g}"
-        return Held(more, least, math.log(classes))
+        return LossBounds(more, least, math.log(classes))
     if isinstance(loss, SoftmaxCrossEntropy | SmoothedCrossEntropy):
-        return Held("", 0.0, math.log(classes))
+        return LossBounds("", 0.0, math.log(classes))
     return None

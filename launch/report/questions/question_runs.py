@@ -68,7 +68,7 @@ class Line:
         }
 
 
-def lines(question: Question, papers: dict[str, Paper]) -> list[Line]:
+def find_lines(question: Question, papers: dict[str, Paper]) -> list[Line]:
     """The lines of a question; without what the given papers lack."""
     return [
         _find_runs(question, wanted, paper)
@@ -123,7 +123,7 @@ class Difference:
         return "as the paper says" if here == claim else "the other way"
 
 
-def difference(
+def compare_errors(
     one: dict[int, tuple[float, int]], other: dict[int, tuple[float, int]]
 ) -> Difference:
     """`one` minus `other`, (errors, images) by seed; neither is empty.
@@ -147,7 +147,7 @@ def difference(
     return Difference(mean=subtract(first, second), low=low, high=high, how=how)
 
 
-def printed_size(line: Line) -> float:
+def find_printed_size(line: Line) -> float:
     """By how many points the two errors of `wanted.size` differ in print.
 
     Raises:

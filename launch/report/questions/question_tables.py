@@ -8,8 +8,13 @@ from launch.report.curves import Curve
 from launch.report.error_counts import percent
 from launch.report.experiments import Names, label
 from launch.report.papers import Paper
-from launch.report.questions.question_losses import Held, held
-from launch.report.questions.question_runs import Line, difference, lines, printed_size
+from launch.report.questions.question_losses import LossBounds, describe_loss
+from launch.report.questions.question_runs import (
+    Line,
+    compare_errors,
+    find_lines,
+    find_printed_size,
+)
 from launch.report.questions.question_spec import Question
 
 MARGIN = 15  # points below the baseline's error: ours
@@ -19,11 +24,11 @@ WORKING += ["Baseline", "Verdict"]
 DIFFERENCES = ["Network", "Seeds", "Error", "In the paper", "Difference", "Setting"]
 
 
-def table_of(
+def make_table(
     question: Question, papers: dict[str, Paper], names: Names
 ) -> tuple[list[str], list[list[str]]]:
     """(head, rows); no rows if the papers given have none of its variants."""
-    found = lines(question, papers)
+    found = find_lines(question, papers)
     if question.kind == "working":
         rows = [row for line in found for row in _judge_runs(question, line, names)]
         return WORKING, rows
@@ -67,18 +72,16 @@ def _judge(line: Line, row: dict) -> list[str]:
     wrong = round(row["top1_error"] / 100 * row["num_images"])
     return [
         str(epochs),
-        _write_loss(curve, held(line.recipe.loss, classes)),
+        _write_loss(curve, describe_loss(line.recipe.loss, classes)),
         percent(wrong, row["num_images"]),
         percent(base["wrong"], base["num_images"])
         if base
         else f"not recorded: `python -m launch baseline {row['data']} --record`",
-        verdict(
-            loss, math.log(classes) / 2, row["top1_error"], base and base["top1_error"], epochs
-        ),
+        judge(loss, math.log(classes) / 2, row["top1_error"], base and base["top1_error"], epochs),
     ]
 
 
-def _write_loss(curve: Curve | None, about: Held | None) -> str:
+def _write_loss(curve: Curve | None, about: LossBounds | None) -> str:
     """The training loss at the end; of both kinds where there are two."""
     if curve is None:
         return "not recorded"
@@ -90,7 +93,7 @@ def _write_loss(curve: Curve | None, about: Held | None) -> str:
     return f"{curve.plain_loss():.2f}; as it is minimised {whole}"
 
 
-def verdict(
+def judge(
     loss: float | None, limit: float, error: float, baseline: float | None, epochs: int
 ) -> str:
     """Whether a network works, or what speaks against it.
@@ -148,7 +151,7 @@ def _paper(line: Line) -> str:
         if one is line.measured and claim.top1_error is not None:
             said.append(f"{claim.top1_error} % ({claim.source})")
     if wanted.claim:
-        size = f" by {abs(printed_size(line)):.2f} points" if wanted.size else ""
+        size = f" by {abs(find_printed_size(line)):.2f} points" if wanted.size else ""
         said.append(f"{wanted.claim}{size} than {wanted.against} ({wanted.source})")
     return "; ".join(said) or "no claim"
 
@@ -165,7 +168,7 @@ def _difference(question: Question, line: Line, base: Line | None) -> str:
     texts = []
     for kind, (one, other) in kinds.items():
         if one and other:
-            found = difference(one, other)
+            found = compare_errors(one, other)
             judged = found.verdict(line.wanted.claim)
             if guessing:  # which shows nothing of the parts
                 judged = f"no verdict: {' and '.join(guessing)} learned nothing, only guesses"

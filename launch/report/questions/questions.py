@@ -6,7 +6,7 @@ from launch.report.markdown import table
 from launch.report.papers import Paper
 from launch.report.questions import question_spec
 from launch.report.questions.question_spec import Question
-from launch.report.questions.question_tables import table_of
+from launch.report.questions.question_tables import make_table
 
 _INTRODUCTION = """\
 # Questions to the recorded runs
@@ -32,7 +32,7 @@ def page(papers: dict[str, Paper], names: Names) -> str:
 
 
 def _part(question: Question, papers: dict[str, Paper], names: Names) -> str:
-    head, rows = table_of(question, papers, names)
+    head, rows = make_table(question, papers, names)
     if not rows:
         return ""
     place = head.index("Setting")
