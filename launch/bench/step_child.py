@@ -43,7 +43,7 @@ from common.training.run_record import Onlooker
 from common.training.signals import Signals
 from common.training.steps import repeat_bit_for_bit
 from common.training.train_step import TrainStep
-from launch.session.plan import memory
+from launch.session.plan import estimate_memory
 from launch.session.setup import set_precision, training_statistics
 from launch.session.watchdog import Watchdog
 from launch.settings.overrides import apply
@@ -158,7 +158,9 @@ def run_loop(network: Network, way: dict, empty: int) -> None:
     def begin():
         taken, began = peak_bytes(network.strategy) - empty, cpu_seconds()
         training.save()
-        predicted = memory(network.model, network.optimizer, batch // way["devices"], batch)
+        predicted = estimate_memory(
+            network.model, network.optimizer, batch // way["devices"], batch
+        )
         say(save_cpu=cpu_seconds() - began, bytes=taken, predicted=sum(predicted.values()))
 
     endless = types.SimpleNamespace(name="noise", splits={"train": 2**40})

@@ -28,7 +28,7 @@ def run(words: list[str], flags: FlagValues) -> int:
     refuse_words(USAGE, words)
     rows = [row for paper in reproductions.names() for row in rows_of(paper)]
     show("", COLUMNS, rows)
-    if variants := bundled_weights.variants():
+    if variants := bundled_weights.list_variants():
         print(f"\nTrained weights come with {', '.join(variants)}.")
     return 0
 

@@ -14,7 +14,7 @@ from launch.settings.flags import share
 from launch.settings.options import Experiment, read_experiment
 from launch.terminal.quiet import quiet
 from launch.weights import run_weights
-from launch.weights.bundled_weights import Network, place
+from launch.weights.bundled_weights import Network, find_folder
 
 LARGEST = 2_000_000  # bytes of a file
 
@@ -44,7 +44,7 @@ def run(words: list[str], flags: FlagValues) -> int:
         recipe = run_weights.read_recipe(found, variant, reproductions.load(paper).RECIPES[variant])
         experiment = read_experiment(paper, variant, recipe, data_dir=flags.data_dir)
         network = Network(experiment=experiment, file=file, run=found)
-        size = _replace(place(paper, variant), network)
+        size = _replace(find_folder(paper, variant), network)
         print(
             f"{variant} now comes with the weights of {folder}: seed "
             f"{row['seed']}, {row['precision']}, top-1 error "
@@ -117,7 +117,7 @@ def _read_class_names(experiment: Experiment, run: run_weights.Trained) -> list[
     if names and (kept or not needed(experiment.recipe)):
         return names
     source = open_data(experiment)
-    if not run_weights.same_data(run, source):
+    if not run_weights.has_same_data(run, source):
         raise RunError(
             f"{run.folder} is an early run, without the names of its classes "
             f"or {run_weights.STATISTICS}, and the data in {experiment.data_dir} are "

@@ -37,10 +37,10 @@ from launch.weights.bundled_weights import Network, comes_with_the_code
 from launch.weights.run_weights import (
     STATISTICS,
     Trained,
+    has_same_data,
     load_weights,
     read_recipe,
-    same_data,
-    with_labels_of,
+    use_labels_of,
 )
 
 
@@ -117,7 +117,7 @@ def run(
 def _label(source: Any, network: Network) -> Any:
     """The source with the network's labels, as far as those are known."""
     if network.run:
-        return with_labels_of(network.run, source)
+        return use_labels_of(network.run, source)
     other = any(one.field == "data" for one in network.experiment.recipe.overrides)
     if other and source.class_names() != imagenet.WNIDS:
         print(
@@ -137,7 +137,7 @@ def _record(
     same = {name: getattr(trained_as, name) for name in ("data", "deviations", "overrides")}
     if dataclasses.replace(experiment.recipe, **same) != trained_as:
         print("Not written into the run: its recipe was another one.")
-    elif not same_data(run, source):
+    elif not has_same_data(run, source):
         print("Not written into the run: its data set was another one.")
     elif precision != run.record["precision"]:
         print(f"Not written into the run: its arithmetic was {run.record['precision']}.")
@@ -157,7 +157,7 @@ def _find_statistics(network: Network, source: Any, progress: Progress) -> Stati
         return None
     if found := load(network.file.parent / STATISTICS):
         return require_size(found, recipe)
-    if run and not same_data(run, source):
+    if run and not has_same_data(run, source):
         if recipe.data == IMAGENET:
             return published_statistics(recipe)
         raise RunError(

@@ -14,7 +14,7 @@ from common.data.dataset import DataSet
 from common.evaluation.views import FrameView
 from common.models.fully_convolutional import fully_convolutional
 from common.models.layer_table import layer_table, totals
-from launch.session.plan import parameters
+from launch.session.plan import count_parameters
 from launch.terminal import tables
 from launch.terminal.display import duration
 
@@ -42,7 +42,7 @@ def print_plan(model: keras.Model, shown: dict[str, Any], dataset: DataSet, stra
         seconds = images * cost / macs(size) / speed
         rows.append([name, f"{sum(counts.values()):,}", sizes, f"{cost:,}", duration(seconds)])
     print(
-        f"{model.name}, {parameters(model)}\n"
+        f"{model.name}, {count_parameters(model)}\n"
         f"{dataset.title}, {images:,} images of the split "
         f"{dataset.test_split!r}\n"
         f"{speed:,.1f} inputs of {_size(size)} a second, timed just now; times "

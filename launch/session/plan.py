@@ -43,9 +43,11 @@ def plan(training: Training, source, strategy, cluster=None) -> list[tuple[str, 
     workers = cluster.workers if cluster else ("this process",)
     replicas = len(workers) * local
     share = per_replica_batch_size(recipe.global_batch_size, replicas, settings.microbatches)
-    costs = cost(recipe, source, model, strategy, len(workers), jit_compile=devices.jit_compile)
+    costs = estimate_cost(
+        recipe, source, model, strategy, len(workers), jit_compile=devices.jit_compile
+    )
     rows = [
-        ("network", f"{experiment.variant}, {parameters(model)}"),
+        ("network", f"{experiment.variant}, {count_parameters(model)}"),
         ("data", f"{source.dataset.title} {source.where}"),
         ("devices", ", ".join(strategy.extended.worker_devices)),
         ("workers", f"{len(workers)}: {', '.join(workers)}"),
@@ -56,7 +58,10 @@ def plan(training: Training, source, strategy, cluster=None) -> list[tuple[str, 
             f"{settings.microbatches} microbatches x {share} images",
         ),
         *_memory(model, recipe, source, strategy, share, workers),
-        ("step", arithmetic(devices) + compare_bfloat16(experiment, devices, model, strategy)),
+        (
+            "step",
+            describe_arithmetic(devices) + compare_bfloat16(experiment, devices, model, strategy),
+        ),
         *costs,
         ("views", ", ".join(recipe.views)),
         ("written to", str(settings.workdir)),
@@ -73,7 +78,7 @@ def plan(training: Training, source, strategy, cluster=None) -> list[tuple[str, 
     ]
 
 
-def parameters(model: keras.Model) -> str:
+def count_parameters(model: keras.Model) -> str:
     """Trainable ones of the main path, then those that only train it."""
     rows = layer_table(model)
     main, whole = totals(rows).params, sum(row.params for row in rows)
@@ -83,7 +88,7 @@ def parameters(model: keras.Model) -> str:
     return f"{text}; {whole - main:,} more in auxiliary heads"
 
 
-def cost(
+def estimate_cost(
     recipe: Recipe,
     source,
     model: keras.Model,
@@ -117,7 +122,7 @@ def cost(
     ]
 
 
-def arithmetic(devices: Devices) -> str:
+def describe_arithmetic(devices: Devices) -> str:
     """How the step is computed."""
     return devices.precision + (", by XLA" if devices.jit_compile else "")
 
@@ -153,7 +158,7 @@ def computes_bfloat16(strategy) -> bool:
     return not {"avx512_bf16", "amx_bf16"}.isdisjoint(info.read_text().split())
 
 
-def memory(model, optimizer, images: int, batch: int) -> dict[str, int]:
+def estimate_memory(model, optimizer, images: int, batch: int) -> dict[str, int]:
     """Bytes on one device, by what they hold.
 
     Args:
@@ -184,7 +189,7 @@ def _memory(model, recipe: Recipe, source, strategy, images, workers) -> list[tu
         optimizer = build_optimizer(recipe)
         optimizer.build(model.trainable_variables)
     batch = recipe.global_batch_size // len(workers)
-    parts = memory(model, optimizer, images, batch)
+    parts = estimate_memory(model, optimizer, images, batch)
     if kept := kept_bytes(source, recipe):
         parts["decoded images"] = kept
     each = ", ".join(f"{n} {b / 2**20:,.0f}" for n, b in parts.items())
@@ -193,11 +198,11 @@ def _memory(model, recipe: Recipe, source, strategy, images, workers) -> list[tu
         whole //= strategy.num_replicas_in_sync
     return [
         ("memory", f"about {sum(parts.values()) / 2**20:,.0f} MiB per device: {each}"),
-        ("fits", fitting_batch(parts, images, recipe.global_batch_size, whole)),
+        ("fits", estimate_batch(parts, images, recipe.global_batch_size, whole)),
     ]
 
 
-def fitting_batch(parts: dict[str, int], images: int, batch: int, whole: int) -> str:
+def estimate_batch(parts: dict[str, int], images: int, batch: int, whole: int) -> str:
     """How many images a device's memory has room for; an estimate.
 
     Args:

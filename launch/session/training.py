@@ -34,7 +34,7 @@ from common.training.run_record import Run, is_finished
 from common.training.signals import Signals, Stopped
 from launch.session.jit_policy import decide
 from launch.session.out_of_memory import explain_memory
-from launch.session.plan import arithmetic, parameters, print_plan
+from launch.session.plan import count_parameters, describe_arithmetic, print_plan
 from launch.session.run_session import finish, identify, kind_of_device, open_record
 from launch.session.setup import (
     build_network,
@@ -230,11 +230,11 @@ def _opening(training: Training, source, strategy, model: keras.Model, loop: Loo
     settings = training.settings
     share = per_replica_batch_size(recipe.global_batch_size, replicas, settings.microbatches)
     lines = [
-        f"{model.name}: {parameters(model)}; "
+        f"{model.name}: {count_parameters(model)}; "
         f"{source.dataset.title}; {loop.updates:,} updates, "
         f"{loop.steps_per_epoch:,} an epoch.",
         f"Batch {recipe.global_batch_size}: {replicas} device(s), {share} "
-        f"images each at a time; {arithmetic(training.devices)}. Written to "
+        f"images each at a time; {describe_arithmetic(training.devices)}. Written to "
         f"{settings.workdir}.",
         *source.dataset.notes,
     ]

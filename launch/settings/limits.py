@@ -86,11 +86,11 @@ def check(recipe: Recipe) -> None:
     """
     for path, owner, value in _walk(recipe, "", recipe):
         if dataclasses.is_dataclass(value):
-            if reason := _order(value):
+            if reason := _explain_order(value):
                 raise UsageError(f"{path}: {reason}.")
             continue
         name = next(n for n in reversed(path.split(".")) if not n.isdigit())
-        reason = _number(owner, name, value) or _text(name, value)
+        reason = _explain_number(owner, name, value) or _explain_text(name, value)
         if reason:
             reason += _REASONS.get(name, "")
             end = "" if reason.endswith("?") else "."
@@ -115,7 +115,7 @@ def _walk(value: Any, path: str, owner: Any) -> Iterator[tuple[str, Any, Any]]:
     yield path.lstrip("."), owner, value
 
 
-def _number(owner: Any, name: str, value: Any) -> str | None:
+def _explain_number(owner: Any, name: str, value: Any) -> str | None:
     """Why a number is out of its limits, as what it must be."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -135,7 +135,7 @@ def _number(owner: Any, name: str, value: Any) -> str | None:
     return first if high == LARGEST_NUMBER and not above else f"{first}, {last}"
 
 
-def _text(name: str, value: Any) -> str | None:
+def _explain_text(name: str, value: Any) -> str | None:
     """Why a text cannot be used, as what it must be."""
     if not isinstance(value, str):
         return None
@@ -151,7 +151,7 @@ def _text(name: str, value: Any) -> str | None:
     return None
 
 
-def _order(owner: Any) -> str | None:
+def _explain_order(owner: Any) -> str | None:
     """What is wrong between two fields of one part."""
     low, high = (getattr(owner, name, None) for name in ("low", "high"))
     if low is not None and high is not None and low > high:

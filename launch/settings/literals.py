@@ -36,7 +36,7 @@ _SEVERAL += ("group_schedules",)
 
 def classes(path: str, present: Any) -> dict[str, type]:
     """The classes that may stand at `path`, by name; also those there now."""
-    known = [*KNOWN.get(path.partition(".")[0], ()), *_types(present)]
+    known = [*KNOWN.get(path.partition(".")[0], ()), *_find_types(present)]
     return {
         one.__name__: one
         for one in known
@@ -44,14 +44,14 @@ def classes(path: str, present: Any) -> dict[str, type]:
     }
 
 
-def _types(value: Any) -> Iterator[type]:
+def _find_types(value: Any) -> Iterator[type]:
     if isinstance(value, tuple):
         for part in value:
-            yield from _types(part)
+            yield from _find_types(part)
     elif dataclasses.is_dataclass(value):
         yield type(value)
         for field in dataclasses.fields(value):
-            yield from _types(getattr(value, field.name))
+            yield from _find_types(getattr(value, field.name))
 
 
 def looks_like_one(text: str) -> bool:
@@ -80,7 +80,7 @@ def read(text: str, path: str, present: Any) -> Any:
             f"{', '.join(known) or 'none'}."
         ) from None
     try:
-        value = _value(tree, known)
+        value = _evaluate(tree, known)
     except ValueError as error:  # also of a part that refuses its values
         raise UsageError(f"--set {path}={text}: {error}") from None
     several = path in _SEVERAL
@@ -95,7 +95,7 @@ def read(text: str, path: str, present: Any) -> Any:
     return value
 
 
-def _value(node: ast.expr, known: dict[str, type]) -> Any:
+def _evaluate(node: ast.expr, known: dict[str, type]) -> Any:
     match node:
         case ast.Constant(value):
             return value
@@ -104,13 +104,13 @@ def _value(node: ast.expr, known: dict[str, type]) -> Any:
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(float(value))):
             return -value
         case ast.Tuple(elts) | ast.List(elts):
-            return tuple(_value(one, known) for one in elts)
+            return tuple(_evaluate(one, known) for one in elts)
         case ast.Call(func=ast.Name(name), args=args, keywords=keywords):
-            return _made(name, args, keywords, known)
+            return _build(name, args, keywords, known)
     raise UsageError(f"{ast.unparse(node)!r} is no value of a recipe.")
 
 
-def _made(name: str, args: list, keywords: list, known: dict) -> Any:
+def _build(name: str, args: list, keywords: list, known: dict) -> Any:
     if name not in known:
         raise UsageError(
             f"there is no {name!r} here.{did_you_mean(name, known)} Known: "
@@ -118,19 +118,19 @@ def _made(name: str, args: list, keywords: list, known: dict) -> Any:
         )
     fields = dataclasses.fields(known[name])
     names = [field.name for field in fields]
-    values = [_value(one, known) for one in args]
+    values = [_evaluate(one, known) for one in args]
     given = dict(zip(names, values, strict=False))
-    given |= {one.arg: _value(one.value, known) for one in keywords}
+    given |= {one.arg: _evaluate(one.value, known) for one in keywords}
     wrong = set(given) ^ set(names)
     if wrong or len(args) + len(keywords) != len(names):
         raise UsageError(
             f"{name} takes {', '.join(names) or 'nothing'}, each once and none left out."
         )
     hints = typing.get_type_hints(known[name])
-    return known[name](**{n: _typed(v, hints[n], f"{name}.{n}") for n, v in given.items()})
+    return known[name](**{n: _coerce(v, hints[n], f"{name}.{n}") for n, v in given.items()})
 
 
-def _typed(value: Any, kind: Any, where: str) -> Any:
+def _coerce(value: Any, kind: Any, where: str) -> Any:
     """The value as its field has it: whole numbers where floats are, too."""
     kinds = (kind,)
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
@@ -142,7 +142,7 @@ def _typed(value: Any, kind: Any, where: str) -> Any:
     for one in kinds:
         if typing.get_origin(one) is tuple and isinstance(value, tuple):
             element = typing.get_args(one)[0]
-            return tuple(_typed(part, element, where) for part in value)
+            return tuple(_coerce(part, element, where) for part in value)
         if isinstance(one, type) and isinstance(value, one):
             return value
         if callable(value) and "Callable" in str(one):

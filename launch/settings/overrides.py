@@ -210,12 +210,12 @@ def _read(text: str, annotation: Any, present: Any, whole: str) -> Any:
         kinds = typing.get_args(annotation)
     if text in ("None", "none") and type(None) in kinds:
         return None
-    readable = [kind for kind in kinds if _reader(kind)]
+    readable = [kind for kind in kinds if _find_reader(kind)]
     if not readable and literals.looks_like_one(text):
         return literals.read(text, whole, present)
     for kind in readable:
         try:
-            return _reader(kind)(text)
+            return _find_reader(kind)(text)
         except ValueError:
             continue
     if not readable:
@@ -227,40 +227,40 @@ def _read(text: str, annotation: Any, present: Any, whole: str) -> Any:
             f"replace. Set a part of it, such as {whole}.{part}="
             f"..., or all of it by name: {names or 'none is known'}."
         )
-    wanted = " or ".join(_name(kind) for kind in kinds)
+    wanted = " or ".join(_name_type(kind) for kind in kinds)
     raise UsageError(f"--set {whole}={text}: the value must be {wanted}.")
 
 
-def _reader(kind: Any):
+def _find_reader(kind: Any):
     """The function that reads `kind` from text (ValueError), or None."""
     if typing.get_origin(kind) is tuple:
-        element = _reader(typing.get_args(kind)[0])
-        return element and (lambda text: _tuple(text, element))
-    return {int: int, float: _finite, bool: _bool, str: str}.get(kind)
+        element = _find_reader(typing.get_args(kind)[0])
+        return element and (lambda text: _read_tuple(text, element))
+    return {int: int, float: _read_number, bool: _read_switch, str: str}.get(kind)
 
 
-def _tuple(text: str, element) -> tuple:
+def _read_tuple(text: str, element) -> tuple:
     """From "1, 2", or as Python writes it, "(1, 2)" and "('a', 'b')"."""
     parts = (part.strip(" '\"") for part in text.strip("()").split(","))
     return tuple(element(part) for part in parts if part)
 
 
-def _finite(text: str) -> float:
+def _read_number(text: str) -> float:
     if not math.isfinite(value := float(text)):
         raise ValueError(text)
     return value
 
 
-def _bool(text: str) -> bool:
+def _read_switch(text: str) -> bool:
     words = {"true": True, "false": False}
     if text.lower() not in words:
         raise ValueError(text)
     return words[text.lower()]
 
 
-def _name(kind: Any) -> str:
+def _name_type(kind: Any) -> str:
     if typing.get_origin(kind) is tuple:
-        return f"{_name(typing.get_args(kind)[0])}, separated by commas"
+        return f"{_name_type(typing.get_args(kind)[0])}, separated by commas"
     names = {int: "a whole number", float: "a number", str: "text"}
     names |= {bool: "true or false", type(None): "None"}
     return names.get(kind, getattr(kind, "__name__", str(kind)))

@@ -28,7 +28,7 @@ from launch.sweep.sweep_request import Request
 from launch.sweep.tuners import PROJECT, Tuner, planned, planned_epochs
 
 
-def run(request: Request, *, dry_run: bool) -> int:
+def run(request: Request, *, dry_run: bool = False) -> int:
     """Runs or continues the sweep, or shows its plan; the process's exit code."""
     if dry_run:
         from launch.sweep.sweep_plan import print_plan

@@ -39,23 +39,23 @@ class Network:
     run: run_weights.Trained | None
 
 
-def place(paper: str, variant: str) -> pathlib.Path:
+def find_folder(paper: str, variant: str) -> pathlib.Path:
     """The folder of a variant's shipped run, which may not be there."""
     return reproductions.folder(paper) / FOLDER / variant
 
 
 def comes_with_the_code(network: Network) -> bool:
     """Whether its run is the shipped one, however its folder was named."""
-    there = place(network.experiment.paper, network.experiment.variant)
+    there = find_folder(network.experiment.paper, network.experiment.variant)
     return network.run is not None and network.run.folder.resolve() == there.resolve()
 
 
-def variants() -> list[str]:
+def list_variants() -> list[str]:
     """Those that have shipped weights."""
     return [
         run.parent.name
         for paper in reproductions.names()
-        for run in sorted(place(paper, "").glob("*/run.json"))
+        for run in sorted(find_folder(paper, "").glob("*/run.json"))
     ]
 
 
@@ -76,12 +76,12 @@ def find_network(
     """
     weights = flags.weights
     if not weights:
-        folder = place(paper, variant)
+        folder = find_folder(paper, variant)
         if not folder.is_dir():
             raise UsageError(
                 f"No weights come with {variant}, so --weights must name a run's "
                 f"folder or a file: python -m launch {usage}. Weights come with: "
-                f"{', '.join(variants()) or 'no variant'}."
+                f"{', '.join(list_variants()) or 'no variant'}."
             )
         weights = str(folder)
     file, run = run_weights.locate(weights)
@@ -136,4 +136,4 @@ def _read_recipe(
         )
     settings = combine(run_weights.UNCUT, flags.set)
     recipe = run_weights.read_recipe(run, variant, paper, settings)
-    return run_weights.on_images_of(recipe, found), found
+    return run_weights.use_images_of(recipe, found), found

@@ -106,7 +106,7 @@ def read_recipe(run: Trained, variant: str, paper: Recipe, settings: Sequence[st
     return apply(changed, combine(own, settings)) if settings else recipe
 
 
-def on_images_of(recipe: Recipe, dataset: DataSet) -> Recipe:
+def use_images_of(recipe: Recipe, dataset: DataSet) -> Recipe:
     """A run's recipe, measured on another data set's images.
 
     The network stays what it was trained to be: its classes and its channels.
@@ -116,7 +116,7 @@ def on_images_of(recipe: Recipe, dataset: DataSet) -> Recipe:
     return dataclasses.replace(other, **kept)
 
 
-def with_labels_of(run: Trained, source: Any) -> Any:
+def use_labels_of(run: Trained, source: Any) -> Any:
     """The source with the labels that the run's network gives its classes.
 
     Raises:
@@ -132,7 +132,7 @@ def with_labels_of(run: Trained, source: Any) -> Any:
                 file=sys.stderr,
             )
         return found
-    if same_data(run, source):
+    if has_same_data(run, source):
         return source
     raise UsageError(
         f"{run.folder} is an early run, which did not keep the names of its "
@@ -142,7 +142,7 @@ def with_labels_of(run: Trained, source: Any) -> Any:
     )
 
 
-def same_data(run: Trained, source: Any) -> bool:
+def has_same_data(run: Trained, source: Any) -> bool:
     """Whether the source is what the run was trained and measured on."""
     return run.record["data"] == json.loads(json.dumps(source.fingerprint()))
 

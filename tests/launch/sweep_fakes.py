@@ -1,20 +1,21 @@
 """Trials that are no processes: what a training leaves, without training."""
 
 import json
+import os
 import pathlib
+from unittest import mock
 
 import reproductions
 from launch.sweep import child
 from launch.sweep.sweep_request import read_request
 from tests.launch.flags import read
 
-FLAGS = {"data_dir": "/nowhere", "trials": 4}
-
 
 def request(name="lenet5", **flags):
     """The request of `sweep NAME` on the sample with these flags."""
-    paper, variant = reproductions.find(name)
-    return read_request(paper, variant, read("sweep", **FLAGS | {"data": "sample"} | flags))
+    with mock.patch.dict(os.environ, TFDS_DATA_DIR="/nowhere"):
+        values = read("sweep", **{"data": "sample", "trials": 4} | flags)
+    return read_request(*reproductions.find(name), values)
 
 
 class Training:

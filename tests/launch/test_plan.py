@@ -34,16 +34,16 @@ def rows(model, monkeypatch):
 
     def of(**changes):
         recipe = dataclasses.replace(toy.RECIPE, **changes)
-        return dict(plan.cost(recipe, source, model, None))
+        return dict(plan.estimate_cost(recipe, source, model, None))
 
     return of
 
 
 def test_auxiliary_heads_are_told_apart(model):
     # fc has 10 biases, aux_fc 4.
-    assert plan.parameters(model) == ("1,000 parameters; 400 more in auxiliary heads")
+    assert plan.count_parameters(model) == ("1,000 parameters; 400 more in auxiliary heads")
     alone = keras.Model(model.inputs, model.outputs[0])
-    assert plan.parameters(alone) == "1,000 parameters"
+    assert plan.count_parameters(alone) == "1,000 parameters"
 
 
 def test_an_image_costs_the_main_path_and_training_all(rows):
@@ -64,7 +64,7 @@ def test_a_recipe_may_end_within_an_epoch(rows):
 def test_memory_is_what_a_device_holds(model):
     optimizer = build_optimizer(toy.RECIPE)  # without momentum
     optimizer.build(model.trainable_variables)
-    parts = plan.memory(model, optimizer, 3, 6)
+    parts = plan.estimate_memory(model, optimizer, 3, 6)
     weights = 4 * (100 * 10 + 100 * 4)
     assert parts["weights"] == weights
     assert parts["update"] == 3 * weights  # Keras computes it in steps
@@ -74,7 +74,7 @@ def test_memory_is_what_a_device_holds(model):
     decay = WeightDecay(rate=1e-4, variables="kernel")
     other = build_optimizer(dataclasses.replace(toy.RECIPE, optimizer=momentum, weight_decay=decay))
     other.build(model.trainable_variables)
-    more = plan.memory(model, other, 3, 6)
+    more = plan.estimate_memory(model, other, 3, 6)
     assert more["update"] == 4 * weights  # the decayed gradients, too
     assert more["optimizer state"] - parts["optimizer state"] == weights
 
@@ -82,11 +82,11 @@ def test_memory_is_what_a_device_holds(model):
 def test_what_fits_is_what_a_device_has_beside_the_weights():
     parts = {"weights": 100, "update": 300, "activations": 60, "input": 40}
     for whole, images in ((400 + 20 * 10, 20), (400 + 10, 1), (409, 0), (400 + 10 * 1239, 1200)):
-        said = plan.fitting_batch(parts, 10, 40, whole)
+        said = plan.estimate_batch(parts, 10, 40, whole)
         asked = f"about {images:,} images at a time" if images else "not one image"
         assert said.startswith(asked), said
         assert not images or f"a batch of {4 * images:,};" in said
-    assert "nvidia-smi" in plan.fitting_batch(parts, 10, 40, 0)
+    assert "nvidia-smi" in plan.estimate_batch(parts, 10, 40, 0)
 
 
 def test_cpu_devices_share_the_hosts_memory(model, monkeypatch):
@@ -118,7 +118,7 @@ def test_bfloat16_halves_activations():
     model = keras.Model(image, layer)
     optimizer = build_optimizer(toy.RECIPE)
     optimizer.build(model.trainable_variables)
-    parts = plan.memory(model, optimizer, 1, 1)
+    parts = plan.estimate_memory(model, optimizer, 1, 1)
     assert parts["activations"] == 4 * 8 + 2 * 5
 
 
@@ -144,7 +144,7 @@ def test_the_plan_says_what_bfloat16_would_gain(monkeypatch, speeds, said):
     monkeypatch.setattr(plan, "build_network", build)
     devices = Devices(jit_compile=False)
     experiment = types.SimpleNamespace(recipe=None)
-    text = plan.arithmetic(devices)
+    text = plan.describe_arithmetic(devices)
     text += plan.compare_bfloat16(experiment, devices, "float32", None)
     assert text.startswith(said)
     assert made == ["mixed_bfloat16"]

@@ -2,6 +2,7 @@ import errno
 import json
 import os
 import signal
+import sys
 import types
 
 import pytest
@@ -32,7 +33,7 @@ def search(tmp_path, monkeypatch):
         monkeypatch.setattr(child, "start", lambda *words: Training(*words, error))
         values = {"space": SPACE, "set": ["epochs=3"]} | flags
         asked = request(workdir=str(tmp_path), **values)
-        code = sweep.run(asked, dry_run=False)
+        code = sweep.run(asked)
         record = json.loads((tmp_path / "sweep.json").read_text())
         return code, record
 
@@ -394,3 +395,22 @@ def test_a_worker_waits_for_the_process_of_a_killed_sweep(tmp_path):
         stopped = Signals()
         stopped.received = signal.SIGTERM
         trials._wait_until_free(tmp_path, stopped, lambda: None)
+
+
+def test_a_child_ends_with_its_sweep_and_tells_a_disk_from_other_faults(monkeypatch, capsys):
+    asked = []
+    library = types.SimpleNamespace(prctl=lambda *words: asked.append(words))
+    monkeypatch.setattr(child.ctypes, "CDLL", lambda name: library)
+
+    def full():
+        raise OSError(28, "No space left on device", "metrics.csv")
+
+    def wrong():
+        raise UsageError("no such field")
+
+    here = os.getppid()
+    assert child.run(lambda: 7, here) == 7
+    assert child.run(full, here) == child.NO_ROOM and child.run(wrong, here) == 2
+    assert child.run(lambda: pytest.fail("its sweep is gone"), here + 1) == 75
+    assert asked[0] == (child.PR_SET_PDEATHSIG, signal.SIGTERM) or sys.platform != "linux"
+    assert "No space left" in capsys.readouterr().err

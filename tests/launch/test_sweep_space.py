@@ -5,7 +5,7 @@ import pytest
 import reproductions
 from common.errors import UsageError
 from launch.settings.overrides import apply
-from launch.sweep import search_space, sweep_request
+from launch.sweep import search_space
 from launch.sweep.workers import gpu_shares
 from reproductions.resnet_cifar.recipe import RESNET20
 from tests.launch.sweep_fakes import request
@@ -120,7 +120,7 @@ def test_trials_are_compared_on_training_images_that_are_held_out():
 
 def test_a_folder_of_images_has_nothing_to_hold_out(tmp_path):
     with pytest.raises(UsageError, match="prepare"):
-        sweep_request._training_images(RESNET20, {"data": f"folder:{tmp_path}"})
+        request("cifar_resnet20", data=f"folder:{tmp_path}")
 
 
 def test_a_trial_is_a_command_of_its_own(tmp_path):
