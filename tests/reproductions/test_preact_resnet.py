@@ -26,7 +26,7 @@ from common.models.layer_table import layer_table, totals, without_weights
 from common.models.layers import ParameterFreeShortcut
 from common.training.optimizers import rates_at
 from reproductions.preact_resnet.model import FORMS, FULL, network
-from tests.reproductions.helpers import rows_of
+from tests.reproductions.helpers import rows_of, strided
 
 build_model = functools.partial(reproductions.build_model, "preact_resnet")
 RECIPES = reproductions.load("preact_resnet").RECIPES
@@ -246,7 +246,7 @@ def test_an_original_projection_has_its_bn():
 
 
 @pytest.mark.parametrize(
-    ("variant", "strided"),
+    ("variant", "part"),
     [
         ("cifar_preact_resnet110", "conv1"),
         ("cifar_preact_resnet110_one_layer", "conv1"),
@@ -255,13 +255,13 @@ def test_an_original_projection_has_its_bn():
         ("preact_resnet200_fair", "conv2"),  # the 3x3
     ],
 )
-def test_strides_are_where_the_form_has_them(variant, strided):
+def test_strides_are_where_the_form_has_them(variant, part):
     model = toy(variant, size=32)
     stages = len(FORMS[variant].units)
     found = set(strided(model))
     wanted = {"conv1"} if stages == 4 else set()
     for stage in range(2, stages + 1):
-        wanted.add(f"stage{stage}_1_{strided}")
+        wanted.add(f"stage{stage}_1_{part}")
         if FORMS[variant].layers == 3:
             wanted.add(f"stage{stage}_1_shortcut")
     assert found == wanted
