@@ -191,7 +191,7 @@ def overrides_of(record: dict) -> tuple[Override, ...]:
             if one["reason"].startswith("--set")
             else one["here"],
         )
-        for one in record["deviations"]
+        for one in record.get("deviations", ())
         if one["reason"].startswith("--")
     )
 

@@ -16,7 +16,7 @@ from common.training.steps import MAX_UPDATES, TrainSteps
 from common.training.train_step import TrainStep
 
 ROOT = pathlib.Path(__file__).parents[2]
-SECONDS = 0.02  # that a slow batch takes
+SECONDS = 0.1  # that a slow batch takes: far above what a busy machine adds to a step
 SLOW_STEP = """
 import tests.common.test_input_wait as wait
 print(*wait.seconds_and_wait(5, slow=False, units=4096))

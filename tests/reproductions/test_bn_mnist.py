@@ -1,5 +1,6 @@
 """The small network of Section 4.1 of the batch normalization paper."""
 
+import dataclasses
 import functools
 import math
 
@@ -86,8 +87,11 @@ def test_a_binary_image_has_zeros_and_ones():
 
 
 def test_both_networks_share_the_papers_training():
-    assert RECIPES["bn_mnist"] == RECIPES["bn_mnist_baseline"]
-    recipe = RECIPES["bn_mnist"]
+    recipe, baseline = (
+        dataclasses.replace(RECIPES[name], deviations=())
+        for name in ("bn_mnist", "bn_mnist_baseline")
+    )
+    assert recipe == baseline
     assert (recipe.updates, recipe.global_batch_size) == (50_000, 60)
     assert recipe.epochs * (60_000 // 60) == 50_000
     assert recipe.loss == SoftmaxCrossEntropy()
