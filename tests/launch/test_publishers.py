@@ -59,20 +59,12 @@ V2 = PIL(publishers.standardized, side=232, size=224)
 CADENE_299 = PIL(publishers.halves, side=341, size=299)
 QUICK = [
     Case(paper="resnet", variant="resnet18", layout="torchvision", see=V1),
-    Case(paper="resnet", variant="resnet50", layout="keras", see=publishers.vgg),
     Case(
         paper="googlenet",
         variant="bvlc_googlenet",
         layout="caffe",
         see=publishers.caffe_googlenet,
         classifier="loss3/classifier",
-    ),
-    Case(
-        paper="bn_inception",
-        variant="bn_inception_caffe",
-        layout="cadene",
-        see=publishers.cadene_bninception,
-        classifier="last_linear",
     ),
     Case(
         paper="resnet_cifar",
@@ -83,6 +75,14 @@ QUICK = [
     ),
 ]
 SLOW = [
+    Case(paper="resnet", variant="resnet50", layout="keras", see=publishers.vgg),
+    Case(
+        paper="bn_inception",
+        variant="bn_inception_caffe",
+        layout="cadene",
+        see=publishers.cadene_bninception,
+        classifier="last_linear",
+    ),
     Case(
         paper="alexnet",
         variant="bvlc_alexnet",

@@ -11,6 +11,7 @@ import gc
 import importlib
 import json
 import math
+import re
 
 import numpy as np
 import pytest
@@ -155,13 +156,19 @@ def test_a_papers_first_variant_is_what_its_name_means(paper):
     assert reproductions.find(paper) == (paper, first)
 
 
-@each_variant
-def test_network_at_the_papers_size(paper, variant, network):
+@pytest.mark.parametrize(
+    ("paper", "variant"),
+    [
+        pytest.param(*one, marks=[pytest.mark.full] if re.search("1001|1202", one[1]) else [])
+        for one in VARIANTS
+    ],
+)
+def test_network_at_the_papers_size(paper, variant):
     from common.models.layer_table import layer_table, totals, without_weights
 
     recipe, expected = (recipe_of(paper, variant), read_expected(reproductions.folder(paper)))
     with without_weights():
-        model = network()
+        model = reproductions.build_model(paper, variant)
     side = recipe.image_size
     assert model.input_shape == (None, side, side, recipe.channels)
     assert model.inputs[0].dtype == "float32"
