@@ -29,7 +29,10 @@ FLAGS |= share("jit_compile", "microbatches", "set") | {
         high=MOST,
     ),
 }
-FLAGS |= share("dry_run", "checkpoint_minutes", "stalled_minutes", "max_hours")
+FLAGS |= share("dry_run") | {
+    "time_step": switch("with --dry_run: time training steps, too, and say how long all take")
+}
+FLAGS |= share("checkpoint_minutes", "stalled_minutes", "max_hours")
 
 
 def run(words: list[str], flags: FlagValues) -> int:
@@ -39,6 +42,8 @@ def run(words: list[str], flags: FlagValues) -> int:
             "Name a paper, a variant or a verb: python -m launch list shows "
             "what there is, python -m launch --help how to use it."
         )
+    if flags.time_step and not flags.dry_run:
+        raise UsageError("--time_step goes with --dry_run: a training times itself.")
     paper, variant = find(words[0])
     refuse_words("NAME", words[1:])
     asked = read_training(
@@ -53,4 +58,6 @@ def run(words: list[str], flags: FlagValues) -> int:
     keep_compiled(pathlib.Path(catalog.default_cache_dir()))
     with quiet():
         from launch.session import training
-    return training.plan(asked) if flags.dry_run else training.run(asked)
+    if flags.dry_run:
+        return training.plan(asked, timed=flags.time_step)
+    return training.run(asked)

@@ -28,24 +28,36 @@ _OF_THE_BATCH = ("activations", "input")  # of the parts, what grows with it
 TIMED_VALUES = 8 * 224 * 224 * 3  # in the images of a timed step, per device
 
 
-def print_plan(training: Training, source, strategy, cluster=None) -> int:
+def print_plan(training: Training, source, strategy, cluster=None, *, timed: bool = False) -> int:
     """Prints the plan; exit code 0. Writes nothing."""
-    for name, value in plan(training, source, strategy, cluster):
+    for name, value in plan(training, source, strategy, cluster, timed=timed):
         print(f"{name:<14}{value}")
     return 0
 
 
-def plan(training: Training, source, strategy, cluster=None) -> list[tuple[str, str]]:
-    """(what, value) rows; `strategy` is one worker's of `cluster`."""
+def plan(
+    training: Training, source, strategy, cluster=None, *, timed: bool = False
+) -> list[tuple[str, str]]:
+    """(what, value) rows; `strategy` is one worker's of `cluster`.
+
+    Args:
+        timed: Whether training steps are timed, which takes seconds to minutes.
+    """
     experiment, settings, devices = training.experiment, training.settings, training.devices
     recipe, local = experiment.recipe, strategy.num_replicas_in_sync
     model = build_network(experiment, strategy)
     workers = cluster.workers if cluster else ("this process",)
     replicas = len(workers) * local
     share = per_replica_batch_size(recipe.global_batch_size, replicas, settings.microbatches)
-    costs = estimate_cost(
-        recipe, source, model, strategy, len(workers), jit_compile=devices.jit_compile
+    step, time_row = (
+        describe_arithmetic(devices),
+        "not timed: --time_step does it, in a minute or so",
     )
+    if timed:
+        step += compare_bfloat16(experiment, devices, model, strategy)
+        time_row = measure_time(
+            recipe, source, model, strategy, len(workers), jit_compile=devices.jit_compile
+        )
     rows = [
         ("network", f"{experiment.variant}, {count_parameters(model)}"),
         ("data", f"{source.dataset.title} {source.where}"),
@@ -58,11 +70,9 @@ def plan(training: Training, source, strategy, cluster=None) -> list[tuple[str, 
             f"{settings.microbatches} microbatches x {share} images",
         ),
         *_memory(model, recipe, source, strategy, share, workers),
-        (
-            "step",
-            describe_arithmetic(devices) + compare_bfloat16(experiment, devices, model, strategy),
-        ),
-        *costs,
+        ("step", step),
+        *estimate_cost(recipe, source, model),
+        ("time", time_row),
         ("views", ", ".join(recipe.views)),
         ("written to", str(settings.workdir)),
     ]
@@ -88,22 +98,13 @@ def count_parameters(model: keras.Model) -> str:
     return f"{text}; {whole - main:,} more in auxiliary heads"
 
 
-def estimate_cost(
-    recipe: Recipe,
-    source,
-    model: keras.Model,
-    strategy,
-    workers: int = 1,
-    *,
-    jit_compile: bool = False,
-) -> list[tuple[str, str]]:
-    """Steps, arithmetic and time: rows of the plan."""
+def estimate_cost(recipe: Recipe, source, model: keras.Model) -> list[tuple[str, str]]:
+    """Steps and arithmetic: rows of the plan."""
     per_epoch = pipeline.steps_per_epoch(source, recipe)
     updates = pipeline.updates(source, recipe)
     images = updates * recipe.global_batch_size
     rows = layer_table(model)
     trained = sum(row.macs for row in rows)  # with auxiliary heads
-    speed = workers * images_per_second(model, recipe, strategy, jit_compile)
     return [
         (
             "steps",
@@ -114,12 +115,19 @@ def estimate_cost(
             f"{totals(rows).macs:,} multiply-accumulates per image forward, "
             f"about {6 * trained * images:.2g} FLOP in all",
         ),
-        (
-            "time",
-            f"about {duration(images / speed)} at {speed:,.0f} images/s, timed "
-            "just now; input, tests and the network between hosts come on top",
-        ),
     ]
+
+
+def measure_time(
+    recipe: Recipe, source, model, strategy, workers: int = 1, *, jit_compile: bool = False
+) -> str:
+    """How long all steps take, by the speed of a few on this machine."""
+    images = pipeline.updates(source, recipe) * recipe.global_batch_size
+    speed = workers * images_per_second(model, recipe, strategy, jit_compile)
+    return (
+        f"about {duration(images / speed)} at {speed:,.0f} images/s, timed "
+        "just now; input, tests and the network between hosts come on top"
+    )
 
 
 def describe_arithmetic(devices: Devices) -> str:

@@ -57,14 +57,18 @@ STOPPED = {  # exit codes; SIGALRM is the end of --max_hours
 STARTED = time.monotonic()
 
 
-def plan(training: Training) -> int:
-    """Prints what the training would do and cost; exit code 0. Writes nothing."""
+def plan(training: Training, *, timed: bool = False) -> int:
+    """Prints what the training would do and cost; exit code 0. Writes nothing.
+
+    Args:
+        timed: Whether its steps are timed.
+    """
     cluster = from_environment()  # whose other hosts need not be there
     experiment = training.experiment
     strategy = prepare_tensorflow(training.devices, experiment.recipe, training.settings.seed)
     source = plan_data(experiment)
     show_notes(source.dataset)
-    return print_plan(_decide_jit(training, strategy), source, strategy, cluster)
+    return print_plan(_decide_jit(training, strategy), source, strategy, cluster, timed=timed)
 
 
 def run(training: Training) -> int:

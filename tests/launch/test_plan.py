@@ -34,7 +34,8 @@ def rows(model, monkeypatch):
 
     def of(**changes):
         recipe = dataclasses.replace(toy.RECIPE, **changes)
-        return dict(plan.estimate_cost(recipe, source, model, None))
+        time = plan.measure_time(recipe, source, model, None)
+        return dict(plan.estimate_cost(recipe, source, model)) | {"time": time}
 
     return of
 
