@@ -99,7 +99,7 @@ def assert_same_end(one, other):
 @pytest.mark.parametrize(
     ("command", "kills"),
     [
-        pytest.param(LENET, 1, id="lenet5"),
+        pytest.param(LENET, 1, id="lenet5", marks=pytest.mark.full),
         pytest.param(ALEXNET, 1, id="alexnet", marks=pytest.mark.full),
         pytest.param(TWO_DEVICES, 3, id="two devices", marks=pytest.mark.full),
         pytest.param(COMPILED_ALEXNET, 2, id="compiled alexnet", marks=pytest.mark.full),
