@@ -88,7 +88,7 @@ def describe_start(training: Training, model: keras.Model) -> list[tuple[str, st
     rows = [("begins with", f"{tuning.weights}, sha256 {tuning.sha256[:12]}; {head}")]
     if tuning.frozen:
         frozen = [x.name for x in model.layers if x.weights and not x.trainable]
-        rows.append(("frozen", f"{len(frozen)} layers: {', '.join(frozen)}"))
+        rows.append(("frozen", f"{len(frozen)} layers, from {frozen[0]} to {frozen[-1]}"))
     for one in recipe.overrides:
         if one.field == "initialize_from":
             rows.append(("not trained", f"{one.old.variant}, which the paper's recipe begins with"))
