@@ -57,7 +57,7 @@ class TrainStep:
         replicas = strategy.num_replicas_in_sync
         self.size = per_replica_batch_size(global_batch_size, replicas, microbatches)
         self.jit_compile = jit_compile
-        # Of frozen layers: no statistics, so that a device may not assign them.
+        # Of frozen layers: a mean over microbatches would change their last bits.
         self.frozen = {id(v) for x in model.layers if not x.trainable for v in x.variables}
         self.update = self.train_step
         self.gradients = self.compute_gradients
