@@ -57,7 +57,7 @@ def locate(given: str) -> tuple[pathlib.Path, Trained | None]:
         if path.is_dir():
             raise UsageError(
                 f"{path} is no run's folder: it has no run.json. Give "
-                "--weights a run's folder or a file of weights."
+                "a run's folder or a file of weights."
             )
         return path, None
     try:
