@@ -8,15 +8,8 @@ import numpy as np
 import pytest
 
 import reproductions
-from common.data.transforms import (
-    CentreCrop,
-    RandomCrop,
-    RandomFlip,
-    ResizeShorterSide,
-    SubtractCentreMean,
-)
 from common.errors import RunError
-from common.training.optimizers import build_optimizer, rates_at
+from common.training.optimizers import build_optimizer
 from reproductions.alexnet.cifar import LocallyConnected
 from reproductions.alexnet.weights import from_caffe
 from tests.reproductions.helpers import draws
@@ -107,32 +100,6 @@ def test_lrn_is_across_nine_maps_with_the_scale_over_nine():
     sums = sum(squares[..., i : i + 64] for i in range(9))
     expected = x / (1 + 0.001 / 9 * sums) ** 0.75
     np.testing.assert_allclose(layer(x), expected, rtol=1e-4)
-
-
-def rates(variant, epoch):
-    return rates_at(RECIPES[variant], epoch=epoch, step=0, steps_per_epoch=1, history=[])
-
-
-@pytest.mark.parametrize("variant", [THIRTEEN, ELEVEN])
-def test_epochs_and_rates_of_the_methodology(variant):
-    first, whole = RECIPES[f"{variant}_40k"], RECIPES[variant]
-    assert (first.epochs, first.held_out) == (350, 10_000)
-    assert (whole.epochs, whole.held_out) == (150 + 10 + 10, 0)
-    start = whole.initialize_from
-    assert (start.variant, start.layers) == (f"{variant}_40k", ".*")
-    for epoch, rate in ((0, 1e-3), (149, 1e-3), (150, 1e-4), (160, 1e-5)):
-        assert rates(variant, epoch) == pytest.approx([0.002, rate])  # epsB
-    assert rates(f"{variant}_40k", 349) == pytest.approx([0.002, 0.001])
-
-
-def test_crops_mirrors_and_the_means_centre():  # convdata_cifar.py
-    recipe = RECIPES[ELEVEN]
-    frame = (ResizeShorterSide(32), CentreCrop(32))
-    assert recipe.train_transforms == (*frame, RandomCrop(24), RandomFlip())
-    assert recipe.test_transforms == frame
-    assert recipe.normalize == SubtractCentreMean()
-    assert recipe.views == ("centre_crop", "nine_crop")
-    assert recipe.global_batch_size == 128
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-from common.data.transforms import Pad, RandomAffine, ResizeShorterSide
 from reproductions.lenet5.levenberg_marquardt import diagonal_curvature
 from reproductions.lenet5.losses import UnitsMse
 from reproductions.lenet5.model import C3_OF_LENET1, C3_OF_LENET4, Subsampling, squash
@@ -132,25 +131,3 @@ def test_their_weights_start_within_the_bounds_of_their_fan_in(variant, power):
         bound = 2.4 / fan_in**power
         largest = np.abs(model.get_layer(name).kernel.numpy()).max()
         assert 0.9 * bound < largest <= bound * (1 + 1e-6)
-
-
-def test_recipes_are_lenet5s_but_for_what_the_networks_need():
-    shared = ("epochs", "global_batch_size", "optimizer", "schedule", "data")
-    for variant in ("mnist_linear", "mnist_300", "lenet1", "lenet4"):
-        recipe = RECIPES[variant]
-        for field in shared:
-            assert getattr(recipe, field) == getattr(RECIPES["lenet5"], field)
-        assert recipe.before_epoch.kept == 0.0  # Sec. III-B to the letter
-        assert recipe.loss == UnitsMse(scale=1.0)
-    down = (ResizeShorterSide(22), Pad(3))
-    assert RECIPES["lenet1"].train_transforms == down
-    assert RECIPES["lenet1"].test_transforms == down
-
-
-def test_distorted_networks_have_lenet5s_distortions():
-    affine = RECIPES["lenet5_distorted"].train_transforms[1]
-    assert isinstance(affine, RandomAffine)
-    for hidden in ("300", "1000", "300_100", "500_150"):
-        recipe = RECIPES[f"mnist_{hidden}_distorted"]
-        assert recipe.train_transforms == (affine,)
-        assert recipe.test_transforms == ()
