@@ -129,13 +129,16 @@ def constant(entries):
     }
 
 
-def randomize(application):
+def keras_application(name, size, classes):
     """A network of keras.applications with random weights and statistics."""
+    application = getattr(keras.applications, name)(
+        weights=None, input_shape=(size, size, 3), classes=classes, classifier_activation=None
+    )
     rng = np.random.default_rng(0)
     for weight in application.weights:
         if weight.name == "kernel":
             values = rng.normal(0, np.sqrt(2 / np.prod(weight.shape[:-1])), weight.shape)
-        elif weight.name == "moving_variance":
+        elif weight.name in ("gamma", "moving_variance"):
             values = rng.uniform(0.5, 1.5, weight.shape)
         else:
             values = rng.normal(0, 0.1, weight.shape)
@@ -143,10 +146,11 @@ def randomize(application):
     return application
 
 
-def difference(application, model, size):
+def difference(application, model, size, scale=1.0):
     """Of our main head's logits from theirs, by their largest."""
-    image = np.random.default_rng(1).normal(size=(2, size, size, 3)).astype("float32")
-    wanted, found = application([image]).numpy(), model(image)[0].numpy()
+    image = draws(2, size, size, 3, scale=scale, seed=1)
+    wanted, found = application(image).numpy(), model(image)
+    found = (found[0] if isinstance(found, list) else found).numpy()
     return abs(found - wanted).max() / abs(wanted).max()
 
 

@@ -25,7 +25,7 @@ from reproductions.inception_v3.distortions import ColourDistortions
 from reproductions.inception_v3.modules import FORMS
 from reproductions.inception_v3.weights import from_keras, from_torchvision
 from tests import golden
-from tests.reproductions.helpers import difference, draws, randomize, renumber
+from tests.reproductions.helpers import difference, draws, keras_application, renumber
 
 build_model = functools.partial(reproductions.build_model, "inception_v3")
 RECIPES = reproductions.load("inception_v3").RECIPES
@@ -307,19 +307,10 @@ def test_torchvisions_pooling_shows_in_the_logits(imported):
     assert golden.difference(logits.numpy(), ORACLE) > 0.1
 
 
-def application_of(size, classes):
-    image = keras.Input((size, size, 3))
-    return randomize(
-        keras.applications.InceptionV3(
-            weights=None, input_tensor=image, classes=classes, classifier_activation=None
-        )
-    )
-
-
 @pytest.fixture(scope="module")
 def application():
     keras.layers.Conv2D(1, 1)  # so that theirs begin with conv2d_1 or later
-    return application_of(SMALL, classes=50)
+    return keras_application("InceptionV3", SMALL, 50)
 
 
 @pytest.fixture(scope="module")
@@ -342,7 +333,7 @@ def test_logits_are_those_of_keras_applications(application, ours):
 @pytest.mark.full
 def test_logits_are_those_of_keras_applications_at_full_size():
     # Measured: 3e-7 of the largest logit.
-    application = application_of(299, classes=1000)
+    application = keras_application("InceptionV3", 299, 1000)
     model = build_model("inception_v3")
     from_keras(of_keras_model(application), model)
     assert difference(application, model, 299) < 1e-5

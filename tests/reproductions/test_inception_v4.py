@@ -20,7 +20,7 @@ from reproductions.inception_v4.model import FORMS, inception
 from reproductions.inception_v4.modules import Module, Residual, conv
 from reproductions.inception_v4.weights import from_cadene, from_keras
 from tests import golden
-from tests.reproductions.helpers import difference, draws, randomize, renumber
+from tests.reproductions.helpers import difference, draws, keras_application, renumber
 
 build_model = functools.partial(reproductions.build_model, "inception_v4")
 RECIPES = reproductions.load("inception_v4").RECIPES
@@ -337,19 +337,10 @@ def test_inceptionresnetv2_is_refused_for_another_network(variant):
             read({}, model)
 
 
-def application(size, classes):
-    """Keras's network with random weights and statistics."""
-    image = keras.Input((size, size, 3))
-    network = keras.applications.InceptionResNetV2(
-        weights=None, input_tensor=image, classes=classes, classifier_activation=None
-    )
-    return randomize(network)
-
-
 @pytest.mark.full
 @pytest.mark.parametrize("size,classes", [(SMALL, 50), (299, 1000)])
 def test_logits_are_those_of_keras_applications(size, classes):
-    network = application(size, classes)
+    network = keras_application("InceptionResNetV2", size, classes)
     model = build_model(RESNET, image_size=size, num_classes=classes)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

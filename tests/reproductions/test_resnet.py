@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import reproductions
+from common.models.state_dicts import of_keras_model
+from common.papers.expected import read_expected
 from reproductions.resnet.weights import (
     KERAS_APPLICATIONS,
     from_caffe,
@@ -15,10 +17,24 @@ from reproductions.resnet.weights import (
     from_torchvision,
 )
 from tests import golden
-from tests.reproductions.helpers import torch_entries
+from tests.reproductions.helpers import (
+    difference,
+    keras_application,
+    residual_counts,
+    torch_entries,
+)
 
 build_model = functools.partial(reproductions.build_model, "resnet")
 RECIPES = reproductions.load("resnet").RECIPES
+
+# Table 1: blocks of each stage.
+BLOCKS = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
 
 
 def small(variant, **kwargs):
@@ -143,14 +159,6 @@ def test_the_variants_deviations_name_biases_and_shortcuts():
 # The same weights give the logits of independent implementations.
 
 
-BLOCKS = {  # Table 1
-    "resnet18": (2, 2, 2, 2),
-    "resnet34": (3, 4, 6, 3),
-    "resnet101": (3, 4, 23, 3),
-    "resnet152": (3, 8, 36, 3),
-}
-
-
 @pytest.fixture(scope="module")
 def v1_5():
     model = build_model("resnet50_v1_5")
@@ -213,12 +221,12 @@ def test_torchvisions_entries_fit_at_every_depth(name):
     state = {
         entry: np.full(shape, number, "float32")
         for number, (entry, shape) in enumerate(
-            torch_entries(BLOCKS[name], bottleneck=bottleneck).items()
+            torch_entries(BLOCKS[int(name[6:])], bottleneck=bottleneck).items()
         )
     }
     model = build_model(variant, image_size=32)
     from_torchvision(state, model)
-    stage, blocks = 4, BLOCKS[name][2]
+    stage, blocks = 4, BLOCKS[int(name[6:])][2]
     theirs = f"layer{stage - 1}.{blocks - 1}"
     last = model.get_layer(f"conv{stage}_{blocks}_b")
     assert last.kernel.numpy().max() == state[f"{theirs}.conv2.weight"].max()
@@ -238,23 +246,11 @@ def test_torchvisions_entries_fit_at_every_depth(name):
 
 @pytest.mark.parametrize("variant", KERAS_APPLICATIONS)
 def test_logits_are_those_of_keras_applications(variant):
-    theirs = getattr(keras.applications, KERAS_APPLICATIONS[variant])(
-        weights=None, input_shape=(64, 64, 3), classes=10, classifier_activation=None
-    )
-    rng = np.random.default_rng(0)
-    for layer in theirs.layers:  # what a new network has is 0 or 1
-        for v in layer.weights:
-            if v.name in ("gamma", "moving_variance"):
-                v.assign(rng.uniform(0.5, 1.5, v.shape))
-            elif v.name != "kernel":
-                v.assign(rng.normal(0, 0.1, v.shape))
-    state = {f"{layer.name}/{v.name}": v.numpy() for layer in theirs.layers for v in layer.weights}
-    ours = build_model(variant, image_size=64, num_classes=10)
-    from_keras(state, ours)
-    images = rng.normal(0, 50, (2, 64, 64, 3)).astype("float32")
-    wanted, found = theirs(images).numpy(), ours(images).numpy()
+    application = keras_application(KERAS_APPLICATIONS[variant], 64, 10)
+    model = build_model(variant, image_size=64, num_classes=10)
+    from_keras(of_keras_model(application), model)
     # Measured 1.1e-6, 7e-7 and 9e-7.
-    assert abs(found - wanted).max() / abs(wanted).max() < 1e-5
+    assert difference(application, model, 64, scale=50) < 1e-5
 
 
 def test_the_epsilon_of_keras_applications_is_made_up_for():
@@ -275,3 +271,74 @@ def test_the_epsilon_of_keras_applications_is_made_up_for():
     np.testing.assert_allclose(
         norm.moving_mean, state["conv1_bn/moving_mean"] - state["conv1_conv/bias"]
     )
+
+
+# The numbers of the ResNet paper: Table 1, Figure 3, Section 3.3.
+
+
+FOLDER = reproductions.folder("resnet")
+EXPECTED = read_expected(FOLDER)
+
+
+def counts(depth, option, **form):
+    """(parameters, multiply-accumulates) from Table 1; projections by the option."""
+    bottleneck = depth >= 50
+    project = {"A": lambda *_: False, "B": lambda maps, out: maps != out, "C": lambda *_: True}
+    return residual_counts(
+        BLOCKS[depth],
+        64,
+        256 if bottleneck else 64,
+        bottleneck=bottleneck,
+        project=project[option],
+        **form,
+    )
+
+
+@pytest.mark.parametrize(
+    "variant,depth,option",
+    [
+        ("plain18", 18, "A"),
+        ("plain34", 34, "A"),
+        ("resnet18", 18, "B"),
+        ("resnet34", 34, "B"),
+        ("resnet18_a", 18, "A"),
+        ("resnet34_a", 34, "A"),
+        ("resnet34_c", 34, "C"),
+        *(
+            (f"resnet{depth}{form}", depth, "B")
+            for depth in (50, 101, 152)
+            for form in ("", "_caffe", "_v1_5")
+        ),
+    ],
+)
+def test_counts_follow_from_table_1(variant, depth, option):
+    wanted = counts(depth, option, stride_on_3x3=variant.endswith("_v1_5"))
+    assert (EXPECTED.parameters[variant], EXPECTED.macs[variant]) == wanted
+
+
+def test_plain_networks_and_option_a_cost_the_same():  # Sec. 3.3
+    for depth in (18, 34):
+        for numbers in (EXPECTED.parameters, EXPECTED.macs):
+            assert numbers[f"plain{depth}"] == numbers[f"resnet{depth}_a"]
+
+
+def test_a_projection_doubles_a_bottleneck_but_not_the_network():  # Sec. 4.1
+    block = [(1, 256, 64), (3, 64, 64), (1, 64, 256)]
+    weights = sum(k * k * i * o for k, i, o in block)
+    assert (weights + 256 * 256) / weights == pytest.approx(1.94, abs=0.005)
+    with_b, with_c = counts(50, "B"), counts(50, "C")
+    assert with_c[0] == 40_128_552
+    ratios = [c / b for b, c in zip(with_b, with_c, strict=True)]
+    assert ratios == pytest.approx([1.57, 1.64], abs=0.005)
+
+
+def test_differences_of_table_2_are_those_of_the_text():  # Sec. 4.1
+    error = {
+        result.variant: result.top1_error
+        for result in EXPECTED.result
+        if result.source.startswith("Table") and result.views == "ten_crop"
+    }
+    plain, deep = error["plain34"], error["resnet34_a"]
+    assert plain - deep == pytest.approx(3.51)
+    assert error["resnet18_a"] - deep == pytest.approx(2.85)
+    assert plain - error["plain18"] == pytest.approx(0.60)

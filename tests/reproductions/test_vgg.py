@@ -9,9 +9,10 @@ import pytest
 import tensorflow as tf
 
 import reproductions
+from common.models.state_dicts import of_keras_model
 from reproductions.vgg.weights import KERAS_APPLICATIONS, from_caffe, from_keras, from_torchvision
 from tests import golden
-from tests.reproductions.helpers import rows_of
+from tests.reproductions.helpers import difference, keras_application, rows_of
 
 build_model = functools.partial(reproductions.build_model, "vgg")
 RECIPES = reproductions.load("vgg").RECIPES
@@ -129,41 +130,15 @@ def test_logits_are_those_of_torchvisions_vgg16():
     assert golden.difference(logits, "torchvision_vgg16") < 1e-5
 
 
-def theirs(name, side, classes):
-    """keras.applications' network with random biases too, and its state."""
-    keras.utils.set_random_seed(1)
-    network = getattr(keras.applications, name)(
-        weights=None, input_shape=(side, side, 3), classes=classes, classifier_activation=None
-    )
-    rng = np.random.default_rng(2)
-    state = {}
-    for layer in network.layers:
-        for variable in layer.weights:
-            if variable.name == "bias":  # they start from 0
-                variable.assign(rng.normal(0, 0.05, variable.shape))
-            state[f"{layer.name}/{variable.name}"] = variable.numpy()
-    return network, state
-
-
-def difference_from_keras(variant, side, classes):
-    network, state = theirs(KERAS_APPLICATIONS[variant], side, classes)
-    model = build_model(variant, image_size=side, num_classes=classes)
-    from_keras(state, model)
-    images = np.random.default_rng(3).normal(0, 60, (2, side, side, 3))
-    images = images.astype("float32")
-    wanted, found = network(images).numpy(), model(images).numpy()
-    return abs(found - wanted).max() / abs(wanted).max()
-
-
+@pytest.mark.parametrize(
+    ("size", "classes"), [(64, 10), pytest.param(224, 1000, marks=pytest.mark.full)]
+)
 @pytest.mark.parametrize("variant", ["vgg16", "vgg19"])
-def test_logits_are_those_of_keras_applications(variant):
-    assert difference_from_keras(variant, 64, 10) < 1e-5
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("variant", ["vgg16", "vgg19"])
-def test_logits_are_those_of_keras_applications_at_full_size(variant):
-    assert difference_from_keras(variant, 224, 1000) < 1e-5
+def test_logits_are_those_of_keras_applications(variant, size, classes):
+    application = keras_application(KERAS_APPLICATIONS[variant], size, classes)
+    model = build_model(variant, image_size=size, num_classes=classes)
+    from_keras(of_keras_model(application), model)
+    assert difference(application, model, size, scale=60) < 1e-5
 
 
 def numbered(depth):
