@@ -151,6 +151,11 @@ def test_variant_names_are_unique_and_lower_case():
     assert all(name == name.lower() and name.isidentifier() for name in names)
 
 
+def test_facts_are_of_all_variants_and_no_others():
+    names = {variant for _, variant in VARIANTS}
+    assert set(read("recipe")) == set(read("network")) == names
+
+
 @each_paper
 def test_a_papers_first_variant_is_what_its_name_means(paper):
     first = next(iter(reproductions.load(paper).RECIPES))

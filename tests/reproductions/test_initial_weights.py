@@ -50,6 +50,7 @@ CASES = [
     ("bvlc_alexnet", *alexnet(0.1, 0.01, 0.005)),
     ("caffenet", *alexnet(1.0, 0.01, 0.005)),
     *((variant, SMALL, "normal", {".*": 0.01}, {}) for variant in VGG),  # Sec. 3.1
+    ("zfnet", {"image_size": 47, "num_classes": 1000}, "normal", {".*": 0.01}, {}),  # Sec. 3.1
     *((f"vgg{n}_glorot", SMALL, "uniform", {".*": glorot}, {}) for n in (11, 16)),
     (
         "googlenet",  # BVLC's
