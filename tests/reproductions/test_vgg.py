@@ -105,7 +105,7 @@ def test_first_four_convolutions_and_dense_layers_of_a_are_copied(variant):
     assert list(source.values())[1] != list(target.values())[1]
 
 
-# Other implementations' weights give their logits.
+# Weights of torchvision, keras.applications and Caffe give their logits.
 
 
 # torchvision/models/vgg.py: where the convolutions of each `features` stand,
