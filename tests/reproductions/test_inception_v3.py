@@ -190,7 +190,7 @@ def test_brightness_is_even_and_both_orders_occur():
     assert len(results) == 2
 
 
-# The same weights give the logits of independent implementations.
+# The same weights give the logits of torchvision and keras.applications.
 
 
 ORACLE = "torchvision_inception_v3"
