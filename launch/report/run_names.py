@@ -1,0 +1,57 @@
+"""Short names for runs that stand beside each other: what differs between them, in words."""
+
+import pathlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from common.recipes.serialization import spell
+from common.training.run_record import overrides_of, value_at
+from launch.settings.options import shorten_path
+
+SPOKEN = {"None": "off", "False": "off", "()": "off", "True": "on"}
+LONGEST = 32  # characters of a value
+PLAIN = ("variant", "data", "precision")  # whose value says what it is of
+
+
+def name_runs(folders: Sequence[pathlib.Path], runs: Sequence[dict]) -> list[str]:
+    """A name for each run.json, such as "dropout off, seed 1".
+
+    The folder's name stands for a run, or is added, where nothing else tells it from others.
+    """
+    olds = {one.field: one.old for run in runs for one in overrides_of(run)}
+    fields = [*PLAIN[:2], *(f for f in olds if f != "data"), "precision", "seed"]
+    values = [{f: _say(f, _value(run, f, olds.get(f))) for f in fields} for run in runs]
+    differing = [f for f in fields if len({row[f] for row in values}) > 1]
+    words = {f: re.sub(r"[._]", " ", shorten_path(f)) + " " for f in differing}
+    words |= dict.fromkeys(PLAIN, "")
+    names = [", ".join(words[f] + row[f] for f in differing) for row in values]
+    for spelled in (lambda folder: folder.name, str):
+        count = Counter(names)
+        names = [
+            name if name and count[name] == 1 else ", ".join(filter(None, [name, spelled(folder)]))
+            for name, folder in zip(names, folders, strict=True)
+        ]
+    return names
+
+
+def _value(run: dict, field: str, old: Any) -> Any:
+    """What the run has there; `old` where its recipe has no such field."""
+    if field == "data":  # in a folder, that folder
+        kind, colon, path = run["recipe"]["data"].partition(":")
+        return pathlib.PurePath(path).name if colon else kind
+    if field in (*PLAIN, "seed"):
+        return run[field]
+    own = {one.field: one.new for one in overrides_of(run)}
+    try:
+        return own[field] if field in own else value_at(run["recipe"], field)
+    except (LookupError, TypeError, ValueError):
+        return old
+
+
+def _say(field: str, value: Any) -> str:
+    text = f"{value:.4g}" if isinstance(value, float) else spell(value)
+    off = field.startswith("network.") and not value  # a part of it
+    text = "off" if off else SPOKEN.get(text, text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
