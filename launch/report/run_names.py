@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from common.recipes.serialization import spell
+from common.recipes.serialization import NOT_HASHED, spell
 from common.training.run_record import overrides_of, value_at
 from launch.settings.options import shorten_path
 
@@ -21,7 +21,8 @@ def name_runs(folders: Sequence[pathlib.Path], runs: Sequence[dict]) -> list[str
     The folder's name stands for a run, or is added, where nothing else tells it from others.
     """
     olds = {one.field: one.old for run in runs for one in overrides_of(run)}
-    fields = [*PLAIN[:2], *(f for f in olds if f != "data"), "precision", "seed"]
+    changed = [f for f in olds if f != "data" and f not in NOT_HASHED]
+    fields = [*PLAIN[:2], *changed, "precision", "seed"]
     values = [{f: _say(f, _value(run, f, olds.get(f))) for f in fields} for run in runs]
     differing = [f for f in fields if len({row[f] for row in values}) > 1]
     words = {f: re.sub(r"[._]", " ", shorten_path(f)) + " " for f in differing}

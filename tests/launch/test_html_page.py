@@ -189,12 +189,13 @@ def changed(field, old, new):
         ([{}, {"variant": "toy_small", "seed": 1}], ["toy, seed 0", "toy_small, seed 1"]),
         # A part of the network is in no recipe: what it was stands in the change.
         ([changed("network.dropout", 0.5, 0.0), {}], ["dropout off", "dropout 0.5"]),
-        ([changed("train_noise", [{}], []), {}], ["train noise off", "train noise off"]),
+        ([changed("optimizer.nesterov", False, True), {}], ["nesterov on", "nesterov off"]),
         # The other run's own recipe says what it has, whatever the change left.
         ([changed("epochs", 999, 3), {}], ["epochs 3", "epochs 20"]),
         ([changed("optimizer.learning_rate", 0.1, 0.0123456), {}],
          ["learning rate 0.01235", "learning rate 0.1"]),
         ([{}, {}], ["0", "1"]),
+        ([{}, changed("healthy_after", 1, 0)], ["0", "1"]),  # trains nothing else
     ],
 )  # fmt: skip
 def test_names_of_runs_say_what_differs(runs, names):
