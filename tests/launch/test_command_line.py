@@ -275,9 +275,10 @@ def test_a_runs_folder_says_what_was_set(tmp_path, monkeypatch):
 
     assert folder() == "runs/lenet5_sample_seed0"
     rate = "--set optimizer.learning_rate=0.1"
-    there = folder("--set epochs=3", rate)
-    assert there == folder(rate, "--set epochs=3")
-    assert there == "runs/lenet5_sample_seed0_3ep_learning_rate=0.1"
+    clip = "--set clip_global_norm=1"
+    there = folder("--set epochs=3", rate, clip)
+    assert there == folder(clip, rate, "--set epochs=3")
+    assert there == "runs/lenet5_sample_seed0_3ep_clip_global_norm=1.0_learning_rate=0.1"
     long = folder("--set epochs=3", "--set schedule=ByEpoch(starts=(0,2),factors=(1,.1))")
     assert re.fullmatch(r"runs/lenet5_sample_seed0_[0-9a-f]{8}", long)
     # An earlier run's is found again.
