@@ -27,7 +27,14 @@ def name_runs(folders: Sequence[pathlib.Path], runs: Sequence[dict]) -> list[str
     differing = [f for f in fields if len({row[f] for row in values}) > 1]
     words = {f: re.sub(r"[._]", " ", shorten_path(f)) + " " for f in differing}
     words |= dict.fromkeys(PLAIN, "")
-    names = [", ".join(words[f] + row[f] for f in differing) for row in values]
+    usual = {f: Counter(row[f] for row in values).most_common(1)[0] for f in differing}
+    # Of many runs, what but one have in common is no news.
+    said = {f: v if len(runs) > 3 and n == len(runs) - 1 else None for f, (v, n) in usual.items()}
+    names = [
+        ", ".join(words[f] + row[f] for f in differing if row[f] != said[f])
+        or ("none of these" if differing else "")
+        for row in values
+    ]
     for spelled in (lambda folder: folder.name, str):
         count = Counter(names)
         names = [
@@ -52,7 +59,10 @@ def _value(run: dict, field: str, old: Any) -> Any:
 
 
 def _say(field: str, value: Any) -> str:
+    if field.startswith("network.") and not value:  # a part of it
+        return "off"
     text = f"{value:.4g}" if isinstance(value, float) else spell(value)
-    off = field.startswith("network.") and not value  # a part of it
-    text = "off" if off else SPOKEN.get(text, text)
+    text = SPOKEN.get(text, text)
+    if len(text) > LONGEST:  # a whole part: what it is of
+        text = " ".join(re.findall(r"([A-Z]\w+)\(", text)) or text
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"

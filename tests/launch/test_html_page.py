@@ -202,6 +202,24 @@ def test_names_of_runs_say_what_differs(runs, names):
     assert names_of(*((str(n), run) for n, run in enumerate(runs))) == names
 
 
+def test_of_many_runs_each_names_its_own_change_shortly():
+    noise = changed("train_noise", [{"class": "UntilEpoch", "epoch": 67, "what": "x" * 40}], [])
+    noise["recipe"] = describe_recipe(toy.RECIPE) | {"train_noise": []}
+    other = [{}, changed("network.lrn", True, False), changed("network.dropout", 0.5, 0.1)]
+    for run in other:  # what the change left is in their recipes
+        run["recipe"] = describe_recipe(toy.RECIPE) | {"train_noise": noise["overrides"][0]["old"]}
+    runs = [(str(n), run) for n, run in enumerate([noise, *other])]
+    assert names_of(*runs) == ["train noise off", "none of these", "lrn off", "dropout 0.1"]
+    assert names_of(*runs[:2]) == ["train noise off", "train noise UntilEpoch"]
+
+
+def test_long_names_leave_the_curves_their_place():
+    runs = [("learning rate 0.1, " * 6, (2, 1)), ("b", (3, 1))]
+    figure = overlay.draw([{"title": "t", "axis": "loss", "runs": runs}])
+    figure.canvas.draw()
+    assert figure.axes[0].get_position().width > 0.7
+
+
 def test_equal_names_get_their_folders():
     runs = [("x/a", {}), ("y/a", {}), ("y/b", {"seed": 1})]
     assert names_of(*runs) == ["seed 0, a, x/a", "seed 0, a, y/a", "seed 1"]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Told apart by the colour-blind (Okabe and Ito); of more runs a scale from blue to red.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222")
+WIDE = 46  # characters in a line of the legend
 
 
 def find_runs(given: list[pathlib.Path]) -> list[pathlib.Path]:
@@ -56,7 +57,8 @@ def draw(panels: list[dict]) -> "Figure":
     """The panels beside each other, the runs' names and last values below them."""
     from matplotlib.figure import Figure
 
-    height = 3 + 0.16 * len(panels[0]["runs"])
+    lines = sum(len(textwrap.wrap(f"{name}: 0.1234", WIDE)) for name, _ in panels[0]["runs"])
+    height = 3 + 0.16 * lines
     figure = Figure(figsize=(4 * len(panels), height), layout="constrained")
     figure.suptitle(textwrap.fill(panels[0]["title"], 60), fontsize=10, x=0.02, ha="left")
     places = figure.subplots(1, len(panels), squeeze=False).flat
@@ -78,7 +80,7 @@ def _draw_panel(axes: "Axes", panel: dict) -> None:
             range(1, len(values) + 1),
             values,
             color=colour,
-            label=f"{name}: {values[-1]:.4g}",
+            label=textwrap.fill(f"{name}: {values[-1]:.4g}", WIDE),
             linewidth=1.2,
             marker=point,
             markersize=3,
