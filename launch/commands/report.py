@@ -10,6 +10,7 @@ import pathlib
 
 from absl.flags import FlagValues
 
+import reproductions
 from launch.report import report
 from launch.settings.flags import switch, text
 
@@ -24,6 +25,7 @@ FLAGS = {
 def run(words: list[str], flags: FlagValues) -> int:
     """Writes the reports; exit code 0."""
     if not (flags.html or flags.svg):
+        reproductions.require_repository("report without --html or --svg")
         return report.run(words, record_all=flags.record_all)
     for flag, write in (("html", report.write_html), ("svg", report.write_svg)):
         if flags[flag].value:
