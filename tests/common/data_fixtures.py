@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from common.data import catalog
 from common.data.sources import sample
+from common.data.statistics import Statistics
 from common.data.transforms import (
     CentreCrop,
     Pad,
@@ -100,6 +101,16 @@ def write_image(path: pathlib.Path, image) -> None:
     encode = tf.io.encode_png if png else tf.io.encode_jpeg
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode(image).numpy())
+
+
+def statistics_of(mean_image, covariance=((1.0, 0, 0), (0, 1, 0), (0, 0, 1))) -> Statistics:
+    """Those of a training set with this mean."""
+    return Statistics(
+        mean_image=mean_image,
+        pixel_mean=mean_image.mean((0, 1)).astype("float64"),
+        pixel_std=np.ones(3),
+        covariance=np.array(covariance),
+    )
 
 
 def image_folder(root: pathlib.Path, train=12, validation=5):

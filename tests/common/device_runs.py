@@ -4,15 +4,18 @@ One strategy per process, so each number of devices has a process of its own:
 
     python -m tests.common.device_runs DEVICES "NET [name=value ...]" ...
 
-prints a JSON line for each net: losses, wrong counts, and the final weights.
+prints a JSON line of import_suite, and one for each net: losses, wrong counts,
+and the final weights.
 """
 
 import dataclasses
+import importlib
 import json
 import sys
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from common.data.resident import ResidentSet, open_resident
@@ -20,7 +23,7 @@ from common.data.transforms import Pad, RandomShift
 from common.distribution.strategy import distribute, make_strategy
 from common.models.layers import Dropout, LocalResponseNormalization
 from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
-from common.training.optimizers import MomentumSgd
+from common.training.optimizers import MomentumSgd, RmsProp
 from common.training.steps import MAX_UPDATES, Rows, TrainSteps, repeat_bit_for_bit
 from tests.common.data_fixtures import DIGITS, digits
 
@@ -73,10 +76,30 @@ NETS = {
     "alexnet": alexnet_shaped,
     "averaged": alexnet_shaped,
     "auxiliary": with_two_heads,
+    "rmsprop": alexnet_shaped,
     "digits": digits_shaped,
     "bn": lambda: bn_shaped(synchronized=True),
     "bn_local": lambda: bn_shaped(synchronized=False),
 }
+
+
+def build_steps(model, *, batch_size, make=TrainSteps, optimizer=None, **more):
+    """What `make` of common.training makes of a model, on one device."""
+    optimizer = optimizer or MomentumSgd(0.9, nesterov=False)
+    optimizer.build(model.trainable_variables)
+    return make(
+        *(model, optimizer, SoftmaxCrossEntropy(), tf.distribute.get_strategy()),
+        **{"global_batch_size": batch_size, "seed": 0} | more,
+    )
+
+
+def operations(step):
+    """Of the graph of a TrainStep whose batch has two images."""
+    batch = tf.TensorSpec((2, *step.model.input_shape[1:])), tf.TensorSpec((2,), tf.int64)
+    traced = tf.function(step).get_concrete_function(
+        batch, tf.TensorSpec((), tf.int64), tf.TensorSpec((1,))
+    )
+    return traced.graph.get_operations()
 
 
 def resident_digits(strategy) -> tuple[ResidentSet, Rows]:
@@ -115,13 +138,14 @@ def run(
     keras.utils.set_random_seed(7)
     with strategy.scope():
         model = NETS[net]()
-        optimizer = MomentumSgd(
-            0.9,
-            nesterov=False,
-            decay=(5e-4, "kernel"),
-            clip_global_norm=clip,
-            average_decay=0.9 if net == "averaged" else None,
-        )
+        shared = {
+            "decay": (5e-4, "kernel"),
+            "clip_global_norm": clip,
+            "average_decay": 0.9 if net in ("averaged", "rmsprop") else None,
+        }
+        optimizer = MomentumSgd(0.9, nesterov=False, **shared)
+        if net == "rmsprop":
+            optimizer = RmsProp(rho=0.9, momentum=0.9, epsilon=1.0, **shared)
         optimizer.build(model.trainable_variables)
     loss = SoftmaxCrossEntropy()
     if net == "auxiliary":
@@ -154,7 +178,18 @@ def run(
     }
 
 
+def import_suite() -> dict:
+    """How many strategies importing the suite makes."""
+    made, kind = [], tf.distribute.MirroredStrategy
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind, "__init__", lambda *given, **named: made.append(1))
+        for name in ("launch.session.training", "launch.inference.evaluation"):
+            importlib.import_module(name)
+    return {"strategies": len(made)}
+
+
 if __name__ == "__main__":
+    print(json.dumps(import_suite()))
     repeat_bit_for_bit()
     devices, *cases = sys.argv[1:]
     strategy = make_strategy(int(devices), "cpu")

@@ -138,44 +138,24 @@ paper = "3"
 """
 
 
-@pytest.fixture
-def folder(tmp_path):
+def test_audit_checks_counts_tables_and_ratios_and_builds_each_network_once(tmp_path):
     (tmp_path / "expected.toml").write_text(AUDITED)
-    return tmp_path
+    built, counted = [], {}
 
-
-@pytest.fixture
-def built():
-    """The variants that `build_model` was called with."""
-    return []
-
-
-@pytest.fixture
-def build_model(built):
     def build(variant):
         built.append(variant)
         x = keras.Input(({"small": 5, "large": 15}[variant],))
         return keras.Model(x, keras.layers.Dense(2, name="fc")(x))
 
-    return build
-
-
-def test_audit_checks_counts_tables_and_ratios(folder, build_model, built):
-    verdicts = audit_paper(folder, build_model)
+    verdicts = audit_paper(tmp_path, build, counted)
     assert [(v.table, v.computed, v.verdict) for v in verdicts] == [
         ("[parameters]", "12", AGREES),
         ("[macs]", "10", MISFIT),
         ("T1", "2", AGREES),
         ("[ratio]", "3.00", AGREES),
     ]
-    assert built == ["small", "large"]
-
-
-def test_a_network_that_was_counted_is_not_built_again(folder, build_model, built):
-    counted = {}
-    first = audit_paper(folder, build_model, counted)
     assert set(counted) == {"small", "large"}
-    assert audit_paper(folder, build_model, counted) == first
+    assert audit_paper(tmp_path, build, counted) == verdicts
     assert built == ["small", "large"]
 
 

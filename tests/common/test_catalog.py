@@ -13,11 +13,17 @@ from common.errors import RunError, UsageError
 from tests.common.data_fixtures import digits, image_folder, noise_image, write_image
 
 
-def test_importing_and_finding_import_no_tensorflow():
-    program = (
-        "import sys; from common.data import catalog, transforms, statistics;"
-        "catalog.find('mnist'); assert 'tensorflow' not in sys.modules"
-    )
+def test_lists_and_recipes_need_no_tensorflow():
+    program = """
+import sys
+from common.data import imagenet
+imagenet.names()
+assert not {"numpy", "tensorflow"} & set(sys.modules)
+from common.data import catalog, statistics, transforms
+from common.papers import expected
+catalog.find("mnist")
+assert "tensorflow" not in sys.modules
+"""
     subprocess.run([sys.executable, "-c", program], check=True)
 
 

@@ -13,7 +13,7 @@ from common.data.preparation import folders
 from common.data.sources import folder, photographs
 from common.errors import RunError
 from tests.common import synthetic_imagenet as synthetic
-from tests.common.data_fixtures import noise_image, write_image
+from tests.common.data_fixtures import noise_image
 from tests.common.test_preparation import find as find_imagenet
 from tests.common.test_preparation import records, small
 
@@ -108,15 +108,21 @@ def test_images_deeper_than_a_class_are_counted(tmp_path):
     assert "2 images outside of class folders" in outside
 
 
-def test_an_empty_class_folder_is_named_and_no_class(tmp_path):
-    lay_out(tmp_path, train="cat:6 owl:0", validation="cat:3 owl:0")
-    assert read_both(tmp_path)[0] == ("cat",)
-    assert notes_of(tmp_path) == ("1 class has no image at all, and no class: owl.",)
+ALIKE = "cat:2 Cat:2 dog:2 dogs:2 fox:2"
+TOLD = {
+    "empty": ("cat:6 owl:0", "cat:3 owl:0", 1, "1 class has no image at all, and no class: owl."),
+    "untested": ("cat:6 owl:4", "cat:3 owl:0", 2, "1 class has no image in validation: owl."),
+    "alike": (ALIKE, ALIKE, 5, "Cat and cat, dog and dogs"),
+}
 
 
-def test_a_class_without_test_images_is_named(tmp_path):
-    lay_out(tmp_path, train="cat:6 owl:4", validation="cat:3 owl:0")
-    assert notes_of(tmp_path) == ("1 class has no image in validation: owl.",)
+@pytest.mark.parametrize("name", TOLD)
+def test_what_may_be_a_mistake_is_told(name, tmp_path):
+    train, validation, count, told = TOLD[name]
+    lay_out(tmp_path, train=train, validation=validation)
+    assert len(read_both(tmp_path)[0]) == count
+    [note] = notes_of(tmp_path)
+    assert told in note
 
 
 UNTRAINED = {
@@ -135,14 +141,6 @@ def test_a_class_that_nothing_can_learn_is_refused(name, tmp_path):
     for read in (notes_of, folders.find):
         with pytest.raises(RunError, match=told):
             read(tmp_path)
-
-
-def test_classes_that_differ_by_case_or_plural_are_named(tmp_path):
-    both = "cat:2 Cat:2 dog:2 dogs:2 fox:2"
-    lay_out(tmp_path, train=both, validation=both)
-    assert len(read_both(tmp_path)[0]) == 5
-    [note] = notes_of(tmp_path)
-    assert "Cat and cat, dog and dogs" in note
 
 
 def test_links_are_followed_and_broken_ones_are_counted(tmp_path):
@@ -164,6 +162,9 @@ def test_links_are_followed_and_broken_ones_are_counted(tmp_path):
 @pytest.mark.parametrize("place", ["train/cat/caf\udce9.jpg", "train/caf\udce9"])
 def test_a_name_that_is_no_utf8_gets_a_sentence(place, tmp_path):
     lay_out(tmp_path, train="cat:2", validation="cat:2")
+    (tmp_path / "train" / "cat" / "caf\udce9.txt").touch()  # no image
+    [note] = notes_of(tmp_path)
+    assert r"caf\udce9.txt" in note and note.encode()
     wrong = tmp_path / place
     if place.endswith(".jpg"):
         wrong.touch()
@@ -172,13 +173,6 @@ def test_a_name_that_is_no_utf8_gets_a_sentence(place, tmp_path):
     for read in (notes_of, folders.find):
         with pytest.raises(RunError, match=r"no UTF-8, b'train.*caf\\xe9"):
             read(tmp_path)
-
-
-def test_a_name_that_is_no_utf8_and_no_image_is_shown_escaped(tmp_path):
-    lay_out(tmp_path, train="cat:2", validation="cat:2")
-    (tmp_path / "train" / "cat" / "caf\udce9.txt").touch()
-    [note] = notes_of(tmp_path)
-    assert r"caf\udce9.txt" in note and note.encode()
 
 
 def test_a_split_without_class_folders_is_left_out(tmp_path):
@@ -233,33 +227,12 @@ def test_tools_files_in_tars_and_beside_them_are_no_images(tmp_path):
     assert len(found.splits["train"]) == 1
 
 
-def test_png_stays_png_and_the_manifest_says_so(tmp_path):
-    """CIFAR-100's class folders of PNG files: not one byte may change."""
-    files = {}
-    for split, count in (("train", 3), ("test", 2)):
-        for name in ("apple", "bear"):
-            for i in range(count):
-                path = tmp_path / "source" / split / name / f"{i}.png"
-                write_image(path, noise_image(32, 32, seed=len(files)))
-                files[split, f"{name}/{i}.png"] = path.read_bytes()
-    where, source = small("things", tmp_path / "source", tmp_path / "data")
-    for split in ("train", "test"):
-        for name, (image, _) in records(where, split).items():
-            assert image == files[split, name]
-    manifest = read_manifest(where)
-    assert manifest["repaired"] == {}
-    assert manifest["pixels"] == {
-        "train": {"PNG, as they were": 6},
-        "test": {"PNG, as they were": 4},
-    }
-    assert source.jpeg is False and source.image_shape == (32, 32)
-
-
 def test_every_kind_keeps_its_pixels_and_is_on_record(tmp_path):
+    """CIFAR-100's class folders of PNG files: not one byte may change."""
     root, seen = tmp_path / "source", {}
     for split in ("train", "validation"):
         (root / split / "a").mkdir(parents=True)
-        for i, name in enumerate(("x.jpg", "x.webp", "x.bmp", "x.gif", "t.png")):
+        for i, name in enumerate(("x.jpg", "x.webp", "x.bmp", "x.gif", "t.png", "x.png")):
             image = Image.fromarray(noise_image(20, 30, seed=i))
             if name == "t.png":
                 image.putalpha(100)
@@ -269,19 +242,31 @@ def test_every_kind_keeps_its_pixels_and_is_on_record(tmp_path):
             image.save(path, **{"lossless": True} if name == "x.webp" else {})
             seen[f"a/{name}"] = photographs.read(path)
     where, source = small("odd", root, tmp_path / "data")
-    for name, (data, _) in records(where, "train").items():
+    found = records(where, "train")
+    for name, (data, _) in found.items():
         jpeg = data.startswith(b"\xff\xd8")
         decoded = decoder.decode(data, 3, jpeg=jpeg).numpy()
         assert (decoded == seen[name]).all(), name
+    for name in ("x.jpg", "x.png"):
+        assert found[f"a/{name}"][0] == (root / "train" / "a" / name).read_bytes()
     assert source.jpeg is None
-    pixels = read_manifest(where)["pixels"]["train"]
-    assert pixels == {
+    manifest = read_manifest(where)
+    assert manifest["pixels"]["train"] == manifest["pixels"]["validation"]
+    assert manifest["pixels"]["train"] == {
         "BMP, kept as PNG pixel by pixel": 1,
         "GIF, kept as PNG pixel by pixel": 1,
         "JPEG, as they were": 1,
+        "PNG, as they were": 1,
         "PNG, laid on white, kept as PNG": 1,
         "WebP, kept as PNG pixel by pixel": 1,
     }
+    for split in ("train", "validation"):
+        for path in (root / split / "a").iterdir():
+            if path.suffix != ".png" or path.name == "t.png":
+                path.unlink()
+    where, source = small("png", root, tmp_path / "data")
+    assert read_manifest(where)["repaired"] == {}
+    assert source.jpeg is False and source.image_shape == (20, 30)
 
 
 def test_a_folder_that_cannot_be_read_gets_a_sentence(tmp_path, monkeypatch):

@@ -1,28 +1,18 @@
-import dataclasses
 import itertools
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image, ImageEnhance
 
-from common.data import pipeline
 from common.data.rng import ExampleRng, fold_in
 from common.data.transforms import Context, Lighting, PhotometricDistortions, colour
 from common.errors import UsageError
-from tests.common.data_fixtures import PHOTOS, noise_image, shapes
+from tests.common.data_fixtures import noise_image
 
 HOWARD = PhotometricDistortions(low=0.5, high=1.5)  # Howard 2013, Sec. 2
 OURS = {"Brightness": colour.brightness, "Contrast": colour.contrast, "Color": colour.colour}
 AMOUNTS = [0.5, 0.83, 1.0, 1.21, 1.5]
-
-
-@pytest.fixture(scope="module")
-def pil():
-    pytest.importorskip("PIL.ImageEnhance")
-    import PIL.Image
-    import PIL.ImageEnhance
-
-    return PIL
 
 
 def vivid():
@@ -31,10 +21,10 @@ def vivid():
     return np.clip((image - 128) * 1.6 + 128, 0, 255).astype(np.uint8)
 
 
-def enhanced(pil, image, steps):
-    picture = pil.Image.fromarray(image)
+def enhanced(image, steps):
+    picture = Image.fromarray(image)
     for name, amount in steps:
-        picture = getattr(pil.ImageEnhance, name)(picture).enhance(amount)
+        picture = getattr(ImageEnhance, name)(picture).enhance(amount)
     return np.float32(picture)
 
 
@@ -47,9 +37,9 @@ def manipulated(image, steps):
 
 @pytest.mark.parametrize("amount", [0.0, *AMOUNTS, 2.0])
 @pytest.mark.parametrize("name", OURS)
-def test_each_manipulation_is_pils(pil, name, amount):
+def test_each_manipulation_is_pils(name, amount):
     steps = [(name, amount)]
-    difference = manipulated(vivid(), steps) - enhanced(pil, vivid(), steps)
+    difference = manipulated(vivid(), steps) - enhanced(vivid(), steps)
     # PIL cuts off the fraction, and rounds the grey levels that it blends with.
     assert difference.min() > -0.55 and difference.max() < 1.55
     if amount == 1.0:
@@ -57,10 +47,10 @@ def test_each_manipulation_is_pils(pil, name, amount):
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(OURS)))
-def test_all_orders_are_pils(pil, order):
+def test_all_orders_are_pils(order):
     for amounts in itertools.product([0.5, 1.21, 1.5], repeat=3):
         steps = list(zip(order, amounts, strict=True))
-        difference = manipulated(vivid(), steps) - enhanced(pil, vivid(), steps)
+        difference = manipulated(vivid(), steps) - enhanced(vivid(), steps)
         assert abs(difference).max() < 5  # 1.55, 1.5 times more, twice
         assert abs(difference.mean()) < 2
 
@@ -121,23 +111,6 @@ def test_grey_images_are_refused():
 
 def test_it_is_the_same_for_another_input_size():
     assert HOWARD.scaled(0.5) == HOWARD and not HOWARD.needs_statistics
-
-
-def test_batches_do_not_depend_on_threads():
-    recipe = dataclasses.replace(PHOTOS, train_transforms=(*PHOTOS.train_transforms, HOWARD))
-
-    def batches(recipe, threads, seed=0):
-        dataset = pipeline.train_batches(shapes(), recipe, None, seed=seed, epoch=0)
-        options = tf.data.Options()
-        options.threading.private_threadpool_size = threads
-        options.threading.max_intra_op_parallelism = threads
-        options.autotune.enabled = False
-        return np.array([x for x, _ in dataset.with_options(options)])
-
-    alone = batches(recipe, 1)
-    assert (batches(recipe, 4) == alone).all()
-    assert not (batches(recipe, 4, seed=1) == alone).all()
-    assert not (batches(PHOTOS, 4) == alone).all()
 
 
 def test_lighting_is_fbs():

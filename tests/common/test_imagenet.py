@@ -6,8 +6,6 @@ lists of the validation set have them.
 
 import importlib.util
 import pathlib
-import subprocess
-import sys
 
 from common.data import imagenet
 
@@ -60,9 +58,7 @@ def test_no_two_names_are_alike():
 
 def test_the_blacklist_leaves_48238_images():
     assert len(imagenet.blacklist()) == 1762
-    assert min(imagenet.blacklist()) >= 1
-    assert max(imagenet.blacklist()) <= 50_000
-    assert 50_000 - len(imagenet.blacklist()) == 48_238
+    assert min(imagenet.blacklist()) >= 1 and max(imagenet.blacklist()) <= 50_000
 
 
 def test_the_blacklisted_images_are_those_of_the_public_list():
@@ -83,11 +79,3 @@ def test_the_blacklisted_images_are_those_of_the_public_list():
 def test_the_photographs_at_hand_have_known_classes(shared_data):
     folders = [entry.name for entry in (shared_data / "photos").iterdir()]
     assert folders and set(folders) <= set(imagenet.WNIDS)
-
-
-def test_neither_numpy_nor_tensorflow_is_needed():
-    program = (
-        "import sys; from common.data import imagenet; imagenet.names();"
-        "assert not {'numpy', 'tensorflow'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True)

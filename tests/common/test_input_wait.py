@@ -10,10 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common.recipes.losses import SoftmaxCrossEntropy
-from common.training.optimizers import MomentumSgd
-from common.training.steps import MAX_UPDATES, TrainSteps
+from common.training.steps import MAX_UPDATES
 from common.training.train_step import TrainStep
+from tests.common.device_runs import build_steps, operations
 
 ROOT = pathlib.Path(__file__).parents[2]
 SECONDS = 0.1  # that a slow batch takes: far above what a busy machine adds to a step
@@ -23,24 +22,15 @@ print(*wait.seconds_and_wait(5, slow=False, units=4096))
 """
 
 
-def made_by(make, units=3):
-    """What `make` of common.training.steps makes, for a small network."""
+def network(units=3):
     image = keras.Input((4, 4, 1))
     inside = keras.layers.Dense(units)(keras.layers.Flatten()(image))
     inside = keras.layers.Dense(units)(inside)
-    model = keras.Model(image, keras.layers.Dense(3)(inside))
-    optimizer = MomentumSgd(0.9, nesterov=False)
-    optimizer.build(model.trainable_variables)
-    return make(
-        *(model, optimizer, SoftmaxCrossEntropy()),
-        tf.distribute.get_strategy(),
-        global_batch_size=2,
-        seed=0,
-    )
+    return keras.Model(image, keras.layers.Dense(3)(inside))
 
 
 def seconds_and_wait(updates, *, slow, units=3):
-    run = made_by(TrainSteps, units)
+    run = build_steps(network(units), batch_size=2)
 
     def batches():
         while True:
@@ -83,12 +73,6 @@ def test_one_thread_reads_the_clock_before_it_computes():
 
 def test_the_step_asks_nothing_of_python():
     """It would wait for the interpreter's lock, and XLA cannot compile it."""
-    step = made_by(TrainStep)
-    batch = tf.TensorSpec((2, 4, 4, 1)), tf.TensorSpec((2,), tf.int64)
-    graph = (
-        tf.function(step)
-        .get_concrete_function(batch, tf.TensorSpec((), tf.int64), tf.TensorSpec((1,)))
-        .graph
-    )
-    kinds = {op.type for op in graph.get_operations()}
+    step = build_steps(network(), batch_size=2, make=TrainStep)
+    kinds = {op.type for op in operations(step)}
     assert not kinds & {"PyFunc", "EagerPyFunc", "PyFuncStateless"}

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.recipes.losses import SoftmaxCrossEntropy
 from common.training import checkpoints
 from common.training.optimizers import FIRST_SCALE, SOUND_UPDATES, MomentumSgd
-from common.training.steps import MAX_UPDATES, TrainSteps
+from common.training.steps import MAX_UPDATES
+from tests.common.device_runs import build_steps
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(size=(8, 8, 8, 3)).astype("float32")
@@ -30,16 +30,7 @@ def trainer(*, loss_scaling, **more):
     x = keras.layers.Flatten()(x)
     model = keras.Model(image, keras.layers.Dense(5, name="fc")(x))
     optimizer = MomentumSgd(0.9, nesterov=False, loss_scaling=loss_scaling)
-    optimizer.build(model.trainable_variables)
-    run = TrainSteps(
-        model,
-        optimizer,
-        SoftmaxCrossEntropy(),
-        tf.distribute.get_strategy(),
-        global_batch_size=8,
-        seed=0,
-        **more,
-    )
+    run = build_steps(model, batch_size=8, optimizer=optimizer, **more)
     data = tf.data.Dataset.from_tensors((IMAGES, LABELS)).repeat()
     rates = tf.fill((MAX_UPDATES, 1), 0.05)
 

@@ -37,15 +37,6 @@ def test_decay_and_rate_are_inside_the_momentum_as_alexnet_says():
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-def test_decay_without_gradient_is_not_the_decoupled_one():
-    # STYLE.md 4.8: 20 steps, rate 0.1, decay 0.1, momentum 0.9: 0.118 by the
-    # papers' rule, 0.818 by Keras's SGD(weight_decay=).
-    optimizer = MomentumSgd(0.9, nesterov=False, decay=(0.1, "kernel"))
-    found = updated(optimizer, np.zeros((20, 2)), [[0.1]] * 20)
-    assert found[-1, 0] == pytest.approx(0.118, abs=5e-4)
-    assert found[-1, 1] == 1.0
-
-
 def test_clipping_is_global_and_comes_before_the_decay():
     optimizer = MomentumSgd(0.0, nesterov=False, decay=(0.1, "kernel"), clip_global_norm=1.0)
     found = updated(optimizer, [[3.0, 4.0]], [[1.0]])

@@ -1,8 +1,5 @@
 """Reading expected.toml and reproduced.toml."""
 
-import subprocess
-import sys
-
 import pytest
 
 from common.errors import RunError
@@ -135,9 +132,3 @@ def test_a_mistake_is_named_with_its_file(tmp_path, old, new, message):
     with pytest.raises(RunError, match=message) as error:
         read(tmp_path, TEXT.replace(old, new, 1))
     assert "expected.toml" in str(error.value)
-
-
-def test_tensorflow_is_not_imported():
-    code = "import sys, common.papers.expected; print('tensorflow' in sys.modules)"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "False"

@@ -7,13 +7,17 @@ import pytest
 import tensorflow as tf
 
 from common.data import catalog, diagnosis, pipeline
-from common.data.diagnosis import explain
 from common.data.sharding import WorkerShard
 from common.data.sources import tfds
 from common.data.statistics import compute
 from common.data.transforms import (
     PcaColourNoise,
+    PhotometricDistortions,
     RandomAffine,
+    RandomAreaCrop,
+    RandomCrop,
+    RandomFlip,
+    RandomShorterSide,
     ScalePixels,
     SubtractMeanImage,
     UntilEpoch,
@@ -28,18 +32,19 @@ from tests.common.data_fixtures import (
     image_folder,
     mnist,
     shapes,
-    write_image,
 )
-from tests.common.data_fixtures import noise_image as noise
 
 CENTRE = FrameView(name="centre_crop", size=56)
 
 
-def batches(source, recipe, statistics=None, *, seed=0, epoch=0, skip_steps=0):
-    dataset = pipeline.train_batches(
-        source, recipe, statistics, seed=seed, epoch=epoch, skip_steps=skip_steps
-    )
-    return [(x.numpy(), y.numpy()) for x, y in dataset]
+def batches(source, recipe, statistics=None, *, threads=None, **asked):
+    asked = {"seed": 0, "epoch": 0} | asked
+    dataset = pipeline.train_batches(source, recipe, statistics, **asked)
+    options = tf.data.Options()
+    if threads:
+        options.threading.private_threadpool_size = threads
+        options.threading.max_intra_op_parallelism = threads
+    return [(x.numpy(), y.numpy()) for x, y in dataset.with_options(options)]
 
 
 def same(first, second):
@@ -105,13 +110,26 @@ def test_one_image_is_cut_elsewhere_in_another_epoch_and_seed(tmp_path):
 
 
 def test_batches_do_not_depend_on_threads(source, recipe):
-    dataset = pipeline.train_batches(source, recipe, None, seed=0, epoch=0)
-    options = tf.data.Options()
-    options.threading.private_threadpool_size = 1
-    options.threading.max_intra_op_parallelism = 1
-    options.autotune.enabled = False
-    alone = [(x.numpy(), y.numpy()) for x, y in dataset.with_options(options)]
-    assert same(alone, batches(source, recipe))
+    assert same(batches(source, recipe, threads=1), batches(source, recipe, threads=4))
+
+
+FILTERS = ("bilinear", "area", "nearest", "bicubic")
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [
+        (*PHOTOS.train_transforms, PhotometricDistortions(low=0.5, high=1.5)),
+        (RandomAreaCrop(56, (0.08, 1.0), (3 / 4, 4 / 3), FILTERS), RandomFlip()),
+        (RandomShorterSide(56, 90), RandomCrop(56), RandomFlip()),
+    ],
+)
+def test_what_is_drawn_does_not_depend_on_threads(operations):
+    recipe = dataclasses.replace(PHOTOS, train_transforms=operations)
+    alone = batches(shapes(), recipe, threads=1)
+    assert same(batches(shapes(), recipe, threads=4), alone)
+    assert not same(batches(shapes(), recipe, seed=1), alone)
+    assert not same(batches(shapes(), PHOTOS), alone)
 
 
 def test_an_epoch_has_each_image_once(source, recipe):
@@ -190,62 +208,25 @@ def test_sample_batch_is_not_the_epochs_own_order():
     assert not (images == again).numpy().all()
 
 
-def test_fewer_examples_than_a_batch_is_refused():
-    recipe = dataclasses.replace(PHOTOS, global_batch_size=31)
-    with pytest.raises(UsageError, match="30 training examples.*batch of 31"):
-        pipeline.train_batches(shapes(), recipe, None, seed=0, epoch=0)
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"global_batch_size": 31}, "30 training examples.*batch of 31"),
+        ({"image_size": 48}, "image_size"),
+        ({"train_transforms": (ScalePixels(0.0, 1.0), *PHOTOS.train_transforms)}, "geometric"),
+    ],
+)
+def test_recipes_that_make_no_batches_are_refused(changes, message):
+    with pytest.raises(UsageError, match=message):
+        batches(shapes(), dataclasses.replace(PHOTOS, **changes))
 
 
-def test_transforms_that_give_another_size_are_refused():
-    recipe = dataclasses.replace(PHOTOS, image_size=48)
-    with pytest.raises(UsageError, match="image_size"):
-        pipeline.train_batches(shapes(), recipe, None, seed=0, epoch=0)
-
-
-def test_geometry_after_pixels_is_refused():
-    order = (ScalePixels(0.0, 1.0), *PHOTOS.train_transforms)
-    recipe = dataclasses.replace(PHOTOS, train_transforms=order)
-    with pytest.raises(UsageError, match="geometric"):
-        pipeline.train_batches(shapes(), recipe, None, seed=0, epoch=0)
-
-
-def explained(source, split, recipe):
-    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
-        for _ in pipeline.frames(source, split, recipe):
-            pass
-    error = explain(caught.value, source, split, recipe)
-    assert isinstance(error, RunError)
-    return str(error)
-
-
-def test_truncated_jpeg_is_named(tmp_path):
-    source = image_folder(tmp_path)
-    file = tmp_path / "train" / "b" / "007.jpg"
-    file.write_bytes(file.read_bytes()[:300])
-    recipe = dataclasses.replace(PHOTOS, num_classes=2)
-    message = explained(source, "train", recipe)
-    assert "train/b/007.jpg" in message
-    assert "is cut off after 300 bytes" in message
-
-
-def test_a_file_that_is_no_image_is_named(tmp_path):
-    source = image_folder(tmp_path)
-    (tmp_path / "train" / "a" / "000.png").write_bytes(b"<html>" * 10)
-    recipe = dataclasses.replace(PHOTOS, num_classes=2)
-    assert "train/a/000.png" in explained(source, "train", recipe)
-
-
-def test_label_outside_of_the_classes_is_named():
+def test_label_outside_of_the_classes_stops_the_training_and_is_named():
     recipe = dataclasses.replace(PHOTOS, num_classes=9)
-    message = explained(shapes(), "test", recipe)
-    assert "label 9" in message and "0 .. 8" in message
-    assert "sample_shapes-test.tfrecord-00000-of-00001__" in message
-
-
-def test_training_also_stops_at_a_label_outside():
-    recipe = dataclasses.replace(PHOTOS, num_classes=9)
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        batches(shapes(), recipe)
+    name = "sample_shapes-train.tfrecord-00000-of-00001__"
+    with pytest.raises(RunError, match=f"{name}.*label 9.*0 .. 8"):
+        with diagnosis.explained(shapes(), "train", recipe):
+            batches(shapes(), recipe)
 
 
 def one_bit_flipped(content):
@@ -282,14 +263,10 @@ def test_a_damaged_record_file_is_named(tmp_path, monkeypatch, held, damage, wor
     file.write_bytes(damage(file.read_bytes()))
     dataset = catalog.find("tfds:sample_shapes", data_dir=str(tmp_path))
     source = catalog.open_source(dataset, str(tmp_path))
-    with pytest.raises(RunError) as caught, explained_in(source):
+    with pytest.raises(RunError) as caught, diagnosis.explained(source, "train", PHOTOS):
         batches(source, PHOTOS)
     assert file.name in str(caught.value) and words in str(caught.value)
     assert "repare the data set again" in str(caught.value)
-
-
-def explained_in(source):
-    return diagnosis.explained(source, "train", PHOTOS)
 
 
 @pytest.mark.parametrize("count", [2, 4])
@@ -313,20 +290,8 @@ def test_the_workers_parts_are_the_whole_batches(source, recipe, count):
 
 
 def test_error_that_is_not_the_datas_is_said_so():
-    error = explain(ValueError("odd"), shapes(), "test", PHOTOS)
+    error = diagnosis.explain(ValueError("odd"), shapes(), "test", PHOTOS)
     assert "reads well" in str(error) and "odd" in str(error)
-
-
-def test_png_and_jpeg_grey_and_rgb_mix_in_one_folder(tmp_path):
-    for i in range(8):
-        name = f"a/{i}.{('png', 'jpg')[i % 2]}"
-        image = noise(80, 70, channels=(1, 3)[i % 4 > 1])
-        for split in ("train", "test"):
-            write_image(tmp_path / split / name, image)
-    source = catalog.open_source(catalog.find(f"folder:{tmp_path}"))
-    recipe = dataclasses.replace(PHOTOS, num_classes=1)
-    [(images, _)] = batches(source, recipe)
-    assert images.shape == (8, 56, 56, 3)
 
 
 def test_mnist_batches_of_one_are_fast(shared_data):

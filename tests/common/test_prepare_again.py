@@ -92,16 +92,12 @@ def test_another_or_an_empty_source_is_refused(pets, tmp_path):
 
 
 def test_files_that_were_left_out_need_the_flag_again(pets):
-    source, data, _ = pets
+    source, data, folder = pets
     (source / "train" / "cat" / "bad.jpg").write_bytes(b"")
     small("bad", source, data, leave_out_bad=True)
     small("bad", source, data, leave_out_bad=True)
     with pytest.raises(UsageError, match="--leave_out_bad: 1 files left out"):
         small("bad", source, data)
-
-
-def test_a_set_that_does_not_know_its_source_is_not_called_ready(pets):
-    source, data, folder = pets
     (folder / "source.json").unlink()
     with pytest.raises(UsageError, match="does not say from which files"):
         small("pets", source, data)

@@ -82,14 +82,26 @@ FILES = {
 SERVED = [name for name in FILES if decoder.readable(FILES[name]).data == (FILES[name])]
 
 
+def lay_out(root, files):
+    """Both splits of one class; its source."""
+    for split in ("train", "validation"):
+        (root / split / "a").mkdir(parents=True)
+        for name, data in files.items():
+            (root / split / "a" / name).write_bytes(data)
+    return catalog.open_source(catalog.find(f"folder:{root}"))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("folder")
-    for split in ("train", "validation"):
-        (root / split / "a").mkdir(parents=True)
-        for name, data in FILES.items():
-            (root / split / "a" / name).write_bytes(data)
+    lay_out(root, FILES)
     return root
+
+
+def refuse(source, message):
+    with pytest.raises(RunError, match=message):
+        with explained(source, "train", RECIPE):
+            frames(source, "train")
 
 
 def frames(source, split):
@@ -148,17 +160,10 @@ def test_what_is_transparent_is_white_in_one_channel_too():
 
 
 def test_a_jpeg_without_its_end_is_refused_by_all(tmp_path):
-    data = FILES["plain.jpg"]
-    for split in ("train", "validation"):
-        (tmp_path / split / "a").mkdir(parents=True)
-        (tmp_path / split / "a" / "cut.jpg").write_bytes(data[:-200])
-    path = tmp_path / "train" / "a" / "cut.jpg"
+    source = lay_out(tmp_path, {"cut.jpg": FILES["plain.jpg"][:-200]})
     with pytest.raises(ValueError, match="cut off"):
-        photographs.read(path)
-    source = catalog.open_source(catalog.find(f"folder:{tmp_path}"))
-    with pytest.raises(RunError, match=r"cut\.jpg"):
-        with explained(source, "train", RECIPE):
-            frames(source, "train")
+        photographs.read(tmp_path / "train" / "a" / "cut.jpg")
+    refuse(source, r"cut\.jpg.*is cut off after \d+ bytes")
     with pytest.raises(RunError, match="cut off"):
         small("cut", tmp_path, tmp_path / "data")
 
@@ -168,6 +173,8 @@ NO_IMAGES = {
     "pointer": (b"version https://git-lfs.github.com/spec/v1\noid", "Git LFS"),
     "empty": (b"", "zero bytes"),
     "zeros": (bytes(400), "all zero"),
+    "no_image": (b"<html>404", "no image"),
+    "no_header": (b"\xff\xd8\xff\xe0\0\x10JFIF", "cut off"),
     "zip": (b"PK\3\4" + bytes(40), "a zip file"),
     "heic": (b"\0\0\0\x18ftypheic" + bytes(40), "HEIC"),
     "float": (None, "no 8 or 16 bits"),
@@ -182,15 +189,10 @@ def test_what_is_no_image_says_what_it_is(name, tmp_path):
         file = io.BytesIO()
         Image.fromarray(np.ones((4, 4), np.float32)).save(file, "tiff")
         data = file.getvalue()
-    for split in ("train", "validation"):
-        (tmp_path / split / "a").mkdir(parents=True)
-        (tmp_path / split / "a" / "x.jpg").write_bytes(data)
+    source = lay_out(tmp_path, {"x.jpg": data})
     with pytest.raises(ValueError, match=told):
         decoder.readable(data)
-    source = catalog.open_source(catalog.find(f"folder:{tmp_path}"))
-    with pytest.raises(RunError, match=f"x.jpg.*{told}"):
-        with explained(source, "train", RECIPE):
-            frames(source, "train")
+    refuse(source, f"x.jpg.*{told}")
 
 
 def test_a_large_sound_image_is_called_too_large_not_damaged():
@@ -206,12 +208,7 @@ def test_a_large_sound_image_is_called_too_large_not_damaged():
         decoder.readable(bytes(gif))
 
 
-def test_a_file_that_was_taken_away_is_named(folder, tmp_path):
-    for split in ("train", "validation"):
-        (tmp_path / split / "a").mkdir(parents=True)
-        (tmp_path / split / "a" / "x.jpg").write_bytes(FILES["plain.jpg"])
-    source = catalog.open_source(catalog.find(f"folder:{tmp_path}"))
+def test_a_file_that_was_taken_away_is_named(tmp_path):
+    source = lay_out(tmp_path, {"x.jpg": FILES["plain.jpg"]})
     (tmp_path / "train" / "a" / "x.jpg").unlink()
-    with pytest.raises(RunError, match="x.jpg cannot be read: No such file"):
-        with explained(source, "train", RECIPE):
-            frames(source, "train")
+    refuse(source, "x.jpg cannot be read: No such file")

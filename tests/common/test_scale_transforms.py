@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data import pipeline
 from common.data.rng import ExampleRng, fold_in
 from common.data.transforms import (
     CentreCrop,
@@ -17,7 +16,7 @@ from common.data.transforms import (
 )
 from common.data.transforms.view import Box, Patch, View, image_size, realize
 from common.errors import UsageError
-from tests.common.data_fixtures import PHOTOS, noise_image, shapes
+from tests.common.data_fixtures import noise_image
 
 FILTERS = ("bilinear", "area", "nearest", "bicubic")
 PAPER = RandomAreaCrop(  # GoogLeNet, Sec. 6
@@ -119,11 +118,8 @@ def test_aspect_and_place_are_uniform_and_apart_where_every_window_fits():
 
 
 @pytest.mark.parametrize("size", [*SIZES, (1, 1), (2, 3), (1, 400), (9, 4)])
-def test_windows_are_inside_and_have_a_permitted_aspect(size):
-    drawn = windows(PAPER, size, 400)
-    top, left, height, width, _ = drawn.T
-    assert (drawn[:, :2] >= 0).all() and (drawn[:, 2:4] >= 1).all()
-    assert (top + height <= size[0]).all() and (left + width <= size[1]).all()
+def test_windows_have_a_permitted_aspect(size):
+    _, _, height, width, _ = windows(PAPER, size, 400).T
     assert ((width + 0.51) / (height - 0.51) > 3 / 4).all()
     assert ((width - 0.51) / (height + 0.51) < 4 / 3).all()
 
@@ -152,21 +148,6 @@ def test_filters_are_equally_likely_and_one_alone_is_certain():
     assert counts.shape == (4,) and (abs(counts - 200) < 50).all()
     alone = dataclasses.replace(PAPER, resampling=("area",))
     assert (windows(alone, (50, 50), 50)[:, 4] == 0).all()
-
-
-def test_photographs_are_cropped_as_the_slow_way_does(shared_data):
-    files = sorted((shared_data / "photos").glob("*/*.JPEG"))[::8]
-    assert len(files) >= 10
-    for position, file in enumerate(files):
-        encoded = tf.constant(file.read_bytes())
-        view = PAPER(View.whole(*image_size(encoded, None)), ExampleRng(1, position))
-        image = realize(view, encoded, 3, None)
-        assert image.shape == (224, 224, 3)
-        window = cut(pixels(encoded), view.patch.box)
-        name = FILTERS[int(view.patch.choice)]
-        expected = tf.image.resize(window, (224, 224), method=name)
-        expected = np.clip(np.float32(expected), 0, 255)
-        np.testing.assert_allclose(image, expected, atol=0.02)
 
 
 def test_no_more_of_the_file_is_read_than_the_window_needs():
@@ -241,29 +222,3 @@ def test_pixels_are_scaled_and_shares_are_not():
     assert RandomShorterSide(256, 480).scaled(0.25) == RandomShorterSide(64, 120)
     expected = dataclasses.replace(PAPER, size=64)
     assert PAPER.scaled(64 / 224) == expected
-
-
-def batches(recipe, threads=None, seed=0):
-    dataset = pipeline.train_batches(shapes(), recipe, None, seed=seed, epoch=0)
-    options = tf.data.Options()
-    if threads:
-        options.threading.private_threadpool_size = threads
-        options.threading.max_intra_op_parallelism = threads
-        options.autotune.enabled = False
-    return np.array([x for x, _ in dataset.with_options(options)])
-
-
-@pytest.mark.parametrize(
-    "transforms",
-    [
-        (dataclasses.replace(PAPER, size=56), RandomFlip()),
-        (RandomShorterSide(56, 90), RandomCrop(56), RandomFlip()),
-    ],
-)
-def test_batches_do_not_depend_on_threads(transforms):
-    recipe = dataclasses.replace(PHOTOS, train_transforms=transforms)
-    found = batches(recipe)
-    assert found.shape == (3, 8, 56, 56, 3)
-    assert (batches(recipe, threads=1) == found).all()
-    assert (batches(recipe, threads=3) == found).all()
-    assert not (batches(recipe, seed=1) == found).all()

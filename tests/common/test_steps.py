@@ -14,56 +14,45 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.distribution.batch_slice import batch_slice, per_replica_batch_size
 from common.distribution.strategy import make_strategy
 from common.errors import UsageError
 from common.models.layers import Dropout
-from common.recipes.losses import SoftmaxCrossEntropy
-from common.training.optimizers import MomentumSgd
-from common.training.steps import TrainSteps, padded, repeat_bit_for_bit
+from common.training.steps import padded, repeat_bit_for_bit
 from common.training.train_step import TrainStep
+from tests.common.device_runs import build_steps, operations
 
 ROOT = pathlib.Path(__file__).parents[2]
-
-
+TOGETHER = "averaged clip=0.5"  # dropout, LRN, clipping and averages in one run
 CASES = {  # of each number of devices, one process
     1: (
         "alexnet",
-        "alexnet clip=0.5",
-        "alexnet microbatches=4",
         "alexnet seed=2",
+        TOGETHER,
+        f"{TOGETHER} microbatches=4",
+        f"{TOGETHER} microbatches=4 xla=true",
         "bn",
+        "bn xla=true",
         "bn_local",
         "bn_local microbatches=2",
         "bn_local steps=1",
         "bn_local steps=1 microbatches=2",
-        "alexnet xla=true",
-        "alexnet clip=0.5 xla=true",
-        "alexnet microbatches=4 xla=true",
-        "bn xla=true",
-        "bn_local microbatches=2 xla=true",
-        "averaged",
-        "averaged xla=true",
         "auxiliary",
-        "auxiliary xla=true",
+        "rmsprop clip=0.5",
         "digits",
         "digits microbatches=2",
-        "digits xla=true",
+        "digits microbatches=2 xla=true",
     ),
     2: (
         "alexnet",
-        "alexnet clip=0.5",
-        "alexnet microbatches=2",
         "alexnet seed=2",
+        f"{TOGETHER} microbatches=2",
+        f"{TOGETHER} microbatches=2 xla=true",
         "bn",
         "bn examples=17",
         "bn_local",
-        "alexnet xla=true",
-        "alexnet microbatches=2 xla=true",
         "bn_local xla=true",
-        "averaged",
-        "averaged xla=true",
         "auxiliary xla=true",
+        "rmsprop clip=0.5",
         "digits",
         "digits xla=true",
     ),
@@ -78,7 +67,7 @@ def runs(devices: int, *cases: str) -> dict[str, dict]:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     found = map(json.loads, done.stdout.splitlines())
-    return dict(zip(cases, found, strict=True))
+    return dict(zip(("imports", *cases), found, strict=True))
 
 
 @functools.cache
@@ -100,30 +89,30 @@ def assert_same_run(one: dict, other: dict) -> None:
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("net", ["alexnet", "bn", "digits"])
-def test_two_devices_make_the_same_run_as_one(net):
+@pytest.mark.parametrize("case", ["alexnet", "bn", "digits", "rmsprop clip=0.5"])
+def test_two_devices_make_the_same_run_as_one(case):
     # Rows 8 (dropout), 12 (BN), 15 and 16 (no N-fold gradient).
-    assert_same_run(run(net, 1), run(net, 2))
+    assert_same_run(run(case, 1), run(case, 2))
+
+
+def test_clipping_follows_the_sum_over_microbatches_and_devices():
+    # Rows 5 and 7: accumulation, alone and on two devices; so do the averages.
+    whole = run(TOGETHER, 1)
+    assert_same_run(whole, run(TOGETHER, 1, "microbatches=4"))
+    assert_same_run(whole, run(TOGETHER, 2, "microbatches=2"))
+    assert not np.allclose(whole["losses"], run("alexnet", 1)["losses"])
+    assert_same_run(run("digits", 1), run("digits", 1, "microbatches=2"))
+
+
+def test_importing_the_suite_makes_no_strategy():
+    # Row 10: a second strategy in a process crashes the first.
+    assert all_runs(1)["imports"] == all_runs(2)["imports"] == {"strategies": 0}
 
 
 def test_local_batch_statistics_are_another_run():
     # Row 12: what the recipe's synchronized_batch_norm decides.
     one, two = run("bn_local", 1), run("bn_local", 2)
     assert not np.allclose(one["losses"][5:], two["losses"][5:], rtol=1e-5)
-
-
-def test_global_clipping_comes_after_the_all_reduce():
-    # Row 7.
-    assert_same_run(run("alexnet", 1, "clip=0.5"), run("alexnet", 2, "clip=0.5"))
-    free = run("alexnet", 1)["losses"]
-    assert not np.allclose(run("alexnet", 1, "clip=0.5")["losses"], free)
-
-
-def test_microbatches_equal_the_large_batch():
-    # Row 5: accumulation, alone and on two devices.
-    assert_same_run(run("alexnet", 1), run("alexnet", 1, "microbatches=4"))
-    assert_same_run(run("alexnet", 1), run("alexnet", 2, "microbatches=2"))
-    assert_same_run(run("digits", 1), run("digits", 1, "microbatches=2"))
 
 
 # Two devices: once, on an overloaded machine, a repeated run differed in late
@@ -139,28 +128,6 @@ def test_a_short_last_batch_leaves_finite_weights():
     # Row 9: 17 examples, batches of 16, two devices.
     found = run("bn", 2, "examples=17")
     assert all(np.isfinite(w).all() for w in found["weights"])
-
-
-def masks(step: int, start: int, seed: int = 0, name: str = "drop6"):
-    where = batch_slice(seed=seed, step=tf.constant(step, tf.int64), start=start, size=8)
-    with where:
-        return Dropout(0.5, name=name)(np.ones((4, 64)), training=True).numpy()
-
-
-def test_dropout_masks_differ_between_replicas_and_repeat_between_runs():
-    # Row 8: the second replica's examples start at 4.
-    first, second = masks(3, 0), masks(3, 4)
-    assert not np.array_equal(first, second)
-    assert not np.array_equal(first[0], first[1])
-    np.testing.assert_array_equal(first, masks(3, 0))
-    for other in (masks(4, 0), masks(3, 0, seed=1), masks(3, 0, name="d7")):
-        assert not np.array_equal(first, other)
-
-
-def test_a_batch_that_does_not_divide_is_refused():
-    assert per_replica_batch_size(128, 2, 4) == 16
-    with pytest.raises(UsageError, match="128 does not divide among 3 dev"):
-        per_replica_batch_size(128, 3, 1)
 
 
 def test_more_gpus_than_present_are_refused():
@@ -209,7 +176,6 @@ def test_beside_gpus_the_cpu_has_one_thread_an_operation(gpus, threads, monkeypa
     ],
 )
 def test_xla_makes_the_same_run(devices, case):
-    """Dropout, LRN, pooling, clipping, microbatches, averages, two heads."""
     on = devices if case in CASES[devices] else 1
     plain, compiled = run(case, on), run(case, devices, "xla=true")
     np.testing.assert_allclose(plain["losses"], compiled["losses"], rtol=1e-5)
@@ -255,15 +221,7 @@ def test_what_xla_cannot_compile_is_said_with_the_way_back():
     image = keras.Input((4, 4, 1))
     x = keras.layers.Flatten()(Turned()(image))
     model = keras.Model(image, keras.layers.Dense(3)(x), name="turned")
-    optimizer = MomentumSgd(0.9, nesterov=False)
-    optimizer.build(model.trainable_variables)
-    run = TrainSteps(
-        *(model, optimizer, SoftmaxCrossEntropy()),
-        tf.distribute.get_strategy(),
-        global_batch_size=2,
-        seed=0,
-        jit_compile=True,
-    )
+    run = build_steps(model, batch_size=2, jit_compile=True)
     batch = np.ones((2, 4, 4, 1), "float32"), np.zeros(2, "int64")
     batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
     with pytest.raises(UsageError, match="turned: .*Image.*nojit"):
@@ -285,31 +243,13 @@ def test_frozen_layers_keep_their_weights_and_statistics():
     for name in ("conv1", "conv1_bn"):
         model.get_layer(name).trainable = False
     before = {v.path: v.numpy() for v in model.variables}
-    optimizer = MomentumSgd(0.9, nesterov=False)
-    optimizer.build(model.trainable_variables)
-    run = TrainSteps(
-        *(model, optimizer, SoftmaxCrossEntropy(), tf.distribute.get_strategy()),
-        **{"global_batch_size": 4, "seed": 0, "microbatches": 2},
-    )
+    run = build_steps(model, batch_size=4, microbatches=2)
     images = np.random.default_rng(0).normal(3, 1, (4, 4, 4, 1)).astype("float32")
     batches = iter(tf.data.Dataset.from_tensors((images, np.arange(4) % 2)).repeat())
     run(batches, tf.constant(0, tf.int64), *padded([[0.1], [0.1]]))
     changed = {v.path for v in model.variables if not np.array_equal(v.numpy(), before[v.path])}
     assert {path.split("/")[-2] for path in changed} == {"conv2", "conv2_bn", "fc"}
     assert any("conv2_bn/moving_mean" in path for path in changed)
-
-
-def test_importing_the_suite_makes_no_strategy():
-    # Row 10: a second strategy in a process crashes the first.
-    code = (
-        "import tensorflow as tf; made = []\n"
-        "for kind in (tf.distribute.MirroredStrategy,):\n"
-        "    kind.__init__ = lambda *a, **k: made.append(1)\n"
-        "import launch.session.training, launch.inference.evaluation, common.training.loop\n"
-        "assert not made"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT)
-    assert done.returncode == 0
 
 
 def test_keras_fit_still_works_with_our_dropout():
@@ -326,23 +266,9 @@ def test_gradients_that_meet_are_added_in_one_order():
     x = keras.layers.Conv2D(4, 3)(images)
     fan = [keras.layers.Conv2D(4, 3, name=f"b{i}")(x) for i in range(4)]
     logits = keras.layers.GlobalAveragePooling2D()(keras.layers.add(fan))
-    model = keras.Model(images, logits)
     repeat_bit_for_bit()
-    optimizer = MomentumSgd(0.9, nesterov=False)
-    optimizer.build(model.trainable_variables)
-    step = TrainStep(
-        *(model, optimizer, SoftmaxCrossEntropy()),
-        tf.distribute.get_strategy(),
-        global_batch_size=2,
-        seed=0,
-    )
-    batch = (tf.TensorSpec((2, 8, 8, 3)), tf.TensorSpec((2,), tf.int64))
-    graph = (
-        tf.function(step)
-        .get_concrete_function(batch, tf.TensorSpec((), tf.int64), tf.TensorSpec((1,)))
-        .graph
-    )
-    sums = [len(op.inputs) for op in graph.get_operations() if op.type == "AddN"]
+    found = operations(build_steps(keras.Model(images, logits), batch_size=2, make=TrainStep))
+    sums = [len(op.inputs) for op in found if op.type == "AddN"]
     assert sums and max(sums) == 2
     grappler = tf.config.optimizer.get_experimental_options()
     assert grappler["arithmetic_optimization"] is False

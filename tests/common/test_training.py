@@ -53,6 +53,14 @@ def network():
     return keras.Model(image, keras.layers.Dense(10, name="fc")(x))
 
 
+def two_heads():
+    """A network with an auxiliary head, as GoogLeNet's."""
+    main = network()
+    flat = main.layers[-2].output
+    aux = keras.layers.Dense(10, name="aux")(flat)
+    return keras.Model(main.input, [main.output, aux])
+
+
 @pytest.fixture(scope="module")
 def source():
     return catalog.open_source(catalog.find("sample", channels=1))
@@ -107,9 +115,33 @@ class Calls(keras.callbacks.Callback):
         self.calls.append("over")
 
 
-def test_it_learns_and_drives_keras_callbacks(source, tmp_path):
-    calls = Calls()
-    state = train(loop(source, tmp_path, [calls]))
+PLATEAU = DivideOnPlateau(divisor=10.0, patience=1, max_drops=2, metric="val_loss", min_delta=10.0)
+KINDS = {
+    "stairs": {},
+    "average, plateaus, two heads": {
+        "net": two_heads,
+        "average_decay": 0.9,
+        "schedule": PLATEAU,
+        "loss": WithAuxiliary(main=SoftmaxCrossEntropy(), weight=0.3, heads=1),
+        "updates": 2 * STEPS + 5,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def whole_runs(source, tmp_path_factory):
+    """kind -> (its loop, trained to the end; its callback; its folder)."""
+    made = {}
+    for kind, changes in KINDS.items():
+        calls, folder = Calls(), tmp_path_factory.mktemp("whole")
+        made[kind] = loop(source, folder, [calls], **changes), calls, folder
+        train(made[kind][0])
+    return made
+
+
+def test_it_learns_and_drives_keras_callbacks(whole_runs):
+    made, calls, folder = whole_runs["stairs"]
+    state = made.state
     epochs = [f"{w} {e}" for e in range(EPOCHS) for w in ("epoch", "end")]
     assert calls.calls == ["train", *epochs, "over"]
     assert calls.steps[-1] == state.step - 1 == EPOCHS * STEPS - 1
@@ -118,7 +150,13 @@ def test_it_learns_and_drives_keras_callbacks(source, tmp_path):
     assert state.history[-1]["loss"] < 0.5 * state.history[0]["loss"]
     assert "cross_entropy" not in state.history[-1]  # the loss is that
     assert state.history[-1]["val_top1_error"] < 20
-    rates = [row["learning_rate"] for row in state.history]
+    rows = (folder / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(row) for row in rows] == state.history
+
+
+@pytest.mark.parametrize("kind", KINDS)  # stairs at epoch 2; it drops after two
+def test_rates_are_on_record(whole_runs, kind):
+    rates = [row["learning_rate"] for row in whole_runs[kind][0].state.history]
     assert rates == pytest.approx([0.02, 0.02, 0.002])
 
 
@@ -153,60 +191,23 @@ class StopAt(keras.callbacks.Callback):
             self.signals.received = signal.SIGTERM
 
 
-@pytest.mark.parametrize("calls", [1, 4, 7])
-def test_stopped_anywhere_it_continues_to_the_same_end(source, tmp_path, calls):
-    whole = loop(source, tmp_path / "whole")
-    expected = train(whole)
+@pytest.mark.parametrize("kind,calls", zip(2 * list(KINDS), (1, 2, 7, 5), strict=True))
+def test_stopped_anywhere_it_continues_to_the_same_end(source, tmp_path, whole_runs, kind, calls):
+    whole, *_ = whole_runs[kind]
     signals = Signals()
-    stopped = loop(source, tmp_path / "part", [StopAt(signals, calls)])
+    stopped = loop(source, tmp_path, [StopAt(signals, calls)], **KINDS[kind])
     with pytest.raises(Stopped):
         train(stopped, signals)
     stopped.job.run._lock.close()
-    again = loop(source, tmp_path / "part")
-    assert again.resumed_from == stopped.state.step > 0
-    found = train(again)
-    for row in (*expected.history, *found.history):
-        row.pop("seconds")
-    assert found.history == expected.history
-    for name, variable in whole.variables.items():
-        np.testing.assert_array_equal(variable.numpy(), again.variables[name].numpy(), err_msg=name)
-
-
-PLATEAU = DivideOnPlateau(divisor=10.0, patience=1, max_drops=2, metric="val_loss", min_delta=10.0)
-
-
-def two_heads():
-    """A network with an auxiliary head, as GoogLeNet's."""
-    main = network()
-    flat = main.layers[-2].output
-    aux = keras.layers.Dense(10, name="aux")(flat)
-    return keras.Model(main.input, [main.output, aux])
-
-
-@pytest.mark.parametrize("calls", [2, 5])
-def test_averages_plateaus_and_auxiliary_heads_survive_a_stop(source, tmp_path, calls):
-    loss = WithAuxiliary(main=SoftmaxCrossEntropy(), weight=0.3, heads=1)
-    changes = dict(average_decay=0.9, schedule=PLATEAU, loss=loss, updates=2 * STEPS + 5)
-
-    def made(folder, *callbacks):
-        return loop(source, folder, callbacks, net=two_heads, **changes)
-
-    whole = made(tmp_path / "whole")
-    expected = train(whole)
-    rates = [row["learning_rate"] for row in expected.history]
-    assert rates == pytest.approx([0.02, 0.02, 0.002])  # it drops after two
-    signals = Signals()
-    stopped = made(tmp_path / "part", StopAt(signals, calls))
-    with pytest.raises(Stopped):
-        train(stopped, signals)
-    stopped.job.run._lock.close()
-    again = made(tmp_path / "part")
-    assert 0 < again.resumed_from < whole.state.step
-    found = train(again)
-    for row in (*expected.history, *found.history):
-        row.pop("seconds")
-    assert found.history == expected.history
-    assert sum("average" in name for name in again.variables) == 6
+    again = loop(source, tmp_path, **KINDS[kind])
+    assert whole.state.step > again.resumed_from == stopped.state.step > 0
+    found, expected = (
+        [row | {"seconds": None} for row in history]
+        for history in (train(again).history, whole.state.history)
+    )
+    assert found == expected
+    averages = sum("average" in name for name in again.variables)
+    assert averages == (6 if "average_decay" in KINDS[kind] else 0)
     for name, variable in whole.variables.items():
         np.testing.assert_array_equal(variable.numpy(), again.variables[name].numpy(), err_msg=name)
 
@@ -252,9 +253,8 @@ def test_stopped_while_testing_it_keeps_the_epoch(source, tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step(source, tmp_path):
-    train(loop(source, tmp_path, epochs=1))
     wild = Sgd(learning_rate=1e30, momentum=0.9, nesterov=False)
-    diverging = loop(source, tmp_path / "wild", optimizer=wild)
+    diverging = loop(source, tmp_path, optimizer=wild)
     diverging.save()
     with pytest.raises(RunError, match=r"step \d+ .*step-000000000.npz, is kept"):
         train(diverging)
@@ -354,9 +354,3 @@ def test_guessing_costs_more_with_auxiliary_heads():
 def test_a_healthy_epoch_does_not_stop(epoch, loss, error):
     row = {"epoch": epoch, "loss": loss, "top1_error": error}
     assert require_moved(row, recipe()) is None
-
-
-def test_history_is_on_disk_once_an_epoch(source, tmp_path):
-    state = train(loop(source, tmp_path))
-    rows = (tmp_path / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(row) for row in rows] == state.history

@@ -15,6 +15,8 @@ GOOGLENET = views.SquareCrops(sides=(256, 288, 320, 352), size=224, mirrored=Tru
 VGG = views.GridCrops(sides=(256, 384, 512), size=224, places=5, mirrored=True)
 DENSE = views.Dense(sides=(256, 384, 512), mirrored=True)
 TWELVE = views.SquareCrops(sides=(320,), size=299, squashed=True, mirrored=True)
+SQUASHED = views.CentreCrop(sides=(378,), size=331, squashed=True)
+CENTRE = views.CentreCrop(sides=(320,), size=320)
 LOGITS = views.CornerCrops(sides=(256,), size=224, mirrored=True, average="logits")
 
 
@@ -43,13 +45,6 @@ def test_nine_crop_is_a_grid_without_mirrors():  # convdata_cifar.py
     grid = [(top, left) for top in (0, 4, 8) for left in (0, 4, 8)]
     assert [(c.top, c.left) for c in crops] == grid
     assert not any(c.mirrored for c in crops)
-
-
-def test_ten_crop_of_odd_sizes_stays_inside_and_touches_the_border():
-    crops = crops_of_frame("ten_crop", 37, 30)
-    assert {c.top for c in crops} == {0, 3, 7}
-    assert {c.left for c in crops} == {0, 3, 7}
-    assert len(set(crops)) == 10
 
 
 def test_centre_crop_leaves_the_odd_pixel_at_the_end():
@@ -89,8 +84,8 @@ def test_each_view_has_as_many_crops_as_are_counted():
         (VGG, 150),  # Simonyan and Zisserman 2014, Sec. 3.2
         (DENSE, 6),
         (views.MeanOf((VGG, DENSE)), 156),
-        (views.CentreCrop(sides=(320,), size=320), 1),
-        (views.CentreCrop(sides=(378,), size=331, squashed=True), 1),
+        (CENTRE, 1),
+        (SQUASHED, 1),
         (LOGITS, 10),
     ],
 )
@@ -147,30 +142,20 @@ def test_vggs_grid_is_regular_and_reaches_every_border():
     assert len(set(places(scaled))) == 25
 
 
-def test_twelve_crops_are_of_the_squashed_image():
-    (scaled,) = TWELVE.scaled_images(97, 640)
-    assert scaled.canvas == (320, 320)
-    assert places(scaled) == [
-        (0, 0, 299),
-        (0, 21, 299),
-        (21, 0, 299),
-        (21, 21, 299),
-        (10, 10, 299),
-        (0, 0, 320),
-    ]
+CORNERS = [(0, 0, 299), (0, 21, 299), (21, 0, 299), (21, 21, 299), (10, 10, 299)]
 
 
-def test_polynets_crop_ignores_the_aspect_ratio():
-    view = views.CentreCrop(sides=(378,), size=331, squashed=True)
-    (scaled,) = view.scaled_images(333, 501)
-    assert scaled.canvas == (378, 378)
-    assert places(scaled) == [(23, 23, 331)]
-
-
-def test_a_crop_as_large_as_the_shorter_side():
-    (scaled,) = views.CentreCrop(sides=(320,), size=320).scaled_images(375, 500)
-    assert scaled.canvas == (320, 427)
-    assert places(scaled) == [(0, 53, 320)]
+@pytest.mark.parametrize(
+    ("view", "size", "canvas", "crops"),
+    [
+        (TWELVE, (97, 640), (320, 320), [*CORNERS, (0, 0, 320)]),
+        (SQUASHED, (333, 501), (378, 378), [(23, 23, 331)]),  # PolyNet's
+        (CENTRE, (375, 500), (320, 427), [(0, 53, 320)]),  # as large as the shorter side
+    ],
+)
+def test_crops_of_a_squashed_or_of_the_whole_image(view, size, canvas, crops):
+    (scaled,) = view.scaled_images(*size)
+    assert (scaled.canvas, places(scaled)) == (canvas, crops)
 
 
 def test_ten_crops_of_an_image_are_those_of_the_frame():
