@@ -4,18 +4,15 @@ One strategy per process, so each number of devices has a process of its own:
 
     python -m tests.common.device_runs DEVICES "NET [name=value ...]" ...
 
-prints a JSON line of import_suite, and one for each net: losses, wrong counts,
-and the final weights.
+prints a JSON line for each net: losses, wrong counts, and the final weights.
 """
 
 import dataclasses
-import importlib
 import json
 import sys
 
 import keras
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from common.data.resident import ResidentSet, open_resident
@@ -178,18 +175,7 @@ def run(
     }
 
 
-def import_suite() -> dict:
-    """How many strategies importing the suite makes."""
-    made, kind = [], tf.distribute.MirroredStrategy
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kind, "__init__", lambda *given, **named: made.append(1))
-        for name in ("launch.session.training", "launch.inference.evaluation"):
-            importlib.import_module(name)
-    return {"strategies": len(made)}
-
-
 if __name__ == "__main__":
-    print(json.dumps(import_suite()))
     repeat_bit_for_bit()
     devices, *cases = sys.argv[1:]
     strategy = make_strategy(int(devices), "cpu")

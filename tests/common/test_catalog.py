@@ -49,9 +49,6 @@ def test_sizes_are_the_published_ones():
     imagenet = catalog.find("imagenet2012")
     assert imagenet.splits == {"train": 1_281_167, "validation": 50_000}
     assert imagenet.test_split == "validation"
-
-
-def test_sample_is_digits_for_a_grey_recipe():
     assert catalog.find("sample", channels=1).tfds_names == ("sample_digits",)
     assert catalog.find("sample", channels=3).tfds_names == ("sample_shapes",)
 
@@ -102,13 +99,10 @@ def test_folder_order_is_that_of_tfds_image_folder(tmp_path):
     assert ours == theirs
 
 
-def test_folder_without_splits_is_refused_with_the_layout(tmp_path):
+def test_folders_that_are_no_set_are_refused(tmp_path):
     write_image(tmp_path / "cat" / "1.png", noise_image(9, 9))
     with pytest.raises(RunError, match=r"PATH/\{train,validation\}/CLASS"):
         catalog.find(f"folder:{tmp_path}")
-
-
-def test_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(RunError, match="there is no folder"):
         catalog.find(f"folder:{tmp_path}/birds")
 

@@ -109,9 +109,9 @@ def both(source, recipe, **asked):
 @pytest.mark.parametrize("recipe", ENLARGED.values(), ids=ENLARGED)
 def test_enlarged_images_travel_as_stored_with_the_same_bits(source, recipe):
     count = 0
+    finish = examples.finish_on_device(recipe, STATISTICS, 0)
+    compiled = tf.function(finish, jit_compile=True)
     for epoch in range(3):
-        finish = examples.finish_on_device(recipe, STATISTICS, epoch)
-        compiled = tf.function(finish, jit_compile=True)
         for batch, found, expected in both(source, recipe, epoch=epoch):
             assert batch.pixels.dtype == tf.uint8
             np.testing.assert_array_equal(found, expected)

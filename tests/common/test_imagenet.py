@@ -39,17 +39,13 @@ def test_the_first_eight_validation_labels_in_both_orders():
     assert [imagenet.devkit_ids()[i] for i in first] == FIRST_DEVKIT
 
 
-def test_known_classes():
+def test_known_classes_and_no_two_names_alike():
+    names = [name.casefold() for name in imagenet.names()]
+    assert len(set(names)) == 1000
     known = dict(zip(imagenet.WNIDS, imagenet.names(), strict=True))
     assert imagenet.WNIDS[0] == "n01440764" and known["n01440764"] == "tench"
     assert known["n02119789"] == "kit fox"
     assert known["n15075141"] == "toilet tissue" == imagenet.names()[999]
-
-
-def test_no_two_names_are_alike():
-    names = [name.casefold() for name in imagenet.names()]
-    assert len(set(names)) == 1000
-    known = dict(zip(imagenet.WNIDS, imagenet.names(), strict=True))
     assert known["n02012849"] == "crane (bird)"
     assert known["n03126707"] == "crane (machine)"
     assert known["n03710637"] == "maillot (tights)"

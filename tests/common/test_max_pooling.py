@@ -27,20 +27,13 @@ def values_and_gradients(how, images, weights):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("images", ["ties", "all equal", "no ties"])
 @pytest.mark.parametrize("name", POOLINGS)
-def test_xla_has_the_same_values_and_gradients(name, images, dtype):
+def test_xla_has_the_same_values_and_gradients(name, dtype):
     """Whole numbers: their sums are exact in any order."""
     repeat_bit_for_bit()
     how = POOLINGS[name]
     shape = (2, how[-1], how[-1], 3)
-    x = {
-        "ties": RNG.integers(-2, 2, shape),
-        "all equal": np.full(shape, -1.5),
-        "no ties": RNG.permutation(np.prod(shape)).reshape(shape) % 257,
-    }[images]
-    x = tf.cast(x, dtype)
-    out = keras.ops.max_pool(x, *how[:3])
+    out = keras.ops.max_pool(tf.zeros(shape), *how[:3])
     weights = tf.cast(RNG.integers(1, 4, out.shape), dtype)
 
     @tf.function(jit_compile=True)
@@ -49,9 +42,15 @@ def test_xla_has_the_same_values_and_gradients(name, images, dtype):
             return values_and_gradients(how, images, weights)
 
     plain = tf.function(lambda *given: values_and_gradients(how, *given))
-    pairs = zip(plain(x, weights), compiled(x, weights), strict=True)
-    for wanted, found in pairs:
-        np.testing.assert_array_equal(tf.cast(found, tf.float32), tf.cast(wanted, tf.float32))
+    for kind, images in {
+        "ties": RNG.integers(-2, 2, shape),
+        "all equal": np.full(shape, -1.5),
+        "no ties": RNG.permutation(np.prod(shape)).reshape(shape) % 257,
+    }.items():
+        x = tf.cast(images, dtype)
+        for wanted, found in zip(plain(x, weights), compiled(x, weights), strict=True):
+            wanted, found = tf.cast(wanted, tf.float32), tf.cast(found, tf.float32)
+            np.testing.assert_array_equal(found, wanted, err_msg=kind)
 
 
 def test_only_what_is_traced_inside_has_this_gradient():

@@ -50,6 +50,8 @@ def test_a_file_is_read_as_it_was_written_and_by_numpy_alone(tmp_path):
     assert_equal(found, some())
     assert found.record.items() >= RECORD.items()
     assert len(found.record["sha256"]) == 64
+    write(tmp_path / "unknown.npz", changed(some(), labels=np.full(20, -1)))
+    assert (read(tmp_path / "unknown.npz").labels == -1).all()
     with np.load(tmp_path / "p.npz", allow_pickle=False) as file:
         np.testing.assert_array_equal(file["scores"], some().scores)
 
@@ -102,11 +104,6 @@ def test_nothing_unsound_is_written(tmp_path, wrong, message):
     with pytest.raises(RunError, match=message):
         write(tmp_path / "p.npz", changed(some(), **wrong))
     assert not list(tmp_path.iterdir())
-
-
-def test_labels_that_are_not_known_are_minus_one(tmp_path):
-    write(tmp_path / "p.npz", changed(some(), labels=np.full(20, -1)))
-    assert (read(tmp_path / "p.npz").labels == -1).all()
 
 
 @pytest.mark.parametrize(
@@ -199,19 +196,21 @@ def test_a_record_that_is_not_whole_begins_anew(tmp_path):
     assert_equal(resume(path).finish(), some())
 
 
+def full(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def test_a_batch_that_failed_does_not_spoil_the_next(tmp_path, monkeypatch):
     there = resume(tmp_path / "p.npz", 3)
     with monkeypatch.context() as patch:
         patch.setattr(files.os, "replace", full)
         with pytest.raises(RunError, match="3 images are kept.*it continues"):
             there.append(["a"], [0], [[0, 0, 0]])
+    with pytest.raises(RunError, match="scores of b are not finite.*3 images"):
+        there.append(["a", "b"], [0, 1], [[0, 0, 0], [0, np.nan, 0]])
     (there.folder / ".000000003.npz.1.part").write_bytes(b"what a kill left")
     assert_equal(resume(tmp_path / "p.npz").finish(), some())
     assert [f.name for f in tmp_path.iterdir()] == ["p.npz"]
-
-
-def full(*_):
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_a_folder_of_another_record_is_refused(tmp_path):
@@ -240,13 +239,6 @@ def test_too_few_too_many_and_repeated_images_are_refused(tmp_path):
     with pytest.raises(RunError, match="once"):
         there.finish()
     assert there.folder.is_dir()
-
-
-def test_scores_that_are_not_finite_are_refused_at_once(tmp_path):
-    there = resume(tmp_path / "p.npz", 3)
-    with pytest.raises(RunError, match="scores of b are not finite.*3 images"):
-        there.append(["a", "b"], [0, 1], [[0, 0, 0], [0, np.nan, 0]])
-    assert PredictionWriter(tmp_path / "p.npz", RECORD, 20, CLASSES).done == 3
 
 
 ENDLESS = """

@@ -39,10 +39,6 @@ def made(pixels, *operations):
     return run(encoded).numpy()
 
 
-def round_half_even(value):
-    return int(np.rint(value))
-
-
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("side,crop", [(64, 56), (64, 55), (40, 40)])
 def test_resize_and_crop_are_torchvisions_bit_for_bit(size, side, crop):
@@ -53,7 +49,7 @@ def test_resize_and_crop_are_torchvisions_bit_for_bit(size, side, crop):
     # One axis at a time: Pillow 13 begins with the columns of tall images.
     for step in ((new[0], image.height), new):
         image = image.resize(step, Image.Resampling.BILINEAR)
-    left, top = (round_half_even((length - crop) / 2) for length in new)
+    left, top = (round((length - crop) / 2) for length in new)  # half to even
     wanted = image.crop((left, top, left + crop, top + crop))
     found = made(pixels, TorchvisionResize(side), TorchvisionCentreCrop(crop))
     np.testing.assert_array_equal(found, np.asarray(wanted))

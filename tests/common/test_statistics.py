@@ -34,18 +34,15 @@ def test_mnist_has_its_known_mean_and_deviation(shared_data):
     assert found.pixel_std[0] / 255 == pytest.approx(0.30811, abs=1e-5)
 
 
-def test_statistics_are_needed_by_means_and_colour_noise_only():
+def test_statistics_are_needed_by_means_and_colour_noise_only(tmp_path):
     noise = PcaColourNoise(std=0.1, shrink=1.0)
     assert not statistics.needed(PHOTOS)
+    assert statistics.statistics_for(None, PHOTOS, tmp_path) is None
+    assert not list(tmp_path.iterdir())
     assert statistics.needed(MEAN)
     for operation in (noise, UntilEpoch(3, noise)):
         noisy = dataclasses.replace(PHOTOS, train_noise=(operation,))
         assert statistics.needed(noisy)
-
-
-def test_nothing_is_read_or_written_when_none_are_needed(tmp_path):
-    assert statistics.statistics_for(None, PHOTOS, tmp_path) is None
-    assert not list(tmp_path.iterdir())
 
 
 def test_statistics_are_kept_and_damaged_files_recomputed(tmp_path, monkeypatch):

@@ -113,17 +113,15 @@ def test_a_wrong_label_of_the_truth_is_named(line, tmp_path):
         submission_file.read_truth(path)
 
 
-def test_files_of_different_images_are_refused(files):
-    _, path, truth = files
-    truth.write_text(truth.read_text() + "1\n")
-    with pytest.raises(RunError, match="6 images, .*truth.txt has 7"):
-        submission_file.score(path, truth)
-
-
-def test_a_blacklist_of_other_images_is_refused(files):
+def test_missing_files_and_those_of_different_images_are_refused(files):
     _, path, truth = files
     with pytest.raises(UsageError, match="49,981 was to be left out"):
         submission_file.score(path, truth, left_out=imagenet.blacklist())
+    with pytest.raises(RunError, match="no.txt cannot be read"):
+        submission_file.read(path.with_name("no.txt"))
+    truth.write_text(truth.read_text() + "1\n")
+    with pytest.raises(RunError, match="6 images, .*truth.txt has 7"):
+        submission_file.score(path, truth)
 
 
 def test_other_classes_are_refused_and_nothing_is_written(tmp_path):
@@ -134,8 +132,3 @@ def test_other_classes_are_refused_and_nothing_is_written(tmp_path):
     with pytest.raises(UsageError, match="order of their file names"):
         submission_file.write(tmp_path / "a", predictions(ids=ids))
     assert not list(tmp_path.iterdir())
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(RunError, match="no.txt cannot be read"):
-        submission_file.read(tmp_path / "no.txt")

@@ -95,13 +95,10 @@ def test_it_says_how_far_it_is():
     assert said[0] == ("reading train", 20, 20)
 
 
-def test_too_few_images_of_a_class_are_refused():
+def test_too_few_images_of_a_class_and_damaged_ones_are_refused():
     source = Source(train=(images([0, 0, 1]), [0, 0, 1]))
     with pytest.raises(UsageError, match="1 of the rarest"):
         thumbnail_baseline.measure(source, 0, nothing)
-
-
-def test_a_damaged_file_is_named():
     source = Source(train=([b"no image"], [0]))
     with pytest.raises(RunError, match="a file of train is cut off"):
         thumbnail_baseline.measure(source, 0, nothing)

@@ -163,8 +163,7 @@ def test_random_crop_has_33_places_each_way():  # net 145; not 32 as Sec. 4.1
 
 
 def test_half_of_the_images_are_flipped():
-    view = View.whole(8, 8)
-    flips = [bool(RandomFlip()(view, key(i)).mirrored) for i in range(400)]
+    flips = [bool(RandomFlip()(View.whole(8, 8), key(i)).mirrored) for i in range(400)]
     assert 160 < sum(flips) < 240
 
 
@@ -176,17 +175,13 @@ def test_crop_after_flip_is_a_crop_of_the_mirror_image():
     assert (cut == image[:, ::-1][3:11, 1:9]).all()
 
 
-def test_crop_larger_than_the_image_is_refused():
+def test_crops_of_too_little_and_resizes_of_crops_are_refused():
+    with pytest.raises(UsageError, match="before crops"):
+        ResizeShorterSide(16)(CentreCrop(20)(View.whole(32, 32), key()), key())
     with pytest.raises(UsageError, match="a crop of 33"):
         CentreCrop(33)(View.whole(32, 32), key())
     with pytest.raises(tf.errors.InvalidArgumentError, match="smaller"):
         view_of(encode(noise_image(40, 90), "png"), (CentreCrop(41),))
-
-
-def test_resize_after_a_crop_is_refused():
-    view = CentreCrop(20)(View.whole(32, 32), key())
-    with pytest.raises(UsageError, match="before crops"):
-        ResizeShorterSide(16)(view, key())
 
 
 STATISTICS = statistics_of(
@@ -263,11 +258,8 @@ def moments(image):
     return [(m * weights).sum() for m in (y * y, x * x, x * y)]
 
 
-def test_affine_without_amplitude_changes_nothing():
-    np.testing.assert_allclose(affine(blob()), blob(), atol=1e-3)
-
-
 def test_affine_translates_both_ways_within_the_amplitude():
+    np.testing.assert_allclose(affine(blob()), blob(), atol=1e-3)  # of amplitude 0
     start = centre_of_mass(blob().numpy())
     moved = np.array(
         [centre_of_mass(affine(blob(), i, translate_pixels=3.0)) - start for i in range(100)]
@@ -319,12 +311,9 @@ def test_until_epoch_is_off_from_that_epoch_on():
     assert active(chain, 67) == [(0, RandomFlip()), (2, Pad(1))]
 
 
-@pytest.mark.parametrize("transform", [ResizeShorterSide(256), CentreCrop(256), RandomCrop(256)])
-def test_sizes_are_rounded_when_scaled(transform):
-    assert transform.scaled(64 / 224).size == 73
-
-
-def test_other_fields_are_kept_when_scaled():
+def test_sizes_are_rounded_and_other_fields_kept_when_scaled():
+    for transform in (ResizeShorterSide, CentreCrop, RandomCrop):
+        assert transform(256).scaled(64 / 224).size == 73
     noise = PcaColourNoise(std=0.1, shrink=1.1)
     assert UntilEpoch(3, noise).scaled(0.5) == UntilEpoch(3, noise)
     assert Pad(2).scaled(2.0) == Pad(4) and RandomShift(4).scaled(2.0) == RandomShift(8)
