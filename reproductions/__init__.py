@@ -44,7 +44,7 @@ class Paper:
 
 @functools.cache
 def load(paper: str) -> Paper:
-    """The paper's recipes and views; imports no TensorFlow.
+    """The paper's recipes, each with its network's form, and views; imports no TensorFlow.
 
     Raises:
         UsageError: if there is no such paper.
@@ -53,6 +53,9 @@ def load(paper: str) -> Paper:
         raise UsageError(_unknown(paper, names()))
     module = importlib.import_module(f"reproductions.{paper}.recipe")
     recipes = add_deviations(module.RECIPES, folder(paper))
+    if (folder(paper) / "forms.py").exists():
+        forms = importlib.import_module(f"reproductions.{paper}.forms").FORMS
+        recipes = {v: dataclasses.replace(r, network=forms.get(v)) for v, r in recipes.items()}
     return Paper(RECIPES=recipes, VIEWS=getattr(module, "VIEWS", {}))
 
 
@@ -62,7 +65,12 @@ def folder(paper: str) -> pathlib.Path:
 
 
 def build_model(
-    paper: str, variant: str, *, image_size: int | None = None, num_classes: int | None = None
+    paper: str,
+    variant: str,
+    *,
+    image_size: int | None = None,
+    num_classes: int | None = None,
+    network: Any = None,
 ) -> "keras.Model":
     """A variant's network: (batch, S, S, channels) images -> (batch, num_classes) logits.
 
@@ -72,12 +80,14 @@ def build_model(
     Args:
         image_size: S, pixels; None is the recipe's.
         num_classes: None is the recipe's.
+        network: Its form, one of the paper's forms.py; None is the recipe's.
 
     Raises:
-        UsageError: if the network does not fit such images.
+        UsageError: if the network does not fit such images, or cannot have such a form.
     """
     recipe = load(paper).RECIPES[variant]
     size, smallest = image_size or recipe.image_size, smallest_image(paper, variant)
+    changed = network is not None and network != recipe.network
     if size < smallest:
         raise UsageError(
             f"{variant} needs images of at least {smallest}x{smallest} pixels: from "
@@ -87,7 +97,14 @@ def build_model(
     sys.setrecursionlimit(max(limit, DEEPEST_GRAPH))
     try:
         model = importlib.import_module(f"reproductions.{paper}.model")
-        return model.build_model(variant, size, num_classes or recipe.num_classes)
+        form = {"form": network} if changed else {}
+        return model.build_model(variant, size, num_classes or recipe.num_classes, **form)
+    except ValueError as error:
+        if isinstance(error, UsageError) or not changed:
+            raise
+        raise UsageError(
+            f"{variant} cannot be built of such parts, for {size}x{size} pixels: {error}"
+        ) from error
     finally:
         sys.setrecursionlimit(limit)
 

@@ -4,14 +4,16 @@ import pathlib
 
 from absl.flags import FlagValues
 
+import reproductions
 from common.errors import UsageError
 from launch.commands.names import read_name
-from launch.settings.flags import text
+from launch.settings.flags import share, text
+from launch.settings.overrides import apply
 from launch.terminal.new_files import require_new
 from launch.terminal.quiet import quiet
 
-USAGE = "describe NAME [--svg FILE.svg]"
-FLAGS = {"svg": text("the picture to write")}
+USAGE = "describe NAME [--set FIELD=VALUE] [--svg FILE.svg]"
+FLAGS = {"svg": text("the picture to write")} | share("set")
 
 
 def run(words: list[str], flags: FlagValues) -> int:
@@ -22,6 +24,7 @@ def run(words: list[str], flags: FlagValues) -> int:
         if picture.suffix.lower() != ".svg":
             raise UsageError(f"--svg {picture} must end in .svg: it is a picture.")
         require_new(picture, "--svg")
+    recipe = apply(reproductions.load(paper).RECIPES[variant], flags.set)
     with quiet():
         from launch.drawing import block_table
-    return block_table.show_network(paper, variant, picture)
+    return block_table.show_network(paper, variant, recipe, picture)

@@ -6,6 +6,7 @@ import reproductions
 from common.files import write_text, writing
 from common.models.graph import Block, Box, Chain, Network, folded, network
 from common.models.layer_table import without_weights
+from common.recipes.recipe import Recipe
 from launch.drawing.describe_svg import draw
 from launch.drawing.svg_shapes import label
 from launch.terminal.tables import show
@@ -13,17 +14,21 @@ from launch.terminal.tables import show
 COLUMNS = ["block", "output", ">parameters", ">MACs/image", "layers"]
 
 
-def show_network(paper: str, variant: str, picture: pathlib.Path | None) -> int:
+def show_network(paper: str, variant: str, recipe: Recipe, picture: pathlib.Path | None) -> int:
     """Prints the table; exit code 0.
 
     Args:
+        recipe: Says the size of its images and what it is made of.
         picture: The SVG file to write, or None.
 
     Raises:
         RunError: if that could not be written.
     """
     with without_weights():
-        found = network(reproductions.build_model(paper, variant))
+        model = reproductions.build_model(
+            paper, variant, image_size=recipe.image_size, network=recipe.network
+        )
+        found = network(model)
     show(f"{variant}, image {_size(found.image)}", COLUMNS, rows_of(found))
     if picture:
         with writing(picture):

@@ -115,6 +115,7 @@ def build_network(experiment: Experiment, strategy: tf.distribute.Strategy) -> k
             experiment.variant,
             image_size=recipe.image_size,
             num_classes=recipe.num_classes,
+            network=recipe.network,
         )
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

@@ -25,7 +25,8 @@ from common.distribution.batch_slice import batch_slice
 from common.recipes.recipe import WeightDecay
 from common.recipes.schedules import DivideOnPlateau
 from common.training.optimizers import rates_at
-from reproductions.alexnet.model import FORMS, SpatialResponseNormalization
+from reproductions.alexnet.forms import FORMS
+from reproductions.alexnet.model import SpatialResponseNormalization
 
 build_model = functools.partial(reproductions.build_model, "alexnet")
 RECIPES = reproductions.load("alexnet").RECIPES

@@ -22,7 +22,8 @@ from common.models.layer_table import find_row, totals, without_weights
 from common.models.layers import Dropout
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import WeightDecay
-from reproductions.bn_inception.model import FORMS, MODULES
+from reproductions.bn_inception.forms import FORMS
+from reproductions.bn_inception.model import MODULES
 from tests.reproductions.helpers import draws, graph_of, rows_of
 
 build_model = functools.partial(reproductions.build_model, "bn_inception")

@@ -7,7 +7,7 @@ import pytest
 
 import reproductions
 from common.errors import RunError
-from reproductions.bn_inception.model import FORMS
+from reproductions.bn_inception.forms import FORMS
 from reproductions.bn_inception.weights import LAYOUTS, from_cadene
 from tests import golden
 

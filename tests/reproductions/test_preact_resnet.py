@@ -25,7 +25,8 @@ from common.data.transforms import (
 from common.models.layer_table import layer_table, totals, without_weights
 from common.models.layers import ParameterFreeShortcut
 from common.training.optimizers import rates_at
-from reproductions.preact_resnet.model import FORMS, FULL, network
+from reproductions.preact_resnet.forms import FORMS, FULL
+from reproductions.preact_resnet.model import network
 from tests.reproductions.helpers import rows_of, strided
 
 build_model = functools.partial(reproductions.build_model, "preact_resnet")

@@ -11,7 +11,8 @@ import pytest
 
 import reproductions
 from common.models.weight_import import assign_torch
-from reproductions.preact_resnet.model import FORMS, network
+from reproductions.preact_resnet.forms import FORMS
+from reproductions.preact_resnet.model import network
 from tests import golden
 
 ONCE_MORE = "features.stage1.unit1.body.conv1.bn"

@@ -11,7 +11,7 @@ import pytest
 import reproductions
 from common.data.transforms import RandomCrop, RandomFlip, RandomShorterSide
 from common.recipes.schedules import DivideOnPlateau
-from reproductions.resnet.model import FORMS
+from reproductions.resnet.forms import FORMS
 from tests.reproductions.helpers import strided
 
 build_model = functools.partial(reproductions.build_model, "resnet")

@@ -22,7 +22,8 @@ from common.data.transforms import (
 from common.models.layer_table import find_row, totals, without_weights
 from common.papers.expected import read_expected
 from common.training.optimizers import rates_at
-from reproductions.resnext.model import FORMS, block
+from reproductions.resnext.forms import FORMS
+from reproductions.resnext.model import block
 from tests.reproductions.helpers import convolve, graph_of, rows_of, strided
 
 build_model = functools.partial(reproductions.build_model, "resnext")

@@ -24,7 +24,8 @@ from common.data.transforms import (
 from common.distribution.batch_slice import batch_slice
 from common.models.layer_table import layer_table, totals, without_weights
 from common.recipes.recipe import WeightDecay
-from reproductions.vgg.model import COLUMNS, GLOROT
+from reproductions.vgg.forms import COLUMNS
+from reproductions.vgg.model import GLOROT
 
 build_model = functools.partial(reproductions.build_model, "vgg")
 RECIPES = reproductions.load("vgg").RECIPES

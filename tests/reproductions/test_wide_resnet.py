@@ -23,13 +23,8 @@ from common.papers.expected import read_expected
 from common.training.optimizers import rates_at
 from reproductions.resnext import model as resnext
 from reproductions.wide_resnet.augmentation import RandomReflectedShift
-from reproductions.wide_resnet.model import (
-    FORMS,
-    CifarForm,
-    cifar_maps,
-    imagenet_maps,
-    wide_block,
-)
+from reproductions.wide_resnet.forms import FORMS, CifarForm
+from reproductions.wide_resnet.model import cifar_maps, imagenet_maps, wide_block
 from reproductions.wide_resnet.weights import from_torchvision
 from tests.reproductions.helpers import constant, convolve, strided, torch_entries
 

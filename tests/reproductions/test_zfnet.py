@@ -11,7 +11,8 @@ import reproductions
 from common.data.rng import ExampleRng
 from common.data.transforms.view import View
 from common.models.layer_table import layer_table, totals, without_weights
-from reproductions.zfnet.model import FORMS, MaxFilterRms
+from reproductions.zfnet.forms import FORMS
+from reproductions.zfnet.model import MaxFilterRms
 from reproductions.zfnet.recipe import RandomTenCrop
 
 build_model = functools.partial(reproductions.build_model, "zfnet")
