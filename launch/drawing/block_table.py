@@ -38,7 +38,7 @@ def show_network(paper: str, variant: str, recipe: Recipe, picture: pathlib.Path
 
 
 def rows_of(found: Network) -> list[list[str]]:
-    """The table's rows; blocks that look alike are one, of all of them.
+    """The table's rows; blocks that are alike are one, with the numbers of each.
 
     A block of several paths has a line for each.
     """
@@ -61,19 +61,19 @@ def _block(blocks: tuple[Block, ...], period: int, times: int) -> list[list[str]
     if times > 1:
         name += f" ({times} x)"
     lines = [line for block in blocks[:period] for line in _paths(block.chain)]
-    sums = [block.rows for block in blocks]
-    return _lines(name, lines, blocks[-1].rows.output, sums)
+    sums = [block.rows for block in blocks[:period]]
+    return _lines(name, lines, blocks[-1].rows.output, sums, times)
 
 
-def _lines(name: str, lines: list[str], output: tuple, sums) -> list[list[str]]:
-    first = _row(name, lines[0], output, sums)
+def _lines(name: str, lines: list[str], output: tuple, sums, times: int = 1) -> list[list[str]]:
+    first = _row(name, lines[0], output, sums, times)
     return [first, *(["", "", "", "", line] for line in lines[1:])]
 
 
-def _row(name: str, line: str, output: tuple, sums) -> list[str]:
-    params = sum(one.params for one in sums)
-    macs = sum(one.macs for one in sums)
-    return [name, _size(output), f"{params:,}", f"{macs:,}", line]
+def _row(name: str, line: str, output: tuple, sums, times: int = 1) -> list[str]:
+    costs = sum(one.params for one in sums), sum(one.macs for one in sums)
+    cells = [f"{times} x {cost:,}" if times > 1 and cost else f"{cost:,}" for cost in costs]
+    return [name, _size(output), *cells, line]
 
 
 def _paths(chain: Chain) -> list[str]:
@@ -89,6 +89,9 @@ def _paths(chain: Chain) -> list[str]:
 
 
 def _words(part) -> str:
+    if isinstance(part, Box) and part.towers > 1:
+        both = ", of all maps" if (part.kind, part.groups) == ("conv", 1) else ""
+        return f"{part.towers} towers, each {label(part)}{both}"
     if isinstance(part, Box):
         return label(part)
     inner = [" > ".join(map(_words, path)) for path in part.paths]
