@@ -62,7 +62,7 @@ def list_rows(paper: str, variant: str, recipe: Recipe, model) -> list[list[str]
             continue
         lines = [spell(value)]
         if field == "schedule":
-            lines = list(_say_rates(recipe))
+            lines = list(say_rates(recipe))
         elif isinstance(value, tuple) and field != "views":
             lines = [spell(one) for one in value]
         rows += _rows(name, lines, _source(recipe, field, sources.get(field, "")))
@@ -90,7 +90,7 @@ def _source(recipe: Recipe, field: str, comment: str) -> str:
     return "set here; paper: " + ", ".join(f"{o.field} {spell(o.old)}" for o in changed)
 
 
-def _say_rates(recipe: Recipe) -> Iterator[str]:
+def say_rates(recipe: Recipe) -> Iterator[str]:
     """The learning rate over time, a line for each value or rule."""
     rate = getattr(recipe.optimizer, "learning_rate", 1.0)
     for one in recipe.group_schedules:

@@ -207,11 +207,11 @@ def _check_part(recipe: Recipe, path: str) -> None:
     """Refuses what is neither a field of the recipe nor a part of its network."""
     network, name = recipe.network, path.partition(".")[0]
     parts = [field.name for field in dataclasses.fields(network)] if network else []
+    fields = [name for name in _FIELDS if name not in _NOT_SET]
     if name not in parts:
         raise UsageError(
             f"--set {path}: the recipe has no field {name!r}, and its network no part of that "
-            f"name.{did_you_mean(name, (*_FIELDS, *WORDS, *parts))} Fields: "
-            f"{', '.join(name for name in _FIELDS if name not in _NOT_SET)}. "
+            f"name.{did_you_mean(name, (*fields, *WORDS, *parts))} Fields: {', '.join(fields)}. "
             f"Parts of the network: {', '.join(parts) or 'none'}."
         )
 
