@@ -189,8 +189,8 @@ def _say_setting(name: str, line: list[str]) -> str | None:
     in_network = spell_out(name).startswith(NETWORK)
     if in_network and not any(hasattr(recipe.network, name) for recipe in recipes):
         return None
-    place = next(k for k, word in enumerate(line) if word.partition("=")[0] == f"--{name}")
-    given = line[place].partition("=")[2] or next(iter(line[place + 1 :]), "VALUE")
+    words = [word for text in line for word in text.lstrip("-").split("=", 1)]
+    given = next(iter(words[words.index(name) + 1 :]), "VALUE")
     return f"{name} is the recipe's; it is changed, on record, by --set {name}={given}."
 
 

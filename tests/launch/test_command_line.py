@@ -75,6 +75,7 @@ WRONG = {
     "a verb that there is not": (["train", "alexnet"], "no verb: python -m launch alexnet"),
     "a field as a flag": (["alexnet", "--epochs", "3"], "by --set epochs=3."),
     "another's word for it": (["alexnet", "--lr=0.1"], "by --set lr=0.1."),
+    "a field without a value": (["alexnet", "-epochs"], "by --set epochs=VALUE."),
     "a part of the network": (["alexnet", "--dropout", "0"], "by --set dropout=0."),
     "another network's part": (["resnet", "--set", "towers=1"], "of the network: blocks, "),
     "a flag of another verb": (["list", "--gpus", "2"], "list has no use for --gpus."),
