@@ -26,6 +26,7 @@ _NOT_SET = {
     "channels": "it follows from --data",
     "deviations": "it is the record of where the recipe leaves its paper",
     "overrides": "it is the record of what was changed",
+    "fine_tuning": "use --from, --freeze and --body_rate",
     "network": "name a part of it, such as network.dropout",
 }
 _FIELDS = tuple(field.name for field in dataclasses.fields(Recipe))
@@ -151,10 +152,11 @@ def with_data(recipe: Recipe, dataset: Any) -> Recipe:
 
 def _apply_one(recipe: Recipe, change: str | Override) -> Recipe:
     path = path_of(change)
-    if path in _NOT_SET:
-        raise UsageError(f"--set cannot change {path}: {_NOT_SET[path]}.")
+    field = path.partition(".")[0]
     if path.startswith(NETWORK):
         _check_part(recipe, path.removeprefix(NETWORK))
+    elif field in _NOT_SET and not isinstance(change, Override):
+        raise UsageError(f"--set cannot change {path}: {_NOT_SET[field]}.")
     changed, old, new = _replace(recipe, path.split("."), change, path)
     if new == old:
         return recipe
