@@ -44,6 +44,7 @@ from launch.session.setup import (
     show_notes,
     training_statistics,
 )
+from launch.session.results_table import next_commands
 from launch.session.watchdog import Watchdog
 from launch.settings.options import Training
 from launch.terminal.progress import Progress
@@ -82,7 +83,10 @@ def run(training: Training) -> int:
     recipe = training.experiment.recipe
     strategy = prepare_tensorflow(training.devices, recipe, settings.seed, cluster)
     with Workers(strategy).watched():
-        return train(training, strategy)
+        code = train(training, strategy)
+    if not code and Workers(strategy).chief:
+        print("\n".join(next_commands(settings.workdir)), file=sys.stderr)
+    return code
 
 
 def train(training: Training, strategy) -> int:

@@ -40,6 +40,11 @@ class Experiment:
         recipe = self.recipe
         return self.found or catalog.find(recipe.data, recipe.channels, str(self.data_dir))
 
+    def place(self) -> pathlib.Path:
+        """Where the data lie: the folder of folder:PATH, or that of prepared sets."""
+        kind, _, path = self.recipe.data.partition(":")
+        return pathlib.Path(path).expanduser() if kind == "folder" else self.data_dir
+
     def require_data(self) -> None:
         """Raises a RunError, which says how to get it, if a prepared data set is not there."""
         name, _, path = self.recipe.data.partition(":")
@@ -211,11 +216,15 @@ def name_workdir(
     experiment: Experiment, seed: int, precision: str, *, changed: bool
 ) -> pathlib.Path:
     """The usual folder of a run; `changed` says whether there was a --set."""
-    kind, colon, data = experiment.recipe.data.partition(":")
-    data = pathlib.PurePath(data).name if colon else kind
+    data, colon = short_name(experiment.recipe.data), ":" in experiment.recipe.data
     mark = "" if precision == "float32" else f"_{precision}"
     mark += f"_{recipe_hash(experiment.recipe)}" if changed or colon else ""
     return pathlib.Path("runs", f"{experiment.variant}_{data}_seed{seed}{mark}")
+
+
+def short_name(data: str) -> str:
+    """What --data says, without what it is and where it lies: folder:/a/b is b."""
+    return pathlib.PurePath(data.partition(":")[2]).name or data
 
 
 def check_views(names: Iterable[str], known: Sequence[str]) -> None:
