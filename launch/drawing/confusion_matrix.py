@@ -4,6 +4,7 @@ It is as wide as its classes need and shrinks with a narrower window. Each cell 
 its share of the row, blue where right and red where wrong; it says itself what it counts.
 """
 
+import math
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
@@ -17,7 +18,6 @@ _SIDE = 440  # pixels of the matrix, about
 _SMALLEST, _LARGEST = 11, 56  # pixels of a cell
 _LETTERS = 24  # of a name
 _MARGIN, _GAP, _LINE = 16, 6, 17
-_FAINTEST = 0.12  # of a shade, so that one image of many is seen
 _RIGHT, _WRONG = (33, 102, 172), (200, 62, 38)
 _STYLE = """
 text {{ font: {size}px Helvetica, Arial, sans-serif; fill: #222; }}
@@ -46,7 +46,7 @@ def draw(title: str, names: Sequence[str], counts: np.ndarray) -> str:
         shown = _choose(counts)
         facts.append(f"{len(shown)} of {len(names):,} classes, those with most errors")
         rest = np.delete(counts[shown], shown, axis=1).sum(axis=1, keepdims=True)
-        counts = np.hstack([counts[np.ix_(shown, shown)], rest])
+        counts = np.hstack([counts[np.ix_(shown, shown)], *([rest] if rest.any() else [])])
         names = [names[place] for place in shown]
     rows, columns = counts.shape
     cell = min(_LARGEST, max(_SMALLEST, _SIDE // columns))
@@ -113,8 +113,9 @@ def _row(names, place: int, counts: np.ndarray, left: float, y: float, cell: int
     markup = [line_of_text(left - _GAP, middle, names[place], "row")]
     for column in np.flatnonzero(counts):
         count, x = int(counts[column]), left + int(column) * cell
-        shade = _FAINTEST + (1 - _FAINTEST) * count / total
-        full = _RIGHT if column == place else _WRONG
+        right, share = column == place, count / total
+        shade = share if right else math.sqrt(share)  # so that one of many is seen
+        full = _RIGHT if right else _WRONG
         colour = "#" + "".join(f"{round(255 + (c - 255) * shade):02x}" for c in full)
         told = f"{names[place]} taken for {names[column]}: {count:,} of {total:,}"
         markup.append(

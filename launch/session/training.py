@@ -35,6 +35,7 @@ from common.training.signals import Signals, Stopped
 from launch.session.jit_policy import decide
 from launch.session.out_of_memory import explain_memory
 from launch.session.plan import count_parameters, describe_arithmetic, print_plan
+from launch.session.results_table import next_commands
 from launch.session.run_session import finish, identify, kind_of_device, open_record
 from launch.session.setup import (
     build_network,
@@ -44,7 +45,6 @@ from launch.session.setup import (
     show_notes,
     training_statistics,
 )
-from launch.session.results_table import next_commands
 from launch.session.watchdog import Watchdog
 from launch.settings.options import Training
 from launch.terminal.progress import Progress
