@@ -109,7 +109,8 @@ def _find_place(
     Flags that are given count more; where the place is gone, measuring says so.
     """
     place, name = run_weights.find_data(run), run.record["recipe"]["data"]
-    if place is None or flags["data_dir"].present or flags.data is not None:
+    asked = flags["data_dir"].present or flags.data is not None
+    if place is None or asked or name == "sample":  # which is made where it is not
         return flags.data_dir, None
     of_folder = name.startswith("folder:")
     if not place.is_dir():

@@ -1,6 +1,7 @@
 """What `evaluate` says and keeps of what is wrong where, and of a run by its folder alone."""
 
 import csv
+import dataclasses
 import json
 import xml.etree.ElementTree as xml
 
@@ -172,7 +173,7 @@ def test_a_runs_folder_is_enough(run, tmp_path, monkeypatch, capsys):
     assert "top-1 error 0.00" in capsys.readouterr().out
 
 
-def test_prepared_data_are_where_the_training_found_them(colours, tmp_path, monkeypatch):
+def test_prepared_data_are_where_the_training_found_them(colours, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "default"))
     places = {"here": tmp_path / "prepared", "gone": tmp_path / "gone", "old": None}
     places["here"].mkdir()
@@ -183,6 +184,15 @@ def test_prepared_data_are_where_the_training_found_them(colours, tmp_path, monk
         assert found == tmp_path / expected
         given = test_run_settings.find("evaluate", colours, data_dir="/given").experiment.data_dir
         assert str(given) == "/given"
+        said = capsys.readouterr().err
+        assert said.count("which is gone: --data_dir") == (name == "gone"), name
+
+
+def test_a_sample_lies_nowhere_and_is_never_gone(colours, tmp_path, capsys):
+    recipe = dataclasses.replace(test_predict.COLOURS, data="sample")
+    test_predict.write_record(colours, recipe, sessions=[{"data_dir": str(tmp_path / "no")}])
+    test_run_settings.find("evaluate", colours, measures=True)
+    assert capsys.readouterr().err == ""
 
 
 NO_RUN = {
