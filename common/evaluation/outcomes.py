@@ -36,7 +36,7 @@ def judge(ids: np.ndarray, labels: np.ndarray, scores: np.ndarray, losses: np.nd
         scores: (N, C); their softmax are the probabilities.
         losses: (N,).
     """
-    guesses = metrics.best(scores, 1)[:, 0]
+    guesses = scores.argmax(axis=1)
     two = np.take_along_axis(scores, np.stack([guesses, labels], axis=1), axis=1)
     highest = scores.max(axis=1, keepdims=True)
     certain = np.exp(two - highest) / np.exp(scores - highest).sum(axis=1, keepdims=True)
