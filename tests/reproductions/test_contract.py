@@ -269,6 +269,22 @@ def test_a_network_for_other_classes_saves_and_loads(paper, variant, network, tm
 
 
 @each_saved_variant
+def test_without_classes_a_network_gives_what_its_classifier_sees(paper, variant):
+    from common.models.layer_table import layer_table, without_weights
+
+    size = small_image(paper, variant)
+    with without_weights():
+        whole = reproductions.build_model(paper, variant, image_size=size)
+        body = reproductions.build_model(paper, variant, image_size=size, num_classes=0)
+    rows = layer_table(whole)
+    classifier = [row.name for row in rows if row.main and row.macs][-1]
+    assert body.output_shape == whole.get_layer(classifier).input.shape
+    assert len(body.output_shape) == 2
+    left = {layer.name for layer in body.layers}
+    assert not left & {classifier, *(row.name for row in rows if not row.main)}
+
+
+@each_saved_variant
 def test_logits_are_float32_under_bfloat16(paper, variant, network):
     import keras
 
