@@ -186,3 +186,11 @@ def csv_text(rows: Iterable[Iterable[Any]]) -> str:
 def write_text(file: pathlib.Path, text: str) -> None:
     """Writes UTF-8 text atomically."""
     write_atomically(file, lambda stream: stream.write(text.encode()))
+
+
+def update_text(file: pathlib.Path, text: str) -> bool:
+    """Writes text where it is not there yet, atomically; whether it had to."""
+    if file.exists() and file.read_text(encoding="utf-8") == text:
+        return False
+    write_text(file, text)
+    return True
