@@ -32,10 +32,12 @@ from common.training.loop import Job, Loop
 from common.training.optimizers import build_optimizer
 from common.training.run_record import Run, is_finished
 from common.training.signals import Signals, Stopped
+from launch.session.board import Board
 from launch.session.fine_tuning import begin, describe_start, find_statistics, settle
 from launch.session.jit_policy import decide
 from launch.session.out_of_memory import explain_memory
 from launch.session.plan import count_parameters, describe_arithmetic, print_plan
+from launch.session.results_table import next_commands
 from launch.session.run_session import finish, identify, kind_of_device, open_record
 from launch.session.setup import (
     build_network,
@@ -84,7 +86,10 @@ def run(training: Training) -> int:
     recipe = training.experiment.recipe
     strategy = prepare_tensorflow(training.devices, recipe, settings.seed, cluster)
     with Workers(strategy).watched():
-        return train(training, strategy)
+        code = train(training, strategy)
+    if not code and Workers(strategy).chief:
+        print("\n".join(next_commands(settings.workdir)), file=sys.stderr)
+    return code
 
 
 def train(training: Training, strategy) -> int:
@@ -211,7 +216,7 @@ def _train(
         checkpoint_seconds=60 * settings.checkpoint_minutes,
         recover=settings.recover,
     )
-    board = keras.callbacks.TensorBoard(record.folder / "tensorboard")
+    board = Board(record.folder, "held_out" if recipe.held_out else "test")
     watchdog = Watchdog(60 * settings.stalled_minutes)
     loop = Loop(job, [progress, *[board] * chief, watchdog])
     if chief:
