@@ -4,13 +4,13 @@ from absl.flags import FlagValues
 
 import reproductions
 from common.papers.expected import read_expected
-from launch.commands.names import refuse_words
+from launch.commands.names import find, refuse_words
 from launch.report import records
 from launch.report.measurements import cost, measurements, status
 from launch.terminal.tables import show
 from launch.weights import bundled_weights
 
-USAGE = "list"
+USAGE = "list [NAME]"
 FLAGS = {}
 COLUMNS = [
     "paper",
@@ -24,11 +24,13 @@ COLUMNS = [
 
 
 def run(words: list[str], flags: FlagValues) -> int:
-    """Prints one line for each variant; the exit code."""
-    refuse_words(USAGE, words)
-    rows = [row for paper in reproductions.names() for row in rows_of(paper)]
+    """Prints one line for each variant, of the paper that is named or of all; the exit code."""
+    refuse_words(USAGE, words[1:])
+    papers = (find(words[0])[0],) if words else reproductions.names()
+    rows = [row for paper in papers for row in rows_of(paper)]
     show("", COLUMNS, rows)
-    if variants := bundled_weights.list_variants():
+    variants = [] if words else bundled_weights.list_variants()
+    if variants:
         print(f"\nTrained weights come with {', '.join(variants)}.")
     return 0
 

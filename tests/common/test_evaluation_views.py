@@ -205,25 +205,30 @@ def assert_same_result(one, other):
 )
 def test_a_file_counts_what_the_device_counts(evaluator, view, tmp_path):
     counted = evaluator.measure("v", view, silent)
-    written = evaluator.measure("v", view, silent, open_writer(evaluator, tmp_path / "p.npz"))
+    writer = open_writer(evaluator, tmp_path / "p.npz")
+    written, _ = evaluator.measure_each("v", view, silent, writer)
     assert_same_result(written, counted)
     writer = open_writer(evaluator, tmp_path / "whole.npz")
     for batch in evaluator.iterate_scores(view):
         writer.append(*batch)
     without = evaluator_of(None, evaluator.source)
-    assert_same_result(without.measure("v", view, silent, writer), counted)
+    result, _ = without.measure_each("v", view, silent, writer)
+    assert_same_result(result, counted)
 
 
 @pytest.mark.parametrize("view", [FRAMES[0], DENSE, SQUARES])
 def test_predictions_go_on_where_they_were_killed(evaluator, view, tmp_path):
     whole = open_writer(evaluator, tmp_path / "whole.npz")
-    at_once = evaluator.measure("v", view, silent, whole)
+    at_once, outcomes = evaluator.measure_each("v", view, silent, whole)
     begun = open_writer(evaluator, tmp_path / "killed.npz")
     first = [column[:2] for column in next(evaluator.iterate_scores(view))]
     begun.append(*first)
     again = open_writer(evaluator, tmp_path / "killed.npz")
     assert again.done == len(first[0])
-    assert evaluator.measure("v", view, silent, again) == at_once
+    result, of_both = evaluator.measure_each("v", view, silent, again)
+    assert result == at_once
+    np.testing.assert_array_equal(of_both.ids, outcomes.ids)
+    np.testing.assert_array_equal(of_both.guesses, outcomes.guesses)
     one, other = read(tmp_path / "whole.npz"), read(tmp_path / "killed.npz")
     assert one.ids.tolist() == other.ids.tolist() == sorted(one.ids)
     np.testing.assert_array_equal(one.labels, other.labels)
