@@ -163,7 +163,7 @@ def test_a_jpeg_without_its_end_is_refused_by_all(tmp_path):
     source = lay_out(tmp_path, {"cut.jpg": FILES["plain.jpg"][:-200]})
     with pytest.raises(ValueError, match="cut off"):
         photographs.read(tmp_path / "train" / "a" / "cut.jpg")
-    refuse(source, r"cut\.jpg.*is cut off after \d+ bytes")
+    refuse(source, r"cut\.jpg")
     with pytest.raises(RunError, match="cut off"):
         small("cut", tmp_path, tmp_path / "data")
 
@@ -175,6 +175,7 @@ NO_IMAGES = {
     "zeros": (bytes(400), "all zero"),
     "no_image": (b"<html>404", "no image"),
     "no_header": (b"\xff\xd8\xff\xe0\0\x10JFIF", "cut off"),
+    "cut_jpeg": (FILES["plain.jpg"][:300], "is cut off after 300 bytes"),
     "zip": (b"PK\3\4" + bytes(40), "a zip file"),
     "heic": (b"\0\0\0\x18ftypheic" + bytes(40), "HEIC"),
     "float": (None, "no 8 or 16 bits"),
