@@ -11,6 +11,7 @@ NOT_HASHED = ("deviations", "overrides", "views", "healthy_after")
 # and its recorded runs remain runs of it.
 ABSENT = {
     "updates": None,
+    "patience": None,
     "train_images": None,
     "held_out": 0,
     "initialize_from": None,

@@ -36,7 +36,7 @@ from launch.terminal.progress import Progress
 from launch.weights.bundled_weights import Network, comes_with_the_code
 from launch.weights.run_weights import (
     STATISTICS,
-    Trained,
+    WEIGHTS,
     has_same_data,
     load_weights,
     read_recipe,
@@ -110,7 +110,7 @@ def run(
                 f"{result.num_images:,} images of {source.dataset.title}, {result.split}"
             )
             if network.run and not comes_with_the_code(network):
-                _record(network.run, experiment, devices.precision, source, result)
+                _record(network, devices.precision, source, result)
     return 0
 
 
@@ -128,10 +128,9 @@ def _label(source: Any, network: Network) -> Any:
     return source
 
 
-def _record(
-    run: Trained, experiment: Experiment, precision: str, source: Any, result: Result
-) -> None:
+def _record(network: Network, precision: str, source: Any, result: Result) -> None:
     """Into run.json, if it is a result of that run's recipe and data."""
+    run, experiment = network.run, network.experiment
     own = reproductions.load(experiment.paper).RECIPES[experiment.variant]
     trained_as = read_recipe(run, experiment.variant, own)
     same = {name: getattr(trained_as, name) for name in ("data", "deviations", "overrides")}
@@ -141,6 +140,8 @@ def _record(
         print("Not written into the run: its data set was another one.")
     elif precision != run.record["precision"]:
         print(f"Not written into the run: its arithmetic was {run.record['precision']}.")
+    elif network.file.name != WEIGHTS:
+        print(f"Not written into the run: its result is that of {WEIGHTS}.")
     elif run.record["status"] != "finished":
         print("Not written into the run: it is not finished.")
     else:

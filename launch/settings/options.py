@@ -77,6 +77,8 @@ class RunSettings:
         max_hours: After which it stops, with a checkpoint; or None.
         recover: How often a loss that is not finite is answered by the last
             good checkpoint and a smaller rate.
+        keep_best: Whether the weights of the best epoch are kept, too.
+        renewed: Whether the run may go on with another recipe.
     """
 
     workdir: pathlib.Path
@@ -86,6 +88,8 @@ class RunSettings:
     stalled_minutes: float
     max_hours: float | None
     recover: int
+    keep_best: bool = False
+    renewed: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -141,12 +145,14 @@ def read_training(
     paper: str,
     variant: str,
     flags: FlagValues,
-    changes: Sequence[str],
+    changes: Sequence[str | Override],
     *,
     needs_data: bool = True,
     recover: int = 0,
     scale_learning_rate: bool = False,
     workdir: str | None = None,
+    keep_best: bool = False,
+    renewed: bool = False,
 ) -> Training:
     """The training that flags mean for a paper's recipe.
 
@@ -154,6 +160,7 @@ def read_training(
         changes: As --set says.
         needs_data: Whether a data set that is not there is an error.
         workdir: Or None: as --workdir says, else by what is trained.
+        renewed: Whether --workdir is a run that may go on with another recipe.
 
     Raises:
         UsageError: for a data set, recipe field, view or number of devices that cannot be.
@@ -187,7 +194,10 @@ def read_training(
         stalled_minutes=flags.stalled_minutes,
         max_hours=flags.max_hours,
         recover=recover,
+        keep_best=keep_best,
+        renewed=renewed,
     )
+    _check_held_out(experiment.recipe, keep_best)
     _check_batch(experiment, flags.gpus or 1, flags.microbatches)
     if needs_data:
         experiment.require_data()
@@ -204,6 +214,15 @@ def _check_batch(experiment: Experiment, devices: int, microbatches: int) -> Non
             "batch, which --microbatches cuts into parts. Leave it out, or "
             "add --set synchronized_batch_norm=False: statistics of each part, "
             "on record as a deviation."
+        )
+
+
+def _check_held_out(recipe: Recipe, keep_best: bool) -> None:
+    asked = ["--keep_best"] * keep_best + ["patience"] * (recipe.patience is not None)
+    if asked and not recipe.held_out:
+        raise UsageError(
+            f"{' and '.join(asked)} would choose by the test split, which only measures: give "
+            "--set held_out=N, too, which keeps N training images to choose by."
         )
 
 
