@@ -1,8 +1,9 @@
 """Trains the runs of reproductions/queue.toml.
 
-One after the other, each in a process of its own. A finished run is passed
-over, an unfinished one goes on from its checkpoint: the queue keeps no state
-but the runs' folders, and may be stopped at any moment.
+One after the other, each in a process of its own. A run that is finished or
+recorded in its paper's reproduced.toml is passed over, an unfinished one goes
+on from its checkpoint: the queue keeps no state but the runs' folders, and may
+be stopped at any moment.
 """
 
 import dataclasses
@@ -17,9 +18,11 @@ from absl.flags import FlagValues
 
 import reproductions
 from common.errors import RunError
+from common.recipes.serialization import recipe_hash
 from common.training.run_record import lock_folder
 from common.training.signals import Signals
 from launch.commands.names import find, refuse_words
+from launch.report import records
 from launch.settings.flags import share, switch
 from launch.settings.options import name_workdir, read_experiment
 from launch.terminal.quiet import quiet
@@ -48,15 +51,22 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Queued:
-    """A run of the queue: its command's words and its folder."""
+    """A run of the queue: its command's words and its folder.
+
+    Attributes:
+        recorded: Whether the paper's reproduced.toml has it.
+    """
 
     words: tuple[str, ...]
     workdir: pathlib.Path
     small: bool
+    recorded: bool
 
     @property
     def state(self) -> str:
-        """Of its folder: "finished", "stopped" ..., or "new"."""
+        """Is "recorded"; or of its folder: "finished", "stopped" ...; or "new"."""
+        if self.recorded:
+            return "recorded"
         try:
             return json.loads((self.workdir / "run.json").read_text())["status"]
         except FileNotFoundError:
@@ -80,18 +90,21 @@ def read(data_dir: str, file: pathlib.Path = FILE) -> list[Queued]:
         rows = [Row(**row) for row in rows]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{file} cannot be read: {error}.") from error
-    runs = []
+    runs, done = [], {}
     for row in rows:
         for seed in row.seeds:
             for name in row.names:
                 paper, variant = find(name)
+                if paper not in done:
+                    done[paper] = records.of_recipes(paper)
                 words = [variant]
                 words += ["--seed", str(seed)] * bool(seed)
                 words += ["--precision", row.precision] * (row.precision != "float32")
                 recipe = reproductions.load(paper).RECIPES[variant]
                 experiment = read_experiment(paper, variant, recipe, data_dir=data_dir)
                 folder = name_workdir(experiment, seed, row.precision, changed=False)
-                runs.append(Queued(tuple(words), folder, row.small))
+                key = (variant, recipe_hash(recipe), row.precision, seed)
+                runs.append(Queued(tuple(words), folder, row.small, key in done[paper]))
     return runs
 
 
@@ -114,7 +127,7 @@ def run(words: list[str], flags: FlagValues) -> int:
     began = time.monotonic()
     with lock:
         for one in runs:
-            if one.state == "finished" or not (gpu or one.small):
+            if one.state in ("finished", "recorded") or not (gpu or one.small):
                 continue
             code = _train(one, flags, began)
             if code in STOPPED:

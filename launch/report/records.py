@@ -24,6 +24,13 @@ def file(paper: str) -> RowFile:
     )
 
 
+def of_recipes(paper: str) -> set[tuple[str, str, str, int]]:
+    """(variant, recipe's hash, precision, seed) of the rows that nothing was changed in."""
+    rows = file(paper).read()
+    names = ("variant", "recipe", "precision", "seed")
+    return {tuple(row[name] for name in names) for row in rows if not row["deviations"]}
+
+
 def add(folders: list[str]) -> None:
     """Writes the rows of finished runs, each in place of its older self.
 

@@ -6,12 +6,14 @@ import signal
 import sys
 import threading
 import time
+import types
 
 import pytest
 
 from common.errors import RunError
 from common.training.run_record import lock_folder
 from launch.commands import queue
+from launch.report import records
 from tests.launch.flags import launch
 
 ROWS = """
@@ -70,6 +72,7 @@ def start(tmp_path, monkeypatch):
     monkeypatch.setattr(queue, "PROGRAM", (sys.executable, str(program)))
     read = queue.read
     monkeypatch.setattr(queue, "read", lambda data_dir: read(data_dir, file))
+    monkeypatch.setattr(records, "file", lambda paper: types.SimpleNamespace(read=list))
 
     def run(gpu=False, doing=(), **flags):
         monkeypatch.setattr(queue, "_has_gpu", lambda: gpu)
@@ -99,6 +102,12 @@ def test_runs_are_trained_in_the_files_order(start, tmp_path, gpu, wanted):
     assert calls(tmp_path) == wanted
     assert start(gpu=gpu) == 0
     assert calls(tmp_path) == wanted  # finished: passed over
+
+
+def test_a_recorded_run_is_passed_over():
+    states = {" ".join(one.words): one.state for one in queue.read("/nowhere")}
+    assert states["mnist_linear"] == "recorded"
+    assert states["cifar_wrn_16_8"] == "new"
 
 
 def test_what_needs_a_gpu_is_trained_when_there_is_one(start, tmp_path):
