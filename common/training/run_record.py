@@ -83,13 +83,13 @@ class Run:
             The overrides that no flag sets.
         """
         record, own = self.record, self.identity
-        parts = ("recipe", "overrides")
-        first = {"epoch": 1, "step": 0} | {name: record.get(name) for name in parts}
+        first = {"epoch": 1, "step": 0, "recipe": record["recipe"]}
+        first["overrides"] = describe(overrides_of(record))
         recipes = [one for one in record.pop("recipes", [first]) if one["step"] < step]
         begins = {"epoch": epoch + 1, "step": step}
         if recipes and is_same_training(recipes[-1]["recipe"], own["recipe"]):
             begins = recipes.pop()
-        recipes.append(begins | {name: own[name] for name in parts})
+        recipes.append(begins | {name: own[name] for name in ("recipe", "overrides")})
         happened = [one for one in overrides_of(record) if one.field == "recovered"]
         if len(recipes) > 1:
             record["recipes"] = recipes

@@ -151,8 +151,7 @@ def read_training(
     recover: int = 0,
     scale_learning_rate: bool = False,
     workdir: str | None = None,
-    keep_best: bool = False,
-    renewed: bool = False,
+    **more: bool,
 ) -> Training:
     """The training that flags mean for a paper's recipe.
 
@@ -160,7 +159,7 @@ def read_training(
         changes: As --set says.
         needs_data: Whether a data set that is not there is an error.
         workdir: Or None: as --workdir says, else by what is trained.
-        renewed: Whether --workdir is a run that may go on with another recipe.
+        more: RunSettings' last two.
 
     Raises:
         UsageError: for a data set, recipe field, view or number of devices that cannot be.
@@ -194,10 +193,9 @@ def read_training(
         stalled_minutes=flags.stalled_minutes,
         max_hours=flags.max_hours,
         recover=recover,
-        keep_best=keep_best,
-        renewed=renewed,
+        **more,
     )
-    _check_held_out(experiment.recipe, keep_best)
+    _check_held_out(experiment.recipe, settings.keep_best)
     _check_batch(experiment, flags.gpus or 1, flags.microbatches)
     if needs_data:
         experiment.require_data()
