@@ -74,7 +74,7 @@ def test_another_recipe_goes_on_and_both_are_on_record(tmp_path, capsys):
     folder = begin(tmp_path / "run", "epochs=1")
     flat = "schedule=Constant(value=0.5)"
     with pytest.raises(RunError, match=f"python -m launch {folder} --set FIELD=VALUE"):
-        begin(folder, "epochs=2", flat)
+        begin(folder, "epochs=2", "optimizer.learning_rate=0.001")
     assert "recipes" not in record(folder)
     gc.collect()
     train(folder, "epochs=2", flat, gpus=0)
@@ -106,7 +106,7 @@ def test_the_best_epochs_weights_are_kept_beside_the_last_ones(whole, capsys):
 
 def test_what_a_kill_left_out_of_the_best_weights_is_made_good(tmp_path):
     folder = begin(tmp_path / "run", "epochs=1", keep_best=True)
-    [kept] = [record(folder)["best_weights"]]
+    kept = record(folder)["best_weights"]
     (folder / BEST).unlink()  # as if it had come between the checkpoint and the file
     facts = record(folder)
     del facts["best_weights"]
