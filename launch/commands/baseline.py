@@ -34,6 +34,8 @@ def run(words: list[str], flags: FlagValues) -> int:
         RunError: if it is not there, or damaged.
     """
     name = read_data_set(USAGE, words)
+    if flags.record:
+        reproductions.require_repository("baseline --record")
     where = str(pathlib.Path(flags.data_dir).expanduser())
     found = catalog.find(name, data_dir=where)
     source = catalog.open_source(found, where)

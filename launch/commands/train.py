@@ -4,6 +4,7 @@ The same command goes on with a run that was stopped, and with --set epochs=N wi
 that has ended. RUN, a run's folder, stands for the command that began it.
 """
 
+import dataclasses
 import pathlib
 
 from absl.flags import FlagValues
@@ -13,14 +14,26 @@ from common.errors import UsageError
 from common.training.run_record import HAPPENED, overrides_of, read_record
 from launch.commands.names import find, refuse_words
 from launch.session.jit_policy import keep_compiled
-from launch.settings.flags import MOST, share, switch, whole
+from launch.settings.flags import MOST, items, number, share, switch, text, whole
 from launch.settings.options import read_training
 from launch.settings.overrides import combine
 from launch.terminal.quiet import quiet
+from launch.weights.fine_tuning import read_changes
 
 USAGE = "NAME [flags]; or RUN [flags]"
 FLAGS = share("gpus", "platform", "data", "data_dir", "workdir", "seed", "precision")
 FLAGS |= share("jit_compile", "microbatches", "set") | {
+    "from": text(
+        "trained weights to begin with: a run's folder, a file, or a variant whose weights come "
+        "with the code; for other classes with a new head; images are prepared as theirs were"
+    ),
+    "freeze": items("with --from: layers whose names begin like these stay as they are: conv1,fc6"),
+    "body_rate": number(
+        "with --from: times the learning rate in all layers but those that depend on the number "
+        "of classes",
+        1.0,
+        high=1e6,
+    ),
     "scale_learning_rate": switch(
         "times the learning rate by as much as --set global_batch_size changes "
         "the batch, as a deviation on record"
@@ -42,7 +55,7 @@ FLAGS |= share("jit_compile", "microbatches", "set") | {
         "held_out=N, too, in best.weights.h5"
     ),
 }
-FLAGS |= share("dry_run") | {
+FLAGS |= share("preprocessing", "dry_run") | {
     "time_step": switch("with --dry_run: time training steps, too, and say how long all take")
 }
 FLAGS |= share("checkpoint_minutes", "stalled_minutes", "max_hours")
@@ -58,7 +71,9 @@ def run(words: list[str], flags: FlagValues) -> int:
     if flags.time_step and not flags.dry_run:
         raise UsageError("--time_step goes with --dry_run: a training times itself.")
     refuse_words("NAME", words[1:])
-    there, changes = None, flags.set + [f"patience={flags.patience}"] * (flags.patience is not None)
+    if flags.patience is not None:
+        flags.set = [*flags.set, f"patience={flags.patience}"]
+    there = None
     try:
         paper, variant = find(words[0])
     except UsageError:
@@ -66,6 +81,8 @@ def run(words: list[str], flags: FlagValues) -> int:
         if there is None:
             raise
         paper, variant = find(there["variant"])
+    changes, weights = read_changes(paper, variant, flags)
+    if there:
         own = [one for one in overrides_of(there) if one.field not in ("data", *HAPPENED)]
         changes = combine(own, changes)
     asked = read_training(
@@ -79,6 +96,7 @@ def run(words: list[str], flags: FlagValues) -> int:
         keep_best=flags.keep_best,
         renewed=there is not None,
     )
+    asked = dataclasses.replace(asked, weights=weights)
     keep_compiled(pathlib.Path(catalog.default_cache_dir()))
     with quiet():
         from launch.session import training
@@ -102,6 +120,8 @@ def _read_run(word: str, flags: FlagValues) -> dict | None:
         raise UsageError(f"{folder} is no run's folder: it has no run.json.")
     if flags.workdir:
         raise UsageError(f"{folder} is where that run goes on: leave out --workdir.")
+    if flags["from"].value:
+        raise UsageError(f"{folder} goes on from its own weights: leave out --from.")
     own = {name: record[name] for name in ("seed", "precision")}
     own |= {"data": record["recipe"]["data"], "workdir": word}
     own |= {"microbatches": record["sessions"][-1].get("microbatches", 1)}
