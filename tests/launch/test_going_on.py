@@ -2,6 +2,7 @@
 
 import gc
 import json
+import shutil
 
 import pytest
 
@@ -88,6 +89,20 @@ def test_another_recipe_goes_on_and_both_are_on_record(tmp_path, capsys):
     assert [one["field"] for one in found["overrides"]][-1] == "continued"
     assert launch("evaluate", "lenet5", weights=folder, gpus=0) == 0
     assert "Written into" in capsys.readouterr().out
+
+
+def test_a_fine_tuned_run_goes_on_without_the_weights_that_it_began_with(whole, tmp_path):
+    start = shutil.copytree(whole, tmp_path / "start")
+    given = {"from": start, "body_rate": 0.5}
+    long = begin(tmp_path / "long", "epochs=2", **given)
+    folder = begin(tmp_path / "run", "epochs=1", **given)
+    shutil.rmtree(start)
+    train(folder, "epochs=2", gpus=0)
+    assert_same_end(long, folder)
+    assert "recipes" not in record(folder)
+    shutil.rmtree(folder / "checkpoints")
+    with pytest.raises(RunError, match="no checkpoint yet, .* with --from"):
+        train(folder, gpus=0)
 
 
 def test_the_best_epochs_weights_are_kept_beside_the_last_ones(whole, capsys):
