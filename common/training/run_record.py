@@ -241,7 +241,7 @@ def overrides_of(record: dict) -> tuple[Override, ...]:
         Override(
             field=one["field"],
             old=one["paper"],
-            new=_at(record["recipe"], one["field"])
+            new=value_at(record["recipe"], one["field"])
             if one["reason"].startswith("--set")
             else one["here"],
         )
@@ -250,7 +250,7 @@ def overrides_of(record: dict) -> tuple[Override, ...]:
     )
 
 
-def _at(described: Any, path: str) -> Any:
+def value_at(described: Any, path: str) -> Any:
     """The part of a described recipe that a path such as "train_noise.0.std" names."""
     for name in path.split("."):
         described = described[int(name) if isinstance(described, list) else name]
@@ -293,6 +293,18 @@ def _locked(folder: pathlib.Path) -> TextIO:
     lock.write(f"pid {os.getpid()} on {platform.node()}")
     lock.flush()
     return lock
+
+
+def is_running(folder: pathlib.Path) -> bool:
+    """Whether a process holds the lock of a run's folder, as far as this machine can tell."""
+    try:
+        with open(folder / "lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is none, or it cannot be read
+        return False
+    return False
 
 
 def read_json(file: pathlib.Path) -> Any:

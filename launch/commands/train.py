@@ -124,7 +124,10 @@ def _read_run(word: str, flags: FlagValues) -> dict | None:
         raise UsageError(f"{folder} goes on from its own weights: leave out --from.")
     own = {name: record[name] for name in ("seed", "precision")}
     own |= {"data": record["recipe"]["data"], "workdir": word}
-    own |= {"microbatches": record["sessions"][-1].get("microbatches", 1)}
+    session = record["sessions"][-1]
+    own |= {"microbatches": session.get("microbatches", 1)}
+    if "data_dir" in session and not own["data"].startswith(("folder:", "sample")):
+        own["data_dir"] = session["data_dir"]
     for name, value in own.items():
         flags.set_default(name, value)
     return record

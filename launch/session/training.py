@@ -29,10 +29,12 @@ from common.training.loop import Job, Loop
 from common.training.optimizers import build_optimizer
 from common.training.run_record import Run, is_finished
 from common.training.signals import Signals, Stopped
+from launch.session.board import Board
 from launch.session.fine_tuning import begin, describe_start, find_statistics, settle
 from launch.session.jit_policy import decide
 from launch.session.out_of_memory import explain_memory
 from launch.session.plan import count_parameters, describe_arithmetic, print_plan
+from launch.session.results_table import next_commands
 from launch.session.run_session import (
     KeepBest,
     finish,
@@ -88,7 +90,10 @@ def run(training: Training) -> int:
     recipe = training.experiment.recipe
     strategy = prepare_tensorflow(training.devices, recipe, settings.seed, cluster)
     with Workers(strategy).watched():
-        return train(training, strategy)
+        code = train(training, strategy)
+    if not code and Workers(strategy).chief:
+        print("\n".join(next_commands(settings.workdir)), file=sys.stderr)
+    return code
 
 
 def train(training: Training, strategy) -> int:
@@ -221,7 +226,7 @@ def _train(
         recover=settings.recover,
     )
     best = [KeepBest(record, recipe)] * (chief and settings.keep_best)
-    board = keras.callbacks.TensorBoard(record.folder / "tensorboard")
+    board = Board(record.folder, "held_out" if recipe.held_out else "test")
     watchdog = Watchdog(60 * settings.stalled_minutes)
     loop = Loop(job, [progress, *best, *[board] * chief, watchdog])
     happened = record.go_on(loop.state.epoch, loop.state.step, ended=loop.is_over())

@@ -239,6 +239,9 @@ def test_the_sums_of_an_epoch_that_was_cut_are_read_from_an_early_runs_row():
     state.reopen(STEPS, recipe())
     assert (state.epoch, state.history) == (1, [{"epoch": 1}])
     assert (state.losses, state.plain_losses, state.wrong) == (7 * 1.5, 7 * 1.25, 9)
+    kept = State(epoch=2, step=STEPS + 7, losses=10.4, wrong=9, history=[{"epoch": 1}, row])
+    kept.reopen(STEPS, recipe())
+    assert kept.losses == 10.4  # to the last digit
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,12 @@ def test_it_ends_with_a_table_that_says_what_it_is(trained):
     assert "epochs: 2, not 20" in screen
 
 
+def test_it_ends_with_what_can_be_done_next(trained):
+    folder, screen = trained
+    for verb in ("evaluate", "predict", "export"):
+        assert f"python -m launch {verb} {folder} " in screen.partition("training loss")[2]
+
+
 def test_the_screen_has_no_noise_of_tensorflows(trained):
     _, screen = trained
     for noise in ("oneDNN", "cuda", "CUDA", "WARNING", "Traceback", "I0000"):
@@ -83,11 +89,25 @@ def test_everything_is_written_by_default(trained):
     rows = (folder / "metrics.jsonl").read_text().splitlines()
     assert len(rows) == 2
     assert len((folder / "metrics.csv").read_text().splitlines()) == 3
-    assert list(folder.glob("tensorboard/**/events.*"))
     assert list(folder.glob("checkpoints/step-*.npz"))
     said = preprocessing.read(folder / "final.weights.h5")
     assert said.layout == preprocessing.RECIPE
     assert said.described["normalize"]["class"] == "ScalePixels"
+
+
+def test_tensorboard_opens_on_the_loss_of_the_run_by_its_folders_name(trained):
+    from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+
+    folder, _ = trained
+    board = EventMultiplexer().AddRunsFromDirectory(str(folder.parent))
+    (name,) = [name for name in board.Reload().Runs() if name.startswith(folder.name)]
+    assert name == folder.name  # and no "tensorboard/train"
+    tags = sorted(board.Runs()[name]["scalars"])
+    assert tags[:2] == ["loss/in_training", "loss/on_test"]
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for tag, column in (("loss/in_training", "loss"), ("top1_error/on_test", "val_top1_error")):
+        points = [(point.step, pytest.approx(point.value)) for point in board.Scalars(name, tag)]
+        assert [(row["epoch"], row[column]) for row in rows] == points
 
 
 def test_the_same_command_again_only_says_what_was_measured(trained):
@@ -101,11 +121,11 @@ def test_the_same_command_again_only_says_what_was_measured(trained):
 def test_evaluate_gives_the_recorded_error_and_writes_it_down(trained):
     folder, _ = trained
     (before,) = json.loads((folder / "run.json").read_text())["results"]
-    code, out, err = launch("evaluate", "lenet5", "--weights", folder)
+    code, out, err = launch("evaluate", folder)
     assert code == 0, err
     assert f"top-1 error {before['top1_error']:.2f} (" in out
     (after,) = json.loads((folder / "run.json").read_text())["results"]
-    assert after["command"].startswith("python -m launch evaluate lenet5")
+    assert after["command"].startswith(f"python -m launch evaluate {folder}")
     for name in ("view", "split", "num_images", "top1_error", "top5_error"):
         assert after[name] == before[name]
     command = ("evaluate", "lenet5", "--weights", folder, "--split", "train")
