@@ -70,7 +70,6 @@ def run(words: list[str], flags: FlagValues) -> int:
         )
     if flags.time_step and not flags.dry_run:
         raise UsageError("--time_step goes with --dry_run: a training times itself.")
-    refuse_words("NAME", words[1:])
     if flags.patience is not None:
         flags.set = [*flags.set, f"patience={flags.patience}"]
     there = None
@@ -81,6 +80,7 @@ def run(words: list[str], flags: FlagValues) -> int:
         if there is None:
             raise
         paper, variant = find(there["variant"])
+    refuse_words("NAME", words[1:])
     changes, weights = read_changes(paper, variant, flags)
     if there:
         own = [one for one in overrides_of(there) if one.field not in ("data", *HAPPENED)]
