@@ -137,6 +137,11 @@ def announce(network: Network, precision: str, *, named: bool) -> None:
     if network.run is None:
         return
     record = network.run.record
+    if record.get("status", "finished") != "finished":
+        print(
+            f"{network.run.folder} is not at its end: {network.file.name} is of an earlier moment.",
+            file=sys.stderr,
+        )
     if named and {record["precision"], precision} == {"float32"}:
         return
     print(
