@@ -4,12 +4,12 @@ import dataclasses
 import functools
 import importlib
 import pathlib
-import pkgutil
 import sys
 from typing import TYPE_CHECKING, Any
 
-from common.errors import UsageError, did_you_mean
+from common.errors import RunError, UsageError, did_you_mean
 from common.papers.deviations import add_deviations
+from common.papers.folders import find_fault, find_folders
 from common.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -21,11 +21,20 @@ REPOSITORY = pathlib.Path(__file__).parents[1]
 DEEPEST_GRAPH = 30_000
 
 
-@functools.cache
 def names() -> tuple[str, ...]:
-    """All papers, sorted: the folders with a recipe."""
-    found = (m.name for m in pkgutil.iter_modules(__path__) if m.ispkg)
-    return tuple(sorted(name for name in found if (folder(name) / "recipe.py").exists()))
+    """All papers, sorted: the folders that can be read."""
+    return tuple(name for name, fault in _folders().items() if not fault)
+
+
+def faults() -> dict[str, str]:
+    """Folders of papers that cannot be read, and why, naming the file."""
+    return {name: fault for name, fault in _folders().items() if fault}
+
+
+@functools.cache
+def _folders() -> dict[str, str]:
+    found = find_folders(pathlib.Path(__file__).parent)
+    return {one.name: find_fault(one, lambda one=one: _load(one.name).RECIPES) for one in found}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,15 +51,22 @@ class Paper:
     VIEWS: dict[str, dict[str, Any]]
 
 
-@functools.cache
 def load(paper: str) -> Paper:
     """The paper's recipes and views; imports no TensorFlow.
 
     Raises:
         UsageError: if there is no such paper.
+        RunError: if its folder cannot be read; says why.
     """
+    if paper in faults():
+        raise RunError(f"{paper} is unfinished: {faults()[paper]}")
     if paper not in names():
         raise UsageError(_unknown(paper, names()))
+    return _load(paper)
+
+
+@functools.cache
+def _load(paper: str) -> Paper:
     module = importlib.import_module(f"reproductions.{paper}.recipe")
     recipes = add_deviations(module.RECIPES, folder(paper))
     return Paper(RECIPES=recipes, VIEWS=getattr(module, "VIEWS", {}))
@@ -110,11 +126,12 @@ def find(name: str) -> tuple[str, str]:
 
     Raises:
         UsageError: if nothing is called that; names what is nearest.
+        RunError: if it is a paper whose folder cannot be read; says why.
     """
     variants = {v: p for p in names() for v in load(p).RECIPES}
     if name in variants:
         return variants[name], name
-    if name in names():
+    if name in _folders():
         return name, next(iter(load(name).RECIPES))
     raise UsageError(_unknown(name, (*variants, *names())))
 
@@ -124,4 +141,5 @@ def _unknown(name: str, known: tuple[str, ...]) -> str:
     return (
         f"There is no paper or variant called {name!r}.{hint} Papers: "
         f"{', '.join(names())}; python -m launch list shows their variants."
+        + "".join(f" {paper} is unfinished: {fault}" for paper, fault in faults().items())
     )

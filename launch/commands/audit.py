@@ -1,6 +1,7 @@
 """The papers' structural numbers, recomputed from the networks cell by cell."""
 
 import os
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from absl.flags import FlagValues
 import reproductions
 from common.errors import RunError, UsageError
 from common.papers.expected import Expected, read_expected
+from common.papers.folders import locate
 from launch.commands.names import find, refuse_words
 from launch.terminal.display import Display, duration
 from launch.terminal.tables import show
@@ -34,14 +36,21 @@ def run(words: list[str], flags: FlagValues) -> int:
     expected = {paper: read_expected(reproductions.folder(paper)) for paper in papers}
     variants = {variant for claims in expected.values() for variant in networks(claims)}
     building = Building(len(variants))
-    cells, counted = [], {}
+    cells, counted, faults = [], {}, {} if words else reproductions.faults()
     for paper, claims in expected.items():
-        found = audit_paper(reproductions.folder(paper), building.build_model, counted)
-        building.display.clear()
+        try:
+            found = audit_paper(reproductions.folder(paper), building.build_model, counted)
+        except RunError as error:
+            faults = {**faults, paper: str(error)}
+            continue
+        finally:
+            building.display.clear()
         show_tables(paper, claims, found)
         cells += found
-    print(f"\n{summarize(cells)}")
-    return 1 if any(cell.verdict == MISFIT for cell in cells) else 0
+    print(f"\n{summarize(cells)}" if cells else "")
+    for paper, fault in faults.items():
+        print(f"{paper} is not audited: {fault}", file=sys.stderr)
+    return 1 if faults or any(cell.verdict == MISFIT for cell in cells) else 0
 
 
 class Building:
@@ -56,7 +65,7 @@ class Building:
         """The variant's network, of any paper, at its paper's size.
 
         Raises:
-            RunError: if there is no such variant.
+            RunError: if there is no such variant, or its code fails.
         """
         try:
             paper, name = reproductions.find(variant)
@@ -67,7 +76,10 @@ class Building:
             left = (time.monotonic() - self.began) / self.done * (self.total - self.done)
             line += f", about {duration(left)} left"
         self.display.show(line)
-        model = reproductions.build_model(paper, name)
+        try:
+            model = reproductions.build_model(paper, name)
+        except Exception as error:  # of a model.py that is being written
+            raise RunError(locate(error, reproductions.folder(paper))) from error
         self.done += 1
         return model
 

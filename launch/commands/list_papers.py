@@ -1,5 +1,7 @@
 """What there is, what it costs, what was run."""
 
+import sys
+
 from absl.flags import FlagValues
 
 import reproductions
@@ -7,6 +9,7 @@ from common.papers.expected import read_expected
 from launch.commands.names import refuse_words
 from launch.report import records
 from launch.report.measurements import cost, measurements, status
+from launch.report.papers import list_unfinished
 from launch.terminal.tables import show
 from launch.weights import bundled_weights
 
@@ -30,6 +33,8 @@ def run(words: list[str], flags: FlagValues) -> int:
     show("", COLUMNS, rows)
     if variants := bundled_weights.list_variants():
         print(f"\nTrained weights come with {', '.join(variants)}.")
+    for line in list_unfinished():
+        print(line, file=sys.stderr)
     return 0
 
 

@@ -16,6 +16,7 @@ from common.evaluation import views
 from common.recipes.recipe import Override, Recipe
 from common.recipes.serialization import recipe_hash
 from launch.settings.overrides import apply, scale_with_batch, with_data
+from launch.terminal.display import Counting
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -119,7 +120,10 @@ def read_experiment(
         UsageError: for a data set, recipe field or view that cannot be.
     """
     place = pathlib.Path(data_dir).expanduser()
-    found = None if data is None else catalog.find(data, recipe.channels, str(place))
+    counting = Counting()
+    find = functools.partial(catalog.find, progress=counting.show)
+    found = None if data is None else find(data, recipe.channels, str(place))
+    counting.clear()
     changed = apply(recipe if found is None else with_data(recipe, found), changes)
     if scale_learning_rate:
         changed = scale_with_batch(changed, recipe)

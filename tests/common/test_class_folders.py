@@ -11,6 +11,7 @@ from common.data.dataset import read_manifest
 from common.data.images import decoder
 from common.data.preparation import folders
 from common.data.sources import folder, photographs
+from common.data.sources.folder_source import read_folder
 from common.errors import RunError
 from tests.common import synthetic_imagenet as synthetic
 from tests.common.data_fixtures import noise_image, write_image
@@ -19,14 +20,14 @@ from tests.common.test_preparation import records, small
 
 
 def lay_out(root, **splits):
-    """split -> "cat:6 dog/deeper:2": empty files are enough to be counted."""
+    """split -> "cat:6 dog/deeper:2": the smallest of images, each another one."""
     for split, classes in splits.items():
         for word in classes.split():
             place, _, count = word.partition(":")
             inside = root / split / place
             inside.mkdir(parents=True, exist_ok=True)
             for i in range(int(count)):
-                (inside / f"{i}.jpg").touch()
+                write_image(inside / f"{i}.jpg", noise_image(1, 1, seed=i))
     return root
 
 
@@ -34,9 +35,13 @@ def notes_of(root):
     return catalog.find(f"folder:{root}").notes
 
 
+def list_images(root):
+    return read_folder(root, str(root / ".cache")).listing
+
+
 def read_both(root):
     """By `folder:PATH` and by `prepare`: (classes, sizes of the splits)."""
-    listing, _ = folder.list_images(root)
+    listing = list_images(root)
     found = folders.find(root)
     sizes = {split: len(images) for split, images in listing.items()}
     assert {s: len(images) for s, images in found.splits.items()} == sizes
@@ -76,9 +81,10 @@ def test_a_file_of_a_tool_is_no_image(tmp_path):
 def test_all_suffixes_are_read_everywhere_and_others_are_counted(tmp_path):
     lay_out(tmp_path, train="cat:1", validation="cat:1")
     inside = tmp_path / "train" / "cat"
+    image = (inside / "0.jpg").read_bytes()
     for suffix in folder.SUFFIXES:
-        (inside / f"a{suffix}").touch()
-        (inside / f"b{suffix.upper()}").touch()
+        (inside / f"a{suffix}").write_bytes(image)
+        (inside / f"b{suffix.upper()}").write_bytes(image)
     for name in ("notes.txt", "c.heic", "d.heic", "no_ending"):
         (inside / name).touch()
     many = 1 + 2 * len(folder.SUFFIXES)
@@ -208,7 +214,7 @@ def test_the_order_is_as_before(tmp_path):
     lay_out(tmp_path, train="b:3 a:4", validation="a:1 b:1")
     expected = [(f"train/{c}/{i}.jpg", c) for c in "ab" for i in range(4)][:-1]
     random.Random("train").shuffle(expected)
-    assert folder.list_images(tmp_path)[0]["train"] == expected
+    assert list_images(tmp_path)["train"] == expected
 
 
 def test_tools_files_in_tars_and_beside_them_are_no_images(tmp_path):

@@ -11,6 +11,7 @@ import gc
 import importlib
 import json
 import math
+import pathlib
 import re
 
 import numpy as np
@@ -22,6 +23,7 @@ from common.errors import UsageError
 from common.evaluation.inputs import test_batches as batches_of
 from common.evaluation.views import FrameView
 from common.papers.expected import load_toml, read_expected
+from common.papers.folders import list_left
 from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.recipes.serialization import describe
 from launch.report.markdown import with_deviations
@@ -142,6 +144,17 @@ def noise(model):
     shape = (IMAGES, *model.input_shape[1:])
     draws = np.random.default_rng(0).standard_normal(shape)
     return (NOISE * draws).astype("float32")
+
+
+@pytest.mark.parametrize("paper", [*reproductions.names(), *reproductions.faults()])
+def test_the_folder_can_be_read(paper):
+    assert reproductions.faults().get(paper) is None
+
+
+@each_paper
+def test_nothing_is_left_to_do(paper):
+    left = list_left(reproductions.folder(paper), pathlib.Path(__file__).parent)
+    assert not left, "\n".join(["what the template left open:", *left])
 
 
 def test_variant_names_are_unique_and_lower_case():

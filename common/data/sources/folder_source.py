@@ -1,5 +1,7 @@
 """Where encoded images come from: a folder of image files."""
 
+import collections
+import dataclasses
 import hashlib
 import pathlib
 from collections.abc import Callable
@@ -9,15 +11,64 @@ from common.data.dataset import DataSet, Shuffled, TrainingSource, number, permu
 from common.data.images.decoder import as_readable, readable
 from common.data.sharding import parallel_map
 from common.data.sources import folder as folder_layout
+from common.data.sources.look import Look, look_at
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassFolders:
+    """What is used of class folders, and what there is to say of them.
+
+    Attributes:
+        listing: Split -> (path relative to the root, class) of each image.
+        looks: Every image file by its path, those that cannot be used, too.
+        divided: Whether train and test were divided here.
+        notes: What a person must know.
+    """
+
+    listing: folder_layout.Listing
+    looks: dict[str, Look]
+    divided: bool
+    notes: tuple[str, ...]
+
+
+def read_folder(
+    root: pathlib.Path,
+    cache_dir: str,
+    *,
+    again: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> ClassFolders:
+    """Finds the images, and looks at each file; see `look_at`.
+
+    Raises:
+        RunError: see common.data.sources.folder.scan.
+    """
+    layout, divided = folder_layout.find_layout(root)
+    paths = [path for images in layout.listing().values() for path, _ in images]
+    looks = look_at(root, sorted(paths), cache_dir, again=again, progress=progress)
+    if damaged := {path: look.why for path, look in looks.items() if look.why}:
+        layout.take_away(damaged)
+    notes = []
+    if divided:
+        layout.divide({path: look.digest for path, look in looks.items()})
+        sizes = {s: sum(map(len, each.values())) for s, each in layout.images.items()}
+        notes = [f"{folder_layout.DIVIDED}: {sizes['train']:,} and {sizes['test']:,} images."]
+    layout.require_trained()
+    forms = collections.Counter(look.kind for look in looks.values() if not look.why)
+    if cmyk := forms["CMYK JPEG"]:
+        notes.append(f"CMYK JPEG files that are read as RGB: {cmyk:,}.")
+    notes = (*notes, *layout.notes())
+    return ClassFolders(listing=layout.listing(), looks=looks, divided=divided, notes=notes)
 
 
 class FolderSource(TrainingSource):
     """Image files, read when they are needed."""
 
-    def __init__(self, dataset: DataSet, root: pathlib.Path):
+    def __init__(self, dataset: DataSet, root: pathlib.Path, cache_dir: str):
         self.dataset = dataset
         self.where = str(root)
-        self._listing, _ = folder_layout.list_images(root)
+        found = read_folder(root, cache_dir)
+        self._listing, self._divided = found.listing, found.divided
 
     def records(self, split: str) -> Any:
         """A tf.data.Dataset of the records in the order of the listing."""
@@ -56,7 +107,7 @@ class FolderSource(TrainingSource):
             "version": "",
             "splits": dict(self.dataset.splits),
             "sha256": digest.hexdigest(),
-        }
+        } | ({"divided": folder_layout.DIVIDED} if self._divided else {})
 
     def damage(self, split: str) -> str | None:
         """Which file of the split is no image, and why."""

@@ -1,0 +1,67 @@
+"""A paper's folder: can it be read, and what is left to do in it?
+
+A folder that cannot be read is no paper, and breaks nothing for the others.
+"""
+
+import pathlib
+import traceback
+from collections.abc import Callable, Iterable
+
+from common.errors import RunError
+from common.papers.expected import read_expected
+
+FILES = (
+    *("__init__.py", "model.py", "recipe.py"),
+    *("deviations.toml", "expected.toml", "README.md"),
+)
+_OF_A_PAPER = FILES[1:-1]  # a contest's folder has none of them
+LEFT = "TODO"  # what the template has where something is missing
+
+
+def find_folders(root: pathlib.Path) -> list[pathlib.Path]:
+    """The papers' folders, finished or not, sorted."""
+    return sorted({path.parent for name in _OF_A_PAPER for path in root.glob(f"*/{name}")})
+
+
+def find_fault(folder: pathlib.Path, load: Callable[[], Iterable[str]]) -> str:
+    """Why the folder cannot be read, naming the file; "" if it can.
+
+    Args:
+        load: Imports its recipes; the names of their variants.
+    """
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        return f"{folder / missing[0]} is missing."
+    try:
+        variants, expected = list(load()), read_expected(folder)
+    except RunError as error:
+        return str(error)
+    except Exception as error:  # whatever a file that is being written does
+        return locate(error, folder)
+    if lacking := [name for name in variants if name not in expected.parameters]:
+        return f"{folder / 'expected.toml'}: networks lacks {', '.join(lacking)}, of RECIPES."
+    return ""
+
+
+def locate(error: Exception, folder: pathlib.Path) -> str:
+    """An error of a paper's code in a sentence, with the last line of the folder that it met."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [(f.filename, f.lineno) for f in frames if folder in pathlib.Path(f.filename).parents]
+    if isinstance(error, SyntaxError):
+        places.append((error.filename, error.lineno))
+    file, line = places[-1] if places else (folder, 0)
+    said = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+    return f"{file}, line {line}: {type(error).__name__}: {said}"
+
+
+def list_left(folder: pathlib.Path, tests: pathlib.Path) -> list[str]:
+    """What the template's words say is missing: "file:line: the line"."""
+    files = [*(folder / name for name in FILES), *tests.glob(f"test_{folder.name}*.py")]
+    texts = {file: file.read_bytes() for file in files if file.exists()}
+    return [
+        f"{file}:{number}: {line.strip()}"
+        for file, text in texts.items()
+        if LEFT.encode() in text
+        for number, line in enumerate(text.decode(errors="replace").splitlines(), 1)
+        if LEFT in line
+    ]
