@@ -54,12 +54,14 @@ def locate(error: Exception, folder: pathlib.Path) -> str:
     return f"{file}, line {line}: {type(error).__name__}: {said}"
 
 
-def list_left(folder: pathlib.Path, tests: pathlib.Path) -> list[str]:
-    """What the template's words say is missing: "file:line: the line"."""
-    files = [*(folder / name for name in FILES), *tests.glob(f"test_{folder.name}*.py")]
+def list_left(folder: pathlib.Path) -> list[str]:
+    """What the template's words say is missing, and where: "file:line: the line"."""
+    root = folder.parents[1]
+    files = [folder / name for name in FILES]
+    files.append(root / "tests" / "reproductions" / f"test_{folder.name}.py")
     texts = {file: file.read_bytes() for file in files if file.exists()}
     return [
-        f"{file}:{number}: {line.strip()}"
+        f"{file.relative_to(root)}:{number}: {line.strip()}"
         for file, text in texts.items()
         if LEFT.encode() in text
         for number, line in enumerate(text.decode(errors="replace").splitlines(), 1)

@@ -77,9 +77,8 @@ def read_papers() -> dict[str, Paper]:
 def list_unfinished() -> list[str]:
     """A sentence for each paper whose folder cannot be read, or where lines are left to do."""
     said = [f"{paper} is left out: {fault}" for paper, fault in reproductions.faults().items()]
-    tests = reproductions.REPOSITORY / "tests" / "reproductions"
     for paper in reproductions.names():
-        if left := list_left(reproductions.folder(paper), tests):
+        if left := list_left(reproductions.folder(paper)):
             said.append(f"{paper} is unfinished: {len(left)} lines say TODO, the first {left[0]}")
     return said
 

@@ -162,6 +162,9 @@ def test_doctor_looks_at_class_folders(tmp_path, capsys):
     (root / "train" / "a" / "notes.txt").touch()
     assert doctor(tmp_path, f"folder:{root}", deep=True) == 0
     output = capsys.readouterr().out
+    assert "train: 12 images of 2 classes: a 6, b 6." in output
+    assert "validation: 2 images of 2 classes: a 1, b 1." in output
+    assert "shorter sides of 50 to 93 pixels" in output and "no side above 93." in output
     assert "1 class has no image at all, and no class: owl" in output
     assert "1 hidden or of tools" in output and "1 .txt" in output
     (root / "validation" / "b" / "page.jpg").write_bytes(b"<html>404")

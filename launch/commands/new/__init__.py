@@ -42,7 +42,7 @@ def run(words: list[str], flags: FlagValues) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_text(target, text)
         print(f"{target.relative_to(reproductions.REPOSITORY)} is written.")
-    left = len(list_left(folder, test_file(name).parent))
+    left = len(list_left(folder))
     print(
         f"{left} lines say TODO. Next, in the order of CONTRIBUTING.md:\n"
         f"  python -m pytest tests/reproductions -k {name}    what is missing, and what is wrong\n"

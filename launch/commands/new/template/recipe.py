@@ -1,6 +1,6 @@
 """the_paper's training. "Sec." is TODO which version of the paper."""
 
-from common.data.transforms import CentreCrop, RandomFlip, ResizeShorterSide, SubtractMeanPixel
+from common.data.transforms import CentreCrop, RandomFlip, ResizeShorterSide, SubtractChannelMean
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import ByEpoch
@@ -23,7 +23,7 @@ THE_PAPER = Recipe(
     weight_decay=WeightDecay(rate=1e-4, variables="kernel"),  # TODO Sec. ?
     loss=SoftmaxCrossEntropy(),  # TODO Sec. ?
     train_transforms=(*FRAME, RandomFlip()),  # TODO Sec. ?
-    normalize=SubtractMeanPixel(),  # TODO Sec. ?
+    normalize=SubtractChannelMean(),  # TODO Sec. ?
     test_transforms=FRAME,  # TODO Sec. ?
     views=("single",),  # TODO Sec. ?: the views of the paper's tables
     monitor="single",  # TODO one of them, a cheap one
