@@ -394,6 +394,7 @@ def test_damaged_files_are_left_out_as_prepare_leaves_them_out(tmp_path):
         else:
             assert path in used, path
     source = catalog.open_source(catalog.find(f"folder:{root}"))
+    assert source.fingerprint()["left_out"] == "4 images that cannot be used"
     for split in ("train", "test"):  # every pixel decodes
         for record in source.records(split):
             jpeg = record["image"].numpy().startswith(b"\xff\xd8")

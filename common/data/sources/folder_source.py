@@ -67,8 +67,8 @@ class FolderSource(TrainingSource):
     def __init__(self, dataset: DataSet, root: pathlib.Path, cache_dir: str):
         self.dataset = dataset
         self.where = str(root)
-        found = read_folder(root, cache_dir)
-        self._listing, self._divided = found.listing, found.divided
+        self._found = read_folder(root, cache_dir)
+        self._listing = self._found.listing
 
     def records(self, split: str) -> Any:
         """A tf.data.Dataset of the records in the order of the listing."""
@@ -95,19 +95,24 @@ class FolderSource(TrainingSource):
         return folder_layout.class_names(self._listing)
 
     def fingerprint(self) -> dict[str, Any]:
-        """What tells this folder from another one: its files and sizes."""
+        """What tells this folder from another one: its files and sizes, and what was done."""
         digest = hashlib.sha256()
         root = pathlib.Path(self.where)
         for split in sorted(self._listing):
             for path, _ in self._listing[split]:
                 size = (root / path).stat().st_size
                 digest.update(f"{path}\0{size}\0".encode())
-        return {
+        told = {
             "name": self.dataset.name,
             "version": "",
             "splits": dict(self.dataset.splits),
             "sha256": digest.hexdigest(),
-        } | ({"divided": folder_layout.DIVIDED} if self._divided else {})
+        }
+        if self._found.divided:
+            told["divided"] = folder_layout.DIVIDED
+        if damaged := sum(bool(look.why) for look in self._found.looks.values()):
+            told["left_out"] = f"{damaged:,} {folder_layout.DAMAGED}"
+        return told
 
     def damage(self, split: str) -> str | None:
         """Which file of the split is no image, and why."""
