@@ -17,14 +17,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common.data.dataset import Source
-from common.data.images.decoder import is_png
 from common.data.statistics import Statistics
 from common.data.transforms import Context
-from common.data.transforms.view import image_size
 from common.errors import RunError
 from common.evaluation.evaluator import score
-from common.evaluation.inputs import count_inputs, make_inputs
+from common.evaluation.inputs import count_inputs, inputs_of_file
 from common.evaluation.views import FrameView
 from common.recipes.recipe import Recipe
 
@@ -57,40 +54,15 @@ class Served:
     record: dict
 
 
-@dataclasses.dataclass(frozen=True)
-class _Files(Source):
-    """Encoded images that are given: JPEG or PNG, as the file says."""
-
-    image_shape: tuple[int, int] | None
-
-
 def probabilities_of_files(served: Served, files: tf.Tensor) -> tf.Tensor:
     """(N,) JPEG or PNG files -> (N, classes), the view's mean.
 
     The pixels are those of training: as they are stored, what is transparent on white.
     """
     recipe, side = served.recipe, served.stored_side
-    source = _Files((side, side) if side else None)
 
     def inputs_of(encoded: tf.Tensor) -> tf.Tensor:
-        known = tf.debugging.assert_equal(
-            tf.io.is_jpeg(encoded) | is_png(encoded),
-            True,
-            "an image here is a JPEG or PNG file: convert it first",
-        )
-        with tf.control_dependencies([known]):
-            encoded = tf.identity(encoded)
-        if side:
-            as_stored = tf.debugging.assert_equal(
-                tf.stack(image_size(encoded, None)),
-                [side, side],
-                f"images here have {side} x {side} pixels",
-            )
-            with tf.control_dependencies([as_stored]):  # before decoding
-                encoded = tf.identity(encoded)
-        record = {"image": encoded, "label": tf.zeros((), tf.int64), "id": ""}
-        [inputs] = make_inputs(source, record, recipe, served.statistics, served.view)
-        return inputs
+        return inputs_of_file(encoded, recipe, served.statistics, served.view, side)
 
     shape = (count_inputs(served.view, recipe.image_size), *served.model.input_shape[1:])
     images = tf.map_fn(

@@ -25,18 +25,27 @@ import os
 import sys
 import textwrap
 
-from common.errors import UsageError
+if __name__ == "__main__" and not sys.flags.safe_path:
+    if sys.path[0] not in ("", os.path.dirname(os.path.dirname(__file__))):
+        del sys.path[0]  # the current folder, where `python -m` would find a person's own common
+try:
+    from common.errors import UsageError
+except ImportError:
+    sys.exit(
+        f"Python finds {sys.modules.get('common')} before the package common that belongs to "
+        f"{__file__}. Rename it, or take its folder out of PYTHONPATH."
+    )
 from launch import commands
 from launch.commands import COMMANDS, TRAIN
 from launch.settings import flags
-from launch.terminal.exits import exit_code
+from launch.terminal.exits import as_called, exit_code
 
 
 def main(argv: list[str]) -> int:
     """Runs one command; the exit code."""
     line = argv[1:]
     if {"--help", "-h"} & set(line):
-        print(_help([word for word in line if not word.startswith("-")]))
+        print(as_called(_help([word for word in line if not word.startswith("-")])))
         return 0
     command = line.pop(0) if line and line[0] in COMMANDS else TRAIN
     module = commands.load(command)
@@ -61,7 +70,14 @@ def _help(words: list[str]) -> str:
 
 
 def start() -> int:
-    """What `python -m launch` and the script classic-convnets do; the exit code."""
+    """What `python -m launch` and the script classic-convnets do; the exit code.
+
+    The `python -m launch` of its children is this copy, and no launch.py of the current folder.
+    """
+    os.environ["PYTHONSAFEPATH"] = "1"
+    root = os.path.dirname(os.path.dirname(__file__))
+    if sys.path[0] == root:  # of a clone that need not be installed
+        os.environ["PYTHONPATH"] = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
     if parent := os.environ.pop("LAUNCH_PARENT", None):  # a sweep started this
         from launch.sweep import child
 

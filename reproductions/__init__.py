@@ -1,13 +1,28 @@
-"""The papers, one folder each; a folder's name is the paper's name here."""
+"""The papers, one folder each; a folder's name is the paper's name here.
 
+Imported beside other code, this is the Python API: PYTHON.md.
+"""
+
+import contextlib
 import dataclasses
 import functools
-import importlib
+import importlib.util
 import pathlib
 import sys
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from common.errors import RunError, UsageError, did_you_mean
+try:
+    from common.errors import RunError, UsageError, did_you_mean
+except ImportError:
+    import common
+
+    raise ImportError(
+        f"reproductions needs the package common beside it ({__file__}), and Python finds "
+        f"another one first: {common.__file__ or list(common.__path__)}. Rename that, or start "
+        "Python where it is not on the path: in another folder, or as python -P.",
+        name="common",
+    ) from None
 from common.papers.deviations import add_deviations
 from common.papers.folders import find_fault, find_folders
 from common.recipes.recipe import Recipe
@@ -72,6 +87,20 @@ def _load(paper: str) -> Paper:
     return Paper(RECIPES=recipes, VIEWS=getattr(module, "VIEWS", {}))
 
 
+def require_repository(command: str) -> None:
+    """Checks that the command may write beside the code.
+
+    Raises:
+        UsageError: if this is an installed copy.
+    """
+    if not (REPOSITORY / "pyproject.toml").is_file():
+        raise UsageError(
+            f"{command} writes into the repository, and this is an installed copy ({REPOSITORY}), "
+            "which stays as it is. Clone the repository, install that with pip install -e, and "
+            "run the same command there."
+        )
+
+
 def folder(paper: str) -> pathlib.Path:
     """Where the paper's files lie."""
     return pathlib.Path(__file__).parent / paper
@@ -87,25 +116,112 @@ def build_model(
 
     Args:
         image_size: S, pixels; None is the recipe's.
-        num_classes: None is the recipe's.
+        num_classes: None is the recipe's; 0 leaves out the classifier and the auxiliary
+            heads: (batch, features).
 
     Raises:
-        UsageError: if the network does not fit such images.
+        UsageError: if the network does not fit such images, or there cannot be so many classes.
     """
     recipe = load(paper).RECIPES[variant]
-    size, smallest = image_size or recipe.image_size, smallest_image(paper, variant)
+    size = recipe.image_size if image_size is None else image_size
+    classes = recipe.num_classes if num_classes is None else num_classes
+    smallest = smallest_image(paper, variant)
     if size < smallest:
         raise UsageError(
             f"{variant} needs images of at least {smallest}x{smallest} pixels: from "
             f"{size}x{size} nothing is left for its last windows."
         )
+    if classes < 0:
+        raise UsageError(
+            f"{variant} cannot have {classes} classes: 1 or more, or 0 for no classifier."
+        )
+    model = importlib.import_module(f"reproductions.{paper}.model")
+    with _deep_graphs():
+        if classes:
+            return model.build_model(variant, size, classes)
+        from common.models.headless import headless
+
+        return headless(model.build_model(variant, size, recipe.num_classes))
+
+
+def load_model(file: pathlib.Path | str) -> "keras.Model":
+    """What `model.save` of such a network wrote (.keras), in any process.
+
+    Keras's own load_model knows the papers' layers only where their modules are imported.
+    """
+    import keras
+
+    for paper in names():
+        importlib.import_module(f"reproductions.{paper}.model")
+    with _deep_graphs():
+        return keras.saving.load_model(file)
+
+
+@contextlib.contextmanager
+def _deep_graphs() -> Iterator[None]:
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(max(limit, DEEPEST_GRAPH))
     try:
-        model = importlib.import_module(f"reproductions.{paper}.model")
-        return model.build_model(variant, size, num_classes or recipe.num_classes)
+        yield
     finally:
         sys.setrecursionlimit(limit)
+
+
+def make_preprocessing(
+    paper: str,
+    variant: str,
+    *,
+    image_size: int | None = None,
+    weights: pathlib.Path | str | None = None,
+) -> Callable[[Any], Any]:
+    """From an image to what the network is fed: the paper's test transforms and normalisation.
+
+    The function takes (H, W, 1 or 3) uint8 pixels, or the bytes of a JPEG or PNG file, and
+    gives (S, S, channels) float32, the centre of the frame; it can be mapped over a
+    tf.data.Dataset. Networks for MNIST and CIFAR take images of the size that those have.
+
+    Args:
+        image_size: S, pixels; None is the recipe's.
+        weights: A file that a training or `import` wrote: what it says of its pixels, and the
+            statistics beside it, take the place of the recipe's.
+
+    Raises:
+        UsageError: if the recipe subtracts what is nowhere to be found.
+        RunError: if what the file says is not known here.
+    """
+    import tensorflow as tf
+
+    from common.data import pipeline, statistics
+    from common.evaluation.inputs import inputs_of_file
+    from common.evaluation.views import FrameView
+    from common.models.preprocessing import STATISTICS, prepared_for
+
+    file = pathlib.Path(weights).expanduser() if weights else None
+    recipe = prepared_for(load(paper).RECIPES[variant], file, image_size)
+    known = file and statistics.load(file.with_name(STATISTICS))
+    if known:
+        statistics.require_size(known, recipe)
+    elif recipe.normalize.needs_statistics:
+        if recipe.data != "imagenet2012":
+            raise UsageError(
+                f"{variant} subtracts the mean of its training images, {recipe.data}: give "
+                "weights=, a run's or those that come with the code, which have it beside them."
+            )
+        known = statistics.published(recipe)
+    view = FrameView(name="centre_crop", size=recipe.image_size)
+    side = pipeline.stored_side(recipe)
+
+    def preprocess(image: Any) -> Any:
+        image = tf.convert_to_tensor(image)
+        if (image.dtype, image.shape.rank) not in ((tf.string, 0), (tf.uint8, 3)):
+            raise UsageError(
+                "One image at a time: (height, width, channels) uint8 pixels, 0 .. 255, or a "
+                f"file's bytes; this is {image.dtype.name} of shape {image.shape}."
+            )
+        encoded = image if image.dtype == tf.string else tf.io.encode_png(image)
+        return inputs_of_file(encoded, recipe, known, view, side)[0]
+
+    return tf.autograph.experimental.do_not_convert(preprocess)
 
 
 def smallest_image(paper: str, variant: str) -> int:

@@ -4,6 +4,7 @@ Whatever the threads, the replicas or the resumes: a training batch is a
 function of (seed, epoch, position) only, a test batch of its position.
 """
 
+import functools
 from typing import Any
 
 from common.data import resident
@@ -14,7 +15,7 @@ from common.data.sharding import WHOLE, WorkerShard, parallel_map
 from common.data.transforms import active
 from common.data.transforms.operation import Statistics
 from common.data.transforms.resampling import taps
-from common.data.transforms.view import realize
+from common.data.transforms.view import View, realize
 from common.errors import UsageError
 from common.recipes.recipe import Recipe
 
@@ -181,3 +182,24 @@ def frame(source: Source, record: dict[str, Any], recipe: Recipe) -> dict[str, A
         "label": require_class(record["label"], recipe),
         "id": record["id"],
     }
+
+
+def frame_side(recipe: Recipe, side: int) -> int:
+    """Of the frame that a square image of `side` pixels gives."""
+    view = functools.reduce(
+        lambda seen, op: op[1](seen, None),
+        active(recipe.test_transforms, epoch=0),
+        View.whole(side, side),
+    )
+    return view.window.height
+
+
+def stored_side(recipe: Recipe) -> int | None:
+    """Of the training images, where the recipe leaves them as they are.
+
+    The frame is then as large as the network's input (MNIST, CIFAR-10).
+    """
+    large = 4 * recipe.image_size
+    frame = frame_side(recipe, large)
+    resized = frame == frame_side(recipe, 2 * large)
+    return None if resized else recipe.image_size - (frame - large)

@@ -11,10 +11,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from common.data import imagenet
 from common.data.dataset import Source, TrainingSource
-from common.data.pipeline import frames
+from common.data.pipeline import frame_side, frames, stored_side
 from common.data.transforms import active
 from common.data.transforms.operation import Statistics
+from common.data.transforms.pixels import SubtractCentreMean, SubtractMeanImage
+from common.errors import UsageError
 from common.files import write_atomically
 from common.recipes.recipe import Recipe
 
@@ -120,3 +123,33 @@ def load(file: pathlib.Path) -> Statistics | None:
         return None
     sound = all(np.isfinite(array).all() for array in vars(found).values())
     return found if sound else None
+
+
+def published(recipe: Recipe) -> Statistics:
+    """ImageNet's, as they were published: the mean image is everywhere the channel's mean."""
+    mean = np.array(imagenet.CHANNEL_MEAN)
+    side = frame_side(recipe, 2048)
+    return Statistics(
+        mean_image=np.full((side, side, len(mean)), mean, np.float32),
+        pixel_mean=mean,
+        pixel_std=np.full(len(mean), np.nan),
+        covariance=np.full((len(mean), len(mean)), np.nan),
+    )
+
+
+def require_size(statistics: Statistics, recipe: Recipe) -> Statistics:
+    """The statistics, if their mean image is of the recipe's frames.
+
+    Raises:
+        UsageError: if the network would be shown images of another size.
+    """
+    side = frame_side(recipe, stored_side(recipe) or 4 * recipe.image_size)
+    kept = statistics.mean_image.shape[0]
+    if kept != side and isinstance(recipe.normalize, SubtractMeanImage | SubtractCentreMean):
+        raise UsageError(
+            f"The mean image that was kept with the weights is of {kept} x "
+            f"{kept} pixels; an image_size of {recipe.image_size} and its "
+            f"test_transforms want one of {side} x {side}. Keep the "
+            "image size that the network was trained with."
+        )
+    return statistics

@@ -1,5 +1,6 @@
 """What a network sees of each image of a split under a view: see common.evaluation.views."""
 
+import dataclasses
 import math
 import os
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from typing import Any
 from common.data import pipeline
 from common.data.dataset import Source
 from common.data.examples import require_class, view_of
+from common.data.images.decoder import is_png
 from common.data.sharding import WHOLE, WorkerShard, parallel_map
 from common.data.statistics import Statistics
 from common.data.transforms import Context
@@ -17,7 +19,7 @@ from common.data.transforms.pixels import (
     SubtractMeanImage,
 )
 from common.data.transforms.resampling import span, triangle
-from common.data.transforms.view import mirror, realize
+from common.data.transforms.view import image_size, mirror, realize
 from common.evaluation.views import FrameView, ScaledImage
 from common.recipes.recipe import Recipe
 
@@ -117,6 +119,44 @@ def make_inputs(
         image = realize(whole.resize(*scaled.canvas), encoded, recipe.channels, source.jpeg)
         inputs.append(cut_crops(image, scaled, normalize, statistics))
     return tuple(inputs)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Files(Source):
+    """Encoded images that are given: JPEG or PNG, as the file says."""
+
+    image_shape: tuple[int, int] | None
+
+
+def inputs_of_file(
+    encoded: Any, recipe: Recipe, statistics: Statistics | None, view: FrameView, side: int | None
+) -> Any:
+    """Of a JPEG or PNG file, a string tensor, (crops, H, W, C), normalised; as a graph, too.
+
+    Args:
+        side: Height and width that it must have, see common.data.pipeline.stored_side.
+    """
+    import tensorflow as tf
+
+    known = tf.debugging.assert_equal(
+        tf.io.is_jpeg(encoded) | is_png(encoded),
+        True,
+        "an image here is a JPEG or PNG file: convert it first",
+    )
+    with tf.control_dependencies([known]):
+        encoded = tf.identity(encoded)
+    if side:
+        as_stored = tf.debugging.assert_equal(
+            tf.stack(image_size(encoded, None)),
+            [side, side],
+            f"images here have {side} x {side} pixels",
+        )
+        with tf.control_dependencies([as_stored]):  # before decoding
+            encoded = tf.identity(encoded)
+    record = {"image": encoded, "label": tf.zeros((), tf.int64), "id": ""}
+    source = _Files((side, side) if side else None)
+    [inputs] = make_inputs(source, record, recipe, statistics, view)
+    return inputs
 
 
 def cut_crops(

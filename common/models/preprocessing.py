@@ -19,12 +19,13 @@ from common.data.transforms import (
     TorchvisionCentreCrop,
     TorchvisionResize,
 )
-from common.errors import RunError
+from common.errors import RunError, UsageError
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import describe, restore
 
 ATTRIBUTE = "preprocessing"
 RECIPE = "recipe"  # in a layout's place: weights that a recipe trained
+STATISTICS = "statistics.npz"  # of the training set, beside the weights whose recipe uses them
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,14 @@ class Preprocessing:
 
     normalize: Any
     test_transforms: tuple | None
+
+    def scaled(self, factor: float) -> "Preprocessing":
+        """For images `factor` times as large."""
+        chain = self.test_transforms
+        return Preprocessing(
+            normalize=self.normalize.scaled(factor),
+            test_transforms=chain and tuple(operation.scaled(factor) for operation in chain),
+        )
 
     def of(self, recipe: Recipe) -> Recipe:
         """The recipe with this in the place of its own."""
@@ -69,11 +78,8 @@ class Stated:
         normalize, chain = (
             _restore(self.described[name]) for name in ("normalize", "test_transforms")
         )
-        factor = recipe.image_size / self.described["image_size"]
-        if factor != 1:
-            normalize = normalize.scaled(factor)
-            chain = tuple(operation.scaled(factor) for operation in chain)
-        return Preprocessing(normalize=normalize, test_transforms=chain).of(recipe)
+        stated = Preprocessing(normalize=normalize, test_transforms=chain)
+        return stated.scaled(recipe.image_size / self.described["image_size"]).of(recipe)
 
 
 def write(file: pathlib.Path, layout: str, recipe: Recipe) -> None:
@@ -111,6 +117,32 @@ def read(file: pathlib.Path) -> Stated | None:
             f"{file} says what its network must be fed, and not in words that "
             f"are known here: {text!r}. import writes it anew."
         ) from error
+
+
+def prepared_for(recipe: Recipe, file: pathlib.Path | None, image_size: int | None) -> Recipe:
+    """The recipe at another image size, with what a file of weights says in its place.
+
+    Args:
+        file: Or None.
+        image_size: Pixels; None is the recipe's.
+
+    Raises:
+        UsageError: if the file says nothing and lies in no run's folder.
+        RunError: if what it says is not known here.
+    """
+    size = recipe.image_size if image_size is None else image_size
+    own = Preprocessing(normalize=recipe.normalize, test_transforms=recipe.test_transforms)
+    resized = own.scaled(size / recipe.image_size).of(dataclasses.replace(recipe, image_size=size))
+    if file is None:
+        return resized
+    if stated := read(file):
+        return stated.of(resized)
+    if (file.parent / "run.json").is_file():  # shipped, or of an early run: the recipe's own
+        return resized
+    raise UsageError(
+        f"{file} does not say what its network must be fed (order of colours, range, mean, "
+        "size): another program made it. Import it with python -m launch import, which writes it."
+    )
 
 
 def _restore(described: Any) -> Any:

@@ -4,8 +4,9 @@ A paper's weights.py says which of our layers is which of theirs; what differs
 between the frameworks' layouts is here.
 """
 
+import pathlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from typing import Any
 
 import keras
@@ -14,6 +15,7 @@ import numpy as np
 from common.errors import RunError
 from common.models.state_dicts import State
 
+Shapes = dict[str, list[tuple[int, ...]]]  # of layers' weights, by the layers' names
 _NORM = {
     "gamma": "weight",
     "beta": "bias",
@@ -105,6 +107,59 @@ def copy_layers(
     for name, layer in zip(names, chosen, strict=True):
         ours[name].set_weights(layer.get_weights())
     return names
+
+
+def read_layers(file: pathlib.Path, read: Callable = np.asarray) -> dict[str, list]:
+    """Layer's name -> its weights in their order, of a file that Keras 3 wrote.
+
+    Args:
+        read: What is kept of a weight, an h5py.Dataset: all of it, or its shape.
+
+    Raises:
+        RunError: if it is no such file.
+    """
+    import h5py
+
+    layers = {}
+
+    def collect(path: str, item: Any) -> None:
+        if path.endswith("vars") and len(item):
+            layers[str(item.attrs["name"])] = [read(item[str(i)]) for i in range(len(item))]
+
+    try:
+        with h5py.File(file) as opened:
+            opened["layers"].visititems(collect)
+    except (OSError, KeyError) as error:
+        raise RunError(
+            f"{file} cannot be read as weights by their layers' names ({error}): it must be a "
+            "file that a training or import wrote."
+        ) from error
+    return layers
+
+
+def require_same_layers(file: pathlib.Path, name: str, there: Shapes, here: Shapes) -> None:
+    """Checks that a file has just the layers that a network takes from it.
+
+    Args:
+        name: The network's.
+        there: The file's.
+        here: The network's.
+
+    Raises:
+        RunError: naming what is missing, unknown, or of other shapes.
+    """
+    odd = {layer for layer in here if layer in there and there[layer] != here[layer]}
+    if there.keys() == here.keys() and not odd:
+        return
+    shapes = ""
+    if odd:
+        one = min(odd)
+        shapes = f" ({one} is {there[one]} there, {here[one]} here)"
+    raise RunError(
+        f"{file} has the weights of another network than {name}, or of another image size. "
+        f"Missing: {_first_four(here.keys() - there.keys())}; unknown: "
+        f"{_first_four(there.keys() - here.keys())}; of another shape: {_first_four(odd)}{shapes}."
+    )
 
 
 def require_variant(model: keras.Model, fitting: Sequence[str], why: str) -> None:
@@ -200,16 +255,17 @@ def _from_torch(
     return "weight", dense if isinstance(layer, keras.layers.Dense) else convolution
 
 
-def _assign(model: keras.Model, state: State, wanted: dict[str, tuple[Any, Callable]]) -> None:
-    def first_four(names: set[str]) -> str:
-        more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-        return (", ".join(sorted(names)[:4]) or "nothing") + more
+def _first_four(names: Set[str]) -> str:
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return (", ".join(sorted(names)[:4]) or "nothing") + more
 
+
+def _assign(model: keras.Model, state: State, wanted: dict[str, tuple[Any, Callable]]) -> None:
     missing, unknown = set(wanted) - set(state), set(state) - set(wanted)
     if missing or unknown:
         raise RunError(
-            f"These are not the weights of {model.name}. Missing: {first_four(missing)}; "
-            f"unknown: {first_four(unknown)}."
+            f"These are not the weights of {model.name}. Missing: {_first_four(missing)}; "
+            f"unknown: {_first_four(unknown)}."
         )
     values = {entry: adapt(state[entry]) for entry, (_, adapt) in wanted.items()}
     for entry, (variable, _) in wanted.items():

@@ -113,6 +113,27 @@ class InitializeFrom:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class FineTuning:
+    """A network begins with trained weights, and some of its layers may keep them.
+
+    Attributes:
+        weights: What they are, for people: of a run or of a file.
+        sha256: Of the file that holds them.
+        frozen: Beginnings of names; layers that are called so are not trained, and their
+            batch normalisation keeps its statistics.
+        body_rate: What the learning rates are multiplied with, but in the layers whose shapes
+            follow from the number of classes; in the recipe's `group_schedules`.
+        new_layers: Those that begin with their initialisers; all others have the weights.
+    """
+
+    weights: str
+    sha256: str
+    frozen: tuple[str, ...] = ()
+    body_rate: float = 1.0
+    new_layers: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Recipe:
     """A training recipe.
 
@@ -129,6 +150,7 @@ class Recipe:
         held_out: Training images that are kept for validation: the last of
             the files. They are then measured in the place of the test split.
         initialize_from: Or None: all weights start from their initialisers.
+        fine_tuning: The weights that all begins with, which no paper's recipe has; or None.
         global_batch_size: Images per update, over all replicas.
         optimizer: `Sgd(...)`, `RmsProp(...)` or a paper's own value with
             `learning_rate` and `build(**shared)` -> a Keras optimizer; see
@@ -170,6 +192,7 @@ class Recipe:
     train_images: int | None = None
     held_out: int = 0
     initialize_from: InitializeFrom | None = None
+    fine_tuning: FineTuning | None = None
     global_batch_size: int
     optimizer: Any
     schedule: Any

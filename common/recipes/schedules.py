@@ -77,6 +77,18 @@ class EveryEpochs:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Scaled:
+    """Another schedule, all of it times `times`."""
+
+    times: float
+    schedule: Any
+
+    def factor(self, **now: Any) -> float:
+        """`times` the other's factor."""
+        return self.times * self.schedule.factor(**now)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class WarmUp:
     """`factor_before` until a metric has once been low enough, then `then`.
 

@@ -14,6 +14,7 @@ ABSENT = {
     "train_images": None,
     "held_out": 0,
     "initialize_from": None,
+    "fine_tuning": None,
     "average_decay": None,
     "renamed": None,  # of InitializeFrom
     "kept": 0.0,  # of lenet5's EstimateCurvature

@@ -321,6 +321,8 @@ def versions() -> dict[str, str]:
 
 def commit_of(repository: pathlib.Path) -> str:
     """The git commit of the code, '+changes' if it was edited since."""
+    if not (repository / ".git").exists():  # an installed copy may lie in another's checkout
+        return "not a git checkout"
     git = ["git", "-C", str(repository)]
     try:
         commit = _output([*git, "rev-parse", "HEAD"])

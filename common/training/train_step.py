@@ -57,6 +57,8 @@ class TrainStep:
         replicas = strategy.num_replicas_in_sync
         self.size = per_replica_batch_size(global_batch_size, replicas, microbatches)
         self.jit_compile = jit_compile
+        # Of frozen layers: a mean over microbatches would change their last bits.
+        self.frozen = {id(v) for x in model.layers if not x.trainable for v in x.variables}
         self.update = self.train_step
         self.gradients = self.compute_gradients
         if jit_compile and replicas == 1:
@@ -118,7 +120,8 @@ class TrainStep:
             self.optimizer.scale(),
         )
         for variable, value in zip(statistics, moved, strict=True):
-            variable.assign(value)
+            if id(variable) not in self.frozen:
+                variable.assign(value)
         overflows = 0
         if self.optimizer.loss_scale is not None:
             for gradient in filter(lambda g: g is not None, gradients):

@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 
-import reproductions
 from common.data import catalog
 from common.errors import RunError
 from launch.bench.rows import Request, Row
@@ -77,12 +76,10 @@ def _child(what: str, words: list[str]) -> tuple[float, float]:
     Raises:
         RunError: if it fails.
     """
-    path = os.pathsep.join([str(reproductions.REPOSITORY), os.environ.get("PYTHONPATH", "")])
     with tempfile.TemporaryFile() as said:
         began = time.monotonic()
         child = subprocess.Popen(
             [sys.executable, *words],
-            env=os.environ | {"PYTHONPATH": path},
             stdout=subprocess.DEVNULL,
             stderr=said,
         )

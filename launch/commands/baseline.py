@@ -34,6 +34,8 @@ def run(words: list[str], flags: FlagValues) -> int:
         RunError: if it is not there, or damaged.
     """
     name = read_data_set(USAGE, words)
+    if flags.record:
+        reproductions.require_repository("baseline --record")
     where = str(pathlib.Path(flags.data_dir).expanduser())
     counting = Counting()
     found = catalog.find(name, data_dir=where, progress=counting.show)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from absl.flags import FlagValues
 
+import reproductions
 from common.errors import UsageError
 from common.evaluation.comparisons import error_correlation, mcnemar
 from common.evaluation.predictions import Predictions, write
@@ -56,6 +57,8 @@ def run(words: list[str], flags: FlagValues) -> int:
     if words == [CHALLENGE]:
         leaderboard.run()
         return 0
+    if flags.record:
+        reproductions.require_repository("ensemble --record")
     out, seed = flags.out and pathlib.Path(flags.out).expanduser(), flags.seed
     spec = _read_spec(words, flags.rules, out, available=flags.available)
     members = read_members(spec)

@@ -9,6 +9,7 @@ import pathlib
 
 from absl.flags import FlagValues
 
+import reproductions
 from launch.report import report
 from launch.settings.flags import text
 
@@ -20,4 +21,5 @@ def run(words: list[str], flags: FlagValues) -> int:
     """Writes the reports; exit code 0."""
     if flags.html:
         return report.run_html(words, pathlib.Path(flags.html).expanduser())
+    reproductions.require_repository("report without --html")
     return report.run(words)

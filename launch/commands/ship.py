@@ -37,6 +37,7 @@ def run(words: list[str], flags: FlagValues) -> int:
     """
     if not words:
         raise UsageError(f"ship takes finished runs: python -m launch {USAGE}")
+    reproductions.require_repository("ship")
     for folder in words:
         row = _read_row(pathlib.Path(folder))
         paper, variant = reproductions.find(row["variant"])

@@ -6,6 +6,7 @@ stays as it is.
 
 from absl.flags import FlagValues
 
+import reproductions
 from common.errors import UsageError
 from launch.commands.names import read_name
 from launch.settings.flags import MOST, choice, repeated, share, switch, whole
@@ -40,6 +41,8 @@ def run(words: list[str], flags: FlagValues) -> int:
     if not words or flags.trials is None:
         raise UsageError(f"sweep takes a name and a number: python -m launch {USAGE}.")
     paper, variant = read_name(USAGE, words)
+    if flags.record:
+        reproductions.require_repository("sweep --record")
     from launch.sweep.sweep_request import read_request
 
     request = read_request(paper, variant, flags)

@@ -13,7 +13,7 @@ import numpy as np
 import reproductions
 from common.data import imagenet
 from common.data.sources.subset import measure_on, plan_subset
-from common.data.statistics import Statistics, load
+from common.data.statistics import Statistics, load, require_size
 from common.data.transforms import active
 from common.errors import RunError
 from common.evaluation.evaluator import Evaluator, Result
@@ -22,7 +22,7 @@ from common.evaluation.views import NAMES, FrameView, rescale
 from common.recipes.serialization import recipe_hash
 from common.training.run_record import add_result, command, commit_of, now, versions
 from launch.inference import evaluation_plan
-from launch.inference.network_inputs import IMAGENET, published_statistics, require_size
+from launch.inference.network_inputs import IMAGENET, published_statistics
 from launch.session.results_table import interval, percent
 from launch.session.setup import (
     build_network,

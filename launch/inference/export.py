@@ -12,16 +12,12 @@ import tensorflow as tf
 
 import reproductions
 from common import export
+from common.data.pipeline import frame_side, stored_side
 from common.evaluation.views import FrameView
 from common.files import whole, write_json, writing
 from common.recipes.serialization import recipe_hash
 from common.training.run_record import command, commit_of, now, versions
-from launch.inference.network_inputs import (
-    find_statistics,
-    frame_side,
-    read_class_names,
-    stored_side,
-)
+from launch.inference.network_inputs import find_statistics, read_class_names
 from launch.session.setup import build_network
 from launch.terminal.new_files import record_of
 from launch.terminal.quiet import quiet

@@ -4,18 +4,13 @@ The statistics that its recipe subtracts are those of its training: its run has 
 data give them, or for ImageNet they were published.
 """
 
-import functools
 import os
 import sys
 
-import numpy as np
-
 from common.data import catalog, imagenet
-from common.data.statistics import Statistics, kept, load
+from common.data.statistics import Statistics, kept, load, published, require_size
 from common.data.transforms import active
-from common.data.transforms.pixels import SubtractCentreMean, SubtractMeanImage
-from common.data.transforms.view import View
-from common.errors import RunError, UsageError
+from common.errors import RunError
 from common.recipes.recipe import Recipe
 from launch.session.setup import open_data, training_statistics
 from launch.settings.options import Experiment
@@ -75,57 +70,11 @@ def find_statistics(experiment: Experiment, trained: Trained | None) -> Statisti
     return computed
 
 
-def require_size(statistics: Statistics, recipe: Recipe) -> Statistics:
-    """The statistics, if their mean image is of the recipe's frames.
-
-    Raises:
-        UsageError: if the network would be shown images of another size.
-    """
-    side = frame_side(recipe, stored_side(recipe) or 4 * recipe.image_size)
-    kept = statistics.mean_image.shape[0]
-    if kept != side and isinstance(recipe.normalize, SubtractMeanImage | SubtractCentreMean):
-        raise UsageError(
-            f"The mean image that was kept with the weights is of {kept} x "
-            f"{kept} pixels; an image_size of {recipe.image_size} and its "
-            f"test_transforms want one of {side} x {side}. Leave out --set: "
-            "the network was trained with that mean."
-        )
-    return statistics
-
-
-def stored_side(recipe: Recipe) -> int | None:
-    """Of the training images, where the recipe leaves them as they are.
-
-    The frame is then as large as the network's input (MNIST, CIFAR-10).
-    """
-    large = 4 * recipe.image_size
-    frame = frame_side(recipe, large)
-    resized = frame == frame_side(recipe, 2 * large)
-    return None if resized else recipe.image_size - (frame - large)
-
-
 def published_statistics(recipe: Recipe) -> Statistics:
     """Every pixel of the mean image is the channel's mean; says so."""
-    mean = np.array(imagenet.CHANNEL_MEAN)
     print(
         "ImageNet's mean image is not at hand: the published mean of each "
-        f"channel, {', '.join(map(str, mean))}, is subtracted.",
+        f"channel, {', '.join(map(str, imagenet.CHANNEL_MEAN))}, is subtracted.",
         file=sys.stderr,
     )
-    side = frame_side(recipe, 2048)
-    return Statistics(
-        mean_image=np.full((side, side, len(mean)), mean, np.float32),
-        pixel_mean=mean,
-        pixel_std=np.full(len(mean), np.nan),
-        covariance=np.full((len(mean), len(mean)), np.nan),
-    )
-
-
-def frame_side(recipe: Recipe, side: int) -> int:
-    """Of the frame that a square image of `side` pixels gives."""
-    view = functools.reduce(
-        lambda seen, op: op[1](seen, None),
-        active(recipe.test_transforms, epoch=0),
-        View.whole(side, side),
-    )
-    return view.window.height
+    return published(recipe)

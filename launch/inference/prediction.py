@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from common.data.pipeline import stored_side
 from common.data.sources.photographs import SPLIT, Photographs
 from common.data.statistics import Statistics
 from common.errors import NotFinite
@@ -15,7 +16,7 @@ from common.evaluation.metrics import best
 from common.evaluation.views import FrameView
 from common.recipes.recipe import Recipe
 from launch.drawing import contact_sheet
-from launch.inference.network_inputs import find_statistics, read_class_names, stored_side
+from launch.inference.network_inputs import find_statistics, read_class_names
 from launch.session.setup import build_network, prepare_tensorflow
 from launch.settings.options import Devices
 from launch.terminal.quiet import quiet

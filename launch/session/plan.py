@@ -18,6 +18,7 @@ from common.recipes.recipe import Recipe
 from common.recipes.serialization import spell
 from common.training.optimizers import build_optimizer
 from common.training.steps import MAX_UPDATES, TrainSteps
+from launch.session.fine_tuning import describe_start
 from launch.session.run_session import kind_of_device
 from launch.session.setup import build_network
 from launch.settings.options import Devices, Experiment, Training
@@ -81,6 +82,7 @@ def plan(
         rows.append(
             ("begins with", f"{start.layers} of {start.variant}, trained first, in {where}")
         )
+    rows += describe_start(training, model)
     rows += [("deviation", f"{d.field}: {d.here}; paper: {d.paper}") for d in recipe.deviations]
     return rows + [
         ("deviation", f"{one.field}: {spell(one.new)}; paper: {spell(one.old)}")
@@ -89,10 +91,12 @@ def plan(
 
 
 def count_parameters(model: keras.Model) -> str:
-    """Trainable ones of the main path, then those that only train it."""
+    """Trainable ones of the main path, then those that only train it, or are frozen."""
     rows = layer_table(model)
     main, whole = totals(rows).params, sum(row.params for row in rows)
     text = f"{main:,} parameters"
+    if frozen := sum(x.count_params() for x in model.layers if not x.trainable):
+        text += f" that are trained; {frozen:,} weights in frozen layers"
     if whole == main:
         return text
     return f"{text}; {whole - main:,} more in auxiliary heads"

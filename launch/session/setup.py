@@ -116,9 +116,12 @@ def build_network(experiment: Experiment, strategy: tf.distribute.Strategy) -> k
             image_size=recipe.image_size,
             num_classes=recipe.num_classes,
         )
+    frozen = recipe.fine_tuning.frozen if recipe.fine_tuning else ()
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = recipe.synchronized_batch_norm
+        if layer.name.startswith(frozen):
+            layer.trainable = False
     return model
 
 

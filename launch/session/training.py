@@ -32,6 +32,7 @@ from common.training.loop import Job, Loop
 from common.training.optimizers import build_optimizer
 from common.training.run_record import Run, is_finished
 from common.training.signals import Signals, Stopped
+from launch.session.fine_tuning import begin, describe_start, find_statistics, settle
 from launch.session.jit_policy import decide
 from launch.session.out_of_memory import explain_memory
 from launch.session.plan import count_parameters, describe_arithmetic, print_plan
@@ -68,7 +69,8 @@ def plan(training: Training, *, timed: bool = False) -> int:
     strategy = prepare_tensorflow(training.devices, experiment.recipe, training.settings.seed)
     source = plan_data(experiment)
     show_notes(source.dataset)
-    return print_plan(_decide_jit(training, strategy), source, strategy, cluster, timed=timed)
+    training = settle(_decide_jit(training, strategy), source)
+    return print_plan(training, source, strategy, cluster, timed=timed)
 
 
 def run(training: Training) -> int:
@@ -89,9 +91,10 @@ def train(training: Training, strategy) -> int:
     """The same on devices that are set up; first what it begins with."""
     if code := _train_before(training, strategy):
         return code
-    training = _decide_jit(training, strategy)
+    source = open_data(training.experiment)
+    training = settle(_decide_jit(training, strategy), source)
     experiment, settings = training.experiment, training.settings
-    workers, source, recipe = Workers(strategy), open_data(experiment), experiment.recipe
+    workers, recipe = Workers(strategy), experiment.recipe
     pipeline.updates(source, recipe)  # a batch must fit into it
     require_fitting(source, recipe, (*recipe.views, recipe.monitor))
     model = build_network(experiment, strategy)
@@ -99,6 +102,8 @@ def train(training: Training, strategy) -> int:
     workers.require_same("command or data set", json.dumps(identity))
     if workers.chief and training.before:
         _begin_with(training, model)
+    if workers.chief and recipe.fine_tuning:
+        begin(training, model)
     record = open_record(workers, training, identity, strategy)
     seconds = None
     if settings.max_hours is not None:  # which count from the start of the process
@@ -184,7 +189,9 @@ def _train(
     with strategy.scope():
         optimizer = build_optimizer(recipe, loss_scaling=devices.precision == "mixed_float16")
         optimizer.build(model.trainable_variables)
-    statistics = training_statistics(source, recipe, signals.watched(progress.scanning))
+    statistics = find_statistics(training) or training_statistics(
+        source, recipe, signals.watched(progress.scanning)
+    )
     if statistics and chief:  # for predict, where the data may not be
         save(statistics, record.folder / STATISTICS)
     with explained(source, "train", recipe):
@@ -241,6 +248,7 @@ def _opening(training: Training, source, strategy, model: keras.Model, loop: Loo
         f"images each at a time; {describe_arithmetic(training.devices)}. Written to "
         f"{settings.workdir}.",
         *source.dataset.notes,
+        *(f"{name.capitalize()}: {value}." for name, value in describe_start(training, model)),
     ]
     for one in recipe.overrides:
         scaled = one.field == "image_size"

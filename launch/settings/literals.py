@@ -24,6 +24,7 @@ KNOWN = {
     "group_schedules": (recipe.GroupSchedule, *_SCHEDULES),
     "weight_decay": (recipe.WeightDecay,),
     "initialize_from": (recipe.InitializeFrom,),
+    "fine_tuning": (recipe.FineTuning,),
     "loss": tuple(vars(losses).values()),
     "train_transforms": _TRANSFORMS,
     "normalize": _TRANSFORMS,

@@ -96,12 +96,14 @@ class Training:
     Attributes:
         before: The training whose weights this one begins with, by the recipe's
             `initialize_from`; or None.
+        weights: The file that it begins with, by the recipe's `fine_tuning`; or None.
     """
 
     experiment: Experiment
     devices: Devices
     settings: RunSettings
     before: "Training | None"
+    weights: pathlib.Path | None = None
 
 
 def read_experiment(
@@ -145,7 +147,7 @@ def read_training(
     paper: str,
     variant: str,
     flags: FlagValues,
-    changes: Sequence[str],
+    changes: Sequence[str | Override],
     *,
     needs_data: bool = True,
     recover: int = 0,
@@ -155,7 +157,7 @@ def read_training(
     """The training that flags mean for a paper's recipe.
 
     Args:
-        changes: As --set says.
+        changes: As --set says, or --from.
         needs_data: Whether a data set that is not there is an error.
         workdir: Or None: as --workdir says, else by what is trained.
 
@@ -214,11 +216,18 @@ def _check_batch(experiment: Experiment, devices: int, microbatches: int) -> Non
 def name_workdir(
     experiment: Experiment, seed: int, precision: str, *, changed: bool
 ) -> pathlib.Path:
-    """The usual folder of a run; `changed` says whether there was a --set."""
-    kind, colon, data = experiment.recipe.data.partition(":")
+    """The usual folder of a run; `changed` says whether there was a --set.
+
+    Other content of the same file of weights is none of it: the folder then refuses it.
+    """
+    recipe = experiment.recipe
+    if recipe.fine_tuning:
+        named = dataclasses.replace(recipe.fine_tuning, sha256="")
+        recipe = dataclasses.replace(recipe, fine_tuning=named)
+    kind, colon, data = recipe.data.partition(":")
     data = pathlib.PurePath(data).name if colon else kind
     mark = "" if precision == "float32" else f"_{precision}"
-    mark += f"_{recipe_hash(experiment.recipe)}" if changed or colon else ""
+    mark += f"_{recipe_hash(recipe)}" if changed or colon else ""
     return pathlib.Path("runs", f"{experiment.variant}_{data}_seed{seed}{mark}")
 
 

@@ -25,6 +25,7 @@ _NOT_SET = {
     "channels": "it follows from --data",
     "deviations": "it is the record of where the recipe leaves its paper",
     "overrides": "it is the record of what was changed",
+    "fine_tuning": "use --from, --freeze and --body_rate",
 }
 _SCALED = ("train_transforms", "normalize", "train_noise", "test_transforms")
 
@@ -134,8 +135,9 @@ def with_data(recipe: Recipe, dataset: Any) -> Recipe:
 
 def _apply_one(recipe: Recipe, change: str | Override) -> Recipe:
     path = path_of(change)
-    if path in _NOT_SET:
-        raise UsageError(f"--set cannot change {path}: {_NOT_SET[path]}.")
+    field = path.partition(".")[0]
+    if field in _NOT_SET and not isinstance(change, Override):
+        raise UsageError(f"--set cannot change {path}: {_NOT_SET[field]}.")
     changed, old, new = _replace(recipe, path.split("."), change, path)
     if new == old:
         return recipe

@@ -15,6 +15,7 @@ from common.files import reason
 FULL = (errno.ENOSPC, errno.EDQUOT)
 CLOSED = 141  # what a shell says of a program that SIGPIPE ended
 LOST = 69  # EX_UNAVAILABLE of sysexits.h: another host is gone
+SCRIPT = "classic-convnets"  # of pyproject.toml
 MAKE_ROOM = "Make room, then run the same command again: it continues."
 
 
@@ -51,9 +52,15 @@ def exit_code(run: Callable[[], int]) -> int:
         return 130
 
 
+def as_called(text: str) -> str:
+    """The text, its commands as this one was called: by the script's name, if it was."""
+    script = os.path.basename(sys.argv[0]) == SCRIPT
+    return text.replace("python -m launch", SCRIPT) if script else text
+
+
 def _say(error: Exception, code: int) -> int:
     with contextlib.suppress(OSError):  # of a full disk, too
-        print(" ".join(str(error).split()), file=sys.stderr)
+        print(as_called(" ".join(str(error).split())), file=sys.stderr)
     return code
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from common.data.dataset import DataSet
 from common.data.sources.relabelled import relabel
 from common.errors import RunError, UsageError
+from common.models import preprocessing
 from common.models.state_dicts import require_whole
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import describe_recipe
@@ -22,7 +23,7 @@ from common.training.run_record import differences, overrides_of, read_json
 from launch.settings.overrides import apply, combine, with_data
 
 WEIGHTS = "final.weights.h5"
-STATISTICS = "statistics.npz"  # of the training set, where the recipe uses them
+STATISTICS = preprocessing.STATISTICS
 # The fields that decide what a network makes of an image.
 SEEN = ("data", "image_size", "channels", "num_classes", "test_transforms", "normalize")
 # Of other images than the run's, all that their splits have are measured.
@@ -56,7 +57,7 @@ def locate(given: str) -> tuple[pathlib.Path, Trained | None]:
         if path.is_dir():
             raise UsageError(
                 f"{path} is no run's folder: it has no run.json. Give "
-                "--weights a run's folder or a file of weights."
+                "a run's folder or a file of weights."
             )
         return path, None
     try:

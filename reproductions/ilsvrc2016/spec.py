@@ -105,13 +105,14 @@ def read_members(spec: Spec) -> list[tuple[str, str, Predictions]]:
         RunError: if one is damaged.
     """
     known, missing = _known(spec), _missing(spec)
+    there = len(known) - len(missing)
     if missing:
         raise UsageError(
             f"{spec.title}: there is no "
             + ", ".join(str(m.file) for m in missing)
             + "."
             + "".join(_how_to_write(m) for m in missing if m.variant)
-            + _without(len(known) - len(missing))
+            + (f" --available fuses the {there} that are there." if there > 1 else "")
         )
     if len(known) < 2:
         raise UsageError(
@@ -123,7 +124,8 @@ def read_members(spec: Spec) -> list[tuple[str, str, Predictions]]:
     for member, predictions in found:
         _check_view(member, predictions)
     _check_scores(found)
-    return [(m.name, m.model or _model(m, p), p) for m, p in found]
+    # Two views of the same weights are one model.
+    return [(m.name, m.model or str(p.record.get("weights") or m.name), p) for m, p in found]
 
 
 def _known(spec: Spec) -> list[Member]:
@@ -132,12 +134,6 @@ def _known(spec: Spec) -> list[Member]:
 
 def _missing(spec: Spec) -> list[Member]:
     return [m for m in _known(spec) if not m.file.is_file()]
-
-
-def _without(there: int) -> str:
-    if there < 2:
-        return ""
-    return f" --available fuses the {there} that are there."
 
 
 def _check_view(member: Member, predictions: Predictions) -> None:
@@ -162,11 +158,6 @@ def _check_scores(found: list[tuple[Member, Predictions]]) -> None:
                 "two. Evaluate one of them again, with its own weights and "
                 "--views."
             )
-
-
-def _model(member: Member, predictions: Predictions) -> str:
-    """The weights' hash: two views of the same weights are one model."""
-    return str(predictions.record.get("weights") or member.name)
 
 
 def _how_to_write(member: Member) -> str:

@@ -2,7 +2,15 @@
 
 import pytest
 
-from common.recipes.schedules import ByEpoch, ByStep, Constant, DivideOnPlateau, EveryEpochs, WarmUp
+from common.recipes.schedules import (
+    ByEpoch,
+    ByStep,
+    Constant,
+    DivideOnPlateau,
+    EveryEpochs,
+    Scaled,
+    WarmUp,
+)
 
 
 def factors(schedule, epochs, history=()):
@@ -22,6 +30,11 @@ def test_by_epoch_is_lenets_table():
     rates = [5e-4 * f for f in factors(schedule, range(20))]
     papers = [5e-4] * 2 + [2e-4] * 3 + [1e-4] * 3 + [5e-5] * 4 + [1e-5] * 8
     assert rates == pytest.approx(papers)
+
+
+def test_another_schedule_times_a_constant():
+    stairs = ByEpoch(starts=(0, 2), factors=(1.0, 0.5))
+    assert factors(Scaled(times=0.1, schedule=stairs), (0, 3)) == [0.1, 0.05]
 
 
 def test_constant_is_constant():

@@ -270,6 +270,35 @@ def test_what_xla_cannot_compile_is_said_with_the_way_back():
         run(batches, tf.constant(0, tf.int64), *padded([[0.1]]))
 
 
+def test_frozen_layers_keep_their_weights_and_statistics():
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4, 1)),
+            keras.layers.Conv2D(2, 3, name="conv1"),
+            keras.layers.BatchNormalization(name="conv1_bn"),
+            keras.layers.Conv2D(2, 1, name="conv2"),
+            keras.layers.BatchNormalization(name="conv2_bn"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2, name="fc"),
+        ]
+    )
+    for name in ("conv1", "conv1_bn"):
+        model.get_layer(name).trainable = False
+    before = {v.path: v.numpy() for v in model.variables}
+    optimizer = MomentumSgd(0.9, nesterov=False)
+    optimizer.build(model.trainable_variables)
+    run = TrainSteps(
+        *(model, optimizer, SoftmaxCrossEntropy(), tf.distribute.get_strategy()),
+        **{"global_batch_size": 4, "seed": 0, "microbatches": 2},
+    )
+    images = np.random.default_rng(0).normal(3, 1, (4, 4, 4, 1)).astype("float32")
+    batches = iter(tf.data.Dataset.from_tensors((images, np.arange(4) % 2)).repeat())
+    run(batches, tf.constant(0, tf.int64), *padded([[0.1], [0.1]]))
+    changed = {v.path for v in model.variables if not np.array_equal(v.numpy(), before[v.path])}
+    assert {path.split("/")[-2] for path in changed} == {"conv2", "conv2_bn", "fc"}
+    assert any("conv2_bn/moving_mean" in path for path in changed)
+
+
 def test_importing_the_suite_makes_no_strategy():
     # Row 10: a second strategy in a process crashes the first.
     code = (

@@ -281,7 +281,7 @@ def test_weights_of_another_network_are_refused(colours, tmp_path):
     [((Pad(2),), 32, 28), ((), 32, 32), (COLOURS.test_transforms, 16, None)],
 )
 def test_the_size_of_the_training_images_is_known(transforms, size, side):
-    from launch.inference.network_inputs import stored_side
+    from common.data.pipeline import stored_side
 
     recipe = dataclasses.replace(COLOURS, test_transforms=transforms, image_size=size)
     assert stored_side(recipe) == side

@@ -21,6 +21,11 @@ ALEXNET = (
     *("--set", "train_images=512"),
 )
 TWO_DEVICES = (*ALEXNET, "--gpus", "2")
+FINE_TUNED = (
+    *("cifar_resnet20", "--from", "cifar_resnet20", "--freeze", "conv1,stage1_"),
+    *("--body_rate", "0.1", "--data", "sample", "--set", "updates=40", "--platform", "cpu"),
+    *("--set", "global_batch_size=16"),
+)
 COMPILED = ("--platform", "cpu", "--jit_compile")
 COMPILED_ALEXNET = (
     *("alexnet", *COMPILED, "--data", "sample", "--set", "image_size=67"),
@@ -101,6 +106,7 @@ def assert_same_end(one, other):
     [
         pytest.param(LENET, 1, id="lenet5", marks=pytest.mark.full),
         pytest.param(ALEXNET, 1, id="alexnet", marks=pytest.mark.full),
+        pytest.param(FINE_TUNED, 2, id="fine-tuned", marks=pytest.mark.full),
         pytest.param(TWO_DEVICES, 3, id="two devices", marks=pytest.mark.full),
         pytest.param(COMPILED_ALEXNET, 2, id="compiled alexnet", marks=pytest.mark.full),
         pytest.param(COMPILED_GOOGLENET, 2, id="compiled googlenet", marks=pytest.mark.full),

@@ -46,6 +46,51 @@ def convolve(x, kernel, strides=1):
     )
 
 
+def residual_counts(
+    blocks,
+    inner,
+    out,
+    *,
+    bottleneck=True,
+    groups=1,
+    project=lambda maps, out: maps != out,
+    stride_on_3x3=False,
+    preactivated=False,
+    cifar_stem=None,
+):
+    """(parameters, multiply-accumulates) of a residual network, by arithmetic.
+
+    Args:
+        inner: Maps of the first stage's 3x3 convolutions; they double.
+        out: Maps that its blocks give; a block of two 3x3 has no others.
+        project: Whether a block from `maps` to `out` has a projection.
+        preactivated: A convolution's input is normalised, not its output; at last, the sum.
+        cifar_stem: Maps of the first 3x3, for images of 32x32; or None: ImageNet's 7x7.
+    """
+    size, maps, side, classes = (3, cifar_stem, 32, 10) if cifar_stem else (7, 64, 112, 1000)
+    convs = [(size * size * 3 * maps, maps, side)]  # weights, maps out, side of the output
+    norms = [] if preactivated else [maps]
+    for stage, number in enumerate(blocks):
+        wide, to = int(inner * 2**stage), int(out * 2**stage)
+        after = (32 if cifar_stem else 56) // 2**stage
+        for index in range(number):
+            before = 2 * after if stage and not index and stride_on_3x3 else after
+            if bottleneck:
+                branch = [(maps * wide, wide, before), (9 * wide * wide // groups, wide, after)]
+                branch.append((wide * to, to, after))
+            else:
+                branch = [(9 * maps * to, to, after), (9 * to * to, to, after)]
+            inputs = [maps, *(o for _, o, _ in branch[:-1])]
+            if project(maps, to):
+                branch.append((maps * to, to, after))
+            convs += branch
+            norms += inputs if preactivated else [o for _, o, _ in branch]
+            maps = to
+    norms += [maps] if preactivated else []
+    weights, macs = sum(w for w, _, _ in convs), sum(w * s * s for w, _, s in convs)
+    return weights + 2 * sum(norms) + classes * (maps + 1), macs + classes * maps
+
+
 def torch_entries(blocks, *, bottleneck=True, groups=1, width=64):
     """The state dict of torchvision's ResNet class by its own loops: name -> shape."""
     shapes = {}
@@ -84,13 +129,16 @@ def constant(entries):
     }
 
 
-def randomize(application):
+def keras_application(name, size, classes):
     """A network of keras.applications with random weights and statistics."""
+    application = getattr(keras.applications, name)(
+        weights=None, input_shape=(size, size, 3), classes=classes, classifier_activation=None
+    )
     rng = np.random.default_rng(0)
     for weight in application.weights:
         if weight.name == "kernel":
             values = rng.normal(0, np.sqrt(2 / np.prod(weight.shape[:-1])), weight.shape)
-        elif weight.name == "moving_variance":
+        elif weight.name in ("gamma", "moving_variance"):
             values = rng.uniform(0.5, 1.5, weight.shape)
         else:
             values = rng.normal(0, 0.1, weight.shape)
@@ -98,10 +146,11 @@ def randomize(application):
     return application
 
 
-def difference(application, model, size):
+def difference(application, model, size, scale=1.0):
     """Of our main head's logits from theirs, by their largest."""
-    image = np.random.default_rng(1).normal(size=(2, size, size, 3)).astype("float32")
-    wanted, found = application([image]).numpy(), model(image)[0].numpy()
+    image = draws(2, size, size, 3, scale=scale, seed=1)
+    wanted, found = application(image).numpy(), model(image)
+    found = (found[0] if isinstance(found, list) else found).numpy()
     return abs(found - wanted).max() / abs(wanted).max()
 
 

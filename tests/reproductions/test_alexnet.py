@@ -1,9 +1,8 @@
 """AlexNet's facts: Sections 3 to 5 of the paper, and net 145."""
 
-import dataclasses
 import functools
+import itertools
 import math
-import re
 
 import keras
 import numpy as np
@@ -13,19 +12,16 @@ import tensorflow as tf
 import reproductions
 from common.data.transforms import (
     CentreCrop,
-    PcaColourNoise,
-    RandomCrop,
-    RandomFlip,
     ResizeShorterSide,
-    SubtractCentreMean,
-    SubtractMeanImage,
-    UntilEpoch,
 )
 from common.distribution.batch_slice import batch_slice
-from common.recipes.recipe import WeightDecay
-from common.recipes.schedules import DivideOnPlateau
-from common.training.optimizers import rates_at
-from reproductions.alexnet.model import FORMS, SpatialResponseNormalization
+from common.errors import RunError
+from common.training.optimizers import build_optimizer
+from reproductions.alexnet.cifar import LocallyConnected
+from reproductions.alexnet.model import SpatialResponseNormalization
+from reproductions.alexnet.weights import from_caffe
+from tests import golden
+from tests.reproductions.helpers import draws
 
 build_model = functools.partial(reproductions.build_model, "alexnet")
 RECIPES = reproductions.load("alexnet").RECIPES
@@ -67,18 +63,6 @@ def test_layers_stand_in_the_right_order(variant, wanted):
     )
 
 
-def test_lrn_constants_of_the_four_parameterisations():
-    def constants(variant):
-        model = build_model(variant, image_size=64, num_classes=10)
-        layer = model.get_layer("norm2")
-        return layer.n, layer.k, layer.alpha, layer.beta, layer.groups
-
-    assert constants("alexnet") == (5, 2.0, 1e-4, 0.75, 1)  # Sec. 3.3
-    assert constants("alexnet_as_run") == (5, 2.0, 2e-5, 0.75, 2)
-    assert constants("bvlc_alexnet") == (5, 1.0, 2e-5, 0.75, 1)
-    assert constants("caffenet") == (5, 1.0, 2e-5, 0.75, 1)
-
-
 @pytest.mark.parametrize("size", [64, 65, 66, 67, 68])
 def test_conv1_of_the_source_is_one_plus_the_ceiling(size):
     model = build_model("alexnet", image_size=size, num_classes=1)
@@ -92,42 +76,6 @@ def test_non_overlapping_pooling_keeps_the_sizes():
         layer = model.get_layer(name)
         assert (layer.pool_size, layer.strides) == ((2, 2), (2, 2))
         assert layer.output.shape[1:3] == (side, side)
-
-
-@pytest.mark.parametrize("variant", ["alexnet", "alexnet_no_dropout"])
-def test_dropout_is_in_all_but_one_control(variant):  # Sec. 4.2
-    model = build_model(variant, image_size=64, num_classes=10)
-    images = keras.random.normal((2, 64, 64, 3), seed=0)
-    tested, trained = model(images), model(images, training=True)
-    same = np.array_equal(tested, trained)
-    assert same == (variant == "alexnet_no_dropout")
-
-
-BIASES = {"conv2", "conv4", "conv5", "fc6", "fc7"}
-
-
-@pytest.mark.parametrize(
-    "variant,bias,conv3,fc6",
-    [
-        ("alexnet", 1.0, 0.01, 0.01),  # Sec. 5
-        ("alexnet_as_run", 1.0, 0.03, 0.01),
-        ("bvlc_alexnet", 0.1, 0.01, 0.005),
-        ("caffenet", 1.0, 0.01, 0.005),
-    ],
-)
-def test_initial_weights(variant, bias, conv3, fc6):
-    keras.utils.set_random_seed(0)
-    model = build_model(variant, image_size=64, num_classes=100)
-    stds = dict.fromkeys(["conv1", "conv2", "fc8"], 0.01)
-    stds |= dict.fromkeys(["conv3", "conv4", "conv5"], conv3)
-    stds |= dict.fromkeys(["fc6", "fc7"], fc6)
-    for name, std in stds.items():
-        layer = model.get_layer(name)
-        kernel, found = layer.kernel.numpy(), layer.bias.numpy()
-        assert abs(kernel.mean()) < 5 * std / math.sqrt(kernel.size), name
-        np.testing.assert_allclose(kernel.std(), std, rtol=0.02, err_msg=name)
-        wanted = np.float32(bias if name in BIASES else 0)
-        np.testing.assert_array_equal(found, wanted, err_msg=name)
 
 
 def test_hidden_outputs_are_dropped_in_training_and_halved_in_testing(as_run):
@@ -182,90 +130,152 @@ def test_spatial_norm_is_net_145s():
     }
 
 
-def test_recipe_of_the_paper():
-    recipe = RECIPES["alexnet"]
-    assert (recipe.epochs, recipe.global_batch_size) == (90, 128)
-    assert recipe.optimizer.learning_rate == 0.01
-    assert recipe.optimizer.momentum == 0.9
-    assert recipe.weight_decay == WeightDecay(rate=5e-4, variables="kernel")
-    assert recipe.train_transforms == (*FRAME, RandomCrop(224), RandomFlip())
-    assert recipe.test_transforms == FRAME
-    assert recipe.normalize == SubtractMeanImage()
-    assert recipe.train_noise == (PcaColourNoise(std=0.1, shrink=1.0),)
-    assert recipe.views == ("centre_crop", "ten_crop")
-    assert isinstance(recipe.schedule, DivideOnPlateau)
-    assert recipe.schedule.max_drops == 3
-    assert recipe.group_schedules == ()
-
-
-def test_ablations_differ_from_the_paper_in_the_network_only():
-    controls = set(FORMS) - {"alexnet", "alexnet_as_run", *CAFFES}
-    for variant in controls:
-        recipe = RECIPES[variant]
-        main = dataclasses.replace(RECIPES["alexnet"], deviations=recipe.deviations)
-        assert recipe == main
+# The same weights give the logits of independent implementations.
 
 
 @pytest.mark.parametrize(
-    "epoch,weights,biases,conv1,conv1_biases",
+    "oracle,variant",
     [
-        (0, 1e-2, 2e-2, 1e-2, 2e-2),
-        (25, 1e-3, 2e-2, 1e-3, 2e-2),
-        (51, 1e-4, 2e-2, 1e-4, 2e-2),
-        (67, 1e-4, 2e-2, 1e-5, 2e-2),
-        (71, 1e-4, 2e-2, 1e-5, 2e-2),
-        (72, 1e-4, 2e-2, 0.0, 0.0),
-        (79, 1e-5, 2e-2, 0.0, 0.0),
-        (90, 1e-5, 2e-2, 0.0, 0.0),
+        ("caffe_alexnet_caffe", "bvlc_alexnet"),
+        ("caffe_caffenet", "caffenet"),
+        ("caffe_alexnet_paper_lrn", "alexnet"),
     ],
 )
-def test_rates_of_net_145(epoch, weights, biases, conv1, conv1_biases):
-    recipe = RECIPES["alexnet_as_run"]
-    found = rates_at(recipe, epoch=epoch, step=0, steps_per_epoch=1, history=[])
-    forms = [group.variables for group in recipe.group_schedules]
-    rates = {
-        path: next(
-            rate for form, rate in zip([*forms, ""], found, strict=True) if re.search(form, path)
+def test_logits_are_those_of_the_published_prototxts(oracle, variant):
+    model = build_model(variant, image_size=224)
+    from_caffe(golden.state(oracle), model)
+    image = golden.image(oracle)[:, :224, :224]  # the rest is zeros
+    assert golden.difference(model(image).numpy(), oracle) < 1e-5
+
+
+def test_227_pixels_give_the_same_as_224_and_zeros():
+    model = build_model("bvlc_alexnet")  # Caffe's own size
+    from_caffe(golden.state("caffe_alexnet_caffe"), model)
+    logits = model(golden.image("caffe_alexnet_caffe")).numpy()
+    assert golden.difference(logits, "caffe_alexnet_caffe") < 1e-5
+
+
+# The networks for CIFAR-10 of AlexNet's Section 3.3, after cuda-convnet.
+
+
+THIRTEEN, ELEVEN = "cifar_alexnet_13pct", "cifar_alexnet_11pct"
+
+
+# Outputs and parameters of each layer with weights, from the layer files.
+LAYERS = {
+    THIRTEEN: {
+        "conv1": ((24, 24, 64), 75 * 64 + 64),
+        "conv2": ((12, 12, 64), 1600 * 64 + 64),
+        "local3": ((6, 6, 32), 36 * (576 * 32 + 32)),
+        "local4": ((6, 6, 32), 36 * (288 * 32 + 32)),
+        "fc10": ((10,), 1152 * 10 + 10),
+    },
+    ELEVEN: {
+        "conv1": ((24, 24, 64), 75 * 64 + 64),
+        "conv2": ((12, 12, 64), 1600 * 64 + 64),
+        "local3": ((6, 6, 64), 36 * (576 * 64 + 64)),
+        "local4": ((6, 6, 32), 36 * (576 * 32 + 32)),
+        "fc10": ((10,), 1152 * 10 + 10),
+    },
+}
+ORDER = {
+    THIRTEEN: "conv1 pool1 conv2 pool2 local3 relu3 local4 relu4 flatten fc10",
+    ELEVEN: "conv1 pool1 rnorm1 conv2 rnorm2 pool2 local3 relu3 local4 relu4 flatten fc10",
+}
+STDS = {"conv1": 1e-4, "conv2": 0.01, "local3": 0.04, "local4": 0.04}
+
+
+@pytest.mark.parametrize("variant", LAYERS)
+def test_layers_are_those_of_the_files(variant):
+    keras.utils.set_random_seed(0)
+    model = build_model(variant)
+    names = [layer.name for layer in model.layers[1:]]
+    assert names == ORDER[variant].split()
+    for name, (output, params) in LAYERS[variant].items():
+        layer = model.get_layer(name)
+        assert layer.output.shape == (None, *output)
+        assert layer.count_params() == params
+        assert not layer.bias.numpy().any()
+        std = (STDS | {"fc10": 0.01})[name]
+        assert layer.kernel.numpy().std() == pytest.approx(std, rel=0.05)
+
+
+@pytest.mark.parametrize("variant", [THIRTEEN, ELEVEN])
+def test_both_trainings_are_of_one_network(variant):
+    whole, first = build_model(variant), build_model(f"{variant}_40k")
+    shapes = [[v.shape for v in m.trainable_variables] for m in (whole, first)]
+    assert shapes[0] == shapes[1]
+
+
+def test_a_locally_connected_layer_has_weights_of_each_place():
+    layer = LocallyConnected(5)
+    images = draws(2, 4, 3, 2)
+    layer.build(images.shape)
+    layer.bias.assign(draws(4, 3, 5))
+    kernel = layer.kernel.numpy().reshape(4, 3, 3, 3, 2, 5)
+    padded = np.pad(images, [(0, 0), (1, 1), (1, 1), (0, 0)])
+    found = layer(images).numpy()
+    for n, row, column, f in itertools.product(*map(range, (2, 4, 3, 5))):
+        window = padded[n, row : row + 3, column : column + 3]
+        expected = (window * kernel[row, column, ..., f]).sum()
+        expected += layer.bias.numpy()[row, column, f]
+        assert found[n, row, column, f] == pytest.approx(expected, abs=1e-4)
+
+
+def test_pooling_hangs_over_at_the_bottom_and_right():
+    # layer.py: outputsX = ceil((imgSize - start - sizeX) / stride) + 1.
+    pool = build_model(THIRTEEN).get_layer("pool1")
+    images = draws(1, 24, 24, 1)
+    expected = [
+        [images[0, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3].max() for j in range(12)]
+        for i in range(12)
+    ]
+    layer = keras.layers.MaxPooling2D.from_config(pool.get_config())
+    np.testing.assert_array_equal(layer(images)[0, ..., 0], expected)
+
+
+def test_lrn_is_across_nine_maps_with_the_scale_over_nine():
+    layer = build_model(ELEVEN).get_layer("rnorm2")
+    x = 100 * draws(1, 2, 2, 64)
+    squares = np.pad(x**2, [(0, 0)] * 3 + [(4, 4)])
+    sums = sum(squares[..., i : i + 64] for i in range(9))
+    expected = x / (1 + 0.001 / 9 * sums) ** 0.75
+    np.testing.assert_allclose(layer(x), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("variant", "costs"),
+    [
+        (THIRTEEN, {"local3": 0.004, "local4": 0.004, "fc10": 0.004}),
+        (ELEVEN, {"local3": 0.004, "local4": 0.004, "fc10": 0.01}),
+    ],
+)
+def test_an_update_costs_each_layers_weights_and_no_biases(variant, costs):
+    # weights.cu: inc <- mom inc - wc eps w - eps g; w <- w + inc.
+    keras.utils.set_random_seed(0)
+    model = build_model(variant)
+    optimizer = build_optimizer(RECIPES[variant])
+    optimizer.build(model.trainable_variables)
+    optimizer.rates.assign([0.002, 0.001])
+    before = [v.numpy() for v in model.trainable_variables]
+    gradients = [draws(*w.shape) for w in before]
+    speeds = [np.zeros_like(w) for w in before]
+    expected = [w.copy() for w in before]
+    for _ in range(2):
+        optimizer.apply(
+            [keras.ops.convert_to_tensor(g) for g in gradients], model.trainable_variables
         )
-        for path in ("conv1/kernel", "conv1/bias", "conv2/bias", "fc8/kernel")
-    }
-    assert rates == pytest.approx(
-        {
-            "conv1/kernel": conv1,
-            "conv1/bias": conv1_biases,
-            "conv2/bias": biases,
-            "fc8/kernel": weights,
-        }
-    )
+        for i, v in enumerate(model.trainable_variables):
+            layer, kind = v.path.split("/")[-2:]
+            cost = costs.get(layer, 0.0) if kind == "kernel" else 0.0
+            rate = 0.001 if kind == "kernel" else 0.002
+            step = gradients[i] + cost * expected[i]
+            speeds[i] = 0.9 * speeds[i] - rate * step
+            expected[i] = expected[i] + speeds[i]
+    for v, w in zip(model.trainable_variables, expected, strict=True):
+        np.testing.assert_allclose(v, w, rtol=1e-4, atol=1e-6)
 
 
-def test_what_else_net_145_changes():
-    recipe = RECIPES["alexnet_as_run"]
-    changed = {
-        "epochs": 91,
-        "normalize": SubtractCentreMean(),
-        "train_noise": (UntilEpoch(67, PcaColourNoise(std=0.1, shrink=1.1)),),
-        "schedule": recipe.schedule,  # test_rates_of_net_145
-        "group_schedules": recipe.group_schedules,
-        "deviations": recipe.deviations,
-    }
-    assert recipe == dataclasses.replace(RECIPES["alexnet"], **changed)
-
-
-@pytest.mark.parametrize("variant", CAFFES)
-def test_recipe_of_caffe(variant):
-    recipe = RECIPES[variant]
-    assert (recipe.epochs, recipe.global_batch_size) == (90, 256)
-    assert recipe.image_size == 227
-    assert recipe.optimizer == RECIPES["alexnet"].optimizer
-    assert recipe.weight_decay == WeightDecay(rate=5e-4, variables="kernel")
-    assert recipe.train_transforms == (*FRAME, RandomCrop(227), RandomFlip())
-    assert recipe.test_transforms == FRAME
-    assert recipe.normalize == SubtractMeanImage()
-    assert recipe.train_noise == ()
-    assert recipe.views == ("centre_crop",)
-    assert [g.variables for g in recipe.group_schedules] == ["bias"]
-    for epoch in range(90):
-        biases, weights = rates_at(recipe, epoch=epoch, step=0, steps_per_epoch=1, history=[])
-        wanted = 0.01 / 10 ** (epoch // 20)
-        np.testing.assert_allclose([biases, weights], [2 * wanted, wanted])
+def test_caffes_weights_are_of_another_network():
+    with pytest.raises(RunError, match=f"{ELEVEN} is another one"):
+        from_caffe({}, build_model(ELEVEN))

@@ -26,6 +26,7 @@ from common.papers.folders import list_left
 from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.recipes.serialization import describe
 from launch.report.markdown import with_deviations
+from tests.reproductions.facts import FIELDS, constants, read, recipe_facts, spell_field
 
 VARIANTS = [
     (paper, variant)
@@ -162,6 +163,11 @@ def test_variant_names_are_unique_and_lower_case():
     assert all(name == name.lower() and name.isidentifier() for name in names)
 
 
+def test_facts_are_of_all_variants_and_no_others():
+    names = {variant for _, variant in VARIANTS}
+    assert set(read("recipe")) == set(read("network")) == names
+
+
 @each_paper
 def test_a_papers_first_variant_is_what_its_name_means(paper):
     first = next(iter(reproductions.load(paper).RECIPES))
@@ -177,6 +183,7 @@ def test_a_papers_first_variant_is_what_its_name_means(paper):
 )
 def test_network_at_the_papers_size(paper, variant):
     from common.models.layer_table import layer_table, totals, without_weights
+    from common.papers.audit import AGREES, EXPLAINED, check_table
 
     recipe, expected = (recipe_of(paper, variant), read_expected(reproductions.folder(paper)))
     with without_weights():
@@ -187,6 +194,9 @@ def test_network_at_the_papers_size(paper, variant):
     logits = logits_of(model.outputs)
     assert logits.shape == (None, recipe.num_classes)
     assert logits.dtype == "float32"
+    names = [layer.name for layer in model.layers]
+    if "dropout" in names:  # in front of the classifier
+        assert logits._keras_history.operation.input is model.get_layer("dropout").output
     # Keras's own masks are not those of any number of devices, nor resumed.
     assert "keras" not in {
         type(layer).__module__.split(".")[0]
@@ -199,6 +209,9 @@ def test_network_at_the_papers_size(paper, variant):
     total = totals(rows)  # without auxiliary heads
     assert total.params == expected.parameters[variant]
     assert total.macs == expected.macs[variant]
+    assert constants(model) == set(read("network")[variant]["constants"])
+    cells = [check_table(table, rows) for table in expected.table if table.variant == variant]
+    assert {cell.verdict for table in cells for cell in table} <= {AGREES, EXPLAINED}
 
 
 @each_paper
@@ -281,6 +294,22 @@ def test_a_network_for_other_classes_saves_and_loads(paper, variant, network, tm
 
 
 @each_saved_variant
+def test_without_classes_a_network_gives_what_its_classifier_sees(paper, variant):
+    from common.models.layer_table import layer_table, without_weights
+
+    size = small_image(paper, variant)
+    with without_weights():
+        whole = reproductions.build_model(paper, variant, image_size=size)
+        body = reproductions.build_model(paper, variant, image_size=size, num_classes=0)
+    rows = layer_table(whole)
+    classifier = [row.name for row in rows if row.main and row.macs][-1]
+    assert body.output_shape == whole.get_layer(classifier).input.shape
+    assert len(body.output_shape) == 2
+    left = {layer.name for layer in body.layers}
+    assert not left & {classifier, *(row.name for row in rows if not row.main)}
+
+
+@each_saved_variant
 def test_logits_are_float32_under_bfloat16(paper, variant, network):
     import keras
 
@@ -301,6 +330,23 @@ def test_logits_are_float32_under_bfloat16(paper, variant, network):
 def test_a_recipe_can_be_written_down(paper, variant):
     described = describe(recipe_of(paper, variant))
     assert json.loads(json.dumps(described)) == described
+
+
+@each_variant
+def test_a_recipe_is_the_papers_field_by_field(paper, variant):
+    recipe = recipe_of(paper, variant)
+    found = {field.name: spell_field(getattr(recipe, field.name)) for field in FIELDS}
+    assert found == recipe_facts(variant)
+
+
+@each_variant
+def test_updates_end_within_the_last_pass(paper, variant):
+    recipe = recipe_of(paper, variant)
+    if recipe.updates is not None:
+        # A tenth of CIFAR-10 may be held out, as in the papers.
+        images = {"imagenet2012": 1_281_167, "cifar10": 45_000, "mnist": 60_000}[recipe.data]
+        steps = images // recipe.global_batch_size
+        assert (recipe.epochs - 1) * steps < recipe.updates <= recipe.epochs * steps
 
 
 @each_variant

@@ -1,8 +1,6 @@
 """GoogLeNet's facts: Table 1, Figure 3, Sections 5 and 6, BVLC's solver."""
 
-import dataclasses
 import functools
-import math
 
 import keras
 import numpy as np
@@ -12,17 +10,13 @@ import tensorflow as tf
 import reproductions
 from common.data.transforms import (
     CentreCrop,
-    PhotometricDistortions,
-    RandomAreaCrop,
-    RandomCrop,
-    RandomFlip,
     ResizeShorterSide,
-    SubtractChannelMean,
 )
-from common.models.layer_table import find_row, layer_table, totals
-from common.models.layers import Dropout
-from common.recipes.recipe import WeightDecay
+from common.errors import RunError
+from common.models.layer_table import layer_table
 from common.training.optimizers import rates_at
+from reproductions.googlenet.weights import from_caffe
+from tests import golden
 from tests.reproductions.helpers import draws
 
 build_model = functools.partial(reproductions.build_model, "googlenet")
@@ -47,22 +41,6 @@ def rows(paper):
 def small():
     keras.utils.set_random_seed(0)
     return build_model("googlenet", image_size=SMALLEST, num_classes=10)
-
-
-def test_parameters_and_operations_to_the_last_digit(paper, rows):
-    total = totals(rows)
-    assert (total.params, total.weights) == (6_998_552, 6_990_272)
-    assert total.macs == 1_582_671_872
-    assert find_row(rows, "aux1").params == 3_188_840
-    assert find_row(rows, "aux2").params == 3_190_888
-    assert paper.count_params() == 13_378_280
-
-
-def test_22_layers_have_parameters_and_5_pool(rows):
-    assert totals(rows).depth == 22
-    pools = [row.name for row in rows if row.name.startswith("pool")]
-    assert pools == [f"pool{i}" for i in range(1, 6)]
-    assert len([row for row in rows if row.main]) == 86
 
 
 def test_layers_of_the_stem_stand_in_the_right_order(paper):
@@ -143,74 +121,12 @@ def test_auxiliary_classifiers_have_section_5s_layers(name, module, paper):
 
     trunk = paper.get_layer(f"inception_{module}_output")
     assert layer("pool").input is trunk.output
-    maps = {"4a": 512, "4d": 528}[module]
-    shapes = {
-        part: layer(part).output.shape[1:]
-        for part in ("pool", "conv", "flatten", "fc", "classifier")
-    }
-    assert shapes == {
-        "pool": (4, 4, maps),
-        "conv": (4, 4, 128),
-        "flatten": (2048,),
-        "fc": (1024,),
-        "classifier": (1000,),
-    }
+    assert layer("flatten").output.shape == (None, 2048)
     assert layer("fc").activation is keras.activations.relu
-    number = ["main", "aux1", "aux2"].index(name)
-    assert paper.outputs[number] is layer("classifier").output
-
-
-def test_the_main_logits_come_first(paper):
-    assert paper.outputs[0] is paper.get_layer("classifier").output
-    assert len(paper.outputs) == 3
-
-
-@pytest.mark.parametrize(
-    "name,rate", [("dropout", 0.4), ("aux1_dropout", 0.7), ("aux2_dropout", 0.7)]
-)
-def test_dropout_drops_what_the_paper_says(name, rate, paper):
-    layer = paper.get_layer(name)
-    assert isinstance(layer, Dropout)
-    dropped = layer(np.ones((32, 1024), "float32"), training=True).numpy() == 0
-    assert abs(dropped.mean() - rate) < 0.02
-    before = keras.Model(paper.input, layer.input)
-    assert before.output.shape == (None, 1024)
-
-
-def test_auxiliary_losses_count_three_tenths(small):
-    loss = RECIPES["googlenet"].loss
-    images, labels = draws(2, SMALLEST, SMALLEST, 3, scale=50), [3, 7]
-    with tf.GradientTape(persistent=True) as tape:
-        outputs = small(images, training=False)
-        main, aux1, aux2 = (
-            tf.nn.sparse_softmax_cross_entropy_with_logits(labels, output) for output in outputs
-        )
-        total = loss(outputs, tf.constant(labels))
-    np.testing.assert_allclose(total, main + 0.3 * (aux1 + aux2), rtol=1e-6)
-    for name, part in (("aux1", aux1), ("aux2", aux2)):
-        kernels = [
-            small.get_layer(f"{name}_{layer}").kernel for layer in ("conv", "fc", "classifier")
-        ]
-        found = tape.gradient(total, kernels)
-        wanted = tape.gradient(part, kernels)
-        for one, other in zip(found, wanted, strict=True):
-            assert tf.reduce_max(abs(one)) > 0
-            np.testing.assert_allclose(one, 0.3 * other, rtol=1e-4, atol=1e-6)
-    # What stands behind the second of them learns from the main loss alone.
-    last = small.get_layer("inception_5b_1x1").kernel
-    assert tape.gradient(aux1, last) is None
-    assert tape.gradient(aux2, last) is None
-
-
-def test_separable_conv1_has_table_1s_numbers():
-    table = layer_table(build_model("googlenet_separable"))
-    conv1 = find_row(table, "conv1")
-    assert conv1.weights == 7 * 7 * 3 * 8 + 24 * 64 == 2_712
-    assert conv1.params == 2_712 + 64
-    assert conv1.macs == 34_019_328
-    assert conv1.output == (112, 112, 64)
-    total = totals(table)
-    assert (total.params, total.macs) == (6_991_856, 1_498_677_248)
+    assert layer("dropout").input is layer("fc").output
+    main, *heads = paper.outputs
+    assert main is paper.get_layer("classifier").output
+    assert heads[int(name[-1]) - 1] is layer("classifier").output
 
 
 def test_separable_conv1_is_linear_between_its_parts():
@@ -221,105 +137,99 @@ def test_separable_conv1_is_linear_between_its_parts():
     assert model.get_layer("conv1_pointwise").use_bias
 
 
-FAN_IN = {
-    "conv1_7x7": 7 * 7 * 3,
-    "conv2_3x3": 3 * 3 * 64,
-    "inception_3a_5x5": 5 * 5 * 16,
-    "inception_5b_pool_proj": 832,
-    "aux1_conv": 512,
-    "aux2_fc": 3 * 3 * 128,
-    "classifier": 1024,
-    "aux1_classifier": 1024,
-}
+def test_rate_of_bvlcs_quick_solver():
+    left = {0: 1, 600_000: 0.75, 1_200_000: 0.5, 2_399_999: 1 / 2_400_000, 2_400_000: 0}
+    for step, part in (left | {2_400_001: 0}).items():
+        recipe = RECIPES["bvlc_googlenet"]
+        found = rates_at(recipe, epoch=0, step=step, steps_per_epoch=1, history=[])
+        wanted = 0.01 * part**0.5
+        np.testing.assert_allclose(found, [2 * wanted, wanted])  # biases first
 
 
-def test_initial_weights_are_bvlcs():
-    keras.utils.set_random_seed(0)
-    model = build_model("googlenet", image_size=176, num_classes=50)
-    for name, fan_in in FAN_IN.items():
-        layer, limit = model.get_layer(name), math.sqrt(3 / fan_in)
-        kernel = layer.kernel.numpy()
-        assert 0.99 * limit < abs(kernel).max() <= limit, name
-        np.testing.assert_allclose(kernel.std(), limit / math.sqrt(3), rtol=0.03, err_msg=name)
-        bias = np.float32(0 if "classifier" in name else 0.2)
-        np.testing.assert_array_equal(layer.bias, bias, err_msg=name)
+# The same weights give the logits of an independent implementation.
 
 
-def test_initial_weights_of_the_separable_conv1_see_one_colour():
-    keras.utils.set_random_seed(0)
-    model = build_model("googlenet_separable", image_size=65, num_classes=2)
-    kernel = model.get_layer("conv1_depthwise").kernel.numpy()
-    limit = math.sqrt(3 / 49)
-    assert 0.98 * limit < abs(kernel).max() <= limit
+ORACLE = "caffe_googlenet_caffe"
+MAPS = {"loss1": 512, "loss2": 528}  # of 4a and of 4d
 
 
-def test_recipe_of_the_paper():
-    recipe = RECIPES["googlenet"]
-    assert recipe.optimizer.momentum == 0.9
-    assert recipe.loss.weight == 0.3
-    assert recipe.average_decay == 0.9999
-    assert (recipe.epochs, recipe.global_batch_size) == (250, 32)
-    assert recipe.weight_decay == WeightDecay(rate=2e-4, variables="kernel")
-    assert recipe.group_schedules == ()
-    assert recipe.train_transforms == (
-        RandomAreaCrop(
-            size=224,
-            area=(0.08, 1.0),
-            aspect=(3 / 4, 4 / 3),
-            resampling=("bilinear", "area", "nearest", "bicubic"),
-        ),
-        RandomFlip(),
-        PhotometricDistortions(low=0.5, high=1.5),
-    )
-    assert recipe.test_transforms == FRAME
-    assert recipe.normalize == SubtractChannelMean()
-    assert recipe.train_noise == ()
-    separable = RECIPES["googlenet_separable"]
-    assert dataclasses.replace(separable, deviations=recipe.deviations) == recipe
+def auxiliary_state():
+    """Entries that Caffe's deploy network, and so the oracle, leaves out."""
+    rng = np.random.default_rng(1)
+    state = {}
+    for name, maps in MAPS.items():
+        shapes = {"conv": (128, maps, 1, 1), "fc": (1024, 2048), "classifier": (1000, 1024)}
+        for part, shape in shapes.items():
+            std = np.sqrt(2 / np.prod(shape[1:]))
+            state[f"{name}/{part}.weight"] = rng.normal(0, std, shape)
+            state[f"{name}/{part}.bias"] = rng.normal(0, 0.1, shape[0])
+    return {k: v.astype("float32") for k, v in state.items()}
 
 
-def test_recipe_of_bvlc():
-    recipe = RECIPES["bvlc_googlenet"]
-    same = ("global_batch_size", "optimizer", "weight_decay", "loss")
-    same += ("normalize", "train_noise", "test_transforms")
-    for field in same:
-        wanted = getattr(RECIPES["googlenet"], field)
-        assert getattr(recipe, field) == wanted, field
-    assert recipe.train_transforms == (*FRAME, RandomCrop(224), RandomFlip())
-    assert recipe.views == ("centre_crop",)
-    assert [g.variables for g in recipe.group_schedules] == ["bias"]
+@pytest.fixture(scope="module")
+def imported():
+    model = build_model("bvlc_googlenet")
+    from_caffe(golden.state(ORACLE) | auxiliary_state(), model)
+    return model
 
 
-def rates(variant, **place):
-    place = {"epoch": 0, "step": 0, "steps_per_epoch": 1} | place
-    return rates_at(RECIPES[variant], history=[], **place)
+@pytest.mark.parametrize("variant", ["bvlc_googlenet", "googlenet"])
+def test_logits_are_those_of_the_published_prototxt(variant):
+    model = build_model(variant)
+    from_caffe(golden.state(ORACLE), model)
+    logits, *_ = model(golden.image(ORACLE))
+    assert golden.difference(logits.numpy(), ORACLE) < 1e-5
 
 
-@pytest.mark.parametrize(
-    "epoch,wanted", [(0, 0.01), (7, 0.01), (8, 0.0096), (16, 0.009216), (249, 0.01 * 0.96**31)]
-)
-def test_rate_falls_by_4_percent_every_8_epochs(epoch, wanted):
-    np.testing.assert_allclose(rates("googlenet", epoch=epoch), [wanted])
+@pytest.mark.parametrize("number,name,module", [(1, "loss1", "4a"), (2, "loss2", "4d")])
+def test_auxiliary_logits_are_those_of_a_numpy_reading(number, name, module, imported):
+    image = golden.image(ORACLE)
+    trunk = imported.get_layer(f"inception_{module}_output").output
+    both = keras.Model(imported.input, [trunk, imported.outputs[number]])
+    maps, found = (output.numpy() for output in both(image))
+    wanted = auxiliary_logits(maps, name)
+    assert abs(found - wanted).max() < 1e-5 * abs(wanted).max()
 
 
-@pytest.mark.parametrize(
-    "step,wanted",
-    [
-        (0, 0.01),
-        (600_000, 0.01 * 0.75**0.5),
-        (1_200_000, 0.01 * 0.5**0.5),
-        (2_399_999, 0.01 * (1 / 2_400_000) ** 0.5),
-        (2_400_000, 0.0),
-        (2_400_001, 0.0),
-    ],
-)
-def test_rate_of_bvlcs_quick_solver(step, wanted):
-    found = rates("bvlc_googlenet", step=step)  # biases first
-    np.testing.assert_allclose(found, [2 * wanted, wanted])
+def auxiliary_logits(x, name):
+    """Caffe's loss1 or loss2 branch: maps first, as its blobs have them."""
+    state = auxiliary_state()
+
+    def layer(x, part):
+        kernel = state[f"{name}/{part}.weight"]
+        kernel = kernel.reshape(len(kernel), -1).astype("float64")
+        return x @ kernel.T + state[f"{name}/{part}.bias"]
+
+    pooled = np.stack(
+        [
+            x[:, 3 * i : 3 * i + 5, 3 * j : 3 * j + 5].mean((1, 2))
+            for i in range(4)
+            for j in range(4)
+        ],
+        axis=1,
+    )  # (batch, 16 places, maps)
+    x = np.maximum(layer(pooled, "conv"), 0).transpose(0, 2, 1)
+    x = np.maximum(layer(x.reshape(len(x), -1), "fc"), 0)
+    return layer(x, "classifier")
 
 
-def test_quick_solver_ends_within_its_60th_pass():
-    recipe = RECIPES["bvlc_googlenet"]
-    steps = IMAGENET // recipe.global_batch_size
-    assert 59 * steps < recipe.updates <= recipe.epochs * steps
-    assert recipe.average_decay is None
+def test_a_state_without_auxiliary_classifiers_leaves_ours(imported):
+    before = [w.numpy() for w in auxiliary_weights(imported)]
+    from_caffe(golden.state(ORACLE), imported)
+    after = auxiliary_weights(imported)
+    assert len(after) == 12
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
+def auxiliary_weights(model):
+    layers = [layer for layer in model.layers if layer.name.startswith("aux")]
+    return [weight for layer in layers for weight in layer.trainable_weights]
+
+
+def test_half_of_the_auxiliary_classifiers_is_refused():
+    model = build_model("bvlc_googlenet")
+    state = golden.state(ORACLE) | auxiliary_state()
+    one = {k: v for k, v in state.items() if not k.startswith("loss2")}
+    with pytest.raises(RunError, match="Missing: loss2/classifier.bias"):
+        from_caffe(one, model)

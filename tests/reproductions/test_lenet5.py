@@ -1,6 +1,5 @@
 """LeNet-5's network, codes, losses and recipe: Sections II and III."""
 
-import dataclasses
 import functools
 import itertools
 import math
@@ -8,27 +7,21 @@ import math
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import reproductions
-from common.data.transforms import Pad, RandomAffine, ScalePixels
 from common.errors import UsageError
 from reproductions.lenet5.glyphs import codes
-from reproductions.lenet5.losses import MapLoss, MseLoss
-from reproductions.lenet5.model import C3_INPUTS, squash
+from reproductions.lenet5.levenberg_marquardt import diagonal_curvature
+from reproductions.lenet5.losses import MapLoss, MseLoss, UnitsMse
+from reproductions.lenet5.model import C3_INPUTS, C3_OF_LENET1, C3_OF_LENET4, Subsampling, squash
 
 build_model = functools.partial(reproductions.build_model, "lenet5")
 RECIPES = reproductions.load("lenet5").RECIPES
 
-# Sec. II-B: output, trainable parameters, connections (biases included).
-LAYERS = {
-    "C1": ((28, 28, 6), 156, 122_304),
-    "S2": ((14, 14, 6), 12, 5_880),
-    "C3": ((10, 10, 16), 1_516, 151_600),
-    "S4": ((5, 5, 16), 32, 2_000),
-    "C5": ((1, 1, 120), 48_120, 48_120),
-    "F6": ((84,), 10_164, 10_164),
-    "OUT": ((10,), 0, 840),
-}
+# Sec. II-B: connections, with the biases; OUT has 840 that are not trained.
+LAYERS = {"C1": 122_304, "S2": 5_880, "C3": 151_600, "S4": 2_000}
+LAYERS |= {"C5": 48_120, "F6": 10_164, "OUT": 840}
 SUMMED = 4  # pixels under one coefficient of a subsampling layer
 
 
@@ -47,22 +40,9 @@ def connections(layer):
     return places * sum(math.prod(v.shape) for v in layer.variables)
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_layer_is_the_papers(model, name):
-    layer = model.get_layer(name)
-    output, params, links = LAYERS[name]
-    trainable = sum(math.prod(v.shape) for v in layer.trainable_variables)
-    assert layer.output.shape == (None, *output)
-    assert trainable == params
-    assert connections(layer) == links
-
-
-def test_totals_are_the_papers(model):
-    layers = [model.get_layer(name) for name in LAYERS]
-    trainable = sum(math.prod(v.shape) for v in model.trainable_variables)
-    assert trainable == 60_000
-    assert sum(math.prod(v.shape) for v in model.variables) == 60_840
-    assert sum(connections(layer) for layer in layers) == 340_908
+def test_connections_are_the_papers(model):
+    assert {name: connections(model.get_layer(name)) for name in LAYERS} == LAYERS
+    assert sum(LAYERS.values()) == 340_908
 
 
 def test_every_layer_up_to_f6_is_squashed(model):
@@ -191,15 +171,6 @@ def test_codes_are_fixed_plus_and_minus_ones_far_apart(model):
     np.testing.assert_array_equal(layer.codes, table)
 
 
-def test_model_saves_and_loads(model, tmp_path):
-    images = np.random.default_rng(0).normal(size=(2, 32, 32, 1))
-    images = images.astype("float32")
-    model.save(tmp_path / "model.keras")
-    loaded = keras.saving.load_model(tmp_path / "model.keras")
-    np.testing.assert_array_equal(model(images), loaded(images))
-    assert loaded.get_layer("C3").inputs_of == C3_INPUTS
-
-
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
@@ -229,22 +200,100 @@ def test_mse_loss_is_equation_8():
     np.testing.assert_allclose(loss, 0.5 * y[np.arange(4), labels])
 
 
-def test_recipe_of_the_paper():  # Sec. II-B, III-A, III-B, App. C
-    recipe = RECIPES["lenet5"]
-    assert (recipe.epochs, recipe.global_batch_size) == (20, 1)
-    assert recipe.optimizer.mu == 0.02
-    assert recipe.before_epoch.samples == 500
-    assert recipe.train_transforms == recipe.test_transforms == (Pad(2),)
-    assert recipe.normalize == ScalePixels(-0.1, 1.175)
+# The networks that LeNet-5 is compared with: Section III-C.
 
 
-def test_distortions_are_all_that_lenet5_distorted_adds():  # Sec. III-B
-    plain, distorted = RECIPES["lenet5"], RECIPES["lenet5_distorted"]
-    pad, affine = distorted.train_transforms
-    assert pad == Pad(2)
-    assert isinstance(affine, RandomAffine)
-    assert affine.probability == 0.9  # 540,000 of 600,000 patterns
-    same = dataclasses.replace(
-        distorted, train_transforms=plain.train_transforms, deviations=plain.deviations
+# Connections with the biases. LeNet-1's are of "Handwritten digit recognition with a
+# back-propagation network" (1989).
+LENET1 = {"C1": 59_904, "S2": 2_880, "C3": 32_768, "S4": 960, "OUT": 1_930}
+LENET4 = {"C1": 81_536, "S2": 7_840, "C3": 121_600, "S4": 2_000, "F5": 48_120, "OUT": 1_210}
+
+
+@pytest.mark.parametrize(
+    ("variant", "layers", "total"), [("lenet1", LENET1, 98_442), ("lenet4", LENET4, 262_306)]
+)
+def test_connections_are_those_of_their_papers(variant, layers, total):
+    model = build_model(variant)
+    assert {name: connections(model.get_layer(name)) for name in layers} == layers
+    assert sum(layers.values()) == total
+
+
+def test_links_of_lenet1_are_four_single_maps_and_eight_pairs():
+    assert sorted(map(len, C3_OF_LENET1)) == [1] * 4 + [2] * 8
+    assert [sum(i in g for g in C3_OF_LENET1) for i in range(4)] == [5] * 4
+
+
+def test_links_of_lenet4_differ_and_use_all_maps_alike():
+    assert len({tuple(sorted(g)) for g in C3_OF_LENET4}) == 16
+    assert [sum(i in g for g in C3_OF_LENET4) for i in range(8)] == [6] * 8
+
+
+def test_a_map_of_lenet4_is_subsampled_twice():
+    layer = Subsampling(copies=2)
+    layer.build((None, 4, 4, 3))
+    layer.coefficient.assign(np.arange(1.0, 7.0))
+    images = np.random.default_rng(0).normal(size=(1, 4, 4, 3))
+    out = layer(images.astype("float32")).numpy() - layer.bias.numpy()
+    sums = images.reshape(1, 2, 2, 2, 2, 3).sum((2, 4))
+    for place in range(6):
+        expected = (place + 1) * sums[..., place // 2]
+        np.testing.assert_allclose(out[..., place], expected, 1e-4, 1e-5)
+
+
+def test_a_fully_connected_network_is_its_matrices():  # Sec. III-C, item 6
+    keras.utils.set_random_seed(0)
+    model = build_model("mnist_300_100")
+    images = np.random.default_rng(0).normal(size=(3, 28, 28, 1))
+    x = images.astype("float32").reshape(3, 784)
+    weights = [v.numpy() for v in model.trainable_variables]
+    assert [w.shape for w in weights[::2]] == [(784, 300), (300, 100), (100, 10)]
+    for kernel, bias in zip(weights[::2], weights[1::2], strict=True):
+        x = 1.7159 * np.tanh((x @ kernel + bias) * 2 / 3)
+    np.testing.assert_allclose(model(images), x, rtol=1e-4, atol=1e-4)
+
+
+def test_the_linear_classifiers_differ_in_their_units():
+    keras.utils.set_random_seed(0)
+    plain, squashed = map(build_model, ("mnist_linear", "mnist_linear_squashed"))
+    squashed.set_weights(plain.get_weights())
+    images = np.random.default_rng(0).normal(size=(3, 28, 28, 1))
+    sums = plain(images).numpy()
+    kernel, bias = plain.get_weights()
+    np.testing.assert_allclose(sums, images.reshape(3, 784) @ kernel + bias, 1e-4, 1e-4)
+    np.testing.assert_allclose(squashed(images), squash(sums), 1e-4, 1e-5)
+
+
+def test_units_are_compared_with_targets_of_plus_and_minus_one():
+    units = np.random.default_rng(0).normal(size=(4, 10)).astype("float32")
+    labels = np.array([3, 0, 9, 3])
+    targets = np.full((4, 10), -1.0)
+    targets[np.arange(4), labels] = 1.0
+    expected = 0.5 * ((units - targets) ** 2).sum(-1)
+    np.testing.assert_allclose(UnitsMse(scale=0.5)(units, labels), expected, rtol=1e-5)
+
+
+def test_curvature_of_the_output_units_neglects_their_bend():
+    # App. C: d2E/da^2 = f'(a)^2 d2E/dy^2, and d2E/dy^2 = 2; f'' is left out.
+    keras.utils.set_random_seed(0)
+    model = build_model("mnist_linear_squashed")
+    images = np.random.default_rng(0).normal(size=(5, 28, 28, 1))
+    images = images.astype("float32")
+    kernel, bias = model.get_weights()
+    a = images.reshape(5, 784) @ kernel + bias
+    h = 2 * (1.7159 * (2 / 3) / np.cosh(2 * a / 3) ** 2) ** 2
+    of_kernel, of_bias = diagonal_curvature(
+        model, UnitsMse(scale=1.0), tf.constant(images), np.arange(5)
     )
-    assert same == plain
+    np.testing.assert_allclose(of_kernel, (images.reshape(5, 784) ** 2).T @ h / 5, 1e-3, 1e-5)
+    np.testing.assert_allclose(of_bias, h.mean(0), 1e-3)
+
+
+@pytest.mark.parametrize(("variant", "power"), [("lenet1", 1.0), ("lenet4", 0.5)])
+def test_their_weights_start_within_the_bounds_of_their_fan_in(variant, power):
+    keras.utils.set_random_seed(0)
+    model = build_model(variant)
+    inputs = model.get_layer("OUT").kernel.shape[0]
+    for name, fan_in in (("C1", 25), ("OUT", inputs)):
+        bound = 2.4 / fan_in**power
+        largest = np.abs(model.get_layer(name).kernel.numpy()).max()
+        assert 0.9 * bound < largest <= bound * (1 + 1e-6)

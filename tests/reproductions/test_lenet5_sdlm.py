@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-from common.training.optimizers import build_optimizer, rates_at
+from common.training.optimizers import build_optimizer
 from reproductions.lenet5.glyphs import codes
 from reproductions.lenet5.levenberg_marquardt import (
     diagonal_curvature,
@@ -209,13 +209,3 @@ def test_curvatures_are_among_the_variables_that_are_saved():
     optimizer.build(model.trainable_variables)
     saved = {id(v) for v in optimizer.variables}
     assert {id(v) for v in optimizer.curvatures} <= saved
-
-
-def test_rates_of_the_twenty_passes_are_the_papers():  # Sec. III-B
-    recipe = RECIPES["lenet5"]
-    rates = [
-        rates_at(recipe, epoch=e, step=0, steps_per_epoch=1, history=[])[-1]
-        for e in range(recipe.epochs)
-    ]
-    expected = [5e-4] * 2 + [2e-4] * 3 + [1e-4] * 3 + [5e-5] * 4 + [1e-5] * 8
-    assert rates == pytest.approx(expected)

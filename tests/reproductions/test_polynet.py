@@ -10,14 +10,11 @@ import numpy as np
 import pytest
 
 import reproductions
-from common.models.layer_table import find_row, layer_table, totals, without_weights
-from common.models.layers import Dropout
-from common.papers.audit import AGREES, check_table
+from common.models.layer_table import find_row, layer_table, without_weights
 from common.papers.expected import read_expected
 from reproductions.polynet.forms import FORMS, POLYNOMIALS, first_order, with_stage
 from reproductions.polynet.model import network
-from reproductions.polynet.recipe import STOCHASTIC_PATHS_FROM
-from reproductions.polynet.weights import _torch_name
+from reproductions.polynet.weights import _torch_name, from_cadene
 from tests import golden
 
 build_model = functools.partial(reproductions.build_model, "polynet")
@@ -25,7 +22,6 @@ RECIPES = reproductions.load("polynet").RECIPES
 
 FOLDER = reproductions.folder("polynet")
 EXPECTED = read_expected(FOLDER)
-KINDS = [kind for kind in POLYNOMIALS if kind != "ir"]
 
 
 @pytest.fixture(scope="module")
@@ -34,29 +30,6 @@ def polynet():
     with without_weights():
         model = build_model("polynet")
         return model, layer_table(model)
-
-
-def test_variants_are_the_forms():
-    assert list(RECIPES) == list(FORMS)
-    assert list(RECIPES)[:2] == ["polynet", "ir_3_6_3"]
-    ablated = {f"ir_3_6_3_{kind}_{s}" for kind in KINDS for s in "abc"}
-    assert len(ablated) == 18
-    steps = {"ir_10_20_10", "ir_5_10_5", "ir_10_20_10_interleaved"}
-    equal = {"ir_3_6_3", "ir_3_12_3"}
-    assert set(RECIPES) == {"polynet"} | equal | steps | ablated
-    for kind in KINDS:
-        stages = FORMS[f"ir_3_6_3_{kind}_b"].stages
-        assert stages == {"a": ("ir",) * 3, "b": (kind,) * 6, "c": ("ir",) * 3}
-
-
-def test_polynet_to_the_last_digit(polynet):
-    model, rows = polynet
-    total = totals(rows)
-    assert total.params == 95_366_600
-    assert total.weights == 95_004_512
-    assert total.macs == 34_699_493_472
-    assert total.depth == 296
-    assert model.count_params() == 95_727_688
 
 
 def test_polynet_executes_537_convolutions(polynet):  # Fig. 1
@@ -73,20 +46,6 @@ def test_a_shared_convolution_costs_what_its_uses_do(polynet):
     assert shared.macs == 3 * shared.weights * 19 * 19
     once = find_row(rows, "stage_b_2_f_path0_2")
     assert once.macs == shared.macs // 3
-
-
-def test_sizes_of_the_stages(polynet):
-    _, rows = polynet
-    at_331 = {row.name: row.output for row in rows}
-    with without_weights():
-        model = network(first_order(1, 1, 1), 299, 1000, name="ir")
-        at_299 = {row.name: row.output for row in layer_table(model)}
-    sides = {"a": (39, 35), "b": (19, 17), "c": (9, 8)}
-    maps = {"a": 384, "b": 1152, "c": 2048}
-    for stage, (large, small) in sides.items():
-        name = f"stage_{stage}_1_relu"
-        assert at_331[name] == (large, large, maps[stage])
-        assert at_299[name] == (small, small, maps[stage])
 
 
 # Convolutions of F, their weights, and batch-normalised maps of its paths.
@@ -195,25 +154,6 @@ def test_convolutions_of_figure_1():
     assert found == [88, 132, 154, 220, 242, 274, 537, 542]
 
 
-def test_the_released_structure_agrees(polynet):
-    _, rows = polynet
-    tables = [t for t in EXPECTED.table if t.variant == "polynet"]
-    verdicts = [v for table in tables for v in check_table(table, rows)]
-    assert len(verdicts) > 100
-    other = [v.row for v in verdicts if v.verdict != AGREES]
-    assert other == ["PolyNet"]  # osmr's count of operations
-
-
-@pytest.mark.parametrize("variant", ["ir_3_6_3_poly3_b", "ir_3_6_3_way2_a"])
-def test_tables_of_the_ablation_agree(variant):
-    (table,) = (t for t in EXPECTED.table if t.variant == variant)
-    with without_weights():
-        rows = layer_table(build_model(variant))
-    assert {v.verdict for v in check_table(table, rows)} == {AGREES}
-    assert totals(rows).params == EXPECTED.parameters[variant]
-    assert totals(rows).macs == EXPECTED.macs[variant]
-
-
 def test_factors_are_the_releases():
     found = FORMS["polynet"].module_scales()
     assert len(found) == 40
@@ -264,7 +204,7 @@ def test_terms_take_the_blocks_of_the_port(polynet):
     assert {name: _torch_name(name, model) for name in names} == names
 
 
-def test_initial_weights_and_constants():
+def test_initial_weights():
     keras.utils.set_random_seed(0)
     form = dataclasses.replace(
         FORMS["polynet"], stages={"a": ("poly3",), "b": ("ir",), "c": ("ir",)}
@@ -284,33 +224,8 @@ def test_initial_weights_and_constants():
     np.testing.assert_allclose(fc.kernel.numpy().std(), 0.01, rtol=0.02)
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
-            assert (layer.epsilon, layer.momentum) == (1e-5, 0.9)
             gamma = 0.3 if layer.name.endswith("expand_bn") else 1.0
             np.testing.assert_array_equal(layer.gamma, np.float32(gamma))
-    dropout = model.get_layer("dropout")
-    assert isinstance(dropout, Dropout) and dropout.rate == 0.2
-
-
-def rate(step):
-    recipe = RECIPES["polynet"]
-    return recipe.optimizer.learning_rate * recipe.schedule.factor(
-        epoch=0, step=step, steps_per_epoch=2502, history=[]
-    )
-
-
-def test_recipe_of_the_summaries():
-    recipe = RECIPES["polynet"]
-    assert recipe.global_batch_size == 512
-    steps = 1_281_167 // 512
-    assert (recipe.epochs - 1) * steps < recipe.updates < recipe.epochs * steps
-    rates = {0: 0.45, 159_999: 0.45, 160_000: 0.045, 320_000: 0.0045}
-    rates |= {479_999: 0.0045, 480_000: 0.00045, 559_999: 0.00045}
-    for step, wanted in rates.items():
-        np.testing.assert_allclose(rate(step), wanted)
-    assert STOCHASTIC_PATHS_FROM == {"polynet": 480_000}
-    assert recipe.updates == 560_000
-    optimizer = recipe.optimizer
-    assert (optimizer.decay, optimizer.epsilon) == (0.9, 1.0)
 
 
 def test_polynet_grows_from_its_first_order_network(polynet):
@@ -348,22 +263,6 @@ def test_units_are_interleaved_with_those_of_a_smaller_network():
         deviations=RECIPES["ir_10_20_10"].deviations,
     )
     assert same == RECIPES["ir_10_20_10"]
-
-
-def test_the_ablation_has_one_recipe():
-    recipes = {
-        dataclasses.replace(RECIPES[variant], deviations=())
-        for variant in RECIPES
-        if variant.startswith("ir_3_")
-    }
-    (recipe,) = recipes
-    assert recipe.image_size == 299
-    assert recipe.initialize_from is None
-    assert recipe.train_transforms[0].size == 299
-    assert recipe.test_transforms[-1].size == 342
-    large = RECIPES["polynet"]
-    assert recipe.optimizer == large.optimizer
-    assert recipe.schedule == large.schedule
 
 
 def listed(field):
@@ -405,3 +304,31 @@ def test_the_contests_error_fell_by_14_8_percent():
     (contest,) = (r for r in EXPECTED.result if "CU-DeepLink" in r.variant)
     fell = 100 * (1 - contest.top5_error / 3.57)
     np.testing.assert_allclose(fell, 14.8, atol=0.05)
+
+
+# The released weights' layout gives the logits of an independent network.
+#
+# 537 convolutions under random weights turn the roundings of float32 into
+# differences of 0.8 % of the largest logit, and those of the image alone into
+# 0.2 % (measured); what the network computes shows in float64.
+
+
+ORACLE = "cadene_polynet"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("policy,tolerance", [("float64", 1e-6), ("float32", 0.02)])
+def test_logits_are_those_of_the_port(policy, tolerance):
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = build_model("polynet")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    from_cadene(golden.state(ORACLE), model)
+    found = model(golden.image(ORACLE)).numpy()
+    assert golden.difference(found, ORACLE) < tolerance
+    if policy == "float64":  # no float32 network can be within 1e-4
+        moved = model(golden.rounded(ORACLE)).numpy()
+        assert golden.difference(moved, ORACLE) > 1e-4
+    best = golden.logits(ORACLE).argmax(-1)
+    np.testing.assert_array_equal(found.argmax(-1), best)

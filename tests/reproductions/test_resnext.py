@@ -1,29 +1,19 @@
 """What the ResNeXt paper says: Sections 3 and 4, Tables 1 to 4 and 7."""
 
 import functools
-import re
 
 import keras
 import numpy as np
 import pytest
 
 import reproductions
-from common.data.transforms import (
-    CentreCrop,
-    FirstFittingAreaCrop,
-    Lighting,
-    PhotometricDistortions,
-    RandomFlip,
-    RandomShift,
-    ResizeShorterSide,
-    Standardize,
-    ZeroBorder,
-)
-from common.models.layer_table import find_row, totals, without_weights
+from common.errors import RunError
+from common.models.layer_table import find_row, without_weights
 from common.papers.expected import read_expected
-from common.training.optimizers import rates_at
 from reproductions.resnext.model import FORMS, block
-from tests.reproductions.helpers import convolve, graph_of, rows_of, strided
+from reproductions.resnext.weights import from_cadene, from_torchvision, from_torchvision_232
+from tests import golden
+from tests.reproductions.helpers import constant, convolve, residual_counts, rows_of, torch_entries
 
 build_model = functools.partial(reproductions.build_model, "resnext")
 RECIPES = reproductions.load("resnext").RECIPES
@@ -41,71 +31,18 @@ def template(variant):
     return int(depth.removeprefix("resnet")), int(cardinality), int(width)
 
 
-def counts(depth, cardinality, width):
-    """(parameters, multiply-accumulates) from Table 1, by arithmetic."""
-    small = depth == 29
-    side, maps, classes = (32, 64, 10) if small else (56, 64, 1000)
-    # (weights of the kernel, maps out, side of the output)
-    convs = [(27 * 64, 64, 32) if small else (147 * 64, 64, 112)]
-    for stage, blocks in enumerate(DEPTHS[depth]):
-        d, out, after = width * 2**stage, 256 * 2**stage, side // 2**stage
-        for number in range(blocks):
-            before = 2 * after if stage and number == 0 else after
-            inner = cardinality * d
-            convs += [
-                (maps * inner, inner, before),
-                (cardinality * 9 * d * d, inner, after),
-                (inner * out, out, after),
-            ]
-            if maps != out:
-                convs.append((maps * out, out, after))
-            maps = out
-    params = sum(kernel + 2 * out for kernel, out, _ in convs)
-    macs = sum(kernel * size**2 for kernel, _, size in convs)
-    return params + (maps + 1) * classes, macs + maps * classes
-
-
 @pytest.mark.parametrize("variant", FORMS)
 def test_counts_follow_from_the_template(variant):
-    wanted = counts(*template(variant))
+    depth, cardinality, width = template(variant)
+    wanted = residual_counts(
+        DEPTHS[depth],
+        cardinality * width,
+        256,
+        groups=cardinality,
+        stride_on_3x3=True,
+        cifar_stem=64 if depth == 29 else None,
+    )
     assert (EXPECTED.parameters[variant], EXPECTED.macs[variant]) == wanted
-
-
-@pytest.mark.parametrize(
-    "variant", ["resnext50_32x4d", "resnext101_64x4d", "cifar_resnext29_16x64d"]
-)
-def test_names_say_how_many_layers_there_are(variant):
-    assert totals(rows_of("resnext", variant)).depth == template(variant)[0]
-
-
-def test_stages_have_the_sizes_of_table_1():
-    sides = {row.name: row.output for row in rows_of("resnext", "resnext50_32x4d")}
-    assert sides["conv1"] == (112, 112, 64)
-    assert sides["pool1"] == (56, 56, 64)
-    assert sides["conv2_3_relu"] == (56, 56, 256)
-    assert sides["conv3_4_relu"] == (28, 28, 512)
-    assert sides["conv4_6_relu"] == (14, 14, 1024)
-    assert sides["conv5_3_relu"] == (7, 7, 2048)
-    assert sides["pool5"] == (2048,)
-    sides = {row.name: row.output for row in rows_of("resnext", "cifar_resnext29_8x64d")}
-    assert sides["conv1"] == (32, 32, 64)
-    assert sides["conv2_3_relu"] == (32, 32, 256)
-    assert sides["conv3_3_relu"] == (16, 16, 512)
-    assert sides["conv4_3_relu"] == (8, 8, 1024)
-    assert sides["pool5"] == (1024,)
-
-
-@pytest.mark.parametrize("variant", FORMS)
-def test_groups_keep_their_number_and_double_their_width(variant):
-    _, cardinality, width = template(variant)
-    with without_weights():
-        model = build_model(variant)
-        for stage in range(len(FORMS[variant].blocks)):
-            for number in (1, 2):
-                layer = model.get_layer(f"conv{stage + 2}_{number}_b")
-                d = width * 2**stage
-                assert layer.groups == cardinality
-                assert layer.kernel.shape == (3, 3, d, cardinality * d)
 
 
 @pytest.mark.parametrize(
@@ -129,25 +66,6 @@ def test_a_template_costs_what_equation_4_says(variant, weights):
 def small(variant, size=32):
     keras.utils.set_random_seed(0)
     return build_model(variant, image_size=size, num_classes=10)
-
-
-def test_the_stride_is_in_the_3x3():  # Sec. 4
-    for variant, stages in (("resnext50_32x4d", (3, 4, 5)), ("cifar_resnext29_8x64d", (3, 4))):
-        found = set(strided(graph_of("resnext", variant)))
-        assert found - {"conv1"} == {
-            f"conv{s}_1_{part}" for s in stages for part in ("b", "shortcut")
-        }
-        assert ("conv1" in found) == (variant == "resnext50_32x4d")
-
-
-def test_projections_stand_where_the_number_of_maps_changes():
-    for variant, stages in (
-        ("resnext101_32x4d", (2, 3, 4, 5)),
-        ("cifar_resnext29_16x64d", (2, 3, 4)),
-    ):
-        model = graph_of("resnext", variant)
-        names = [layer.name for layer in model.layers if layer.name.endswith("shortcut")]
-        assert names == [f"conv{stage}_1_shortcut" for stage in stages]
 
 
 # The three forms of Fig. 3, in NumPy; x is (H, W, maps).
@@ -246,35 +164,6 @@ def test_paths_of_two_layers_are_one_wide_block():  # Fig. 4
     np.testing.assert_allclose(summed, wide)
 
 
-def test_batch_norm_follows_every_convolution_and_relu_all_but_two():
-    model = graph_of("resnext", "resnext50_32x4d")
-    names = [layer.name for layer in model.layers]
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Conv2D):
-            assert layer.bias is None and not layer.use_bias
-            follows = [n.operation for n in layer._outbound_nodes]
-            assert [f.name for f in follows] == [f"{layer.name}_bn"]
-            inner = not layer.name.endswith(("_c", "_shortcut"))
-            assert (f"{layer.name}_relu" in names) == inner
-    after = model.get_layer("conv3_1_add")._outbound_nodes
-    assert [n.operation.name for n in after] == ["conv3_1_relu"]
-
-
-def test_initial_weights():  # the release
-    model = small("resnext50_32x4d")
-    for name in ("conv1", "conv2_2_a", "conv4_2_b", "conv5_1_shortcut"):
-        kernel = model.get_layer(name).kernel.numpy()
-        std = np.sqrt(2 / (kernel.shape[0] ** 2 * kernel.shape[3]))
-        np.testing.assert_allclose(kernel.std(), std, rtol=0.03)
-        assert abs(kernel).max() > 2.3 * std  # not truncated at 2
-    norm = model.get_layer("conv3_1_b_bn")
-    assert (norm.momentum, norm.epsilon) == (0.9, 1e-5)
-    fc = model.get_layer("fc").kernel.numpy()
-    limit = 1 / np.sqrt(2048)
-    assert 0.95 * limit < abs(fc).max() <= limit
-    np.testing.assert_allclose(fc.std(), limit / np.sqrt(3), rtol=0.03)
-
-
 @pytest.mark.parametrize("variant", ["resnext50_32x4d", "resnet50_1x64d"])
 @pytest.mark.parametrize("size", [1, 33])
 def test_every_image_size_works(variant, size):
@@ -283,74 +172,125 @@ def test_every_image_size_works(variant, size):
     assert model.output.shape == (None, 3)
 
 
-def rates(variant, epochs):
-    return [
-        rates_at(RECIPES[variant], epoch=epoch, step=10 * epoch, steps_per_epoch=10, history=[])[0]
-        for epoch in epochs
-    ]
+# The same weights give the logits of torchvision's ResNeXt.
 
 
-def test_the_rate_is_divided_after_30_60_and_90_epochs_of_100():
-    found = rates("resnext101_64x4d", (0, 29, 30, 59, 60, 89, 90, 99))
-    wanted = [0.1, 0.1, 0.01, 0.01, 1e-3, 1e-3, 1e-4, 1e-4]
-    np.testing.assert_allclose(found, wanted)
-    assert RECIPES["resnext101_64x4d"].epochs == 100
+ORACLE = "torchvision_resnext50_32x4d"
+BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
-def test_on_cifar_it_is_divided_after_150_and_225_epochs_of_300():
-    found = rates("cifar_resnext29_8x64d", (0, 149, 150, 224, 225, 299))
-    np.testing.assert_allclose(found, [0.1, 0.1, 0.01, 0.01, 1e-3, 1e-3])
-    assert RECIPES["cifar_resnext29_8x64d"].epochs == 300
+def test_logits_are_torchvisions():
+    model = build_model("resnext50_32x4d")
+    from_torchvision(golden.state(ORACLE), model)
+    logits = model(golden.image(ORACLE)).numpy()
+    # Measured 1.6e-5.
+    assert golden.difference(logits, ORACLE) < 5e-5
 
 
-def test_recipes_of_the_paper():  # Sec. 4, App. A; the release
-    for variant, batch, decay in (
-        ("resnext50_32x4d", 256, 1e-4),
-        ("cifar_resnext29_8x64d", 128, 5e-4),
+def test_torch_entries_are_torchvisions():
+    wanted = golden.state(ORACLE)
+    found = torch_entries(BLOCKS[50], groups=32, width=4)
+    assert {e: v.shape for e, v in wanted.items()} == {
+        e: v for e, v in found.items() if "num_batches" not in e
+    }
+
+
+def test_torchvisions_entries_of_101_64x4d_fit():
+    state = constant(torch_entries(BLOCKS[101], groups=64, width=4))
+    assert state["layer3.22.conv2.weight"].shape == (1024, 16, 3, 3)
+    model = build_model("resnext101_64x4d", image_size=32)
+    with pytest.raises(RunError, match="--from torchvision_232"):
+        from_torchvision(state, model)  # it is not resized to 256
+    from_torchvision_232(state, model)
+    for ours, theirs in (
+        ("conv4_23_b", "layer3.22.conv2"),
+        ("conv2_1_shortcut", "layer1.0.downsample.0"),
+        ("conv5_3_c", "layer4.2.conv3"),
     ):
-        recipe = RECIPES[variant]
-        assert recipe.global_batch_size == batch
-        assert recipe.optimizer.momentum == 0.9
-        assert recipe.optimizer.nesterov
-        assert recipe.weight_decay.rate == decay
-        assert recipe.weight_decay.variables == "."
-        assert not recipe.synchronized_batch_norm
+        kernel = model.get_layer(ours).kernel.numpy()
+        assert (kernel == state[f"{theirs}.weight"].max()).all()
+    norm = model.get_layer("conv3_4_a_bn")
+    variance = norm.moving_variance.numpy()
+    assert (variance == state["layer2.3.bn1.running_var"]).all()
 
 
-def test_images_are_made_as_in_the_release():  # datasets/*.lua
-    recipe = RECIPES["resnext50_32x4d"]
-    assert recipe.train_transforms == (
-        FirstFittingAreaCrop(224, (0.08, 1), (3 / 4, 4 / 3), 10, ("bicubic",)),
-        RandomFlip(),
-        PhotometricDistortions(low=0.6, high=1.4),
-        Lighting(std=0.1),
-    )
-    assert recipe.normalize == Standardize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-    assert recipe.train_noise == ()
-    assert recipe.test_transforms == (ResizeShorterSide(256), CentreCrop(256))
-    assert (recipe.views, recipe.image_size) == (("centre_crop",), 224)
-    recipe = RECIPES["cifar_resnext29_8x64d"]
-    frame = (ResizeShorterSide(32), CentreCrop(32))
-    assert recipe.train_transforms == (*frame, RandomShift(4), RandomFlip())
-    assert recipe.normalize == Standardize(
-        mean=(125.3 / 255, 123 / 255, 113.9 / 255), std=(63 / 255, 62.1 / 255, 66.7 / 255)
-    )
-    assert recipe.train_noise == (ZeroBorder(),)
-    assert recipe.test_transforms == frame
-    assert (recipe.views, recipe.image_size) == (("single",), 32)
+def empty(variant):
+    return keras.Model(*[keras.Input((1,))] * 2, name=variant)
 
 
-@pytest.mark.parametrize("variant", ["resnext50_32x4d", "cifar_resnext29_8x64d"])
-def test_every_variable_decays(variant):  # the release
-    model = graph_of("resnext", variant)
-    decay = RECIPES[variant].weight_decay
-    paths = [v.path for v in model.trainable_variables]
-    assert {path.rsplit("/", 1)[1] for path in paths} == {*("kernel", "gamma", "beta", "bias")}
-    assert all(re.search(decay.variables, path) for path in paths)
+@pytest.mark.parametrize(
+    "weights,variant,message",
+    [
+        ((50, 32, 4), "resnext101_32x4d", "into resnext50_32x4d"),
+        ((50, 32, 4), "resnext50_8x14d", "into resnext50_32x4d"),
+        ((101, 64, 4), "resnext50_32x4d", "into resnext101_64x4d"),
+        ((101, 64, 4), "resnext101_32x4d", "into resnext101_64x4d"),
+        ((50, 1, 64), "resnext50_32x4d", "into resnet50_1x64d"),
+        ((101, 32, 8), "resnext101_32x4d", "101 layers of 32x8d.*no such"),
+        ((101, 32, 8), "resnext101_64x4d", "101 layers of 32x8d.*no such"),
+        ((50, 32, 4), "cifar_resnext29_8x64d", "a network for CIFAR-10"),
+    ],
+)
+def test_weights_of_another_network_are_refused(weights, variant, message):
+    with pytest.raises(RunError, match=message):
+        from_torchvision(
+            constant(torch_entries(BLOCKS[weights[0]], groups=weights[1], width=weights[2])),
+            empty(variant),
+        )
 
 
-def test_networks_of_one_data_set_are_trained_alike():
-    for variant, recipe in RECIPES.items():
-        cifar = variant.startswith("cifar")
-        same = "cifar_resnext29_8x64d" if cifar else "resnext50_32x4d"
-        assert recipe == RECIPES[same]
+def test_the_layout_serves_every_template():
+    state = constant(torch_entries(BLOCKS[50], groups=8, width=14))
+    model = build_model("resnext50_8x14d", image_size=32)
+    from_torchvision(state, model)
+    kernel = model.get_layer("conv3_1_b").kernel.numpy()
+    assert (kernel == state["layer2.0.conv2.weight"].max()).all()
+
+
+def converted(entry):
+    """Cadene's name of an entry of torchvision's, by its nn.Sequentials.
+
+    resnext_features/*.py: a block is (((a, bn, relu, b, bn, relu), c, bn),
+    (shortcut, bn)), within a list of blocks within a list of layers.
+    """
+    module, kind = entry.rsplit(".", 1)
+    stem = {"conv1": "features.0", "bn1": "features.1", "fc": "last_linear"}
+    if module in stem:
+        return f"{stem[module]}.{kind}"
+    layer, index, part = module.split(".", 2)
+    place = {"conv1": "0.0.0", "bn1": "0.0.1", "conv2": "0.0.3"}
+    place |= {"bn2": "0.0.4", "conv3": "0.1", "bn3": "0.2"}
+    place |= {"downsample.0": "1.0", "downsample.1": "1.1"}
+    after = 3 + int(layer.removeprefix("layer"))  # stem: 0 to 3
+    return f"features.{after}.{index}.0.{place[part]}.{kind}"
+
+
+def test_cadenes_entries_fit():
+    theirs = constant(torch_entries(BLOCKS[101], groups=32, width=4))
+    state = {converted(entry): value for entry, value in theirs.items()}
+    for entry in (  # as its source has them
+        "features.0.weight",
+        "features.1.running_var",
+        "features.4.0.0.0.0.3.weight",
+        "features.6.22.0.0.2.bias",
+        "features.7.0.0.1.1.weight",
+        "last_linear.bias",
+    ):
+        assert entry in state
+    model = build_model("resnext101_32x4d", image_size=32)
+    from_cadene(state, model)
+    found = [v.numpy().copy() for v in model.variables]
+    from_torchvision(theirs, model)
+    for one, other in zip(found, model.variables, strict=True):
+        assert (one == other.numpy()).all()
+    del state["features.5.3.0.0.0.4.running_mean"]
+    with pytest.raises(RunError, match="features.5.3.0.0.0.4.running_mean"):
+        from_cadene(state, model)
+
+
+def test_cadenes_weights_of_another_template_are_refused():
+    theirs = constant(torch_entries(BLOCKS[101], groups=64, width=4))
+    state = {converted(entry): value for entry, value in theirs.items()}
+    model = build_model("resnext101_32x4d", image_size=32)
+    with pytest.raises(RunError, match="into resnext101_64x4d"):
+        from_cadene(state, model)

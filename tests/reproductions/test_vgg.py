@@ -1,9 +1,6 @@
 """VGG's facts: Tables 1 and 2, Sections 2 and 3 of the paper, the slides."""
 
-import dataclasses
 import functools
-import itertools
-import math
 import re
 
 import keras
@@ -12,76 +9,14 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-from common.data.transforms import (
-    CentreCrop,
-    PcaColourNoise,
-    RandomCrop,
-    RandomFlip,
-    RandomShorterSide,
-    ResizeShorterSide,
-    SubtractChannelMean,
-)
-from common.distribution.batch_slice import batch_slice
-from common.models.layer_table import layer_table, totals, without_weights
-from common.recipes.recipe import WeightDecay
-from reproductions.vgg.model import COLUMNS, GLOROT
+from common.models.state_dicts import of_keras_model
+from reproductions.vgg.weights import KERAS_APPLICATIONS, from_caffe, from_keras, from_torchvision
+from tests import golden
+from tests.reproductions.helpers import difference, keras_application, rows_of
 
 build_model = functools.partial(reproductions.build_model, "vgg")
 RECIPES = reproductions.load("vgg").RECIPES
 SMALL = {"image_size": 32, "num_classes": 10}
-# The networks of Table 1; the other variants are D, C or E, trained otherwise.
-PAPERS = {
-    "vgg11": "A",
-    "vgg11_lrn": "A-LRN",
-    "vgg13": "B",
-    "vgg16_c": "C",
-    "vgg16": "D",
-    "vgg19": "E",
-}
-EVERY = "A A-LRN B C D E"
-# layer, output, kernel, multiply-accumulates, columns of Table 1.
-SLOTS = [
-    ("conv1_1", (224, 224, 64), (3, 3, 3), 86_704_128, EVERY),
-    ("norm1", (224, 224, 64), (), 0, "A-LRN"),
-    ("conv1_2", (224, 224, 64), (3, 3, 64), 1_849_688_064, "B C D E"),
-    ("pool1", (112, 112, 64), (2, 2), 0, EVERY),
-    ("conv2_1", (112, 112, 128), (3, 3, 64), 924_844_032, EVERY),
-    ("conv2_2", (112, 112, 128), (3, 3, 128), 1_849_688_064, "B C D E"),
-    ("pool2", (56, 56, 128), (2, 2), 0, EVERY),
-    ("conv3_1", (56, 56, 256), (3, 3, 128), 924_844_032, EVERY),
-    ("conv3_2", (56, 56, 256), (3, 3, 256), 1_849_688_064, EVERY),
-    ("conv3_3", (56, 56, 256), (1, 1, 256), 205_520_896, "C"),
-    ("conv3_3", (56, 56, 256), (3, 3, 256), 1_849_688_064, "D E"),
-    ("conv3_4", (56, 56, 256), (3, 3, 256), 1_849_688_064, "E"),
-    ("pool3", (28, 28, 256), (2, 2), 0, EVERY),
-    ("conv4_1", (28, 28, 512), (3, 3, 256), 924_844_032, EVERY),
-    ("conv4_2", (28, 28, 512), (3, 3, 512), 1_849_688_064, EVERY),
-    ("conv4_3", (28, 28, 512), (1, 1, 512), 205_520_896, "C"),
-    ("conv4_3", (28, 28, 512), (3, 3, 512), 1_849_688_064, "D E"),
-    ("conv4_4", (28, 28, 512), (3, 3, 512), 1_849_688_064, "E"),
-    ("pool4", (14, 14, 512), (2, 2), 0, EVERY),
-    ("conv5_1", (14, 14, 512), (3, 3, 512), 462_422_016, EVERY),
-    ("conv5_2", (14, 14, 512), (3, 3, 512), 462_422_016, EVERY),
-    ("conv5_3", (14, 14, 512), (1, 1, 512), 51_380_224, "C"),
-    ("conv5_3", (14, 14, 512), (3, 3, 512), 462_422_016, "D E"),
-    ("conv5_4", (14, 14, 512), (3, 3, 512), 462_422_016, "E"),
-    ("pool5", (7, 7, 512), (2, 2), 0, EVERY),
-    ("flatten", (25088,), (), 0, EVERY),
-    ("fc6", (4096,), (), 102_760_448, EVERY),
-    ("drop6", (4096,), (), 0, EVERY),
-    ("fc7", (4096,), (), 16_777_216, EVERY),
-    ("drop7", (4096,), (), 0, EVERY),
-    ("fc8", (1000,), (), 4_096_000, EVERY),
-]
-each_network = pytest.mark.parametrize("variant", PAPERS)
-
-
-@pytest.fixture(scope="module")
-def tables():
-    """The layers of each network at full size."""
-    with without_weights():
-        names = (*PAPERS, "vgg13_5x5")
-        return {v: layer_table(build_model(v)) for v in names}
 
 
 def small(variant, **sizes):
@@ -100,46 +35,12 @@ def kernel_shapes(variant):
     return {layer.name: tuple(layer.kernel.shape) for layer in layers}
 
 
-def test_the_papers_networks_are_its_columns():
-    assert {v: COLUMNS[v] for v in PAPERS} == PAPERS
-
-
-@each_network
-def test_layers_are_those_of_table_1(variant, tables):
-    column = PAPERS[variant]
-    wanted = [s[:4] for s in SLOTS if column in s[4].split()]
-    found = [(r.name, r.output, r.kernel, r.macs) for r in tables[variant]]
-    assert found == wanted
-    for row in tables[variant]:
-        if row.name.startswith("conv"):
-            side = row.kernel[0] // 2
-            assert (row.strides, row.padding) == (1, str(side)), row.name
-        if row.name.startswith("pool"):
-            assert (row.strides, row.padding) == (2, "0"), row.name
-
-
-@each_network
-def test_a_networks_name_says_how_many_layers_have_weights(variant, tables):
-    assert totals(tables[variant]).depth == int(variant[3:5])
-
-
-def test_the_slides_sums(tables):
-    rows = [row for row in tables["vgg16"] if row.name.startswith(("conv", "pool", "fc"))]
-    assert len(rows) == 21
-    memory = sum(row.volume for row in rows)
-    assert memory == 15_087_080
-    assert round(4 * memory / 1e6, 1) == 60.3  # "~= 60M / image"
-
-
-def test_a_lrn_normalises_what_conv1_1_gives_with_alexnets_constants():
+def test_a_lrn_normalises_what_conv1_1_gives():
     model = small("vgg11_lrn")
-    norm = model.get_layer("norm1")
-    assert norm.input is model.get_layer("conv1_1").output
-    constants = norm.n, norm.k, norm.alpha, norm.beta, norm.groups
-    assert constants == (5, 2.0, 1e-4, 0.75, 1)
+    assert model.get_layer("norm1").input is model.get_layer("conv1_1").output
 
 
-@each_network
+@pytest.mark.parametrize("variant", ["vgg11_lrn", "vgg13", "vgg16_c", "vgg19"])
 def test_every_hidden_layer_ends_in_a_relu_and_the_last_does_not(variant):
     *hidden, last = with_kernels(small(variant))
     assert {layer.activation.__name__ for layer in hidden} == {"relu"}
@@ -160,52 +61,11 @@ def test_small_kernels_see_as_much_as_a_large_one(count, side):  # Sec. 2.3
     assert np.ptp(rows) + 1 == np.ptp(columns) + 1 == side
 
 
-def test_one_large_kernel_has_81_percent_more_weights(tables):  # Sec. 2.3
-    rows = {row.name: row for row in tables["vgg16"]}
+def test_one_large_kernel_has_81_percent_more_weights():  # Sec. 2.3
+    rows = {row.name: row for row in rows_of("vgg", "vgg16")}
     three = sum(rows[f"conv5_{i}"].weights for i in (1, 2, 3))
     assert three == 27 * 512**2
     assert round(100 * (7 * 7 * 512**2 / three - 1)) == 81
-
-
-def test_b_with_5x5_has_one_for_each_two_3x3_of_b(tables):  # Sec. 4.1
-    b = {row.name: row for row in tables["vgg13"]}
-    rows = {row.name: row for row in tables["vgg13_5x5"]}
-    assert set(rows) == {name for name in b if not name.endswith("_2")}
-    weights = 0
-    for block, (before, after) in enumerate(itertools.pairwise((3, 64, 128, 256, 512, 512)), 1):
-        row = rows[f"conv{block}_1"]
-        assert (row.kernel[:2], row.padding) == ((5, 5), "2")
-        assert row.output == b[f"conv{block}_2"].output
-        weights += 25 * before * after
-    assert b["pool5"].output == rows["pool5"].output
-    dense = sum(row.weights for row in b.values() if row.name.startswith("fc"))
-    total = totals(tables["vgg13_5x5"])
-    assert (total.weights, total.depth) == (weights + dense, 8)
-    assert RECIPES["vgg13_5x5"].initialize_from is None
-
-
-@each_network
-def test_initial_weights_are_normal_of_a_hundredth(variant):  # Sec. 3.1
-    for layer in with_kernels(small(variant, num_classes=1000)):
-        kernel = layer.kernel.numpy()
-        error = 5 / math.sqrt(kernel.size)
-        assert abs(kernel.mean()) < 0.01 * error, layer.name
-        assert abs(kernel.std() / 0.01 - 1) < error, layer.name
-        assert abs(kernel).max() > 0.03, layer.name  # not truncated
-        np.testing.assert_array_equal(layer.bias, 0)
-
-
-@pytest.mark.parametrize("variant", GLOROT)
-def test_glorot_and_bengios_initial_weights(variant):
-    for layer in with_kernels(small(variant, num_classes=1000)):
-        kernel = layer.kernel.numpy()
-        window = math.prod(kernel.shape[:-2])
-        fans = window * (kernel.shape[-2] + kernel.shape[-1])
-        limit = math.sqrt(6 / fans)
-        assert 0.98 * limit < abs(kernel).max() <= limit * 1.0001, layer.name
-        error = 5 / math.sqrt(kernel.size)
-        assert abs(kernel.std() * math.sqrt(3) / limit - 1) < error
-        np.testing.assert_array_equal(layer.bias, 0)
 
 
 def gain(model, factor=1.0):
@@ -245,64 +105,104 @@ def test_first_four_convolutions_and_dense_layers_of_a_are_copied(variant):
     assert list(source.values())[1] != list(target.values())[1]
 
 
-@pytest.mark.parametrize("variant", ["vgg16_c", "vgg16", "vgg19"])
-def test_larger_sizes_start_from_all_layers_of_the_smaller(variant):  # Sec. 3.1
-    chain = {f"{variant}_jitter": f"{variant}_384", f"{variant}_384": variant}
-    for later, earlier in chain.items():
-        start = RECIPES[later].initialize_from
-        assert start.variant == earlier
-        assert COLUMNS[later] == COLUMNS[earlier]
-        shapes = kernel_shapes(later)
-        assert shapes == kernel_shapes(earlier)
-        assert all(re.fullmatch(start.layers, name) for name in shapes)
+# Weights of torchvision, keras.applications and Caffe give their logits.
 
 
-@pytest.mark.parametrize("variant", RECIPES)
-def test_recipes_differ_only_in_scale_start_and_rate(variant):
-    recipe = RECIPES[variant]
-    large = variant.endswith(("_384", "_jitter"))
-    resize = {"384": ResizeShorterSide(384), "jitter": RandomShorterSide(256, 512)}.get(
-        variant.rpartition("_")[2], ResizeShorterSide(256)
+# torchvision/models/vgg.py: where the convolutions of each `features` stand,
+# and the maps that they give.
+TORCHVISION = {
+    name: dict(zip(places, (64,) * a + (128,) * b + (256,) * c + (512,) * d, strict=True))
+    for name, places, (a, b, c, d) in (
+        ("vgg11", (0, 3, 6, 8, 11, 13, 16, 18), (1, 1, 2, 4)),
+        ("vgg13", (0, 2, 5, 7, 10, 12, 15, 17, 20, 22), (2, 2, 2, 4)),
+        ("vgg16", (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28), (2, 2, 3, 6)),
+        ("vgg19", (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34), (2, 2, 4, 8)),
     )
-    assert recipe.train_transforms == (resize, RandomCrop(224), RandomFlip())
-    # Q = S, and (256 + 512) / 2 for both ends: Sec. 4.1.
-    side = 384 if large else 256
-    assert recipe.test_transforms == (ResizeShorterSide(side), CentreCrop(side))
-    assert recipe.optimizer.learning_rate == (1e-3 if large else 1e-2)
-    alone = variant in ("vgg11", "vgg11_lrn", "vgg13_5x5", *GLOROT)
-    assert (recipe.initialize_from is None) == alone
-    same = dataclasses.replace(
-        RECIPES["vgg16"],
-        train_transforms=recipe.train_transforms,
-        test_transforms=recipe.test_transforms,
-        optimizer=recipe.optimizer,
-        initialize_from=recipe.initialize_from,
-        deviations=recipe.deviations,
-    )
-    assert recipe == same
+}
+DENSE = {"classifier.0": 4096, "classifier.3": 4096, "classifier.6": 10}
 
 
-def test_recipe_of_the_paper():  # Sec. 3.1
-    recipe = RECIPES["vgg16"]
-    assert recipe.global_batch_size == 256
-    assert recipe.optimizer.momentum == 0.9
-    assert recipe.weight_decay == WeightDecay(rate=5e-4, variables="kernel")
-    assert recipe.group_schedules == ()
-    assert recipe.normalize == SubtractChannelMean()
-    assert recipe.train_noise == (PcaColourNoise(std=0.1, shrink=1.0),)
-    assert (recipe.schedule.divisor, recipe.schedule.max_drops) == (10.0, 3)
-    steps = 1_281_167 // 256
-    assert recipe.updates == 370_000
-    assert (recipe.epochs - 1) * steps < recipe.updates < recipe.epochs * steps
+def test_logits_are_those_of_torchvisions_vgg16():
+    model = build_model("vgg16")
+    from_torchvision(golden.state("torchvision_vgg16"), model)
+    logits = model(golden.image("torchvision_vgg16")).numpy()
+    # Measured: 2.3e-6, in float32 against their float64.
+    assert golden.difference(logits, "torchvision_vgg16") < 1e-5
 
 
-def test_half_of_fc6_and_fc7_is_dropped_in_training_only():
-    model = small("vgg16")
-    x = np.ones((4, 4096), "float32")
-    for name in ("drop6", "drop7"):
-        drop = model.get_layer(name)
-        np.testing.assert_array_equal(drop(x, training=False), x)
-        with batch_slice(seed=1, step=tf.constant(0, tf.int64), start=0, size=4):
-            trained = drop(x, training=True).numpy()
-        assert set(np.unique(trained)) == {0.0, 2.0}
-        assert 0.45 < (trained > 0).mean() < 0.55
+@pytest.mark.parametrize(
+    ("size", "classes"), [(64, 10), pytest.param(224, 1000, marks=pytest.mark.full)]
+)
+@pytest.mark.parametrize("variant", ["vgg16", "vgg19"])
+def test_logits_are_those_of_keras_applications(variant, size, classes):
+    application = keras_application(KERAS_APPLICATIONS[variant], size, classes)
+    model = build_model(variant, image_size=size, num_classes=classes)
+    from_keras(of_keras_model(application), model)
+    assert difference(application, model, size, scale=60) < 1e-5
+
+
+def numbered(depth):
+    """A state dict, 32x32 pixels, whose entries hold numbers of their own."""
+    shapes, before = {}, 3
+    for place, maps in TORCHVISION[depth].items():
+        shapes[f"features.{place}"] = (maps, before, 3, 3)
+        before = maps
+    for prefix, units in DENSE.items():
+        shapes[prefix] = (units, before)
+        before = units
+    state = {}
+    for number, (prefix, shape) in enumerate(shapes.items(), 1):
+        state[f"{prefix}.weight"] = np.full(shape, number, "float32")
+        state[f"{prefix}.bias"] = np.full(shape[:1], -number, "float32")
+    return state
+
+
+@pytest.mark.parametrize("depth", TORCHVISION)
+def test_every_layer_of_torchvisions_goes_to_its_place(depth):
+    model = build_model(depth, image_size=32, num_classes=10)
+    from_torchvision(numbered(depth), model)
+    layers = [layer for layer in model.layers if layer.weights]
+    assert len(layers) == int(depth[3:])
+    for number, layer in enumerate(layers, 1):
+        assert np.ptp(layer.kernel) == np.ptp(layer.bias) == 0
+        found = layer.kernel.numpy().flat[0], layer.bias.numpy()[0]
+        assert found == (number, -number), layer.name
+
+
+def random_state(rng, model, name_of):
+    """Random weights for `model`, in torch's layout."""
+    state = {}
+    for layer in model.layers:
+        if layer.weights:
+            kernel = layer.kernel.shape
+            order = (3, 2, 0, 1) if len(kernel) == 4 else (1, 0)
+            shape = [kernel[axis] for axis in order]
+            std = np.sqrt(2 / np.prod(shape[1:]))
+            state[f"{name_of(layer.name)}.weight"] = std * rng.standard_normal(shape, "float32")
+            state[f"{name_of(layer.name)}.bias"] = rng.normal(0, 0.1, shape[0])
+    return state
+
+
+@pytest.mark.parametrize("variant", ["vgg16", "vgg19"])
+def test_caffes_weights_are_torchvisions_by_other_names(variant):
+    """fc6 of both flattens maps, rows, columns; here 2x2 of each map."""
+    model = build_model(variant, image_size=64, num_classes=10)
+    caffe = random_state(np.random.default_rng(0), model, lambda name: name)
+    image = np.random.default_rng(1).normal(size=(1, 64, 64, 3))
+    from_caffe(caffe, model)
+    ours = model(image).numpy()
+    places = [f"features.{p}" for p in TORCHVISION[variant]] + list(DENSE)
+    layers = [layer.name for layer in model.layers if layer.weights]
+    renamed = dict(zip(layers, places, strict=True))
+    torchvision = {
+        f"{renamed[entry.partition('.')[0]]}.{entry.partition('.')[2]}": value
+        for entry, value in caffe.items()
+    }
+    from_torchvision(torchvision, model)
+    np.testing.assert_array_equal(model(image), ours)
+    # fc6 as a sum over (map, row, column), from pool5's (row, column, map).
+    pool5 = keras.Model(model.input, model.get_layer("pool5").output)
+    flat = pool5(image).numpy().transpose(0, 3, 1, 2).reshape(1, -1)
+    fc6 = flat @ caffe["fc6.weight"].T + caffe["fc6.bias"]
+    found = keras.Model(model.input, model.get_layer("fc6").output)(image)
+    np.testing.assert_allclose(found, np.maximum(fc6, 0), rtol=0, atol=1e-4)

@@ -14,22 +14,6 @@ UNPUBLISHED = {("polynet", "multi_crop")}
 PAPERS = [name for name in reproductions.names() if reproductions.load(name).VIEWS]
 
 
-def test_papers_with_protocols_of_their_own_have_them():
-    assert set(PAPERS) == {
-        "bn_inception",
-        "googlenet",
-        "inception_v3",
-        "inception_v4",
-        "polynet",
-        "preact_resnet",
-        "resnet",
-        "resnet_cifar",
-        "resnext",
-        "vgg",
-        "wide_resnet",
-    }
-
-
 @pytest.mark.parametrize("paper", reproductions.names())
 def test_every_number_of_a_variant_has_its_view(paper):
     module = reproductions.load(paper)

@@ -1,6 +1,7 @@
 """What the paper on wide residual networks says, and published weights."""
 
 import functools
+import re
 
 import keras
 import numpy as np
@@ -9,29 +10,22 @@ import tensorflow as tf
 
 import reproductions
 from common.data.rng import ExampleRng
-from common.data.transforms import (
-    FirstFittingAreaCrop,
-    Lighting,
-    PhotometricDistortions,
-    RandomFlip,
-)
 from common.data.transforms.pixels import Context
 from common.errors import RunError
-from common.models.layer_table import layer_table, totals, without_weights
-from common.models.layers import Dropout
+from common.models.layer_table import without_weights
+from common.models.weight_import import assign_torch
 from common.papers.expected import read_expected
-from common.training.optimizers import rates_at
 from reproductions.resnext import model as resnext
 from reproductions.wide_resnet.augmentation import RandomReflectedShift
 from reproductions.wide_resnet.model import (
     FORMS,
     CifarForm,
     cifar_maps,
-    imagenet_maps,
     wide_block,
 )
 from reproductions.wide_resnet.weights import from_torchvision
-from tests.reproductions.helpers import constant, convolve, strided, torch_entries
+from tests import golden
+from tests.reproductions.helpers import constant, convolve, residual_counts, torch_entries
 
 build_model = functools.partial(reproductions.build_model, "wide_resnet")
 RECIPES = reproductions.load("wide_resnet").RECIPES
@@ -41,58 +35,18 @@ EPSILON = 1e-5
 LAYERS34 = (3, 4, 6, 3)
 
 
-def counted(form):
-    """The sums over a network of some form, at its paper's size."""
-    cifar = isinstance(form, CifarForm)
-    size, classes = (32, 10) if cifar else (224, 1000)
-    with without_weights():
-        image = keras.Input((size, size, 3))
-        maps = (cifar_maps if cifar else imagenet_maps)(image, form)
-        x = keras.layers.GlobalAveragePooling2D()(maps)
-        model = keras.Model(image, keras.layers.Dense(classes)(x))
-    return totals(layer_table(model))
-
-
 def cifar_counts(depth, width):
-    """(parameters, multiply-accumulates) from Table 1, by arithmetic."""
-    kernels, norms, macs, maps = [27 * 16], [], 27 * 16 * 32**2, 16
-    for group, filters in enumerate((16 * width, 32 * width, 64 * width)):
-        side = 32 // 2**group
-        for _ in range((depth - 4) // 6):
-            new = [9 * maps * filters, 9 * filters * filters]
-            if maps != filters:
-                new.append(maps * filters)
-            norms += [maps, filters]
-            kernels += new
-            macs += sum(new) * side**2
-            maps = filters
-    params = sum(kernels) + 2 * (sum(norms) + maps) + 10 * (maps + 1)
-    return params, macs + 10 * maps, len(kernels)
+    """(parameters, multiply-accumulates) from Table 1."""
+    blocks, maps = (depth - 4) // 6, 16 * width
+    return residual_counts(
+        (blocks,) * 3, maps, maps, bottleneck=False, preactivated=True, cifar_stem=16
+    )
 
 
 def imagenet_counts(blocks, bottleneck, width=2):
-    """By arithmetic."""
-    kernels, outs, macs, maps = [147 * 64], [64], 147 * 64 * 112**2, 64
-    for stage, number in enumerate(blocks):
-        filters, after = 64 * 2**stage, 56 // 2**stage
-        wide = int(width * filters)
-        out = 4 * filters if bottleneck else wide
-        for index in range(number):
-            before = 2 * after if stage and not index else after
-            new = (
-                [(maps * wide, wide, before), (9 * wide * wide, wide, after)]
-                + [(wide * out, out, after)]
-                if bottleneck
-                else [(9 * maps * wide, wide, after)] + [(9 * wide * wide, wide, after)]
-            )
-            if maps != out:
-                new.append((maps * out, out, after))
-            kernels += [k for k, _, _ in new]
-            outs += [o for _, o, _ in new]
-            macs += sum(k * side**2 for k, _, side in new)
-            maps = out
-    params = sum(kernels) + 2 * sum(outs) + 1000 * (maps + 1)
-    return params, macs + 1000 * maps
+    """(parameters, multiply-accumulates) of ResNet's with more maps."""
+    out = 256 if bottleneck else 64 * width
+    return residual_counts(blocks, 64 * width, out, bottleneck=bottleneck, stride_on_3x3=True)
 
 
 def test_counts_follow_from_the_tables():
@@ -101,8 +55,7 @@ def test_counts_follow_from_the_tables():
 
     for variant, form in FORMS.items():
         if isinstance(form, CifarForm):
-            counts = cifar_counts(form.depth, form.width)
-            assert written(variant) == counts[:2]
+            assert written(variant) == cifar_counts(form.depth, form.width)
     assert written("wrn_50_2") == imagenet_counts(LAYERS34, True)
     assert written("wrn_68_2") == imagenet_counts((3, 4, 23, 3), False)
     assert written("wrn_68_3") == imagenet_counts((3, 4, 23, 3), False, 3)
@@ -127,7 +80,6 @@ def test_a_cifar_variants_name_says_what_it_is():
 
 def test_n_is_the_number_of_convolutions():
     for depth, width in ((28, 10), (16, 8), (40, 4)):
-        assert cifar_counts(depth, width)[2] == depth
         with without_weights():
             image = keras.Input((32, 32, 3))
             form = CifarForm(depth=depth, width=width, dropout=0.0)
@@ -175,11 +127,10 @@ def test_table_2_counts_blocks_as_if_they_had_two_layers(sizes, label, printed, 
     assert 1 + 3 * blocks * len(sizes) + 3 == depth
 
 
-@pytest.mark.parametrize("quantity", ["params", "macs"])
+@pytest.mark.parametrize("quantity", [0, 1])  # parameters, multiply-accumulates
 def test_counts_are_quadratic_in_the_width(quantity):  # Sec. 2.3
     def count(depth, width):
-        form = CifarForm(depth=depth, width=width, dropout=0.0)
-        return getattr(counted(form), quantity)
+        return cifar_counts(depth, width)[quantity]
 
     assert count(16, 16) / count(16, 8) == pytest.approx(4, rel=0.01)
     steps = [count(depth, 4) for depth in (16, 22, 28)]
@@ -205,61 +156,17 @@ def network(variant, size=32):
 
 def test_cifar_blocks_are_pre_activated():
     model = network("cifar_wrn_28_10")
-    branch, shortcut = "conv3_1_b", "conv3_1_shortcut"
-    chain = before(model.get_layer(branch).output)
-    assert chain[:8] == [
-        "conv3_1_b",
-        "conv3_1_dropout",
-        "conv3_1_b_relu",
-        "conv3_1_b_bn",
-        "conv3_1_a",
-        "conv3_1_a_pad",
-        "conv3_1_a_relu",
-        "conv3_1_a_bn",
-    ]
-    assert chain[8] == "conv2_4_add"
-    # The projection shares the first BN and ReLU and has no BN of its own.
-    assert before(model.get_layer(shortcut).output)[:4] == [
-        "conv3_1_shortcut",
-        "conv3_1_a_relu",
-        "conv3_1_a_bn",
-        "conv2_4_add",
-    ]
-    added = model.get_layer("conv3_1_add").input
-    assert [before(t)[0] for t in added] == [shortcut, branch]
+    branch = "b dropout b_relu b_bn a a_pad a_relu a_bn".split()
+    for layer, chain in {
+        "conv3_1_b": [*(f"conv3_1_{part}" for part in branch), "conv2_4_add"],
+        "fc": ["fc", "pool", "last_relu", "last_bn", "conv4_4_add"],
+        # Neither BN nor ReLU behind the first convolution.
+        "conv2_1_a": ["conv2_1_a", "conv2_1_a_relu", "conv2_1_a_bn", "conv1"],
+    }.items():
+        assert before(model.get_layer(layer).output)[: len(chain)] == chain
     # Later blocks add their own input, as it came.
     added = model.get_layer("conv3_2_add").input
     assert [before(t)[0] for t in added] == ["conv3_1_add", "conv3_2_b"]
-    assert before(model.get_layer("fc").output)[:5] == [
-        "fc",
-        "pool",
-        "last_relu",
-        "last_bn",
-        "conv4_4_add",
-    ]
-    assert before(model.get_layer("conv2_1_a").output)[1:4] == [
-        "conv2_1_a_relu",
-        "conv2_1_a_bn",
-        "conv1",  # neither BN nor ReLU between
-    ]
-
-
-def test_dropout_is_in_every_block_or_in_none():
-    def rates(variant):
-        with without_weights():
-            model = build_model(variant)
-        return [x.rate for x in model.layers if dropout(x)]
-
-    found = {variant: rates(variant) for variant in FORMS}
-    assert found.pop("cifar_wrn_28_10") == [0.3] * 12
-    assert found.pop("cifar_wrn_16_4_dropout") == [0.3] * 6
-    assert found.pop("cifar_wrn_52_1_dropout") == [0.3] * 24
-    assert found.pop("cifar_wrn_40_10_dropout") == [0.3] * 18
-    assert not any(found.values())
-
-
-def dropout(layer):
-    return isinstance(layer, Dropout)
 
 
 def test_dropout_works_in_training_only_and_leaves_the_shortcut():
@@ -303,32 +210,6 @@ def test_a_block_is_what_the_formula_says(filters, strides):
     np.testing.assert_allclose(found, wanted, atol=1e-5 * abs(wanted).max())
 
 
-def test_strides_and_sizes():
-    model = network("cifar_wrn_16_8")
-    wanted = {f"conv{g}_1_{p}" for g in (3, 4) for p in ("a", "shortcut")}
-    assert set(strided(model)) == wanted
-    for name, shape in (
-        ("conv1", (32, 32, 16)),
-        ("conv2_2_add", (32, 32, 128)),
-        ("conv3_2_add", (16, 16, 256)),
-        ("conv4_2_add", (8, 8, 512)),
-    ):
-        assert model.get_layer(name).output.shape[1:] == shape
-    model = network("wrn_50_2", 224)  # the stride in the 3x3
-    wanted = {f"conv{s}_1_{p}" for s in (3, 4, 5) for p in ("b", "shortcut")}
-    assert set(strided(model)) == wanted | {"conv1"}
-    for stage in range(4):
-        blocks, side = LAYERS34[stage], 56 // 2**stage
-        last = model.get_layer(f"conv{stage + 2}_{blocks}_relu")
-        assert last.output.shape[1:] == (side, side, 256 * 2**stage)
-        inner = model.get_layer(f"conv{stage + 2}_1_b")
-        assert inner.kernel.shape == (3, 3, *[128 * 2**stage] * 2)
-    model = network("wrn_68_2")
-    wanted = {f"conv{s}_1_{p}" for s in (3, 4, 5) for p in ("a", "shortcut")}
-    assert set(strided(model)) == wanted | {"conv1"}
-    assert model.get_layer("conv2_1_shortcut")  # 64 maps become 128
-
-
 def test_projections_only_where_the_number_of_maps_changes():
     form = CifarForm(depth=16, width=1, dropout=0.0)
     with without_weights():
@@ -339,7 +220,7 @@ def test_projections_only_where_the_number_of_maps_changes():
 
 
 def test_wrn_50_2_is_the_1x128d_of_resnext():
-    """Whose blocks give torchvision's logits (test_resnext_oracles.py)."""
+    """Whose blocks give torchvision's logits (test_resnext.py)."""
     keras.utils.set_random_seed(0)
     ours = build_model("wrn_50_2", image_size=32, num_classes=10)
     image = keras.Input((32, 32, 3))
@@ -360,66 +241,6 @@ def test_wrn_50_2_is_the_1x128d_of_resnext():
     images = rng.normal(size=(2, 32, 32, 3)).astype("float32")
     wanted, found = theirs(images).numpy(), ours(images).numpy()
     assert abs(wanted - found).max() < 1e-5 * abs(wanted).max()
-
-
-def test_initial_weights():  # the release
-    model = build_model("wrn_50_2", image_size=32)
-    for name in ("conv1", "conv2_2_a", "conv4_2_b", "conv5_1_shortcut"):
-        kernel = model.get_layer(name).kernel.numpy()
-        std = np.sqrt(2 / np.prod(kernel.shape[:3]))
-        np.testing.assert_allclose(kernel.std(), std, rtol=0.03)
-        assert abs(kernel).max() > 2.3 * std  # not truncated at 2
-    norm = model.get_layer("conv3_1_b_bn")
-    assert (norm.momentum, norm.epsilon) == (0.9, 1e-5)
-    fc = model.get_layer("fc").kernel.numpy()
-    limit = 1 / np.sqrt(2048)
-    assert 0.95 * limit < abs(fc).max() <= limit
-
-
-def rates(variant, epochs):
-    return [
-        rates_at(RECIPES[variant], epoch=epoch, step=390 * epoch, steps_per_epoch=390, history=[])[
-            0
-        ]
-        for epoch in epochs
-    ]
-
-
-def test_schedules():
-    found = rates("cifar_wrn_28_10", (0, 59, 60, 119, 120, 159, 160, 199))
-    wanted = [0.1, 0.1, 0.02, 0.02, 0.004, 0.004, 8e-4, 8e-4]
-    np.testing.assert_allclose(found, wanted)
-    found = rates("wrn_50_2", (0, 29, 30, 59, 60, 89))
-    np.testing.assert_allclose(found, [0.1, 0.1, 0.01, 0.01, 1e-3, 1e-3])
-
-
-def test_recipes_of_the_paper():  # Sec. 3
-    for variant, epochs, batch, decay in (
-        ("cifar_wrn_28_10", 200, 128, 5e-4),
-        ("cifar_wrn_16_8", 200, 128, 5e-4),
-        ("wrn_50_2", 90, 256, 1e-4),
-        ("wrn_34_1_5", 90, 256, 1e-4),
-        ("wrn_68_3", 90, 256, 1e-4),
-    ):
-        recipe = RECIPES[variant]
-        assert (recipe.epochs, recipe.global_batch_size) == (epochs, batch)
-        assert recipe.optimizer.momentum == 0.9
-        assert recipe.optimizer.nesterov
-        assert recipe.weight_decay.rate == decay
-        assert recipe.weight_decay.variables == "."
-    recipe = RECIPES["cifar_wrn_28_10"]
-    assert recipe.train_transforms[-1] == RandomReflectedShift(4)
-    for found, printed in (
-        (recipe.normalize.mean, (125.3, 123.0, 113.9)),
-        (recipe.normalize.std, (63.0, 62.1, 66.7)),
-    ):
-        np.testing.assert_allclose(np.multiply(found, 255), printed)
-    assert RECIPES["wrn_50_2"].train_transforms == (  # fb
-        FirstFittingAreaCrop(224, (0.08, 1), (3 / 4, 4 / 3), 10, ("bicubic",)),
-        RandomFlip(),
-        PhotometricDistortions(low=0.6, high=1.4),
-        Lighting(std=0.1),
-    )
 
 
 def context(position):
@@ -477,8 +298,33 @@ def test_torchvisions_entries_fit():
         from_torchvision(constant(torch_entries(LAYERS34)), model)
 
 
-@pytest.mark.parametrize("variant", ["wrn_68_2", "cifar_wrn_28_10"])
-def test_other_networks_refuse_torchvisions_weights(variant):
-    model = keras.Model(*[keras.Input((1,))] * 2, name=variant)
-    with pytest.raises(RunError, match="into wrn_50_2"):
-        from_torchvision({}, model)
+# The same weights give the logits of an independent implementation.
+#
+# pytorchcv's ResNet of two 3x3 convolutions a block, with blocks (3, 4, 6, 3), and twice
+# the maps everywhere but in its first convolution.
+
+
+_OURS = re.compile(r"conv(\d)_(\d+)_(a|b|shortcut)(_bn)?")
+
+
+def pytorchcv_names(model):
+    """What pytorchcv calls our layers."""
+    first = "features.init_block.conv"
+    names = {"conv1": f"{first}.conv", "conv1_bn": f"{first}.bn", "fc": "output"}
+    parts = {"a": "body.conv1", "b": "body.conv2", "shortcut": "identity_conv"}
+    for layer in model.layers:
+        if match := _OURS.fullmatch(layer.name):
+            stage, unit, part, norm = match.groups()
+            kind = "bn" if norm else "conv"
+            unit = f"features.stage{int(stage) - 1}.unit{unit}"
+            names[layer.name] = f"{unit}.{parts[part]}.{kind}"
+    return names
+
+
+def test_logits_are_pytorchcvs():
+    oracle = "pytorchcv_resnet34_wide2"
+    model = reproductions.build_model("wide_resnet", "wrn_34_2")
+    assign_torch(model, golden.state(oracle), pytorchcv_names(model))
+    logits = model(golden.image(oracle)).numpy()
+    # Measured 4.7e-6.
+    assert golden.difference(logits, oracle) < 5e-5

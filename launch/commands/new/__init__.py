@@ -58,11 +58,7 @@ def test_file(name: str) -> pathlib.Path:
 
 def require_free(name: str) -> None:
     """Raises a UsageError if a paper cannot be called that."""
-    if not (reproductions.REPOSITORY / "pyproject.toml").is_file():
-        raise UsageError(
-            f"new writes into the repository, and this is an installed copy "
-            f"({reproductions.REPOSITORY}). Clone the repository, and run it there."
-        )
+    reproductions.require_repository("new")
     plain = name.isidentifier() and name.isascii() and name == name.lower()
     if not plain or keyword.iskeyword(name) or name in (NAME, "_"):
         raise UsageError(

@@ -1,0 +1,169 @@
+"""A training that begins with weights: which layers are new, which stay as they are."""
+
+import dataclasses
+import re
+
+import keras
+
+import reproductions
+from common.data import imagenet
+from common.data.statistics import Statistics, load, needed
+from common.errors import UsageError
+from common.models.layer_table import without_weights
+from common.models.state_dicts import require_whole
+from common.models.weight_import import Shapes, read_layers, require_same_layers
+from common.recipes.recipe import GroupSchedule, Override, Recipe
+from common.recipes.schedules import Scaled
+from common.recipes.serialization import describe
+from common.training.health import require_finite_weights
+from launch.settings.options import Experiment, Training
+from launch.settings.overrides import apply
+from launch.weights.run_weights import STATISTICS, locate
+
+
+def settle(training: Training, source) -> Training:
+    """The training with what its network, its classes and its weights decide in the recipe.
+
+    Nothing but the layers that depend on the number of classes may be other than in the
+    file; they are new if its classes are others than those of `source`.
+
+    Raises:
+        UsageError: if a frozen name is no layer's, or nothing is left to train.
+        RunError: if the file is damaged, or has another network's weights.
+    """
+    tuning = training.experiment.recipe.fine_tuning
+    if tuning is None:
+        return training
+    file, variant = training.weights, training.experiment.variant
+    require_whole(file)
+    there = read_layers(file, lambda weight: tuple(weight.shape))
+    here, head = _shapes(training.experiment)
+    fits = all(there.get(name) == here[name] for name in head)
+    new = () if fits and _has_same_classes(training, source) else head
+    kept = {name: shapes for name, shapes in there.items() if name not in new}
+    taken = {name: shapes for name, shapes in here.items() if name not in new}
+    require_same_layers(file, variant, kept, taken)
+    _check_frozen(tuple(here), tuning.frozen, new)
+    recipe = training.experiment.recipe
+    tuning = dataclasses.replace(tuning, new_layers=new)
+    on_record = tuple(
+        dataclasses.replace(one, new=tuning) if one.field == "fine_tuning" else one
+        for one in recipe.overrides
+    )
+    recipe = dataclasses.replace(recipe, fine_tuning=tuning, overrides=on_record)
+    recipe = _scale_body(recipe, head)
+    experiment = dataclasses.replace(training.experiment, recipe=recipe)
+    return dataclasses.replace(training, experiment=experiment)
+
+
+def begin(training: Training, model: keras.Model) -> None:
+    """Gives the network the weights, but in its new layers.
+
+    Raises:
+        NotFinite: if they are no numbers.
+    """
+    weights = read_layers(training.weights)
+    for layer in model.layers:
+        if layer.weights and layer.name not in training.experiment.recipe.fine_tuning.new_layers:
+            layer.set_weights(weights[layer.name])
+    require_finite_weights(model, str(training.weights))
+
+
+def find_statistics(training: Training) -> Statistics | None:
+    """What the weights' own training subtracted; None if it is not known, or not needed."""
+    if training.weights is None or not needed(training.experiment.recipe):
+        return None
+    _, run = locate(str(training.weights))
+    return run and load(run.folder / STATISTICS)
+
+
+def describe_start(training: Training, model: keras.Model) -> list[tuple[str, str]]:
+    """Rows of the plan, (what, value); none for a training that begins with no weights."""
+    recipe = training.experiment.recipe
+    tuning = recipe.fine_tuning
+    if tuning is None:
+        return []
+    new = ", ".join(tuning.new_layers)
+    head = f"new, for {recipe.num_classes} classes: {new}" if new else "all layers"
+    rows = [("begins with", f"{tuning.weights}, sha256 {tuning.sha256[:12]}; {head}")]
+    if tuning.frozen:
+        frozen = [x.name for x in model.layers if x.weights and not x.trainable]
+        rows.append(("frozen", f"{len(frozen)} layers, from {frozen[0]} to {frozen[-1]}"))
+    for one in recipe.overrides:
+        if one.field == "initialize_from":
+            rows.append(("not trained", f"{one.old.variant}, which the paper's recipe begins with"))
+    return rows
+
+
+def _shapes(experiment: Experiment) -> tuple[Shapes, tuple[str, ...]]:
+    """(shapes of every layer's weights, names of those that follow from the classes)."""
+
+    def build(num_classes: int) -> Shapes:
+        model = reproductions.build_model(
+            experiment.paper,
+            experiment.variant,
+            image_size=experiment.recipe.image_size,
+            num_classes=num_classes,
+        )
+        return {x.name: [tuple(w.shape) for w in x.weights] for x in model.layers if x.weights}
+
+    classes, policy = experiment.recipe.num_classes, keras.mixed_precision.dtype_policy()
+    try:
+        with without_weights():
+            here = build(classes)
+            try:
+                other = build(classes + 1)
+            except UsageError:  # LeNet-5 has outputs for ten digits and no others
+                other = here
+    finally:  # which it clears
+        keras.mixed_precision.set_dtype_policy(policy)
+    return here, tuple(name for name in here if here[name] != other[name])
+
+
+def _has_same_classes(training: Training, source) -> bool:
+    """Whether the weights choose among the classes of `source`, in its order."""
+    own = reproductions.load(training.experiment.paper).RECIPES[training.experiment.variant]
+    _, run = locate(str(training.weights))
+    names = run.record.get("class_names") if run else None
+    if not run and own.data == "imagenet2012":
+        names = imagenet.WNIDS
+    if names and hasattr(source, "class_names"):  # one that is not here has none
+        return tuple(names) == tuple(source.class_names())
+    return source.dataset.name == (run.record["recipe"]["data"] if run else own.data)
+
+
+def _check_frozen(layers: tuple[str, ...], frozen: tuple[str, ...], new: tuple[str, ...]) -> None:
+    for prefix in frozen:
+        if not any(name.startswith(prefix) for name in layers):
+            raise UsageError(
+                f"--freeze {prefix}: no layer with weights has a name that begins so. They are "
+                f"called {', '.join(layers)}."
+            )
+    if at_random := [name for name in new if name.startswith(frozen)]:
+        raise UsageError(
+            f"--freeze {','.join(frozen)} would freeze {', '.join(at_random)}, new for these "
+            "classes, with the random weights that it begins with. Freeze other layers."
+        )
+    if all(name.startswith(frozen) for name in layers):
+        raise UsageError(
+            f"--freeze {','.join(frozen)} freezes all of {', '.join(layers)}: nothing is left "
+            "to train. Freeze fewer."
+        )
+
+
+def _scale_body(recipe: Recipe, head: tuple[str, ...]) -> Recipe:
+    """`body_rate` as schedules of its own for all variables outside of the head."""
+    times = recipe.fine_tuning.body_rate
+    if times == 1:
+        return recipe
+    body = rf"^(?!(?:{'|'.join(map(re.escape, head))})/)" if head else "^"
+    groups = [
+        GroupSchedule(
+            variables=f"{body}(?=.*(?:{group.variables}))",
+            schedule=Scaled(times=times, schedule=group.schedule),
+        )
+        for group in recipe.group_schedules
+    ]
+    last = GroupSchedule(variables=body, schedule=Scaled(times=times, schedule=recipe.schedule))
+    groups = describe((*groups, last, *recipe.group_schedules))
+    return apply(recipe, [Override(field="group_schedules", old=None, new=groups)])

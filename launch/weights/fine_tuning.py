@@ -1,0 +1,160 @@
+"""What --from, --freeze and --body_rate change in a recipe: it begins with trained weights.
+
+Images are prepared as those of the weights were, in the recipe's place. Importing this
+module imports no TensorFlow.
+"""
+
+import hashlib
+import pathlib
+from collections.abc import Sequence
+
+from absl.flags import FlagValues
+
+import reproductions
+from common.data.statistics import load
+from common.data.transforms import (
+    PcaColourNoise,
+    SubtractCentreMean,
+    SubtractChannelMean,
+    SubtractMeanImage,
+    active,
+)
+from common.errors import UsageError, did_you_mean
+from common.models import preprocessing
+from common.recipes.recipe import FineTuning, Override, Recipe
+from common.recipes.serialization import describe, recipe_hash
+from launch.settings.overrides import apply, combine, path_of
+from launch.weights.bundled_weights import find_folder, list_variants
+from launch.weights.preprocessing import adapt
+from launch.weights.run_weights import STATISTICS, Trained, locate, read_recipe
+
+_WITH_FROM = ("freeze", "body_rate", "preprocessing")
+_LEAVE_PIXELS_AS_THEY_ARE = (SubtractMeanImage, SubtractCentreMean, SubtractChannelMean)
+
+
+def read_changes(
+    paper: str, variant: str, flags: FlagValues
+) -> tuple[list[str | Override], pathlib.Path | None]:
+    """(what the flags change in the variant's recipe, the file of weights or None).
+
+    What --set says has the last word. Which layers are new is known once the network is
+    there: launch.session.fine_tuning.
+
+    Raises:
+        UsageError, RunError: if there are no such weights, of other networks or of images
+            that cannot be prepared here, or for flags that do not go together.
+    """
+    if not flags["from"].value:
+        for name in _WITH_FROM:
+            if flags[name].present:
+                raise UsageError(f"--{name} goes with --from: a training that begins with weights.")
+        return flags.set, None
+    if not flags.body_rate:
+        raise UsageError("--body_rate=0: it must be above 0; layers that are to stay: --freeze.")
+    file, run = locate(_find(flags["from"].value))
+    if not file.is_file():
+        raise UsageError(f"There is no file {file} to read weights from (given with --from).")
+    recipe = reproductions.load(paper).RECIPES[variant]
+    seen = _read_seen(paper, variant, recipe, file, run, flags.preprocessing)
+    with open(file, "rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    tuning = FineTuning(
+        weights=_describe(file, run),
+        sha256=digest,
+        frozen=tuple(dict.fromkeys(flags.freeze)),
+        body_rate=flags.body_rate,
+    )
+    own = {"fine_tuning": tuning, **_change_images(recipe, seen, flags.set)}
+    if recipe.initialize_from:
+        own["initialize_from"] = None
+    changes = [Override(field=name, old=None, new=describe(new)) for name, new in own.items()]
+    changes = combine(changes, flags.set)
+    if "normalize" not in map(path_of, flags.set):
+        _require_mean(apply(recipe, changes), seen, file, run)
+    return changes, file
+
+
+def _find(given: str) -> str:
+    """The path that --from means: one that is there, or a variant's shipped weights."""
+    if pathlib.Path(given).expanduser().exists():
+        return given
+    known = list_variants()
+    if given in known:
+        return str(find_folder(*reproductions.find(given)))
+    raise UsageError(
+        f"--from {given}: there is no such folder of a run or file of weights, and no weights "
+        f"come with a variant of that name.{did_you_mean(given, known)} They come with: "
+        f"{', '.join(known) or 'no variant'}."
+    )
+
+
+def _read_seen(
+    paper: str,
+    variant: str,
+    recipe: Recipe,
+    file: pathlib.Path,
+    run: Trained | None,
+    asked: str | None,
+) -> Recipe:
+    """The recipe that says what images the weights were trained on."""
+    if run:
+        recipe = read_recipe(run, variant, recipe)
+    seen = adapt(paper, recipe, file, asked, of_a_run=run is not None)
+    try:
+        stated = None if run else preprocessing.read(file)
+    except OSError:  # no such file: who reads the weights says so
+        stated = None
+    return apply(seen, [f"image_size={stated.described['image_size']}"]) if stated else seen
+
+
+def _describe(file: pathlib.Path, run: Trained | None) -> str:
+    """Whose weights, as people are told; without the machine's folders."""
+    if run is None:
+        return file.name
+    of, classes = run.record, run.record["recipe"]["num_classes"]
+    return (
+        f"run of {of['variant']}, {of['data_title']}, {classes} classes, "
+        f"recipe {recipe_hash(of['recipe'])}, seed {of['seed']}"
+    )
+
+
+def _change_images(recipe: Recipe, seen: Recipe, settings: Sequence[str]) -> dict:
+    """Field -> value, of those that prepare images for the network."""
+    changed = {}
+    if seen.image_size != recipe.image_size:
+        changed["image_size"] = seen.image_size
+    size = [Override(field=name, old=None, new=new) for name, new in changed.items()]
+    recipe = apply(recipe, combine(size, settings))
+    seen = apply(seen, [f"image_size={recipe.image_size}"])
+    for name in ("normalize", "test_transforms"):
+        if getattr(seen, name) != getattr(recipe, name):
+            changed[name] = getattr(seen, name)
+    # Noise on colours has the unit of pixels and the order RGB, so it comes before what
+    # changes these; what only subtracts leaves it where the paper has it.
+    moved = tuple(
+        transform
+        for transform in recipe.train_noise
+        if isinstance(active((transform,), epoch=-1)[0][1], PcaColourNoise)
+    )
+    if moved and not isinstance(changed.get("normalize"), (*_LEAVE_PIXELS_AS_THEY_ARE, type(None))):
+        changed["train_transforms"] = (*recipe.train_transforms, *moved)
+        changed["train_noise"] = tuple(x for x in recipe.train_noise if x not in moved)
+    return changed
+
+
+def _require_mean(recipe: Recipe, seen: Recipe, file: pathlib.Path, run: Trained | None) -> None:
+    """Refuses weights whose network is fed images less a mean that is not known."""
+    if not seen.normalize.needs_statistics:
+        return
+    if not run or load(run.folder / STATISTICS) is None:
+        raise UsageError(
+            f"{file} was trained on images less the mean of its training set "
+            f"({seen.normalize}), which is not with it ({STATISTICS}). Give --from the folder of "
+            "the run that made it; or say with --set normalize=... what to do to images instead."
+        )
+    if recipe.image_size != seen.image_size and seen.normalize != SubtractChannelMean():
+        raise UsageError(
+            f"{run.folder} subtracts a mean image of {seen.image_size}x{seen.image_size} pixels "
+            "from what its network sees: --set image_size would change that. Leave it out; or "
+            "say with --set normalize=... what to do to images instead."
+        )

@@ -1,0 +1,265 @@
+"""--from, --freeze and --body_rate: a training that begins with trained weights."""
+
+import dataclasses
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+import reproductions
+from common.data import catalog
+from common.data.statistics import load
+from common.data.transforms import (
+    PcaColourNoise,
+    Standardize,
+    SubtractCentreMean,
+    SubtractChannelMean,
+    TorchvisionCentreCrop,
+    TorchvisionResize,
+)
+from common.errors import RunError, UsageError
+from common.models import preprocessing
+from common.models.preprocessing import torchvision
+from common.models.weight_import import read_layers
+from common.recipes.recipe import FineTuning, GroupSchedule
+from common.recipes.schedules import Constant
+from common.recipes.serialization import describe, describe_recipe
+from common.training.optimizers import build_optimizer, rates_at
+from common.training.run_record import is_finished
+from launch.session import fine_tuning
+from launch.session.run_session import identify
+from launch.session.setup import build_network
+from launch.settings.options import read_training
+from launch.weights import run_weights
+from launch.weights.bundled_weights import find_folder
+from launch.weights.fine_tuning import _change_images, read_changes
+from tests.launch.flags import read
+from tests.launch.test_train import launch
+
+SHIPPED = find_folder("resnet_cifar", "cifar_resnet20")
+FILE = SHIPPED / run_weights.WEIGHTS
+CIFAR = json.loads((SHIPPED / "run.json").read_text())["class_names"]
+RESNET18 = reproductions.load("resnet").RECIPES["resnet18"]
+
+
+def folder_of(root, names=("cat", "dog", "eel"), images=4):
+    """So many noisy images of each class and split."""
+    noise = np.random.default_rng(0)
+    for split in ("train", "validation"):
+        for name in names:
+            place = root / split / name
+            place.mkdir(parents=True)
+            for number in range(images):
+                pixels = noise.integers(0, 256, (32, 32, 3), np.uint8)
+                Image.fromarray(pixels).save(place / f"{number}.png")
+    return f"folder:{root}"
+
+
+def ask(variant, weights, data=None, **flags):
+    """The training that flags mean, before its network is known."""
+    paper, _ = reproductions.find(variant)
+    values = read("NAME", **{"from": weights, "data": data, "set": ["global_batch_size=4"]} | flags)
+    changes, file = read_changes(paper, variant, values)
+    asked = read_training(paper, variant, values, changes, needs_data=False)
+    return dataclasses.replace(asked, weights=file)
+
+
+def settle(*words, **flags):
+    """The same with what the network and its weights decide, and its source."""
+    asked = ask(*words, **flags)
+    source = catalog.open_source(asked.experiment.dataset)
+    return fine_tuning.settle(asked, source), source
+
+
+def published(file, recipe):
+    """A file that says what its network is fed, as import's do."""
+    h5py.File(file, "w").close()
+    preprocessing.write(file, "torchvision", torchvision(256, 224).of(recipe))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("variant", "flags", "said"),
+    [
+        ("cifar_resnet20", {"freeze": "conv1"}, "--freeze goes with --from"),
+        ("cifar_resnet20", {"body_rate": 2.0}, "--body_rate goes with --from"),
+        ("cifar_resnet20", {"preprocessing": "recipe"}, "--preprocessing goes with --from"),
+        ("cifar_resnet20", {"weights": "cifar_resnet20", "body_rate": 0.0}, "above 0"),
+        ("cifar_resnet20", {"weights": "cifar_resnet2"}, "Did you mean 'cifar_resnet20'"),
+        ("cifar_resnet32", {"weights": "cifar_resnet20"}, "a run of cifar_resnet20, not of"),
+        ("cifar_resnet20", {"set": ["fine_tuning.body_rate=2"]}, "use --from"),
+        ("cifar_resnet20", {"weights": "cifar_resnet20", "set": ["image_size=64"]}, "mean image"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_tensorflow_starts(variant, flags, said):
+    with pytest.raises(UsageError, match=said):
+        ask(variant, flags.pop("weights", None), **flags)
+
+
+def test_images_are_prepared_as_those_of_the_weights(tmp_path):
+    file = published(tmp_path / "w.h5", RESNET18)
+    recipe = ask("resnet18", file).experiment.recipe
+    assert isinstance(recipe.normalize, Standardize)
+    assert recipe.test_transforms == (TorchvisionResize(256), TorchvisionCentreCrop(256))
+    # Noise of pixels 0 .. 255 comes before they are standardised.
+    assert recipe.train_transforms == (*RESNET18.train_transforms, *RESNET18.train_noise)
+    assert isinstance(recipe.train_transforms[-1], PcaColourNoise) and recipe.train_noise == ()
+    changed = {one.field: one for one in recipe.overrides}
+    assert changed["normalize"].old == SubtractCentreMean()
+    small = ask("resnet18", file, set=["image_size=112", "normalize=SubtractChannelMean()"])
+    recipe = small.experiment.recipe
+    assert recipe.test_transforms == (TorchvisionResize(128), TorchvisionCentreCrop(128))
+    assert recipe.normalize == SubtractChannelMean()
+
+
+def test_noise_stays_where_the_paper_has_it_when_pixels_keep_their_unit():
+    seen = dataclasses.replace(RESNET18, normalize=SubtractChannelMean())
+    assert _change_images(RESNET18, seen, []) == {"normalize": SubtractChannelMean()}
+
+
+def test_weights_that_miss_the_mean_they_were_trained_with_are_refused(tmp_path):
+    alone = shutil.copy(FILE, tmp_path / "alone.weights.h5")
+    with pytest.raises(UsageError, match="--preprocessing"):
+        ask("cifar_resnet20", alone)
+    with pytest.raises(UsageError, match="less the mean of its training set"):
+        ask("cifar_resnet20", alone, preprocessing="recipe")
+    given = ["normalize=SubtractChannelMean()", "global_batch_size=4"]
+    assert ask("cifar_resnet20", alone, preprocessing="recipe", set=given).weights == alone
+
+
+def test_other_classes_have_a_new_head_and_all_else_has_the_weights(tmp_path):
+    asked, _ = settle("cifar_resnet20", "cifar_resnet20", folder_of(tmp_path), freeze="conv1")
+    assert asked.experiment.recipe.fine_tuning.new_layers == ("fc",)
+    model = build_network(asked.experiment, tf.distribute.get_strategy())
+    began = [w.numpy() for w in model.get_layer("fc").weights]
+    fine_tuning.begin(asked, model)
+    there = read_layers(FILE)
+    for layer in model.layers:
+        expected = began if layer.name == "fc" else there.get(layer.name, ())
+        for weight, value in zip(layer.weights, expected, strict=True):
+            np.testing.assert_array_equal(weight.numpy(), value)
+            assert weight.path.startswith(f"{layer.name}/")  # what body_rate goes by
+        assert layer.trainable != layer.name.startswith("conv1")
+    kept, mean = fine_tuning.find_statistics(asked), load(SHIPPED / run_weights.STATISTICS)
+    np.testing.assert_array_equal(kept.mean_image, mean.mean_image)
+    rows = dict(fine_tuning.describe_start(asked, model))
+    assert "new, for 3 classes: fc" in rows["begins with"]
+    assert "10 classes, recipe " in rows["begins with"] and "2 layers" in rows["frozen"]
+
+
+def test_the_head_stays_if_its_classes_do(tmp_path):
+    same, _ = settle("cifar_resnet20", "cifar_resnet20", folder_of(tmp_path / "a", CIFAR, 1))
+    assert same.experiment.recipe.fine_tuning.new_layers == ()
+    names = [f"other {name}" for name in CIFAR]
+    other, _ = settle("cifar_resnet20", "cifar_resnet20", folder_of(tmp_path / "b", names, 1))
+    assert other.experiment.recipe.fine_tuning.new_layers == ("fc",)
+
+
+@pytest.mark.parametrize(
+    ("freeze", "said"),
+    [
+        ("conv1,stag4", "--freeze stag4: no layer .* called conv1, .*fc"),
+        ("fc", "would freeze fc, new for these classes"),
+    ],
+)
+def test_names_that_cannot_be_frozen_are_refused(tmp_path, freeze, said):
+    with pytest.raises(UsageError, match=said):
+        settle("cifar_resnet20", "cifar_resnet20", folder_of(tmp_path), freeze=freeze)
+
+
+def test_freezing_everything_is_refused(tmp_path):
+    data = folder_of(tmp_path, CIFAR, 1)
+    with pytest.raises(UsageError, match="nothing is left to train"):
+        settle("cifar_resnet20", "cifar_resnet20", data, freeze="conv1,stage,fc")
+
+
+@pytest.mark.parametrize("shape", [None, (3, 3, 3, 17)])
+def test_weights_of_another_network_are_refused_by_name(tmp_path, shape):
+    run = shutil.copytree(SHIPPED, tmp_path / "run")
+    with h5py.File(run / run_weights.WEIGHTS, "r+") as file:
+        if shape:
+            del file["layers/conv2d/vars/0"]
+            file["layers/conv2d/vars/0"] = np.zeros(shape)
+        else:
+            file["layers/conv2d/vars"].attrs["name"] = "stem"
+    said = "another shape: conv1" if shape else "Missing: conv1; unknown: stem"
+    with pytest.raises(RunError, match=said):
+        settle("cifar_resnet20", run, folder_of(tmp_path / "data"))
+
+
+def test_the_body_learns_at_a_rate_of_its_own():
+    recipe = dataclasses.replace(
+        reproductions.load("resnet_cifar").RECIPES["cifar_resnet20"],
+        fine_tuning=fine_tuning_of(body_rate=0.1),
+        schedule=Constant(value=1.0),
+        group_schedules=(GroupSchedule(variables="bias$", schedule=Constant(value=2.0)),),
+    )
+    scaled = fine_tuning._scale_body(recipe, ("fc",))
+    optimizer = build_optimizer(scaled)
+    rates = rates_at(scaled, epoch=0, step=0, steps_per_epoch=1, history=[])
+    found = {
+        path: rates[optimizer._group_of(path)] / recipe.optimizer.learning_rate
+        for path in ("conv1/kernel", "conv1/bias", "fc/kernel", "fc/bias", "fc_not/kernel")
+    }
+    expected = {"conv1/kernel": 0.1, "conv1/bias": 0.2, "fc/kernel": 1, "fc/bias": 2}
+    assert found == pytest.approx(expected | {"fc_not/kernel": 0.1})
+
+
+def fine_tuning_of(**values):
+    return FineTuning(weights="w", sha256="", **values)
+
+
+def test_another_network_is_not_trained_first(tmp_path):
+    own = reproductions.load("vgg").RECIPES["vgg16"]
+    assert own.initialize_from
+    asked = ask("vgg16", published(tmp_path / "w.h5", own))
+    assert asked.before is None and asked.experiment.recipe.initialize_from is None
+    rows = dict(fine_tuning.describe_start(asked, None))
+    assert rows["not trained"].startswith(own.initialize_from.variant)
+
+
+def test_a_run_is_the_same_only_with_the_same_weights(tmp_path):
+    run, data = shutil.copytree(SHIPPED, tmp_path / "run"), folder_of(tmp_path / "data")
+    asked, source = settle("cifar_resnet20", run, data, body_rate=0.1, freeze="conv1")
+    recipe, folder = asked.experiment.recipe, tmp_path / "workdir"
+    folder.mkdir()
+    identity = identify(asked, source) | {"status": "finished"}
+    (folder / "run.json").write_text(json.dumps(identity))
+    assert is_finished(folder, identify(asked, source))
+    with h5py.File(run / run_weights.WEIGHTS, "r+") as file:
+        file["layers/conv2d/vars/0"][0] = 0.5
+    changed, _ = settle("cifar_resnet20", run, data, body_rate=0.1, freeze="conv1")
+    assert changed.settings.workdir == asked.settings.workdir
+    with pytest.raises(RunError, match="holds another run: recipe.fine_tuning.sha256 is"):
+        is_finished(folder, identify(changed, source))
+    found = run_weights.Trained(folder, json.loads(json.dumps(identity)))
+    paper = reproductions.load("resnet_cifar").RECIPES["cifar_resnet20"]
+    again = run_weights.read_recipe(found, "cifar_resnet20", paper)
+    assert describe_recipe(again) == describe_recipe(recipe)
+    assert describe(again.overrides[1:]) == describe(recipe.overrides[1:])
+
+
+def test_two_devices_train_what_is_not_frozen_and_the_record_serves_evaluate(tmp_path):
+    folder = tmp_path / "run"
+    command = (
+        *("cifar_resnet20", "--from", "cifar_resnet20", "--freeze", "conv1,stage1_,stage2_"),
+        *("--data", folder_of(tmp_path / "data"), "--body_rate", "0.1", "--workdir", folder),
+        *("--set", "global_batch_size=4", "--set", "epochs=1", "--set", "updates=None"),
+        *("--gpus", "2", "--platform", "cpu"),
+    )
+    code, _, err = launch(*command)
+    assert code == 0, err
+    assert "Not the paper's experiment" in err and "fine_tuning: FineTuning(" in err
+    there, here = read_layers(FILE), read_layers(folder / run_weights.WEIGHTS)
+    same = {
+        name for name in here if name != "fc" and all(map(np.array_equal, here[name], there[name]))
+    }
+    assert same == {n for n in here if n.startswith(("conv1", "stage1_", "stage2_"))}
+    photograph = next((tmp_path / "data").glob("train/eel/*"))
+    code, out, err = launch("predict", "cifar_resnet20", photograph, "--weights", folder)
+    assert code == 0, err
+    assert all(name in out for name in ("cat", "dog", "eel"))
