@@ -177,3 +177,11 @@ def _not_finite(value: Any, path: str) -> Iterator[str]:
 def write_text(file: pathlib.Path, text: str) -> None:
     """Writes UTF-8 text atomically."""
     write_atomically(file, lambda stream: stream.write(text.encode()))
+
+
+def update_text(file: pathlib.Path, text: str) -> bool:
+    """Writes text where it is not there yet, atomically; whether it had to."""
+    if file.exists() and file.read_text(encoding="utf-8") == text:
+        return False
+    write_text(file, text)
+    return True

@@ -83,7 +83,7 @@ def load(paper: str) -> Paper:
 @functools.cache
 def _load(paper: str) -> Paper:
     module = importlib.import_module(f"reproductions.{paper}.recipe")
-    recipes = add_deviations(module.RECIPES, folder(paper))
+    recipes = add_deviations(module.RECIPES, pathlib.Path(module.__file__).parent)
     return Paper(RECIPES=recipes, VIEWS=getattr(module, "VIEWS", {}))
 
 

@@ -187,7 +187,7 @@ def overrides_of(record: dict) -> tuple[Override, ...]:
         Override(
             field=one["field"],
             old=one["paper"],
-            new=_at(record["recipe"], one["field"])
+            new=value_at(record["recipe"], one["field"])
             if one["reason"].startswith("--set")
             else one["here"],
         )
@@ -196,7 +196,7 @@ def overrides_of(record: dict) -> tuple[Override, ...]:
     )
 
 
-def _at(described: Any, path: str) -> Any:
+def value_at(described: Any, path: str) -> Any:
     """The part of a described recipe that a path such as "train_noise.0.std" names."""
     for name in path.split("."):
         described = described[int(name) if isinstance(described, list) else name]

@@ -43,6 +43,7 @@ from common.training.run_record import Onlooker
 from common.training.signals import Signals
 from common.training.steps import repeat_bit_for_bit
 from common.training.train_step import TrainStep
+from launch.session.board import Board
 from launch.session.plan import estimate_memory
 from launch.session.setup import set_precision, training_statistics
 from launch.session.watchdog import Watchdog
@@ -212,8 +213,7 @@ def _callbacks(network: Network, way: dict) -> Iterator[tuple[Signals, list]]:
         Watchdog(900) as watchdog,
     ):
         bar = Progress(log, images_per_step=batch, screen=Terminal())
-        board = keras.callbacks.TensorBoard(folder / "tensorboard")
-        yield signals, [bar, board, watchdog]
+        yield signals, [bar, Board(folder, "test"), watchdog]
 
 
 def _job(network: Network, way: dict, *, source, statistics=None, resident=None) -> Job:

@@ -41,6 +41,8 @@ def run(words: list[str], flags: FlagValues) -> int:
         try:
             found = audit_paper(reproductions.folder(paper), building.build_model, counted)
         except RunError as error:
+            if words:
+                raise
             faults = {**faults, paper: str(error)}
             continue
         finally:

@@ -1,8 +1,9 @@
 """Records finished runs in their papers' folders, and writes all reports anew.
 
-These are results.md, the papers' pages and the pictures. With --html it is one page of
-all results, and of the runs or weights that are given; they may be under way, and are
-not recorded.
+These are results.md, the papers' pages and the pictures; which of them changed is said.
+Toy runs (sample images, own folders, a few epochs) are named and left out. With --html it is
+one page of all results, with the runs, sweeps or weights that are given; with --svg one
+picture of the runs' curves. Those may be under way, and are not recorded.
 """
 
 import pathlib
@@ -11,15 +12,22 @@ from absl.flags import FlagValues
 
 import reproductions
 from launch.report import report
-from launch.settings.flags import text
+from launch.settings.flags import switch, text
 
-USAGE = "report [RUN...]; or report --html FILE [RUN_OR_WEIGHTS...]"
-FLAGS = {"html": text("the page to write, instead of all that is in the repository")}
+USAGE = "report [RUN...]; or report --html FILE [RUN_OR_SWEEP_OR_WEIGHTS...]"
+FLAGS = {
+    "html": text("the page to write, instead of all that is in the repository"),
+    "svg": text("the picture to write: loss and error of the runs over each other"),
+    "record_all": switch("record toy runs, too"),
+}
 
 
 def run(words: list[str], flags: FlagValues) -> int:
     """Writes the reports; exit code 0."""
-    if flags.html:
-        return report.run_html(words, pathlib.Path(flags.html).expanduser())
-    reproductions.require_repository("report without --html")
-    return report.run(words)
+    if not (flags.html or flags.svg):
+        reproductions.require_repository("report without --html or --svg")
+        return report.run(words, record_all=flags.record_all)
+    for flag, write in (("html", report.write_html), ("svg", report.write_svg)):
+        if flags[flag].value:
+            write(words, pathlib.Path(flags[flag].value).expanduser())
+    return 0

@@ -113,7 +113,8 @@ def of_run(run: dict, history: list[dict]) -> Curve:
         recipe=recipe_hash(recipe),
         precision=run["precision"],
         seed=run["seed"],
-        split=splits[0] if splits else "test",  # under way: nobody has said
+        # Under way nobody has said.
+        split=splits[0] if splits else "held_out" if recipe.get("held_out") else "test",
         view=recipe["monitor"],
         deviations=tuple(f"{one.field} {spell(one.new)}" for one in overrides_of(run)),
         total=total,
@@ -125,15 +126,14 @@ def of_run(run: dict, history: list[dict]) -> Curve:
     )
 
 
-def add(folders: list[str]) -> None:
-    """Writes the curves of finished runs, each in place of its older self."""
+def add(folders: list[str]) -> list[pathlib.Path]:
+    """Writes the curves of finished runs, each in place of its older self; the changed files."""
     added: dict[str, list[dict]] = {}
     for folder in folders:
         run, history = read_run(pathlib.Path(folder))
         if history:
             added.setdefault(run["paper"], []).append(of_run(run, history).row())
-    for paper, rows in added.items():
-        file(paper).add(rows)
+    return [file(paper).path for paper, rows in added.items() if file(paper).add(rows)]
 
 
 def read(paper: str) -> list[Curve]:

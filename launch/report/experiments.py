@@ -2,6 +2,7 @@
 
 from launch.report.measurements import Measurement
 from launch.report.papers import Paper
+from launch.settings.options import SHORT
 
 Names = dict[tuple[str, tuple[str, ...]], str]  # of a data set and the changes
 
@@ -32,10 +33,9 @@ def name_settings(papers: dict[str, Paper]) -> Names:
 
 def _outline(one: Measurement) -> str:
     """What most settings differ in."""
-    forms = {"image_size": "{}px", "epochs": "{}ep", "updates": "{}up", "global_batch_size": "b{}"}
     changed = dict(change.partition(" ")[::2] for change in one.changes)
     parts = [
-        form.format(changed[f]) for f, form in forms.items() if changed.get(f, "None") != "None"
+        form.format(changed[f]) for f, form in SHORT.items() if changed.get(f, "None") != "None"
     ]
     if "an" in changed:  # earlier recipe (1a2b3c4d)
         parts.append(f"earlier-{changed['an'].partition('(')[2].rstrip(')')}")

@@ -10,6 +10,7 @@ from common.training.run_record import overrides_of, read_json
 from launch.report.row_file import RowFile
 
 KEY = ("variant", "data", "split", "views", "recipe", "precision", "seed", "deviations")
+FEW = 5  # epochs; the shortest run that a question of questions.toml asks for
 
 
 def file(paper: str) -> RowFile:
@@ -31,8 +32,8 @@ def of_recipes(paper: str) -> set[tuple[str, str, str, int]]:
     return {tuple(row[name] for name in names) for row in rows if not row["deviations"]}
 
 
-def add(folders: list[str]) -> None:
-    """Writes the rows of finished runs, each in place of its older self.
+def add(folders: list[str]) -> list[pathlib.Path]:
+    """Writes the rows of finished runs, each in place of its older self; the changed files.
 
     Raises:
         UsageError: if a folder holds no run.
@@ -42,8 +43,27 @@ def add(folders: list[str]) -> None:
     for folder in folders:
         paper, rows = rows_of(pathlib.Path(folder))
         added.setdefault(paper, []).extend(rows)
-    for paper, rows in added.items():
-        file(paper).add(rows)
+    return [file(paper).path for paper, rows in added.items() if file(paper).add(rows)]
+
+
+def find_toys(folders: list[str]) -> dict[str, str]:
+    """The runs that are no experiments to keep, unless that is asked for: folder -> why.
+
+    Raises as `add` does.
+    """
+    rows = {folder: rows_of(pathlib.Path(folder))[1][0] for folder in folders}
+    return {folder: why for folder, row in rows.items() if (why := _find_reason(row))}
+
+
+def _find_reason(row: dict) -> str | None:
+    kind, own, _ = row["data"].partition(":")
+    if kind == "sample":
+        return "its images are synthetic (sample)"
+    if own and kind == "folder":
+        return "its images are a folder of your own"
+    set_here = any(change.startswith("epochs ") for change in row["deviations"])
+    few = set_here and row["epochs"] < FEW
+    return f"it has {row['epochs']} epochs by --set, fewer than {FEW}" if few else None
 
 
 def rows_of(folder: pathlib.Path) -> tuple[str, list[dict]]:

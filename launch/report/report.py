@@ -1,10 +1,12 @@
 """`python -m launch report`: record finished runs, regenerate results.md."""
 
+import os
 import pathlib
 import sys
 
 import reproductions
-from common.files import write_text
+from common.errors import UsageError
+from common.files import update_text, write_text
 from launch.report import (
     curves,
     experiments,
@@ -14,7 +16,7 @@ from launch.report import (
     results_page,
     results_slides,
 )
-from launch.report.figures import figures
+from launch.report.figures import figures, overlay
 from launch.report.html import html_page
 from launch.report.markdown import with_block, with_deviations
 from launch.report.papers import Paper, list_unfinished, read_papers
@@ -24,26 +26,36 @@ from launch.terminal.new_files import require_place
 RESULTS = reproductions.REPOSITORY / "results.md"
 
 
-def run(folders: list[str], results: pathlib.Path = RESULTS) -> int:
-    """Records the runs in `folders`, then rewrites every generated text.
+def run(folders: list[str], results: pathlib.Path = RESULTS, *, record_all: bool = False) -> int:
+    """Records the runs in `folders`, rewrites every generated text, says what changed.
+
+    Args:
+        record_all: Also toy runs (`records.find_toys`), which are left out else.
 
     Raises:
         UsageError: if a folder holds no run.
         RunError: if a run is not finished, or a README has no place for its
             deviations. The rows of finished runs are never lost by that.
     """
-    records.add(folders)
-    curves.add(folders)
+    toys = {} if record_all else records.find_toys(folders)
+    kept = [folder for folder in folders if folder not in toys]
+    changed = [*records.add(kept), *curves.add(kept)]
     papers = read_papers()
-    figures.write(papers)
-    for file, text in texts(papers, results).items():
-        if not file.exists() or file.read_text(encoding="utf-8") != text:
-            write_text(file, text)
+    changed += figures.write(papers)
+    changed += [file for file, text in texts(papers, results).items() if update_text(file, text)]
     for folder in folders:
+<<<<<<< HEAD
         print(f"{folder}: recorded.")
     for line in list_unfinished():
         print(line, file=sys.stderr)
     print(f"{results} is up to date.")
+=======
+        why = toys.get(folder)
+        print(f"{folder}: {f'left out: {why}; --record_all records it' if why else 'recorded'}.")
+    print("Changed:" if changed else "Nothing changed.")
+    for file in changed:
+        print(f"  {os.path.relpath(file)}")
+>>>>>>> main
     return 0
 
 
@@ -85,7 +97,7 @@ def _contest_page(leaderboard: bool) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def run_html(folders: list[str], file: pathlib.Path) -> int:
+def write_html(folders: list[str], file: pathlib.Path) -> None:
     """Writes one self-contained page; runs may be under way.
 
     Nothing is recorded. Weights may be given, too: their first layer is drawn.
@@ -96,4 +108,18 @@ def run_html(folders: list[str], file: pathlib.Path) -> int:
     require_place(file, "--html")
     write_text(file, html_page.page(folders))
     print(f"{file} is written: {file.stat().st_size / 1e6:.1f} MB.")
-    return 0
+
+
+def write_svg(folders: list[str], file: pathlib.Path) -> None:
+    """Draws the curves of runs and of sweeps' trials over each other; they may be under way.
+
+    Raises:
+        UsageError: if `file` cannot be a file, a folder holds no run, or no epoch has ended.
+    """
+    require_place(file, "--svg")
+    paths = [pathlib.Path(folder).expanduser() for folder in folders]
+    panels = overlay.show(overlay.find_runs(paths))
+    if not panels:
+        raise UsageError("--svg draws runs in which an epoch has ended; give the folders of some.")
+    write_text(file, figures.draw_svg(overlay.draw, panels) + "\n")
+    print(f"{file} is written.")

@@ -8,7 +8,7 @@ from typing import Any
 import tomli
 
 from common.errors import RunError
-from common.files import write_text
+from common.files import update_text
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,7 +61,7 @@ class RowFile:
                 for name, value in kept[key].items()
             )
             parts.append(f"[[{self.kind}]]\n{''.join(lines)}")
-        write_text(self.path, "\n".join(parts))
+        return update_text(self.path, "\n".join(parts))
 
     def key_of(self, row: dict[str, Any]) -> tuple:
         """What tells the row from others."""

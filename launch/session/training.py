@@ -32,6 +32,7 @@ from common.training.loop import Job, Loop
 from common.training.optimizers import build_optimizer
 from common.training.run_record import Run, is_finished
 from common.training.signals import Signals, Stopped
+from launch.session.board import Board
 from launch.session.fine_tuning import begin, describe_start, find_statistics, settle
 from launch.session.jit_policy import decide
 from launch.session.out_of_memory import explain_memory
@@ -211,7 +212,7 @@ def _train(
         checkpoint_seconds=60 * settings.checkpoint_minutes,
         recover=settings.recover,
     )
-    board = keras.callbacks.TensorBoard(record.folder / "tensorboard")
+    board = Board(record.folder, "held_out" if recipe.held_out else "test")
     watchdog = Watchdog(60 * settings.stalled_minutes)
     loop = Loop(job, [progress, *[board] * chief, watchdog])
     if chief:

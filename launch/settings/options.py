@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import pathlib
+import re
 from collections.abc import Iterable, Sequence
 
 from absl.flags import FlagValues
@@ -14,9 +15,12 @@ from common.distribution.batch_slice import per_replica_batch_size
 from common.errors import UsageError, did_you_mean
 from common.evaluation import views
 from common.recipes.recipe import Override, Recipe
-from common.recipes.serialization import recipe_hash
+from common.recipes.serialization import recipe_hash, spell
 from launch.settings.overrides import apply, scale_with_batch, with_data
 from launch.terminal.display import Counting
+
+# How names of runs and of settings say the commonest changes.
+SHORT = {"image_size": "{}px", "epochs": "{}ep", "updates": "{}up", "global_batch_size": "b{}"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -213,12 +217,19 @@ def _check_batch(experiment: Experiment, devices: int, microbatches: int) -> Non
         )
 
 
+def shorten_path(field: str) -> str:
+    """A field's path without its beginning where the rest says enough."""
+    return field.removeprefix("optimizer.").removeprefix("network.")
+
+
 def name_workdir(
     experiment: Experiment, seed: int, precision: str, *, changed: bool
 ) -> pathlib.Path:
     """The usual folder of a run; `changed` says whether there was a --set.
 
-    Other content of the same file of weights is none of it: the folder then refuses it.
+    It says what was set, as far as that is short; else, and of a folder of images, the
+    recipe's hash does. So do the folders of earlier runs, which are found again. Other
+    content of the same file of weights is none of it: the folder then refuses it.
     """
     recipe = experiment.recipe
     if recipe.fine_tuning:
@@ -227,8 +238,17 @@ def name_workdir(
     kind, colon, data = recipe.data.partition(":")
     data = pathlib.PurePath(data).name if colon else kind
     mark = "" if precision == "float32" else f"_{precision}"
-    mark += f"_{recipe_hash(recipe)}" if changed or colon else ""
-    return pathlib.Path("runs", f"{experiment.variant}_{data}_seed{seed}{mark}")
+    start = f"{experiment.variant}_{data}_seed{seed}{mark}"
+    if not changed and not colon:
+        return pathlib.Path("runs", start)
+    hashed = pathlib.Path("runs", f"{start}_{recipe_hash(recipe)}")
+    changes = {one.field: spell(one.new) for one in recipe.overrides}
+    changes.pop("data", None)  # stands there already
+    fields = [*(f for f in SHORT if f in changes), *sorted(set(changes) - set(SHORT))]
+    said = [SHORT.get(f, f"{shorten_path(f)}={{}}").format(changes[f]) for f in fields]
+    words = "_".join([start, *said])
+    short = re.fullmatch(r"[\w.=-]{1,100}", words) and said and not colon
+    return pathlib.Path("runs", words) if short and not hashed.exists() else hashed
 
 
 def check_views(names: Iterable[str], known: Sequence[str]) -> None:

@@ -1,17 +1,18 @@
 """What TensorBoard's HParams view needs to show a sweep.
 
-Event files without TensorFlow's runtime, which would take the GPUs. The errors
-themselves are those that each trial's own TensorBoard callback writes:
-`tensorboard --logdir SWEEP`.
+The errors themselves are those that each trial writes as a run: `tensorboard --logdir SWEEP`.
 """
 
 import pathlib
-import time
 from typing import Any
 
 from launch.sweep.search_space import Dimension
+from launch.terminal import event_file
 
-METRIC = "epoch_top1_error"  # as Keras's callback names it, in "validation"
+METRICS = {  # of launch.session.board, which only a training may import
+    "top1_error/on_held_out": "held-out error %",
+    "top1_error/in_training": "training error %",
+}
 
 
 def write_experiment(folder: pathlib.Path, space: tuple[Dimension, ...]):
@@ -19,12 +20,9 @@ def write_experiment(folder: pathlib.Path, space: tuple[Dimension, ...]):
     from tensorboard.plugins.hparams import api
 
     domains = [api.HParam(d.path, _domain(d)) for d in space]
-    metrics = [
-        api.Metric(METRIC, group="validation", display_name="held-out error %"),
-        api.Metric(METRIC, group="train", display_name="training error %"),
-    ]
+    metrics = [api.Metric(tag, display_name=name) for tag, name in METRICS.items()]
     pb = api.hparams_config_pb(hparams=domains, metrics=metrics)
-    _write(folder / "tensorboard", pb, ".experiment")
+    _write(folder, pb, ".experiment")
 
 
 def _domain(dimension: Dimension):
@@ -40,12 +38,12 @@ def _domain(dimension: Dimension):
 
 def write_start(folder: pathlib.Path, trial_id: str, values: dict[str, Any]) -> None:
     """A trial's values; once, however often it is continued."""
-    for end in (folder / "tensorboard").glob("events.*.end"):
+    for end in folder.glob("events.*.end"):
         end.unlink()  # of a failure that is tried again
     from tensorboard.plugins.hparams import api
 
     pb = api.hparams_pb(values, trial_id=f"trial {trial_id}")
-    _write(folder / "tensorboard", pb, ".start")
+    _write(folder, pb, ".start")
 
 
 def write_end(folder: pathlib.Path, *, succeeded: bool) -> None:
@@ -53,17 +51,9 @@ def write_end(folder: pathlib.Path, *, succeeded: bool) -> None:
     from tensorboard.plugins.hparams import api_pb2, summary
 
     status = api_pb2.STATUS_SUCCESS if succeeded else api_pb2.STATUS_FAILURE
-    _write(folder / "tensorboard", summary.session_end_pb(status), ".end")
+    _write(folder, summary.session_end_pb(status), ".end")
 
 
 def _write(folder: pathlib.Path, summary: Any, suffix: str) -> None:
-    if list(folder.glob(f"events.*{suffix}")):
-        return
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
-    from tensorboard.summary.writer import event_file_writer
-
-    writer = event_file_writer.EventFileWriter(str(folder), filename_suffix=suffix)
-    own = Summary.FromString(summary.SerializeToString())  # TensorFlow's, else
-    writer.add_event(Event(wall_time=time.time(), summary=own))
-    writer.close()
+    if not list(folder.glob(f"events.*{suffix}")):
+        event_file.append(folder / event_file.name(suffix), summary)

@@ -1,15 +1,18 @@
 import os
 import pathlib
+import re
 import resource
 import subprocess
 import sys
 
 import pytest
 
+import reproductions
 from common.errors import RunError, UsageError
+from common.recipes.serialization import NOT_HASHED, describe_recipe, recipe_hash
 from launch import commands
 from launch.commands import COMMANDS, TRAIN
-from launch.settings import flags
+from launch.settings import flags, options
 from launch.terminal import exits
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -241,3 +244,45 @@ def test_an_unknown_os_error_keeps_its_traceback():
 
     with pytest.raises(OSError, match="Input/output"):
         exits.exit_code(broken)
+
+
+def read_demo(line):
+    """The training that a command of the Makefile means."""
+    words, values = flags.parse("NAME", commands.load(TRAIN).FLAGS, line.split()[3:])
+    return options.read_training(*reproductions.find(words[0]), values, values.set)
+
+
+def test_the_demo_ends_with_one_change_and_both_curves():
+    make = ["make", "--dry-run", "--always-make", "demo"]
+    said = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    said = said.replace("\\\n", " ")
+    found = re.findall(r"^(?:echo ')?(\S*python -m launch .*?)'?$", said, flags=re.MULTILINE)
+    demo, change, page = found
+    one, other = read_demo(demo), read_demo(change)
+    there, here = (describe_recipe(each.experiment.recipe) for each in (one, other))
+    trained = {name for name in here if here[name] != there[name]} - set(NOT_HASHED)
+    assert trained == {"optimizer"}
+    folders = [str(each.settings.workdir) for each in (one, other)]
+    assert page.split()[3:] == ["report", "--html", "curves.html", *folders]
+
+
+def test_a_runs_folder_says_what_was_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def folder(*words):
+        command = " ".join(["python -m launch lenet5 --data sample", *words])
+        return str(read_demo(command).settings.workdir)
+
+    assert folder() == "runs/lenet5_sample_seed0"
+    rate = "--set optimizer.learning_rate=0.1"
+    clip = "--set clip_global_norm=1"
+    there = folder("--set epochs=3", rate, clip)
+    assert there == folder(clip, rate, "--set epochs=3")
+    assert there == "runs/lenet5_sample_seed0_3ep_clip_global_norm=1.0_learning_rate=0.1"
+    long = folder("--set epochs=3", "--set schedule=ByEpoch(starts=(0,2),factors=(1,.1))")
+    assert re.fullmatch(r"runs/lenet5_sample_seed0_[0-9a-f]{8}", long)
+    # An earlier run's is found again.
+    recipe = read_demo("python -m launch lenet5 --data sample --set epochs=3").experiment.recipe
+    old = pathlib.Path(f"runs/lenet5_sample_seed0_{recipe_hash(recipe)}")
+    old.mkdir(parents=True)
+    assert folder("--set epochs=3") == str(old)

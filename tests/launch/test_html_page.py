@@ -1,7 +1,9 @@
 """The page of `report --html`, also in a real browser where there is one."""
 
+import base64
 import html.parser
 import json
+import pathlib
 import re
 import shutil
 import subprocess
@@ -11,8 +13,11 @@ import pytest
 
 import reproductions
 from common.errors import RunError, UsageError
+from common.recipes.serialization import describe_recipe
+from launch.report.figures import overlay
 from launch.report.html import first_filters, html_page
 from launch.report.papers import Paper
+from launch.report.run_names import name_runs
 from tests.launch import toy
 from tests.launch.flags import launch
 
@@ -105,6 +110,119 @@ def test_no_paper_stands_beside_a_changed_run(paper, tmp_path):
     text = html_page.page([toy.write_run(tmp_path / "a", **changed)])
     assert "the paper: 0.95 %" not in text
     assert "toy on mnist (changed: epochs 3)" in text
+
+
+def pictures_in(text):
+    """The SVGs of a page, decoded."""
+    found = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', text)
+    return [base64.b64decode(one).decode() for one in found]
+
+
+def count_lines(svg, colours):
+    """How often a curve or its key in the legend is drawn in each colour."""
+    return [svg.count(f"stroke: {colour}") for colour in colours]
+
+
+def test_several_runs_are_drawn_over_each_other(paper, tmp_path):
+    one = toy.write_run(tmp_path / "a", history=toy.history(3))
+    alone = html_page.page([one])
+    assert "Runs over each other" not in alone
+    two = toy.write_run(tmp_path / "b", seed=1, history=toy.history(4), status="running")
+    begun = toy.write_run(tmp_path / "c", seed=2, status="running", results=None)
+    text = html_page.page([one, two, begun])
+    assert text.index("Runs over each other") < text.index("In short")
+    assert text.count("2 runs, named by what differs") == 2  # loss and error
+    assert "In 1 more no epoch has ended yet." in text
+    loss, error = pictures_in(text)[:2]
+    for svg in (loss, error):
+        assert count_lines(svg, overlay.COLOURS[:3]) == [2, 2, 0]
+    assert len(pictures_in(text)) == len(pictures_in(alone)) + 3
+
+
+def test_a_sweep_is_drawn_as_its_trials(paper, tmp_path):
+    for trial in (10, 9):
+        rate = f"optimizer.learning_rate=0.{trial:02d}"
+        folder = tmp_path / "sweep" / "trials" / str(trial)
+        toy.write_run(folder, settings=["held_out=100", rate], history=toy.history(2))
+    panels = overlay.show(overlay.find_runs([tmp_path / "sweep"]))
+    assert [panel["axis"] for panel in panels] == ["training loss", "test error (top-1, %)"]
+    assert panels[1]["runs"] == [("learning rate 0.09", (2, 1)), ("learning rate 0.1", (2, 1))]
+    text = html_page.page([str(tmp_path / "sweep")])
+    assert text.count("2 runs, named by what differs") == 2
+    assert "Runs given" not in text
+
+
+def test_what_is_held_out_is_called_so_while_a_run_is_under_way(paper, tmp_path):
+    more = {"history": toy.history(2), "status": "running", "results": None}
+    toy.write_run(tmp_path / "a", settings=["held_out=100"], **more)
+    assert overlay.show([tmp_path / "a"])[1]["axis"] == "held-out error (top-1, %)"
+
+
+def test_one_picture_of_runs_is_written(paper, tmp_path, capsys):
+    run = toy.write_run(tmp_path / "a", history=toy.history(3))
+    file = tmp_path / "curves.svg"
+    assert launch("report", run, svg=file) == 0
+    svg = file.read_text()
+    assert svg.startswith("<?xml") and count_lines(svg, overlay.COLOURS[:1]) == [4]
+    assert not (paper / "reproduced.toml").exists()
+    for words in ([], [toy.write_run(tmp_path / "b")]):
+        with pytest.raises(UsageError, match="draws runs in which an epoch has ended"):
+            launch("report", *words, svg=file)
+
+
+def names_of(*runs):
+    """The names of runs given as (folder, facts of run.json)."""
+    records = [{"variant": "toy", "precision": "float32", "seed": 0} | run for _, run in runs]
+    records = [{"recipe": describe_recipe(toy.RECIPE)} | run for run in records]
+    return name_runs([pathlib.Path(folder) for folder, _ in runs], records)
+
+
+def changed(field, old, new):
+    return {"overrides": [{"field": field, "old": old, "new": new}]}
+
+
+@pytest.mark.parametrize(
+    ("runs", "names"),
+    [
+        ([{}, {"seed": 1}], ["seed 0", "seed 1"]),
+        ([{}, {"precision": "mixed_bfloat16"}], ["float32", "mixed_bfloat16"]),
+        ([{}, {"variant": "toy_small", "seed": 1}], ["toy, seed 0", "toy_small, seed 1"]),
+        # A part of the network is in no recipe: what it was stands in the change.
+        ([changed("network.dropout", 0.5, 0.0), {}], ["dropout off", "dropout 0.5"]),
+        ([changed("optimizer.nesterov", False, True), {}], ["nesterov on", "nesterov off"]),
+        # The other run's own recipe says what it has, whatever the change left.
+        ([changed("epochs", 999, 3), {}], ["epochs 3", "epochs 20"]),
+        ([changed("optimizer.learning_rate", 0.1, 0.0123456), {}],
+         ["learning rate 0.01235", "learning rate 0.1"]),
+        ([{}, {}], ["0", "1"]),
+        ([{}, changed("healthy_after", 1, 0)], ["0", "1"]),  # trains nothing else
+    ],
+)  # fmt: skip
+def test_names_of_runs_say_what_differs(runs, names):
+    assert names_of(*((str(n), run) for n, run in enumerate(runs))) == names
+
+
+def test_of_many_runs_each_names_its_own_change_shortly():
+    noise = changed("train_noise", [{"class": "UntilEpoch", "epoch": 67, "what": "x" * 40}], [])
+    noise["recipe"] = describe_recipe(toy.RECIPE) | {"train_noise": []}
+    other = [{}, changed("network.lrn", True, False), changed("network.dropout", 0.5, 0.1)]
+    for run in other:  # what the change left is in their recipes
+        run["recipe"] = describe_recipe(toy.RECIPE) | {"train_noise": noise["overrides"][0]["old"]}
+    runs = [(str(n), run) for n, run in enumerate([noise, *other])]
+    assert names_of(*runs) == ["train noise off", "none of these", "lrn off", "dropout 0.1"]
+    assert names_of(*runs[:2]) == ["train noise off", "train noise UntilEpoch"]
+
+
+def test_long_names_leave_the_curves_their_place():
+    runs = [("learning rate 0.1, " * 6, (2, 1)), ("b", (3, 1))]
+    figure = overlay.draw([{"title": "t", "axis": "loss", "runs": runs}])
+    figure.canvas.draw()
+    assert figure.axes[0].get_position().width > 0.7
+
+
+def test_equal_names_get_their_folders():
+    runs = [("x/a", {}), ("y/a", {}), ("y/b", {"seed": 1})]
+    assert names_of(*runs) == ["seed 0, a, x/a", "seed 0, a, y/a", "seed 1"]
 
 
 def test_the_first_layer_of_a_checkpoint_is_drawn(paper, tmp_path):

@@ -34,7 +34,7 @@ def test_the_measured_error_stands_beside_the_papers(paper, tmp_path, capsys):
 
 
 def test_a_changed_run_is_not_passed_off_as_the_papers(paper, tmp_path, capsys):
-    run = toy.write_run(tmp_path / "a", settings=["epochs=2"])
+    run = toy.write_run(tmp_path / "a", settings=["epochs=8"])
     report.run([run], tmp_path / "results.md")
     capsys.readouterr()
     assert lines(capsys)[1].endswith("with deviations only")

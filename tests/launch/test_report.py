@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import pathlib
 import re
@@ -8,6 +9,7 @@ import pytest
 
 import reproductions
 from common.errors import RunError, UsageError
+from common.recipes.serialization import describe_recipe
 from launch.report import curves, measurements, records, report
 from launch.report.figures import figures
 from launch.report.papers import Paper, read_oracles, read_papers
@@ -93,7 +95,7 @@ SHRUNK = {"name": "toys/1.0.0", "shorter_side": 256}
 @pytest.mark.parametrize(
     ("changed", "setting", "label"),
     [
-        ({"settings": ["epochs=2"]}, "mnist-2ep", "epochs 2"),
+        ({"settings": ["epochs=8"]}, "mnist-8ep", "epochs 8"),
         ({"data": SHRUNK}, "mnist-changed", "data shrunk once to a shorter side of 256 pixels"),
         ({"recipe": {"data": "mnist", "epochs": 1}}, "mnist-earlier-", "an earlier recipe"),
         (
@@ -225,13 +227,13 @@ def test_results_md_says_what_was_measured_and_what_was_not(write, tmp_path):
     line = line_of(text, "0.93 % (1 run")
     assert line.startswith("| [toy](reproductions/toy/results.md) | mnist, test | single |")
     assert "| 0.95 % | agrees |" in line
-    own = write(toy.write_run(tmp_path / "b", error=0.9, settings=["epochs=2"]))
+    own = write(toy.write_run(tmp_path / "b", error=0.9, settings=["epochs=8"]))
     text = (tmp_path / "results.md").read_text()
     assert "1 more measurements are of changed" in text
     assert "0.90 %" not in text
-    assert "| [mnist-2ep](../settings.md#mnist-2ep) |" in line_of(own, "0.90 %")
+    assert "| [mnist-8ep](../settings.md#mnist-8ep) |" in line_of(own, "0.90 %")
     settings = (tmp_path / "reproductions" / "settings.md").read_text()
-    assert "**mnist-2ep**: epochs 2. Of [toy](toy/results.md)." in settings
+    assert "**mnist-8ep**: epochs 8. Of [toy](toy/results.md)." in settings
 
 
 def test_the_readme_gets_the_recipes_deviations(write, paper):
@@ -257,6 +259,59 @@ def test_an_unfinished_run_is_refused_and_nothing_written(write, paper, tmp_path
     with pytest.raises(RunError, match="not finished"):
         write(good, bad)
     assert not (paper / "reproduced.toml").exists()
+
+
+def data_of(name):
+    return {"recipe": describe_recipe(dataclasses.replace(toy.RECIPE, data=name))}
+
+
+@pytest.mark.parametrize(
+    ("run", "why"),
+    [
+        (data_of("sample"), "its images are synthetic (sample)"),
+        (data_of("folder:/home/me/photos"), "its images are a folder of your own"),
+        ({"settings": ["epochs=4"]}, "it has 4 epochs by --set, fewer than 5"),
+    ],
+)
+def test_toy_runs_are_left_out_unless_asked_for(paper, tmp_path, capsys, run, why):
+    folder = toy.write_run(tmp_path / "a", history=toy.history(3), **run)
+    results = tmp_path / "results.md"
+    report.run([], results)
+    capsys.readouterr()
+    report.run([folder], results)
+    said = f"{folder}: left out: {why}; --record_all records it.\nNothing changed.\n"
+    assert capsys.readouterr().out == said
+    assert not (paper / "reproduced.toml").exists() and not (paper / "curves.toml").exists()
+    report.run([folder], results, record_all=True)
+    assert f"{folder}: recorded.\n" in capsys.readouterr().out
+    assert len(rows_in(paper)) == 1
+
+
+def test_five_epochs_and_short_recipes_are_experiments(paper, tmp_path, monkeypatch):
+    rows = [{"data": "mnist", "deviations": ["epochs 5"], "epochs": 5}]
+    rows += [{"data": "mnist", "deviations": [], "epochs": 3}]
+    for row in rows:
+        monkeypatch.setattr(records, "rows_of", lambda folder, row=row: ("toy", [row]))
+        assert records.find_toys(["a"]) == {}
+
+
+def test_report_names_the_files_that_it_changed(paper, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = toy.write_run(tmp_path / "a", history=toy.history(3))
+    report.run([], tmp_path / "results.md")
+    before = {f: f.read_bytes() for f in tmp_path.rglob("*") if f.is_file()}
+    capsys.readouterr()
+    report.run([folder], tmp_path / "results.md")
+    changed = {
+        str(f.relative_to(tmp_path))
+        for f in tmp_path.rglob("*")
+        if f.is_file() and before.get(f) != f.read_bytes()
+    }
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == [f"{folder}: recorded.", "Changed:"]
+    assert {line.strip() for line in said[2:]} == changed >= {"reproductions/toy/curves.svg"}
+    report.run([folder], tmp_path / "results.md")
+    assert capsys.readouterr().out.splitlines()[1:] == ["Nothing changed."]
 
 
 def test_a_folder_without_a_run_is_refused(write, tmp_path):
@@ -340,14 +395,14 @@ def test_an_edited_recipe_no_longer_counts():
 def test_settings_that_differ_have_different_names(write, paper, tmp_path):
     rates = [f"optimizer.learning_rate={rate}" for rate in (0.5, 0.25)]
     runs = [
-        toy.write_run(tmp_path / rate, settings=["epochs=2", rate], error=error)
+        toy.write_run(tmp_path / rate, settings=["epochs=8", rate], error=error)
         for rate, error in zip(rates, (1.5, 2.5), strict=True)
     ]
     text = write(*runs)
     explained = (tmp_path / "reproductions" / "settings.md").read_text()
     for rate, error in (("0.5", "1.50 %"), ("0.25", "2.50 %")):
-        (name,) = re.findall(r"\[(mnist-2ep-[12])\]", line_of(text, error))
-        assert f"**{name}**: epochs 2; optimizer.learning_rate {rate}. Of" in explained
+        (name,) = re.findall(r"\[(mnist-8ep-[12])\]", line_of(text, error))
+        assert f"**{name}**: epochs 8; optimizer.learning_rate {rate}. Of" in explained
 
 
 def test_links_of_the_written_pages_lead_somewhere():

@@ -324,6 +324,8 @@ def test_a_bug_is_no_failed_trial(search):
 
 
 def test_tensorboard_finds_the_values_and_the_metric(search, tmp_path):
+    from launch.session.board import TAGS
+
     search(by_rate, trials=2)
     found = {
         file.relative_to(tmp_path).as_posix().rpartition("/")[0]: data
@@ -331,13 +333,14 @@ def test_tensorboard_finds_the_values_and_the_metric(search, tmp_path):
         for data in hparams_in(file)
         if data.WhichOneof("data") != "session_end_info"
     }
-    experiment = found.pop("tensorboard").experiment
+    experiment = found.pop("").experiment
     [field] = experiment.hparam_infos
     assert field.name == "optimizer.learning_rate"
-    assert experiment.metric_infos[0].name.group == "validation"
-    assert set(found) == {f"trials/{i}/tensorboard" for i in (0, 1)}
+    metrics = {metric.name.tag for metric in experiment.metric_infos}
+    assert metrics <= {tag.format("held_out") for tag in TAGS.values()}
+    assert set(found) == {f"trials/{i}" for i in (0, 1)}
     for trial in status.read_trials(tmp_path):
-        start = found[f"trials/{trial['id']}/tensorboard"].session_start_info
+        start = found[f"trials/{trial['id']}"].session_start_info
         value = start.hparams["optimizer.learning_rate"].number_value
         assert trial["values"] == [f"optimizer.learning_rate={value:.6g}"]
 

@@ -83,11 +83,25 @@ def test_everything_is_written_by_default(trained):
     rows = (folder / "metrics.jsonl").read_text().splitlines()
     assert len(rows) == 2
     assert len((folder / "metrics.csv").read_text().splitlines()) == 3
-    assert list(folder.glob("tensorboard/**/events.*"))
     assert list(folder.glob("checkpoints/step-*.npz"))
     said = preprocessing.read(folder / "final.weights.h5")
     assert said.layout == preprocessing.RECIPE
     assert said.described["normalize"]["class"] == "ScalePixels"
+
+
+def test_tensorboard_opens_on_the_loss_of_the_run_by_its_folders_name(trained):
+    from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+
+    folder, _ = trained
+    board = EventMultiplexer().AddRunsFromDirectory(str(folder.parent))
+    (name,) = [name for name in board.Reload().Runs() if name.startswith(folder.name)]
+    assert name == folder.name  # and no "tensorboard/train"
+    tags = sorted(board.Runs()[name]["scalars"])
+    assert tags[:2] == ["loss/in_training", "loss/on_test"]
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for tag, column in (("loss/in_training", "loss"), ("top1_error/on_test", "val_top1_error")):
+        points = [(point.step, pytest.approx(point.value)) for point in board.Scalars(name, tag)]
+        assert [(row["epoch"], row[column]) for row in rows] == points
 
 
 def test_the_same_command_again_only_says_what_was_measured(trained):

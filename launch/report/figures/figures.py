@@ -155,8 +155,9 @@ def pictures(papers: dict[str, Paper]) -> list[Picture]:
     return [picture for picture in found if picture.shown]
 
 
-def write(papers: dict[str, Paper]) -> None:
-    """Draws the pictures whose content changed."""
-    for picture in pictures(papers):
-        if not picture.is_current():
-            write_text(picture.file, picture.svg())
+def write(papers: dict[str, Paper]) -> list[pathlib.Path]:
+    """Draws the pictures whose content changed; their files."""
+    stale = [picture for picture in pictures(papers) if not picture.is_current()]
+    for picture in stale:
+        write_text(picture.file, picture.svg())
+    return [picture.file for picture in stale]

@@ -91,18 +91,18 @@ def _panel(axes: "Axes", panel: dict) -> None:
     axes.set_xlabel("epoch")
     axes.set_ylabel("top-1 error, %")
     runs = panel["runs"]
-    _scale(axes, [e for run in runs for e in (*run["train_error"], *run["test_error"])])
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.grid(True)
+    scale(axes, [e for run in runs for e in (*run["train_error"], *run["test_error"])])
     axes.legend(fontsize=7)
 
 
-def _scale(axes: "Axes", errors: list[float]) -> None:
-    """From 0, or logarithmic where the last errors would lie on the axis."""
-    low, high = min(errors), max(errors)
+def scale(axes: "Axes", values: list[float]) -> None:
+    """Whole epochs, and up from 0 or logarithmic where the last values would lie on the axis."""
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(True)
+    low, high = min(values), max(values)
     if low > 0 and high > 8 * low:
         axes.set_yscale("log")
-        ticks = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
+        ticks = [digit * 10.0**power for power in range(-4, 4) for digit in (1, 2, 5)]
         axes.set_yticks([tick for tick in ticks if 0.8 * low < tick < high])
         axes.yaxis.set_major_formatter("{x:g}")
         axes.minorticks_off()

@@ -6,11 +6,12 @@ pictures are those of the other pages.
 
 import base64
 import pathlib
+import re
 import string
 from html import escape
 
 from launch.report import curves
-from launch.report.figures import figures, training_curves
+from launch.report.figures import figures, overlay, training_curves
 from launch.report.html import first_filters, tables
 from launch.report.papers import Paper, count_differing, read_papers
 
@@ -21,20 +22,24 @@ def page(given: list[str]) -> str:
     """The whole page.
 
     Args:
-        given: Folders of runs, which may be under way, and files of weights.
+        given: Folders of runs, which may be under way, or of sweeps, and files of weights.
 
     Raises:
         UsageError: if one is neither.
         RunError: if one is damaged.
     """
-    runs = [_run(pathlib.Path(name).expanduser()) for name in given]
+    paths = [pathlib.Path(name).expanduser() for name in given]
+    folders = overlay.find_runs(paths)
+    over = _overlay(folders) if len(folders) > 1 else []
+    runs = [_run(path) for path in paths if path in folders or path.is_file()]
     papers = read_papers()
     pictures = [
         _figure(one.text(), one.title, escape(one.title)) for one in figures.pictures(papers)
     ]
     parts = {
-        "summary": ("In short", _summary(list(papers.values()))),
+        "over": ("Runs over each other", _section("over", "Runs over each other", over)),
         "runs": ("Runs given", _section("runs", "Runs given", runs)),
+        "summary": ("In short", _summary(list(papers.values()))),
         **{anchor: (title, make(papers)) for anchor, title, make in tables.all_parts()},
         "pictures": ("Pictures", _section("pictures", "Pictures", pictures)),
     }
@@ -61,10 +66,15 @@ def _section(anchor: str, title: str, inside: list[str]) -> str:
 
 
 def _figure(svg: str, title: str, caption: str) -> str:
-    """A picture within the page; `caption` is HTML."""
+    """A picture within the page; `caption` is HTML.
+
+    Small ones are drawn larger; on a phone a wide one scrolls, so that it can be read.
+    """
     data = base64.b64encode(svg.encode()).decode()
+    width = float(re.search(r'width="([\d.]+)pt"', svg)[1])
     return (
-        f'<figure><img src="data:image/svg+xml;base64,{data}" alt="{escape(title)}">'
+        f'<figure style="width:{max(360, width):g}pt"><img style="min-width:{0.85 * width:g}pt" '
+        f'src="data:image/svg+xml;base64,{data}" alt="{escape(title)}">'
         f"<figcaption>{caption}</figcaption></figure>"
     )
 
@@ -92,6 +102,23 @@ def _summary(papers: list[Paper]) -> str:
         f'departs from stands beside it.</p><ul class="facts">{items}</ul>'
         "</section>"
     )
+
+
+def _overlay(folders: list[pathlib.Path]) -> list[str]:
+    """The runs over each other, a picture each of loss and error."""
+    panels = overlay.show(folders)
+    shown = len(panels[0]["runs"]) if panels else 0
+    said = f"{shown} runs, named by what differs between them, with the last value."
+    if shown < len(folders):
+        said += f" In {len(folders) - shown} more no epoch has ended yet."
+    return [
+        _figure(
+            figures.draw_svg(overlay.draw, [panel]),
+            f"{panel['axis']} of {panel['title']}",
+            said,
+        )
+        for panel in panels
+    ]
 
 
 def _run(path: pathlib.Path) -> str:
