@@ -56,9 +56,10 @@ def locate(error: Exception, folder: pathlib.Path) -> str:
 
 def list_left(folder: pathlib.Path) -> list[str]:
     """What the template's words say is missing, and where: "file:line: the line"."""
-    root = folder.parents[1]
-    files = [folder / name for name in FILES]
-    files.append(root / "tests" / "reproductions" / f"test_{folder.name}.py")
+    root, name = folder.parents[1], folder.name
+    files = [folder / own for own in FILES]
+    tests = root / "tests" / "reproductions"
+    files += [tests / f"test_{name}.py", tests / "facts" / f"{name}.toml"]
     texts = {file: file.read_bytes() for file in files if file.exists()}
     return [
         f"{file.relative_to(root)}:{number}: {line.strip()}"

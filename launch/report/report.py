@@ -44,18 +44,13 @@ def run(folders: list[str], results: pathlib.Path = RESULTS, *, record_all: bool
     changed += figures.write(papers)
     changed += [file for file, text in texts(papers, results).items() if update_text(file, text)]
     for folder in folders:
-<<<<<<< HEAD
-        print(f"{folder}: recorded.")
-    for line in list_unfinished():
-        print(line, file=sys.stderr)
-    print(f"{results} is up to date.")
-=======
         why = toys.get(folder)
         print(f"{folder}: {f'left out: {why}; --record_all records it' if why else 'recorded'}.")
     print("Changed:" if changed else "Nothing changed.")
     for file in changed:
         print(f"  {os.path.relpath(file)}")
->>>>>>> main
+    for line in list_unfinished():
+        print(line, file=sys.stderr)
     return 0
 
 

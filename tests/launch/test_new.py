@@ -21,9 +21,8 @@ def repository(tmp_path_factory):
     for name in COPIED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, root / name)
-    test = root / "tests" / "reproductions" / "test_contract.py"
-    test.parent.mkdir(parents=True)
-    shutil.copy(ROOT / "tests" / "reproductions" / test.name, test)
+    shutil.copytree(ROOT / "tests" / "reproductions", root / "tests" / "reproductions")
+    shutil.copy(ROOT / "tests" / "__init__.py", root / "tests")
     told = run(root, "-m", "launch", "new", "novelnet")
     assert "lines say TODO" in told.stdout and "-k novelnet" in told.stdout, told.stderr
     return root
@@ -35,15 +34,17 @@ def run(root, *words):
     )
 
 
+TESTS = [f"tests/reproductions/test_{name}.py" for name in ("contract", "novelnet")]
 TEXT = {"capture_output": True, "text": True}
 
 
 def test_a_new_paper_passes_the_contract_but_for_what_is_left_to_do(repository):
-    told = run(repository, "-m", "pytest", "-q", "-k", "novelnet", "tests/reproductions").stdout
+    told = run(repository, "-m", "pytest", "-q", "-k", "novelnet", *TESTS).stdout
     failed = [line for line in told.splitlines() if line.startswith("FAILED")]
     assert len(failed) == 1 and "test_nothing_is_left_to_do[novelnet]" in failed[0], told
     assert "reproductions/novelnet/recipe.py:11: data=" in told
     assert "tests/reproductions/test_novelnet.py:1: " in told
+    assert "tests/reproductions/facts/novelnet.toml:1: " in told
 
 
 BROKEN = {

@@ -37,8 +37,7 @@ def run(words: list[str], flags: FlagValues) -> int:
     for source in sorted(TEMPLATE.glob("*.*")):
         text = source.read_text(encoding="utf-8")
         text = text.replace(NAME, name).replace(NAME.upper(), name.upper())
-        is_test = source.name == "test.txt"
-        target = test_file(name) if is_test else folder / source.name
+        target = test_files(name).get(source.name, folder / source.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_text(target, text)
         print(f"{target.relative_to(reproductions.REPOSITORY)} is written.")
@@ -51,9 +50,10 @@ def run(words: list[str], flags: FlagValues) -> int:
     return 0
 
 
-def test_file(name: str) -> pathlib.Path:
-    """Where the paper's own tests are."""
-    return reproductions.REPOSITORY / "tests" / "reproductions" / f"test_{name}.py"
+def test_files(name: str) -> dict[str, pathlib.Path]:
+    """By their names in the template, the files that are not in the paper's folder."""
+    tests = reproductions.REPOSITORY / "tests" / "reproductions"
+    return {"test.txt": tests / f"test_{name}.py", "facts.toml": tests / "facts" / f"{name}.toml"}
 
 
 def require_free(name: str) -> None:
@@ -68,7 +68,7 @@ def require_free(name: str) -> None:
     taken = {
         variant for paper in reproductions.names() for variant in reproductions.load(paper).RECIPES
     }
-    for path in (reproductions.folder(name), test_file(name)):
+    for path in (reproductions.folder(name), *test_files(name).values()):
         if path.exists():
             raise UsageError(
                 f"{name} is taken: {path} is there. Choose another name, or remove it."
