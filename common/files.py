@@ -1,14 +1,16 @@
 """Files that appear whole or stay as they were."""
 
 import contextlib
+import csv
 import errno
+import io
 import json
 import math
 import os
 import pathlib
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from common.errors import NoRoom, NotFinite, RunError
@@ -172,6 +174,13 @@ def _not_finite(value: Any, path: str) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for place, part in enumerate(value):
             yield from _not_finite(part, f"{path}.{place}")
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Rows as CSV, with line ends of this system's other files."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def write_text(file: pathlib.Path, text: str) -> None:

@@ -5,6 +5,9 @@ import pathlib
 
 import pytest
 
+from launch import commands
+from launch.commands import COMMANDS, TRAIN
+
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGES = ("common", "reproductions", "launch")
 # (importer, imported), with the reason beside it.
@@ -146,11 +149,17 @@ def test_every_floor_is_of_a_room_that_exists():
 
 
 def test_folders_are_small_enough_to_find_ones_way_in():
-    folders = {file.parent for file in sources(ROOT)}
+    folders = {file.parent for file in sources(ROOT)} - {ROOT / "launch" / "commands"}
     assert not [f for f in folders if len(list(f.glob("*.py"))) > FULLEST_FOLDER]
     for package in ("common", "launch"):
         entries = [f for f in (ROOT / package).iterdir() if f.name != "__pycache__"]
         assert len(entries) <= MOST_ENTRIES
+
+
+def test_a_command_is_a_module_and_nothing_else_is_there():
+    verbs = {commands.load(verb).__name__.rpartition(".")[2] for verb in (TRAIN, *COMMANDS)}
+    there = {file.stem for file in (ROOT / "launch" / "commands").glob("*.py")}
+    assert there == verbs | {"__init__", "names"}
 
 
 PLANTED = {

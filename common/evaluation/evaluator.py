@@ -19,13 +19,11 @@ from common.data.resident import LIMIT
 from common.distribution.collectives import Workers
 from common.distribution.strategy import SUM, on_gpus
 from common.errors import NotFinite, RunError
-from common.evaluation import metrics
 from common.evaluation.inputs import images_at_once, test_batches
+from common.evaluation.outcomes import Outcomes, join, judge
 from common.evaluation.predictions import PredictionWriter
 from common.models.fully_convolutional import fully_convolutional
 from common.recipes.recipe import Recipe
-
-_ROWS = 1000  # of a prediction file, in one call of the loss
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,43 +73,71 @@ class Evaluator:
         self.num_images = source.dataset.splits[self.split]
         self._steps, self._batches = {}, {}  # by view: made once, for all epochs
 
-    def measure(
-        self,
-        name: str,
-        view: Any,
-        progress: Callable[[int, int], None],
-        writer: PredictionWriter | None = None,
-    ) -> Result:
-        """The errors under `view`, which is called `name`.
+    def measure(self, name: str, view: Any, progress: Callable[[int, int], None]) -> Result:
+        """The errors under `view`, which is called `name`; nothing of single images is kept.
 
         Args:
             name: Of the view, for the result.
             view: One of common.evaluation.views.
             progress: Called with (images done, all images) after each batch.
-            writer: The scores are added to this file, which is then finished; images that it
-                has are skipped.
 
         Raises:
             RunError: unless every image of the split was counted.
             NotFinite: if a score or a loss is no number.
         """
-        if writer:
-            for ids, labels, scores in self.iterate_scores(view, skip=writer.done):
-                writer.append(ids, labels, scores)
-                progress(writer.done, self.num_images)
-            return self._result(name, self._count(writer.finish()))
         sums = np.zeros(4)
         for totals in self._iterate(view):
             batch = np.array([float(total) for total in totals])
-            if not np.isfinite(batch).all():
-                raise NotFinite(
-                    f"The loss of the images {int(sums[3]) + 1:,} to {int(sums[3] + batch[3]):,} "
-                    f"of the split {self.split!r} under {name} is {batch[0]}: the network's "
-                    "weights, or its arithmetic, are broken. That is no result."
-                )
+            self._require_finite(name, int(sums[3]), int(batch[3]), batch[0])
             sums += batch
             progress(int(sums[3]), self.num_images)
         return self._result(name, sums)
+
+    def measure_each(
+        self,
+        name: str,
+        view: Any,
+        progress: Callable[[int, int], None],
+        writer: PredictionWriter | None = None,
+    ) -> tuple[Result, Outcomes]:
+        """The same, and what became of each image.
+
+        Args:
+            writer: The scores are added to this file, which is then finished; images that it
+                has are not computed again.
+        """
+        parts = [self._judge(name, 0, **batch) for batch in writer.batches] if writer else []
+        done = sum(len(part.ids) for part in parts)
+        for ids, labels, scores in self.iterate_scores(view, skip=done):
+            if writer:
+                writer.append(ids, labels, scores)
+            parts.append(self._judge(name, done, ids, labels, scores))
+            done += len(ids)
+            progress(done, self.num_images)
+        if writer:
+            writer.finish()
+        outcomes = join(parts)
+        wrong = outcomes.guesses != outcomes.labels
+        columns = (outcomes.losses, wrong, outcomes.missed)
+        sums = [column.sum(dtype=np.float64) for column in columns]
+        return self._result(name, np.array([*sums, done])), outcomes
+
+    def _judge(
+        self, name: str, done: int, ids: np.ndarray, labels: np.ndarray, scores: np.ndarray
+    ) -> Outcomes:
+        losses = self.recipe.loss(tf.constant(scores), tf.constant(labels)).numpy()
+        # A loss may look at one class only; the errors look at all.
+        sound = np.isfinite(scores).all() and np.isfinite(losses).all()
+        self._require_finite(name, done, len(ids), losses.sum() if sound else math.nan)
+        return judge(ids, labels, scores, losses)
+
+    def _require_finite(self, name: str, done: int, images: int, loss: float) -> None:
+        if not math.isfinite(loss):
+            raise NotFinite(
+                f"The loss of the images {done + 1:,} to {done + images:,} of the split "
+                f"{self.split!r} under {name} is {loss}: the network's weights, or its "
+                "arithmetic, are broken. That is no result."
+            )
 
     def iterate_scores(
         self, view: Any, skip: int = 0
@@ -175,16 +201,6 @@ class Evaluator:
                 batches = batches.cache()
         self._batches[view] = batches
         return batches
-
-    def _count(self, predictions: Any) -> np.ndarray:
-        """Sums over a prediction file: losses, top-1 and top-5 wrong, images."""
-        scores, labels = predictions.scores, predictions.labels
-        losses = [
-            self.recipe.loss(tf.constant(scores[i : i + _ROWS]), tf.constant(labels[i : i + _ROWS]))
-            for i in range(0, len(labels), _ROWS)
-        ]
-        columns = (np.concatenate(losses), *(metrics.wrong(scores, labels, k) for k in (1, 5)))
-        return np.array([*(column.sum(dtype=np.float64) for column in columns), len(labels)])
 
     def _result(self, name: str, sums: np.ndarray) -> Result:
         if sums[3] != self.num_images:

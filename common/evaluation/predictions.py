@@ -177,6 +177,7 @@ class PredictionWriter:
 
     Attributes:
         done: Images already there.
+        batches: What was appended: `ids`, `labels` and `scores`, in order.
     """
 
     def __init__(self, path: str | os.PathLike, record: dict, num_images: int, classes: np.ndarray):
@@ -188,7 +189,7 @@ class PredictionWriter:
         """
         self.path = pathlib.Path(path)
         self.folder = self.path.with_name(self.path.name + ".part")
-        self.done, self._batches = 0, []
+        self.done, self.batches = 0, []
         self._record, self._num_images = record, num_images
         self._classes = np.asarray(classes, np.str_)
         header = {**record, "images": num_images, "classes": self._classes.tolist()}
@@ -243,7 +244,7 @@ class PredictionWriter:
             self._add(batch)
 
     def _add(self, batch: dict[str, np.ndarray]) -> None:
-        self._batches.append(batch)
+        self.batches.append(batch)
         self.done += len(batch["ids"])
 
     def append(self, ids: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> None:
@@ -292,7 +293,7 @@ class PredictionWriter:
                 f"{self.folder} has {self.done:,} of {self._num_images:,} images. Run the same "
                 "command again: it continues."
             )
-        rows = {name: np.concatenate([batch[name] for batch in self._batches]) for name in _ROWS}
+        rows = {name: np.concatenate([batch[name] for batch in self.batches]) for name in _ROWS}
         order = np.argsort(rows["ids"], kind="stable")
         rows = {name: array[order] for name, array in rows.items()}
         write(self.path, Predictions(**rows, classes=self._classes, record=self._record))

@@ -241,6 +241,18 @@ def _locked(folder: pathlib.Path) -> TextIO:
     return lock
 
 
+def is_running(folder: pathlib.Path) -> bool:
+    """Whether a process holds the lock of a run's folder, as far as this machine can tell."""
+    try:
+        with open(folder / "lock") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is none, or it cannot be read
+        return False
+    return False
+
+
 def read_json(file: pathlib.Path) -> Any:
     """What a file of JSON says.
 

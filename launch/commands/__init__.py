@@ -9,8 +9,9 @@ import types
 TRAIN = "NAME"  # what stands where another command has its verb
 COMMANDS = {
     "list": "papers, variants, size, cost, what was run",
+    "runs": "what was trained here, how far it is, its error",
     "audit": "the papers' tables recomputed cell by cell",
-    "evaluate": "error rates of trained weights, or what each view costs",
+    "evaluate": "what a run has wrong, or what each test view costs",
     "predict": "the five likeliest classes of photographs",
     "export": "a model to serve: SavedModel, ONNX, TFLite",
     "describe": "a network block by block, and as a picture",

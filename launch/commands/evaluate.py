@@ -1,6 +1,7 @@
-"""Error rates of trained weights, view by view.
+"""Error rates of trained weights, view by view and class by class.
 
-With --dry_run what each view costs, which needs neither weights nor data.
+The confusion matrix and the images with the highest loss are kept in the run's folder. With
+--dry_run what each view costs, which needs neither weights nor data.
 """
 
 import dataclasses
@@ -12,13 +13,14 @@ import reproductions
 from common.distribution.batch_slice import per_replica_batch_size
 from common.errors import UsageError
 from common.evaluation import views
-from launch.commands.names import read_name
+from launch.commands.names import find_trained, refuse_words
 from launch.settings.flags import items, share, text
 from launch.settings.options import Experiment, check_views, read_devices, read_experiment
+from launch.terminal.new_files import require_new
 from launch.terminal.quiet import quiet
 from launch.weights.bundled_weights import announce, find_network
 
-USAGE = "evaluate NAME [--weights RUN_OR_FILE] [--views V,V]; or --dry_run, which needs no weights"
+USAGE = "evaluate RUN [--views V,V] [--out FOLDER]; or evaluate NAME [--weights RUN_OR_FILE]"
 FLAGS = share("gpus", "platform", "data", "data_dir", "precision", "jit_compile", "set")
 FLAGS |= share("weights", "preprocessing") | {
     "views": items(
@@ -29,6 +31,10 @@ FLAGS |= share("weights", "preprocessing") | {
         "another split of the data set than that of its tests, such as train: "
         "what the network makes of the images that it learned from"
     ),
+    "out": text(
+        "a new folder for the confusion matrix and the worst images; default: evaluated/ in the "
+        "run's"
+    ),
     "predictions": text(
         "the file to write every image's scores to; killed at any moment, the "
         "same command continues"
@@ -38,8 +44,11 @@ FLAGS |= share("dry_run")
 
 
 def run(words: list[str], flags: FlagValues) -> int:
-    """Prints a line for each view; exit code 0."""
-    paper, variant = read_name(USAGE, words)
+    """Prints the errors under each view; exit code 0."""
+    if not words:
+        raise UsageError(f"evaluate takes a run or a name: python -m launch {USAGE}.")
+    refuse_words("evaluate RUN_OR_NAME", words[1:])
+    paper, variant = find_trained(words[0], flags)
     devices, network = read_devices(flags), None
     if flags.dry_run and not flags.weights:
         recipe = reproductions.load(paper).RECIPES[variant]
@@ -55,6 +64,9 @@ def run(words: list[str], flags: FlagValues) -> int:
         devices = dataclasses.replace(devices, precision=precision)
     check_views(flags.views, (*views.NAMES, *reproductions.views(paper, variant)))
     per_replica_batch_size(experiment.recipe.global_batch_size, devices.gpus or 1, 1)
+    out = flags.out and pathlib.Path(flags.out).expanduser()
+    if out:
+        require_new(out, "--out")
     predictions = _check_predictions(flags, experiment) if flags.predictions else None
     if not flags.dry_run:
         experiment.require_data()
@@ -64,7 +76,7 @@ def run(words: list[str], flags: FlagValues) -> int:
         from launch.inference import evaluation
     if flags.dry_run:
         return evaluation.plan(experiment, devices, flags.views, flags.split)
-    return evaluation.run(network, devices, flags.views, flags.split, predictions)
+    return evaluation.run(network, devices, flags.views, flags.split, predictions, out)
 
 
 def _check_predictions(flags: FlagValues, experiment: Experiment) -> pathlib.Path:

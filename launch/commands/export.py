@@ -11,13 +11,13 @@ from absl.flags import FlagValues
 
 from common.errors import RunError, UsageError, did_you_mean
 from common.evaluation.views import NAMES
-from launch.commands.names import read_name
+from launch.commands.names import find_trained, refuse_words
 from launch.settings.flags import items, share, text
 from launch.terminal.new_files import record_of, require_new
 from launch.terminal.quiet import quiet
 from launch.weights.bundled_weights import announce, find_network
 
-USAGE = "export NAME --out FOLDER_OR_FILE [--weights RUN_OR_FILE] [--format F]"
+USAGE = "export RUN --out FOLDER_OR_FILE [--format F]; or export NAME --out ... [--weights FILE]"
 FLAGS = share("weights", "preprocessing", "data", "data_dir", "set") | {
     "views": items("the view of a SavedModel; default: the one that the recipe is monitored with"),
     "out": text("a new folder or file"),
@@ -30,8 +30,11 @@ SUFFIXES = {"savedmodel": "", "onnx": ".onnx", "tflite": ".tflite"}
 def run(words: list[str], flags: FlagValues) -> int:
     """Writes the model; exit code 0."""
     if not words or not flags.out:
-        raise UsageError(f"export takes a name and what to write: python -m launch {USAGE}.")
-    paper, variant = read_name(USAGE, words)
+        raise UsageError(
+            f"export takes a run or a name, and what to write: python -m launch {USAGE}."
+        )
+    refuse_words("export RUN_OR_NAME", words[1:])
+    paper, variant = find_trained(words[0], flags)
     kind, out = read_target(flags.out, flags.format, flags.views)
     network = find_network(USAGE, paper, variant, flags)
     announce(network, "float32", named=bool(flags.weights))

@@ -1,11 +1,16 @@
 """The words of a command line: names of networks, and words that are too many."""
 
 import difflib
+import os
+import pathlib
+
+from absl.flags import FlagValues
 
 import reproductions
 from common.data import catalog
 from common.errors import UsageError
 from launch.commands import COMMANDS
+from launch.weights import run_weights
 
 
 def find(name: str) -> tuple[str, str]:
@@ -34,6 +39,30 @@ def read_name(usage: str, words: list[str]) -> tuple[str, str]:
         raise UsageError(f"{verb} takes a name: python -m launch {usage}.")
     refuse_words(f"{verb} NAME", words[1:])
     return find(words[0])
+
+
+def find_trained(word: str, flags: FlagValues) -> tuple[str, str]:
+    """(paper, variant) of a network's name, or of a run's folder, which becomes --weights.
+
+    Raises:
+        UsageError: if it is neither, or --weights says other ones.
+    """
+    try:
+        return find(word)
+    except UsageError:
+        path = pathlib.Path(os.path.expanduser(word))
+        if not path.exists():
+            if len(path.parts) == 1:
+                raise
+            raise UsageError(f"There is no folder {word}, to be a run's.") from None
+    _, run = run_weights.locate(word)
+    if run is None or flags.weights:
+        raise UsageError(
+            f"{word} {'is a run: leave out --weights' if run else 'is no run'}. Give a run's "
+            "folder, which knows its network, or a network's name and --weights RUN_OR_FILE."
+        )
+    flags.weights = word
+    return find(run.record["variant"])
 
 
 def read_data_set(usage: str, words: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""The five likeliest classes of photographs, or of all those in a folder.
+"""The five likeliest classes of photographs, or of all those in folders.
 
 They go through the recipe's own test transforms and normalisation.
 """
@@ -11,24 +11,29 @@ from absl.flags import FlagValues
 from common.data.sources import photographs
 from common.errors import UsageError
 from common.evaluation import views
-from launch.commands.names import find
-from launch.settings.flags import items, share, text
+from launch.commands.names import find_trained
+from launch.settings.flags import items, repeated, share
 from launch.terminal.new_files import require_new
 from launch.terminal.quiet import quiet
 from launch.weights.bundled_weights import announce, find_network
 
-USAGE = "predict NAME IMAGE... [--weights RUN_OR_FILE] [--out SHEET.png]"
+USAGE = "predict RUN IMAGE... [--out FILE]; or predict NAME IMAGE... [--weights RUN_OR_FILE]"
 FLAGS = share("weights", "preprocessing", "platform", "data", "data_dir", "set") | {
     "views": items("one of the recipe's views; default: the one that it is monitored with"),
-    "out": text("a contact sheet to write, SHEET.png"),
+    "out": repeated(
+        "a file to write: a contact sheet, .png, or a table, .csv or .json; repeatable"
+    ),
 }
+SUFFIXES = (".png", ".csv", ".json")
 
 
 def run(words: list[str], flags: FlagValues) -> int:
     """Prints the classes; exit code 0, or 1 if a photograph could not be read."""
     if len(words) < 2:
-        raise UsageError(f"predict takes a name and photographs: python -m launch {USAGE}.")
-    paper, variant = find(words[0])
+        raise UsageError(
+            f"predict takes a run or a name, and photographs: python -m launch {USAGE}."
+        )
+    paper, variant = find_trained(words[0], flags)
     if len(flags.views) > 1 or not set(flags.views) <= set(views.NAMES):
         raise UsageError(
             "predict looks at a photograph under one of the views "
@@ -37,13 +42,18 @@ def run(words: list[str], flags: FlagValues) -> int:
     paths, notes = photographs.find(words[1:])
     for note in notes:
         print(note, file=sys.stderr)
-    sheet = flags.out and pathlib.Path(flags.out).expanduser()
-    if sheet:
-        if sheet.suffix.lower() != ".png":
-            raise UsageError(f"--out {sheet} must end in .png: it is a picture.")
-        require_new(sheet, "--out")
+    outs = {}  # by suffix
+    for out in map(pathlib.Path, flags.out):
+        out, suffix = out.expanduser(), out.suffix.lower()
+        if suffix not in SUFFIXES or suffix in outs:
+            raise UsageError(
+                f"--out {out} must end in {', '.join(SUFFIXES)}, each once: a contact sheet, or "
+                "a table of the guesses."
+            )
+        require_new(out, "--out")
+        outs[suffix] = out
     network = find_network(USAGE, paper, variant, flags)
     announce(network, "float32", named=bool(flags.weights))
     with quiet():
         from launch.inference import prediction
-    return prediction.run(network, flags.platform, paths, next(iter(flags.views), None), sheet)
+    return prediction.run(network, flags.platform, paths, next(iter(flags.views), None), outs)

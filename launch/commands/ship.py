@@ -133,6 +133,7 @@ def _without_places(record: dict) -> dict:
     for part in ("sessions", "results"):
         cleaned[part] = [dict(one) for one in record[part]]
         for one in cleaned[part]:
+            one.pop("data_dir", None)
             if "command" in one:
                 one["command"] = records.without_places(one["command"])
             if "reason" in one:

@@ -1,4 +1,4 @@
-"""A contact sheet: each photograph above its five likeliest classes."""
+"""A contact sheet: each photograph above the classes that it may be of."""
 
 import io
 import os
@@ -15,7 +15,7 @@ from common.files import write_atomically
 Guess = tuple[str, float]
 COLUMNS = 4
 MOST = 200  # photographs; the rest would make the picture too large to open
-_WIDTH, _HEIGHT = 3.2, 4.1  # inches of a photograph with its bars
+_WIDTH, _PICTURE, _BAR = 3.2, 2.75, 0.27  # inches: of all, of a photograph, of a class below
 _HEADING, _MARGIN = 0.6, 0.15  # inches
 _DPI = 100
 _LETTERS = 34  # of a name that fit
@@ -36,7 +36,8 @@ def write(
     entries = entries[:MOST]
     columns = min(COLUMNS, len(entries))
     rows = -(-len(entries) // columns)
-    size = (columns * _WIDTH, rows * _HEIGHT + _HEADING)
+    bars = _BAR * max(len(guesses) for _, _, guesses in entries)
+    size = (columns * _WIDTH, rows * (_PICTURE + bars) + _HEADING)
     figure = Figure(size, dpi=_DPI)
     FigureCanvasAgg(figure)
     style = {"fontsize": 10, "fontweight": "bold", "color": _INK}
@@ -44,8 +45,8 @@ def write(
     figure.text(_MARGIN / size[0], middle, heading, va="center", **style)
     for place, entry in enumerate(entries):
         row, column = divmod(place, columns)
-        corner = (column * _WIDTH, (rows - 1 - row) * _HEIGHT)
-        _draw(figure, *entry, *corner)
+        corner = (column * _WIDTH, (rows - 1 - row) * (_PICTURE + bars))
+        _draw(figure, *entry, *corner, bars)
     stream = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # no glyph for a name
@@ -54,7 +55,13 @@ def write(
 
 
 def _draw(
-    figure: Figure, title: str, picture: Any, guesses: Sequence[Guess], left: float, bottom: float
+    figure: Figure,
+    title: str,
+    picture: Any,
+    guesses: Sequence[Guess],
+    left: float,
+    bottom: float,
+    below: float,
 ) -> None:
     width, height = figure.get_size_inches()
 
@@ -65,11 +72,12 @@ def _draw(
         made.axis("off")
         return made
 
-    photograph = axes(1.55, 2.2)
+    photograph = axes(below + 0.2, 2.2)
     photograph.imshow(picture, interpolation="antialiased")
     photograph.set_anchor("S")
     photograph.set_title(_short(title), fontsize=8.5, color=_FAINT, parse_math=False, pad=5)
-    bars = axes(0.1, 1.38)
+    high = _BAR * len(guesses)
+    bars = axes(0.1 + below - high, high)
     bars.set_xlim(0, 1)
     bars.set_ylim(len(guesses) - 0.5, -0.5)
     for place, (name, probability) in enumerate(guesses):

@@ -17,12 +17,13 @@ from common.data.statistics import Statistics, load, require_size
 from common.data.transforms import active
 from common.errors import RunError
 from common.evaluation.evaluator import Evaluator, Result
+from common.evaluation.outcomes import Outcomes, confusion
 from common.evaluation.predictions import PredictionWriter
 from common.evaluation.views import NAMES, FrameView, rescale
 from common.recipes.serialization import recipe_hash
 from common.training.run_record import add_result, command, commit_of, now, versions
-from launch.inference import evaluation_plan
-from launch.inference.network_inputs import IMAGENET, published_statistics
+from launch.inference import evaluation_plan, mistakes
+from launch.inference.network_inputs import IMAGENET, in_english, published_statistics
 from launch.session.results_table import interval, percent
 from launch.session.setup import (
     build_network,
@@ -31,7 +32,7 @@ from launch.session.setup import (
     show_notes,
     training_statistics,
 )
-from launch.settings.options import Devices, Experiment
+from launch.settings.options import Devices, Experiment, short_name
 from launch.terminal.progress import Progress
 from launch.weights.bundled_weights import Network, comes_with_the_code
 from launch.weights.run_weights import (
@@ -42,6 +43,8 @@ from launch.weights.run_weights import (
     read_recipe,
     use_labels_of,
 )
+
+_OTHER_DATA = "its data set was another one"
 
 
 def plan(experiment: Experiment, devices: Devices, names: Sequence[str], split: str | None) -> int:
@@ -62,8 +65,9 @@ def run(
     names: Sequence[str],
     split: str | None,
     predictions: pathlib.Path | None,
+    out: pathlib.Path | None,
 ) -> int:
-    """Prints a line for each view; exit code 0.
+    """Prints the error of each view, and of each class; exit code 0.
 
     Results of a run's own recipe on its own data are written into it, for `report`.
 
@@ -71,6 +75,7 @@ def run(
         names: Of the views; empty means the recipe's.
         split: To measure on; None means the data set's own for tests.
         predictions: The file to write the scores to; or None.
+        out: The folder for what is wrong where; None means the run's, if there is one.
 
     Raises:
         UsageError: if the data have other classes than the network.
@@ -102,15 +107,9 @@ def run(
                 images = source.dataset.splits[source.dataset.test_split]
                 classes = np.array(source.class_names())
                 writer = PredictionWriter(predictions, record, images, classes)
-            result = evaluator.measure(name, known[name], progress.testing, writer)
+            result, outcomes = evaluator.measure_each(name, known[name], progress.testing, writer)
             progress.clear()
-            print(
-                f"{name}: top-1 error {interval(result.top1_error, result.num_images)}, top-5 "
-                f"error {percent(result.top5_error)}, loss {result.loss:.4f}, "
-                f"{result.num_images:,} images of {source.dataset.title}, {result.split}"
-            )
-            if network.run and not comes_with_the_code(network):
-                _record(network.run, experiment, devices.precision, source, result)
+            _show(network, devices.precision, source, result, outcomes, out)
     return 0
 
 
@@ -128,25 +127,55 @@ def _label(source: Any, network: Network) -> Any:
     return source
 
 
-def _record(
-    run: Trained, experiment: Experiment, precision: str, source: Any, result: Result
+def _show(
+    network: Network,
+    precision: str,
+    source: Any,
+    result: Result,
+    outcomes: Outcomes,
+    out: pathlib.Path | None,
 ) -> None:
-    """Into run.json, if it is a result of that run's recipe and data."""
+    """Prints a result and what is wrong where, and keeps both where they belong."""
+    data, variant = source.dataset, network.experiment.variant
+    print(
+        f"{result.view}: top-1 error {interval(result.top1_error, result.num_images)}, top-5 "
+        f"error {percent(result.top5_error)}, loss {result.loss:.4f}, "
+        f"{result.num_images:,} images of {data.title}, {result.split}"
+    )
+    run = None if comes_with_the_code(network) else network.run
+    if run:
+        why_not = _find_difference(run, network.experiment, precision, source)
+        if why_not:
+            print(f"Not written into the run: {why_not}.")
+        else:
+            how = {"command": command(), "commit": commit_of(reproductions.REPOSITORY)}
+            add_result(run.folder, dataclasses.asdict(result) | how | {"finished": now()})
+            print(f"Written into {run.folder}, for `report`.")
+        if why_not in (None, _OTHER_DATA):
+            out = out or run.folder / "evaluated" / f"{short_name(data.name)}_{result.split}"
+    names = in_english(source.class_names())
+    mistakes.show_classes(names, confusion(outcomes, len(names)))
+    if out:
+        title = f"{variant}, {result.view} of {data.title}, {result.split}"
+        mistakes.write(out, result.view, title, names, source, outcomes)
+    else:
+        print("--out FOLDER keeps the confusion matrix and the worst images.")
+
+
+def _find_difference(
+    run: Trained, experiment: Experiment, precision: str, source: Any
+) -> str | None:
+    """Why a result is none of that run's recipe and data; None if it is."""
     own = reproductions.load(experiment.paper).RECIPES[experiment.variant]
     trained_as = read_recipe(run, experiment.variant, own)
     same = {name: getattr(trained_as, name) for name in ("data", "deviations", "overrides")}
+    if not has_same_data(run, source):
+        return _OTHER_DATA
     if dataclasses.replace(experiment.recipe, **same) != trained_as:
-        print("Not written into the run: its recipe was another one.")
-    elif not has_same_data(run, source):
-        print("Not written into the run: its data set was another one.")
-    elif precision != run.record["precision"]:
-        print(f"Not written into the run: its arithmetic was {run.record['precision']}.")
-    elif run.record["status"] != "finished":
-        print("Not written into the run: it is not finished.")
-    else:
-        how = {"command": command(), "commit": commit_of(reproductions.REPOSITORY)}
-        add_result(run.folder, dataclasses.asdict(result) | how | {"finished": now()})
-        print(f"Written into {run.folder}, for `report`.")
+        return "its recipe was another one"
+    if precision != run.record["precision"]:
+        return f"its arithmetic was {run.record['precision']}"
+    return None if run.record["status"] == "finished" else "it is not finished"
 
 
 def _find_statistics(network: Network, source: Any, progress: Progress) -> Statistics | None:

@@ -6,6 +6,7 @@ data give them, or for ImageNet they were published.
 
 import os
 import sys
+from collections.abc import Iterable
 
 from common.data import catalog, imagenet
 from common.data.statistics import Statistics, kept, load, published, require_size
@@ -36,6 +37,11 @@ def read_class_names(experiment: Experiment, trained: Trained | None) -> tuple[s
                 "here: --data_dir says where it is.",
                 file=sys.stderr,
             )
+    return in_english(names)
+
+
+def in_english(names: Iterable[str]) -> tuple[str, ...]:
+    """The names of classes; of ImageNet's WNIDs what they mean."""
     english = dict(zip(imagenet.WNIDS, imagenet.names(), strict=True))
     return tuple(english.get(name, name) for name in names)
 

@@ -1,5 +1,6 @@
 """What is in a photograph: through the recipe's own test transforms and normalisation."""
 
+import os
 import pathlib
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from common.evaluation.evaluator import score
 from common.evaluation.inputs import test_batches
 from common.evaluation.metrics import best
 from common.evaluation.views import FrameView
+from common.files import csv_text, write_json, write_text
 from common.recipes.recipe import Recipe
 from launch.drawing import contact_sheet
 from launch.inference.network_inputs import find_statistics, read_class_names
@@ -32,13 +34,13 @@ def run(
     platform: str,
     paths: tuple[pathlib.Path, ...],
     view: str | None,
-    sheet: pathlib.Path | None,
+    outs: dict[str, pathlib.Path],
 ) -> int:
     """Prints the five best classes of each photograph, with probabilities.
 
     Args:
         view: None means the one that the recipe is monitored with.
-        sheet: A PNG file to be made; or None.
+        outs: Files to be made: ".png", a contact sheet; ".csv" and ".json", the guesses.
 
     Returns:
         Exit code 0; 1 if a photograph could not be read.
@@ -63,10 +65,9 @@ def run(
         [labels] = best(probabilities[None], SHOWN)
         guesses = [(names[k], float(probabilities[k])) for k in labels]
         show_guesses(path, guesses)
-        entries.append((path.name, picture, guesses))
-    if sheet and entries:
-        contact_sheet.write(sheet, f"{experiment.variant}\n{recipe.data}, {seen.name}", entries)
-        print(f"{sheet} shows them.")
+        entries.append((path, picture, guesses))
+    if entries:
+        _write(outs, f"{experiment.variant}\n{recipe.data}, {seen.name}", entries)
     if photographs.turned:
         print(
             f"Turned upright, as their EXIF data ask: "
@@ -79,6 +80,27 @@ def run(
     for path, why in photographs.unreadable.items():
         print(f"{path} was left out: {why}.", file=sys.stderr)
     return 1 if photographs.unreadable else 0
+
+
+def _write(outs: dict[str, pathlib.Path], heading: str, entries: list[tuple]) -> None:
+    """The files that were asked for; entries: (path, picture, guesses)."""
+    columns = ("file", "rank", "class", "score")
+    rows = [
+        (os.fsencode(path).decode(errors="backslashreplace"), rank, *guess)
+        for path, _, guesses in entries
+        for rank, guess in enumerate(guesses, 1)
+    ]
+    for suffix, file in outs.items():
+        shown = f"{len(entries):,} photographs"
+        if suffix == ".png":
+            contact_sheet.write(file, heading, [(path.name, *rest) for path, *rest in entries])
+            if len(entries) > contact_sheet.MOST:
+                shown = f"the first {contact_sheet.MOST} of {shown}; a .csv or .json has all"
+        elif suffix == ".csv":
+            write_text(file, csv_text([columns, *rows]))
+        else:
+            write_json(file, [dict(zip(columns, row, strict=True)) for row in rows])
+        print(f"{file} shows {shown}.")
 
 
 def show_guesses(path: pathlib.Path, guesses: list[tuple[str, float]]) -> None:

@@ -131,7 +131,8 @@ def _devices(session: dict, peak_bytes: int | None) -> str:
 
 def without_places(command: str) -> str:
     """The command without the folders of the machine that it ran on."""
-    command = re.sub(r" --(data_dir|workdir|predictions)[ =]\S+", "", command)
+    command = re.sub(r" --(data_dir|workdir|predictions|out)[ =]\S+", "", command)
+    command = re.sub(r"(?<=launch evaluate) \S*/\S*", " RUN", command)
     return re.sub(r" --weights[ =]\S+", " --weights RUN", command)
 
 

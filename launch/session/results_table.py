@@ -1,5 +1,8 @@
 """The table that a run ends with."""
 
+import pathlib
+import shlex
+
 import reproductions
 from common.evaluation.metrics import wilson
 from common.papers.expected import read_expected
@@ -47,6 +50,17 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
             f"on {best['chosen_on']}; the result is the last one's"
         )
     return lines
+
+
+def next_commands(folder: pathlib.Path) -> list[str]:
+    """Lines: what can be done with a finished run, which knows its network and its data."""
+    run = shlex.quote(str(folder))
+    return [
+        "",
+        f"python -m launch evaluate {run}            # what is wrong where",
+        f"python -m launch predict {run} IMAGE...    # photographs, or folders of them",
+        f"python -m launch export {run} --out served/1",
+    ]
 
 
 def _view(result: dict, record: dict) -> str:

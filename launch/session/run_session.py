@@ -29,6 +29,7 @@ def open_record(workers: Workers, training: Training, identity: dict, strategy) 
         jit_compile=training.devices.jit_compile,
         microbatches=training.settings.microbatches,
         cores=os.cpu_count(),
+        data_dir=str(training.experiment.place().absolute()),
         hardware=hardware.describe(strategy),
     )
     return open_run(workdir, identity, session)

@@ -37,6 +37,7 @@ from launch.session.fine_tuning import begin, describe_start, find_statistics, s
 from launch.session.jit_policy import decide
 from launch.session.out_of_memory import explain_memory
 from launch.session.plan import count_parameters, describe_arithmetic, print_plan
+from launch.session.results_table import next_commands
 from launch.session.run_session import finish, identify, kind_of_device, open_record
 from launch.session.setup import (
     build_network,
@@ -85,7 +86,10 @@ def run(training: Training) -> int:
     recipe = training.experiment.recipe
     strategy = prepare_tensorflow(training.devices, recipe, settings.seed, cluster)
     with Workers(strategy).watched():
-        return train(training, strategy)
+        code = train(training, strategy)
+    if not code and Workers(strategy).chief:
+        print("\n".join(next_commands(settings.workdir)), file=sys.stderr)
+    return code
 
 
 def train(training: Training, strategy) -> int:

@@ -45,6 +45,11 @@ class Experiment:
         recipe = self.recipe
         return self.found or catalog.find(recipe.data, recipe.channels, str(self.data_dir))
 
+    def place(self) -> pathlib.Path:
+        """Where the data lie: the folder of folder:PATH, or that of prepared sets."""
+        kind, _, path = self.recipe.data.partition(":")
+        return pathlib.Path(path).expanduser() if kind == "folder" else self.data_dir
+
     def require_data(self) -> None:
         """Raises a RunError, which says how to get it, if a prepared data set is not there."""
         name, _, path = self.recipe.data.partition(":")
@@ -235,8 +240,7 @@ def name_workdir(
     if recipe.fine_tuning:
         named = dataclasses.replace(recipe.fine_tuning, sha256="")
         recipe = dataclasses.replace(recipe, fine_tuning=named)
-    kind, colon, data = recipe.data.partition(":")
-    data = pathlib.PurePath(data).name if colon else kind
+    data, colon = short_name(recipe.data), ":" in recipe.data
     mark = "" if precision == "float32" else f"_{precision}"
     start = f"{experiment.variant}_{data}_seed{seed}{mark}"
     if not changed and not colon:
@@ -249,6 +253,11 @@ def name_workdir(
     words = "_".join([start, *said])
     short = re.fullmatch(r"[\w.=-]{1,100}", words) and said and not colon
     return pathlib.Path("runs", words) if short and not hashed.exists() else hashed
+
+
+def short_name(data: str) -> str:
+    """What --data says, without what it is and where it lies: folder:/a/b is b."""
+    return pathlib.PurePath(data.partition(":")[2]).name or data
 
 
 def check_views(names: Iterable[str], known: Sequence[str]) -> None:

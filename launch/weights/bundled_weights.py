@@ -16,7 +16,7 @@ from common.data import catalog
 from common.data.dataset import DataSet
 from common.errors import UsageError
 from common.recipes.recipe import Recipe
-from launch.settings.options import Experiment, read_experiment
+from launch.settings.options import Experiment, read_experiment, short_name
 from launch.settings.overrides import combine
 from launch.weights import run_weights
 from launch.weights.preprocessing import adapt
@@ -86,17 +86,45 @@ def find_network(
         weights = str(folder)
     file, run = run_weights.locate(weights)
     recipe, found, of_now = reproductions.load(paper).RECIPES[variant], None, {}
+    data_dir = flags.data_dir
     if run:
-        recipe, found = _read_recipe(run, variant, recipe, flags, measures=measures)
+        data_dir, folder = _find_place(run, flags, measures=measures)
+        recipe, found = _read_recipe(run, variant, recipe, flags, folder, measures=measures)
     else:
         of_now = {"data": flags.data, "changes": flags.set}
     recipe = adapt(paper, recipe, file, flags.preprocessing, of_a_run=run is not None)
-    experiment = read_experiment(paper, variant, recipe, data_dir=flags.data_dir, **of_now)
+    experiment = read_experiment(paper, variant, recipe, data_dir=data_dir, **of_now)
     if not file.is_file():
         raise UsageError(f"There is no file {file} to read weights from (given with --weights).")
     if found:
         experiment = dataclasses.replace(experiment, found=found)
     return Network(experiment=experiment, file=file, run=run)
+
+
+def _find_place(
+    run: run_weights.Trained, flags: FlagValues, *, measures: bool
+) -> tuple[str, str | None]:
+    """(--data_dir, folder of the run's own folder:PATH or None): as its training found them.
+
+    Flags that are given count more; where the place is gone, measuring says so.
+    """
+    place, name = run_weights.find_data(run), run.record["recipe"]["data"]
+    asked = flags["data_dir"].present or flags.data is not None
+    if place is None or asked or name == "sample":  # which is made where it is not
+        return flags.data_dir, None
+    of_folder = name.startswith("folder:")
+    if not place.is_dir():
+        if measures:
+            now = "--data folder:PATH" if of_folder else "--data_dir"
+            print(
+                f"{run.folder} was trained on {short_name(name)} in {place}, which is gone: "
+                f"{now} says where it is now.",
+                file=sys.stderr,
+            )
+        return flags.data_dir, None
+    if of_folder:
+        return flags.data_dir, str(place) if measures else None
+    return str(place), None
 
 
 def announce(network: Network, precision: str, *, named: bool) -> None:
@@ -119,10 +147,22 @@ def announce(network: Network, precision: str, *, named: bool) -> None:
 
 
 def _read_recipe(
-    run: run_weights.Trained, variant: str, paper: Recipe, flags: FlagValues, *, measures: bool
+    run: run_weights.Trained,
+    variant: str,
+    paper: Recipe,
+    flags: FlagValues,
+    folder: str | None,
+    *,
+    measures: bool,
 ) -> tuple[Recipe, DataSet | None]:
-    """(the run's recipe, with --set, on the images of --data; that data set or None)."""
+    """(the run's recipe, with --set, on the images of --data; that data set or None).
+
+    Args:
+        folder: Of the run's own images; or None.
+    """
     recipe = run_weights.read_recipe(run, variant, paper, flags.set)
+    if folder:
+        return recipe, catalog.find(f"folder:{folder}")
     if flags.data is None:
         return recipe, None
     found = catalog.find(flags.data, recipe.channels, flags.data_dir)

@@ -56,14 +56,15 @@ def locate(given: str) -> tuple[pathlib.Path, Trained | None]:
     if not file.is_file():
         if path.is_dir():
             raise UsageError(
-                f"{path} is no run's folder: it has no run.json. Give "
-                "a run's folder or a file of weights."
+                f"{path} is no run's folder: it has no run.json. Give a run's folder "
+                "(python -m launch runs lists them), or a name and --weights FILE."
             )
         return path, None
     try:
         run = Trained(folder, read_json(file))
-    except ValueError as error:
-        raise RunError(f"{file} cannot be read: {error}") from error
+        run.record["variant"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{file} cannot be read: it is no record of a run ({error}).") from error
     if path.is_dir():
         path = folder / WEIGHTS
         if not path.is_file():
@@ -145,7 +146,20 @@ def use_labels_of(run: Trained, source: Any) -> Any:
 
 def has_same_data(run: Trained, source: Any) -> bool:
     """Whether the source is what the run was trained and measured on."""
-    return run.record["data"] == json.loads(json.dumps(source.fingerprint()))
+    here = json.loads(json.dumps(source.fingerprint()))
+    if here["name"] == f"folder:{find_data(run)}":  # as it was typed, perhaps from elsewhere
+        here["name"] = run.record["data"]["name"]
+    return run.record["data"] == here
+
+
+def find_data(run: Trained) -> pathlib.Path | None:
+    """Where the run's data lay: the folder of folder:PATH, or that of prepared sets.
+
+    None if the run is too old to know.
+    """
+    sessions = run.record.get("sessions") or [{}]
+    place = sessions[-1].get("data_dir")
+    return pathlib.Path(place) if place else None
 
 
 def _read_dataset(record: dict) -> DataSet:

@@ -208,7 +208,8 @@ FRAMES = [FrameView(name=name, size=56) for name in ("centre_crop", "ten_crop", 
 )
 def test_a_file_counts_what_the_device_counts(evaluator, view, tmp_path):
     counted = evaluator.measure("v", view, silent)
-    written = evaluator.measure("v", view, silent, open_writer(evaluator, tmp_path / "p.npz"))
+    writer = open_writer(evaluator, tmp_path / "p.npz")
+    written, _ = evaluator.measure_each("v", view, silent, writer)
     assert written.loss == pytest.approx(counted.loss, rel=1e-6)
     assert dataclasses.replace(written, loss=0) == dataclasses.replace(counted, loss=0)
 
@@ -216,13 +217,16 @@ def test_a_file_counts_what_the_device_counts(evaluator, view, tmp_path):
 @pytest.mark.parametrize("view", [FRAMES[0], DENSE, SQUARES])
 def test_predictions_go_on_where_they_were_killed(evaluator, view, tmp_path):
     whole = open_writer(evaluator, tmp_path / "whole.npz")
-    at_once = evaluator.measure("v", view, silent, whole)
+    at_once, outcomes = evaluator.measure_each("v", view, silent, whole)
     begun = open_writer(evaluator, tmp_path / "killed.npz")
     first = [column[:2] for column in next(evaluator.iterate_scores(view))]
     begun.append(*first)
     again = open_writer(evaluator, tmp_path / "killed.npz")
     assert again.done == len(first[0])
-    assert evaluator.measure("v", view, silent, again) == at_once
+    result, of_both = evaluator.measure_each("v", view, silent, again)
+    assert result == at_once
+    np.testing.assert_array_equal(of_both.ids, outcomes.ids)
+    np.testing.assert_array_equal(of_both.guesses, outcomes.guesses)
     one, other = read(tmp_path / "whole.npz"), read(tmp_path / "killed.npz")
     assert one.ids.tolist() == other.ids.tolist() == sorted(one.ids)
     np.testing.assert_array_equal(one.labels, other.labels)
@@ -236,7 +240,7 @@ def test_a_finished_file_is_counted_without_the_network(evaluator, source, tmp_p
     broken = Evaluator(
         model=None, strategy=evaluator.strategy, source=source, recipe=RECIPE, statistics=None
     )
-    result = broken.measure("dense", DENSE, silent, writer)
+    result, _ = broken.measure_each("dense", DENSE, silent, writer)
     assert result.num_images == IMAGES
     counted = evaluator.measure("dense", DENSE, silent)
     assert result.loss == pytest.approx(counted.loss, rel=1e-6)

@@ -100,12 +100,30 @@ def test_jpeg_pixels_are_those_of_the_training_pipeline(shared_data):
 def test_a_folder_means_its_images_by_name(tmp_path):
     for name in ("b.JPG", "a.png", "notes.txt", "c.webp"):
         (tmp_path / name).touch()
-    (tmp_path / "deeper").mkdir()
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "d.jpg").touch()
+    (tmp_path / "b" / "deeper").mkdir()
+    (tmp_path / "b" / "deeper" / "e.jpg").touch()
     one = tmp_path / "notes.txt"  # named by hand, so it is meant
     found, notes = photographs.find([str(tmp_path), str(one)])
-    names = [path.name for path in found]
-    assert names == ["a.png", "b.JPG", "c.webp", "notes.txt"]
+    names = [str(path.relative_to(tmp_path)) for path in found]
+    inside = ["b/d.jpg", "b/deeper/e.jpg"]
+    assert names == ["a.png", "b.JPG", "c.webp", *inside, "notes.txt"]
     assert len(notes) == 1 and "1 .txt" in notes[0]
+
+
+def test_every_image_of_a_folder_is_read_or_counted(tmp_path):
+    """Of hidden folders and linked ones, too; a circle is not followed."""
+    for name in ("a/x.jpg", "a/.hidden/y.jpg", "__MACOSX/._x.jpg", "a/b.heic"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "a" / "circle").symlink_to(tmp_path)
+    found, notes = photographs.find([str(tmp_path)])
+    assert [path.name for path in found] == ["x.jpg"]
+    said = "\n".join(notes)
+    assert "2 hidden or of tools: __MACOSX, a/.hidden." in said
+    assert "1 links to folders" in said and "a/circle" in said
+    assert "1 that by their names are no images (1 .heic)" in said
 
 
 def test_a_missing_file_and_an_empty_folder_are_refused(tmp_path):

@@ -60,7 +60,7 @@ VERBS = {  # their words: n a name, p a path, d a data set, w a word
     **{"": "n", "list": "", "audit": "n", "evaluate": "n", "predict": "npp"},
     **{"export": "n", "describe": "n", "import": "np", "ensemble": "ppp"},
     **{"submission": "pp", "prepare": "d", "doctor": "d", "baseline": "d"},
-    **{"sweep": "n", "bench": "wn", "report": "pp", "ship": "p"},
+    **{"sweep": "n", "bench": "wn", "report": "pp", "ship": "p", "runs": "p"},
 }
 # Flags that a verb takes; any other has one answer.
 OWN = {verb: commands.load(verb or commands.TRAIN).FLAGS for verb in VERBS}

@@ -1,5 +1,6 @@
 """`python -m launch predict`: what a person's own photographs show."""
 
+import csv
 import dataclasses
 import json
 import os
@@ -186,6 +187,34 @@ def test_the_contact_sheet_shows_each_photograph(colours, tmp_path, capsys):
         assert shown > 0.08  # of the sheet
     left, right = np.array_split(pixels, 2, axis=1)
     assert left.min() < 50 and right.min() < 50  # ink in both
+
+
+def test_the_guesses_are_a_table_too(colours, tmp_path, capsys):
+    inside = tmp_path / "holiday" / "day 1"
+    inside.mkdir(parents=True)
+    blue, red = colour(inside / "b.jpg", (0, 0, 255)), colour(inside / "r,é.png", (255, 0, 0))
+    outs = [tmp_path / f"guesses.{end}" for end in ("csv", "json", "png")]
+    words = [f"--out={out}" for out in outs]
+    assert predict_here(colours, tmp_path / "holiday", *words) == 0
+    said = capsys.readouterr().out
+    assert all(f"{out} shows 2 photographs." in said for out in outs)
+    with open(outs[0], newline="") as file:
+        table = list(csv.DictReader(file))
+    rows = json.loads(outs[1].read_text())
+    assert [list(map(str, row.values())) for row in rows] == [list(r.values()) for r in table]
+    assert list(table[0]) == ["file", "rank", "class", "score"]
+    places = [(row["file"], row["rank"], row["class"]) for row in rows]
+    assert places[0] == (str(blue), 1, "blue") and places[3] == (str(red), 1, "red")
+    assert [rank for _, rank, _ in places] == [1, 2, 3] * 2
+    assert sum(row["score"] for row in rows[:3]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("ends", [("txt",), ("csv", "csv")])
+def test_a_table_of_no_known_kind_is_refused(colours, tmp_path, ends):
+    photograph = colour(tmp_path / "a.png", (1, 2, 3))
+    words = [f"--out={tmp_path / str(place)}.{end}" for place, end in enumerate(ends)]
+    with pytest.raises(UsageError, match="must end in .png, .csv, .json"):
+        predict_here(colours, photograph, *words)
 
 
 def test_a_sheet_never_replaces_a_file(colours, tmp_path):

@@ -12,7 +12,7 @@ from tests.launch.test_command_line import ROOT, child_seconds, launch
 WEIGHTS = ("--weights", "w.weights.h5")
 WRONG = {
     "no weights": (("alexnet", "a.jpg"), "come with: lenet5"),
-    "no photograph": (("alexnet", *WEIGHTS), "NAME IMAGE..."),
+    "no photograph": (("alexnet", *WEIGHTS), "RUN IMAGE..."),
     "a name": (("alexnt", "a.jpg", *WEIGHTS), "'alexnet'"),
     "a missing photograph": (("alexnet", "b.jpg", *WEIGHTS), "b.jpg"),
     "an empty folder": (("alexnet", "empty", *WEIGHTS), "no photographs"),
@@ -21,7 +21,7 @@ WRONG = {
     "two views": (("alexnet", "a.jpg", *WEIGHTS, "--views", "single,ten_crop"), "one of the views"),
     "a sheet that is no PNG": (
         ("alexnet", "a.jpg", *WEIGHTS, "--out", "s.jpg"),
-        "must end in .png",
+        "must end in .png, .csv, .json",
     ),
     "a sheet nowhere": (("alexnet", "a.jpg", *WEIGHTS, "--out", "no/s.png"), "no folder no"),
     "another verb's flag": (("alexnet", "a.jpg", *WEIGHTS, "--seed", "1"), "no use for --seed"),

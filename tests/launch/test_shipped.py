@@ -103,6 +103,7 @@ def test_the_recorded_error_is_measured_again(variant, shared_data, tmp_path):
         == (run.record["seed"], run.record["precision"], [])
     }
     recorded = {result["view"]: result for result in run.record["results"]}
+    out = [line for line in out if "top-1 error" in line]
     assert [line.partition(":")[0] for line in out] == list(recipe.views)
     for view, line in zip(recipe.views, out, strict=True):
         error = float(re.search(r"top-1 error (\d+\.\d+) ", line)[1])
@@ -127,7 +128,7 @@ def launched(folder, *words, data_dir):
 
 def test_errors_on_other_images_than_those_of_the_tests(tmp_path):
     sample = ("lenet5", "--data", "sample", "--split", "train")
-    [line], _ = launched(tmp_path, "evaluate", *sample, data_dir=tmp_path)
+    (line, *_), _ = launched(tmp_path, "evaluate", *sample, data_dir=tmp_path)
     assert "1,437 images of UCI handwritten digits (sample), train" in line
 
 
@@ -154,6 +155,7 @@ def finished(folder, recipe=test_predict.COLOURS, **more):
         "versions": {"python": "3.11"},
         "devices": 1,
         "platform": "cpu",
+        "data_dir": "/there/data",
         "reason": "RunError: /there/data is damaged",
     }
     result = {
@@ -163,7 +165,7 @@ def finished(folder, recipe=test_predict.COLOURS, **more):
         "top1_error": 50.0,
         "top5_error": 0.0,
         "loss": 0.1,
-        "command": "python -m launch evaluate colours --weights /there/run",
+        "command": "python -m launch evaluate /there/run --out /there/wrong",
         "commit": "abc",
         "finished": "2026-01-01T01:00:00+00:00",
     }

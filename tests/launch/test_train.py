@@ -48,6 +48,12 @@ def test_it_ends_with_a_table_that_says_what_it_is(trained):
     assert "epochs: 2, not 20" in screen
 
 
+def test_it_ends_with_what_can_be_done_next(trained):
+    folder, screen = trained
+    for verb in ("evaluate", "predict", "export"):
+        assert f"python -m launch {verb} {folder} " in screen.partition("training loss")[2]
+
+
 def test_the_screen_has_no_noise_of_tensorflows(trained):
     _, screen = trained
     for noise in ("oneDNN", "cuda", "CUDA", "WARNING", "Traceback", "I0000"):
@@ -115,11 +121,11 @@ def test_the_same_command_again_only_says_what_was_measured(trained):
 def test_evaluate_gives_the_recorded_error_and_writes_it_down(trained):
     folder, _ = trained
     (before,) = json.loads((folder / "run.json").read_text())["results"]
-    code, out, err = launch("evaluate", "lenet5", "--weights", folder)
+    code, out, err = launch("evaluate", folder)
     assert code == 0, err
     assert f"top-1 error {before['top1_error']:.2f} (" in out
     (after,) = json.loads((folder / "run.json").read_text())["results"]
-    assert after["command"].startswith("python -m launch evaluate lenet5")
+    assert after["command"].startswith(f"python -m launch evaluate {folder}")
     for name in ("view", "split", "num_images", "top1_error", "top5_error"):
         assert after[name] == before[name]
     command = ("evaluate", "lenet5", "--weights", folder, "--split", "train")

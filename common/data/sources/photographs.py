@@ -23,6 +23,7 @@ from common.data.sources import folder
 from common.errors import UsageError
 
 SPLIT = "photographs"
+LINKS = "links to folders, which may lead in a circle: name them yourself"
 _THUMBNAIL = 480  # pixels, the longer side
 _DIGIT = 20 / 28  # of the field's side
 _FAINT = 0.2  # of the strongest ink: the paper's own shades
@@ -38,7 +39,7 @@ _UPRIGHT = {  # from EXIF's orientation
 
 
 def find(words: Sequence[str]) -> tuple[tuple[pathlib.Path, ...], list[str]]:
-    """The files that are meant; of a folder, its images by name.
+    """The files that are meant; of a folder, its images and those of the folders inside.
 
     Returns:
         The files, and sentences on what was left out of folders.
@@ -63,26 +64,43 @@ def find(words: Sequence[str]) -> tuple[tuple[pathlib.Path, ...], list[str]]:
 
 
 def _images_in(path: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
-    try:
-        names = sorted(os.listdir(path))
-    except OSError as error:
-        raise UsageError(f"The folder {path} cannot be read: {error.strerror}.") from error
-    files = [name for name in names if not (path / name).is_dir()]
-    images = [name for name in files if folder.is_image(name)]
-    notes = []
-    for why, test in (
-        (folder.OF_TOOLS, folder.of_tools),
-        (folder.NO_IMAGE, lambda name: not folder.of_tools(name)),
-    ):
-        others = [n for n in files if n not in set(images) and test(n)]
-        if others:
-            notes.append(f"{path}: {folder.omission(why, others)}")
+    """The images of a folder and of all folders inside of it, by name; and notes."""
+    images, left_out = [], {}
+
+    def leave_out(why: str, file: str) -> None:
+        left_out.setdefault(why, []).append(os.path.relpath(file, path))
+
+    def fail(error: OSError) -> None:
+        raise UsageError(
+            f"The folder {error.filename} cannot be read: {error.strerror}."
+        ) from error
+
+    for above, folders, files in os.walk(path, onerror=fail):
+        folders.sort()
+        links = {name for name in folders if os.path.islink(os.path.join(above, name))}
+        for name in [*folders, *sorted(files)]:
+            here = os.path.join(above, name)
+            if folder.of_tools(name):
+                leave_out(folder.OF_TOOLS, here)
+            elif name in links:
+                leave_out(LINKS, here)
+            elif folder.is_image(name) and not os.path.isdir(here):
+                images.append(pathlib.Path(here))
+            elif not os.path.isdir(here):
+                leave_out(folder.NO_IMAGE, here)
+        folders[:] = [name for name in folders if name not in links and not folder.of_tools(name)]
+    notes = [f"{path}: {folder.omission(*pair)}" for pair in left_out.items()]
     if not images:
         raise UsageError(
-            f"The folder {path} has no photographs: no file that ends in "
-            f"{', '.join(folder.SUFFIXES)}."
+            " ".join(
+                [
+                    f"The folder {path} has no photographs: no file, in it or in folders inside "
+                    f"of it, that ends in {', '.join(folder.SUFFIXES)}.",
+                    *notes,
+                ]
+            )
         )
-    return [path / name for name in images], notes
+    return images, notes
 
 
 def read(path: pathlib.Path) -> Image.Image:
@@ -94,6 +112,21 @@ def read(path: pathlib.Path) -> Image.Image:
     """
     found = decoder.readable(path.read_bytes())
     return _upright(_pixels(found), found)
+
+
+def thumbnail(data: bytes) -> Image.Image:
+    """A small copy of an encoded image, RGB, as it is stored.
+
+    Raises:
+        ValueError: if it is no image, or is damaged.
+    """
+    return _small(_pixels(decoder.readable(data)))
+
+
+def _small(image: Image.Image) -> Image.Image:
+    small = image.copy()
+    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+    return small
 
 
 def _pixels(found: decoder.Encoded) -> Image.Image:
@@ -173,9 +206,7 @@ class Photographs(Source):
             image = _upright(stored, found)
             if image is not stored:
                 self.turned.append(path)
-            small = image.copy()
-            small.thumbnail((_THUMBNAIL, _THUMBNAIL))
-            self.thumbnails[place] = small
+            self.thumbnails[place] = _small(image)
             seen, data = self._fit(image), found.data
             if seen is not stored:
                 made = io.BytesIO()

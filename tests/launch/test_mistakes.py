@@ -1,0 +1,225 @@
+"""What `evaluate` says and keeps of what is wrong where, and of a run by its folder alone."""
+
+import csv
+import dataclasses
+import json
+import xml.etree.ElementTree as xml
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.errors import RunError, UsageError
+from common.files import write_json
+from launch.drawing import confusion_matrix
+from launch.inference import mistakes
+from tests.launch import test_predict, test_run_settings
+from tests.launch.flags import launch
+from tests.launch.test_run_settings import folder_of
+
+colours, run = test_run_settings.colours, test_run_settings.run
+NAMES = tuple(test_predict.NAMES)  # red, green, blue
+HERE = ("evaluated", "data_validation")
+COUNTS = [[2, 0, 0], [0, 0, 2], [0, 0, 2]]  # the green ones are blue
+
+
+@pytest.fixture
+def green_is_blue(run, tmp_path):
+    """A run whose data's green images are blue."""
+    for place in tmp_path.glob("data/*/green/*"):
+        Image.new("RGB", (40, 40), (10, 0, 240)).save(place)
+    return run
+
+
+def evaluate(*words, **given):
+    return launch("evaluate", *words, **given)
+
+
+def test_an_error_rate_says_which_class_is_all_wrong(green_is_blue, capsys):
+    assert evaluate(green_is_blue()) == 0
+    said = capsys.readouterr().out
+    assert "centre_crop: top-1 error 33.33 " in said
+    rows = [line.split() for line in said.splitlines()[2:6]]
+    assert rows[0] == ["class", "right", "error", "most", "often", "taken", "for"]
+    assert rows[1] == ["green", "0", "of", "2", "100.0", "%", "blue", "(2)"]
+    assert {row[0]: row[1:] for row in rows[2:]} == {
+        "red": ["2", "of", "2", "0.0", "%"],
+        "blue": ["2", "of", "2", "0.0", "%"],
+    }
+
+
+def test_the_runs_folder_has_matrix_picture_and_worst_images(green_is_blue, capsys):
+    folder = green_is_blue()
+    evaluate(folder, views=["centre_crop"])
+    place = folder.joinpath(*HERE)
+    with open(place / "centre_crop_confusion.csv", newline="") as file:
+        head, *rows = csv.reader(file)
+    assert head[1:] == [row[0] for row in rows] == list(NAMES)
+    assert [list(map(int, row[1:])) for row in rows] == COUNTS
+    told = titles((place / "centre_crop_confusion.svg").read_text())
+    assert "green taken for blue: 2 of 2" in told and "red taken for red: 2 of 2" in told
+    assert str(place) in capsys.readouterr().out
+
+
+def test_the_worst_images_are_shown_themselves(green_is_blue, monkeypatch):
+    """By their place in the split's order, which is not that of the names."""
+    monkeypatch.setattr(mistakes, "WORST_IMAGES", 2)
+    folder, shown = green_is_blue(), []
+    monkeypatch.setattr("launch.drawing.contact_sheet.write", lambda *sheet: shown.append(sheet))
+    evaluate(folder, views=["centre_crop"])
+    [(file, heading, entries)] = shown
+    assert file.name == "centre_crop_worst.png" and "2 images with the highest loss" in heading
+    assert sorted(name for name, _, _ in entries) == [f"green_{number}.png" for number in range(2)]
+    for _, picture, guesses in entries:
+        assert picture.getpixel((0, 0)) == (10, 0, 240)
+        assert [name for name, _ in guesses] == ["blue", "green, true"]
+        assert guesses[0][1] > 0.99 > 0.01 > guesses[1][1]
+
+
+def test_it_is_kept_where_out_says_and_nothing_is_written_over(green_is_blue, tmp_path):
+    folder, out = green_is_blue(), tmp_path / "kept"
+    assert evaluate(folder, out=str(out)) == 0
+    views = test_predict.COLOURS.views
+    ends = ("confusion.csv", "confusion.svg", "worst.png")
+    assert {f.name for f in out.iterdir()} == {f"{view}_{end}" for view in views for end in ends}
+    assert Image.open(out / "ten_crop_worst.png").width > 1000
+    assert not (folder / "evaluated").exists()
+    with pytest.raises(UsageError, match="kept exists already"):
+        evaluate(folder, out=str(out))
+
+
+def test_what_is_no_result_of_the_run_is_not_kept_as_its_own(run, tmp_path, capsys):
+    folder = run("views=ten_crop")
+    changed = ["test_transforms.0.size=20", "test_transforms.1.size=20"]
+    evaluate(folder, set=changed)
+    assert "--out FOLDER keeps" in capsys.readouterr().out
+    assert not (folder / "evaluated").exists()
+    evaluate(folder, data=folder_of(tmp_path / "mine"))
+    assert [f.name for f in (folder / "evaluated").iterdir()] == ["mine_validation"]
+
+
+def test_of_many_classes_the_worst_are_named(capsys):
+    counts = np.diag(np.full(30, 9))
+    for wrong in range(20):
+        counts[wrong, wrong] -= wrong // 4
+        counts[wrong, 29] += wrong // 4
+    names = tuple(f"class{place}" for place in range(30))
+    mistakes.show_classes(names, counts)
+    title, _, *rows = capsys.readouterr().out.splitlines()
+    assert title == "The worst 10 of 30 classes:" and len(rows) == 10
+    assert rows[0].split()[:6] == ["class16", "5", "of", "9", "44.4", "%"]
+
+
+def test_a_class_without_images_has_no_line(capsys):
+    mistakes.show_classes(NAMES, np.array([[1, 0, 0], [0, 0, 0], [0, 0, 3]]))
+    assert "green" not in capsys.readouterr().out
+
+
+def titles(svg):
+    return [one.text for one in xml.fromstring(svg).iter("{http://www.w3.org/2000/svg}title")]
+
+
+def texts(svg):
+    return [one.text for one in xml.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+@pytest.mark.parametrize("classes", [3, 10, 100])
+def test_a_picture_names_every_class_and_counts_every_cell(classes):
+    rng = np.random.default_rng(classes)
+    counts = rng.integers(0, 3, (classes, classes))
+    counts[0] = 0
+    names = [f"n<{place}>" for place in range(classes)]
+    svg = confusion_matrix.draw("a & b", names, counts)
+    shown, told = texts(svg), titles(svg)[1:]
+    assert all(shown.count(name) == 2 for name in names)
+    assert shown.count("no images") == 1
+    assert len(told) == (counts > 0).sum()
+    assert sum(int(one.split(": ")[1].split(" of ")[0]) for one in told) == counts.sum()
+    in_cells = [one for one in shown if one.isdigit()]
+    assert len(in_cells) == (0 if classes == 100 else len(told))
+
+
+def test_of_very_many_classes_those_with_most_errors_are_drawn():
+    counts = np.diag(np.full(400, 5))
+    counts[np.arange(150), 399] = np.arange(150) // 30  # the first 30 are all right
+    counts[149, 60] = 2
+    svg = confusion_matrix.draw("many", [f"n{place}" for place in range(400)], counts)
+    shown = texts(svg)
+    assert "100 of 400 classes, those with most errors" in shown
+    assert "n149" in shown and "n20" not in shown and confusion_matrix.OTHERS in shown
+    told = titles(svg)
+    assert "n149 taken for others: 4 of 11" in told and "n149 taken for n60: 2 of 11" in told
+
+
+def test_a_runs_folder_is_enough(run, tmp_path, monkeypatch, capsys):
+    """It knows its network, and where its images were, wherever one is."""
+    folder = run()
+    record = json.loads((folder / "run.json").read_text())
+    record["recipe"]["data"] = record["data"]["name"] = "folder:data"  # as it was typed
+    record["sessions"] = [{"data_dir": str(tmp_path / "data")}]
+    write_json(folder / "run.json", record)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert evaluate("../run") == 0
+    said = capsys.readouterr()
+    assert "Written into ../run" in said.out and not said.err
+    photograph = test_predict.colour(tmp_path / "a.png", (250, 0, 0))
+    assert launch("predict", "../run", photograph) == 0
+    assert capsys.readouterr().out.splitlines()[1].endswith("red")
+    assert launch("export", "../run", out="../model.tflite") == 0
+    (tmp_path / "data").rename(tmp_path / "moved")
+    with pytest.raises(RunError, match="no folder data"):
+        evaluate("../run")
+    assert f"in {tmp_path / 'data'}, which is gone: --data folder:PATH" in capsys.readouterr().err
+    assert evaluate("../run", data=f"folder:{tmp_path / 'moved'}") == 0
+    assert "top-1 error 0.00" in capsys.readouterr().out
+
+
+def test_prepared_data_are_where_the_training_found_them(colours, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "default"))
+    places = {"here": tmp_path / "prepared", "gone": tmp_path / "gone", "old": None}
+    places["here"].mkdir()
+    for name, expected in (("here", "prepared"), ("gone", "default"), ("old", "default")):
+        session = {} if name == "old" else {"data_dir": str(places[name])}
+        test_predict.write_record(colours, test_predict.COLOURS, sessions=[session])
+        found = test_run_settings.find("evaluate", colours, measures=True).experiment.data_dir
+        assert found == tmp_path / expected
+        given = test_run_settings.find("evaluate", colours, data_dir="/given").experiment.data_dir
+        assert str(given) == "/given"
+        said = capsys.readouterr().err
+        assert said.count("which is gone: --data_dir") == (name == "gone"), name
+
+
+def test_a_sample_lies_nowhere_and_is_never_gone(colours, tmp_path, capsys):
+    recipe = dataclasses.replace(test_predict.COLOURS, data="sample")
+    test_predict.write_record(colours, recipe, sessions=[{"data_dir": str(tmp_path / "no")}])
+    test_run_settings.find("evaluate", colours, measures=True)
+    assert capsys.readouterr().err == ""
+
+
+NO_RUN = {
+    "an empty folder": (("evaluate", "empty"), "empty is no run's folder: it has no run.json"),
+    "a folder that is not there": (("evaluate", "runs/x"), "There is no folder runs/x"),
+    "a file of weights": (("predict", "w.weights.h5", "a.png"), "w.weights.h5 is no run."),
+    "weights, too": (("evaluate", "run", "--weights=w.weights.h5"), "leave out --weights"),
+    "a misspelt name": (("evaluate", "colour"), "'colour'"),
+}
+
+
+@pytest.mark.parametrize("name", NO_RUN)
+def test_what_is_no_run_gets_a_sentence(name, run, tmp_path, monkeypatch):
+    run()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "w.weights.h5").touch()
+    words, said = NO_RUN[name]
+    with pytest.raises(UsageError, match=said):
+        launch(*words)
+
+
+def test_a_record_that_is_none_gets_a_sentence(run):
+    folder = run()
+    for text in ("[]", "{}", "{"):
+        (folder / "run.json").write_text(text)
+        with pytest.raises(RunError, match="run.json cannot be read"):
+            evaluate(folder)
