@@ -24,7 +24,7 @@ except ImportError:
         name="common",
     ) from None
 from common.papers.deviations import add_deviations
-from common.papers.folders import find_fault, find_folders
+from common.papers.folders import find_fault, find_folders, find_unclaimed
 from common.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -37,17 +37,24 @@ DEEPEST_GRAPH = 30_000
 
 
 def names() -> tuple[str, ...]:
-    """All papers, sorted: the folders that can be read."""
+    """All papers, sorted: the folders whose recipes can be read."""
     return tuple(name for name, fault in _folders().items() if not fault)
 
 
+@functools.cache
 def faults() -> dict[str, str]:
-    """Folders of papers that cannot be read, and why, naming the file."""
-    return {name: fault for name, fault in _folders().items() if fault}
+    """Folders whose recipes or claims cannot be read, and why, naming the file."""
+    root = pathlib.Path(__file__).parent
+    found = {
+        name: fault or find_unclaimed(root / name, _load(name).RECIPES)
+        for name, fault in _folders().items()
+    }
+    return {name: fault for name, fault in found.items() if fault}
 
 
 @functools.cache
 def _folders() -> dict[str, str]:
+    """By paper, why its recipes cannot be read; "" of most."""
     found = find_folders(pathlib.Path(__file__).parent)
     return {one.name: find_fault(one, lambda one=one: _load(one.name).RECIPES) for one in found}
 
@@ -73,10 +80,10 @@ def load(paper: str) -> Paper:
         UsageError: if there is no such paper.
         RunError: if its folder cannot be read; says why.
     """
-    if paper in faults():
-        raise RunError(f"{paper} is unfinished: {faults()[paper]}")
-    if paper not in names():
+    if paper not in _folders():
         raise UsageError(_unknown(paper, names()))
+    if fault := _folders()[paper]:
+        raise RunError(f"{paper} is unfinished: {fault}")
     return _load(paper)
 
 
@@ -257,5 +264,5 @@ def _unknown(name: str, known: tuple[str, ...]) -> str:
     return (
         f"There is no paper or variant called {name!r}.{hint} Papers: "
         f"{', '.join(names())}; python -m launch list shows their variants."
-        + "".join(f" {paper} is unfinished: {fault}" for paper, fault in faults().items())
+        + "".join(f" {paper} is unfinished: {why}" for paper, why in _folders().items() if why)
     )

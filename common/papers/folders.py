@@ -24,20 +24,31 @@ def find_folders(root: pathlib.Path) -> list[pathlib.Path]:
 
 
 def find_fault(folder: pathlib.Path, load: Callable[[], Iterable[str]]) -> str:
-    """Why the folder cannot be read, naming the file; "" if it can.
+    """Why the folder's recipes cannot be read, naming the file; "" if they can.
 
     Args:
-        load: Imports its recipes; the names of their variants.
+        load: Imports them; the names of their variants.
     """
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         return f"{folder / missing[0]} is missing."
     try:
-        variants, expected = list(load()), read_expected(folder)
+        load()
     except RunError as error:
         return str(error)
     except Exception as error:  # whatever a file that is being written does
         return locate(error, folder)
+    return ""
+
+
+def find_unclaimed(folder: pathlib.Path, variants: Iterable[str]) -> str:
+    """Why expected.toml cannot be read, or which variants it lacks; "" if neither."""
+    try:
+        expected = read_expected(folder)
+    except RunError as error:
+        return str(error)
+    except Exception as error:  # such as a number where a table belongs
+        return f"{folder / 'expected.toml'}: {type(error).__name__}: {error}"
     if lacking := [name for name in variants if name not in expected.parameters]:
         return f"{folder / 'expected.toml'}: networks lacks {', '.join(lacking)}, of RECIPES."
     return ""

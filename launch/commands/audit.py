@@ -30,13 +30,15 @@ COLUMNS = ["row", "column", ">paper", ">computed", "verdict", "explanation"]
 def run(words: list[str], flags: FlagValues) -> int:
     """Prints each paper's tables; 1 if a difference has no explanation."""
     refuse_words(USAGE, words[1:])
-    papers = [find(name)[0] for name in words] or reproductions.names()
+    faults = {} if words else reproductions.faults()
+    papers = [find(name)[0] for name in words]
+    papers = papers or [paper for paper in reproductions.names() if paper not in faults]
     from common.papers.audit import MISFIT, audit_paper, networks
 
     expected = {paper: read_expected(reproductions.folder(paper)) for paper in papers}
     variants = {variant for claims in expected.values() for variant in networks(claims)}
     building = Building(len(variants))
-    cells, counted, faults = [], {}, {} if words else reproductions.faults()
+    cells, counted = [], {}
     for paper, claims in expected.items():
         try:
             found = audit_paper(reproductions.folder(paper), building.build_model, counted)

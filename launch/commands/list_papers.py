@@ -29,7 +29,8 @@ COLUMNS = [
 def run(words: list[str], flags: FlagValues) -> int:
     """Prints one line for each variant; the exit code."""
     refuse_words(USAGE, words)
-    rows = [row for paper in reproductions.names() for row in rows_of(paper)]
+    papers = [paper for paper in reproductions.names() if paper not in reproductions.faults()]
+    rows = [row for paper in papers for row in rows_of(paper)]
     show("", COLUMNS, rows)
     if variants := bundled_weights.list_variants():
         print(f"\nTrained weights come with {', '.join(variants)}.")

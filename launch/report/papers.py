@@ -70,15 +70,18 @@ class Paper:
 
 
 def read_papers() -> dict[str, Paper]:
-    """Every paper, by its name."""
-    return {name: Paper(name) for name in reproductions.names()}
+    """Every paper that can be read, by its name."""
+    faults = reproductions.faults()
+    return {name: Paper(name) for name in reproductions.names() if name not in faults}
 
 
 def list_unfinished() -> list[str]:
     """A sentence for each paper whose folder cannot be read, or where lines are left to do."""
-    said = [f"{paper} is left out: {fault}" for paper, fault in reproductions.faults().items()]
+    faults = reproductions.faults()
+    said = [f"{paper} is left out: {fault}" for paper, fault in faults.items()]
     for paper in reproductions.names():
-        if left := list_left(reproductions.folder(paper)):
+        left = [] if paper in faults else list_left(reproductions.folder(paper))
+        if left:
             said.append(f"{paper} is unfinished: {len(left)} lines say TODO, the first {left[0]}")
     return said
 

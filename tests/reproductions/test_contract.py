@@ -146,7 +146,7 @@ def noise(model):
     return (NOISE * draws).astype("float32")
 
 
-@pytest.mark.parametrize("paper", [*reproductions.names(), *reproductions.faults()])
+@pytest.mark.parametrize("paper", sorted({*reproductions.names(), *reproductions.faults()}))
 def test_the_folder_can_be_read(paper):
     assert reproductions.faults().get(paper) is None
 
