@@ -74,7 +74,7 @@ class Paper:
 
 
 def load(paper: str) -> Paper:
-    """The paper's recipes and views; imports no TensorFlow.
+    """The paper's recipes, each with its network's form, and views; imports no TensorFlow.
 
     Raises:
         UsageError: if there is no such paper.
@@ -90,7 +90,11 @@ def load(paper: str) -> Paper:
 @functools.cache
 def _load(paper: str) -> Paper:
     module = importlib.import_module(f"reproductions.{paper}.recipe")
-    recipes = add_deviations(module.RECIPES, pathlib.Path(module.__file__).parent)
+    own = pathlib.Path(module.__file__).parent
+    recipes = add_deviations(module.RECIPES, own)
+    if (own / "forms.py").exists():
+        forms = importlib.import_module(f"reproductions.{paper}.forms").FORMS
+        recipes = {v: dataclasses.replace(r, network=forms.get(v)) for v, r in recipes.items()}
     return Paper(RECIPES=recipes, VIEWS=getattr(module, "VIEWS", {}))
 
 
@@ -114,7 +118,12 @@ def folder(paper: str) -> pathlib.Path:
 
 
 def build_model(
-    paper: str, variant: str, *, image_size: int | None = None, num_classes: int | None = None
+    paper: str,
+    variant: str,
+    *,
+    image_size: int | None = None,
+    num_classes: int | None = None,
+    network: Any = None,
 ) -> "keras.Model":
     """A variant's network: (batch, S, S, channels) images -> (batch, num_classes) logits.
 
@@ -125,9 +134,11 @@ def build_model(
         image_size: S, pixels; None is the recipe's.
         num_classes: None is the recipe's; 0 leaves out the classifier and the auxiliary
             heads: (batch, features).
+        network: Its form, one of the paper's forms.py; None is the recipe's.
 
     Raises:
-        UsageError: if the network does not fit such images, or there cannot be so many classes.
+        UsageError: if the network does not fit such images, cannot have such a form, or
+            there cannot be so many classes.
     """
     recipe = load(paper).RECIPES[variant]
     size = recipe.image_size if image_size is None else image_size
@@ -143,12 +154,22 @@ def build_model(
             f"{variant} cannot have {classes} classes: 1 or more, or 0 for no classifier."
         )
     model = importlib.import_module(f"reproductions.{paper}.model")
+    changed = network is not None and network != recipe.network
+    form = {"form": network} if changed else {}
     with _deep_graphs():
+        try:
+            built = model.build_model(variant, size, classes or recipe.num_classes, **form)
+        except ValueError as error:
+            if isinstance(error, UsageError) or not changed:
+                raise
+            raise UsageError(
+                f"{variant} cannot be built of such parts, for {size}x{size} pixels: {error}"
+            ) from error
         if classes:
-            return model.build_model(variant, size, classes)
+            return built
         from common.models.headless import headless
 
-        return headless(model.build_model(variant, size, recipe.num_classes))
+        return headless(built)
 
 
 def load_model(file: pathlib.Path | str) -> "keras.Model":

@@ -169,9 +169,9 @@ def boxes_of(chain: Chain) -> list[Box]:
 def folded(blocks: tuple[Block, ...]) -> list[tuple[int, int, int]]:
     """(first, period, times) of blocks that repeat, all of them in order.
 
-    One or two that look alike come `times` times one after the other.
+    One or two that look alike and cost alike come `times` times one after the other.
     """
-    chains = [block.chain for block in blocks]
+    chains = [(block.chain, block.rows.params, block.rows.macs) for block in blocks]
 
     def count_repeats(first: int, period: int) -> int:
         times, end = 1, first + period

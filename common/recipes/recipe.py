@@ -171,6 +171,9 @@ class Recipe:
         train_noise: Applied after `normalize`, in training only.
         test_transforms: From the encoded image to the frame that the test
             views are cut from.
+        network: What its network is made of: its `Form` in the paper's forms.py,
+            where there is one, which reproductions.load adds; or None. Not compared: two
+            networks may be trained alike, and what was changed is in `overrides`.
         views: The paper's test protocols, measured after training.
         monitor: The view whose error is measured on the test split after
             each epoch (and that a plateau schedule looks at).
@@ -209,6 +212,7 @@ class Recipe:
     views: tuple[str, ...]
     monitor: str
     before_epoch: Any = None
+    network: Any = dataclasses.field(default=None, compare=False)
     healthy_after: int = 5
     deviations: tuple[Deviation, ...] = ()
     overrides: tuple[Override, ...] = ()

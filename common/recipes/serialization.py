@@ -7,6 +7,7 @@ from typing import Any
 
 # These say what is measured or written about a run, not how it is trained.
 NOT_HASHED = ("deviations", "overrides", "views", "healthy_after")
+NETWORK = "network."  # what the paths of the network's parts begin with
 # Fields that came later; at these values a recipe is what it was before them,
 # and its recorded runs remain runs of it.
 ABSENT = {
@@ -49,9 +50,17 @@ def describe(value: Any) -> Any:
 
 
 def describe_recipe(recipe: Any) -> dict[str, Any]:
-    """What is trained, in JSON's types: without what it differs from."""
-    described = describe(dataclasses.replace(recipe, deviations=(), overrides=()))
-    del described["overrides"]
+    """What is trained, in JSON's types: without what it differs from.
+
+    Of the network only what the command line changed: the rest is in the paper's code.
+    """
+    described = describe(dataclasses.replace(recipe, deviations=(), overrides=(), network=None))
+    del described["overrides"], described["network"]
+    changed = [one for one in recipe.overrides if one.field.startswith(NETWORK)]
+    if changed:
+        described["network"] = {
+            one.field.removeprefix(NETWORK): describe(one.new) for one in changed
+        }
     return described
 
 
@@ -90,7 +99,7 @@ def recipe_hash(recipe: Any) -> str:
 
     `recipe` is a Recipe or its description, as run.json holds it.
     """
-    described = recipe if isinstance(recipe, dict) else describe(recipe)
+    described = recipe if isinstance(recipe, dict) else describe_recipe(recipe)
     kept = {k: v for k, v in described.items() if k not in NOT_HASHED}
     kept = _without_absent(kept)
     text = json.dumps(kept, sort_keys=True)

@@ -1,17 +1,22 @@
-"""A network block by block, and as a picture: both from the Keras graph."""
+"""A network block by block, as a picture, or how it is trained: all from the code."""
 
 import pathlib
 
 from absl.flags import FlagValues
 
+import reproductions
 from common.errors import UsageError
 from launch.commands.names import read_name
-from launch.settings.flags import text
+from launch.settings.flags import share, switch, text
+from launch.settings.overrides import apply
 from launch.terminal.new_files import require_new
 from launch.terminal.quiet import quiet
 
-USAGE = "describe NAME [--svg FILE.svg]"
-FLAGS = {"svg": text("the picture to write")}
+USAGE = "describe NAME [--recipe] [--set FIELD=VALUE] [--svg FILE.svg]"
+FLAGS = {
+    "svg": text("the picture to write"),
+    "recipe": switch("how it is trained, with the paper's section beside each part"),
+} | share("set")
 
 
 def run(words: list[str], flags: FlagValues) -> int:
@@ -22,6 +27,12 @@ def run(words: list[str], flags: FlagValues) -> int:
         if picture.suffix.lower() != ".svg":
             raise UsageError(f"--svg {picture} must end in .svg: it is a picture.")
         require_new(picture, "--svg")
+    recipe = apply(reproductions.load(paper).RECIPES[variant], flags.set)
     with quiet():
         from launch.drawing import block_table
-    return block_table.show_network(paper, variant, picture)
+        from launch.session import recipe_table
+    if flags.recipe:
+        recipe_table.show_recipe(paper, variant, recipe)
+        if not picture:
+            return 0
+    return block_table.show_network(paper, variant, recipe, picture)

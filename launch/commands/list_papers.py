@@ -6,14 +6,14 @@ from absl.flags import FlagValues
 
 import reproductions
 from common.papers.expected import read_expected
-from launch.commands.names import refuse_words
+from launch.commands.names import find, refuse_words
 from launch.report import records
 from launch.report.measurements import cost, measurements, status
 from launch.report.papers import list_unfinished
 from launch.terminal.tables import show
 from launch.weights import bundled_weights
 
-USAGE = "list"
+USAGE = "list [NAME]"
 FLAGS = {}
 COLUMNS = [
     "paper",
@@ -27,14 +27,17 @@ COLUMNS = [
 
 
 def run(words: list[str], flags: FlagValues) -> int:
-    """Prints one line for each variant; the exit code."""
-    refuse_words(USAGE, words)
-    papers = [paper for paper in reproductions.names() if paper not in reproductions.faults()]
+    """Prints one line for each variant, of the paper that is named or of all; the exit code."""
+    refuse_words(USAGE, words[1:])
+    faults = reproductions.faults()
+    papers = [find(word)[0] for word in words]
+    papers = papers or [paper for paper in reproductions.names() if paper not in faults]
     rows = [row for paper in papers for row in rows_of(paper)]
     show("", COLUMNS, rows)
-    if variants := bundled_weights.list_variants():
+    variants = [] if words else bundled_weights.list_variants()
+    if variants:
         print(f"\nTrained weights come with {', '.join(variants)}.")
-    for line in list_unfinished():
+    for line in [] if words else list_unfinished():
         print(line, file=sys.stderr)
     return 0
 

@@ -57,6 +57,9 @@ def run(words: list[str], flags: FlagValues) -> int:
         )
     if flags.time_step and not flags.dry_run:
         raise UsageError("--time_step goes with --dry_run: a training times itself.")
+    if words[0] == "train":
+        name = " ".join(words[1:]) or "NAME"
+        raise UsageError(f"A training has no verb: python -m launch {name} ...")
     paper, variant = find(words[0])
     refuse_words("NAME", words[1:])
     changes, weights = read_changes(paper, variant, flags)

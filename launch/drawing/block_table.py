@@ -6,6 +6,7 @@ import reproductions
 from common.files import write_text, writing
 from common.models.graph import Block, Box, Chain, Network, folded, network
 from common.models.layer_table import without_weights
+from common.recipes.recipe import Recipe
 from launch.drawing.describe_svg import draw
 from launch.drawing.svg_shapes import label
 from launch.terminal.tables import show
@@ -13,17 +14,21 @@ from launch.terminal.tables import show
 COLUMNS = ["block", "output", ">parameters", ">MACs/image", "layers"]
 
 
-def show_network(paper: str, variant: str, picture: pathlib.Path | None) -> int:
+def show_network(paper: str, variant: str, recipe: Recipe, picture: pathlib.Path | None) -> int:
     """Prints the table; exit code 0.
 
     Args:
+        recipe: Says the size of its images and what it is made of.
         picture: The SVG file to write, or None.
 
     Raises:
         RunError: if that could not be written.
     """
     with without_weights():
-        found = network(reproductions.build_model(paper, variant))
+        model = reproductions.build_model(
+            paper, variant, image_size=recipe.image_size, network=recipe.network
+        )
+        found = network(model)
     show(f"{variant}, image {_size(found.image)}", COLUMNS, rows_of(found))
     if picture:
         with writing(picture):
@@ -33,7 +38,7 @@ def show_network(paper: str, variant: str, picture: pathlib.Path | None) -> int:
 
 
 def rows_of(found: Network) -> list[list[str]]:
-    """The table's rows; blocks that look alike are one, of all of them.
+    """The table's rows; blocks that are alike are one, with the numbers of each.
 
     A block of several paths has a line for each.
     """
@@ -56,19 +61,19 @@ def _block(blocks: tuple[Block, ...], period: int, times: int) -> list[list[str]
     if times > 1:
         name += f" ({times} x)"
     lines = [line for block in blocks[:period] for line in _paths(block.chain)]
-    sums = [block.rows for block in blocks]
-    return _lines(name, lines, blocks[-1].rows.output, sums)
+    sums = [block.rows for block in blocks[:period]]
+    return _lines(name, lines, blocks[-1].rows.output, sums, times)
 
 
-def _lines(name: str, lines: list[str], output: tuple, sums) -> list[list[str]]:
-    first = _row(name, lines[0], output, sums)
+def _lines(name: str, lines: list[str], output: tuple, sums, times: int = 1) -> list[list[str]]:
+    first = _row(name, lines[0], output, sums, times)
     return [first, *(["", "", "", "", line] for line in lines[1:])]
 
 
-def _row(name: str, line: str, output: tuple, sums) -> list[str]:
-    params = sum(one.params for one in sums)
-    macs = sum(one.macs for one in sums)
-    return [name, _size(output), f"{params:,}", f"{macs:,}", line]
+def _row(name: str, line: str, output: tuple, sums, times: int = 1) -> list[str]:
+    costs = sum(one.params for one in sums), sum(one.macs for one in sums)
+    cells = [f"{times} x {cost:,}" if times > 1 and cost else f"{cost:,}" for cost in costs]
+    return [name, _size(output), *cells, line]
 
 
 def _paths(chain: Chain) -> list[str]:
@@ -84,6 +89,9 @@ def _paths(chain: Chain) -> list[str]:
 
 
 def _words(part) -> str:
+    if isinstance(part, Box) and part.towers > 1:
+        both = ", of all maps" if (part.kind, part.groups) == ("conv", 1) else ""
+        return f"{part.towers} towers, each {label(part)}{both}"
     if isinstance(part, Box):
         return label(part)
     inner = [" > ".join(map(_words, path)) for path in part.paths]

@@ -119,10 +119,11 @@ def _groups(network: Network) -> list[_Group]:
         in_towers = isinstance(only, Box) and only.towers > 1
         wide = drawn.width if in_towers else 0.0
         last = blocks[-1].name
-        parameters = sum(block.rows.params for block in blocks)
+        parameters = sum(block.rows.params for block in blocks[:period])
+        many = f"{times} × " if times > 1 else ""
         size = "×".join(map(str, blocks[-1].rows.output))
-        facts = [f"{times} × the same, {size}" if times > 1 else size]
-        facts += [f"{parameters:,} parameters"] if parameters else []
+        facts = [f"{many}the same, {size}" if many else size]
+        facts += [f"{many}{parameters:,} parameters"] if parameters else []
         groups.append(
             _Group(
                 places=range(first, first + len(blocks)),

@@ -19,12 +19,15 @@ from common.recipes.serialization import spell
 from common.training.optimizers import build_optimizer
 from common.training.steps import MAX_UPDATES, TrainSteps
 from launch.session.fine_tuning import describe_start
+from launch.session.recipe_table import list_rows
 from launch.session.run_session import kind_of_device
 from launch.session.setup import build_network
 from launch.settings.options import Devices, Experiment, Training
 from launch.terminal.display import duration
 
 INPUT_BATCHES = 4  # in the step, being made, and prefetched
+_TOLD = ("optimizer", "learning rate", "weight decay", "loss")  # of describe --recipe
+_TOLD += ("augmentation", "normalisation", "noise", "initial weights")
 _OF_THE_BATCH = ("activations", "input")  # of the parts, what grows with it
 TIMED_VALUES = 8 * 224 * 224 * 3  # in the images of a timed step, per device
 
@@ -32,7 +35,7 @@ TIMED_VALUES = 8 * 224 * 224 * 3  # in the images of a timed step, per device
 def print_plan(training: Training, source, strategy, cluster=None, *, timed: bool = False) -> int:
     """Prints the plan; exit code 0. Writes nothing."""
     for name, value in plan(training, source, strategy, cluster, timed=timed):
-        print(f"{name:<14}{value}")
+        print(f"{name:<17}{value}")
     return 0
 
 
@@ -71,6 +74,7 @@ def plan(
             f"{settings.microbatches} microbatches x {share} images",
         ),
         *_memory(model, recipe, source, strategy, share, workers),
+        *_say_recipe(experiment, model),
         ("step", step),
         *estimate_cost(recipe, source, model),
         ("time", time_row),
@@ -88,6 +92,18 @@ def plan(
         ("deviation", f"{one.field}: {spell(one.new)}; paper: {spell(one.old)}")
         for one in recipe.overrides
     ]
+
+
+def _say_recipe(experiment: Experiment, model: keras.Model) -> list[tuple[str, str]]:
+    """Rows of the plan: how it is trained, each with the paper's section."""
+    rows, name = [], ""
+    for what, here, source in list_rows(
+        experiment.paper, experiment.variant, experiment.recipe, model
+    ):
+        name = what or name
+        if name in _TOLD:
+            rows.append((what, f"{here}  [{source}]" if source else here))
+    return rows
 
 
 def count_parameters(model: keras.Model) -> str:

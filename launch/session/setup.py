@@ -115,6 +115,7 @@ def build_network(experiment: Experiment, strategy: tf.distribute.Strategy) -> k
             experiment.variant,
             image_size=recipe.image_size,
             num_classes=recipe.num_classes,
+            network=recipe.network,
         )
     frozen = recipe.fine_tuning.frozen if recipe.fine_tuning else ()
     for layer in model.layers:

@@ -158,7 +158,10 @@ def parse(command: str, declared: Declared, line: list[str]) -> tuple[list[str],
     try:
         words = values(["launch", *line])[1:]
     except flags.UnrecognizedFlagError as error:
-        hint = did_you_mean(error.flagname.partition("=")[0], declared)
+        name = error.flagname.partition("=")[0]
+        if "set" in declared and (words := _say_setting(name, line)):
+            raise UsageError(words) from error
+        hint = did_you_mean(name, declared)
         raise UsageError(
             f"{command} has no use for --{error.flagname}.{hint} It takes "
             f"{', '.join(f'--{name}' for name in declared) or 'no flags'}; {see}"
@@ -174,6 +177,21 @@ def parse(command: str, declared: Declared, line: list[str]) -> tuple[list[str],
         if isinstance(value, float) and not math.isfinite(value):
             raise UsageError(f"--{name}={value}: it must be a number.")
     return words, values
+
+
+def _say_setting(name: str, line: list[str]) -> str | None:
+    """The words for a flag that is meant as a field of the recipe, or of a network."""
+    import reproductions
+    from launch.settings.overrides import NETWORK, spell_out
+
+    papers = map(reproductions.load, reproductions.names())
+    recipes = [recipe for paper in papers for recipe in paper.RECIPES.values()]
+    in_network = spell_out(name).startswith(NETWORK)
+    if in_network and not any(hasattr(recipe.network, name) for recipe in recipes):
+        return None
+    words = [word for text in line for word in text.lstrip("-").split("=", 1)]
+    given = next(iter(words[words.index(name) + 1 :]), "VALUE")
+    return f"{name} is the recipe's; it is changed, on record, by --set {name}={given}."
 
 
 def describe(declared: Declared) -> str:

@@ -35,6 +35,8 @@ LIMITS = {
     "healthy_after": _COUNT_OR_0,
     "clip_global_norm": _ABOVE_0,
     "average_decay": _BELOW_1,
+    "dropout": _BELOW_1,
+    "towers": _COUNT,
     "learning_rate": _NOT_NEGATIVE,
     "momentum": _BELOW_1,
     "decay": _BELOW_1,

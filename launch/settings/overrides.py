@@ -2,7 +2,8 @@
 
 `--set field=value` reaches every field of a recipe by its path: nested values
 by dots (`optimizer.learning_rate`), the elements of tuples by their index
-(`train_transforms.2.size`). A whole part is set as Python writes it:
+(`train_transforms.2.size`), what its network is made of by name (`dropout`, which is
+`network.dropout`). A whole part is set as Python writes it:
 `schedule=ByEpoch(starts=(0, 30), factors=(1, 0.1))`.
 """
 
@@ -15,7 +16,7 @@ from typing import Any
 
 from common.errors import UsageError, did_you_mean
 from common.recipes.recipe import Override, Recipe
-from common.recipes.serialization import restore
+from common.recipes.serialization import NETWORK, restore
 from launch.settings import literals
 from launch.settings.limits import check
 
@@ -26,6 +27,15 @@ _NOT_SET = {
     "deviations": "it is the record of where the recipe leaves its paper",
     "overrides": "it is the record of what was changed",
     "fine_tuning": "use --from, --freeze and --body_rate",
+    "network": "name a part of it, such as network.dropout",
+}
+_FIELDS = tuple(field.name for field in dataclasses.fields(Recipe))
+# Other people's words for a recipe's fields; what is neither is of the network.
+WORDS = {
+    "lr": "optimizer.learning_rate",
+    "learning_rate": "optimizer.learning_rate",
+    "momentum": "optimizer.momentum",
+    "batch_size": "global_batch_size",
 }
 _SCALED = ("train_transforms", "normalize", "train_noise", "test_transforms")
 
@@ -58,7 +68,7 @@ def apply(recipe: Recipe, changes: Sequence[str | Override]) -> Recipe:
 
 
 def path_of(change: str | Override) -> str:
-    """The field that is changed.
+    """The path of the field that is changed.
 
     Raises:
         UsageError: for a text that is no FIELD=VALUE.
@@ -70,7 +80,14 @@ def path_of(change: str | Override) -> str:
         raise UsageError(
             f"--set takes field=value, such as --set epochs=2; it was given {change!r}."
         )
-    return path.strip()
+    return spell_out(path.strip())
+
+
+def spell_out(path: str) -> str:
+    """A field's path from a word for it: `network.dropout` from `dropout`."""
+    if path.partition(".")[0] in _FIELDS:
+        return path
+    return WORDS.get(path, NETWORK + path)
 
 
 def combine(own: Sequence[str | Override], settings: Sequence[str]) -> list[str | Override]:
@@ -136,7 +153,9 @@ def with_data(recipe: Recipe, dataset: Any) -> Recipe:
 def _apply_one(recipe: Recipe, change: str | Override) -> Recipe:
     path = path_of(change)
     field = path.partition(".")[0]
-    if field in _NOT_SET and not isinstance(change, Override):
+    if path.startswith(NETWORK):
+        _check_part(recipe, path.removeprefix(NETWORK))
+    elif field in _NOT_SET and not isinstance(change, Override):
         raise UsageError(f"--set cannot change {path}: {_NOT_SET[field]}.")
     changed, old, new = _replace(recipe, path.split("."), change, path)
     if new == old:
@@ -184,6 +203,19 @@ def _replace(value: Any, path: list[str], change: str | Override, whole: str) ->
     if isinstance(value, tuple):
         return (*value[:index], part, *value[index + 1 :]), old, new
     return dataclasses.replace(value, **{head: part}), old, new
+
+
+def _check_part(recipe: Recipe, path: str) -> None:
+    """Refuses what is neither a field of the recipe nor a part of its network."""
+    network, name = recipe.network, path.partition(".")[0]
+    parts = [field.name for field in dataclasses.fields(network)] if network else []
+    fields = [name for name in _FIELDS if name not in _NOT_SET]
+    if name not in parts:
+        raise UsageError(
+            f"--set {path}: the recipe has no field {name!r}, and its network no part of that "
+            f"name.{did_you_mean(name, (*fields, *WORDS, *parts))} Fields: {', '.join(fields)}. "
+            f"Parts of the network: {', '.join(parts) or 'none'}."
+        )
 
 
 def _check_field(value: Any, name: str, whole: str) -> None:
@@ -238,6 +270,9 @@ def _find_reader(kind: Any):
     if typing.get_origin(kind) is tuple:
         element = _find_reader(typing.get_args(kind)[0])
         return element and (lambda text: _read_tuple(text, element))
+    if typing.get_origin(kind) is typing.Literal:
+        values = typing.get_args(kind)
+        return lambda text: values[values.index(text)]
     return {int: int, float: _read_number, bool: _read_switch, str: str}.get(kind)
 
 
@@ -263,6 +298,8 @@ def _read_switch(text: str) -> bool:
 def _name_type(kind: Any) -> str:
     if typing.get_origin(kind) is tuple:
         return f"{_name_type(typing.get_args(kind)[0])}, separated by commas"
+    if typing.get_origin(kind) is typing.Literal:
+        return f"one of {', '.join(repr(value) for value in typing.get_args(kind))}"
     names = {int: "a whole number", float: "a number", str: "text"}
     names |= {bool: "true or false", type(None): "None"}
     return names.get(kind, getattr(kind, "__name__", str(kind)))

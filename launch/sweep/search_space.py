@@ -13,7 +13,7 @@ from typing import Any
 from common.errors import UsageError, did_you_mean
 from common.recipes.recipe import Recipe
 from common.recipes.schedules import ByStep
-from launch.settings.overrides import apply
+from launch.settings.overrides import apply, spell_out
 
 KINDS = ("log", "linear", "choice")
 # The objective is measured by these: trials that differ in them do not compare.
@@ -84,7 +84,8 @@ def _read_one(recipe: Recipe, text: str) -> Dimension:
             "--space takes FIELD=log(LOW,HIGH), FIELD=linear(LOW,HIGH) or "
             f"FIELD=choice(A,B,...), such as {_HINT}; it was given {text!r}."
         )
-    path, kind, inside = form.groups()
+    word, kind, inside = form.groups()
+    path = spell_out(word)
     if kind not in KINDS:
         raise UsageError(
             f"--space {path}: there is no distribution {kind!r}."

@@ -23,8 +23,6 @@ Not in the paper:
       4.1's networks start with, and what is 1 in their binary images.
 """
 
-import dataclasses
-
 import keras
 
 from common.errors import UsageError
@@ -34,6 +32,7 @@ from common.models.layers import (
     LocalResponseNormalization,
     symmetric_conv2d,
 )
+from reproductions.bn_inception.forms import FORMS, Form
 
 # Figure 5: filters of 1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3; the
 # pooling and the filters of its projection. No 1x1: stride 2, no projection.
@@ -55,50 +54,15 @@ BIAS = 0.2  # bvlc_googlenet: bias_filler
 DEVIATIONS = {"conv1": 1.0, "conv2_3x3_reduce": 0.1, "reduce": 0.09, "pool_proj": 0.1}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Form:
-    """What tells the networks apart; the defaults are Figure 5's.
-
-    Attributes:
-        batch_norm: Between each convolution and its nonlinearity (Sec. 3.2).
-        activation: "relu" or "sigmoid" (Sec. 4.2.2).
-        as_googlenet: With LRN, and 40 % of the last maps dropped (Sec. 4.2.1
-            removes both).
-        narrow: Pool projections of 4c and 4d have 96 maps instead of 128: what
-            Figure 5's output sizes need.
-        caffe: As yjxiong's release, which Cadene's bninception is a port of:
-            a plain 7x7 conv1, biases in convolutions (which batch
-            normalisation cancels), epsilon 1e-5, and average pooling that
-            counts the zeros around a map.
-    """
-
-    batch_norm: bool = True
-    activation: str = "relu"
-    as_googlenet: bool = False
-    narrow: bool = False
-    caffe: bool = False
-
-
-INCEPTION = Form(batch_norm=False, as_googlenet=True)
-FORMS = {
-    "bn_inception": Form(),
-    "bn_x5": Form(),
-    "bn_x5_sigmoid": Form(activation="sigmoid"),
-    "bn_baseline": Form(as_googlenet=True),
-    "inception_no_bn": INCEPTION,
-    "inception_no_bn_sigmoid": dataclasses.replace(INCEPTION, activation="sigmoid"),
-    "bn_inception_narrow": Form(narrow=True),
-    "bn_inception_caffe": Form(caffe=True),
-}
-
-
 # Sec. 4.1, whether with batch normalisation.
 MNIST = {"bn_mnist": True, "bn_mnist_baseline": False}
 HIDDEN_UNITS = (100, 100, 100)  # Sec. 4.1
 SPREAD = 0.1  # ours
 
 
-def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
+def build_model(
+    variant: str, image_size: int, num_classes: int, form: Form | None = None
+) -> keras.Model:
     """See reproductions.build_model; the comments' sizes are for 224 pixels.
 
     At other sizes the whole last map is averaged.
@@ -108,7 +72,7 @@ def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
     """
     if variant in MNIST:
         return mnist_network(variant, image_size, num_classes)
-    form = FORMS[variant]
+    form = form or FORMS[variant]
     if form.caffe and -(-image_size // 2) % 16:  # conv1 rounds up, four more halve exactly
         raise UsageError(
             f"{variant} was asked to take images of {image_size}x{image_size} pixels. It takes "

@@ -21,6 +21,7 @@ Not in the paper:
 import keras
 
 from common.models.layers import Dropout, LocalResponseNormalization
+from reproductions.googlenet.forms import FORMS, Form
 
 # Table 1: filters of 1x1, 3x3 reduce, 3x3, 5x5 reduce, 5x5, pool projection.
 MODULES = {
@@ -37,32 +38,36 @@ MODULES = {
 BIAS = 0.2  # bvlc_googlenet: bias_filler
 
 
-def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
+def build_model(
+    variant: str, image_size: int, num_classes: int, form: Form | None = None
+) -> keras.Model:
     """See reproductions.build_model; the comments' sizes are for 224 pixels.
 
-    Three logits: of the network, of the classifier on 4a and of that on 4d. At other sizes
-    the whole last map is averaged, and the auxiliary dense layers fit their maps.
+    Three logits: of the network, of the classifier on 4a and of that on 4d; without
+    auxiliary classifiers the first. At other sizes the whole last map is averaged, and the
+    auxiliary dense layers fit their maps.
     """
+    form = form or FORMS[variant]
     image = keras.Input((image_size, image_size, 3), name="image")
-    x = CONV1[variant](image)  # 112x112x64
-    x = inception(stem(x), "3a")  # 28x28x256
+    x = (separable_conv1 if form.separable else plain_conv1)(image)  # 112x112x64
+    x = inception(stem(x, form), "3a")  # 28x28x256
     x = inception(x, "3b")  # 28x28x480
     x = max_pool(x, "pool3")  # 14x14x480
     x = inception(x, "4a")  # 14x14x512
-    aux1 = auxiliary_classifier(x, num_classes, "aux1")
+    heads = auxiliary_classifiers(x, form, num_classes, "aux1")
     x = inception(x, "4b")  # 14x14x512
     x = inception(x, "4c")  # 14x14x512
     x = inception(x, "4d")  # 14x14x528
-    aux2 = auxiliary_classifier(x, num_classes, "aux2")
+    heads += auxiliary_classifiers(x, form, num_classes, "aux2")
     x = inception(x, "4e")  # 14x14x832
     x = max_pool(x, "pool4")  # 7x7x832
     x = inception(x, "5a")  # 7x7x832
     x = inception(x, "5b")  # 7x7x1024
     x = keras.layers.AveragePooling2D(x.shape[1:3], 1, name="pool5")(x)
     x = keras.layers.Flatten(name="flatten")(x)  # 1024
-    x = Dropout(0.4, name="dropout")(x)  # Table 1: 40 % are dropped
+    x = Dropout(form.dropout, name="dropout")(x)
     logits = linear(x, num_classes, "classifier")
-    return keras.Model(image, [logits, aux1, aux2], name=variant)
+    return keras.Model(image, [logits, *heads] if heads else logits, name=variant)
 
 
 def xavier(scale: float = 1.0) -> keras.initializers.Initializer:
@@ -104,13 +109,8 @@ def separable_conv1(image):
     return convolution(x, 64, 1, "conv1_pointwise")
 
 
-CONV1 = {
-    "googlenet": plain_conv1,
-    "googlenet_separable": separable_conv1,
-    "bvlc_googlenet": plain_conv1,
-}
 # Four halvings, rounded up, leave 5 of 65 for the auxiliary classifiers' 5x5 pooling.
-SMALLEST_IMAGE = dict.fromkeys(CONV1, 65)
+SMALLEST_IMAGE = dict.fromkeys(FORMS, 65)
 
 
 def max_pool(x, name, strides=2):
@@ -118,17 +118,19 @@ def max_pool(x, name, strides=2):
     return keras.layers.MaxPooling2D(3, strides, "same", name=name)(x)
 
 
-def normalize(x, name):
+def normalize(x, form, name):
     """LRN with bvlc_googlenet's constants: the paper gives none."""
+    if not form.lrn:
+        return x
     return LocalResponseNormalization(n=5, k=1.0, alpha=1e-4 / 5, beta=0.75, name=name)(x)
 
 
-def stem(x):
+def stem(x, form):
     """From conv1 to 28x28x192 (Fig. 3): LRN after pool1 and before pool2."""
-    x = normalize(max_pool(x, "pool1"), "norm1")  # 56x56x64
+    x = normalize(max_pool(x, "pool1"), form, "norm1")  # 56x56x64
     x = convolution(x, 64, 1, "conv2_3x3_reduce")
     x = convolution(x, 192, 3, "conv2_3x3")
-    return max_pool(normalize(x, "norm2"), "pool2")  # 28x28x192
+    return max_pool(normalize(x, form, "norm2"), "pool2")  # 28x28x192
 
 
 def inception(x, module):
@@ -146,8 +148,10 @@ def inception(x, module):
     return join([branch1, branch3, branch5, pooled])
 
 
-def auxiliary_classifier(x, num_classes, name):
-    """Sec. 5: pooling, 1x1, dense, 70 % dropped, logits."""
+def auxiliary_classifiers(x, form, num_classes, name):
+    """One, or none. Sec. 5: pooling, 1x1, dense, 70 % dropped, logits."""
+    if not form.auxiliary:
+        return []
     x = keras.layers.AveragePooling2D(5, 3, name=f"{name}_pool")(x)  # 4x4
     x = convolution(x, 128, 1, f"{name}_conv")
     x = keras.layers.Flatten(name=f"{name}_flatten")(x)  # 2048
@@ -159,7 +163,7 @@ def auxiliary_classifier(x, num_classes, name):
         name=f"{name}_fc",
     )(x)
     x = Dropout(0.7, name=f"{name}_dropout")(x)
-    return linear(x, num_classes, f"{name}_classifier")
+    return [linear(x, num_classes, f"{name}_classifier")]
 
 
 def linear(x, num_classes, name):

@@ -67,11 +67,17 @@ REDUCTIONS: dict[str, tuple[Path, ...]] = {
 }
 
 
-def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
+def build_model(
+    variant: str, image_size: int, num_classes: int, form: Form | None = None
+) -> keras.Model:
     """See reproductions.build_model."""
     stochastic_from = STOCHASTIC_PATHS_FROM.get(variant)
     return network(
-        FORMS[variant], image_size, num_classes, name=variant, stochastic_from=stochastic_from
+        form or FORMS[variant],
+        image_size,
+        num_classes,
+        name=variant,
+        stochastic_from=stochastic_from,
     )
 
 

@@ -18,67 +18,20 @@ Not in the paper:
     * Projections at 18 layers (`resnet18`): the paper's have option A.
 """
 
-import dataclasses
-
 import keras
 
 from common.models.layers import ParameterFreeShortcut, he_normal, symmetric_conv2d
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Form:
-    """What tells the networks of Table 1 apart.
-
-    Attributes:
-        blocks: In conv2_x to conv5_x.
-        bottleneck: Blocks of 1x1, 3x3, 1x1 instead of two 3x3 (Fig. 5).
-        shortcuts: "A" (identity, zeros for new maps), "B" (projections where
-            the number of maps changes), "C" (projections everywhere), Sec.
-            4.1; "" in a plain network.
-        stride_on_3x3: Of a bottleneck; else its first 1x1 has the stride.
-        pool_padding: Rows and columns before the first pooling window.
-    """
-
-    blocks: tuple[int, int, int, int]
-    bottleneck: bool
-    shortcuts: str
-    stride_on_3x3: bool = False
-    pool_padding: int = 1
-
-
-RESNET18 = Form(blocks=(2, 2, 2, 2), bottleneck=False, shortcuts="B")
-RESNET34 = Form(blocks=(3, 4, 6, 3), bottleneck=False, shortcuts="B")
-RESNET50 = Form(blocks=(3, 4, 6, 3), bottleneck=True, shortcuts="B")
-RESNET101 = Form(blocks=(3, 4, 23, 3), bottleneck=True, shortcuts="B")
-RESNET152 = Form(blocks=(3, 8, 36, 3), bottleneck=True, shortcuts="B")
-
-FORMS = {
-    "resnet50": RESNET50,
-    "resnet101": RESNET101,
-    "resnet152": RESNET152,
-    "plain18": dataclasses.replace(RESNET18, shortcuts=""),
-    "plain34": dataclasses.replace(RESNET34, shortcuts=""),
-    "resnet18": RESNET18,
-    "resnet34": RESNET34,
-    "resnet18_a": dataclasses.replace(RESNET18, shortcuts="A"),
-    "resnet34_a": dataclasses.replace(RESNET34, shortcuts="A"),
-    "resnet34_c": dataclasses.replace(RESNET34, shortcuts="C"),
-    "resnet50_caffe": dataclasses.replace(RESNET50, pool_padding=0),
-    "resnet101_caffe": dataclasses.replace(RESNET101, pool_padding=0),
-    "resnet152_caffe": dataclasses.replace(RESNET152, pool_padding=0),
-    "resnet50_v1_5": dataclasses.replace(RESNET50, stride_on_3x3=True),
-    "resnet101_v1_5": dataclasses.replace(RESNET101, stride_on_3x3=True),
-    "resnet152_v1_5": dataclasses.replace(RESNET152, stride_on_3x3=True),
-}
-
+from reproductions.resnet.forms import FORMS, Form
 
 # Without padding the first pooling has no window in less.
 SMALLEST_IMAGE = {name: 3 for name, form in FORMS.items() if not form.pool_padding}
 
 
-def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
+def build_model(
+    variant: str, image_size: int, num_classes: int, form: Form | None = None
+) -> keras.Model:
     """See reproductions.build_model; the comments' sizes are for 224 pixels."""
-    form = FORMS[variant]
+    form = form or FORMS[variant]
     image = keras.Input((image_size, image_size, 3), name="image")
     x = convolution(image, 64, 7, 2, name="conv1")  # 112x112x64
     x = max_pooling(x, form)  # 56x56x64

@@ -8,7 +8,7 @@ from common.errors import RunError
 from common.models.preprocessing import torchvision
 from common.models.weight_import import State, assign_torch
 from reproductions.resnet.weights import torch_names
-from reproductions.resnext.model import FORMS
+from reproductions.resnext.forms import FORMS
 
 _OURS = re.compile(r"conv(\d)_(\d+)_(.+)")
 _CADENE = {  # the place of a layer in a block of the converted Lua network

@@ -12,76 +12,31 @@ Differences from the paper:
       deviation is 10^-2 here: see deviations.toml and the README.
 """
 
-import dataclasses
-
 import keras
 
 from common.models.layers import Dropout, LocalResponseNormalization
+from reproductions.vgg.forms import FORMS, Configuration
 
 FILTERS = (64, 128, 256, 512, 512)  # Table 1, blocks 1 to 5
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Configuration:
-    """A column of Table 1.
-
-    Attributes:
-        convs: Convolutions in each of the five blocks.
-        third_kernel: Side of the kernels of a block's third convolution.
-        lrn: Whether a response normalisation follows the first convolution.
-        kernel: Side of the other kernels.
-    """
-
-    convs: tuple[int, ...]
-    third_kernel: int
-    lrn: bool
-    kernel: int = 3
-
-
-_A = Configuration(convs=(1, 1, 2, 2, 2), third_kernel=3, lrn=False)
-CONFIGURATIONS = {
-    "A": _A,
-    "A-LRN": dataclasses.replace(_A, lrn=True),
-    "B": dataclasses.replace(_A, convs=(2, 2, 2, 2, 2)),
-    "C": dataclasses.replace(_A, convs=(2, 2, 3, 3, 3), third_kernel=1),
-    "D": dataclasses.replace(_A, convs=(2, 2, 3, 3, 3)),
-    "E": dataclasses.replace(_A, convs=(2, 2, 4, 4, 4)),
-    # Sec. 4.1: "replacing each pair of 3x3 conv. layers with a single 5x5".
-    "B, 5x5": dataclasses.replace(_A, convs=(1, 1, 1, 1, 1), kernel=5),
-}
-# Variants of one configuration differ in how they are trained.
-COLUMNS = {
-    "vgg16": "D",
-    "vgg11": "A",
-    "vgg11_lrn": "A-LRN",
-    "vgg13": "B",
-    "vgg16_c": "C",
-    "vgg19": "E",
-    "vgg16_c_384": "C",
-    "vgg16_384": "D",
-    "vgg19_384": "E",
-    "vgg16_c_jitter": "C",
-    "vgg16_jitter": "D",
-    "vgg19_jitter": "E",
-    "vgg11_glorot": "A",
-    "vgg16_glorot": "D",
-    "vgg13_5x5": "B, 5x5",
-}
-SMALLEST_IMAGE = dict.fromkeys(COLUMNS, 32)  # five poolings halve it to 1
+SMALLEST_IMAGE = dict.fromkeys(FORMS, 32)  # five poolings halve it to 1
 # Sec. 3.1, the note that was added later; all others are drawn from a normal
 # distribution.
 GLOROT = ("vgg11_glorot", "vgg16_glorot")
 
 
-def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
+def build_model(
+    variant: str, image_size: int, num_classes: int, form: Configuration | None = None
+) -> keras.Model:
     """See reproductions.build_model; the comments' sizes are for 224 pixels."""
-    column = CONFIGURATIONS[COLUMNS[variant]]
+    column = form or FORMS[variant]
     image = x = keras.Input((image_size, image_size, 3), name="image")
     for block in range(1, 6):  # 112x112x64, 56x56x128, 28x28x256, 14x14x512
         x = conv_block(x, column, block, variant=variant)
     x = keras.layers.Flatten(name="flatten")(x)  # of 7x7x512: 25088
-    x = hidden_layer(x, 6, variant=variant)
-    x = hidden_layer(x, 7, variant=variant)
+    x = hidden_layer(x, column, 6, variant=variant)
+    x = hidden_layer(x, column, 7, variant=variant)
     logits = keras.layers.Dense(
         num_classes, kernel_initializer=initial_kernel(variant), name="fc8", dtype="float32"
     )(x)
@@ -118,10 +73,10 @@ def conv_block(x, column: Configuration, block: int, *, variant: str):
     return keras.layers.MaxPooling2D(2, strides=2, name=f"pool{block}")(x)
 
 
-def hidden_layer(x, index: int, *, variant: str):
-    """fc6 or fc7: 4096 units, ReLU, dropout of 0.5 (Sec. 2.1, 3.1)."""
+def hidden_layer(x, column: Configuration, index: int, *, variant: str):
+    """fc6 or fc7: 4096 units, ReLU, dropout (Sec. 2.1, 3.1)."""
     initial = initial_kernel(variant)
     x = keras.layers.Dense(4096, activation="relu", kernel_initializer=initial, name=f"fc{index}")(
         x
     )
-    return Dropout(0.5, name=f"drop{index}")(x)
+    return Dropout(column.dropout, name=f"drop{index}")(x)

@@ -14,7 +14,7 @@ from common.models.weight_import import (
     flattened_map,
     require_variant,
 )
-from reproductions.vgg.model import COLUMNS
+from reproductions.vgg.forms import COLUMNS
 
 DENSE = ("fc6", "fc7", "fc8")
 KERAS_CLASSES = {"D": "VGG16", "E": "VGG19"}

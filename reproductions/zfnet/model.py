@@ -10,34 +10,19 @@ Differences from the paper:
       round up, as cuda-convnet's do (110 -> 55, 26 -> 13).
 """
 
-import dataclasses
-
 import keras
 
 from common.models.layers import Dropout, LocalResponseNormalization
+from reproductions.zfnet.forms import FORMS, Form
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Form:
-    """What Tables 2 and 3 change: maps of layers 3 to 5, units of layers 6 and 7."""
-
-    maps: tuple[int, int, int] = (384, 384, 256)
-    units: int = 4096
-
-
-FORMS = {
-    "zfnet": Form(),  # "(a)": Fig. 3
-    "zfnet_b": Form(maps=(512, 1024, 512)),  # "(b)"
-    "zfnet_2048": Form(units=2048),  # Table 3
-    "zfnet_8192": Form(units=8192),
-    "zfnet_b_8192": Form(maps=(512, 1024, 512), units=8192),
-}
 SMALLEST_IMAGE = dict.fromkeys(FORMS, 47)  # 22, 11, 4, 2, 1
 
 
-def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
+def build_model(
+    variant: str, image_size: int, num_classes: int, form: Form | None = None
+) -> keras.Model:
     """See reproductions.build_model; the comments' sizes are for 224 pixels."""
-    form = FORMS[variant]
+    form = form or FORMS[variant]
     image = keras.Input((image_size, image_size, 3), name="image")
     x = keras.layers.ZeroPadding2D(1, name="pad1")(image)
     x = convolution(x, 1, 96, 7, strides=2)  # 110x110x96
@@ -52,7 +37,7 @@ def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
         x = keras.layers.Dense(
             form.units, "relu", kernel_initializer=gaussian(), name=f"fc{index}"
         )(x)
-        x = Dropout(0.5, name=f"drop{index}")(x)
+        x = Dropout(form.dropout, name=f"drop{index}")(x)
     logits = keras.layers.Dense(
         num_classes, kernel_initializer=gaussian(), name="fc8", dtype="float32"
     )(x)

@@ -74,9 +74,15 @@ WRONG = {
     "a field's type": (["alexnet", "--set", "epochs=many"], "whole number"),
     "a data set": (["alexnet", "--data", "imagenete"], "'imagenette'"),
     "too many names": (["alexnet", "lenet5"], "'lenet5'"),
-    "words after list": (["list", "alexnet"], "'alexnet'"),
+    "words after list": (["list", "alexnet", "vgg"], "'vgg'"),
+    "a verb that there is not": (["train", "alexnet"], "no verb: python -m launch alexnet"),
+    "a field as a flag": (["alexnet", "--epochs", "3"], "by --set epochs=3."),
+    "another's word for it": (["alexnet", "--lr=0.1"], "by --set lr=0.1."),
+    "a field without a value": (["alexnet", "-epochs"], "by --set epochs=VALUE."),
+    "a part of the network": (["alexnet", "--dropout", "0"], "by --set dropout=0."),
+    "another network's part": (["resnet", "--set", "towers=1"], "of the network: blocks, "),
     "a flag of another verb": (["list", "--gpus", "2"], "list has no use for --gpus."),
-    "evaluate's flag": (["alexnet", "--views", "single"], "NAME has no use for --views."),
+    "evaluate's flag": (["alexnet", "--views", "single"], "by --set views=single."),
     "a verb's misspelt flag": (["bench", "input", "--outt", "x"], "Did you mean 'out'?"),
     "a verb after flags": (["--dry_run", "evaluate", "lenet5"], "evaluate goes before its flags"),
     "a name after a verb's flags": (["describe", "--svg", "a.svg"], "describe NAME"),
@@ -151,6 +157,8 @@ def test_a_reader_may_stop_reading():
 def test_list_loads_no_tensorflow():
     code, out, _ = launch("list")
     assert code == 0 and "lenet5" in out
+    code, out, _ = launch("list", "alexnet_1gpu")
+    assert code == 0 and {line.split()[0] for line in out.splitlines()} == {"paper", "alexnet"}
 
 
 def test_report_takes_no_time_and_no_tensorflow(tmp_path):
@@ -166,7 +174,9 @@ def test_report_takes_no_time_and_no_tensorflow(tmp_path):
     assert min(times) < SECONDS
 
 
-@pytest.mark.parametrize("words", [["list"], ["alexnt"], ["alexnet", "--set", "a=1"]])
+@pytest.mark.parametrize(
+    "words", [["list"], ["alexnt"], ["alexnet", "--set", "a=1"], ["alexnet", "--a=1"]]
+)
 def test_answers_at_once(words):
     """The best of three, so that a busy machine does not count."""
     times = []

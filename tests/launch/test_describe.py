@@ -13,6 +13,7 @@ from common.models.graph import Parallel, boxes_of, folded, network
 from common.models.layer_table import layer_table, totals, without_weights
 from launch.drawing import block_table
 from launch.drawing.describe_svg import draw
+from launch.session import recipe_table
 from tests.launch.flags import launch
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -119,6 +120,61 @@ def test_alexnets_towers_meet_in_the_norms_conv3_and_the_dense_layers():
     assert whole == {"norm1", "norm2", "fc6", "fc7", "fc8"}
     assert towers["conv3"] == 2
     assert block("alexnet", "conv3").chain[0].groups == 1  # sees both
+
+
+def test_the_table_says_towers_and_what_sees_both():
+    assert lines("alexnet")["conv2"] == ["2 towers, each 5×5 conv, 128"]
+    assert lines("alexnet")["conv3"] == ["2 towers, each 3×3 conv, 192, of all maps"]
+    assert lines("alexnet")["pool5"] == ["2 towers, each 3×3 max pool, /2"]
+
+
+@pytest.mark.parametrize("variant", ["alexnet_1tower", "resnet50", "polynet"])
+def test_what_is_called_the_same_has_the_same_numbers(variant):
+    found, _ = described(variant)
+    rows = iter(block_table.rows_of(found))
+    for first, period, times in folded(found.blocks):
+        one = found.blocks[first : first + period]
+        for again in range(1, times):
+            start = first + again * period
+            for a, b in zip(one, found.blocks[start : start + period], strict=True):
+                assert (a.rows.params, a.rows.macs) == (b.rows.params, b.rows.macs)
+        cell = next(row[2] for row in rows if row[0].split(" ")[0] == one[0].name)
+        params = sum(block.rows.params for block in one)
+        assert cell == (f"{times} x {params:,}" if times > 1 and params else f"{params:,}")
+    names = [found.blocks[first].name for first, _, _ in folded(found.blocks)]
+    assert variant != "alexnet_1tower" or {"conv3", "conv4", "fc6", "fc7"} <= set(names)
+
+
+def test_a_recipe_is_told_with_the_papers_sections(capsys):
+    assert launch("describe", "alexnet", recipe=True, set=["epochs=3", "dropout=0"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "momentum=0.9, nesterov=False) learning_rate: Sec. 5; momentum: Sec. 5",
+        "learning rate 0.01 divisor: Sec. 5",
+        "divided by 10, 3 times at most, each time val_top1_error has not fallen by 0.1 for 6",
+        "epochs 3 set here; paper: epochs 90",
+        "network.dropout 0.0 set here; paper: network.dropout 0.5",
+        "network.towers 2 Sec. 3.2",
+        "conv2, conv4, conv5, fc6, fc7: kernel RandomNormal(mean=0.0, stddev=0.01), bias Constant",
+        "Where the two differ",
+        "divided by 10 by hand when the validation error stopped improving",
+    ):
+        assert words in said, words
+
+
+def test_rates_over_time_are_a_line_for_each():
+    recipe = reproductions.load("resnet_cifar").RECIPES["cifar_resnet110"]
+    assert list(recipe_table.say_rates(recipe)) == [
+        "0.01 until top1_error has been below 80",
+        "then, counted from the start, 0.1",
+        "then, counted from the start, 0.01 after 32,000 updates",
+        "then, counted from the start, 0.001 after 48,000 updates",
+    ]
+    groups = reproductions.load("alexnet").RECIPES["caffenet"]
+    assert list(recipe_table.say_rates(groups))[:2] == [
+        "bias: 0.02",
+        "bias: 0.002 after 20 epochs",
+    ]
 
 
 def test_paths_that_cross_are_one():

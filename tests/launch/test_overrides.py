@@ -1,6 +1,6 @@
 import dataclasses
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -31,6 +31,12 @@ class Noise:
     deviation: float
 
 
+@dataclasses.dataclass(frozen=True)
+class Form:
+    dropout: float = 0.5
+    kind: Literal["wide", "deep"] = "wide"
+
+
 RECIPE = Recipe(
     data="imagenet2012",
     image_size=224,
@@ -57,6 +63,7 @@ RECIPE = Recipe(
     views=("ten_crop",),
     monitor="centre_crop",
     before_epoch=None,
+    network=Form(),
     healthy_after=5,
     deviations=(Deviation(field="epochs", paper="~90", here="90", reason="rounded"),),
 )
@@ -86,6 +93,33 @@ def test_a_field_is_set_with_its_type_and_recorded(setting, expected):
     assert type(at(changed, path)) is type(expected)
     assert changed.deviations == RECIPE.deviations
     assert changed.overrides == (Override(field=path, old=at(RECIPE, path), new=expected),)
+
+
+@pytest.mark.parametrize(
+    ("word", "path"),
+    [
+        ("dropout=0.25", "network.dropout"),
+        ("kind=deep", "network.kind"),
+        ("lr=0.25", "optimizer.learning_rate"),
+        ("batch_size=64", "global_batch_size"),
+    ],
+)
+def test_a_short_word_is_recorded_as_the_field_that_it_means(word, path):
+    whole = f"{path}={word.partition('=')[2]}"
+    assert overrides.apply(RECIPE, [word]) == (changed := overrides.apply(RECIPE, [whole]))
+    assert changed.overrides[0].field == path
+    with pytest.raises(UsageError, match=f"{path} more than once"):
+        overrides.apply(RECIPE, [word, whole])
+
+
+def test_only_what_is_changed_in_a_network_is_hashed():
+    other = dataclasses.replace(RECIPE, network=Form(kind="deep"))  # the code's affair
+    assert recipe_hash(other) == recipe_hash(RECIPE)
+    changed = overrides.apply(RECIPE, ["dropout=0"])
+    assert describe_recipe(changed)["network"] == {"dropout": 0.0}
+    assert recipe_hash(changed) != recipe_hash(RECIPE)
+    assert recipe_hash(describe_recipe(changed)) == recipe_hash(changed)
+    assert "network" not in describe_recipe(RECIPE)
 
 
 def at(value: Any, path: str):
@@ -120,6 +154,11 @@ def test_the_present_value_is_no_deviation():
     ("setting", "said"),
     [
         ("epoch=2", "'epochs'"),
+        ("dropuot=0", "Did you mean 'dropout'? Fields: image_size, epochs, "),
+        ("foo=1", "Parts of the network: dropout, kind."),
+        ("dropout=1", "below 1"),
+        ("kind=round", "one of 'wide', 'deep'"),
+        ("network=None", "network.dropout"),
         ("optimizer.learning_rat=2", "'learning_rate'"),
         ("epochs=two", "a whole number"),
         ("epochs=2.5", "a whole number"),
@@ -244,4 +283,4 @@ def test_the_hash_tells_trainings_apart_and_not_their_words():
     assert recipe_hash(changed) != recipe_hash(RECIPE)
     assert recipe_hash(other) != recipe_hash(RECIPE)
     assert recipe_hash(same) == recipe_hash(RECIPE)
-    assert recipe_hash(describe(RECIPE)) == recipe_hash(RECIPE)
+    assert recipe_hash(describe_recipe(RECIPE)) == recipe_hash(RECIPE)

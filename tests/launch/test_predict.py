@@ -42,7 +42,7 @@ NAMES = ["red", "green", "blue"]
 SHARPNESS = 8
 
 
-def build_model(variant, *, image_size, num_classes):
+def build_model(variant, *, image_size, num_classes, network=None):
     import keras
 
     image = keras.Input((image_size, image_size, 3))

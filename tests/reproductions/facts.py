@@ -17,7 +17,8 @@ from common.recipes.recipe import Recipe
 from common.recipes.serialization import spell
 
 FOLDER = pathlib.Path(__file__).parent / "facts"
-FIELDS = [f for f in dataclasses.fields(Recipe) if f.name not in ("deviations", "overrides")]
+LEFT_OUT = ("deviations", "overrides", "network")  # of a network: its own rows
+FIELDS = [f for f in dataclasses.fields(Recipe) if f.name not in LEFT_OUT]
 OPTIONAL = [field for field in FIELDS if field.default is not dataclasses.MISSING]
 
 

@@ -26,6 +26,7 @@ from common.papers.folders import list_left
 from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.recipes.serialization import describe
 from launch.report.markdown import with_deviations
+from launch.settings.overrides import apply
 from tests.reproductions.facts import FIELDS, constants, read, recipe_facts, spell_field
 
 VARIANTS = [
@@ -220,6 +221,8 @@ def test_networks_are_of_variants_and_variants_of_networks(paper):
     model = importlib.import_module(f"reproductions.{paper}.model")
     assert set(getattr(model, "SMALLEST_IMAGE", {})) <= set(variants)
     assert set(getattr(model, "FORMS", {})) <= set(variants)
+    forms = {variant for variant in variants if recipe_of(paper, variant).network}
+    assert not forms or forms == set(model.FORMS)  # what is built is what --set is told of
 
 
 @pytest.mark.parametrize(
@@ -237,6 +240,56 @@ def test_every_structural_number_agrees_or_is_explained(paper):
 
     cells = audit_paper(reproductions.folder(paper), build, TABLES)
     assert {cell.verdict for cell in cells} <= {AGREES, EXPLAINED}
+
+
+@pytest.mark.parametrize(
+    ("variant", "setting", "same"),
+    [
+        ("alexnet", "dropout=0", "alexnet_no_dropout"),
+        ("alexnet", "lrn=false", "alexnet_no_lrn"),
+        ("alexnet", "overlapping=false", "alexnet_non_overlapping"),
+        ("alexnet", "towers=1", "alexnet_1tower"),
+        ("alexnet", "after_conv1=relu,pool,norm", None),
+        ("vgg11", "lrn=true", "vgg11_lrn"),
+        ("vgg11", "dropout=0", None),
+        ("zfnet", "dropout=0", None),
+        ("googlenet", "separable=true", "googlenet_separable"),
+        ("googlenet", "lrn=false", None),
+        ("googlenet", "dropout=0", None),
+        ("googlenet", "auxiliary=false", None),
+        ("bn_baseline", "batch_norm=false", "inception_no_bn"),
+        ("resnet18", "shortcuts=", "plain18"),
+        ("resnet18", "shortcuts=A", "resnet18_a"),
+        ("preact_resnet50", "units=2,2,2,2", None),
+        ("resnext50_32x4d", "cardinality=1", None),
+        ("cifar_wrn_16_4", "dropout=0.3", "cifar_wrn_16_4_dropout"),
+        ("ir_3_6_3", "scales=0.1,0.3", None),
+    ],
+)
+def test_what_tells_variants_apart_can_be_set(variant, setting, same):
+    from common.models.layer_table import without_weights
+
+    def layers(variant, network=None):
+        paper, _ = reproductions.find(variant)
+        with without_weights():
+            model = reproductions.build_model(paper, variant, network=network)
+        configs = [layer.get_config() for layer in model.layers]
+        return [
+            {k: v for k, v in config.items() if not isinstance(v, dict) and k != "seed"}
+            for config in configs
+        ]
+
+    paper, _ = reproductions.find(variant)
+    changed = apply(recipe_of(paper, variant), [setting])
+    assert len(changed.overrides) == 1
+    found = layers(variant, changed.network)
+    assert found == layers(same) if same else found != layers(variant)
+
+
+def test_parts_that_make_no_network_are_refused():
+    changed = apply(recipe_of("alexnet", "alexnet"), ["towers=3"])  # of 256 maps
+    with pytest.raises(UsageError, match="alexnet cannot be built of such parts"):
+        reproductions.build_model("alexnet", "alexnet", network=changed.network)
 
 
 @pytest.mark.parametrize(("paper", "variant"), limited_variants())

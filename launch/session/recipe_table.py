@@ -1,0 +1,125 @@
+"""A recipe for people: what each part of it is, and the paper's section beside it."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import reproductions
+from common.models.initial import list_initial_weights
+from common.models.layer_table import without_weights
+from common.papers.sources import read_sources
+from common.recipes import schedules
+from common.recipes.recipe import Recipe
+from common.recipes.serialization import NETWORK, spell
+from launch.terminal.tables import show
+
+COLUMNS = ["what", "here", "where the paper says it; ours"]
+_FIELDS = (
+    ("optimizer", "optimizer"),
+    ("learning rate", "schedule"),
+    ("epochs", "epochs"),
+    ("updates", "updates"),
+    ("batch", "global_batch_size"),
+    ("weight decay", "weight_decay"),
+    ("clipped at", "clip_global_norm"),
+    ("averaged", "average_decay"),
+    ("before each epoch", "before_epoch"),
+    ("begins with", "initialize_from"),
+    ("loss", "loss"),
+    ("augmentation", "train_transforms"),
+    ("normalisation", "normalize"),
+    ("noise", "train_noise"),
+    ("test images", "test_transforms"),
+    ("test views", "views"),
+)
+
+
+def show_recipe(paper: str, variant: str, recipe: Recipe) -> None:
+    """Prints how a network is trained, and where that leaves its paper."""
+    with without_weights():
+        model = reproductions.build_model(
+            paper, variant, image_size=recipe.image_size, network=recipe.network
+        )
+    show(f"{variant}, its recipe", COLUMNS, list_rows(paper, variant, recipe, model))
+    rows = [
+        [one.field, one.paper, one.here, "departs" if one.departs else "left open"]
+        for one in recipe.deviations
+    ]
+    print()
+    show("Where the two differ", ["field", "paper", "here", "the paper"], rows)
+
+
+def list_rows(paper: str, variant: str, recipe: Recipe, model) -> list[list[str]]:
+    """(what, here, in the paper) rows; a part of several lines has them in several rows.
+
+    The last column is the comment of recipe.py or forms.py beside the value, or what the
+    paper's value was before --set.
+    """
+    folder = reproductions.folder(paper)
+    sources = read_sources(folder / "recipe.py", "RECIPES", variant)
+    rows = []
+    for name, field in _FIELDS:
+        if (value := getattr(recipe, field)) in (None, ()):
+            continue
+        lines = [spell(value)]
+        if field == "schedule":
+            lines = list(say_rates(recipe))
+        elif isinstance(value, tuple) and field != "views":
+            lines = [spell(one) for one in value]
+        rows += _rows(name, lines, _source(recipe, field, sources.get(field, "")))
+    said = "; ".join(one.paper for one in recipe.deviations if "initial" in one.field)
+    starts = list_initial_weights(model)
+    rows += _rows("initial weights", starts, said or "comments of model.py") if starts else []
+    if recipe.network is not None:
+        of_form = read_sources(folder / "forms.py", "FORMS", variant)
+        for part in dataclasses.fields(recipe.network):
+            path, value = NETWORK + part.name, getattr(recipe.network, part.name)
+            source = _source(recipe, path, of_form.get(part.name, ""))
+            rows += _rows(path, [spell(value)], source)
+    return rows
+
+
+def _rows(name: str, lines: list[str], source: str) -> list[list[str]]:
+    return [[name, lines[0], source], *(["", line, ""] for line in lines[1:])]
+
+
+def _source(recipe: Recipe, field: str, comment: str) -> str:
+    """The comment, or for what --set changed the value that the paper has."""
+    changed = [o for o in recipe.overrides if f"{o.field}.".startswith(f"{field}.")]
+    if not changed:
+        return comment
+    return "set here; paper: " + ", ".join(f"{o.field} {spell(o.old)}" for o in changed)
+
+
+def say_rates(recipe: Recipe) -> Iterator[str]:
+    """The learning rate over time, a line for each value or rule."""
+    rate = getattr(recipe.optimizer, "learning_rate", 1.0)
+    for one in recipe.group_schedules:
+        for line in _say(one.schedule, rate):
+            yield f"{one.variables}: {line}"
+    for line in _say(recipe.schedule, rate):
+        yield f"all others: {line}" if recipe.group_schedules else line
+
+
+def _say(schedule, rate: float) -> Iterator[str]:
+    match schedule:
+        case schedules.Constant(value=factor):
+            yield f"{rate * factor:.4g}"
+        case schedules.ByEpoch(starts=starts, factors=factors):
+            unit = "updates" if isinstance(schedule, schedules.ByStep) else "epochs"
+            for start, factor in zip(starts, factors, strict=True):
+                after = f" after {start:,} {unit}" if start else ""
+                yield f"{rate * factor:.4g}{after}"
+        case schedules.EveryEpochs(epochs=epochs, times=times):
+            yield f"{rate:.4g}, times {times:g} after every {epochs:g} epochs"
+        case schedules.WarmUp(factor_before=factor, metric=metric, below=below, then=then):
+            yield f"{rate * factor:.4g} until {metric} has been below {below:g}"
+            yield from (f"then, counted from the start, {line}" for line in _say(then, rate))
+        case schedules.DivideOnPlateau():
+            yield f"{rate:.4g}"
+            yield (
+                f"divided by {schedule.divisor:g}, {schedule.max_drops} times at most, each time "
+                f"{schedule.metric} has not fallen by {schedule.min_delta:g} for "
+                f"{schedule.patience} epochs"
+            )
+        case _:
+            yield f"{rate:.4g} times {spell(schedule)}"

@@ -1,0 +1,98 @@
+"""What tells the forms of AlexNet apart; see model.py.
+
+Importing this module imports no TensorFlow.
+"""
+
+import dataclasses
+from typing import Literal
+
+Layer = Literal["relu", "norm", "spatial", "pool"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Form:
+    """What tells the forms of the network apart.
+
+    Attributes:
+        filters: Kernels of conv1 to conv5, of all towers together.
+        towers: Groups of conv2, conv4 and conv5.
+        after_conv1: Layers between conv1 and conv2, in order.
+        after_conv2: Layers between conv2 and conv3.
+        lrn: Whether there are the layers "norm", response normalisation.
+        lrn_k: k of the paper's formula.
+        lrn_alpha: Its alpha, multiplying the plain sum of squares.
+        lrn_groups: Blocks of maps that the sum stays in.
+        overlapping: Pooling windows of 3x3, two apart; else of 2x2.
+        conv345_std: Of the initial weights of conv3, conv4 and conv5.
+        fc67_std: Of the initial weights of fc6 and fc7.
+        bias: Initial bias of conv2, conv4, conv5, fc6 and fc7.
+        dropout: The share of fc6's and fc7's outputs that training drops.
+        halved: What is dropped is made up for at test time (Sec. 4.2: half the outputs), and
+            not in training.
+    """
+
+    filters: tuple[int, ...]
+    towers: int
+    after_conv1: tuple[Layer, ...]
+    after_conv2: tuple[Layer, ...]
+    lrn: bool
+    lrn_k: float
+    lrn_alpha: float
+    lrn_groups: int
+    overlapping: bool
+    conv345_std: float
+    fc67_std: float
+    bias: float
+    dropout: float
+    halved: bool
+
+
+PAPER = Form(
+    filters=(96, 256, 384, 384, 256),  # Sec. 3.5
+    towers=2,  # Sec. 3.2
+    after_conv1=("relu", "norm", "pool"),  # Sec. 3.3, 3.5
+    after_conv2=("relu", "norm", "pool"),
+    lrn=True,  # Sec. 3.3
+    lrn_k=2.0,
+    lrn_alpha=1e-4,
+    lrn_groups=1,
+    overlapping=True,  # Sec. 3.4
+    conv345_std=0.01,  # Sec. 5
+    fc67_std=0.01,
+    bias=1.0,
+    dropout=0.5,  # Sec. 4.2
+    halved=True,
+)
+CAFFE = dataclasses.replace(
+    PAPER,
+    lrn_k=1.0,  # caffe.proto's default
+    lrn_alpha=2e-5,  # 1e-4 / n: Caffe takes the mean over the window
+    fc67_std=0.005,
+    bias=0.1,  # 1 gave a flat loss
+    halved=False,
+)
+FORMS = {
+    "alexnet": PAPER,
+    "alexnet_as_run": dataclasses.replace(
+        PAPER,
+        after_conv1=("norm", "pool", "relu"),
+        after_conv2=("relu", "norm", "spatial", "pool"),
+        lrn_alpha=2e-5,  # layer.py divides 1e-4 by n
+        lrn_groups=2,
+        conv345_std=0.03,
+    ),
+    # Every map sees every map below: the slides' counts.
+    "alexnet_1tower": dataclasses.replace(PAPER, towers=1),
+    "alexnet_no_lrn": dataclasses.replace(PAPER, lrn=False),
+    # 55 -> 27 -> 13 -> 6 as before; the last row and column of 55, 27 and 13
+    # are in no window.
+    "alexnet_non_overlapping": dataclasses.replace(PAPER, overlapping=False),
+    # Sec. 4.2: "Without dropout, our network exhibits substantial overfitting."
+    "alexnet_no_dropout": dataclasses.replace(PAPER, dropout=0.0),
+    "bvlc_alexnet": CAFFE,
+    "caffenet": dataclasses.replace(
+        CAFFE, after_conv1=("relu", "pool", "norm"), after_conv2=("relu", "pool", "norm"), bias=1.0
+    ),
+    # Sec. 3.2, its footnote: half the kernels up to conv4, on one GPU.
+    "alexnet_1gpu": dataclasses.replace(PAPER, filters=(48, 128, 192, 192, 256), towers=1),
+}
