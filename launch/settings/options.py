@@ -17,6 +17,7 @@ from common.evaluation import views
 from common.recipes.recipe import Override, Recipe
 from common.recipes.serialization import recipe_hash, spell
 from launch.settings.overrides import apply, scale_with_batch, with_data
+from launch.terminal.display import Counting
 
 # How names of runs and of settings say the commonest changes.
 SHORT = {"image_size": "{}px", "epochs": "{}ep", "updates": "{}up", "global_batch_size": "b{}"}
@@ -134,7 +135,10 @@ def read_experiment(
         UsageError: for a data set, recipe field or view that cannot be.
     """
     place = pathlib.Path(data_dir).expanduser()
-    found = None if data is None else catalog.find(data, recipe.channels, str(place))
+    counting = Counting()
+    find = functools.partial(catalog.find, progress=counting.show)
+    found = None if data is None else find(data, recipe.channels, str(place))
+    counting.clear()
     changed = apply(recipe if found is None else with_data(recipe, found), changes)
     if scale_learning_rate:
         changed = scale_with_batch(changed, recipe)

@@ -147,18 +147,27 @@ def test_what_is_transparent_is_white_in_one_channel_too():
         assert found.shape == (8, 8, channels) and (found.numpy() == 255).all()
 
 
+def damaged_later(root, name, data):
+    """The source of class folders whose images were whole when they were looked at."""
+    for content in (FILES["plain.jpg"], data):
+        for split in ("train", "validation"):
+            (root / split / "a").mkdir(parents=True, exist_ok=True)
+            (root / split / "a" / name).write_bytes(content)
+        if content is not data:
+            source = catalog.open_source(catalog.find(f"folder:{root}"))
+    return source
+
+
 def test_a_jpeg_without_its_end_is_refused_by_all(tmp_path):
-    data = FILES["plain.jpg"]
-    for split in ("train", "validation"):
-        (tmp_path / split / "a").mkdir(parents=True)
-        (tmp_path / split / "a" / "cut.jpg").write_bytes(data[:-200])
+    source = damaged_later(tmp_path, "cut.jpg", FILES["plain.jpg"][:-200])
     path = tmp_path / "train" / "a" / "cut.jpg"
     with pytest.raises(ValueError, match="cut off"):
         photographs.read(path)
-    source = catalog.open_source(catalog.find(f"folder:{tmp_path}"))
     with pytest.raises(RunError, match=r"cut\.jpg"):
         with explained(source, "train", RECIPE):
             frames(source, "train")
+    with pytest.raises(RunError, match=r"Left out: 2 images .*a/cut.jpg \(it is cut off"):
+        catalog.find(f"folder:{tmp_path}")
     with pytest.raises(RunError, match="cut off"):
         small("cut", tmp_path, tmp_path / "data")
 
@@ -182,12 +191,9 @@ def test_what_is_no_image_says_what_it_is(name, tmp_path):
         file = io.BytesIO()
         Image.fromarray(np.ones((4, 4), np.float32)).save(file, "tiff")
         data = file.getvalue()
-    for split in ("train", "validation"):
-        (tmp_path / split / "a").mkdir(parents=True)
-        (tmp_path / split / "a" / "x.jpg").write_bytes(data)
     with pytest.raises(ValueError, match=told):
         decoder.readable(data)
-    source = catalog.open_source(catalog.find(f"folder:{tmp_path}"))
+    source = damaged_later(tmp_path, "x.jpg", data)
     with pytest.raises(RunError, match=f"x.jpg.*{told}"):
         with explained(source, "train", RECIPE):
             frames(source, "train")
