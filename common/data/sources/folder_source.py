@@ -77,9 +77,14 @@ class FolderSource(TrainingSource):
         indices = tf.data.Dataset.range(self.dataset.splits[split])
         return parallel_map(indices, self._reader(split))
 
-    def shuffled(self, split: str, *, seed: int, epoch: int, skip: int) -> Shuffled:
-        """The records of one epoch, from position `skip` on: a permutation."""
-        order = permute(self.dataset.splits[split], seed, epoch)
+    def shuffled(
+        self, split: str, *, seed: int, epoch: int, skip: int, first: int | None = None
+    ) -> Shuffled:
+        """The records of one epoch, from position `skip` on: a permutation.
+
+        Only the `first` of the listing, if that is given.
+        """
+        order = permute(first or self.dataset.splits[split], seed, epoch)
         return Shuffled(number(order, skip), self._reader(split))
 
     def files(self) -> dict[str, list[tuple[str, int]]]:
