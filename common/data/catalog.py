@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from common.data.dataset import DataSet, TrainingSource, read_manifest
-from common.data.sources import folder, folder_source, sample, tfds
+from common.data.sources import folder
 from common.errors import RunError, UsageError, did_you_mean
 
 _DOWNLOAD = (
@@ -186,6 +186,8 @@ def open_source(
     Raises:
         RunError: if the data set is missing; says how to get it.
     """
+    from common.data.sources import folder_source, sample, tfds  # list does without
+
     if dataset.name.startswith("folder:"):
         root = _folder_path(dataset.name)
         return folder_source.FolderSource(dataset, root, cache_dir or default_cache_dir())
@@ -306,6 +308,8 @@ def _find_folder(name: str, path: str, progress: Callable | None) -> DataSet:
             f"{name}: there is no folder {path}. Give one laid out as "
             f"{layout}, or try --data sample."
         )
+    from common.data.sources import folder_source
+
     found = folder_source.read_folder(root, default_cache_dir(), progress=progress)
     listing, notes = found.listing, found.notes
     splits = {split: len(images) for split, images in listing.items()}

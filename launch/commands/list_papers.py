@@ -11,7 +11,7 @@ from launch.report import records
 from launch.report.measurements import cost, measurements, status
 from launch.report.papers import list_unfinished
 from launch.terminal.tables import show
-from launch.weights import bundled_weights
+from launch.weights import shipped
 
 USAGE = "list [NAME]"
 FLAGS = {}
@@ -34,7 +34,7 @@ def run(words: list[str], flags: FlagValues) -> int:
     papers = papers or [paper for paper in reproductions.names() if paper not in faults]
     rows = [row for paper in papers for row in rows_of(paper)]
     show("", COLUMNS, rows)
-    variants = [] if words else bundled_weights.list_variants()
+    variants = [] if words else shipped.list_variants()
     if variants:
         print(f"\nTrained weights come with {', '.join(variants)}.")
     for line in [] if words else list_unfinished():
