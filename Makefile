@@ -14,17 +14,17 @@ LAUNCH := $(BIN)/python -m launch
 # At a reduced size: the whole path in a few minutes on two cores.
 DEMO := $(LAUNCH) alexnet_as_run --gpus 2 --platform cpu --data sample \
 	--set image_size=67 --set epochs=10 --set global_batch_size=32
-# It learns nothing so, which is the lesson and no reason to stop.
-CHANGE := --set optimizer.momentum=0 --set healthy_after=0
+# What local response normalisation is good for, in this setting.
+CHANGE := --set lrn=false
 
 demo: .venv/installed
 	$(DEMO) --workdir runs/demo
 	@echo
-	@echo 'Now without momentum, in as many minutes, and both curves in one picture:'
+	@echo 'Now without local response normalisation, in as many minutes, and both curves in one picture:'
 	@echo
-	@echo '$(DEMO) $(CHANGE) --workdir runs/demo_no_momentum'
+	@echo '$(DEMO) $(CHANGE) --workdir runs/demo_no_lrn'
 	@echo
-	@echo '$(LAUNCH) report --html curves.html runs/demo runs/demo_no_momentum'
+	@echo '$(LAUNCH) report --html curves.html runs/demo runs/demo_no_lrn'
 
 test: .venv/installed-test
 	$(BIN)/ruff check

@@ -8,13 +8,12 @@ import dataclasses
 import functools
 import importlib.util
 import pathlib
-import pkgutil
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 try:
-    from common.errors import UsageError, did_you_mean
+    from common.errors import RunError, UsageError, did_you_mean
 except ImportError:
     import common
 
@@ -25,6 +24,7 @@ except ImportError:
         name="common",
     ) from None
 from common.papers.deviations import add_deviations
+from common.papers.folders import find_fault, find_folders, find_unclaimed
 from common.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -36,11 +36,27 @@ REPOSITORY = pathlib.Path(__file__).parents[1]
 DEEPEST_GRAPH = 30_000
 
 
-@functools.cache
 def names() -> tuple[str, ...]:
-    """All papers, sorted: the folders with a recipe."""
-    found = (m.name for m in pkgutil.iter_modules(__path__) if m.ispkg)
-    return tuple(sorted(name for name in found if (folder(name) / "recipe.py").exists()))
+    """All papers, sorted: the folders whose recipes can be read."""
+    return tuple(name for name, fault in _folders().items() if not fault)
+
+
+@functools.cache
+def faults() -> dict[str, str]:
+    """Folders whose recipes or claims cannot be read, and why, naming the file."""
+    root = pathlib.Path(__file__).parent
+    found = {
+        name: fault or find_unclaimed(root / name, _load(name).RECIPES)
+        for name, fault in _folders().items()
+    }
+    return {name: fault for name, fault in found.items() if fault}
+
+
+@functools.cache
+def _folders() -> dict[str, str]:
+    """By paper, why its recipes cannot be read; "" of most."""
+    found = find_folders(pathlib.Path(__file__).parent)
+    return {one.name: find_fault(one, lambda one=one: _load(one.name).RECIPES) for one in found}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,18 +73,26 @@ class Paper:
     VIEWS: dict[str, dict[str, Any]]
 
 
-@functools.cache
 def load(paper: str) -> Paper:
     """The paper's recipes, each with its network's form, and views; imports no TensorFlow.
 
     Raises:
         UsageError: if there is no such paper.
+        RunError: if its folder cannot be read; says why.
     """
-    if paper not in names():
+    if paper not in _folders():
         raise UsageError(_unknown(paper, names()))
+    if fault := _folders()[paper]:
+        raise RunError(f"{paper} is unfinished: {fault}")
+    return _load(paper)
+
+
+@functools.cache
+def _load(paper: str) -> Paper:
     module = importlib.import_module(f"reproductions.{paper}.recipe")
-    recipes = add_deviations(module.RECIPES, folder(paper))
-    if (folder(paper) / "forms.py").exists():
+    own = pathlib.Path(module.__file__).parent
+    recipes = add_deviations(module.RECIPES, own)
+    if (own / "forms.py").exists():
         forms = importlib.import_module(f"reproductions.{paper}.forms").FORMS
         recipes = {v: dataclasses.replace(r, network=forms.get(v)) for v, r in recipes.items()}
     return Paper(RECIPES=recipes, VIEWS=getattr(module, "VIEWS", {}))
@@ -246,11 +270,12 @@ def find(name: str) -> tuple[str, str]:
 
     Raises:
         UsageError: if nothing is called that; names what is nearest.
+        RunError: if it is a paper whose folder cannot be read; says why.
     """
     variants = {v: p for p in names() for v in load(p).RECIPES}
     if name in variants:
         return variants[name], name
-    if name in names():
+    if name in _folders():
         return name, next(iter(load(name).RECIPES))
     raise UsageError(_unknown(name, (*variants, *names())))
 
@@ -260,4 +285,5 @@ def _unknown(name: str, known: tuple[str, ...]) -> str:
     return (
         f"There is no paper or variant called {name!r}.{hint} Papers: "
         f"{', '.join(names())}; python -m launch list shows their variants."
+        + "".join(f" {paper} is unfinished: {why}" for paper, why in _folders().items() if why)
     )

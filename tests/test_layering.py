@@ -27,6 +27,7 @@ FLOORS = (
         "common.data.dataset",
         "common.data.imagenet",
         "common.data.images",
+        "common.data.processes",
         "common.data.rng",
         "common.data.sharding",
     ),

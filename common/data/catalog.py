@@ -7,10 +7,11 @@ import dataclasses
 import json
 import os
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 from common.data.dataset import DataSet, TrainingSource, read_manifest
-from common.data.sources import folder, folder_source, sample, tfds
+from common.data.sources import folder
 from common.errors import RunError, UsageError, did_you_mean
 
 _DOWNLOAD = (
@@ -114,13 +115,19 @@ def names() -> tuple[str, ...]:
     return (*known, "folder:PATH", "tfds:NAME")
 
 
-def find(name: str, channels: int = 3, data_dir: str | None = None) -> DataSet:
+def find(
+    name: str,
+    channels: int = 3,
+    data_dir: str | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> DataSet:
     """The data set of that name; only open-ended names touch the disk.
 
     Args:
-        name: One of `names()`.
+        name: One of `names()`. Of "folder:" every file is looked at, once.
         channels: Of the recipe: 1 makes "sample" the digits.
         data_dir: Where "tfds:NAME" is looked for.
+        progress: Called with what is being done, how much of it, and of how much.
 
     Raises:
         UsageError: if there is none of that name; names what is nearest.
@@ -129,7 +136,7 @@ def find(name: str, channels: int = 3, data_dir: str | None = None) -> DataSet:
     name = ALSO.get(name, name)
     kind, _, rest = name.partition(":")
     if rest and kind == "folder":
-        return _find_folder(name, rest)
+        return _find_folder(name, rest, progress)
     if rest and kind == "tfds":
         return _find_prepared(name, rest, data_dir)
     found = [dataset for dataset in _KNOWN if dataset.name == name]
@@ -179,8 +186,11 @@ def open_source(
     Raises:
         RunError: if the data set is missing; says how to get it.
     """
+    from common.data.sources import folder_source, sample, tfds  # list does without
+
     if dataset.name.startswith("folder:"):
-        return folder_source.FolderSource(dataset, _folder_path(dataset.name))
+        root = _folder_path(dataset.name)
+        return folder_source.FolderSource(dataset, root, cache_dir or default_cache_dir())
     if dataset.name == "sample":
         root = sample.prepare(dataset.tfds_names[0], cache_dir or default_cache_dir())
     else:
@@ -290,15 +300,18 @@ def _folder_path(name: str) -> pathlib.Path:
     return pathlib.Path(name.partition(":")[2]).expanduser()
 
 
-def _find_folder(name: str, path: str) -> DataSet:
-    layout = "PATH/{train,validation}/CLASS/*.jpg"
+def _find_folder(name: str, path: str, progress: Callable | None) -> DataSet:
+    layout = "PATH/CLASS/*.jpg or PATH/{train,validation}/CLASS/*.jpg"
     root = _folder_path(name)
     if not root.is_dir():
         raise RunError(
             f"{name}: there is no folder {path}. Give one laid out as "
             f"{layout}, or try --data sample."
         )
-    listing, notes = folder.list_images(root)
+    from common.data.sources import folder_source
+
+    found = folder_source.read_folder(root, default_cache_dir(), progress=progress)
+    listing, notes = found.listing, found.notes
     splits = {split: len(images) for split, images in listing.items()}
     trains = not folder.only_tests_imagenet(listing)
     try:

@@ -74,8 +74,10 @@ class Source(Protocol):
 class TrainingSource(Source, Protocol):
     """A source that is trained on; each epoch's order follows from (seed, epoch)."""
 
-    def shuffled(self, split: str, *, seed: int, epoch: int, skip: int) -> "Shuffled":
-        """The records of one epoch, from position `skip` on."""
+    def shuffled(
+        self, split: str, *, seed: int, epoch: int, skip: int, first: int | None = None
+    ) -> "Shuffled":
+        """The records of one epoch, from position `skip` on; of `first` records, or all."""
 
     def class_names(self) -> tuple[str, ...]:
         """Names in the order of the labels."""

@@ -27,6 +27,13 @@ def steps_per_epoch(source: Source, recipe: Recipe) -> int:
         UsageError: if there are fewer examples than one batch has.
     """
     examples = source.dataset.splits.get("train", 0)
+    if not examples and source.dataset.name.startswith("folder:"):
+        raise UsageError(
+            f"{source.dataset.name} has images for tests only. Class folders that are all called "
+            "as in ImageNet (n01440764 ...) are tests of networks of its 1,000 classes, where "
+            "no folder is called train: to train on them, call them otherwise, or make it "
+            "PATH/train/CLASS and PATH/validation/CLASS."
+        )
     steps = examples // recipe.global_batch_size
     if not steps:
         raise UsageError(

@@ -38,7 +38,8 @@ class Override:
 
     Attributes:
         field: Its path, such as "optimizer.learning_rate"; "data" for another data set,
-            "recovered" for a training that went back to a checkpoint.
+            "recovered" for a training that went back to a checkpoint, "continued" for
+            one that went on with another recipe.
         old: Its value before.
         new: Its value now; of the two special ones, as people are told.
     """
@@ -145,6 +146,8 @@ class Recipe:
         epochs: Passes over the training set.
         updates: Training ends after so many, within a pass if need be; or
             None.
+        patience: Training ends after so many passes in a row without a lower
+            error on the held-out images; or None.
         train_images: Only so many are trained on, the first of the files; or
             None.
         held_out: Training images that are kept for validation: the last of
@@ -192,6 +195,7 @@ class Recipe:
     num_classes: int
     epochs: int
     updates: int | None = None
+    patience: int | None = None
     train_images: int | None = None
     held_out: int = 0
     initialize_from: InitializeFrom | None = None

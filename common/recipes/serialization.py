@@ -12,6 +12,7 @@ NETWORK = "network."  # what the paths of the network's parts begin with
 # and its recorded runs remain runs of it.
 ABSENT = {
     "updates": None,
+    "patience": None,
     "train_images": None,
     "held_out": 0,
     "initialize_from": None,

@@ -122,6 +122,11 @@ def newest_first(folder: pathlib.Path) -> list[pathlib.Path]:
     return sorted(files, reverse=True)
 
 
+def step_of(checkpoint: pathlib.Path) -> int:
+    """The updates that were made before it, by its name."""
+    return int(checkpoint.stem.removeprefix("step-"))
+
+
 def restore(folder: pathlib.Path, variables: dict) -> dict | None:
     """Assigns the newest readable checkpoint's values; returns its state.
 

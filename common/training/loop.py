@@ -40,7 +40,8 @@ class State:
     Attributes:
         epoch: Epochs finished.
         step: Updates made in all.
-        losses, plain_losses, wrong: Sums over the unfinished epoch's batches.
+        losses, plain_losses, wrong: Sums over the batches of the epoch that is
+            trained, or was last.
         history: One row per finished epoch.
         seconds: Spent training, over all sessions.
         recovered: How often it went back to a checkpoint, with a smaller rate.
@@ -64,14 +65,31 @@ class State:
         self.wrong += int(wrong.sum())
 
     def means(self, steps: int, recipe: Recipe) -> dict[str, float]:
-        """Of an epoch's `steps` batches, for its row; the sums begin anew."""
+        """Of an epoch's `steps` batches, for its row."""
         means = {"loss": self.losses / steps}
         if hasattr(recipe.loss, "plain"):  # of which the loss holds more
             means["cross_entropy"] = self.plain_losses / steps
         images = steps * recipe.global_batch_size
         means["top1_error"] = 100 * self.wrong / images
-        self.losses, self.plain_losses, self.wrong = 0.0, 0.0, 0
         return means
+
+    def reopen(self, steps_per_epoch: int, recipe: Recipe) -> None:
+        """Goes back into the last epoch, which its last update had cut short."""
+        row = self.history.pop()
+        self.epoch -= 1
+        if self.losses:
+            return
+        # A checkpoint of before these sums were kept: to the digits of the row.
+        steps = self.step - self.epoch * steps_per_epoch
+        self.losses = row["loss"] * steps
+        self.plain_losses = row.get("cross_entropy", 0.0) * steps
+        self.wrong = round(row["top1_error"] / 100 * steps * recipe.global_batch_size)
+
+
+def has_stalled(history: list[dict], patience: int | None) -> bool:
+    """Whether the last `patience` epochs had no lower error than those before."""
+    errors = [row["val_top1_error"] for row in history]
+    return bool(patience and errors) and len(errors) - errors.index(min(errors)) > patience
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -110,6 +128,8 @@ class Loop:
         self.variables = checkpoints.named_variables(job.model, job.optimizer)
         self.workers = Workers(job.strategy)
         self.state = self._restored()
+        if self.state.step < min(self.state.epoch * self.steps_per_epoch, self.updates):
+            self.state.reopen(self.steps_per_epoch, job.recipe)
         self.resumed_from = self.state.step
         self.callbacks = keras.callbacks.CallbackList(
             callbacks,
@@ -164,7 +184,7 @@ class Loop:
         self.callbacks.on_train_begin()
         if self.job.recover and not self.state.step:
             self.save()  # to go back to
-        while self.state.step < self.updates or self._needs_test():
+        while not self.is_over():
             try:
                 self._train_epoch(signals)
                 self._finish_epoch(signals, progress)
@@ -189,6 +209,23 @@ class Loop:
         self.job.run.note_recovery(times, diverged, self.state.step, RECOVERY**times, str(error))
         self.save()  # a kill now does not forget it
 
+    def is_over(self) -> bool:
+        """Whether no update is left, or `patience` is at its end; and all is tested."""
+        stalled = has_stalled(self.state.history, self.job.recipe.patience)
+        return (self.state.step >= self.updates or stalled) and not self._needs_test()
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether it is over with updates left."""
+        return self.is_over() and self.state.step < self.updates
+
+    def end(self) -> str:
+        """What of the recipe ends the training, as --set takes it."""
+        recipe, last = self.job.recipe, self.job.recipe.updates
+        if self.ended_early:
+            return f"patience={recipe.patience}"
+        return f"updates={last}" if last == self.updates else f"epochs={recipe.epochs}"
+
     def _epoch_end(self) -> int:
         """The number of updates made when this epoch ends."""
         whole = (self.state.epoch + 1) * self.steps_per_epoch
@@ -203,6 +240,7 @@ class Loop:
         done = state.step - state.epoch * self.steps_per_epoch
         self.callbacks.on_epoch_begin(state.epoch)
         if not done:
+            state.losses, state.plain_losses, state.wrong = 0.0, 0.0, 0
             self._prepare_epoch()
         batches = self._rows()
         if batches is None:

@@ -9,10 +9,12 @@ import datetime
 import fcntl
 import importlib.metadata
 import io
+import itertools
 import json
 import os
 import pathlib
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -21,10 +23,19 @@ from typing import Any, TextIO
 from common.errors import RunError
 from common.files import json_text, write_json, write_text
 from common.recipes.recipe import Override
-from common.recipes.serialization import describe
+from common.recipes.serialization import describe, spell
 
 # What must not change between the sessions of one run.
 IDENTITY = ("variant", "recipe", "seed", "data", "precision")
+# What may differ where a run goes on, of what `differences` says: what only ends it at
+# another time, as no schedule, order or draw looks at it; and what makes another recipe.
+LENGTH = re.compile(r"recipe\.(epochs|updates|patience|healthy_after) ")
+RENEWABLE = re.compile(
+    r"recipe\.(epochs|updates|patience|healthy_after|optimizer\.learning_rate|schedule"
+    r"|group_schedules\.\d+|weight_decay|clip_global_norm|loss|train_transforms|train_noise)\b"
+)
+HAPPENED = ("recovered", "continued")  # overrides that no flag sets
+OF_AN_END = ("epochs", "finished", "results", "last_epoch", "best_epoch", "ended_early")
 PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
 # Environment variables that change what is computed; the record of a command
 # begins with them.
@@ -34,9 +45,10 @@ ARITHMETIC = ("NVIDIA_TF32_OVERRIDE", "TF_ENABLE_ONEDNN_OPTS")
 class Run:
     """A run's folder, locked for as long as this process lives."""
 
-    def __init__(self, folder: pathlib.Path, lock: TextIO, record: dict):
+    def __init__(self, folder: pathlib.Path, lock: TextIO, record: dict, identity: dict):
         self.folder = folder
         self.record = record
+        self.identity = identity
         self._lock = lock
 
     @property
@@ -53,6 +65,41 @@ class Run:
         """Says in run.json how this session ended."""
         self.record["sessions"][-1] |= {"ended": now(), "reason": reason}
         self.update(**facts)
+
+    def go_on(self, epoch: int, step: int, *, ended: bool) -> list[Override]:
+        """Says in run.json that this session's recipe holds from here on.
+
+        One that only ends at another time is the same training's. Any other is a new one:
+        "recipes" then has each with the epoch, counted from 1, in which it began and the
+        updates before it; it is an override, too. What was measured at an earlier end
+        becomes one of "earlier_ends".
+
+        Args:
+            epoch: Epochs finished.
+            step: Updates made.
+            ended: Whether nothing is left to train.
+
+        Returns:
+            The overrides that no flag sets.
+        """
+        record, own = self.record, self.identity
+        first = {"epoch": 1, "step": 0, "recipe": record["recipe"]}
+        first["overrides"] = describe(overrides_of(record))
+        recipes = [one for one in record.pop("recipes", [first]) if one["step"] < step]
+        begins = {"epoch": epoch + 1, "step": step}
+        if recipes and is_same_training(recipes[-1]["recipe"], own["recipe"]):
+            begins = recipes.pop()
+        recipes.append(begins | {name: own[name] for name in ("recipe", "overrides")})
+        happened = [one for one in overrides_of(record) if one.field == "recovered"]
+        if len(recipes) > 1:
+            record["recipes"] = recipes
+            happened.append(_tell_changes(recipes))
+        if not ended and record.get("results"):
+            end = {name: record.pop(name) for name in OF_AN_END if name in record}
+            record["earlier_ends"] = [*record.get("earlier_ends", []), end]
+        described = {n: own[n] for n in ("recipe", "recipe_hash", "deviations")}
+        self.update(**described, overrides=[*own["overrides"], *describe(happened)])
+        return happened
 
     def note_recovery(self, times: int, diverged: int, back: int, factor: float, why: str) -> None:
         """Says that a training went back, as a deviation from its recipe."""
@@ -93,6 +140,10 @@ class Onlooker:
     def end_session(self, reason: str, **facts: Any) -> None:
         """The chief does."""
 
+    def go_on(self, *where: int, ended: bool) -> list[Override]:
+        """The chief does."""
+        return []
+
     def note_recovery(self, *facts: Any) -> None:
         """The chief does."""
 
@@ -100,13 +151,14 @@ class Onlooker:
         """The chief does."""
 
 
-def open_run(folder: pathlib.Path, identity: dict, session: dict) -> Run:
-    """Starts a run in `folder`, or continues the one that is there.
+def open_run(folder: pathlib.Path, identity: dict, session: dict, *, renewed: bool = False) -> Run:
+    """Starts a run in `folder`, or continues the one that is there, also to a later end.
 
     Args:
         folder: The run's own folder.
         identity: The values of IDENTITY and whatever else describes the run.
         session: What describes this session: command, commit, devices ...
+        renewed: Whether it may go on with another recipe, of the same network and data.
 
     Raises:
         RunError: if another process runs there, if it holds another run, or
@@ -115,9 +167,10 @@ def open_run(folder: pathlib.Path, identity: dict, session: dict) -> Run:
     is_new = not folder.exists()
     try:
         lock = lock_folder(folder)
-        record = _existing(folder) or identity | {"sessions": []}
-        _require_same(folder, record, identity)
-        run = Run(folder, lock, record)
+        identity = json.loads(json.dumps(identity))
+        record = read_record(folder) or identity | {"sessions": []}
+        _require_same(folder, record, identity, renewed=renewed)
+        run = Run(folder, lock, record, identity)
         run.record["sessions"].append(session)
         run.update(status="running")
     except OSError as error:
@@ -139,7 +192,7 @@ def add_result(folder: pathlib.Path, result: dict) -> None:
         RunError: if a process is running there.
     """
     with lock_folder(folder):
-        record = _existing(folder)
+        record = read_record(folder)
         record["results"] = merged(record["results"], [result])
         write_json(folder / "run.json", record)
 
@@ -155,7 +208,7 @@ def last_session(folder: pathlib.Path) -> dict:
     Raises:
         RunError: if its record cannot be read.
     """
-    record = _existing(folder) or {"sessions": []}
+    record = read_record(folder) or {"sessions": []}
     return record["sessions"][-1] if record["sessions"] else {}
 
 
@@ -165,11 +218,12 @@ def is_finished(folder: pathlib.Path, identity: dict) -> bool:
     Raises:
         RunError: if the folder holds another run.
     """
-    record = _existing(folder)
+    record, identity = read_record(folder), json.loads(json.dumps(identity))
     if record is None:
         return False
     _require_same(folder, record, identity)
-    return record["status"] == "finished"
+    same = not differences(record["recipe"], identity["recipe"], "recipe")
+    return same and record["status"] == "finished"
 
 
 def overrides_of(record: dict) -> tuple[Override, ...]:
@@ -266,7 +320,12 @@ def read_json(file: pathlib.Path) -> Any:
     return json.loads(file.read_text(), parse_constant=refuse)
 
 
-def _existing(folder: pathlib.Path) -> dict | None:
+def read_record(folder: pathlib.Path) -> dict | None:
+    """A folder's run.json; None if it has none.
+
+    Raises:
+        RunError: if it cannot be read.
+    """
     file = folder / "run.json"
     if not file.exists():
         return None
@@ -279,19 +338,44 @@ def _existing(folder: pathlib.Path) -> dict | None:
         ) from error
 
 
-def _require_same(folder: pathlib.Path, record: dict, identity: dict) -> None:
-    identity = json.loads(json.dumps(identity))
+def is_same_training(before: Any, now: Any) -> bool:
+    """Whether a described recipe trains as another did so far, and only ends at another time."""
+    once, then = ((one or {}).get("patience") for one in (before, now))
+    patient = then is None or (once is not None and then >= once)  # it never ended before
+    return patient and all(map(LENGTH.match, differences(before, now, "recipe")))
+
+
+def _tell_changes(recipes: list[dict]) -> Override:
+    """What each recipe of a run changed in the one before."""
+    changes = [
+        f"{name}={spell(value)} from epoch {then['epoch']} on ({spell(once['recipe'].get(name))} "
+        "before)"
+        for once, then in itertools.pairwise(recipes)
+        for name, value in then["recipe"].items()
+        if value != once["recipe"].get(name)
+    ]
+    return Override(field="continued", old="one recipe throughout", new="; ".join(changes))
+
+
+def _require_same(
+    folder: pathlib.Path, record: dict, identity: dict, *, renewed: bool = False
+) -> None:
     odd = [
         difference
         for key in IDENTITY
         for difference in differences(record.get(key), identity.get(key), key)
     ]
-    if odd:
+    new = all(map(RENEWABLE.match, odd))
+    if is_same_training(record.get("recipe"), identity.get("recipe")):
+        odd = [difference for difference in odd if not LENGTH.match(difference)]
+    if odd and not (new and renewed):
         raise RunError(
             f"{folder} holds another run: {'; '.join(odd[:3])}"
             + (f" and {len(odd) - 3} more differences" if odd[3:] else "")
             + ". Give this run a folder of its own with --workdir; nothing "
             "was changed."
+            + f" To go on with it by another recipe, on record: python -m launch {folder} --set "
+            "FIELD=VALUE." * new
         )
 
 

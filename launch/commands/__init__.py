@@ -24,6 +24,7 @@ COMMANDS = {
     "sweep": "searches fields of a recipe (keras-tuner)",
     "queue": "trains what reproductions/queue.toml lists",
     "bench": "what input, step and start cost here, beside their limits",
+    "new": "the files of a new paper, to be filled in",
     "report": "records runs, regenerates results.md; or one HTML page",
     "ship": "small trained weights go with the code",
 }

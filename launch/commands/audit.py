@@ -1,6 +1,7 @@
 """The papers' structural numbers, recomputed from the networks cell by cell."""
 
 import os
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from absl.flags import FlagValues
 import reproductions
 from common.errors import RunError, UsageError
 from common.papers.expected import Expected, read_expected
+from common.papers.folders import locate
 from launch.commands.names import find, refuse_words
 from launch.terminal.display import Display, duration
 from launch.terminal.tables import show
@@ -28,7 +30,9 @@ COLUMNS = ["row", "column", ">paper", ">computed", "verdict", "explanation"]
 def run(words: list[str], flags: FlagValues) -> int:
     """Prints each paper's tables; 1 if a difference has no explanation."""
     refuse_words(USAGE, words[1:])
-    papers = [find(name)[0] for name in words] or reproductions.names()
+    faults = {} if words else reproductions.faults()
+    papers = [find(name)[0] for name in words]
+    papers = papers or [paper for paper in reproductions.names() if paper not in faults]
     from common.papers.audit import MISFIT, audit_paper, networks
 
     expected = {paper: read_expected(reproductions.folder(paper)) for paper in papers}
@@ -36,12 +40,21 @@ def run(words: list[str], flags: FlagValues) -> int:
     building = Building(len(variants))
     cells, counted = [], {}
     for paper, claims in expected.items():
-        found = audit_paper(reproductions.folder(paper), building.build_model, counted)
-        building.display.clear()
+        try:
+            found = audit_paper(reproductions.folder(paper), building.build_model, counted)
+        except RunError as error:
+            if words:
+                raise
+            faults = {**faults, paper: str(error)}
+            continue
+        finally:
+            building.display.clear()
         show_tables(paper, claims, found)
         cells += found
-    print(f"\n{summarize(cells)}")
-    return 1 if any(cell.verdict == MISFIT for cell in cells) else 0
+    print(f"\n{summarize(cells)}" if cells else "")
+    for paper, fault in faults.items():
+        print(f"{paper} is not audited: {fault}", file=sys.stderr)
+    return 1 if faults or any(cell.verdict == MISFIT for cell in cells) else 0
 
 
 class Building:
@@ -56,7 +69,7 @@ class Building:
         """The variant's network, of any paper, at its paper's size.
 
         Raises:
-            RunError: if there is no such variant.
+            RunError: if there is no such variant, or its code fails.
         """
         try:
             paper, name = reproductions.find(variant)
@@ -67,7 +80,10 @@ class Building:
             left = (time.monotonic() - self.began) / self.done * (self.total - self.done)
             line += f", about {duration(left)} left"
         self.display.show(line)
-        model = reproductions.build_model(paper, name)
+        try:
+            model = reproductions.build_model(paper, name)
+        except Exception as error:  # of a model.py that is being written
+            raise RunError(locate(error, reproductions.folder(paper))) from error
         self.done += 1
         return model
 

@@ -37,7 +37,9 @@ def run(words: list[str], flags: FlagValues) -> int:
     if flags.record:
         reproductions.require_repository("baseline --record")
     where = str(pathlib.Path(flags.data_dir).expanduser())
-    found = catalog.find(name, data_dir=where)
+    counting = Counting()
+    found = catalog.find(name, data_dir=where, progress=counting.show)
+    counting.clear()
     source = catalog.open_source(found, where)
     for note in found.notes:
         print(note, file=sys.stderr)
@@ -45,7 +47,6 @@ def run(words: list[str], flags: FlagValues) -> int:
         from common.evaluation import thumbnail_baseline
 
         thumbnail_baseline.tf.config.list_logical_devices()  # starts TensorFlow
-    counting = Counting()
     measured = thumbnail_baseline.measure(source, SEED, counting.show)
     counting.clear()
     print(

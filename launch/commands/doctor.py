@@ -9,8 +9,9 @@ from common.data import catalog
 from common.data.dataset import DataSet
 from common.data.preparation.checks import Finding, findings, of_folder
 from common.data.preparation.expected import OFFICIAL
-from common.data.preparation.inspection import examine, examine_files, record_files
-from common.data.preparation.processes import workers
+from common.data.preparation.inspection import examine, record_files
+from common.data.processes import workers
+from common.data.sources.folder_source import read_folder
 from common.errors import UsageError
 from launch.commands.names import read_data_set
 from launch.settings.flags import share, switch, whole
@@ -32,12 +33,14 @@ def run(words: list[str], flags: FlagValues) -> int:
             "doctor looks at prepared data sets and at folder:PATH; sample is made as it must be."
         )
     data_dir = pathlib.Path(flags.data_dir).expanduser()
-    dataset = catalog.find(name, data_dir=str(data_dir))
-    with quiet():
-        import tensorflow  # noqa: F401
+    counting = Counting()
+    dataset = catalog.find(name, data_dir=str(data_dir), progress=counting.show)
+    counting.clear()
     if name.startswith("folder:"):
         where, found = _folder(dataset, flags.deep)
     else:
+        with quiet():
+            import tensorflow  # noqa: F401
         where = catalog.builder_dir(dataset, str(data_dir))
         jobs = flags.jobs or len(os.sched_getaffinity(0))
         found = _prepared(dataset, where, jobs, flags.deep)
@@ -67,11 +70,9 @@ def _prepared(dataset: DataSet, folder: pathlib.Path, jobs: int, deep: bool) -> 
 
 def _folder(dataset: DataSet, deep: bool) -> tuple[pathlib.Path, list[Finding]]:
     """Where class folders lie, and what there is to say of them."""
-    source = catalog.open_source(dataset)
-    root, classes = pathlib.Path(source.where), source.class_names()
-    counting, seen = Counting(), []
-    for split, images in source.files().items():
-        counting.show(f"examining {split}", 0, len(images))
-        seen.append(examine_files(root, split, images, deep))
+    source, counting = catalog.open_source(dataset), Counting()
+    root, cache = pathlib.Path(source.where), catalog.default_cache_dir()
+    found = read_folder(root, cache, again=deep, progress=counting.show)
     counting.clear()
-    return root, of_folder(dataset, list(classes), seen)
+    labels = {name: label for label, name in enumerate(source.class_names())}
+    return root, of_folder(dataset, labels, found)

@@ -1,5 +1,7 @@
 """What there is, what it costs, what was run."""
 
+import sys
+
 from absl.flags import FlagValues
 
 import reproductions
@@ -7,8 +9,9 @@ from common.papers.expected import read_expected
 from launch.commands.names import find, refuse_words
 from launch.report import records
 from launch.report.measurements import cost, measurements, status
+from launch.report.papers import list_unfinished
 from launch.terminal.tables import show
-from launch.weights import bundled_weights
+from launch.weights import shipped
 
 USAGE = "list [NAME]"
 FLAGS = {}
@@ -26,12 +29,16 @@ COLUMNS = [
 def run(words: list[str], flags: FlagValues) -> int:
     """Prints one line for each variant, of the paper that is named or of all; the exit code."""
     refuse_words(USAGE, words[1:])
-    papers = (find(words[0])[0],) if words else reproductions.names()
+    faults = {} if words else reproductions.faults()
+    papers = [find(word)[0] for word in words]
+    papers = papers or [paper for paper in reproductions.names() if paper not in faults]
     rows = [row for paper in papers for row in rows_of(paper)]
     show("", COLUMNS, rows)
-    variants = [] if words else bundled_weights.list_variants()
+    variants = [] if words else shipped.list_variants()
     if variants:
         print(f"\nTrained weights come with {', '.join(variants)}.")
+    for line in [] if words else list_unfinished():
+        print(line, file=sys.stderr)
     return 0
 
 

@@ -10,7 +10,6 @@ import reproductions
 from common.data import catalog
 from common.errors import UsageError
 from launch.commands import COMMANDS
-from launch.weights import run_weights
 
 
 def find(name: str) -> tuple[str, str]:
@@ -55,6 +54,8 @@ def find_trained(word: str, flags: FlagValues) -> tuple[str, str]:
             if len(path.parts) == 1:
                 raise
             raise UsageError(f"There is no folder {word}, to be a run's.") from None
+    from launch.weights import run_weights  # list does without
+
     _, run = run_weights.locate(word)
     if run is None or flags.weights:
         raise UsageError(

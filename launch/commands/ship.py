@@ -14,7 +14,8 @@ from launch.settings.flags import share
 from launch.settings.options import Experiment, read_experiment
 from launch.terminal.quiet import quiet
 from launch.weights import run_weights
-from launch.weights.bundled_weights import Network, find_folder
+from launch.weights.bundled_weights import Network
+from launch.weights.shipped import find_folder
 
 LARGEST = 2_000_000  # bytes of a file
 

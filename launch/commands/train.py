@@ -1,6 +1,7 @@
 """Trains a network by its paper's recipe, measures it under the paper's views, records it.
 
-The same command goes on with a run that was stopped.
+The same command goes on with a run that was stopped, and with --set epochs=N with one
+that has ended. RUN, a run's folder, stands for the command that began it.
 """
 
 import dataclasses
@@ -10,14 +11,16 @@ from absl.flags import FlagValues
 
 from common.data import catalog
 from common.errors import UsageError
+from common.training.run_record import HAPPENED, overrides_of, read_record
 from launch.commands.names import find, refuse_words
 from launch.session.jit_policy import keep_compiled
 from launch.settings.flags import MOST, items, number, share, switch, text, whole
 from launch.settings.options import read_training
+from launch.settings.overrides import combine
 from launch.terminal.quiet import quiet
 from launch.weights.fine_tuning import read_changes
 
-USAGE = "NAME [flags]"
+USAGE = "NAME [flags]; or RUN [flags]"
 FLAGS = share("gpus", "platform", "data", "data_dir", "workdir", "seed", "precision")
 FLAGS |= share("jit_compile", "microbatches", "set") | {
     "from": text(
@@ -41,6 +44,16 @@ FLAGS |= share("jit_compile", "microbatches", "set") | {
         0,
         high=MOST,
     ),
+    "patience": whole(
+        "end after so many epochs without a lower error on the images of --set held_out=N; "
+        "the same as --set patience=N",
+        low=1,
+        high=10**6,
+    ),
+    "keep_best": switch(
+        "keep the weights of the epoch with the lowest error on the images of --set "
+        "held_out=N, too, in best.weights.h5"
+    ),
 }
 FLAGS |= share("preprocessing", "dry_run") | {
     "time_step": switch("with --dry_run: time training steps, too, and say how long all take")
@@ -60,9 +73,21 @@ def run(words: list[str], flags: FlagValues) -> int:
     if words[0] == "train":
         name = " ".join(words[1:]) or "NAME"
         raise UsageError(f"A training has no verb: python -m launch {name} ...")
-    paper, variant = find(words[0])
+    if flags.patience is not None:
+        flags.set = [*flags.set, f"patience={flags.patience}"]
+    there = None
+    try:
+        paper, variant = find(words[0])
+    except UsageError:
+        there = _read_run(words[0], flags)
+        if there is None:
+            raise
+        paper, variant = find(there["variant"])
     refuse_words("NAME", words[1:])
     changes, weights = read_changes(paper, variant, flags)
+    if there:
+        own = [one for one in overrides_of(there) if one.field not in ("data", *HAPPENED)]
+        changes = combine(own, changes)
     asked = read_training(
         paper,
         variant,
@@ -71,6 +96,8 @@ def run(words: list[str], flags: FlagValues) -> int:
         needs_data=not flags.dry_run,
         recover=flags.recover,
         scale_learning_rate=flags.scale_learning_rate,
+        keep_best=flags.keep_best,
+        renewed=there is not None,
     )
     asked = dataclasses.replace(asked, weights=weights)
     keep_compiled(pathlib.Path(catalog.default_cache_dir()))
@@ -79,3 +106,31 @@ def run(words: list[str], flags: FlagValues) -> int:
     if flags.dry_run:
         return training.plan(asked, timed=flags.time_step)
     return training.run(asked)
+
+
+def _read_run(word: str, flags: FlagValues) -> dict | None:
+    """The record of the run whose folder the word is; flags that are not given are its own.
+
+    Raises:
+        UsageError: if --workdir names another folder.
+        RunError: if the record cannot be read.
+    """
+    folder = pathlib.Path(word).expanduser()
+    if "/" not in word and not (folder / "run.json").is_file():
+        return None
+    record = read_record(folder)
+    if record is None:
+        raise UsageError(f"{folder} is no run's folder: it has no run.json.")
+    if flags.workdir:
+        raise UsageError(f"{folder} is where that run goes on: leave out --workdir.")
+    if flags["from"].value:
+        raise UsageError(f"{folder} goes on from its own weights: leave out --from.")
+    own = {name: record[name] for name in ("seed", "precision")}
+    own |= {"data": record["recipe"]["data"], "workdir": word}
+    session = record["sessions"][-1]
+    own |= {"microbatches": session.get("microbatches", 1)}
+    if "data_dir" in session and not own["data"].startswith(("folder:", "sample")):
+        own["data_dir"] = session["data_dir"]
+    for name, value in own.items():
+        flags.set_default(name, value)
+    return record

@@ -37,7 +37,7 @@ from launch.terminal.progress import Progress
 from launch.weights.bundled_weights import Network, comes_with_the_code
 from launch.weights.run_weights import (
     STATISTICS,
-    Trained,
+    WEIGHTS,
     has_same_data,
     load_weights,
     read_recipe,
@@ -144,7 +144,7 @@ def _show(
     )
     run = None if comes_with_the_code(network) else network.run
     if run:
-        why_not = _find_difference(run, network.experiment, precision, source)
+        why_not = _find_difference(network, precision, source)
         if why_not:
             print(f"Not written into the run: {why_not}.")
         else:
@@ -162,10 +162,9 @@ def _show(
         print("--out FOLDER keeps the confusion matrix and the worst images.")
 
 
-def _find_difference(
-    run: Trained, experiment: Experiment, precision: str, source: Any
-) -> str | None:
+def _find_difference(network: Network, precision: str, source: Any) -> str | None:
     """Why a result is none of that run's recipe and data; None if it is."""
+    run, experiment = network.run, network.experiment
     own = reproductions.load(experiment.paper).RECIPES[experiment.variant]
     trained_as = read_recipe(run, experiment.variant, own)
     same = {name: getattr(trained_as, name) for name in ("data", "deviations", "overrides")}
@@ -175,6 +174,8 @@ def _find_difference(
         return "its recipe was another one"
     if precision != run.record["precision"]:
         return f"its arithmetic was {run.record['precision']}"
+    if network.file.name != WEIGHTS:
+        return f"its result is that of {WEIGHTS}"
     return None if run.record["status"] == "finished" else "it is not finished"
 
 

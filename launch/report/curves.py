@@ -102,6 +102,8 @@ def of_run(run: dict, history: list[dict]) -> Curve:
     total, updates = recipe["epochs"], recipe.get("updates")
     if updates is not None and history:  # may end it earlier
         total = min(total, math.ceil(updates / (history[0]["step"] / history[0]["epoch"])))
+    if run.get("ended_early"):
+        total = run["epochs"]
     steps = [0, 0, *(row["step"] for row in history)]
 
     def column(name: str, digits: int) -> tuple[float, ...]:

@@ -7,6 +7,7 @@ import tomli
 
 import reproductions
 from common.papers.expected import Cell, Expected, Ratio, Result, read_expected
+from common.papers.folders import list_left
 from common.recipes.recipe import Recipe
 from launch.report import curves, records
 from launch.report.curves import Curve
@@ -69,8 +70,20 @@ class Paper:
 
 
 def read_papers() -> dict[str, Paper]:
-    """Every paper, by its name."""
-    return {name: Paper(name) for name in reproductions.names()}
+    """Every paper that can be read, by its name."""
+    faults = reproductions.faults()
+    return {name: Paper(name) for name in reproductions.names() if name not in faults}
+
+
+def list_unfinished() -> list[str]:
+    """A sentence for each paper whose folder cannot be read, or where lines are left to do."""
+    faults = reproductions.faults()
+    said = [f"{paper} is left out: {fault}" for paper, fault in faults.items()]
+    for paper in reproductions.names():
+        left = [] if paper in faults else list_left(reproductions.folder(paper))
+        if left:
+            said.append(f"{paper} is unfinished: {len(left)} lines say TODO, the first {left[0]}")
+    return said
 
 
 def read_oracles() -> list[dict]:

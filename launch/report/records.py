@@ -102,7 +102,7 @@ def _about(run: dict) -> dict:
         "recipe": recipe_hash(run["recipe"]),
         "precision": run["precision"],
         "deviations": changes,
-        "epochs": run["recipe"]["epochs"],
+        "epochs": run.get("epochs", run["recipe"]["epochs"]),
         "images_per_second": run["images_per_second"],
         "devices": _devices(session, run.get("peak_bytes")),
         "sessions": len(run["sessions"]),

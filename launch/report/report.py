@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import sys
 
 import reproductions
 from common.errors import UsageError
@@ -18,7 +19,7 @@ from launch.report import (
 from launch.report.figures import figures, overlay
 from launch.report.html import html_page
 from launch.report.markdown import with_block, with_deviations
-from launch.report.papers import Paper, read_papers
+from launch.report.papers import Paper, list_unfinished, read_papers
 from launch.report.questions import questions
 from launch.terminal.new_files import require_place
 
@@ -48,6 +49,8 @@ def run(folders: list[str], results: pathlib.Path = RESULTS, *, record_all: bool
     print("Changed:" if changed else "Nothing changed.")
     for file in changed:
         print(f"  {os.path.relpath(file)}")
+    for line in list_unfinished():
+        print(line, file=sys.stderr)
     return 0
 
 
@@ -61,9 +64,12 @@ def texts(papers: dict[str, Paper], results: pathlib.Path = RESULTS) -> dict[pat
         pages / "settings.md": experiments.page(papers, settings),
         pages / "slides.md": results_slides.page(papers),
     }
-    front = results.with_name("README.md")
-    if front.exists():
-        found[front] = with_block(front, "results", results_page.front_table(papers))
+    for front, name, table in (
+        (results.with_name("README.md"), "results", results_page.front_table(papers)),
+        (pages / "README.md", "papers", results_page.list_papers(papers)),
+    ):
+        if front.exists():
+            found[front] = with_block(front, name, table)
     for name, paper in papers.items():
         folder = reproductions.folder(name)
         found[folder / "results.md"] = paper_page.page(paper, settings)

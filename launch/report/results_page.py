@@ -10,6 +10,7 @@ from launch.report.measurements import Measurement, multiply_accumulates, time_a
 from launch.report.paper_page import as_printed
 from launch.report.papers import Paper, count_differing, read_oracles
 
+SHOWN = 8  # variants of a paper, in the list of all
 READING = """\
 ## How to read this
 
@@ -85,6 +86,24 @@ def list_reproduced(papers: list[Paper]) -> tuple[str, str]:
     key = '<a id="departures"></a>Where these recipes depart from what their papers state:\n'
     lines = [f"* **d{number}** {text}" for text, number in numbers.items()]
     return table(head, rows), "\n".join([key, *lines]) if lines else ""
+
+
+def list_papers(papers: dict[str, Paper]) -> str:
+    """The table for the README of all papers: each network, its paper, and its variants."""
+    rows = []
+    for paper in papers.values():
+        claims, names = paper.expected, [f"`{variant}`" for variant in paper.recipes]
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        first, *others = claims.authors.split(", ")
+        who = f"{first} et al." if others else first
+        rows.append(
+            [
+                f"[{paper.network()}]({paper.name}/README.md)",
+                f"{who}: [{claims.title}]({claims.url}), {claims.venue}",
+                ", ".join(names[:SHOWN]) + more,
+            ]
+        )
+    return table(["Network", "Paper", "Variants"], rows)
 
 
 def front_table(papers: dict[str, Paper]) -> str:

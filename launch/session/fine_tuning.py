@@ -8,13 +8,14 @@ import keras
 import reproductions
 from common.data import imagenet
 from common.data.statistics import Statistics, load, needed
-from common.errors import UsageError
+from common.errors import RunError, UsageError
 from common.models.layer_table import without_weights
 from common.models.state_dicts import require_whole
 from common.models.weight_import import Shapes, read_layers, require_same_layers
 from common.recipes.recipe import GroupSchedule, Override, Recipe
 from common.recipes.schedules import Scaled
 from common.recipes.serialization import describe
+from common.training.checkpoints import newest_first
 from common.training.health import require_finite_weights
 from launch.settings.options import Experiment, Training
 from launch.settings.overrides import apply
@@ -31,8 +32,15 @@ def settle(training: Training, source) -> Training:
         UsageError: if a frozen name is no layer's, or nothing is left to train.
         RunError: if the file is damaged, or has another network's weights.
     """
-    tuning = training.experiment.recipe.fine_tuning
+    tuning, workdir = training.experiment.recipe.fine_tuning, training.settings.workdir
     if tuning is None:
+        return training
+    if training.weights is None:  # of a run's folder, whose record has all that
+        if not newest_first(workdir / "checkpoints"):
+            raise RunError(
+                f"{workdir} has no checkpoint yet, so it needs the weights that it begins with: "
+                "give the command that began it, with --from."
+            )
         return training
     file, variant = training.weights, training.experiment.variant
     require_whole(file)
@@ -71,8 +79,11 @@ def begin(training: Training, model: keras.Model) -> None:
 
 def find_statistics(training: Training) -> Statistics | None:
     """What the weights' own training subtracted; None if it is not known, or not needed."""
-    if training.weights is None or not needed(training.experiment.recipe):
+    recipe = training.experiment.recipe
+    if not recipe.fine_tuning or not needed(recipe):
         return None
+    if training.weights is None:
+        return load(training.settings.workdir / STATISTICS)
     _, run = locate(str(training.weights))
     return run and load(run.folder / STATISTICS)
 

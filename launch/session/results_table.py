@@ -49,6 +49,10 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
             f"best epoch {best['epoch']}: {best['top1_error']:.2f} %, chosen "
             f"on {best['chosen_on']}; the result is the last one's"
         )
+    if kept := record.get("best_weights"):
+        lines.append(
+            f"{kept['file']} has the weights of epoch {kept['epoch']}: {kept['top1_error']:.2f} %"
+        )
     return lines
 
 

@@ -2,25 +2,47 @@
 
 import dataclasses
 import os
+import pathlib
 
+import keras
 import tensorflow as tf
 
 import reproductions
 from common.distribution import hardware
 from common.distribution.collectives import Workers
+from common.errors import RunError
+from common.files import save_weights
+from common.models.preprocessing import RECIPE, write
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import describe, describe_recipe, recipe_hash
+from common.training import checkpoints
+from common.training.loop import Loop, State
 from common.training.run_record import Onlooker, Run, merged, now, open_run, session_facts
 from launch.session.results_table import results_table
 from launch.settings.options import Training
 from launch.terminal.progress import Progress
+from launch.weights.run_weights import BEST
 
 
-def open_record(workers: Workers, training: Training, identity: dict, strategy) -> Run | Onlooker:
-    """The run's folder, which only the chief opens."""
+def open_record(
+    workers: Workers, training: Training, identity: dict, strategy, updates: int
+) -> Run | Onlooker:
+    """The run's folder, which only the chief opens.
+
+    Raises:
+        RunError: if it holds another run, or one that has made more than the `updates`
+            that this one is to make.
+    """
     workdir = training.settings.workdir
     if not workers.chief:
         return Onlooker(workdir)
+    there = checkpoints.newest_first(workdir / "checkpoints")
+    if there and (made := checkpoints.step_of(there[0])) > updates:
+        raise RunError(
+            f"{workdir} has made {made:,} updates already, and this recipe ends after "
+            f"{updates:,}. Give it more epochs to go on there, or a --workdir of its own; "
+            "nothing was changed."
+        )
     session = session_facts(
         reproductions.REPOSITORY,
         devices=strategy.num_replicas_in_sync,
@@ -32,7 +54,7 @@ def open_record(workers: Workers, training: Training, identity: dict, strategy) 
         data_dir=str(training.experiment.place().absolute()),
         hardware=hardware.describe(strategy),
     )
-    return open_run(workdir, identity, session)
+    return open_run(workdir, identity, session, renewed=training.settings.renewed)
 
 
 def identify(training: Training, source) -> dict:
@@ -75,8 +97,46 @@ def best_and_last(history: list[dict], recipe: Recipe) -> dict:
     return epochs
 
 
-def finish(record: Run, recipe, state, results, strategy, progress: Progress) -> None:
+def save_tested(file: pathlib.Path, recipe: Recipe, model: keras.Model) -> None:
+    """Writes the weights that are tested, without the optimizer's state."""
+    optimizer, model.optimizer = model.optimizer, None  # it is as large, and in checkpoints
+    try:
+        with optimizer.averaged(model.trainable_variables):
+            save_weights(model, file, lambda made: write(made, RECIPE, recipe))
+    finally:
+        model.optimizer = optimizer
+
+
+class KeepBest(keras.callbacks.Callback):
+    """The weights of the epoch with the lowest error, in BEST, and on record which it is."""
+
+    def __init__(self, run: Run, recipe: Recipe):
+        super().__init__()
+        self.run, self.recipe = run, recipe
+
+    def resume(self, state: State) -> None:
+        """Makes good what a kill left undone between the last checkpoint and its weights."""
+        best, rows = self.run.record.get("best_weights"), state.history
+        if best and best["step"] > state.step:  # of a checkpoint that was damaged
+            (self.run.folder / BEST).unlink(missing_ok=True)
+            self.run.update(best_weights=None)
+        if rows and rows[-1]["step"] == state.step:
+            self.on_epoch_end(state.epoch - 1, rows[-1])
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Writes them, if this epoch is the best; its checkpoint is written."""
+        best, error = self.run.record.get("best_weights"), logs["val_top1_error"]
+        if best and error >= best["top1_error"]:
+            return
+        save_tested(self.run.folder / BEST, self.recipe, self.model)
+        place = {"epoch": epoch + 1, "step": logs["step"]}
+        about = {"file": BEST, "top1_error": error, "chosen_on": "held-out images"}
+        self.run.update(best_weights=place | about)
+
+
+def finish(record: Run, recipe, loop: Loop, results, strategy, progress: Progress) -> None:
     """Writes the results, and shows them."""
+    state = loop.state
     images = state.step * recipe.global_batch_size
     measured = [dataclasses.asdict(result) for result in results]
     record.end_session(
@@ -84,6 +144,7 @@ def finish(record: Run, recipe, state, results, strategy, progress: Progress) ->
         status="finished",
         finished=now(),
         epochs=state.epoch,
+        ended_early=loop.ended_early,
         train_seconds=round(state.seconds, 1),
         images_per_second=round(images / state.seconds, 1),
         peak_bytes=hardware.peak_bytes(strategy),

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import json
 import os
-import pathlib
 import signal
 import sys
 import time
@@ -22,10 +21,8 @@ from common.distribution.cluster import from_environment
 from common.distribution.collectives import Workers
 from common.errors import UsageError
 from common.evaluation.inputs import require_fitting
-from common.files import save_weights
-from common.models.preprocessing import RECIPE, write
 from common.models.weight_import import copy_layers
-from common.recipes.recipe import Recipe
+from common.recipes.recipe import Override
 from common.recipes.serialization import spell
 from common.training import checkpoints
 from common.training.loop import Job, Loop
@@ -38,7 +35,14 @@ from launch.session.jit_policy import decide
 from launch.session.out_of_memory import explain_memory
 from launch.session.plan import count_parameters, describe_arithmetic, print_plan
 from launch.session.results_table import next_commands
-from launch.session.run_session import finish, identify, kind_of_device, open_record
+from launch.session.run_session import (
+    KeepBest,
+    finish,
+    identify,
+    kind_of_device,
+    open_record,
+    save_tested,
+)
 from launch.session.setup import (
     build_network,
     open_data,
@@ -100,16 +104,16 @@ def train(training: Training, strategy) -> int:
     training = settle(_decide_jit(training, strategy), source)
     experiment, settings = training.experiment, training.settings
     workers, recipe = Workers(strategy), experiment.recipe
-    pipeline.updates(source, recipe)  # a batch must fit into it
+    updates = pipeline.updates(source, recipe)  # a batch must fit into it
     require_fitting(source, recipe, (*recipe.views, recipe.monitor))
     model = build_network(experiment, strategy)
     identity = identify(training, source)
     workers.require_same("command or data set", json.dumps(identity))
-    if workers.chief and training.before:
+    if workers.chief and training.before and not _has_begun(training):
         _begin_with(training, model)
-    if workers.chief and recipe.fine_tuning:
+    if workers.chief and training.weights and not _has_begun(training):
         begin(training, model)
-    record = open_record(workers, training, identity, strategy)
+    record = open_record(workers, training, identity, strategy, updates)
     seconds = None
     if settings.max_hours is not None:  # which count from the start of the process
         seconds = 3600 * settings.max_hours - (time.monotonic() - STARTED)
@@ -156,7 +160,7 @@ def _train_before(training: Training, strategy) -> int:
         return 0
     workers, workdir = Workers(strategy), before.settings.workdir
     identity = identify(before, open_data(before.experiment))
-    done = workers.chief and is_finished(workdir, identity)
+    done = workers.chief and (_has_begun(training) or is_finished(workdir, identity))
     if workers.all_gather(int(done))[0, 0]:
         return 0
     if workers.chief:
@@ -166,6 +170,11 @@ def _train_before(training: Training, strategy) -> int:
             file=sys.stderr,
         )
     return train(before, strategy)
+
+
+def _has_begun(training: Training) -> bool:
+    """Whether its own checkpoints hold by now what it began with."""
+    return bool(checkpoints.newest_first(training.settings.workdir / "checkpoints"))
 
 
 def _begin_with(training: Training, model: keras.Model) -> None:
@@ -216,32 +225,33 @@ def _train(
         checkpoint_seconds=60 * settings.checkpoint_minutes,
         recover=settings.recover,
     )
+    best = [KeepBest(record, recipe)] * (chief and settings.keep_best)
     board = Board(record.folder, "held_out" if recipe.held_out else "test")
     watchdog = Watchdog(60 * settings.stalled_minutes)
-    loop = Loop(job, [progress, *[board] * chief, watchdog])
+    loop = Loop(job, [progress, *best, *[board] * chief, watchdog])
+    happened = record.go_on(loop.state.epoch, loop.state.step, ended=loop.is_over())
     if chief:
         checkpoints.require_room(record.folder, loop.variables)
-    for line in _opening(training, source, strategy, model, loop):
+    for line in _opening(training, source, strategy, model, loop, happened):
         progress.say(line)
     with watchdog, explain_memory(recipe, strategy.num_replicas_in_sync, settings.microbatches):
+        for keeper in best:
+            keeper.resume(loop.state)
         testing = watchdog.fed_by(progress.testing)
         loop.train(signals, testing)
+        if loop.ended_early:
+            progress.say(f"Ended early: {loop.end()} epochs had no lower held-out error.")
         if chief:  # before anything is measured with them
-            _save(record.folder / WEIGHTS, recipe, loop)
+            save_tested(record.folder / WEIGHTS, recipe, model)
         results = [loop.measure(view, signals, testing) for view in recipe.views]
     if chief:
-        finish(record, recipe, loop.state, results, strategy, progress)
+        finish(record, recipe, loop, results, strategy, progress)
 
 
-def _save(file: pathlib.Path, recipe: Recipe, loop: Loop) -> None:
-    model = loop.job.model
-    model.optimizer = None  # its state is as large again, and in checkpoints
-    with loop.tested_weights():
-        save_weights(model, file, lambda made: write(made, RECIPE, recipe))
-
-
-def _opening(training: Training, source, strategy, model: keras.Model, loop: Loop) -> list[str]:
-    """What is said before the first step."""
+def _opening(
+    training: Training, source, strategy, model: keras.Model, loop: Loop, happened: list[Override]
+) -> list[str]:
+    """What is said before the first step; `happened` are the run's overrides that no flag set."""
     recipe, replicas = training.experiment.recipe, strategy.num_replicas_in_sync
     settings = training.settings
     share = per_replica_batch_size(recipe.global_batch_size, replicas, settings.microbatches)
@@ -255,11 +265,13 @@ def _opening(training: Training, source, strategy, model: keras.Model, loop: Loo
         *source.dataset.notes,
         *(f"{name.capitalize()}: {value}." for name, value in describe_start(training, model)),
     ]
-    for one in recipe.overrides:
+    for one in (*recipe.overrides, *happened):
         scaled = one.field == "image_size"
         also = ", and the sizes of the transforms with it" if scaled else ""
         lines.append(f"Deviation: {one.field}: {spell(one.new)}, not {spell(one.old)}{also}.")
     lines += [f"Ignored: {checkpoint}, a damaged checkpoint." for checkpoint in loop.ignored]
     if loop.resumed_from:
         lines.append(f"Continues from step {loop.resumed_from:,}.")
+    if loop.is_over():
+        lines.append(f"Nothing is left to train: {loop.end()} is its end.")
     return lines

@@ -17,6 +17,7 @@ from common.evaluation import views
 from common.recipes.recipe import Override, Recipe
 from common.recipes.serialization import recipe_hash, spell
 from launch.settings.overrides import apply, scale_with_batch, with_data
+from launch.terminal.display import Counting
 
 # How names of runs and of settings say the commonest changes.
 SHORT = {"image_size": "{}px", "epochs": "{}ep", "updates": "{}up", "global_batch_size": "b{}"}
@@ -86,6 +87,8 @@ class RunSettings:
         max_hours: After which it stops, with a checkpoint; or None.
         recover: How often a loss that is not finite is answered by the last
             good checkpoint and a smaller rate.
+        keep_best: Whether the weights of the best epoch are kept, too.
+        renewed: Whether the run may go on with another recipe.
     """
 
     workdir: pathlib.Path
@@ -95,6 +98,8 @@ class RunSettings:
     stalled_minutes: float
     max_hours: float | None
     recover: int
+    keep_best: bool = False
+    renewed: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,7 +135,10 @@ def read_experiment(
         UsageError: for a data set, recipe field or view that cannot be.
     """
     place = pathlib.Path(data_dir).expanduser()
-    found = None if data is None else catalog.find(data, recipe.channels, str(place))
+    counting = Counting()
+    find = functools.partial(catalog.find, progress=counting.show)
+    found = None if data is None else find(data, recipe.channels, str(place))
+    counting.clear()
     changed = apply(recipe if found is None else with_data(recipe, found), changes)
     if scale_learning_rate:
         changed = scale_with_batch(changed, recipe)
@@ -158,6 +166,7 @@ def read_training(
     recover: int = 0,
     scale_learning_rate: bool = False,
     workdir: str | None = None,
+    **more: bool,
 ) -> Training:
     """The training that flags mean for a paper's recipe.
 
@@ -165,6 +174,7 @@ def read_training(
         changes: As --set says, or --from.
         needs_data: Whether a data set that is not there is an error.
         workdir: Or None: as --workdir says, else by what is trained.
+        more: RunSettings' last two.
 
     Raises:
         UsageError: for a data set, recipe field, view or number of devices that cannot be.
@@ -198,7 +208,9 @@ def read_training(
         stalled_minutes=flags.stalled_minutes,
         max_hours=flags.max_hours,
         recover=recover,
+        **more,
     )
+    _check_held_out(experiment.recipe, settings.keep_best)
     _check_batch(experiment, flags.gpus or 1, flags.microbatches)
     if needs_data:
         experiment.require_data()
@@ -215,6 +227,15 @@ def _check_batch(experiment: Experiment, devices: int, microbatches: int) -> Non
             "batch, which --microbatches cuts into parts. Leave it out, or "
             "add --set synchronized_batch_norm=False: statistics of each part, "
             "on record as a deviation."
+        )
+
+
+def _check_held_out(recipe: Recipe, keep_best: bool) -> None:
+    asked = ["--keep_best"] * keep_best + ["patience"] * (recipe.patience is not None)
+    if asked and not recipe.held_out:
+        raise UsageError(
+            f"{' and '.join(asked)} would choose by the test split, which only measures: give "
+            "--set held_out=N, too, which keeps N training images to choose by."
         )
 
 

@@ -1,9 +1,4 @@
-"""Weights that come with the code, and which weights a command means.
-
-A shipped run is what is left of a run's folder, reproductions/PAPER/trained/
-VARIANT: its weights, its run.json, and the statistics that its recipe
-subtracts. `python -m launch ship RUN` makes it.
-"""
+"""Which weights a command means."""
 
 import dataclasses
 import pathlib
@@ -20,8 +15,7 @@ from launch.settings.options import Experiment, read_experiment, short_name
 from launch.settings.overrides import combine
 from launch.weights import run_weights
 from launch.weights.preprocessing import adapt
-
-FOLDER = "trained"  # in the paper's
+from launch.weights.shipped import find_folder, list_variants
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,24 +33,10 @@ class Network:
     run: run_weights.Trained | None
 
 
-def find_folder(paper: str, variant: str) -> pathlib.Path:
-    """The folder of a variant's shipped run, which may not be there."""
-    return reproductions.folder(paper) / FOLDER / variant
-
-
 def comes_with_the_code(network: Network) -> bool:
     """Whether its run is the shipped one, however its folder was named."""
     there = find_folder(network.experiment.paper, network.experiment.variant)
     return network.run is not None and network.run.folder.resolve() == there.resolve()
-
-
-def list_variants() -> list[str]:
-    """Those that have shipped weights."""
-    return [
-        run.parent.name
-        for paper in reproductions.names()
-        for run in sorted(find_folder(paper, "").glob("*/run.json"))
-    ]
 
 
 def find_network(
@@ -137,6 +117,11 @@ def announce(network: Network, precision: str, *, named: bool) -> None:
     if network.run is None:
         return
     record = network.run.record
+    if record.get("status", "finished") != "finished":
+        print(
+            f"{network.run.folder} is not at its end: {network.file.name} is of an earlier moment.",
+            file=sys.stderr,
+        )
     if named and {record["precision"], precision} == {"float32"}:
         return
     print(

@@ -24,9 +24,9 @@ from common.models import preprocessing
 from common.recipes.recipe import FineTuning, Override, Recipe
 from common.recipes.serialization import describe, recipe_hash
 from launch.settings.overrides import apply, combine, path_of
-from launch.weights.bundled_weights import find_folder, list_variants
 from launch.weights.preprocessing import adapt
 from launch.weights.run_weights import STATISTICS, Trained, locate, read_recipe
+from launch.weights.shipped import find_folder, list_variants
 
 _WITH_FROM = ("freeze", "body_rate", "preprocessing")
 _LEAVE_PIXELS_AS_THEY_ARE = (SubtractMeanImage, SubtractCentreMean, SubtractChannelMean)

@@ -19,10 +19,11 @@ from common.models.state_dicts import require_whole
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import describe_recipe
 from common.training.health import require_finite_weights
-from common.training.run_record import differences, overrides_of, read_json
+from common.training.run_record import HAPPENED, differences, overrides_of, read_json
 from launch.settings.overrides import apply, combine, with_data
 
 WEIGHTS = "final.weights.h5"
+BEST = "best.weights.h5"  # where a run keeps its best epoch's
 STATISTICS = preprocessing.STATISTICS
 # The fields that decide what a network makes of an image.
 SEEN = ("data", "image_size", "channels", "num_classes", "test_transforms", "normalize")
@@ -51,7 +52,7 @@ def locate(given: str) -> tuple[pathlib.Path, Trained | None]:
     path = pathlib.Path(given).expanduser()
     folder = path if path.is_dir() else path.parent
     file = folder / "run.json"
-    if not path.is_dir() and path.name != WEIGHTS:
+    if not path.is_dir() and path.name not in (WEIGHTS, BEST):
         return path, None  # it may be imported, and lie in a run's folder
     if not file.is_file():
         if path.is_dir():
@@ -89,7 +90,7 @@ def read_recipe(run: Trained, variant: str, paper: Recipe, settings: Sequence[st
     record = run.record
     if record["variant"] != variant:
         raise UsageError(f"{run.folder} holds a run of {record['variant']}, not of {variant}.")
-    own = [one for one in overrides_of(record) if one.field not in ("data", "recovered")]
+    own = [one for one in overrides_of(record) if one.field not in ("data", *HAPPENED)]
     changed = with_data(paper, _read_dataset(record))
     try:
         recipe = apply(changed, own)

@@ -1,7 +1,11 @@
 """What is a class and what is an image: one rule for all that reads folders."""
 
+import hashlib
+import io
 import os
 import random
+import shutil
+import zlib
 
 import pytest
 from PIL import Image
@@ -9,24 +13,26 @@ from PIL import Image
 from common.data import catalog
 from common.data.dataset import read_manifest
 from common.data.images import decoder
+from common.data.images.repair import Unreadable, mend
 from common.data.preparation import folders
-from common.data.sources import folder, photographs
+from common.data.sources import folder, look, photographs
+from common.data.sources.folder_source import read_folder
 from common.errors import RunError
 from tests.common import synthetic_imagenet as synthetic
-from tests.common.data_fixtures import noise_image
+from tests.common.data_fixtures import noise_image, write_image
 from tests.common.test_preparation import find as find_imagenet
 from tests.common.test_preparation import records, small
 
 
 def lay_out(root, **splits):
-    """split -> "cat:6 dog/deeper:2": empty files are enough to be counted."""
+    """split -> "cat:6 dog/deeper:2": the smallest of images, each another one."""
     for split, classes in splits.items():
         for word in classes.split():
             place, _, count = word.partition(":")
             inside = root / split / place
             inside.mkdir(parents=True, exist_ok=True)
             for i in range(int(count)):
-                (inside / f"{i}.jpg").touch()
+                write_image(inside / f"{i}.jpg", noise_image(1, 1, seed=i))
     return root
 
 
@@ -34,9 +40,13 @@ def notes_of(root):
     return catalog.find(f"folder:{root}").notes
 
 
+def list_images(root):
+    return read_folder(root, str(root / ".cache")).listing
+
+
 def read_both(root):
     """By `folder:PATH` and by `prepare`: (classes, sizes of the splits)."""
-    listing, _ = folder.list_images(root)
+    listing = list_images(root)
     found = folders.find(root)
     sizes = {split: len(images) for split, images in listing.items()}
     assert {s: len(images) for s, images in found.splits.items()} == sizes
@@ -76,9 +86,10 @@ def test_a_file_of_a_tool_is_no_image(tmp_path):
 def test_all_suffixes_are_read_everywhere_and_others_are_counted(tmp_path):
     lay_out(tmp_path, train="cat:1", validation="cat:1")
     inside = tmp_path / "train" / "cat"
+    image = (inside / "0.jpg").read_bytes()
     for suffix in folder.SUFFIXES:
-        (inside / f"a{suffix}").touch()
-        (inside / f"b{suffix.upper()}").touch()
+        (inside / f"a{suffix}").write_bytes(image)
+        (inside / f"b{suffix.upper()}").write_bytes(image)
     for name in ("notes.txt", "c.heic", "d.heic", "no_ending"):
         (inside / name).touch()
     many = 1 + 2 * len(folder.SUFFIXES)
@@ -202,7 +213,7 @@ def test_the_order_is_as_before(tmp_path):
     lay_out(tmp_path, train="b:3 a:4", validation="a:1 b:1")
     expected = [(f"train/{c}/{i}.jpg", c) for c in "ab" for i in range(4)][:-1]
     random.Random("train").shuffle(expected)
-    assert folder.list_images(tmp_path)[0]["train"] == expected
+    assert list_images(tmp_path)["train"] == expected
 
 
 def test_tools_files_in_tars_and_beside_them_are_no_images(tmp_path):
@@ -278,3 +289,122 @@ def test_a_folder_that_cannot_be_read_gets_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", denied)
     with pytest.raises(RunError, match="cannot be read: Permission denied"):
         notes_of(tmp_path)
+
+
+def flat(root, **counts):
+    """PATH/CLASS/*.jpg, each image another one."""
+    for label, count in counts.items():
+        for i in range(count):
+            image = noise_image(9, 9, seed=zlib.crc32(f"{label} {i}".encode()))
+            write_image(root / label / f"{i}.jpg", image)
+    return root
+
+
+def split_of(root):
+    """Path -> its split."""
+    listing = list_images(root)
+    return {path: split for split, images in listing.items() for path, _ in images}
+
+
+def test_classes_without_splits_are_divided_by_the_files_hashes(tmp_path):
+    root = flat(tmp_path, cat=60, dog=40)
+    before = split_of(root)
+    assert len(before) == 100
+    for path, split in before.items():
+        digest = hashlib.blake2b((root / path).read_bytes(), digest_size=16).hexdigest()
+        assert split == ("test" if digest < "3333" else "train")
+    source = catalog.open_source(catalog.find(f"folder:{root}"))
+    assert sum(source.dataset.splits.values()) == 100
+    assert source.dataset.test_split == "test"
+    assert source.fingerprint()["divided"] == folder.DIVIDED
+    assert any(note.startswith("Divided here") for note in source.dataset.notes)
+    # Stable under additions, new names and moves; copies go together.
+    flat(root, owl=9)
+    shutil.copy(root / "cat" / "0.jpg", root / "owl" / "copy.jpg")
+    (root / "cat" / "1.jpg").rename(root / "dog" / "moved.jpg")
+    after = split_of(root)
+    assert after["dog/moved.jpg"] == before.pop("cat/1.jpg")
+    assert after["owl/copy.jpg"] == after["cat/0.jpg"]
+    assert before.items() <= after.items()
+
+
+def test_each_class_has_a_test_image_and_a_training_image(tmp_path):
+    found = split_of(flat(tmp_path, **{f"c{i}": 2 for i in range(8)}, one=1))
+    for i in range(8):
+        assert {found[f"c{i}/0.jpg"], found[f"c{i}/1.jpg"]} == {"train", "test"}
+    assert found["one/0.jpg"] == "train"
+    assert "1 class has no image in test: one." in notes_of(tmp_path)
+
+
+def test_unlabelled_splits_are_no_classes(tmp_path):
+    lay_out(tmp_path, Training="", Testing="")
+    for split in ("Training", "Testing"):
+        write_image(tmp_path / split / "1.jpg", noise_image(9, 9))
+    with pytest.raises(RunError, match="needs 'train'"):
+        notes_of(tmp_path)
+
+
+def damage(root):
+    """Puts files that cannot be used beside those that can; the names of the former."""
+    whole = (root / "cat" / "0.jpg").read_bytes()
+    bad = {"half": whole[: len(whole) // 2], "page": b"<html>404", "empty": b""}
+    for name, data in bad.items():
+        (root / "cat" / f"{name}.jpg").write_bytes(data)
+    # It has its end mark, and yet nothing can be decoded.
+    png = io.BytesIO()
+    Image.fromarray(noise_image(9, 9)).save(png, "png")
+    data = bytearray(png.getvalue())
+    data[45:60] = b"\0" * 15
+    (root / "cat" / "torn.png").write_bytes(data)
+    image = Image.fromarray(noise_image(20, 30))
+    image.convert("CMYK").save(root / "dog" / "cmyk.jpg")
+    image.save(root / "dog" / "x.webp")
+    return {f"cat/{name}" for name in ("half.jpg", "page.jpg", "empty.jpg", "torn.png")}
+
+
+def test_damaged_files_are_left_out_as_prepare_leaves_them_out(tmp_path):
+    root = flat(tmp_path / "pets", cat=6, dog=6)
+    bad = damage(root)
+    found = read_folder(root, str(tmp_path / "cache"))
+    used = {path for images in found.listing.values() for path, _ in images}
+    assert len(used) == 14 and not used & bad
+    [left] = [note for note in found.notes if "cannot be used" in note]
+    assert left.startswith("Left out: 4 images that cannot be used: cat/empty.jpg (it has zero")
+    assert "CMYK JPEG files that are read as RGB: 1." in found.notes
+    for path in bad | used:
+        try:
+            mend((root / path).read_bytes(), None, lossless=True)
+        except Unreadable:
+            assert path in bad, path
+        else:
+            assert path in used, path
+    source = catalog.open_source(catalog.find(f"folder:{root}"))
+    assert source.fingerprint()["left_out"] == "4 images that cannot be used"
+    for split in ("train", "test"):  # every pixel decodes
+        for record in source.records(split):
+            jpeg = record["image"].numpy().startswith(b"\xff\xd8")
+            assert decoder.decode(record["image"], 3, jpeg=jpeg).shape[-1] == 3
+
+
+def test_a_class_whose_training_images_are_all_damaged_is_refused(tmp_path):
+    lay_out(tmp_path, train="cat:2 dog:1", validation="cat:1 dog:1")
+    (tmp_path / "train" / "dog" / "0.jpg").write_bytes(b"")
+    with pytest.raises(RunError, match="1 class has no image in train, but in validation: dog"):
+        notes_of(tmp_path)
+
+
+def test_a_file_is_looked_at_again_only_after_it_changed(tmp_path, monkeypatch):
+    root, cache = flat(tmp_path / "pets", cat=6), str(tmp_path / "cache")
+    monkeypatch.setattr(look, "_WORTH_KEEPING", 0.0)
+    seen = []
+    real = look._look
+    monkeypatch.setattr(look, "_look", lambda path: seen.append(path.name) or real(path))
+    first = read_folder(root, cache)
+    assert len(seen) == 6
+    look._seen.clear()  # as in another process
+    assert read_folder(root, cache) == first and len(seen) == 6
+    (root / "cat" / "3.jpg").write_bytes(b"")
+    assert read_folder(root, cache).looks["cat/3.jpg"].why == "it has zero bytes"
+    assert seen[6:] == ["3.jpg"]
+    read_folder(root, cache, again=True)
+    assert len(seen) == 13

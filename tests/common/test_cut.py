@@ -78,7 +78,13 @@ def test_both_sides_must_have_images(digits, count):
         TrainingSubset(digits, None, count)
 
 
-def test_a_folder_is_refused_since_its_order_is_not_random(tmp_path):
-    source = image_folder(tmp_path)
-    with pytest.raises(UsageError, match="is a folder"):
-        TrainingSubset(source, None, 2)
+def test_of_a_folder_some_of_each_class_are_held_out(tmp_path):
+    source = image_folder(tmp_path, train=40)
+    whole = ids(source.records("train"))
+    cut = TrainingSubset(source, None, 12)
+    assert ids(cut.records("held_out")) == whole[28:]
+    assert {path.split(b"/")[1] for path in whole[28:]} == {b"a", b"b"}
+    order = cut.shuffled("train", seed=1, epoch=0, skip=3)
+    seen = ids(order.elements.map(lambda _, element: order.read(element)))
+    assert len(seen) == 25 and set(seen) < set(whole[:28])
+    assert cut.damage("held_out") is None

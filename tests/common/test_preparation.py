@@ -36,7 +36,7 @@ from common.data.preparation.expected import IMAGENET, VALIDATION, differences, 
 from common.data.preparation.file_cache import FileCache
 from common.data.preparation.imagenet import training_counts
 from common.data.preparation.prepare import Request, prepare
-from common.data.preparation.processes import workers
+from common.data.processes import workers
 from common.errors import RunError, UsageError
 from tests.common import synthetic_imagenet as synthetic
 from tests.common.prepare_runs import run

@@ -7,7 +7,13 @@ import sys
 import pytest
 
 from common.errors import RunError
-from common.training.run_record import add_result, command, open_run
+from common.training.run_record import (
+    add_result,
+    command,
+    is_same_training,
+    open_run,
+    overrides_of,
+)
 
 SESSION = {"command": "python -m launch x"}
 
@@ -19,6 +25,9 @@ def identity(**changes):
         "seed": 0,
         "data": {"name": "sample"},
         "precision": "float32",
+        "recipe_hash": "",
+        "deviations": [],
+        "overrides": [],
     } | changes
 
 
@@ -26,9 +35,9 @@ def record(folder):
     return json.loads((folder / "run.json").read_text())
 
 
-def start(folder, **changes):
+def start(folder, renewed=False, **changes):
     """Opens and, by forgetting it, releases the lock."""
-    return open_run(folder, identity(**changes), dict(SESSION))
+    return open_run(folder, identity(**changes), dict(SESSION), renewed=renewed)
 
 
 def test_the_same_run_continues_and_each_session_is_on_record(tmp_path):
@@ -58,7 +67,6 @@ def test_a_measurement_replaces_that_of_its_view_and_split_alone(tmp_path):
     "changes, what",
     [
         ({"seed": 1}, "seed is 0 there, 1 here"),
-        ({"recipe": {"epochs": 3, "ops": [{"size": 3}]}}, "recipe.epochs is 2"),
         ({"recipe": {"epochs": 2, "ops": [{"size": 9}]}}, "recipe.ops.0.size is 3 there, 9 here"),
         ({"data": {"name": "mnist"}}, "data.name is sample there"),
     ],
@@ -69,6 +77,88 @@ def test_another_run_in_the_folder_is_refused(tmp_path, changes, what):
     with pytest.raises(RunError, match=what):
         start(tmp_path, **changes)
     assert record(tmp_path) == before
+
+
+RECIPE = {
+    "epochs": 2,
+    "optimizer": {"class": "Sgd", "learning_rate": 0.1, "momentum": 0.9},
+    "group_schedules": [],
+    "global_batch_size": 8,
+}
+SLOWER = RECIPE | {"optimizer": RECIPE["optimizer"] | {"learning_rate": 0.01}}
+
+
+def begin(folder, recipe, step, renewed=False, **facts):
+    """A session that takes the run up after `step` updates, ten an epoch; its overrides."""
+    run = start(folder, renewed, recipe=recipe)
+    happened = run.go_on(step // 10, step, ended=False)
+    if facts:
+        run.end_session("finished", **facts)
+    return happened
+
+
+def test_a_run_with_more_epochs_is_the_same_training(tmp_path):
+    begin(tmp_path, RECIPE, 0, results=[1], epochs=2, status="finished")
+    assert begin(tmp_path, RECIPE | {"epochs": 4}, 20) == []
+    found = record(tmp_path)
+    assert found["recipe"]["epochs"] == 4 and "recipes" not in found
+    assert found["earlier_ends"] == [{"epochs": 2, "results": [1]}] and "results" not in found
+    again = start(tmp_path, recipe=RECIPE | {"epochs": 4})
+    again.end_session("finished", results=[2], epochs=4)
+    again.go_on(4, 40, ended=True)  # the same command, once more
+    assert record(tmp_path)["results"] == [2] and len(record(tmp_path)["earlier_ends"]) == 1
+
+
+def test_another_recipe_begins_where_the_run_stands(tmp_path):
+    begin(tmp_path, RECIPE, 0)
+    with pytest.raises(RunError, match="learning_rate is 0.1 there, 0.01 here.* --set FIELD"):
+        start(tmp_path, recipe=SLOWER)
+    [override] = begin(tmp_path, SLOWER, 25, renewed=True)
+    assert override.field == "continued" and "0.01, " in override.new
+    assert "from epoch 3 on (Sgd(learning_rate=0.1," in override.new
+    found = record(tmp_path)
+    assert [(one["epoch"], one["step"]) for one in found["recipes"]] == [(1, 0), (3, 25)]
+    assert [one["recipe"] for one in found["recipes"]] == [RECIPE, found["recipe"]]
+    assert found["recipe"] == SLOWER
+    assert overrides_of(found) == (override,)
+    begin(tmp_path, SLOWER | {"epochs": 9}, 31)  # is the second one's
+    found = record(tmp_path)["recipes"]
+    assert [(one["step"], one["recipe"]["epochs"]) for one in found] == [(0, 2), (25, 9)]
+
+
+def test_a_recipe_whose_updates_are_lost_was_never_the_runs(tmp_path):
+    begin(tmp_path, RECIPE, 0)
+    begin(tmp_path, SLOWER, 25, renewed=True)
+    begin(tmp_path, SLOWER, 20)  # that checkpoint was damaged
+    assert [one["step"] for one in record(tmp_path)["recipes"]] == [0, 20]
+    assert begin(tmp_path, RECIPE, 20, renewed=True) == []  # the first one's, after all
+    assert "recipes" not in record(tmp_path)
+    begin(tmp_path, SLOWER, 0, renewed=True)  # none was left
+    assert "recipes" not in record(tmp_path) and record(tmp_path)["recipe"] == SLOWER
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"global_batch_size": 4}, "global_batch_size is 8 there"),
+        ({"optimizer": RECIPE["optimizer"] | {"momentum": 0.5}}, "momentum is 0.9 there"),
+        ({"optimizer": {"class": "RmsProp", "learning_rate": 0.1}}, "class is Sgd there"),
+        ({"group_schedules": [{"variables": "bias"}]}, "group_schedules is "),
+    ],
+)
+def test_what_the_weights_and_steps_hang_on_is_another_run(tmp_path, changes, what):
+    begin(tmp_path, RECIPE, 0)
+    with pytest.raises(RunError, match=f"another run: recipe.*{what}") as error:
+        start(tmp_path, True, recipe=RECIPE | changes)
+    assert "FIELD=VALUE" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "same"), [(None, 2, False), (3, 2, False), (2, 3, True), (2, None, True)]
+)
+def test_less_patience_might_have_ended_it_before(before, now, same):
+    once, then = (RECIPE | {"patience": patience} for patience in (before, now))
+    assert is_same_training(once, then) is same
 
 
 def test_two_processes_do_not_share_a_folder(tmp_path):

@@ -159,11 +159,21 @@ def test_what_is_transparent_is_white_in_one_channel_too():
         assert found.shape == (8, 8, channels) and (found.numpy() == 255).all()
 
 
+def damaged_later(root, name, data):
+    """The source of class folders whose images were whole when they were looked at."""
+    source = lay_out(root, {name: FILES["plain.jpg"]})
+    for split in ("train", "validation"):
+        (root / split / "a" / name).write_bytes(data)
+    return source
+
+
 def test_a_jpeg_without_its_end_is_refused_by_all(tmp_path):
-    source = lay_out(tmp_path, {"cut.jpg": FILES["plain.jpg"][:-200]})
+    source = damaged_later(tmp_path, "cut.jpg", FILES["plain.jpg"][:-200])
     with pytest.raises(ValueError, match="cut off"):
         photographs.read(tmp_path / "train" / "a" / "cut.jpg")
     refuse(source, r"cut\.jpg")
+    with pytest.raises(RunError, match=r"Left out: 2 images .*a/cut.jpg \(it is cut off"):
+        catalog.find(f"folder:{tmp_path}")
     with pytest.raises(RunError, match="cut off"):
         small("cut", tmp_path, tmp_path / "data")
 
@@ -190,10 +200,9 @@ def test_what_is_no_image_says_what_it_is(name, tmp_path):
         file = io.BytesIO()
         Image.fromarray(np.ones((4, 4), np.float32)).save(file, "tiff")
         data = file.getvalue()
-    source = lay_out(tmp_path, {"x.jpg": data})
     with pytest.raises(ValueError, match=told):
         decoder.readable(data)
-    refuse(source, f"x.jpg.*{told}")
+    refuse(damaged_later(tmp_path, "x.jpg", data), f"x.jpg.*{told}")
 
 
 def test_a_large_sound_image_is_called_too_large_not_damaged():

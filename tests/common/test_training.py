@@ -17,7 +17,7 @@ from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.recipes.recipe import Sgd
 from common.recipes.schedules import ByEpoch, DivideOnPlateau
 from common.training.health import require_finite, require_moved
-from common.training.loop import Job, Loop
+from common.training.loop import Job, Loop, State, has_stalled
 from common.training.optimizers import build_optimizer
 from common.training.run_record import open_run
 from common.training.signals import Signals, Stopped
@@ -202,15 +202,81 @@ def test_stopped_anywhere_it_continues_to_the_same_end(source, tmp_path, whole_r
     stopped.job.run._lock.close()
     again = loop(source, tmp_path, **KINDS[kind])
     assert whole.state.step > again.resumed_from == stopped.state.step > 0
-    found, expected = (
-        [row | {"seconds": None} for row in history]
-        for history in (train(again).history, whole.state.history)
-    )
-    assert found == expected
+    train(again)
     averages = sum("average" in name for name in again.variables)
     assert averages == (6 if "average_decay" in KINDS[kind] else 0)
+    assert_same_end(whole, again)
+
+
+def assert_same_end(whole, again):
+    rows, found = whole.state.history, again.state.history
+    assert [row | {"seconds": 0} for row in found] == [row | {"seconds": 0} for row in rows]
     for name, variable in whole.variables.items():
         np.testing.assert_array_equal(variable.numpy(), again.variables[name].numpy(), err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("first", "longer"),
+    [
+        (dict(epochs=1), dict(epochs=3)),
+        (dict(updates=STEPS + 5), dict(updates=2 * STEPS + 3)),
+        (dict(updates=STEPS + 5), dict(updates=STEPS + 9)),
+        (dict(updates=STEPS + 5), dict(updates=None)),
+    ],
+    ids=["epochs", "updates within an epoch", "the same epoch", "all updates"],
+)
+def test_a_training_that_ended_goes_on_as_if_it_had_not(source, tmp_path, first, longer):
+    changes = dict(average_decay=0.9, schedule=PLATEAU)
+    whole = loop(source, tmp_path / "whole", **changes | longer)
+    train(whole)
+    ended = loop(source, tmp_path / "part", **changes | first)
+    train(ended)
+    ended.job.run._lock.close()
+    again = loop(source, tmp_path / "part", **changes | longer)
+    assert again.resumed_from == ended.state.step and not again.is_over()
+    train(again)
+    assert_same_end(whole, again)
+
+
+def test_the_sums_of_an_epoch_that_was_cut_are_read_from_an_early_runs_row():
+    row = {"epoch": 2, "loss": 1.5, "cross_entropy": 1.25, "top1_error": 100 * 9 / (7 * BATCH)}
+    state = State(epoch=2, step=STEPS + 7, history=[{"epoch": 1}, row])
+    state.reopen(STEPS, recipe())
+    assert (state.epoch, state.history) == (1, [{"epoch": 1}])
+    assert (state.losses, state.plain_losses, state.wrong) == (7 * 1.5, 7 * 1.25, 9)
+    kept = State(epoch=2, step=STEPS + 7, losses=10.4, wrong=9, history=[{"epoch": 1}, row])
+    kept.reopen(STEPS, recipe())
+    assert kept.losses == 10.4  # to the last digit
+
+
+@pytest.mark.parametrize(
+    ("errors", "patience", "over"),
+    [
+        ([], 1, False),
+        ([9, 8, 7], 1, False),
+        ([9, 8, 8], 1, True),  # no lower one
+        ([9, 8, 8], 2, False),
+        ([7, 9, 8], 2, True),
+        ([7, 9, 8, 6], 2, False),
+        ([7, 9, 9, 9], None, False),
+    ],
+)
+def test_patience_counts_the_epochs_since_the_best(errors, patience, over):
+    assert has_stalled([{"val_top1_error": error} for error in errors], patience) is over
+
+
+def test_patience_ends_a_training_and_more_of_it_goes_on(source, tmp_path):
+    still = dict(
+        optimizer=Sgd(learning_rate=0.0, momentum=0.9, nesterov=False), healthy_after=0, epochs=4
+    )
+    impatient = loop(source, tmp_path, patience=1, **still)
+    assert train(impatient).epoch == 2 and impatient.ended_early
+    impatient.job.run._lock.close()
+    again = loop(source, tmp_path, patience=1, **still)
+    assert again.is_over() and train(again).epoch == 2
+    again.job.run._lock.close()
+    patient = loop(source, tmp_path, patience=4, **still)
+    assert train(patient).epoch == 4 and not patient.ended_early
 
 
 def test_training_ends_after_its_updates_within_an_epoch(source, tmp_path):

@@ -61,3 +61,9 @@ def test_a_picture_is_drawn_again_when_something_changed(what, tmp_path, monkeyp
     else:
         picture = figures.Picture(picture.file, "Nothing", [2], draw)
     assert not picture.is_current()
+
+
+def test_more_papers_than_colours_have_colours_of_their_own():
+    rounds = 3 * len(error_over_cost.COLORS)
+    assert error_over_cost.color_of(0) == error_over_cost.COLORS[0]
+    assert len({error_over_cost.color_of(number) for number in range(rounds)}) == rounds

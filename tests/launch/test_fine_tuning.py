@@ -35,8 +35,8 @@ from launch.session.run_session import identify
 from launch.session.setup import build_network
 from launch.settings.options import read_training
 from launch.weights import run_weights
-from launch.weights.bundled_weights import find_folder
 from launch.weights.fine_tuning import _change_images, read_changes
+from launch.weights.shipped import find_folder
 from tests.launch.flags import read
 from tests.launch.test_train import launch
 

@@ -162,6 +162,9 @@ def test_doctor_looks_at_class_folders(tmp_path, capsys):
     (root / "train" / "a" / "notes.txt").touch()
     assert doctor(tmp_path, f"folder:{root}", deep=True) == 0
     output = capsys.readouterr().out
+    assert "train: 12 images of 2 classes: a 6, b 6." in output
+    assert "validation: 2 images of 2 classes: a 1, b 1." in output
+    assert "shorter sides of 50 to 85 pixels" in output and "no side above 93." in output
     assert "1 class has no image at all, and no class: owl" in output
     assert "1 hidden or of tools" in output and "1 .txt" in output
     (root / "validation" / "b" / "page.jpg").write_bytes(b"<html>404")
@@ -241,7 +244,7 @@ def test_doctor_looks_at_a_part_that_another_program_made(shared_data, capsys):
     assert doctor(shared_data / "tfds", "imagenette") == 1
     output = capsys.readouterr().out
     assert "train: 3,000 images, and it must have 9,469" in output
-    assert "train: 3,000 images of 10 classes, 300 to 300" in output
+    assert "train: 3,000 images of 10 classes: n01440764 300, " in output
 
 
 @pytest.mark.full

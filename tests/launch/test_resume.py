@@ -122,9 +122,19 @@ def test_killed_at_random_steps_a_compiled_resnet_ends_the_same(tmp_path, shared
     assert_killed_it_ends_the_same(tmp_path, (*COMPILED_RESNET, *data), kills=2)
 
 
-def assert_killed_it_ends_the_same(folder, command, kills):
+@pytest.mark.full
+def test_killed_in_a_longer_end_it_ends_the_same(tmp_path):
+    first = (*LENET[:-1], "epochs=1")
+    assert_killed_it_ends_the_same(tmp_path, LENET, kills=2, first=first)
+
+
+def assert_killed_it_ends_the_same(folder, command, kills, first=None):
+    """`first` is a command that the same run has ended by before."""
     whole, broken, known = folder / "whole", folder / "broken", ()
     finish(start(command, whole))
+    if first:
+        finish(start(first, broken))
+        known = checkpoint_names(broken)
     for _ in range(kills):
         process = start(command, broken, "--checkpoint_minutes", "0")
         known = checkpoint_seen(process, broken, known)
@@ -135,7 +145,7 @@ def assert_killed_it_ends_the_same(folder, command, kills):
         known = checkpoint_names(broken)
     output = finish(start(command, broken))
     assert "Continues from step" in output
-    assert len(record(broken)["sessions"]) == kills + 1
+    assert len(record(broken)["sessions"]) == kills + 1 + bool(first)
     assert_same_end(whole, broken)
 
 

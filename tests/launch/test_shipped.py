@@ -23,7 +23,7 @@ from launch.commands import ship
 from launch.inference import evaluation
 from launch.report import records
 from launch.settings.overrides import apply
-from launch.weights import bundled_weights, run_weights
+from launch.weights import run_weights, shipped
 from tests.launch import test_predict
 from tests.launch.flags import launch
 from tests.launch.test_command_line import ROOT
@@ -31,7 +31,7 @@ from tests.launch.test_command_line import ROOT
 colours = test_predict.colours
 MEGABYTES = 1.5  # of a shipped run, at most
 QUICK = ("lenet5",)  # to evaluate
-SHIPPED = bundled_weights.list_variants()
+SHIPPED = shipped.list_variants()
 STROKES = {  # of a pen, in a field of 200 x 200 pixels
     "2": [(65, 75), (75, 50), (100, 42), (125, 52), (130, 78), (110, 110)]
     + [(65, 158), (140, 156)],
@@ -43,7 +43,7 @@ STROKES = {  # of a pen, in a field of 200 x 200 pixels
 def run_of(variant):
     """(paper, its present recipe, the shipped run)."""
     paper, _ = reproductions.find(variant)
-    _, run = run_weights.locate(str(bundled_weights.find_folder(paper, variant)))
+    _, run = run_weights.locate(str(shipped.find_folder(paper, variant)))
     return paper, reproductions.load(paper).RECIPES[variant], run
 
 

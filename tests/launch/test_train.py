@@ -170,11 +170,9 @@ def test_weights_of_another_network_are_a_plain_error(trained):
 def test_another_recipe_in_the_same_folder_is_refused(trained):
     folder, _ = trained
     before = {f: f.stat().st_mtime for f in folder.rglob("*") if f.is_file()}
-    code, _, err = launch(
-        *("lenet5", "--data", "sample", "--set", "epochs=3"), *("--workdir", folder)
-    )
+    code, _, err = launch(*(*LENET, "--set", "optimizer.mu=0.5"), *("--workdir", folder))
     assert code == 1
-    assert "recipe.epochs is 2 there, 3 here" in err and "Traceback" not in err
+    assert "recipe.optimizer.mu is 0.02 there, 0.5 here" in err and "Traceback" not in err
     after = {f: f.stat().st_mtime for f in folder.rglob("*") if f.is_file()}
     before.pop(folder / "lock"), after.pop(folder / "lock")
     assert after == before

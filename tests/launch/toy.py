@@ -72,6 +72,7 @@ def make(tmp_path, monkeypatch):
     (folder / "README.md").write_text(README)
     paper = reproductions.Paper(RECIPES=RECIPES, VIEWS={})
     monkeypatch.setattr("reproductions.names", lambda: ("toy",))
+    monkeypatch.setattr("reproductions.faults", dict)
     monkeypatch.setattr("reproductions.load", lambda _: paper)
     monkeypatch.setattr("reproductions.folder", lambda paper: folder.parent / paper)
     return folder

@@ -22,6 +22,7 @@ from common.errors import UsageError
 from common.evaluation.inputs import test_batches as batches_of
 from common.evaluation.views import FrameView
 from common.papers.expected import load_toml, read_expected
+from common.papers.folders import list_left
 from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.recipes.serialization import describe
 from launch.report.markdown import with_deviations
@@ -144,6 +145,17 @@ def noise(model):
     shape = (IMAGES, *model.input_shape[1:])
     draws = np.random.default_rng(0).standard_normal(shape)
     return (NOISE * draws).astype("float32")
+
+
+@pytest.mark.parametrize("paper", sorted({*reproductions.names(), *reproductions.faults()}))
+def test_the_folder_can_be_read(paper):
+    assert reproductions.faults().get(paper) is None
+
+
+@each_paper
+def test_nothing_is_left_to_do(paper):
+    if left := list_left(reproductions.folder(paper)):
+        pytest.fail("\n".join([f"{len(left)} lines say TODO:", *left]), pytrace=False)
 
 
 def test_variant_names_are_unique_and_lower_case():

@@ -41,6 +41,12 @@ class Encoded:
     header: Header
     orientation: int
 
+    @property
+    def form(self) -> str:
+        """Its kind; of a JPEG with four components, "CMYK JPEG"."""
+        cmyk = self.kind == "JPEG" and self.header.components == 4
+        return "CMYK JPEG" if cmyk else self.kind
+
 
 def readable(data: bytes) -> Encoded:
     """The file as JPEG or PNG; as it is if it is one.

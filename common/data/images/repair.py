@@ -52,7 +52,7 @@ def mend(data: bytes, shorter_side: int | None, *, lossless: bool = False) -> Me
             all becomes RGB or grey JPEG.
 
     Raises:
-        Unreadable: if it is no image, or is cut off.
+        Unreadable: if it is no image, or is cut off; `lossless`, also if it cannot be decoded.
     """
     try:
         found = readable(data)
@@ -69,7 +69,7 @@ def mend(data: bytes, shorter_side: int | None, *, lossless: bool = False) -> Me
     data, change = (_lossless if lossless else _as_jpeg)(found, data)
     if change:
         repairs.append(change)
-    pixels = change or f"{found.kind}, as they were"
+    pixels = change or f"{found.form}, as they were"
     header = read_header(data)
     if shorter_side and min(header.height, header.width) > shorter_side:
         data = _shrunk(data, header, shorter_side)
@@ -84,10 +84,10 @@ def mend(data: bytes, shorter_side: int | None, *, lossless: bool = False) -> Me
 
 
 def _lossless(found: Encoded, data: bytes) -> tuple[bytes, str]:
-    """(what is written, what was done to its pixels or "")."""
+    """(what is written, what was done to its pixels or ""); every pixel is decoded."""
+    whole = _decode(data, found.header)
     if found.kind == "JPEG":
         return data, ""
-    whole = _decode(data, found.header)
     if bool(decoder.has_alpha(data)):
         return encode_png(whole), f"{found.kind}, laid on white, kept as PNG"
     kept = f"{found.kind}, kept as PNG pixel by pixel"

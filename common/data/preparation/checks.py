@@ -17,7 +17,10 @@ from common.data.dataset import MANIFEST, DataSet, read_manifest
 from common.data.preparation import expected
 from common.data.preparation.inspection import Examined
 from common.data.sources import folder
+from common.data.sources.folder_source import ClassFolders
+from common.data.sources.look import Look
 
+_FEW_CLASSES = 12  # whose images are counted one by one
 TOLERATED = 1e-3  # of a test split: less than 0.1 points of an error rate
 
 
@@ -72,21 +75,45 @@ def findings(dataset: DataSet, where: pathlib.Path, seen: list[Examined]) -> lis
     return sorted(found, key=lambda finding: not finding.matters)
 
 
-def of_folder(dataset: DataSet, classes: list[str], seen: list[Examined]) -> list[Finding]:
+def of_folder(dataset: DataSet, labels: dict[str, int], found: ClassFolders) -> list[Finding]:
     """All that there is to say of class folders, what matters first.
 
     Args:
         dataset: As catalog.find has it.
-        classes: In the order of the labels.
-        seen: Every split, examined.
+        labels: By class, in their order.
+        found: What there is, looked at.
     """
-    found = [
-        *_bad(seen, "Mend these files, or take them away."),
-        *_counts(dataset, None, classes, seen),
-        *_duplicates(seen),
+    looks, seen = found.looks, []
+    for split, images in found.listing.items():
+        file = Examined(split=split, file=split)
+        for path, label in images:
+            file.records.append((path, labels[label], bytes.fromhex(looks[path].digest)))
+            file.turned += looks[path].turned
+        seen.append(file)
+    bad = [f"{path}: {look.why}" for path, look in looks.items() if look.why]
+    seen.append(Examined(split="", file="", bad=bad))
+    advice = "They are left out. Mend these files, or take them away."
+    findings = [
+        *_bad(seen, advice),
+        *_counts(dataset, None, list(labels), seen[:-1]),
+        *_sizes([look for look in looks.values() if not look.why]),
+        *_duplicates(seen[:-1]),
+        *(_note(note) for note in found.notes if folder.DAMAGED not in note),
     ]
-    found += [_note(note) for note in dataset.notes]
-    return sorted(found, key=lambda finding: not finding.matters)
+    return sorted(findings, key=lambda finding: not finding.matters)
+
+
+def _sizes(looks: list[Look]) -> Iterable[Finding]:
+    """Kinds of files and the pixels of their sides."""
+    if looks:
+        kinds = collections.Counter(look.kind for look in looks).most_common()
+        shorter = sorted(min(look.height, look.width) for look in looks)
+        middle, longest = shorter[len(looks) // 2], max(max(k.height, k.width) for k in looks)
+        told = ", ".join(f"{count:,} {kind}" for kind, count in kinds)
+        yield _note(
+            f"{told}; shorter sides of {shorter[0]:,} to {shorter[-1]:,} pixels, half of them "
+            f"{middle:,} or more; no side above {longest:,}."
+        )
 
 
 def _classes(where: pathlib.Path) -> list[str]:
@@ -158,10 +185,10 @@ def _counts(
         yield from _of_classes(classes, counts)
     for split, of_split in counts.items():
         each = of_split.values()
-        yield _note(
-            f"{split}: {of_split.total():,} images of {len(of_split):,} classes, "
-            f"{min(each, default=0):,} to {max(each, default=0):,} of each."
-        )
+        told = f"{min(each, default=0):,} to {max(each, default=0):,} of each"
+        if len(of_split) <= _FEW_CLASSES:
+            told = ", ".join(f"{name} {count:,}" for name, count in sorted(of_split.items()))
+        yield _note(f"{split}: {of_split.total():,} images of {len(of_split):,} classes: {told}.")
 
 
 def _of_classes(classes: list[str], counts: dict) -> Iterable[Finding]:

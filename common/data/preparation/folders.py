@@ -5,10 +5,9 @@ import pathlib
 
 from common.data.images.jpeg import read_header
 from common.data.preparation.raw_images import Original, Originals, mix_by_name
-from common.data.sources.folder import of_tools, scan
+from common.data.sources.folder import SPLITS, of_tools, scan
 from common.errors import RunError
 
-SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
 IMAGES_PER_SHARD = 1252  # ImageNet's training set then makes 1,024 files
 
 

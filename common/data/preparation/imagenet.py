@@ -15,8 +15,8 @@ from common.data.imagenet import WNIDS, devkit_ids
 from common.data.preparation import folders, parquet, tars
 from common.data.preparation.expected import VALIDATION, validation_labels
 from common.data.preparation.file_cache import FileCache
-from common.data.preparation.processes import Each
 from common.data.preparation.raw_images import Original, Originals, folder_files, mix_by_name, stamp
+from common.data.processes import Each
 from common.data.sources.folder import is_image, of_tools
 from common.errors import RunError
 

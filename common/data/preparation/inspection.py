@@ -4,10 +4,8 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-from collections.abc import Callable, Iterable
 
-from common.data.images.decoder import readable
-from common.data.images.jpeg import Header, read_header
+from common.data.images.jpeg import read_header
 from common.data.images.repair import Unreadable, require_decodable
 
 
@@ -80,23 +78,10 @@ def _examine_record(seen: Examined, serialized: bytes, *, deep: bool) -> bytes:
     name = name.decode(errors="surrogateescape")
     own = f" ({name})" if name else ""
     where = f"{seen.file}, record {len(seen.records)}{own}"
-    _note(seen, where, (name, label), data, read_header, deep=deep)
-    return data
-
-
-def _note(
-    seen: Examined,
-    where: str,
-    record: tuple[str, int],
-    data: bytes,
-    header_of: Callable[[bytes], Header],
-    *,
-    deep: bool,
-) -> None:
     digest = hashlib.blake2b(data, digest_size=16).digest()
-    seen.records.append((*record, digest))
+    seen.records.append((name, label, digest))
     try:
-        header = header_of(data)
+        header = read_header(data)
         seen.turned += header.orientation != 1
         if header.kind not in ("JPEG", "PNG"):
             raise ValueError(f"it is {header.kind}, which is not read here")
@@ -104,29 +89,7 @@ def _note(
             require_decodable(data)
     except (ValueError, Unreadable) as error:
         seen.bad.append(f"{where}: {error}")
-
-
-def examine_files(
-    root: pathlib.Path, split: str, images: Iterable[tuple[str, int]], deep: bool
-) -> Examined:
-    """Looks at image files as `examine` does at records.
-
-    Args:
-        root: Their folder.
-        split: Which they are.
-        images: (path relative to `root`, label) of each.
-        deep: Decodes every image, too.
-    """
-    seen = Examined(split=split, file=split)
-    for path, label in images:
-        try:
-            data = (root / path).read_bytes()
-        except OSError as error:
-            seen.bad.append(f"{path}: {error.strerror}")
-            continue
-        record = (path, label)
-        _note(seen, path, record, data, lambda d: readable(d).header, deep=deep)
-    return seen
+    return data
 
 
 def record_files(folder: pathlib.Path) -> list[tuple[str, pathlib.Path]]:

@@ -23,8 +23,8 @@ from common.data.dataset import read_manifest
 from common.data.preparation import arrays, folders, imagenet, metadata, shards
 from common.data.preparation.expected import IMAGENET, Expected, differences
 from common.data.preparation.file_cache import FileCache, md5
-from common.data.preparation.processes import Each, workers
 from common.data.preparation.raw_images import Originals
+from common.data.processes import Each, workers
 from common.errors import RunError, UsageError
 from common.files import write_json
 

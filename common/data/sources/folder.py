@@ -1,10 +1,10 @@
 """What is a class, what is an image: one rule for all that reads folders.
 
-`folder:PATH`, `prepare` and `predict` go by it. A class is a folder of images,
-PATH/SPLIT/CLASS, or PATH/WNID for photographs that a network of ImageNet's
-classes is tried on. The order is that of tfds.ImageFolder, which is not used
-itself because it offers no random access. Importing this module imports no
-TensorFlow.
+`folder:PATH`, `prepare` and `predict` go by it. A class is a folder of images:
+PATH/SPLIT/CLASS; or PATH/CLASS, which `Layout.divide` divides; or PATH/WNID for
+photographs that a network of ImageNet's classes is tried on. The order is that of
+tfds.ImageFolder, which is not used itself because it offers no random access.
+Importing this module imports no TensorFlow.
 """
 
 import collections
@@ -32,6 +32,15 @@ _TOOLS = frozenset(
         *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
     )
 )
+# A folder of such a name is no class.
+SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
+_LIKE_SPLITS = {*SPLITS, "training", "valid", "testing"}
+# Of the hashes of files (hexadecimal), a fifth is below this.
+_FIFTH = "3333"
+DIVIDED = (
+    "Divided here, for there is no folder train: the files whose hash (BLAKE2b) is in the "
+    "lowest fifth are for tests, at least one of each class and not all"
+)
 _SHOWN = 3  # of many files or classes, in a sentence
 
 # Why something is left out, as it follows a number.
@@ -40,6 +49,7 @@ NO_IMAGE = "that by their names are no images"
 BROKEN = "links that lead nowhere"
 DEEPER = "images in folders inside of class folders"
 OUTSIDE = "images outside of class folders"
+DAMAGED = "images that cannot be used"
 
 
 def of_tools(name: str) -> bool:
@@ -68,17 +78,59 @@ class Layout:
         root: The folder that was asked for.
         images: Split -> class folder -> names of its images, sorted; [] of a
             folder that has none.
+        places: Split -> its folder, relative to `root`.
         left_out: Why -> paths, relative to `root`.
     """
 
     root: pathlib.Path
     images: dict[str, dict[str, list[str]]]
+    places: dict[str, str] = dataclasses.field(default_factory=dict)
     left_out: dict[str, list[str]] = dataclasses.field(default_factory=dict)
 
     def leave_out(self, why: str, paths: Iterable[str]) -> None:
         """Notes paths that are not used."""
         for path in paths:
             self.left_out.setdefault(why, []).append(path)
+
+    def listing(self) -> Listing:
+        """(path relative to root, class) of each image, mixed, of each split that has any."""
+        listing = {}
+        for split, classes in self.images.items():
+            listing[split] = [
+                (os.path.join(self.places[split], label, name), label)
+                for label, names in classes.items()
+                for name in names
+            ]
+            random.Random(split).shuffle(listing[split])
+        return {split: images for split, images in listing.items() if images}
+
+    def take_away(self, damaged: dict[str, str]) -> None:
+        """Leaves out files that cannot be used: path -> why."""
+        for split, classes in self.images.items():
+            for label, names in classes.items():
+                place = os.path.join(self.places[split], label)
+                classes[label] = [n for n in names if os.path.join(place, n) not in damaged]
+        self.leave_out(DAMAGED, (f"{path} ({why})" for path, why in damaged.items()))
+
+    def divide(self, digests: dict[str, str]) -> None:
+        """Makes `test` of a fifth of `train`, by the files' hashes: path -> hexadecimal.
+
+        A file's split is its own, whatever else is added, and copies of it share it; only
+        what stands alone in `test` or `train` of its class may move to the other.
+        """
+        self.images["test"], self.places["test"] = {}, self.places["train"]
+        for label, names in self.images["train"].items():
+            of = {n: digests[os.path.join(self.places["train"], label, n)] for n in names}
+            found = sorted(set(of.values()))
+            count = min(max(1, sum(d < _FIFTH for d in found)), len(found) - 1)
+            tests = set(found[: max(0, count)])
+            self.images["train"][label] = [n for n in names if of[n] not in tests]
+            self.images["test"][label] = [n for n in names if of[n] in tests]
+
+    def require_trained(self) -> None:
+        """Raises a RunError if other splits have a class and train has not."""
+        if wrong := find_untrained(self.counts()):
+            raise RunError(f"{self.root}: {wrong} Mend the folder's name, or take it away.")
 
     def classes(self) -> tuple[str, ...]:
         """Those with an image in any split, sorted."""
@@ -193,16 +245,14 @@ def scan(root: pathlib.Path, places: dict[str, str]) -> Layout:
             has images only in folders of its own, or is in other splits and
             not in train.
     """
-    layout = Layout(root=root, images={})
+    layout = Layout(root=root, images={}, places=dict(places))
     for split, place in places.items():
         layout.images[split] = classes = {}
         folders, files = _sorted_out(layout, place)
         layout.leave_out(OUTSIDE, (os.path.join(place, f) for f in files))
         for label in folders:
             classes[label] = _of_class(layout, os.path.join(place, label))
-    wrong = find_untrained(layout.counts())
-    if wrong:
-        raise RunError(f"{root}: {wrong} Mend the folder's name, or take it away.")
+    layout.require_trained()
     return layout
 
 
@@ -219,8 +269,9 @@ def _of_class(layout: Layout, place: str) -> list[str]:
     if deeper and not images:
         raise RunError(
             f"{layout.root / place} has no images itself, and {len(deeper):,} in folders inside "
-            f"of it, such as {deeper[0]}. A class is a folder with its images in it, "
-            "SPLIT/CLASS/*.jpg: move them up, or make the folders inside the classes."
+            f"of it, such as {deeper[0]}. A class is a folder with its images in it, CLASS/*.jpg "
+            "or SPLIT/CLASS/*.jpg with train, validation or test as SPLIT: move them up, or make "
+            "the folders inside the classes."
         )
     layout.leave_out(DEEPER, deeper)
     return images
@@ -266,33 +317,23 @@ def _unusable(entry: os.DirEntry) -> str | None:
     return None if is_image(entry.name) else NO_IMAGE
 
 
-def list_images(root: pathlib.Path) -> tuple[Listing, tuple[str, ...]]:
-    """(path relative to root, class) of each image of each split; and notes.
+def find_layout(root: pathlib.Path) -> tuple[Layout, bool]:
+    """The class folders, and whether they are still to be divided: all are in `train`.
 
     Raises:
         RunError: see `scan`.
     """
     outside = Layout(root=root, images={})
     folders, files = _sorted_out(outside, "")
-    places = {name: name for name in folders}
-    if folders and set(folders) <= set(WNIDS):
-        places = {"test": ""}
-    layout = scan(root, places)
-    listing = {}
-    for split, classes in layout.images.items():
-        images = [
-            (os.path.join(places[split], label, file), label)
-            for label, names in classes.items()
-            for file in names
-        ]
-        if images:
-            random.Random(split).shuffle(images)
-            listing[split] = images
-    if places != {"test": ""}:  # else they were seen by `scan`
+    flat = bool(folders) and not {name.lower() for name in folders} & _LIKE_SPLITS
+    if not flat:
+        layout = scan(root, {name: name for name in folders})
         layout.leave_out(OUTSIDE, files)
         for why, paths in outside.left_out.items():
             layout.leave_out(why, paths)
-    return listing, layout.notes()
+        return layout, False
+    tested = set(folders) <= set(WNIDS)
+    return scan(root, {"test" if tested else "train": ""}), not tested
 
 
 def class_names(listing: Listing) -> tuple[str, ...]:

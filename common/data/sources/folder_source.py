@@ -1,5 +1,7 @@
 """Where encoded images come from: a folder of image files."""
 
+import collections
+import dataclasses
 import hashlib
 import pathlib
 from collections.abc import Callable
@@ -9,15 +11,64 @@ from common.data.dataset import DataSet, Shuffled, TrainingSource, number, permu
 from common.data.images.decoder import as_readable, readable
 from common.data.sharding import parallel_map
 from common.data.sources import folder as folder_layout
+from common.data.sources.look import Look, look_at
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClassFolders:
+    """What is used of class folders, and what there is to say of them.
+
+    Attributes:
+        listing: Split -> (path relative to the root, class) of each image.
+        looks: Every image file by its path, those that cannot be used, too.
+        divided: Whether train and test were divided here.
+        notes: What a person must know.
+    """
+
+    listing: folder_layout.Listing
+    looks: dict[str, Look]
+    divided: bool
+    notes: tuple[str, ...]
+
+
+def read_folder(
+    root: pathlib.Path,
+    cache_dir: str,
+    *,
+    again: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> ClassFolders:
+    """Finds the images, and looks at each file; see `look_at`.
+
+    Raises:
+        RunError: see common.data.sources.folder.scan.
+    """
+    layout, divided = folder_layout.find_layout(root)
+    paths = [path for images in layout.listing().values() for path, _ in images]
+    looks = look_at(root, sorted(paths), cache_dir, again=again, progress=progress)
+    if damaged := {path: look.why for path, look in looks.items() if look.why}:
+        layout.take_away(damaged)
+    notes = []
+    if divided:
+        layout.divide({path: look.digest for path, look in looks.items()})
+        sizes = {s: sum(map(len, each.values())) for s, each in layout.images.items()}
+        notes = [f"{folder_layout.DIVIDED}: {sizes['train']:,} and {sizes['test']:,} images."]
+    layout.require_trained()
+    forms = collections.Counter(look.kind for look in looks.values() if not look.why)
+    if cmyk := forms["CMYK JPEG"]:
+        notes.append(f"CMYK JPEG files that are read as RGB: {cmyk:,}.")
+    notes = (*notes, *layout.notes())
+    return ClassFolders(listing=layout.listing(), looks=looks, divided=divided, notes=notes)
 
 
 class FolderSource(TrainingSource):
     """Image files, read when they are needed."""
 
-    def __init__(self, dataset: DataSet, root: pathlib.Path):
+    def __init__(self, dataset: DataSet, root: pathlib.Path, cache_dir: str):
         self.dataset = dataset
         self.where = str(root)
-        self._listing, _ = folder_layout.list_images(root)
+        self._found = read_folder(root, cache_dir)
+        self._listing = self._found.listing
 
     def records(self, split: str) -> Any:
         """A tf.data.Dataset of the records in the order of the listing."""
@@ -26,9 +77,14 @@ class FolderSource(TrainingSource):
         indices = tf.data.Dataset.range(self.dataset.splits[split])
         return parallel_map(indices, self._reader(split))
 
-    def shuffled(self, split: str, *, seed: int, epoch: int, skip: int) -> Shuffled:
-        """The records of one epoch, from position `skip` on: a permutation."""
-        order = permute(self.dataset.splits[split], seed, epoch)
+    def shuffled(
+        self, split: str, *, seed: int, epoch: int, skip: int, first: int | None = None
+    ) -> Shuffled:
+        """The records of one epoch, from position `skip` on: a permutation.
+
+        Only the `first` of the listing, if that is given.
+        """
+        order = permute(first or self.dataset.splits[split], seed, epoch)
         return Shuffled(number(order, skip), self._reader(split))
 
     def files(self) -> dict[str, list[tuple[str, int]]]:
@@ -44,19 +100,24 @@ class FolderSource(TrainingSource):
         return folder_layout.class_names(self._listing)
 
     def fingerprint(self) -> dict[str, Any]:
-        """What tells this folder from another one: its files and sizes."""
+        """What tells this folder from another one: its files and sizes, and what was done."""
         digest = hashlib.sha256()
         root = pathlib.Path(self.where)
         for split in sorted(self._listing):
             for path, _ in self._listing[split]:
                 size = (root / path).stat().st_size
                 digest.update(f"{path}\0{size}\0".encode())
-        return {
+        told = {
             "name": self.dataset.name,
             "version": "",
             "splits": dict(self.dataset.splits),
             "sha256": digest.hexdigest(),
         }
+        if self._found.divided:
+            told["divided"] = folder_layout.DIVIDED
+        if damaged := sum(bool(look.why) for look in self._found.looks.values()):
+            told["left_out"] = f"{damaged:,} {folder_layout.DAMAGED}"
+        return told
 
     def damage(self, split: str) -> str | None:
         """Which file of the split is no image, and why."""

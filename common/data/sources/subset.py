@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any
 
 from common.data.dataset import DataSet, Shuffled, TrainingSource
-from common.data.sources.tfds import RecordSource
 from common.errors import UsageError
 from common.recipes.recipe import Recipe
 
@@ -40,10 +39,10 @@ def measure_on(dataset: DataSet, split: str | None) -> DataSet:
 
 
 class TrainingSubset(TrainingSource):
-    """A prepared data set with fewer training images.
+    """A data set with fewer training images.
 
-    TFDS shuffles examples when it prepares a set, so its first and its last
-    ones are random choices.
+    TFDS shuffles examples when it prepares a set, and a folder's listing is mixed, so the
+    first and the last ones are random choices.
 
     Args:
         source: The whole data set.
@@ -53,13 +52,8 @@ class TrainingSubset(TrainingSource):
             in the place of the test split; 0 leaves that as it is.
     """
 
-    def __init__(self, source: RecordSource, train_images: int | None, held_out: int):
+    def __init__(self, source: TrainingSource, train_images: int | None, held_out: int):
         whole = source.dataset.splits.get("train", 0)
-        if not isinstance(source, RecordSource):
-            raise UsageError(
-                "held_out and train_images work with prepared data sets, whose order is random; "
-                f"{source.dataset.name} is a folder: move images out of it instead."
-            )
         self.num_train = _count_train(source.dataset, train_images, held_out)
         self.dataset = _divide(source.dataset, self.num_train, held_out)
         self.where, self.jpeg = source.where, source.jpeg
@@ -76,7 +70,7 @@ class TrainingSubset(TrainingSource):
         return self._source.records(split)
 
     def shuffled(self, split: str, *, seed: int, epoch: int, skip: int) -> Shuffled:
-        """The records of one epoch, from position `skip` on."""
+        """The records of one epoch of "train", from position `skip` on."""
         return self._source.shuffled(split, seed=seed, epoch=epoch, skip=skip, first=self.num_train)
 
     def damage(self, split: str) -> str | None:

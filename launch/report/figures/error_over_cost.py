@@ -21,7 +21,7 @@ PANELS = (
     ),
     ("cifar10", "test", "top1_error", "CIFAR-10 test: error that the papers print, %"),
 )
-# Dark enough for white paper; a paper's is by its place among all.
+# Dark enough for white paper; a paper's is by its place among all: see `color_of`.
 COLORS = ("#7f3b08", "#b8860b", "#e08214", "#d6604d", "#b2182b", "#8c6bb1", "#762a83")
 COLORS += ("#1b7837", "#2166ac", "#4393c3", "#35978f", "#666666", "#c51b7d", "#5aae61")
 OTHER = "#333333"
@@ -77,11 +77,18 @@ def points(papers: dict[str, Paper], data: str, split: str, name: str) -> list[P
                         macs=paper.expected.macs[variant],
                         error=getattr(claim, name),
                         protocol=PROTOCOLS[_rank_views(claim)],
-                        color=COLORS[number % len(COLORS)],
+                        color=color_of(number),
                         headline=variant == next(iter(paper.recipes)),
                     )
                 )
     return found
+
+
+def color_of(number: int) -> str:
+    """Of the paper at that place; each further round through COLORS is darker."""
+    darker, place = divmod(number, len(COLORS))
+    rgb = bytes(round(part * 0.55**darker) for part in bytes.fromhex(COLORS[place][1:]))
+    return f"#{rgb.hex()}"
 
 
 def _rank_views(claim: Result) -> int:

@@ -1,0 +1,158 @@
+"""A look at every file of class folders: what it is, and whether it can be used.
+
+What cannot is what `prepare` would leave out (common.data.images.repair.mend). It
+is known before the first step, so training never meets it. The answers are kept
+until a file changes.
+"""
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import io
+import json
+import os
+import pathlib
+import time
+from collections.abc import Callable, Sequence
+
+from common.data.images.decoder import readable
+from common.data.images.repair import Unreadable, mend
+from common.errors import RunError
+from common.files import write_json
+
+_WORTH_KEEPING = 1.0  # seconds that a look took
+_VERSION = 1  # of what a Look says
+_seen: dict[pathlib.Path, dict[str, list]] = {}  # by the file that keeps them
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """What a file is.
+
+    Attributes:
+        digest: Hash of its bytes, 32 hexadecimal digits.
+        why: It cannot be used; "" if it can.
+        kind: As `Encoded.kind`, of its content; CMYK is "CMYK JPEG".
+        turned: Whether EXIF says that it should be shown turned.
+        height, width: Pixels, as stored.
+    """
+
+    digest: str
+    why: str = ""
+    kind: str = ""
+    turned: bool = False
+    height: int = 0
+    width: int = 0
+
+
+def look_at(
+    root: pathlib.Path,
+    paths: Sequence[str],
+    cache_dir: str,
+    *,
+    again: bool = False,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, Look]:
+    """Path -> what it is, of files whose paths are relative to `root`.
+
+    Args:
+        cache_dir: Keeps what took long.
+        again: Whether files are read though they did not change.
+        progress: Called with what is done, how much of it, and of how much.
+    """
+    began, versions = time.monotonic(), [_VERSION]
+    versions += [importlib.metadata.version(name) for name in ("pillow", "tensorflow")]
+    key = hashlib.sha256(os.path.realpath(root).encode(errors="surrogateescape")).hexdigest()
+    place = pathlib.Path(cache_dir, "folders", f"{key[:32]}.json")
+    if place not in _seen:
+        try:
+            kept = json.loads(place.read_bytes())
+        except (OSError, ValueError):
+            kept = {}
+        _seen[place] = kept.get("files", {}) if kept.get("versions") == versions else {}
+    states = {path: _state(root / path) for path in paths}
+    known = {} if again else _seen[place]
+    new = [path for path in paths if known.get(path, [None])[0] != states[path]]
+    looks = _look_at_all(root, new, progress or (lambda *_: None))
+    _seen[place] = {
+        path: [states[path], dataclasses.astuple(looks[path])] if path in looks else known[path]
+        for path in paths
+    }
+    if new and time.monotonic() - began > _WORTH_KEEPING:
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_json(place, {"versions": versions, "files": _seen[place]})
+        except (OSError, RunError):
+            pass  # a disk that is full or read-only: it is looked at again
+    return {path: Look(*values) for path, (_, values) in _seen[place].items()}
+
+
+def _state(path: pathlib.Path) -> list[int]:
+    """What changes with a file: bytes, and when it was written."""
+    try:
+        state = path.stat()
+    except OSError:  # reading it says why
+        return []
+    return [state.st_size, state.st_mtime_ns]
+
+
+def _look_at_all(
+    root: pathlib.Path, paths: Sequence[str], progress: Callable[[str, int, int], None]
+) -> dict[str, Look]:
+    """Pillow finds the doubtful ones; `mend` judges them, in processes of its own.
+
+    TensorFlow must not start here: its devices are not chosen yet.
+    """
+    from concurrent.futures import ThreadPoolExecutor  # not for `list`, which is quick
+
+    from common.data.processes import workers
+
+    looks, doubtful = {}, []
+    with ThreadPoolExecutor(min(16, len(os.sched_getaffinity(0)))) as threads:
+        found = threads.map(_look, [root / path for path in paths])
+        for done, (path, (look, sound)) in enumerate(zip(paths, found, strict=True), 1):
+            looks[path] = look
+            if not sound:
+                doubtful.append(path)
+            progress("looking at image files", done, len(paths))
+    if doubtful:
+        with workers(max(2, min(len(doubtful), len(os.sched_getaffinity(0))))) as each:
+            for place, why in each(_judge, [(root / path,) for path in doubtful]):
+                path = doubtful[place]
+                looks[path] = dataclasses.replace(looks[path], why=why)
+    return looks
+
+
+def _look(path: pathlib.Path) -> tuple[Look, bool]:
+    """What it is, and whether that is certain."""
+    from PIL import Image
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return Look("", f"it cannot be read: {error.strerror}"), True
+    digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+    try:
+        found = readable(data)
+    except ValueError as error:
+        return Look(digest, str(error)), True
+    header, sound = found.header, found.header.complete
+    if sound and found.data is data:  # else it was decoded just now
+        try:
+            with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "MPO")) as image:
+                image.load()
+        except Exception:  # Pillow raises many kinds
+            sound = False
+    look = Look(digest, "", found.form, found.orientation != 1, header.height, header.width)
+    return look, sound
+
+
+def _judge(path: pathlib.Path) -> str:
+    """Why `prepare` would leave the file out; "" if it would not."""
+    try:
+        mend(path.read_bytes(), None, lossless=True)
+    except Unreadable as error:
+        return str(error)
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    return ""

@@ -1,0 +1,81 @@
+"""A paper's folder: can it be read, and what is left to do in it?
+
+A folder that cannot be read is no paper, and breaks nothing for the others.
+"""
+
+import pathlib
+import traceback
+from collections.abc import Callable, Iterable
+
+from common.errors import RunError
+from common.papers.expected import read_expected
+
+FILES = (
+    *("__init__.py", "model.py", "recipe.py"),
+    *("deviations.toml", "expected.toml", "README.md"),
+)
+_OF_A_PAPER = FILES[1:-1]  # a contest's folder has none of them
+LEFT = "TODO"  # what the template has where something is missing
+
+
+def find_folders(root: pathlib.Path) -> list[pathlib.Path]:
+    """The papers' folders, finished or not, sorted."""
+    return sorted({path.parent for name in _OF_A_PAPER for path in root.glob(f"*/{name}")})
+
+
+def find_fault(folder: pathlib.Path, load: Callable[[], Iterable[str]]) -> str:
+    """Why the folder's recipes cannot be read, naming the file; "" if they can.
+
+    Args:
+        load: Imports them; the names of their variants.
+    """
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        return f"{folder / missing[0]} is missing."
+    try:
+        load()
+    except RunError as error:
+        return str(error)
+    except Exception as error:  # whatever a file that is being written does
+        return locate(error, folder)
+    return ""
+
+
+def find_unclaimed(folder: pathlib.Path, variants: Iterable[str]) -> str:
+    """Why expected.toml cannot be read, or which variants it lacks; "" if neither."""
+    try:
+        expected = read_expected(folder)
+    except RunError as error:
+        return str(error)
+    except Exception as error:  # such as a number where a table belongs
+        return f"{folder / 'expected.toml'}: {type(error).__name__}: {error}"
+    if lacking := [name for name in variants if name not in expected.parameters]:
+        return f"{folder / 'expected.toml'}: networks lacks {', '.join(lacking)}, of RECIPES."
+    return ""
+
+
+def locate(error: Exception, folder: pathlib.Path) -> str:
+    """An error of a paper's code in a sentence, with the last line of the folder that it met."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [(f.filename, f.lineno) for f in frames if folder in pathlib.Path(f.filename).parents]
+    if isinstance(error, SyntaxError):
+        places.append((error.filename, error.lineno))
+    file, line = places[-1] if places else (folder, 0)
+    said = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
+    return f"{file}, line {line}: {type(error).__name__}: {said}"
+
+
+def list_left(folder: pathlib.Path) -> list[str]:
+    """What the template's words say is missing, and where: "file:line: the line"."""
+    root, name = folder.parents[1], folder.name
+    files = [folder / own for own in FILES]
+    tests = root / "tests" / "reproductions"
+    files += [tests / f"test_{name}.py", tests / "facts" / f"{name}.toml"]
+    texts = {file: file.read_bytes() for file in files if file.exists()}
+    return [
+        f"{file.relative_to(root)}:{number}: {line.strip()}"
+        for file, text in texts.items()
+        if LEFT.encode() in text
+        for number, line in enumerate(text.decode(errors="replace").splitlines(), 1)
+        if LEFT in line
+    ]

@@ -1,0 +1,1 @@
+"""the_paper (TODO authors, year)."""

@@ -1,0 +1,164 @@
+"""A run that has ended goes on, ends early, and keeps its best epoch."""
+
+import gc
+import json
+import shutil
+
+import pytest
+
+from common.errors import RunError, UsageError
+from common.training.checkpoints import newest_first
+from launch.weights.run_weights import BEST
+from tests.launch.flags import launch
+from tests.launch.test_resume import assert_same_end, metrics, record
+
+SETTINGS = (
+    *("global_batch_size=12", "train_images=240", "healthy_after=0"),
+    "schedule=ByEpoch(starts=(0, 3), factors=(1.0, 100.0))",  # the last epochs are worse
+)
+LENET = {"data": "sample", "gpus": 0}
+HELD_OUT = "held_out=200"
+
+
+def train(word, *settings, **flags):
+    """One session in this process, which leaves the run's folder free."""
+    code = launch(word, set=settings, checkpoint_minutes=0, **flags)
+    gc.collect()
+    assert code == 0
+    return flags.get("workdir", word)
+
+
+def begin(folder, *settings, **flags):
+    return train("lenet5", *SETTINGS, HELD_OUT, *settings, workdir=folder, **LENET, **flags)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """Four epochs in one go, with the best one's weights."""
+    return begin(tmp_path_factory.mktemp("runs") / "whole", "epochs=4", keep_best=True)
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """Two epochs."""
+    return begin(tmp_path_factory.mktemp("runs") / "ended", "epochs=2", keep_best=True)
+
+
+def test_a_runs_folder_and_more_epochs_are_the_longer_run(whole, ended, capsys):
+    first = record(ended)
+    train(ended, "epochs=4", gpus=0, keep_best=True)
+    said = capsys.readouterr().err
+    assert "Continues from step 40." in said and "Deviation: epochs: 4, not 20." in said
+    assert_same_end(whole, ended)
+    now = record(ended)
+    assert now["recipe"] == record(whole)["recipe"] and "recipes" not in now
+    assert now["overrides"] == record(whole)["overrides"]
+    [end] = now["earlier_ends"]
+    assert end["results"] == first["results"] and end["epochs"] == 2
+    assert now["best_weights"] == record(whole)["best_weights"]
+    train(ended, gpus=0)  # as it is now
+    assert "Nothing is left to train: epochs=4 is its end." in capsys.readouterr().err
+
+
+def test_fewer_epochs_than_were_trained_are_refused(whole):
+    before = record(whole)
+    with pytest.raises(RunError, match="has made 80 updates already, .* ends after 60"):
+        train(whole, "epochs=3", gpus=0)
+    with pytest.raises(UsageError, match="leave out --workdir"):
+        train(whole, gpus=0, workdir="elsewhere")
+    with pytest.raises(UsageError, match="no run's folder"):
+        train(whole / "checkpoints", gpus=0)
+    assert record(whole) == before
+
+
+def test_another_recipe_goes_on_and_both_are_on_record(tmp_path, capsys):
+    folder = begin(tmp_path / "run", "epochs=1")
+    flat = "schedule=Constant(value=0.5)"
+    with pytest.raises(RunError, match=f"python -m launch {folder} --set FIELD=VALUE"):
+        begin(folder, "epochs=2", "optimizer.learning_rate=0.001")
+    assert "recipes" not in record(folder)
+    gc.collect()
+    train(folder, "epochs=2", flat, gpus=0)
+    said = capsys.readouterr().err
+    told = "schedule=Constant(value=0.5) from epoch 2 on ("
+    assert f"Deviation: continued: epochs=2 from epoch 2 on (1 before); {told}" in said
+    assert told in said.partition("Not the paper's experiment")[2]
+    found = record(folder)
+    assert [(one["epoch"], one["step"]) for one in found["recipes"]] == [(1, 0), (2, 20)]
+    assert [row["epoch"] for row in metrics(folder)] == [1, 2]
+    assert [one["field"] for one in found["overrides"]][-1] == "continued"
+    assert launch("evaluate", "lenet5", weights=folder, gpus=0) == 0
+    assert "Written into" in capsys.readouterr().out
+
+
+def test_a_fine_tuned_run_goes_on_without_the_weights_that_it_began_with(whole, tmp_path):
+    start = shutil.copytree(whole, tmp_path / "start")
+    given = {"from": start, "body_rate": 0.5}
+    long = begin(tmp_path / "long", "epochs=2", **given)
+    folder = begin(tmp_path / "run", "epochs=1", **given)
+    shutil.rmtree(start)
+    train(folder, "epochs=2", gpus=0)
+    assert_same_end(long, folder)
+    assert "recipes" not in record(folder)
+    shutil.rmtree(folder / "checkpoints")
+    with pytest.raises(RunError, match="no checkpoint yet, .* with --from"):
+        train(folder, gpus=0)
+
+
+def test_the_best_epochs_weights_are_kept_beside_the_last_ones(whole, capsys):
+    best = record(whole)["best_weights"]
+    rows = metrics(whole)
+    lowest = min(rows, key=lambda row: row["val_top1_error"])
+    assert (best["epoch"], best["step"]) == (lowest["epoch"], lowest["step"])
+    assert best["top1_error"] == lowest["val_top1_error"] < rows[-1]["val_top1_error"]
+    before = record(whole)["results"]
+    assert launch("evaluate", "lenet5", weights=whole / BEST, gpus=0) == 0
+    said = capsys.readouterr().out
+    assert f"top-1 error {best['top1_error']:.2f} (" in said and "200 images" in said
+    assert "Not written into the run: its result is that of final.weights.h5" in said
+    assert record(whole)["results"] == before
+
+
+def test_what_a_kill_left_out_of_the_best_weights_is_made_good(tmp_path):
+    folder = begin(tmp_path / "run", "epochs=1", keep_best=True)
+    kept = record(folder)["best_weights"]
+    (folder / BEST).unlink()  # as if it had come between the checkpoint and the file
+    facts = record(folder)
+    del facts["best_weights"]
+    (folder / "run.json").write_text(json.dumps(facts))
+    train(folder, gpus=0, keep_best=True)
+    assert record(folder)["best_weights"] == kept and (folder / BEST).exists()
+    later = kept | {"epoch": 2, "step": 40, "top1_error": 0.0}  # whose checkpoint is lost
+    (folder / "run.json").write_text(json.dumps(facts | {"best_weights": later}))
+    train(folder, gpus=0, keep_best=True)
+    assert record(folder)["best_weights"] == kept
+
+
+def test_patience_ends_a_run_on_record(tmp_path, capsys):
+    folder = begin(tmp_path / "run", "epochs=9", "optimizer.learning_rate=0", patience=2)
+    said = capsys.readouterr().err
+    assert "Ended early: patience=2 epochs had no lower held-out error." in said
+    found = record(folder)
+    assert found["epochs"] == 3 and found["ended_early"] and found["best_epoch"]["epoch"] == 1
+    [override] = [one for one in found["overrides"] if one["field"] == "patience"]
+    assert (override["old"], override["new"]) == (None, 2)
+    train(folder, gpus=0)
+    assert "Nothing is left to train: patience=2 is its end." in capsys.readouterr().err
+    train(folder, "patience=3", gpus=0)
+    assert record(folder)["epochs"] == 4 and "recipes" not in record(folder)
+    assert newest_first(folder / "checkpoints")[0].name == "step-000000080.npz"
+
+
+@pytest.mark.parametrize(
+    ("flags", "named"),
+    [
+        ({"patience": 2}, "patience"),
+        ({"set": ["patience=2"]}, "patience"),
+        ({"keep_best": True}, "--keep_best"),
+        ({"keep_best": True, "patience": 2}, "--keep_best and patience"),
+    ],
+)
+def test_nothing_is_chosen_by_the_test_split(tmp_path, flags, named):
+    with pytest.raises(UsageError, match=f"^{named} would choose by the test split.*held_out=N"):
+        launch("lenet5", workdir=tmp_path / "run", **LENET, **flags)
+    assert not (tmp_path / "run").exists()
