@@ -31,7 +31,9 @@ from tests.common.data_fixtures import (
     digits,
     image_folder,
     mnist,
+    noise_image,
     shapes,
+    write_image,
 )
 
 CENTRE = FrameView(name="centre_crop", size=56)
@@ -219,6 +221,14 @@ def test_sample_batch_is_not_the_epochs_own_order():
 def test_recipes_that_make_no_batches_are_refused(changes, message):
     with pytest.raises(UsageError, match=message):
         batches(shapes(), dataclasses.replace(PHOTOS, **changes))
+
+
+def test_class_folders_of_imagenet_alone_say_why_they_train_nothing(tmp_path):
+    for name in ("n01440764", "n01443537"):
+        write_image(tmp_path / name / "0.png", noise_image(20, 20, seed=0))
+    source = catalog.open_source(catalog.find(f"folder:{tmp_path}"))
+    with pytest.raises(UsageError, match="for tests only.*ImageNet.*call them otherwise"):
+        pipeline.steps_per_epoch(source, PHOTOS)
 
 
 def test_label_outside_of_the_classes_stops_the_training_and_is_named():

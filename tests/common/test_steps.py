@@ -237,7 +237,7 @@ def test_frozen_layers_keep_their_weights_and_statistics():
     model = keras.Sequential(
         [
             keras.Input((4, 4, 1)),
-            keras.layers.Conv2D(2, 3, name="conv1"),
+            keras.layers.Conv2D(16, 3, name="conv1"),
             keras.layers.BatchNormalization(name="conv1_bn"),
             keras.layers.Conv2D(2, 1, name="conv2"),
             keras.layers.BatchNormalization(name="conv2_bn"),
@@ -247,10 +247,13 @@ def test_frozen_layers_keep_their_weights_and_statistics():
     )
     for name in ("conv1", "conv1_bn"):
         model.get_layer(name).trainable = False
+    rng = np.random.default_rng(0)
+    # The mean of seven equal numbers is another one in the last bits.
+    model.get_layer("conv1_bn").moving_mean.assign(rng.normal(size=16))
     before = {v.path: v.numpy() for v in model.variables}
-    run = build_steps(model, batch_size=4, microbatches=2)
-    images = np.random.default_rng(0).normal(3, 1, (4, 4, 4, 1)).astype("float32")
-    batches = iter(tf.data.Dataset.from_tensors((images, np.arange(4) % 2)).repeat())
+    run = build_steps(model, batch_size=7, microbatches=7)
+    images = rng.normal(3, 1, (7, 4, 4, 1)).astype("float32")
+    batches = iter(tf.data.Dataset.from_tensors((images, np.arange(7) % 2)).repeat())
     run(batches, tf.constant(0, tf.int64), *padded([[0.1], [0.1]]))
     changed = {v.path for v in model.variables if not np.array_equal(v.numpy(), before[v.path])}
     assert {path.split("/")[-2] for path in changed} == {"conv2", "conv2_bn", "fc"}
