@@ -41,6 +41,11 @@ def names() -> tuple[str, ...]:
     return tuple(name for name, fault in _folders().items() if not fault)
 
 
+def readable() -> tuple[str, ...]:
+    """Those of `names` whose claims can be read, too."""
+    return tuple(name for name in names() if name not in faults())
+
+
 @functools.cache
 def faults() -> dict[str, str]:
     """Folders whose recipes or claims cannot be read, and why, naming the file."""
@@ -81,7 +86,9 @@ def load(paper: str) -> Paper:
         RunError: if its folder cannot be read; says why.
     """
     if paper not in _folders():
-        raise UsageError(_unknown(paper, names()))
+        of = [name for name in names() if paper in _load(name).RECIPES]
+        said = f" {paper} is a variant of {of[0]}: find({paper!r}) gives both." if of else ""
+        raise UsageError(_unknown(paper, names()) + said)
     if fault := _folders()[paper]:
         raise RunError(f"{paper} is unfinished: {fault}")
     return _load(paper)
@@ -91,6 +98,8 @@ def load(paper: str) -> Paper:
 def _load(paper: str) -> Paper:
     module = importlib.import_module(f"reproductions.{paper}.recipe")
     own = pathlib.Path(module.__file__).parent
+    if not getattr(module, "RECIPES", None):
+        raise RunError(f"{module.__file__} has no RECIPES, or none in them.")
     recipes = add_deviations(module.RECIPES, own)
     if (own / "forms.py").exists():
         forms = importlib.import_module(f"reproductions.{paper}.forms").FORMS
@@ -140,7 +149,7 @@ def build_model(
         UsageError: if the network does not fit such images, cannot have such a form, or
             there cannot be so many classes.
     """
-    recipe = load(paper).RECIPES[variant]
+    recipe = _recipe(paper, variant)
     size = recipe.image_size if image_size is None else image_size
     classes = recipe.num_classes if num_classes is None else num_classes
     smallest = smallest_image(paper, variant)
@@ -225,7 +234,7 @@ def make_preprocessing(
     from common.models.preprocessing import STATISTICS, prepared_for
 
     file = pathlib.Path(weights).expanduser() if weights else None
-    recipe = prepared_for(load(paper).RECIPES[variant], file, image_size)
+    recipe = prepared_for(_recipe(paper, variant), file, image_size)
     known = file and statistics.load(file.with_name(STATISTICS))
     if known:
         statistics.require_size(known, recipe)
@@ -240,6 +249,10 @@ def make_preprocessing(
     side = pipeline.stored_side(recipe)
 
     def preprocess(image: Any) -> Any:
+        if isinstance(image, str | pathlib.Path):
+            raise UsageError(
+                f"That is a path; give what is in it: Path({str(image)!r}).read_bytes()"
+            )
         image = tf.convert_to_tensor(image)
         if (image.dtype, image.shape.rank) not in ((tf.string, 0), (tf.uint8, 3)):
             raise UsageError(
@@ -250,6 +263,16 @@ def make_preprocessing(
         return inputs_of_file(encoded, recipe, known, view, side)[0]
 
     return tf.autograph.experimental.do_not_convert(preprocess)
+
+
+def _recipe(paper: str, variant: str) -> Recipe:
+    recipes = load(paper).RECIPES
+    if variant not in recipes:
+        raise UsageError(
+            f"{paper} has no variant {variant!r}.{did_you_mean(variant, recipes)} It has "
+            f"{', '.join(recipes)}."
+        )
+    return recipes[variant]
 
 
 def smallest_image(paper: str, variant: str) -> int:

@@ -215,6 +215,10 @@ def _read_expected(path: pathlib.Path, changed: int | None) -> Expected:
     data["ratio"] = _rows(Ratio, data, "ratio", path)
     data["claim"] = _rows(Claim, data, "claim", path)
     data["cost"] = _rows(Cost, data, "cost", path)
+    for variant, count in counts.items():
+        _check_numbers(count, ("parameters", "macs"), f"networks.{variant}", path)
+    for number, result in enumerate(data["result"], 1):
+        _check_numbers(result, ("top1_error", "top5_error"), f"result {number}", path)
     expected = make_row(Expected, data, "the top level", path)
     for ratio in expected.ratio:
         _check_word(ratio.quantity, RATIO_QUANTITIES, "quantity", path)
@@ -323,6 +327,13 @@ def make_row(kind: type, data: Any, where: str, path: pathlib.Path) -> Any:
     if missing:
         raise RunError(f"{path}: {where} lacks {', '.join(missing)}.")
     return kind(**data)
+
+
+def _check_numbers(row: Any, names: Iterable[str], where: str, path: pathlib.Path) -> None:
+    for name in names:
+        value = getattr(row, name)
+        if not isinstance(value, int | float | None):
+            raise RunError(f"{path}: {name} of {where} is {value!r}, which is no number.")
 
 
 def _check_word(word: str, allowed: Iterable[str], key: str, path) -> None:

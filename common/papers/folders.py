@@ -42,7 +42,7 @@ def find_fault(folder: pathlib.Path, load: Callable[[], Iterable[str]]) -> str:
 
 
 def find_unclaimed(folder: pathlib.Path, variants: Iterable[str]) -> str:
-    """Why expected.toml cannot be read, or which variants it lacks; "" if neither."""
+    """Why expected.toml cannot be read, or what it or README.md lacks; "" if nothing."""
     try:
         expected = read_expected(folder)
     except RunError as error:
@@ -51,6 +51,9 @@ def find_unclaimed(folder: pathlib.Path, variants: Iterable[str]) -> str:
         return f"{folder / 'expected.toml'}: {type(error).__name__}: {error}"
     if lacking := [name for name in variants if name not in expected.parameters]:
         return f"{folder / 'expected.toml'}: networks lacks {', '.join(lacking)}, of RECIPES."
+    readme = folder / "README.md"
+    if "<!-- deviations -->" not in readme.read_text(encoding="utf-8", errors="replace"):
+        return f"{readme} lacks <!-- deviations -->, where `report` lists them."
     return ""
 
 

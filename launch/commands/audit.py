@@ -13,6 +13,7 @@ from common.papers.expected import Expected, read_expected
 from common.papers.folders import locate
 from launch.commands.names import find, refuse_words
 from launch.terminal.display import Display, duration
+from launch.terminal.quiet import quiet
 from launch.terminal.tables import show
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ def run(words: list[str], flags: FlagValues) -> int:
     refuse_words(USAGE, words[1:])
     faults = {} if words else reproductions.faults()
     papers = [find(name)[0] for name in words]
-    papers = papers or [paper for paper in reproductions.names() if paper not in faults]
-    from common.papers.audit import MISFIT, audit_paper, networks
+    papers = papers or reproductions.readable()
+    with quiet():
+        from common.papers.audit import MISFIT, audit_paper, networks
 
     expected = {paper: read_expected(reproductions.folder(paper)) for paper in papers}
     variants = {variant for claims in expected.values() for variant in networks(claims)}

@@ -29,9 +29,7 @@ COLUMNS = [
 def run(words: list[str], flags: FlagValues) -> int:
     """Prints one line for each variant, of the paper that is named or of all; the exit code."""
     refuse_words(USAGE, words[1:])
-    faults = {} if words else reproductions.faults()
-    papers = [find(word)[0] for word in words]
-    papers = papers or [paper for paper in reproductions.names() if paper not in faults]
+    papers = [find(word)[0] for word in words] or reproductions.readable()
     rows = [row for paper in papers for row in rows_of(paper)]
     show("", COLUMNS, rows)
     variants = [] if words else shipped.list_variants()

@@ -25,6 +25,7 @@ from launch.commands.names import find, refuse_words
 from launch.report import records
 from launch.settings.flags import share, switch
 from launch.settings.options import name_workdir, read_experiment
+from launch.terminal.exits import as_called
 from launch.terminal.quiet import quiet
 from launch.terminal.tables import show
 
@@ -149,7 +150,7 @@ def _has_gpu() -> bool:
 def _show(runs: list[Queued], gpu: bool) -> int:
     rows = [
         [
-            f"python -m launch {' '.join(one.words)}",
+            as_called(f"python -m launch {' '.join(one.words)}"),
             one.state + ("" if gpu or one.small else ", needs a GPU"),
         ]
         for one in runs
@@ -165,7 +166,7 @@ def _train(one: Queued, flags: FlagValues, began: float) -> int:
     if (hours := flags.max_hours) is not None:
         left = hours - (time.monotonic() - began) / 3600
         words += ["--max_hours", str(max(left, 0.0))]
-    print(f"python -m launch {' '.join(one.words)}", flush=True)
+    print(as_called(f"python -m launch {' '.join(one.words)}"), flush=True)
     with Signals() as signals:
         child = subprocess.Popen([*PROGRAM, *words])
         told = False

@@ -78,7 +78,7 @@ def _say_selected(members: list[str]) -> str:
     """
     found = {
         claim.selected: None
-        for name in reproductions.names()
+        for name in reproductions.readable()
         for claim in read_expected(reproductions.folder(name)).result
         if claim.selected and any(m.startswith(claim.variant) for m in members)
     }

@@ -71,17 +71,15 @@ class Paper:
 
 def read_papers() -> dict[str, Paper]:
     """Every paper that can be read, by its name."""
-    faults = reproductions.faults()
-    return {name: Paper(name) for name in reproductions.names() if name not in faults}
+    return {name: Paper(name) for name in reproductions.readable()}
 
 
 def list_unfinished() -> list[str]:
     """A sentence for each paper whose folder cannot be read, or where lines are left to do."""
     faults = reproductions.faults()
     said = [f"{paper} is left out: {fault}" for paper, fault in faults.items()]
-    for paper in reproductions.names():
-        left = [] if paper in faults else list_left(reproductions.folder(paper))
-        if left:
+    for paper in reproductions.readable():
+        if left := list_left(reproductions.folder(paper)):
             said.append(f"{paper} is unfinished: {len(left)} lines say TODO, the first {left[0]}")
     return said
 

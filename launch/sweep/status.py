@@ -16,6 +16,7 @@ from launch.sweep.search_space import settings_of
 from launch.sweep.trials import OBJECTIVE, folder_of, read_outcome
 from launch.terminal import tables
 from launch.terminal.display import duration
+from launch.terminal.exits import as_called
 
 # What must not change between the sessions of one sweep.
 IDENTITY = ("variant", "recipe", "data", "space", "tuner", "seed", "precision")
@@ -164,7 +165,7 @@ def show(facts: dict[str, Any], trials: list[dict]) -> None:
             f"\nErrors are of {facts['held_out']:,} training images that no "
             "trial was trained on, the best epoch's; the test split was not "
             "looked at. The recipe is as it was. To train the best trial in "
-            f"full:\n\n  {full_command(facts, finished(trials)[0])}"
+            f"full:\n\n  {as_called(full_command(facts, finished(trials)[0]))}"
         )
 
 

@@ -50,7 +50,9 @@ def test_a_new_paper_passes_the_contract_but_for_what_is_left_to_do(repository):
 BROKEN = {
     "a syntax error": ("recipe.py", "RECIPES = {", "recipe.py, line 1: SyntaxError: "),
     "an exception on import": ("recipe.py", "1 / 0", "recipe.py, line 1: ZeroDivisionError: "),
-    "no RECIPES": ("recipe.py", "", "has no attribute 'RECIPES'"),
+    "no RECIPES": ("recipe.py", "", "recipe.py has no RECIPES"),
+    "no variants": ("recipe.py", "RECIPES = {}", "recipe.py has no RECIPES"),
+    "no place for deviations": ("README.md", "# Novel", "README.md lacks <!-- deviations -->"),
     "a missing file": ("README.md", None, "README.md is missing."),
     "TOML that is none": ("expected.toml", "title = ", "expected.toml cannot be read: "),
     "another TOML's key": ("deviations.toml", "[a]", "deviations.toml has keys other than"),
@@ -58,6 +60,12 @@ BROKEN = {
         "expected.toml",
         'title="a"\nauthors="a"\nvenue="a"\nurl="a"\n[networks]\n',
         "expected.toml: networks lacks novelnet",
+    ),
+    "a number that is a text": (
+        "expected.toml",
+        'title="a"\nauthors="a"\nvenue="a"\nurl="a"\n[networks]\n'
+        'novelnet={parameters="many",macs=1}\n',
+        "expected.toml: parameters of networks.novelnet is 'many', which is no number",
     ),
 }
 
@@ -90,19 +98,20 @@ def test_an_unfinished_paper_is_said_to_be_one(repository):
 
 def test_report_goes_on_beside_a_broken_folder_and_lists_a_new_one(repository):
     """It writes nothing but what it writes for all, and the paper's own pages."""
-    recipe = repository / "reproductions" / "novelnet" / "recipe.py"
     before = {p: p.read_bytes() for p in repository.rglob("*") if p.suffix in (".py", ".toml")}
     told = run(repository, "-m", "launch", "report")
     assert told.returncode == 0, told.stderr
     assert "novelnet/README.md" in (repository / "reproductions" / "README.md").read_text()
-    kept = recipe.read_text()
-    recipe.write_text("RECIPES = {")
-    try:
-        told = run(repository, "-m", "launch", "report")
-        assert told.returncode == 0 and "novelnet is left out: " in told.stderr
-        assert "novelnet" not in (repository / "reproductions" / "README.md").read_text()
-    finally:
-        recipe.write_text(kept)
+    for name in ("recipe.py", "expected.toml"):
+        file = repository / "reproductions" / "novelnet" / name
+        kept = file.read_text()
+        file.write_text("RECIPES = {")
+        try:
+            told = run(repository, "-m", "launch", "report")
+            assert told.returncode == 0 and "novelnet is left out: " in told.stderr
+            assert "novelnet" not in (repository / "reproductions" / "README.md").read_text()
+        finally:
+            file.write_text(kept)
     assert {p: p.read_bytes() for p in before} == before
 
 

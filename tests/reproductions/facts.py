@@ -41,6 +41,7 @@ def spell_field(value):
 
 def recipe_facts(variant):
     """field -> its value, spelled."""
+    assert variant in read("recipe"), f"{FOLDER} has no [[recipe]] of {variant}"
     row = dict(read("recipe")[variant])
     like = row.pop("like", None)
     facts = recipe_facts(like) if like else {f.name: spell_field(f.default) for f in OPTIONAL}

@@ -210,6 +210,7 @@ def test_network_at_the_papers_size(paper, variant):
     total = totals(rows)  # without auxiliary heads
     assert total.params == expected.parameters[variant]
     assert total.macs == expected.macs[variant]
+    assert variant in read("network"), f"facts/{paper}.toml has no [[network]] of {variant}"
     assert constants(model) == set(read("network")[variant]["constants"])
     cells = [check_table(table, rows) for table in expected.table if table.variant == variant]
     assert {cell.verdict for table in cells for cell in table} <= {AGREES, EXPLAINED}
