@@ -37,7 +37,14 @@ except ImportError:
     )
 from launch import commands
 from launch.commands import COMMANDS, TRAIN
-from launch.settings import flags
+
+try:
+    from launch.settings import flags
+except ModuleNotFoundError as error:
+    sys.exit(
+        f"{sys.executable} has no {error.name}. `make demo` sets all up in .venv, and README.md "
+        "says how by hand; then: . .venv/bin/activate"
+    )
 from launch.terminal.exits import as_called, exit_code
 
 

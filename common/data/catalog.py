@@ -232,7 +232,7 @@ def builder_dir(dataset: DataSet, data_dir: str | None) -> pathlib.Path:
     raise RunError(
         f"The data set {dataset.name!r} ({dataset.title}) is not under {root}: there is no "
         f"{' or '.join(dataset.tfds_names)}/VERSION prepared by TFDS in it. {dataset.how_to_get} "
-        "Nothing was downloaded. To try without it: --data sample."
+        "Nothing was downloaded. To try without it: --data sample --set epochs=1."
     )
 
 
@@ -304,10 +304,7 @@ def _find_folder(name: str, path: str, progress: Callable | None) -> DataSet:
     layout = "PATH/CLASS/*.jpg or PATH/{train,validation}/CLASS/*.jpg"
     root = _folder_path(name)
     if not root.is_dir():
-        raise RunError(
-            f"{name}: there is no folder {path}. Give one laid out as "
-            f"{layout}, or try --data sample."
-        )
+        raise RunError(f"{name}: there is no folder {path}. Give one laid out as {layout}.")
     from common.data.sources import folder_source
 
     found = folder_source.read_folder(root, default_cache_dir(), progress=progress)

@@ -87,12 +87,24 @@ def spell(value: Any) -> str:
 def _spell(described: Any) -> str:
     if isinstance(described, dict):
         name, *fields = described.items()
+        if name[1] == "FineTuning":  # which no --set takes: for people alone
+            return _tell_fine_tuning(**dict(fields))
         inside = ", ".join(f"{field}={_spell(value)}" for field, value in fields)
         return f"{name[1]}({inside})"
     if isinstance(described, list):
         inside = ", ".join(map(_spell, described))
         return f"({inside},)" if len(described) == 1 else f"({inside})"
     return repr(described)
+
+
+def _tell_fine_tuning(
+    *, weights: str, sha256: str, frozen: list, body_rate: float, new_layers: list = ()
+) -> str:
+    told = [f"{weights} ({sha256[:8]})"]
+    told += [f"frozen {' '.join(frozen)}"] if frozen else []
+    told += [f"body rate x {body_rate:g}"] if body_rate != 1 else []
+    told += [f"new {' '.join(new_layers)}"] if new_layers else []
+    return "; ".join(told)
 
 
 def recipe_hash(recipe: Any) -> str:

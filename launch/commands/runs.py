@@ -13,13 +13,17 @@ from absl.flags import FlagValues
 from common.errors import UsageError
 from common.recipes.serialization import spell
 from common.training.run_record import is_running, overrides_of, read_json
-from launch.settings.options import short_name
+from launch.settings.options import SHORT, short_name, shorten_path
 from launch.terminal.tables import show
 
 USAGE = "runs [FOLDER...]"
 FLAGS = {}
 COLUMNS = ["folder", "network", "data", "changed", "state", ">top-1 error", "when (UTC)"]
-_LETTERS = 60  # of what was changed
+_LETTERS = 100  # of what was changed
+_WITH_WEIGHTS = (
+    *("normalize", "test_transforms", "train_transforms", "train_noise"),
+    *("group_schedules", "initialize_from"),
+)
 _DEPTHS = ("", "*/", "*/*/")  # what a run begins with lies in its folder
 
 
@@ -81,8 +85,14 @@ def _read_history(file: pathlib.Path) -> list[dict]:
 
 
 def _list_changes(record: dict[str, Any]) -> str:
+    overrides = [one for one in overrides_of(record) if one.field != "data"]
+    tuned = any(one.field == "fine_tuning" for one in overrides)
+    # What follows from where a fine-tuning begins is no news; nor are its longest words first.
+    overrides = [one for one in overrides if not (tuned and one.field in _WITH_WEIGHTS)]
+    overrides.sort(key=lambda one: one.field == "fine_tuning")
     changes = [
-        f"{one.field}={spell(one.new)}" for one in overrides_of(record) if one.field != "data"
+        SHORT.get(one.field, f"{shorten_path(one.field)}={{}}").format(spell(one.new))
+        for one in overrides
     ]
     changes += [record["precision"]] * (record["precision"] != "float32")
     changes += [f"seed {record['seed']}"] * (record["seed"] != 0)

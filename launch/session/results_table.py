@@ -9,6 +9,7 @@ from common.papers.expected import read_expected
 from common.recipes.serialization import spell
 from common.training.run_record import overrides_of
 from launch.terminal.display import duration
+from launch.weights.run_weights import BEST
 
 
 def results_table(record: dict, history: list[dict]) -> list[str]:
@@ -59,8 +60,10 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
 def next_commands(folder: pathlib.Path) -> list[str]:
     """Lines: what can be done with a finished run, which knows its network and its data."""
     run = shlex.quote(str(folder))
+    best = shlex.quote(str(folder / BEST))
     return [
         "",
+        *[f"python -m launch evaluate {best}    # the best epoch"] * (folder / BEST).exists(),
         f"python -m launch evaluate {run}            # what is wrong where",
         f"python -m launch predict {run} IMAGE...    # photographs, or folders of them",
         f"python -m launch export {run} --out served/1",

@@ -4,6 +4,8 @@ import contextlib
 import errno
 import io
 import os
+import pathlib
+import shutil
 import sys
 import traceback
 import types
@@ -56,6 +58,15 @@ def as_called(text: str) -> str:
     """The text, its commands as this one was called: by the script's name, if it was."""
     script = os.path.basename(sys.argv[0]) == SCRIPT
     return text.replace("python -m launch", SCRIPT) if script else text
+
+
+def as_typed(text: str) -> str:
+    """As `as_called`, and with the path of a Python whose environment is not activated."""
+    python = pathlib.Path(sys.executable)
+    if sys.prefix != sys.base_prefix and shutil.which("python") != sys.executable:
+        with contextlib.suppress(ValueError):  # elsewhere: as long as the command itself
+            text = text.replace("python -m", f"{python.relative_to(pathlib.Path.cwd())} -m")
+    return as_called(text)
 
 
 def _say(error: Exception, code: int) -> int:

@@ -86,5 +86,6 @@ def _draw_panel(axes: "Axes", panel: dict) -> None:
             markersize=3,
         )
     scale(axes, [value for _, values in runs for value in values])
-    axes.set_title(f"{panel['axis']} by epoch")
+    log = ", log scale" * (axes.get_yscale() == "log")
+    axes.set_title(f"{panel['axis']} by epoch{log}")
     axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(-0.05, -0.11), borderaxespad=0)
