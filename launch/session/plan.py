@@ -87,7 +87,12 @@ def plan(
             ("begins with", f"{start.layers} of {start.variant}, trained first, in {where}")
         )
     rows += describe_start(training, model)
-    rows += [("deviation", f"{d.field}: {d.here}; paper: {d.paper}") for d in recipe.deviations]
+    changed = {one.field for one in recipe.overrides}  # of which the paper's words are no more
+    rows += [
+        ("deviation", f"{d.field}: {d.here}; paper: {d.paper}")
+        for d in recipe.deviations
+        if d.field not in changed
+    ]
     return rows + [
         ("deviation", f"{one.field}: {spell(one.new)}; paper: {spell(one.old)}")
         for one in recipe.overrides

@@ -1,6 +1,7 @@
 """A recipe for people: what each part of it is, and the paper's section beside it."""
 
 import dataclasses
+import re
 from collections.abc import Iterator
 
 import reproductions
@@ -94,8 +95,10 @@ def say_rates(recipe: Recipe) -> Iterator[str]:
     """The learning rate over time, a line for each value or rule."""
     rate = getattr(recipe.optimizer, "learning_rate", 1.0)
     for one in recipe.group_schedules:
+        # Of a fine-tuning's body, launch.session.fine_tuning's expression.
+        which = re.sub(r"^\^\(\?!\(\?:(.*)\)/\)", r"all but \1 ", one.variables).strip()
         for line in _say(one.schedule, rate):
-            yield f"{one.variables}: {line}"
+            yield f"{which}: {line}"
     for line in _say(recipe.schedule, rate):
         yield f"all others: {line}" if recipe.group_schedules else line
 
@@ -114,6 +117,8 @@ def _say(schedule, rate: float) -> Iterator[str]:
         case schedules.WarmUp(factor_before=factor, metric=metric, below=below, then=then):
             yield f"{rate * factor:.4g} until {metric} has been below {below:g}"
             yield from (f"then, counted from the start, {line}" for line in _say(then, rate))
+        case schedules.Scaled(times=times, schedule=scaled):
+            yield from _say(scaled, rate * times)
         case schedules.DivideOnPlateau():
             yield f"{rate:.4g}"
             yield (
