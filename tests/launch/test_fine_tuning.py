@@ -253,7 +253,7 @@ def test_two_devices_train_what_is_not_frozen_and_the_record_serves_evaluate(tmp
     )
     code, _, err = launch(*command)
     assert code == 0, err
-    assert "Not the paper's experiment" in err and "fine_tuning: FineTuning(" in err
+    assert "Not the paper's experiment" in err and "fine_tuning: run of cifar_resnet20" in err
     there, here = read_layers(FILE), read_layers(folder / run_weights.WEIGHTS)
     same = {
         name for name in here if name != "fc" and all(map(np.array_equal, here[name], there[name]))

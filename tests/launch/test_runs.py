@@ -34,7 +34,7 @@ def unfinished(folder, status, **session):
 def test_a_finished_run_has_its_changes_and_its_error(tmp_path, capsys):
     toy.write_run(tmp_path / "a", settings=["epochs=2", "optimizer.learning_rate=0.02"], seed=4)
     assert lines(capsys, tmp_path)["a"] == (
-        "toy mnist epochs=2, optimizer.learning_rate=0.02, seed 4 done 0.93 % 2026-01-01 01:00"
+        "toy mnist 2ep, learning_rate=0.02, seed 4 done 0.93 % 2026-01-01 01:00"
     )
 
 
