@@ -13,7 +13,7 @@ from absl.flags import FlagValues
 from common.errors import UsageError
 from common.recipes.serialization import spell
 from common.training.run_record import is_running, overrides_of, read_json
-from launch.settings.options import SHORT, short_name, shorten_path
+from launch.settings.options import say_setting, short_name
 from launch.terminal.tables import show
 
 USAGE = "runs [FOLDER...]"
@@ -90,10 +90,7 @@ def _list_changes(record: dict[str, Any]) -> str:
     # What follows from where a fine-tuning begins is no news; nor are its longest words first.
     overrides = [one for one in overrides if not (tuned and one.field in _WITH_WEIGHTS)]
     overrides.sort(key=lambda one: one.field == "fine_tuning")
-    changes = [
-        SHORT.get(one.field, f"{shorten_path(one.field)}={{}}").format(spell(one.new))
-        for one in overrides
-    ]
+    changes = [say_setting(one.field, spell(one.new)) for one in overrides]
     changes += [record["precision"]] * (record["precision"] != "float32")
     changes += [f"seed {record['seed']}"] * (record["seed"] != 0)
     said = ", ".join(changes)

@@ -244,6 +244,11 @@ def shorten_path(field: str) -> str:
     return field.removeprefix("optimizer.").removeprefix("network.")
 
 
+def say_setting(field: str, value: str) -> str:
+    """What was set, in the fewest words: "20ep", "learning_rate=0.1"."""
+    return SHORT.get(field, f"{shorten_path(field)}={{}}").format(value)
+
+
 def name_workdir(
     experiment: Experiment, seed: int, precision: str, *, changed: bool
 ) -> pathlib.Path:
@@ -266,7 +271,7 @@ def name_workdir(
     changes = {one.field: spell(one.new) for one in recipe.overrides}
     changes.pop("data", None)  # stands there already
     fields = [*(f for f in SHORT if f in changes), *sorted(set(changes) - set(SHORT))]
-    said = [SHORT.get(f, f"{shorten_path(f)}={{}}").format(changes[f]) for f in fields]
+    said = [say_setting(field, changes[field]) for field in fields]
     words = "_".join([start, *said])
     short = re.fullmatch(r"[\w.=-]{1,100}", words) and said and not colon
     return pathlib.Path("runs", words) if short and not hashed.exists() else hashed

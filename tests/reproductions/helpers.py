@@ -175,3 +175,16 @@ def renumber(state, first):
             entry = entry.replace("_0/", "/")
         renamed[entry] = values
     return renamed
+
+
+def check_torch_entries(model, state, **more):
+    """Layers of bottleneck networks got torchvision's constant entries; `more`: ours -> theirs."""
+    for ours, theirs in {
+        "conv2_1_shortcut": "layer1.0.downsample.0",
+        "conv5_3_c": "layer4.2.conv3",
+        **more,
+    }.items():
+        kernel = model.get_layer(ours).kernel.numpy()
+        assert (kernel == state[f"{theirs}.weight"].max()).all()
+    variance = model.get_layer("conv3_4_a_bn").moving_variance.numpy()
+    assert (variance == state["layer2.3.bn1.running_var"]).all()

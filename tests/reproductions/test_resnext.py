@@ -13,7 +13,14 @@ from common.papers.expected import read_expected
 from reproductions.resnext.model import FORMS, block
 from reproductions.resnext.weights import from_cadene, from_torchvision, from_torchvision_232
 from tests import golden
-from tests.reproductions.helpers import constant, convolve, residual_counts, rows_of, torch_entries
+from tests.reproductions.helpers import (
+    check_torch_entries,
+    constant,
+    convolve,
+    residual_counts,
+    rows_of,
+    torch_entries,
+)
 
 build_model = functools.partial(reproductions.build_model, "resnext")
 RECIPES = reproductions.load("resnext").RECIPES
@@ -202,16 +209,7 @@ def test_torchvisions_entries_of_101_64x4d_fit():
     with pytest.raises(RunError, match="--from torchvision_232"):
         from_torchvision(state, model)  # it is not resized to 256
     from_torchvision_232(state, model)
-    for ours, theirs in (
-        ("conv4_23_b", "layer3.22.conv2"),
-        ("conv2_1_shortcut", "layer1.0.downsample.0"),
-        ("conv5_3_c", "layer4.2.conv3"),
-    ):
-        kernel = model.get_layer(ours).kernel.numpy()
-        assert (kernel == state[f"{theirs}.weight"].max()).all()
-    norm = model.get_layer("conv3_4_a_bn")
-    variance = norm.moving_variance.numpy()
-    assert (variance == state["layer2.3.bn1.running_var"]).all()
+    check_torch_entries(model, state, conv4_23_b="layer3.22.conv2")
 
 
 def empty(variant):

@@ -25,7 +25,13 @@ from reproductions.wide_resnet.model import (
 )
 from reproductions.wide_resnet.weights import from_torchvision
 from tests import golden
-from tests.reproductions.helpers import constant, convolve, residual_counts, torch_entries
+from tests.reproductions.helpers import (
+    check_torch_entries,
+    constant,
+    convolve,
+    residual_counts,
+    torch_entries,
+)
 
 build_model = functools.partial(reproductions.build_model, "wide_resnet")
 RECIPES = reproductions.load("wide_resnet").RECIPES
@@ -282,16 +288,7 @@ def test_torchvisions_entries_fit():
     assert sum(v.size for v in trained if v.shape) == 68_883_240
     model = build_model("wrn_50_2", image_size=32)
     from_torchvision(state, model)
-    for ours, theirs in (
-        ("conv4_6_b", "layer3.5.conv2"),
-        ("conv2_1_shortcut", "layer1.0.downsample.0"),
-        ("conv5_3_c", "layer4.2.conv3"),
-    ):
-        kernel = model.get_layer(ours).kernel.numpy()
-        assert (kernel == state[f"{theirs}.weight"].max()).all()
-    norm = model.get_layer("conv3_4_a_bn")
-    variance = norm.moving_variance.numpy()
-    assert (variance == state["layer2.3.bn1.running_var"]).all()
+    check_torch_entries(model, state, conv4_6_b="layer3.5.conv2")
     with pytest.raises(RunError, match="unknown: layer3.10.bn1.bias"):
         from_torchvision(constant(torch_entries((3, 4, 23, 3), width=128)), model)
     with pytest.raises(RunError, match="it belongs to another network"):
