@@ -6,6 +6,9 @@ python -m tests.common.prepare_runs SOURCE DATA_DIR JOBS PER_SHARD
 import pathlib
 import sys
 
+import pytest
+
+from common.data.preparation import imagenet
 from common.data.preparation.expected import from_file
 from common.data.preparation.prepare import Request, prepare
 
@@ -20,9 +23,10 @@ def run(source, data_dir, *, jobs=1, per_shard=None, **changed):
         "shorter_side": None,
         "jobs": jobs,
         "leave_out_bad": True,
-        "images_per_shard": per_shard,
     }
-    return prepare(Request(**(asked | changed)), lambda *_: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(imagenet, "IMAGES_PER_SHARD", per_shard or imagenet.IMAGES_PER_SHARD)
+        return prepare(Request(**(asked | changed)), lambda *_: None)
 
 
 if __name__ == "__main__":

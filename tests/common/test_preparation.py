@@ -31,10 +31,8 @@ from common.data.dataset import read_manifest
 from common.data.imagenet import WNIDS, devkit_ids
 from common.data.images.jpeg import read_header
 from common.data.images.repair import mend
-from common.data.preparation import arrays, imagenet, shards, tars
+from common.data.preparation import archives, arrays, imagenet
 from common.data.preparation.expected import IMAGENET, VALIDATION, differences, validation_labels
-from common.data.preparation.file_cache import FileCache
-from common.data.preparation.imagenet import training_counts
 from common.data.preparation.prepare import Request, prepare
 from common.data.processes import workers
 from common.errors import RunError, UsageError
@@ -84,7 +82,7 @@ def hashes(folder):
 def find(source):
     source.mkdir(exist_ok=True)
     with workers(1) as each:
-        return imagenet.find(source, each, FileCache(source), lambda *_: None)
+        return imagenet.find(source, each, source, lambda *_: None)
 
 
 # Whole preparations
@@ -222,19 +220,20 @@ def test_a_full_disk_is_told_before_and_while_it_writes(made, tmp_path, monkeypa
     with pytest.raises(RunError, match="GB more"):
         run(made.folder, tmp_path)
     monkeypatch.undo()
-    real, written = shards._write_records, []
+    fsync, written = os.fsync, []
 
-    def write_until_full(path, examples):
-        if len(written) == 2:
-            path.write_bytes(b"half")
-            raise OSError(28, "No space left on device")
-        written.append(path)
-        real(path, examples)
+    def fill_up(descriptor):
+        name = os.readlink(f"/proc/self/fd/{descriptor}")
+        if ".tfrecord-" in name and "notes" not in name:
+            if len(written) == 2:
+                raise OSError(28, "No space left on device")
+            written.append(name)
+        fsync(descriptor)
 
-    monkeypatch.setattr(shards, "_write_records", write_until_full)
+    monkeypatch.setattr(os, "fsync", fill_up)
     with pytest.raises(RunError, match="No space left.* it continues"):
         run(made.folder, tmp_path, per_shard=PER_SHARD)
-    monkeypatch.setattr(shards, "_write_records", real)
+    monkeypatch.undo()
     part = tmp_path / "imagenet2012.part" / "5.1.0"
     first = {f.name: f.stat().st_mtime_ns for f in part.glob("*-of-*")}
     assert len(first) == 2  # whole ones; the half one is gone
@@ -286,18 +285,10 @@ def write_parquet(made, folder):
     (folder / "counts.json").write_bytes(made.counts.read_bytes())
 
 
-@pytest.mark.parametrize("layout", ["folders", "kaggle", "flat", "class_tars"])
+@pytest.mark.parametrize("layout", ["folders", "kaggle", "flat"])
 def test_folders_give_the_shards_that_tars_give(made, prepared, tmp_path, layout):
-    source = tmp_path / "source"
-    unpack(made, source, kaggle=layout == "kaggle", flat=layout == "flat")
-    if layout == "class_tars":
-        for folder in sorted((source / "train").iterdir()):
-            files = {f.name: f.read_bytes() for f in folder.iterdir()}
-            for file in folder.iterdir():
-                file.unlink()
-            folder.rmdir()
-            folder.with_suffix(".tar").write_bytes(synthetic.tar_of(files))
-    folder = run(source, tmp_path, per_shard=PER_SHARD)
+    unpack(made, tmp_path / "source", kaggle=layout == "kaggle", flat=layout == "flat")
+    folder = run(tmp_path / "source", tmp_path, per_shard=PER_SHARD)
     assert hashes(folder) == hashes(prepared)
 
 
@@ -380,13 +371,6 @@ def test_a_devkit_that_disagrees_is_told(tmp_path):
         find(tmp_path)
 
 
-def test_training_counts_come_from_the_devkits_table(tmp_path):
-    kinds = [("WNID", "O"), ("num_train_images", "O")]
-    rows = [(WNIDS[0], 1300), (WNIDS[1], 1299), ("n00001740", 0)]
-    scipy.io.savemat(tmp_path / "meta.mat", {"synsets": np.array(rows, kinds).reshape(-1, 1)})
-    assert training_counts(tmp_path) == {WNIDS[0]: 1300, WNIDS[1]: 1299}
-
-
 def test_files_in_the_wrong_class_are_told(made, tmp_path):
     unpack(made, tmp_path)
     [file] = tmp_path.glob(f"train/*/{made.odd['grey']}")
@@ -433,11 +417,11 @@ def test_a_tar_that_is_cut_off_or_damaged_is_told(made, tmp_path, share):
     cut = tmp_path / "cut.tar"
     cut.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(RunError, match="Download it again"):
-        tars.members(cut)
-    at = tars.members(made.folder / "ILSVRC2012_img_val.tar")[9][1] - 512
+        archives.members(cut)
+    at = archives.members(made.folder / "ILSVRC2012_img_val.tar")[9][1] - 512
     cut.write_bytes(whole[:at] + b"\xff" * 512 + whole[at + 512 :])
     with pytest.raises(RunError, match="Download it again"):
-        tars.members(cut)
+        archives.members(cut)
 
 
 # Single images
