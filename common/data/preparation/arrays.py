@@ -138,8 +138,7 @@ def cifar100(folder: pathlib.Path) -> Originals:
         for image in images:
             _require_png(image.path)
         found.splits[split] = [image._replace(kind="png") for image in images]
-    kept = {"images_per_shard": Originals.images_per_shard, "lossless": False}
-    return dataclasses.replace(found, image_shape=(32, 32, 3), **kept)
+    return dataclasses.replace(found, images_per_shard=10_000, image_shape=(32, 32, 3))
 
 
 def _in_batches(folder: pathlib.Path, classes: tuple[str, ...]) -> Originals | None:

@@ -77,14 +77,6 @@ class FolderSource(TrainingSource):
         order = permute(first or self.dataset.splits[split], seed, epoch)
         return Shuffled(number(order, skip), self._reader(split))
 
-    def files(self) -> dict[str, list[tuple[str, int]]]:
-        """Split -> (path relative to `where`, label) of its images."""
-        labels = {name: i for i, name in enumerate(self.class_names())}
-        return {
-            split: [(path, labels[name]) for path, name in images]
-            for split, images in self._listing.items()
-        }
-
     def class_names(self) -> tuple[str, ...]:
         """Names in the order of the labels."""
         return folder_layout.class_names(self._listing)
@@ -122,10 +114,10 @@ class FolderSource(TrainingSource):
     def _reader(self, split: str) -> Callable[[Any], dict[str, Any]]:
         import tensorflow as tf
 
-        images = self.files()[split]
+        images, labels = self._listing[split], {n: i for i, n in enumerate(self.class_names())}
         with tf.device("CPU:0"):
             ids = tf.constant([path for path, _ in images])
-            classes = tf.constant([label for _, label in images], tf.int64)
+            classes = tf.constant([labels[name] for _, name in images], tf.int64)
 
         def read(index: Any) -> dict[str, Any]:
             path = tf.gather(ids, index)

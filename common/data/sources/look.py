@@ -22,6 +22,7 @@ from common.errors import RunError
 from common.files import write_json
 
 _WORTH_KEEPING = 1.0  # seconds that a look took
+_JUDGED_AT_ONCE = 50  # files that are worth another process, whose start takes seconds
 _VERSION = 1  # of what a Look says
 _seen: dict[pathlib.Path, dict[str, list]] = {}  # by the file that keeps them
 
@@ -108,9 +109,12 @@ def _look_at_all(
                 doubtful.append(path)
             progress("looking at image files", done, len(paths))
     if doubtful:
-        with workers(max(2, min(len(doubtful), cores))) as each:
-            for place, why in each(_judge, [(root / path,) for path in doubtful]):
-                looks[doubtful[place]] = dataclasses.replace(looks[doubtful[place]], why=why)
+        count = min(cores, -(-len(doubtful) // _JUDGED_AT_ONCE))
+        parts = [(root, doubtful[k::count]) for k in range(count)]
+        with workers(max(2, count)) as each:
+            for _, judged in each(_judge, parts):
+                for path, why in judged.items():
+                    looks[path] = dataclasses.replace(looks[path], why=why)
     return looks
 
 
@@ -138,10 +142,12 @@ def _look(path: pathlib.Path) -> tuple[Look, bool]:
     return look, sound
 
 
-def _judge(path: pathlib.Path) -> str:
-    """Why `prepare` would leave the file out; "" if it would not."""
-    try:
-        mend(path.read_bytes(), None, lossless=True)
-    except (Unreadable, OSError) as error:
-        return str(error)
-    return ""
+def _judge(root: pathlib.Path, paths: Sequence[str]) -> dict[str, str]:
+    """Why `prepare` would leave each file out; "" if it would not."""
+    found = dict.fromkeys(paths, "")
+    for path in paths:
+        try:
+            mend((root / path).read_bytes(), None, lossless=True)
+        except (Unreadable, OSError) as error:
+            found[path] = str(error)
+    return found
