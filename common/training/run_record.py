@@ -419,7 +419,8 @@ def commit_of(repository: pathlib.Path) -> str:
     """The git commit of the code, '+changes' if it was edited since."""
     if not (repository / ".git").exists():  # an installed copy may lie in another's checkout
         return "not a git checkout"
-    git = ["git", "-C", str(repository)]
+    # A full disk, or a kill, would leave its lock in the way of the next git.
+    git = ["git", "--no-optional-locks", "-C", str(repository)]
     try:
         commit = _output([*git, "rev-parse", "HEAD"])
         changed = _output([*git, "status", "--porcelain", "-uno"])
