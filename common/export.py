@@ -38,8 +38,7 @@ class Served:
         statistics: What `recipe.normalize` subtracts, if it does.
         names: Of the classes, in the order of the labels.
         view: Of an encoded image.
-        stored_side: Height and width that encoded images must have; None
-            where the recipe resizes them.
+        stored_side: Height and width that encoded images must have; None where the recipe resizes.
         frame_side: Of the frame that the view looks at.
         record: Where all this comes from, for JSON.
     """
@@ -59,18 +58,18 @@ def probabilities_of_files(served: Served, files: tf.Tensor) -> tf.Tensor:
 
     The pixels are those of training: as they are stored, what is transparent on white.
     """
-    recipe, side = served.recipe, served.stored_side
+    recipe, view = served.recipe, served.view
 
     def inputs_of(encoded: tf.Tensor) -> tf.Tensor:
-        return inputs_of_file(encoded, recipe, served.statistics, served.view, side)
+        return inputs_of_file(encoded, recipe, served.statistics, view, served.stored_side)
 
-    shape = (count_inputs(served.view, recipe.image_size), *served.model.input_shape[1:])
+    shape = (count_inputs(view, recipe.image_size), *served.model.input_shape[1:])
     images = tf.map_fn(
         tf.autograph.experimental.do_not_convert(inputs_of),
         files,
         fn_output_signature=tf.TensorSpec(shape, tf.float32),
     )
-    return tf.nn.softmax(score(served.model, [images], served.view))
+    return tf.nn.softmax(score(served.model, [images], view))
 
 
 def probabilities_of_pixels(served: Served, pixels: tf.Tensor) -> tf.Tensor:
@@ -195,8 +194,8 @@ def _require_same(served: Served, converted: bytes) -> None:
         raise _unsupported("TFLite", served, error) from error
     if found.shape != expected.shape or not np.abs(found - expected).max() < _TOLERANCE:
         raise RunError(
-            f"{served.model.name} as TFLite gives other probabilities for "
-            "noise. --format savedmodel takes every network."
+            f"{served.model.name} as TFLite gives other probabilities for noise. --format "
+            "savedmodel takes every network."
         )
 
 

@@ -22,6 +22,7 @@ from common.models.layers import Dropout, LocalResponseNormalization
 from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.training.optimizers import MomentumSgd, RmsProp
 from common.training.steps import MAX_UPDATES, Rows, TrainSteps, repeat_bit_for_bit
+from common.training.train_step import TrainStep
 from tests.common.data_fixtures import DIGITS, digits
 
 BATCH, SIZE, CLASSES = 16, 35, 10
@@ -80,14 +81,17 @@ NETS = {
 }
 
 
-def build_steps(model, *, batch_size, make=TrainSteps, optimizer=None, **more):
-    """What `make` of common.training makes of a model, on one device."""
+def build_step(model, *, batch_size, optimizer=None, **more):
+    """The TrainStep of a model on one device."""
     optimizer = optimizer or MomentumSgd(0.9, nesterov=False)
     optimizer.build(model.trainable_variables)
-    return make(
-        *(model, optimizer, SoftmaxCrossEntropy(), tf.distribute.get_strategy()),
-        **{"global_batch_size": batch_size, "seed": 0} | more,
-    )
+    parts = (model, optimizer, SoftmaxCrossEntropy(), tf.distribute.get_strategy())
+    return TrainStep(*parts, **{"global_batch_size": batch_size, "seed": 0} | more)
+
+
+def build_steps(model, **more):
+    """The TrainSteps of a model on one device."""
+    return TrainSteps(build_step(model, **more))
 
 
 def operations(step):
@@ -152,17 +156,9 @@ def run(
         resident, source = resident_digits(strategy)
     else:
         source = distribute(strategy, batches(examples))
-    train = TrainSteps(
-        model,
-        optimizer,
-        loss,
-        strategy,
-        global_batch_size=BATCH,
-        seed=seed,
-        microbatches=microbatches,
-        jit_compile=xla,
-        resident=resident,
-    )
+    settings = {"global_batch_size": BATCH, "seed": seed, "microbatches": microbatches}
+    settings |= {"jit_compile": xla, "resident": resident}
+    train = TrainSteps(TrainStep(model, optimizer, loss, strategy, **settings))
     rates = np.full((MAX_UPDATES, 1), rate, np.float32)
     losses, _, wrong, _ = train(
         source, tf.constant(0, tf.int64), tf.constant(steps), tf.constant(rates)

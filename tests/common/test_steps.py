@@ -18,7 +18,7 @@ from common.distribution.strategy import make_strategy
 from common.errors import UsageError
 from common.training.steps import padded, repeat_bit_for_bit
 from common.training.train_step import TrainStep
-from tests.common.device_runs import build_steps, operations
+from tests.common.device_runs import build_step, build_steps, operations
 
 ROOT = pathlib.Path(__file__).parents[2]
 TOGETHER = "averaged clip=0.5"  # dropout, LRN, clipping and averages in one run
@@ -268,7 +268,7 @@ def test_gradients_that_meet_are_added_in_one_order():
     fan = [keras.layers.Conv2D(4, 3, name=f"b{i}")(x) for i in range(4)]
     logits = keras.layers.GlobalAveragePooling2D()(keras.layers.add(fan))
     repeat_bit_for_bit()
-    found = operations(build_steps(keras.Model(images, logits), batch_size=2, make=TrainStep))
+    found = operations(build_step(keras.Model(images, logits), batch_size=2))
     sums = [len(op.inputs) for op in found if op.type == "AddN"]
     assert sums and max(sums) == 2
     grappler = tf.config.optimizer.get_experimental_options()

@@ -61,8 +61,9 @@ def session(folder: pathlib.Path, phase: mmap.mmap) -> None:
         from common.training import loop
 
         checkpoints.save = marked(checkpoints.save, phase, SAVES, STEPS)
-        loop.measure = marked(loop.measure, phase, TESTS, STEPS)
-        loop.Loop._call = marked(loop.Loop._call, phase, STEPS, STEPS)
+        whole = loop.Loop
+        whole.measure = marked(whole.measure, phase, TESTS, STEPS)
+        whole._make_updates = marked(whole._make_updates, phase, STEPS, STEPS)
         code = main(["launch", *COMMAND, "--workdir", str(folder)])
     except BaseException:
         traceback.print_exc()
