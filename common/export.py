@@ -88,8 +88,38 @@ def probabilities_of_pixels(served: Served, pixels: tf.Tensor) -> tf.Tensor:
 
 
 def write_saved_model(served: Served, folder: pathlib.Path) -> None:
-    """Signatures: see `signatures`; record.json and labels.txt are inside."""
-    _save(served, folder, signatures(served))
+    """With record.json and labels.txt inside, and these signatures.
+
+    serving_default, files: (N,) strings, JPEG or PNG -> `names` (N, 5) strings, `labels` (N, 5)
+        int32 and `probabilities` (N, 5) float32, best first.
+    pixels, pixels_uint8: (N, H, W, C) of the network's input size, 0 .. 255 -> the same.
+    classes: nothing -> `names` (classes,) strings.
+    """
+
+    def best(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
+        found = tf.math.top_k(probabilities, min(TOP, len(served.names)))
+        names = tf.gather(tf.constant(served.names), found.indices)
+        return {"names": names, "labels": found.indices, "probabilities": found.values}
+
+    def trace(function: Callable, *spec: tf.TensorSpec) -> Any:
+        return tf.function(function, autograph=False).get_concrete_function(*spec)
+
+    def pixels_of(kind: tf.DType) -> Any:
+        spec = tf.TensorSpec((None, *served.model.input_shape[1:]), kind, name="pixels")
+        return trace(lambda pixels: best(probabilities_of_pixels(served, pixels)), spec)
+
+    files = trace(
+        lambda files: best(probabilities_of_files(served, files)),
+        tf.TensorSpec((None,), tf.string, name="files"),
+    )
+    signatures = {
+        "serving_default": files,
+        "files": files,
+        "pixels": pixels_of(tf.float32),
+        "pixels_uint8": pixels_of(tf.uint8),
+        "classes": trace(lambda: {"names": tf.constant(served.names)}),
+    }
+    _save(served, folder, signatures)
     extra = folder / "assets.extra"  # what TensorFlow keeps and does not read
     extra.mkdir()
     for name, text in _describe(served).items():
@@ -110,41 +140,6 @@ def _describe(served: Served) -> dict[str, str]:
     }
 
 
-def signatures(served: Served) -> dict[str, Any]:
-    """Of a SavedModel, by name.
-
-    serving_default, files: (N,) strings, JPEG or PNG -> `names` (N, 5) strings,
-        `labels` (N, 5) int32 and `probabilities` (N, 5) float32, best first.
-    pixels, pixels_uint8: (N, H, W, C) of the network's input size, 0 .. 255 ->
-        the same.
-    classes: nothing -> `names` (classes,) strings.
-    """
-
-    def best(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
-        found = tf.math.top_k(probabilities, min(TOP, len(served.names)))
-        names = tf.gather(tf.constant(served.names), found.indices)
-        return {"names": names, "labels": found.indices, "probabilities": found.values}
-
-    def trace(function: Callable, *spec: tf.TensorSpec) -> Any:
-        return tf.function(function, autograph=False).get_concrete_function(*spec)
-
-    def pixels_of(kind: tf.DType) -> Any:
-        spec = tf.TensorSpec((None, *served.model.input_shape[1:]), kind, name="pixels")
-        return trace(lambda pixels: best(probabilities_of_pixels(served, pixels)), spec)
-
-    files = trace(
-        lambda files: best(probabilities_of_files(served, files)),
-        tf.TensorSpec((None,), tf.string, name="files"),
-    )
-    return {
-        "serving_default": files,
-        "files": files,
-        "pixels": pixels_of(tf.float32),
-        "pixels_uint8": pixels_of(tf.uint8),
-        "classes": trace(lambda: {"names": tf.constant(served.names)}),
-    }
-
-
 def _make_pixel_function(served: Served) -> Any:
     """Of the formats that have no decoder, a tf.function."""
     shape = (None, *served.model.input_shape[1:])
@@ -162,8 +157,8 @@ def write_tflite(served: Served, file: pathlib.Path) -> None:
     `unzip FILE.tflite` shows them, interpreters do not mind.
 
     Raises:
-        RunError: if the network has an operation that TFLite lacks, or if the interpreter
-            gives other probabilities.
+        RunError: if the network has an operation that TFLite lacks, or if the interpreter gives
+            other probabilities.
     """
     with tempfile.TemporaryDirectory() as folder:
         function = _make_pixel_function(served).get_concrete_function()

@@ -1,9 +1,8 @@
 """A network as its paper draws it: blocks, and the paths inside of them.
 
-All of it comes from the Keras graph and the layers' names: a block ends where
-everything passes through one layer, and its name is what its layers' names begin
-with. What only accompanies a layer (batch normalisation, activation, padding,
-dropout) is not drawn.
+All of it comes from the Keras graph and the layers' names: a block ends where everything passes
+through one layer, and its name is what its layers' names begin with. What only accompanies a layer
+(batch normalisation, activation, padding, dropout) is not drawn.
 """
 
 import dataclasses

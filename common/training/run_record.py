@@ -61,10 +61,9 @@ class Run:
     def go_on(self, epoch: int, step: int, *, ended: bool) -> list[Override]:
         """Says in run.json that this session's recipe holds from here on.
 
-        One that only ends at another time is the same training's. Any other is a new one:
-        "recipes" then has each with the epoch, counted from 1, in which it began and the
-        updates before it; it is an override, too. What was measured at an earlier end
-        becomes one of "earlier_ends".
+        One that only ends at another time is the same training's. Any other is a new one: "recipes"
+        then has each with the epoch, counted from 1, in which it began and the updates before it;
+        it is an override, too. What was measured at an earlier end becomes one of "earlier_ends".
 
         Args:
             epoch: Epochs finished.
