@@ -145,15 +145,7 @@ class Dropout(keras.layers.Dropout):
     name and the example's position in the global batch (common.distribution.batch_slice); so
     replicas differ from each other, and any number of them gives the same run. Elsewhere it is
     keras.layers.Dropout.
-
-    Raises:
-        ValueError: if given a noise_shape.
     """
-
-    def __init__(self, rate, **kwargs):
-        super().__init__(rate, **kwargs)
-        if self.noise_shape is not None:
-            raise ValueError("Dropout here draws every value of its own.")
 
     def call(self, inputs, training=False):
         """(batch, ...) -> the same shape."""

@@ -48,8 +48,9 @@ def bn_shaped(*, synchronized: bool, heads: int = 1) -> keras.Model:
         x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=synchronized)(
             x
         )
-        x = keras.layers.ReLU()(x)
+        x = keras.layers.MaxPooling2D(3, 2, "same")(keras.layers.ReLU()(x))
         pooled = keras.layers.GlobalAveragePooling2D()(x)
+        pooled = Dropout(0.5, name=f"drop{i}")(pooled)
         outputs.insert(0, keras.layers.Dense(CLASSES, name=f"fc{i}")(pooled))
     return keras.Model(image, outputs[:heads] if heads > 1 else outputs[0])
 

@@ -26,12 +26,11 @@ TOGETHER = "alexnet clip=0.5"  # dropout, LRN, clipping and averages in one run
 RMSPROP = "bn clip=0.5"
 CASES = (  # of two devices, in one process
     f"{TOGETHER} microbatches=2",
-    f"{TOGETHER} microbatches=2 xla=true",
     RMSPROP,
     "bn_local",
     "bn_local xla=true",
     "digits",
-    "digits xla=true",
+    "digits microbatches=2 xla=true",
 )
 
 
@@ -79,10 +78,10 @@ def test_two_devices_make_the_same_run_as_one(case):
 def test_clipping_follows_the_sum_over_microbatches_and_devices():
     # Rows 5, 7 and 8: accumulation, alone and on two devices; so do the averages and dropout.
     whole = run(TOGETHER)
-    assert_same_run(whole, run(f"{TOGETHER} microbatches=4"))
+    assert_same_run(whole, run(f"{TOGETHER} microbatches=2"))
     assert_same_run(whole, run(f"{TOGETHER} microbatches=2", 2))
     assert not np.allclose(whole["losses"], run("alexnet")["losses"])
-    assert_same_run(run("digits"), run("digits microbatches=2"))
+    assert_same_run(run("digits"), run("digits microbatches=4"))
 
 
 def test_local_batch_statistics_are_another_run():
@@ -115,16 +114,17 @@ def test_moving_averages_move_once_in_an_update_to_the_mean_of_its_parts():
 
 
 @pytest.mark.parametrize(
-    "case, devices",
+    "case, like, devices",
     [
-        (f"{TOGETHER} microbatches=4", 1),
-        (RMSPROP, 1),
-        ("digits microbatches=2", 1),
-        *((case.removesuffix(" xla=true"), 2) for case in CASES if case.endswith("xla=true")),
+        (f"{TOGETHER} microbatches=2", f"{TOGETHER} microbatches=2", 1),
+        (RMSPROP, RMSPROP, 1),
+        ("digits microbatches=4", "digits microbatches=4", 1),
+        ("bn_local", "bn_local", 2),
+        ("digits microbatches=2", "digits", 2),
     ],
 )
-def test_xla_makes_the_same_run(case, devices):
-    plain, compiled = run(case, devices), run(f"{case} xla=true", devices)
+def test_xla_makes_the_same_run(case, like, devices):
+    plain, compiled = run(like, devices), run(f"{case} xla=true", devices)
     np.testing.assert_allclose(plain["losses"], compiled["losses"], rtol=1e-5)
     assert plain["wrong"] == compiled["wrong"]
     for a, b in zip(plain["weights"], compiled["weights"], strict=True):

@@ -21,8 +21,10 @@ from common.training.loop import Job, Loop, State, has_stalled
 from common.training.optimizers import build_optimizer
 from common.training.run_record import open_run
 from common.training.signals import Signals, Stopped
+from tests.launch import first_updates, killed_runs
 
 BATCH, EPOCHS, STEPS = 64, 3, 1437 // 64
+STILL = Sgd(learning_rate=0.0, momentum=0.9, nesterov=False)
 
 
 def recipe(**changes):
@@ -259,17 +261,15 @@ def test_patience_counts_the_epochs_since_the_best(errors, patience, over):
 
 
 def test_patience_ends_a_training_and_more_of_it_goes_on(source, tmp_path):
-    still = dict(
-        optimizer=Sgd(learning_rate=0.0, momentum=0.9, nesterov=False), healthy_after=0, epochs=4
-    )
+    still = dict(optimizer=STILL, healthy_after=0, epochs=3)
     impatient = loop(source, tmp_path, patience=1, **still)
     assert train(impatient).epoch == 2 and impatient.ended_early
     impatient.job.run._lock.close()
     again = loop(source, tmp_path, patience=1, **still)
     assert again.is_over() and train(again).epoch == 2
     again.job.run._lock.close()
-    patient = loop(source, tmp_path, patience=4, **still)
-    assert train(patient).epoch == 4 and not patient.ended_early
+    patient = loop(source, tmp_path, patience=3, **still)
+    assert train(patient).epoch == 3 and not patient.ended_early
 
 
 def test_the_averaged_weights_are_tested_and_the_last_ones_trained(whole_runs):
@@ -355,8 +355,6 @@ def test_it_goes_back_as_often_as_it_may(source, tmp_path):
     with pytest.raises(NotFinite, match="The loss is nan at step"):
         train(loop(source, tmp_path, [spoil], recover=2))
     assert spoil.left == []
-    with pytest.raises(NotFinite, match="The loss is nan at step"):
-        train(loop(source, tmp_path / "default", [Spoil(0)]))
 
 
 def test_the_step_that_is_named_is_the_first_bad_one(tmp_path):
@@ -366,9 +364,8 @@ def test_the_step_that_is_named_is_the_first_bad_one(tmp_path):
 
 
 def test_a_loss_that_does_not_move_stops_with_a_diagnosis(source, tmp_path):
-    still = Sgd(learning_rate=0.0, momentum=0.9, nesterov=False)
     # Uniform scores: a loss of ln(10) in every epoch.
-    frozen = loop(source, tmp_path, optimizer=still)
+    frozen = loop(source, tmp_path, optimizer=STILL)
     for variable in frozen.job.model.trainable_variables:
         variable.assign(tf.zeros_like(variable))
     with pytest.raises(RunError, match="epoch 2 the loss is 2.303.*labels"):
@@ -393,3 +390,9 @@ def test_guessing_costs_more_with_auxiliary_heads():
 def test_a_healthy_epoch_does_not_stop(epoch, loss, error):
     row = {"epoch": epoch, "loss": loss, "top1_error": error}
     assert require_moved(row, recipe()) is None
+
+
+def test_what_hooks_into_the_loop_hooks_what_there_is():
+    """Programs of the tests that are run by hand would say nothing of a method's new name."""
+    hooks = {name for name in vars(first_updates.Recorded) if name.startswith("_m")}
+    assert hooks and not {*hooks, *killed_runs.HOOKS} - set(dir(Loop))
