@@ -2,9 +2,9 @@
 
 One strategy per process, so several devices have a process of their own:
 
-    python -m tests.common.device_runs DEVICES "NET [name=value ...]" ...
+    python -m tests.common.device_runs DEVICES "[alone] NET [name=value ...]" ...
 
-prints a JSON line for each net: see `run`.
+prints a JSON line for each net: see `run`. What is "alone" is trained on one of the devices.
 """
 
 import dataclasses
@@ -49,6 +49,7 @@ def bn_shaped(*, synchronized: bool, heads: int = 1) -> keras.Model:
             x
         )
         x = keras.layers.MaxPooling2D(3, 2, "same")(keras.layers.ReLU()(x))
+        x = LocalResponseNormalization(n=5, k=2.0, alpha=1e-4, beta=0.75)(x)
         pooled = keras.layers.GlobalAveragePooling2D()(x)
         pooled = Dropout(0.5, name=f"drop{i}")(pooled)
         outputs.insert(0, keras.layers.Dense(CLASSES, name=f"fc{i}")(pooled))
@@ -163,11 +164,11 @@ def run(
     }
 
 
-def read_case(case: str) -> tuple[str, dict]:
-    """The net and the settings of "NET [name=value ...]"."""
+def run_case(case: str, strategy: tf.distribute.Strategy) -> dict:
+    """The `run` of "NET [name=value ...]"."""
     net, *settings = case.split()
     pairs = (setting.split("=") for setting in settings)
-    return net, {name: json.loads(value) for name, value in pairs}
+    return run(net, strategy, **{name: json.loads(value) for name, value in pairs})
 
 
 if __name__ == "__main__":
@@ -178,5 +179,7 @@ if __name__ == "__main__":
     repeat_bit_for_bit()
     devices, *cases = sys.argv[1:]
     strategy = make_strategy(int(devices), "cpu")
-    for net, settings in map(read_case, cases):
-        print(json.dumps(run(net, strategy, **settings)))
+    one = tf.distribute.OneDeviceStrategy("CPU:0")
+    for case in cases:
+        on = one if case.startswith("alone ") else strategy
+        print(json.dumps(run_case(case.removeprefix("alone "), on)))
