@@ -21,7 +21,7 @@ from common.distribution.collectives import Workers
 from common.distribution.strategy import SUM, on_gpus
 from common.errors import NotFinite, RunError
 from common.evaluation.inputs import images_at_once, test_batches
-from common.evaluation.metrics import Outcomes, join, judge
+from common.evaluation.outcomes import Outcomes, join, judge
 from common.evaluation.predictions import PredictionWriter
 from common.models.fully_convolutional import fully_convolutional
 from common.recipes.recipe import Recipe

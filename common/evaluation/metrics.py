@@ -1,17 +1,20 @@
-"""What a network made of each image of a split: what is wrong, and how sure an error rate is."""
+"""Which images are wrong, and how sure an error rate is.
 
-import dataclasses
+Importing this module imports no NumPy, which `report` does without.
+"""
+
 import math
-from collections.abc import Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from common.errors import RunError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BOTH_SIDES_95 = 1.959964  # standard normal quantile at 97.5 %
 
 
-def wrong(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+def wrong(scores: "np.ndarray", labels: "np.ndarray", k: int) -> "np.ndarray":
     """(N,) bool: which labels are not among the k best classes of their image.
 
     Of equal scores the lower class index is the better one, as in a stable sort by
@@ -24,6 +27,8 @@ def wrong(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
     Raises:
         RunError: if a score is NaN, or a label not one of the classes.
     """
+    import numpy as np
+
     _require_numbers(scores)
     classes = np.arange(scores.shape[1])
     odd = np.flatnonzero(~np.isin(labels, classes))
@@ -38,19 +43,19 @@ def wrong(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
     return better.sum(axis=1) >= k
 
 
-def best(scores: np.ndarray, k: int) -> np.ndarray:
+def best(scores: "np.ndarray", k: int) -> "np.ndarray":
     """(N, k): the k best classes of each image, best first; ties and errors as `wrong`."""
     _require_numbers(scores)
-    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return (-scores).argsort(axis=1, kind="stable")[:, :k]
 
 
-def _require_numbers(scores: np.ndarray) -> None:
-    odd = np.argwhere(np.isnan(scores))
-    if len(odd):
-        image, label = odd[0]
+def _require_numbers(scores: "np.ndarray") -> None:
+    images, labels = (scores != scores).nonzero()
+    if len(images):
         raise RunError(
-            f"Image {image} has no number as the score of class {label} (both counted from 0; "
-            f"{len(odd)} scores are NaN): the network's weights, or its arithmetic, are broken."
+            f"Image {images[0]} has no number as the score of class {labels[0]} (both counted "
+            f"from 0; {len(images)} scores are NaN): the network's weights, or its arithmetic, "
+            "are broken."
         )
 
 
@@ -61,53 +66,3 @@ def wilson(errors: float, n: int) -> tuple[float, float]:
     centre = (p + z * z / (2 * n)) / scale
     reach = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / scale
     return max(centre - reach, 0.0), min(centre + reach, 1.0)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Outcomes:
-    """Of N images, in the data set's order.
-
-    Attributes:
-        ids: (N,) str, the images' file names.
-        labels: (N,) int64.
-        guesses: (N,) int64, the likeliest class; ties as `wrong`.
-        missed: (N,) bool, whether the label is not among the five likeliest classes.
-        losses: (N,) float, the recipe's loss.
-        certain: (N, 2) float32, the probabilities of the guess and of the label's class.
-    """
-
-    ids: np.ndarray
-    labels: np.ndarray
-    guesses: np.ndarray
-    missed: np.ndarray
-    losses: np.ndarray
-    certain: np.ndarray
-
-
-def judge(ids: np.ndarray, labels: np.ndarray, scores: np.ndarray, losses: np.ndarray) -> Outcomes:
-    """The outcomes of a batch with (N, C) scores, whose softmax are the probabilities."""
-    guesses = scores.argmax(axis=1)
-    two = np.take_along_axis(scores, np.stack([guesses, labels], axis=1), axis=1)
-    highest = scores.max(axis=1, keepdims=True)
-    certain = np.exp(two - highest) / np.exp(scores - highest).sum(axis=1, keepdims=True)
-    missed = wrong(scores, labels, 5)
-    return Outcomes(
-        ids=ids, labels=labels, guesses=guesses, missed=missed, losses=losses, certain=certain
-    )
-
-
-def join(parts: Sequence[Outcomes]) -> Outcomes:
-    """The outcomes of batches, one after the other."""
-    names = [field.name for field in dataclasses.fields(Outcomes)]
-    return Outcomes(**{n: np.concatenate([getattr(part, n) for part in parts]) for n in names})
-
-
-def confusion(outcomes: Outcomes, classes: int) -> np.ndarray:
-    """(classes, classes) int64: row i, column j counts images of i that were taken for j."""
-    pairs = outcomes.labels * classes + outcomes.guesses
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
-
-
-def worst(outcomes: Outcomes, most: int) -> np.ndarray:
-    """The places of the images with the highest losses, worst first; `most` at most."""
-    return np.argsort(-outcomes.losses, kind="stable")[:most]

@@ -31,7 +31,8 @@ def add_deviations(recipes: dict[str, Recipe], folder: str) -> dict[str, Recipe]
         where, row = f"deviation {number}", dict(row)
         chosen, left_out = set(), set()
         for pattern in row.pop("variants", []):
-            fits = set(fnmatch.filter(recipes, pattern.removeprefix("!")))
+            name = pattern.removeprefix("!")
+            fits = {name} if name in recipes else set(fnmatch.filter(recipes, name))
             if not fits:
                 raise RunError(
                     f"{path}: {where} is of {pattern!r}, which fits none of the paper's variants: "

@@ -36,7 +36,7 @@ def draw(title: str, names: Sequence[str], counts: np.ndarray) -> str:
     Args:
         names: Of the classes, of which MOST at most are shown: those with most errors. Classes
             that are neither there nor guessed are not, where there are more than MOST.
-        counts: (classes, classes), as common.evaluation.metrics.confusion.
+        counts: (classes, classes), as common.evaluation.outcomes.confusion.
     """
     facts = [
         "rows: the true class; columns: what it was taken for",

@@ -13,7 +13,7 @@ import reproductions
 from common.data import imagenet
 from common.data.sources.subset import measure_on, plan_subset
 from common.evaluation.evaluator import Evaluator, Result
-from common.evaluation.metrics import Outcomes, confusion
+from common.evaluation.outcomes import Outcomes, confusion
 from common.evaluation.predictions import PredictionWriter
 from common.evaluation.views import NAMES, FrameView, rescale
 from common.training.run_record import add_result, command, commit_of, now

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from common.data.dataset import Source
 from common.data.sources.photographs import thumbnail
-from common.evaluation.metrics import Outcomes, confusion, worst
+from common.evaluation.outcomes import Outcomes, confusion, worst
 from common.files import csv_text, write_text
 from launch.drawing import confusion_matrix
 from launch.terminal import tables
@@ -22,7 +22,7 @@ def show_classes(names: tuple[str, ...], counts: np.ndarray) -> None:
     """Prints how many images of each class are right, the class with most errors first.
 
     Args:
-        counts: See common.evaluation.metrics.confusion.
+        counts: See common.evaluation.outcomes.confusion.
     """
     totals, right = counts.sum(axis=1), np.diag(counts)
     wrong = (totals - right) / np.maximum(totals, 1)

@@ -77,8 +77,8 @@ def test_dense_inputs_are_the_images_and_their_mirror_images(source):
 
 
 def test_the_whole_square_is_resized(source):
-    (large, small), *_ = next(batches(source, SQUARES))
-    assert large.shape == small.shape == (1, 36, 56, 56, 3)
+    (large,), *_ = next(batches(source, views.SquareCrops(sides=(64,), size=56)))
+    assert large.shape == (1, 18, 56, 56, 3)
     (whole,), *_ = next(batches(source, views.Dense(sides=(56,))))
     landscape = whole.shape[3] > 56
     assert landscape
@@ -189,8 +189,8 @@ def test_a_part_is_averaged_after_its_softmax(scored):
     def probabilities(view):
         return np.exp(tf.nn.log_softmax(scores_of(scored, view)))
 
-    both = probabilities(views.MeanOf((SQUARES, DENSE)))
-    apart = (probabilities(SQUARES) + probabilities(DENSE)) / 2
+    both = probabilities(views.MeanOf((CENTRE, DENSE)))
+    apart = (probabilities(CENTRE) + probabilities(DENSE)) / 2
     np.testing.assert_allclose(both, apart, atol=1e-6)
 
 

@@ -8,7 +8,8 @@ from scipy import stats
 
 from common.errors import RunError
 from common.evaluation.comparisons import paired, student, unpaired
-from common.evaluation.metrics import best, confusion, join, judge, wilson, worst, wrong
+from common.evaluation.metrics import best, wilson, wrong
+from common.evaluation.outcomes import confusion, join, judge, worst
 
 
 def test_wrong_is_a_stable_sort_by_score_and_class():

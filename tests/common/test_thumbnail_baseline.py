@@ -63,7 +63,8 @@ def test_a_thumbnail_averages_what_it_covers():
     assert inner == pytest.approx(50, abs=1)
 
 
-def test_the_error_is_of_the_test_split_alone():
+def test_the_error_is_of_the_test_split_alone(monkeypatch):
+    monkeypatch.setattr(thumbnail_baseline, "CHOICES", (1e-3, 0.1))
     test = [0, 1, 1, 0]
     right = Source(train=(images(TRAIN), TRAIN), test=(images(test, 1), test))
     wrong = Source(train=(images(TRAIN), TRAIN), test=(images(test, 1), [1, 1, 0, 0]))

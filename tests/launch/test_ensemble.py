@@ -305,6 +305,10 @@ def test_no_fusion_stands_there_before_one_was_measured_and_a_row_lacks_nothing(
         fusion_records.file().read()
 
 
+def test_pages_have_the_rules_in_the_order_of_the_rules():
+    assert fusion_records.ORDER == ("alone", *(rule.name for rule in fusion.RULES))
+
+
 def test_what_is_recorded_for_real_was_written_by_the_program():
     file = reproductions.folder("ilsvrc2016") / "reproduced.toml"
     for row in fusion_records.file().read() if file.exists() else []:
