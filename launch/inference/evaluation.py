@@ -18,7 +18,7 @@ from common.evaluation.predictions import PredictionWriter
 from common.evaluation.views import NAMES, FrameView, rescale
 from common.training.run_record import add_result, command, commit_of, now
 from launch.inference import evaluation_plan, mistakes
-from launch.inference.network_inputs import describe, find_statistics, in_english
+from launch.inference.network_inputs import describe_network, find_statistics, in_english
 from launch.session.results_table import interval, percent
 from launch.session.setup import build_network, open_data, prepare_tensorflow, show_notes
 from launch.settings.options import Devices, Experiment, short_name
@@ -93,7 +93,7 @@ def run(
     for name in names or recipe.views:
         writer = None
         if predictions:
-            record = describe(network, name, devices.precision) | {
+            record = describe_network(network, name, devices.precision) | {
                 "data_sha256": source.fingerprint()["sha256"],
                 "split": evaluator.split,
                 "image_size": recipe.image_size,

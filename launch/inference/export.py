@@ -14,7 +14,7 @@ from common.data.pipeline import frame_side, stored_side
 from common.evaluation.views import FrameView
 from common.files import whole, write_json, writing
 from common.training.run_record import commit_of, now
-from launch.inference.network_inputs import describe, find_statistics, read_class_names
+from launch.inference.network_inputs import describe_network, find_statistics, read_class_names
 from launch.session.setup import build_network
 from launch.terminal.new_files import record_of
 from launch.terminal.quiet import quiet
@@ -66,7 +66,7 @@ def _read(network: Network, view: str) -> export.Served:
         model = keras.Model(model.inputs, model.outputs[0], name=model.name)
     side = stored_side(recipe)
     size = [recipe.image_size, recipe.image_size, recipe.channels]
-    record = describe(network, view, "float32") | {
+    record = describe_network(network, view, "float32") | {
         "test_transforms": repr(recipe.test_transforms),
         "normalize": repr(recipe.normalize),
         "pixels": {"shape": size, "values": "0 .. 255, RGB or grey"},

@@ -104,7 +104,7 @@ def _published(recipe: Recipe) -> Statistics:
     return published(recipe)
 
 
-def describe(network: Network, view: str, precision: str) -> dict[str, Any]:
+def describe_network(network: Network, view: str, precision: str) -> dict[str, Any]:
     """What a file that a network made says of it."""
     experiment = network.experiment
     with open(network.file, "rb") as file:
