@@ -16,7 +16,7 @@ from common.errors import RunError, UsageError
 from common.recipes.recipe import Override
 from common.recipes.serialization import describe
 from common.training.run_record import overrides_of
-from launch.inference import evaluation
+from launch.inference import evaluation, network_inputs
 from launch.settings.overrides import apply, combine, with_data
 from launch.weights import bundled_weights, run_weights
 from tests.launch import test_predict
@@ -234,7 +234,7 @@ def test_what_was_subtracted_in_training_is_subtracted_now(run, tmp_path, capsys
     save(kept, folder / run_weights.STATISTICS)
     seen = []
     monkeypatch.setattr(
-        evaluation, "training_statistics", lambda *a: pytest.fail("the run has its own")
+        network_inputs, "training_statistics", lambda *a: pytest.fail("the run has its own")
     )
     real = evaluation.Evaluator
 
