@@ -94,9 +94,6 @@ def run(words: list[str], flags: FlagValues) -> int:
         flags,
         changes,
         needs_data=not flags.dry_run,
-        recover=flags.recover,
-        scale_learning_rate=flags.scale_learning_rate,
-        keep_best=flags.keep_best,
         renewed=there is not None,
     )
     asked = dataclasses.replace(asked, weights=weights)
