@@ -32,7 +32,6 @@ from common.training.signals import Signals, Stopped
 from launch.session.board import Board
 from launch.session.fine_tuning import begin, describe_start, find_statistics, settle
 from launch.session.jit_policy import decide
-from launch.session.out_of_memory import explain_memory
 from launch.session.plan import count_parameters, describe_arithmetic, print_plan
 from launch.session.results_table import next_commands
 from launch.session.run_session import (
@@ -45,6 +44,7 @@ from launch.session.run_session import (
 )
 from launch.session.setup import (
     build_network,
+    explain_memory,
     open_data,
     plan_data,
     prepare_tensorflow,

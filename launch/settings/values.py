@@ -18,7 +18,7 @@ from common.data import transforms
 from common.errors import UsageError, did_you_mean
 from common.recipes import losses, recipe, schedules
 
-_TRANSFORMS = tuple(vars(transforms).values())
+_TRANSFORMS = [one for _, one in sorted(vars(transforms).items())]
 _SCHEDULES = tuple(vars(schedules).values())
 # What a field of the recipe, or of a part of it, can hold.
 _KNOWN = {
