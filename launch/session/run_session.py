@@ -76,9 +76,8 @@ def identify(training: Training, source) -> dict:
 
 
 def kind_of_device(strategy) -> str:
-    """Of the strategy: "cpu" or "gpu"."""
-    device = strategy.extended.worker_devices[0]
-    return tf.DeviceSpec.from_string(device).device_type.lower()
+    """The kind that the strategy computes on, "cpu" or "gpu"."""
+    return tf.DeviceSpec.from_string(strategy.extended.worker_devices[0]).device_type.lower()
 
 
 def save_tested(file: pathlib.Path, recipe: Recipe, model: keras.Model) -> None:

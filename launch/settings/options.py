@@ -234,22 +234,19 @@ def name_workdir(
     recipe's hash does. So do the folders of earlier runs, which are found again. Other
     content of the same file of weights is none of it: the folder then refuses it.
     """
-    recipe = experiment.recipe
+    recipe, of_folder = experiment.recipe, ":" in experiment.recipe.data
     if recipe.fine_tuning:
         named = dataclasses.replace(recipe.fine_tuning, sha256="")
         recipe = dataclasses.replace(recipe, fine_tuning=named)
-    data, colon = short_name(recipe.data), ":" in recipe.data
-    mark = "" if precision == "float32" else f"_{precision}"
-    start = f"{experiment.variant}_{data}_seed{seed}{mark}"
-    if not changed and not colon:
+    start = f"{experiment.variant}_{short_name(recipe.data)}_seed{seed}"
+    start += f"_{precision}" * (precision != "float32")
+    if not changed and not of_folder:
         return pathlib.Path("runs", start)
     hashed = pathlib.Path("runs", f"{start}_{recipe_hash(recipe)}")
-    changes = {one.field: spell(one.new) for one in recipe.overrides}
-    changes.pop("data", None)  # stands there already
+    changes = {one.field: spell(one.new) for one in recipe.overrides if one.field != "data"}
     fields = [*(f for f in SHORT if f in changes), *sorted(set(changes) - set(SHORT))]
-    said = [say_setting(field, changes[field]) for field in fields]
-    words = "_".join([start, *said])
-    short = re.fullmatch(r"[\w.=-]{1,100}", words) and said and not colon
+    words = "_".join([start, *(say_setting(field, changes[field]) for field in fields)])
+    short = changes and not of_folder and re.fullmatch(r"[\w.=-]{1,100}", words)
     return pathlib.Path("runs", words) if short and not hashed.exists() else hashed
 
 

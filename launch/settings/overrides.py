@@ -107,14 +107,12 @@ def scale_with_batch(recipe: Recipe, paper: Recipe) -> Recipe:
     factor = recipe.global_batch_size / paper.global_batch_size
     rate, own = recipe.optimizer.learning_rate, paper.optimizer.learning_rate
     if factor == 1 or rate != own:
+        why = ", and the batch is the paper's."
+        if factor != 1:
+            why = f"; it was set to {rate} already. Give one of the two."
         raise UsageError(
             "--scale_learning_rate changes the learning rate as --set "
-            "global_batch_size changes the batch"
-            + (
-                ", and the batch is the paper's."
-                if factor == 1
-                else f"; it was set to {rate} already. Give one of the two."
-            )
+            f"global_batch_size changes the batch{why}"
         )
     new = rate * factor
     override = Override(field="optimizer.learning_rate", old=rate, new=new)
