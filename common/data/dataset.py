@@ -1,7 +1,4 @@
-"""What a data set is, and what all that reads one goes by.
-
-Importing this module imports no TensorFlow.
-"""
+"""What a data set is, and what all that reads one goes by."""
 
 import dataclasses
 import json
@@ -10,6 +7,8 @@ from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+
+from common.lazy import tf
 
 MANIFEST = "manifest.json"
 
@@ -113,8 +112,6 @@ def permute(size: int, seed: int, epoch: int) -> np.ndarray:
 
 def number(order: np.ndarray, skip: int) -> Any:
     """A tf.data.Dataset of (position, index), from position `skip` on."""
-    import tensorflow as tf
-
     positions = np.arange(skip, len(order))
     return tf.data.Dataset.from_tensor_slices((positions, order[skip:]))
 

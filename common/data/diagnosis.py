@@ -12,14 +12,13 @@ from common.data.pipeline import frame
 from common.data.sharding import parallel_map
 from common.data.sources.tfds import line_of
 from common.errors import RunError
+from common.lazy import tf
 from common.recipes.recipe import Recipe
 
 
 @contextlib.contextmanager
 def explained(source: Source, split: str, recipe: Recipe) -> Iterator[None]:
     """Turns a failure of the input pipeline inside into a RunError."""
-    import tensorflow as tf
-
     try:
         yield
     except (
@@ -44,8 +43,6 @@ def explain(error: Exception, source: Source, split: str, recipe: Recipe) -> Run
         split: What was being read.
         recipe: Its channels, classes and test_transforms are tried.
     """
-    import tensorflow as tf
-
     what = f"{source.dataset.name}, split {split!r} in {source.where}"
     fix = f"Mend it or prepare the data set again. {source.dataset.how_to_get}"
     try:
@@ -85,15 +82,11 @@ def _first_bad(source: Source, split: str, recipe: Recipe) -> int | None:
 
 def _try(source: Source, record: dict[str, Any], recipe: Recipe) -> tuple:
     """Decodes all of the image, not only the part that the frame needs."""
-    import tensorflow as tf
-
     whole = tf.io.decode_image(record["image"], channels=recipe.channels, expand_animations=False)
     return whole, frame(source, record, recipe)
 
 
 def _reason(source: Source, record: dict[str, Any], recipe: Recipe) -> str:
-    import tensorflow as tf
-
     label = int(np.asarray(record["label"]))
     if not 0 <= label < recipe.num_classes:
         return f"has the label {label}, which is not one of 0 .. {recipe.num_classes - 1}."

@@ -126,36 +126,18 @@ def _batches(
     elements = shard.select(shuffled.elements, size)
     kept = None if for_device else resident.open_on_host(source, recipe, statistics, epoch)
     if kept is not None:
-        return shard.make_batches(elements, size, _make_together(kept, source, recipe, seed, epoch))
+        return shard.make_batches(elements, size, kept.make_examples(seed=seed, epoch=epoch))
     make = make_example(source, recipe, statistics, seed=seed, epoch=epoch, for_device=for_device)
+    made = parallel_map(elements, lambda position, e: make(position, shuffled.read(e)))
+    made = shard.batch(made, size)
+    if not (for_device and is_enlarged(source, recipe, epoch)):
+        return made
 
     def finish(batch: HostBatch, labels: Any) -> tuple[HostBatch, Any]:
         numbers = taps(batch.taps, recipe.image_size, batch.mirrored)
         return batch._replace(taps=numbers), labels
 
-    made = parallel_map(elements, lambda position, e: make(position, shuffled.read(e)))
-    made = shard.batch(made, size)
-    if for_device and is_enlarged(source, recipe, epoch):
-        return parallel_map(made, finish)
-    return made
-
-
-def _make_together(
-    kept: resident.ResidentSet, source: TrainingSource, recipe: Recipe, seed: int, epoch: int
-) -> Any:
-    """From many positions in the epoch to (images, labels)."""
-    import tensorflow as tf
-
-    drawn = kept.draw(seed=seed, epoch=epoch, count=source.dataset.splits["train"])
-    with tf.device("CPU:0"):
-        drawn = {name: tf.constant(numbers) for name, numbers in drawn.items()}
-
-    def make(positions: Any, _: Any) -> tuple[Any, Any]:
-        rows = {name: tf.gather(numbers, positions) for name, numbers in drawn.items()}
-        images, labels = kept.examples(rows, *kept.tables)
-        return images, require_class(labels, recipe)
-
-    return make
+    return parallel_map(made, finish)
 
 
 def frames(source: Source, split: str, recipe: Recipe) -> Any:

@@ -1,12 +1,11 @@
-"""Randomness per example: a function of (seed, epoch, position, operation).
-
-Importing this module imports no TensorFlow.
-"""
+"""Randomness per example: a function of (seed, epoch, position, operation)."""
 
 import dataclasses
 from typing import Any
 
 import numpy as np
+
+from common.lazy import tf
 
 _LOW = np.uint64(2**32 - 1)
 _HALF = np.uint64(32)
@@ -35,19 +34,13 @@ class ExampleRng:
 
     def uniform(self, count: int) -> Any:
         """`count` numbers in [0, 1)."""
-        import tensorflow as tf
-
         return tf.random.stateless_uniform((count,), self._seed())
 
     def normal(self, count: int) -> Any:
         """`count` numbers from the standard normal distribution."""
-        import tensorflow as tf
-
         return tf.random.stateless_normal((count,), self._seed())
 
     def _seed(self) -> Any:
-        import tensorflow as tf
-
         stream = tf.constant(self.stream, tf.int64)
         return tf.stack([stream, tf.cast(self.position, tf.int64)])
 
@@ -64,8 +57,6 @@ class BatchRng:
 
     def uniform(self, count: int) -> Any:
         """(count, examples) numbers: those that ExampleRng gives each of them."""
-        import tensorflow as tf
-
         return tf.transpose(self.numbers[:, :count])
 
 
@@ -79,8 +70,7 @@ def draw_uniform(stream: int, positions: np.ndarray, count: int) -> np.ndarray:
     position))` on a CPU: Philox 4x32 with ten rounds (Salmon et al. 2011).
 
     Args:
-        stream: The first number of the seed, not negative.
-        positions: The second, (positions,) int64, not negative.
+        stream, positions: The seeds' numbers, not negative: an int, and (positions,) int64.
         count: Numbers of each seed.
     """
     places = positions.astype(np.uint64)

@@ -10,6 +10,8 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from common.lazy import tf
+
 MANY = 128  # examples, or a few less, that are made together
 
 
@@ -53,8 +55,6 @@ class WorkerShard(NamedTuple):
 
     def make_batches(self, elements: Any, batch_size: int, make: Callable) -> Any:
         """The same, where `make` makes the examples of many elements."""
-        import tensorflow as tf
-
         share = self._share(batch_size)
         shares = elements.batch(share, drop_remainder=True)
         if share >= MANY:
@@ -77,8 +77,6 @@ class WorkerShard(NamedTuple):
 
 def _prefetch(batches: Any) -> Any:
     """The batches, some of them made before they are asked for."""
-    import tensorflow as tf
-
     options = tf.data.Options()
     options.deterministic = True
     # Each worker has taken its part already; replicas split the rest.
@@ -93,8 +91,6 @@ def parallel_map(dataset: Any, function: Callable, at_once: int | None = None) -
     iterator is deleted, may look before the deletion can be seen, and then
     waits for its next turn, which is up to a minute away; so did each epoch.
     """
-    import tensorflow as tf
-
     plain = tf.autograph.experimental.do_not_convert(function)
     options = tf.data.Options()
     options.autotune.enabled = False

@@ -1,7 +1,4 @@
-"""Means and covariances of a training set, computed once and kept.
-
-Importing this module imports no TensorFlow.
-"""
+"""Means and covariances of a training set, computed once and kept."""
 
 import contextlib
 import hashlib

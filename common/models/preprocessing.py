@@ -147,7 +147,7 @@ def prepared_for(recipe: Recipe, file: pathlib.Path | None, image_size: int | No
 
 def _restore(described: Any) -> Any:
     try:
-        return restore(described, {name: getattr(transforms, name) for name in transforms.__all__})
+        return restore(described, vars(transforms))
     except (TypeError, ValueError, KeyError) as error:
         problem = f"there is no operation {error}" if isinstance(error, KeyError) else error
         raise RunError(

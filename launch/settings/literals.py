@@ -15,7 +15,7 @@ from common.data import transforms
 from common.errors import UsageError, did_you_mean
 from common.recipes import losses, recipe, schedules
 
-_TRANSFORMS = tuple(getattr(transforms, n) for n in transforms.__all__)
+_TRANSFORMS = tuple(vars(transforms).values())
 _SCHEDULES = tuple(vars(schedules).values())
 # What a field of the recipe, or of a part of it, can hold.
 KNOWN = {

@@ -128,11 +128,11 @@ def test_others_travel_as_float32_with_the_same_bits(source, recipe):
 
 
 def test_every_operation_that_says_that_it_works_on_the_device_was_tried():
-    known = [getattr(transforms, name) for name in transforms.__all__]
+    known = vars(transforms).values()
     tried = {
         type(op)
         for recipe in (*ENLARGED.values(), *FLOAT.values())
-        for _, op in examples.split_pixel_operations(recipe, epoch=0)[1]
+        for _, op in examples.split_operations(recipe, epoch=0).device
     }
     assert tried == {op for op in known if getattr(op, "on_device", False)}
 
@@ -157,7 +157,7 @@ def test_a_resumed_worker_is_sent_its_part(source):
 def test_noise_that_has_ended_is_neither_drawn_nor_added(source):
     noise = (UntilEpoch(1, NOISE),)
     recipe = dataclasses.replace(ENLARGED["AlexNet"], train_noise=noise)
-    before, after = (examples.split_pixel_operations(recipe, epoch)[1] for epoch in (0, 1))
+    before, after = (examples.split_operations(recipe, epoch).device for epoch in (0, 1))
     assert [op for _, op in before] == [SubtractMeanImage(), NOISE]
     assert after == before[:1]
     for batch, found, expected in both(source, recipe, epoch=1):

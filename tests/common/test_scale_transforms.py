@@ -36,7 +36,7 @@ def draw(operation, size, draws, numbers):
 
 def windows(operation, size, draws):
     """(top, left, height, width, filter) of many draws."""
-    return draw(operation, size, draws, lambda v: [*vars(v.patch.box).values(), v.patch.choice])
+    return draw(operation, size, draws, lambda v: [*v.patch.box, v.patch.choice])
 
 
 def not_uniform(numbers, low, high):
@@ -55,7 +55,7 @@ def pixels(encoded, channels=3):
 
 
 def cut(image, box):
-    y, x, height, width = (int(side) for side in vars(box).values())
+    y, x, height, width = (int(side) for side in box)
     return image[y : y + height, x : x + width]
 
 

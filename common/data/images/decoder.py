@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from common.data.images.jpeg import Header, read_header
+from common.lazy import tf
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -137,8 +138,6 @@ def decode(encoded: Any, channels: int, *, jpeg: bool) -> Any:
     What is transparent is laid on white. A grey image is repeated; colour
     becomes luminance.
     """
-    import tensorflow as tf
-
     if jpeg:
         return tf.io.decode_jpeg(encoded, channels, dct_method="INTEGER_ACCURATE")
 
@@ -160,8 +159,6 @@ def has_alpha(encoded: Any) -> Any:
     By its header: asked for four channels, TensorFlow makes opaque files of
     1, 2 and 4 bits transparent.
     """
-    import tensorflow as tf
-
     colour_type = tf.strings.substr(encoded, 25, 1)
     own = (colour_type == b"\4") | (colour_type == b"\6")
     header = tf.strings.split(encoded, "IDAT", maxsplit=1)[0]
@@ -173,7 +170,6 @@ def as_readable(encoded: Any) -> Any:
 
     JPEG and PNG files pass without a call of Python.
     """
-    import tensorflow as tf
 
     def converted(data: bytes) -> bytes:
         return readable(data).data
@@ -192,6 +188,4 @@ def as_readable(encoded: Any) -> Any:
 
 def is_png(encoded: Any) -> Any:
     """Whether a scalar string tensor is a PNG file."""
-    import tensorflow as tf
-
     return tf.strings.substr(encoded, 0, len(PNG)) == tf.constant(PNG)

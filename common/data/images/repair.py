@@ -13,6 +13,7 @@ from typing import Any
 from common.data.images import decoder
 from common.data.images.decoder import Encoded, readable
 from common.data.images.jpeg import Header, read_header
+from common.lazy import tf
 
 REPAIR_QUALITY = 100  # as TFDS's builder
 RESIZE_QUALITY = 95
@@ -99,8 +100,6 @@ def _as_jpeg(found: Encoded, data: bytes) -> tuple[bytes, str]:
 
     It looks at what is under transparent pixels, and decodes CMYK less exactly.
     """
-    import tensorflow as tf
-
     if found.kind == "JPEG" and found.header.components < 4:
         return data, ""
     _decode(data, found.header)  # says what is wrong, if that fails
@@ -128,8 +127,6 @@ def require_decodable(data: bytes) -> None:
 
 def encode_png(pixels: Any) -> bytes:
     """(H, W, C) uint8 as TFDS stores arrays."""
-    import tensorflow as tf
-
     return tf.io.encode_png(pixels).numpy()
 
 
@@ -145,8 +142,6 @@ def decode(data: bytes, header: Header, channels: int) -> Any:
     Raises:
         Unreadable: if that fails.
     """
-    import tensorflow as tf
-
     try:
         return decoder.decode(data, channels, jpeg=header.kind == "JPEG")
     except tf.errors.InvalidArgumentError as error:
@@ -158,14 +153,10 @@ def decode(data: bytes, header: Header, channels: int) -> Any:
 
 
 def _encode(image: Any, quality: int) -> bytes:
-    import tensorflow as tf
-
     return tf.io.encode_jpeg(image, quality=quality).numpy()
 
 
 def _shrunk(data: bytes, header: Header, shorter_side: int) -> bytes:
-    import tensorflow as tf
-
     sides = (header.height, header.width)
     size = [round(side * shorter_side / min(sides)) for side in sides]
     image = tf.image.resize(_decode(data, header), size, antialias=True)

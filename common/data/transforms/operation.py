@@ -1,7 +1,4 @@
-"""What every operation of preprocessing is, and what it may know of an image.
-
-Importing this module imports no TensorFlow.
-"""
+"""What every operation of preprocessing is, and what it may know of an image."""
 
 import dataclasses
 from typing import Any, ClassVar
@@ -10,6 +7,7 @@ import numpy as np
 
 from common.data.rng import Rng
 from common.errors import UsageError
+from common.lazy import tf
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,8 +53,8 @@ class Context:
 class Operation:
     """One operation of a paper: a frozen value, called with an image or a view of it.
 
-    A geometric one maps (view, rng) to a view; one of pixel values (image,
-    context) to an image, both (height, width, channels) float32.
+    One of pixel values maps (image, context) to an image, both (height, width,
+    channels) float32; a `Geometric` one (view, rng) to a view.
 
     Attributes:
         geometric: Which of the two it is.
@@ -67,7 +65,8 @@ class Operation:
         on_device: Whether it works on many images, with what `draw` gave before,
             and XLA compiles it.
         inside: If it is geometric: whether the window stays inside of the canvas.
-        lengths: The fields that are pixels of the network's input.
+        lengths: The fields that are pixels of the network's input; it need not
+            have all.
     """
 
     geometric: ClassVar[bool] = False
@@ -76,21 +75,18 @@ class Operation:
     uniforms: ClassVar[int] = 0
     on_device: ClassVar[bool] = False
     inside: ClassVar[bool] = False
-    lengths: ClassVar[tuple[str, ...]] = ()
+    lengths: ClassVar[tuple[str, ...]] = ("size", "pixels")
 
     def draw(self, context: Context) -> Any:
         """What is drawn for one image, (n,), to be used in another place."""
-        import tensorflow as tf
-
         return tf.zeros(0)
 
     def scaled(self, factor: float) -> "Operation":
         """The same operation for a network whose input is `factor` times as large."""
-        changed = {}
-        for name in self.lengths:
-            length = getattr(self, name) * factor
-            changed[name] = length if isinstance(getattr(self, name), float) else round(length)
-        return dataclasses.replace(self, **changed)
+        lengths = {n: v for n, v in vars(self).items() if n in self.lengths}
+        for name, length in lengths.items():
+            lengths[name] = length * factor if isinstance(length, float) else round(length * factor)
+        return dataclasses.replace(self, **lengths)
 
     def require_statistics(self, context: Context) -> Statistics:
         """The context's.
@@ -101,6 +97,12 @@ class Operation:
         if context.statistics is None:
             raise UsageError(f"{type(self).__name__} needs the statistics of the training set")
         return context.statistics
+
+
+class Geometric(Operation):
+    """An operation on views: what part of an image is seen, and how large."""
+
+    geometric: ClassVar[bool] = True
 
 
 @dataclasses.dataclass(frozen=True)
