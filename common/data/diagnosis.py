@@ -33,15 +33,10 @@ def explained(source: Source, split: str, recipe: Recipe) -> Iterator[None]:
 
 
 def explain(error: Exception, source: Source, split: str, recipe: Recipe) -> RunError:
-    """The error to show after the input pipeline failed.
+    """The error to show after the input pipeline failed with one that `explained` turns.
 
-    Reads the split once more, in file order, up to its first bad record.
-
-    Args:
-        error: One of those that `explained` turns.
-        source: See common.data.catalog.open_source.
-        split: What was being read.
-        recipe: Its channels, classes and test_transforms are tried.
+    Reads the split once more, in file order, up to its first bad record; the
+    recipe's channels, classes and test_transforms are tried.
     """
     what = f"{source.dataset.name}, split {split!r} in {source.where}"
     fix = f"Mend it or prepare the data set again. {source.dataset.how_to_get}"

@@ -4,7 +4,6 @@ Whatever the threads, the replicas or the resumes: a training batch is a
 function of (seed, epoch, position) only, a test batch of its position.
 """
 
-import functools
 from typing import Any
 
 from common.data import resident
@@ -158,14 +157,7 @@ def frame(source: Source, record: dict[str, Any], recipe: Recipe) -> dict[str, A
     Raises:
         UsageError: if a test transform changes pixel values.
     """
-    view = view_of(source, record["image"])
-    for _, op in active(recipe.test_transforms, epoch=0):
-        if not op.geometric:
-            raise UsageError(
-                f"{op} is in test_transforms, which are geometric; what "
-                "changes pixel values goes into normalize."
-            )
-        view = op(view, None)
+    view = _frame_of(view_of(source, record["image"]), recipe)
     return {
         "image": realize(view, record["image"], recipe.channels, source.jpeg),
         "label": require_class(record["label"], recipe),
@@ -175,12 +167,18 @@ def frame(source: Source, record: dict[str, Any], recipe: Recipe) -> dict[str, A
 
 def frame_side(recipe: Recipe, side: int) -> int:
     """Of the frame that a square image of `side` pixels gives."""
-    view = functools.reduce(
-        lambda seen, op: op[1](seen, None),
-        active(recipe.test_transforms, epoch=0),
-        View.whole(side, side),
-    )
-    return view.window.height
+    return _frame_of(View.whole(side, side), recipe).window.height
+
+
+def _frame_of(view: View, recipe: Recipe) -> View:
+    for _, op in active(recipe.test_transforms, epoch=0):
+        if not op.geometric:
+            raise UsageError(
+                f"{op} is in test_transforms, which are geometric; what "
+                "changes pixel values goes into normalize."
+            )
+        view = op(view, None)
+    return view
 
 
 def stored_side(recipe: Recipe) -> int | None:

@@ -12,15 +12,11 @@ from typing import Any
 
 from common.data.images import decoder
 from common.data.images.decoder import Encoded, readable
-from common.data.images.jpeg import Header, read_header
+from common.data.images.jpeg import Header, Unreadable, read_header
 from common.lazy import tf
 
 REPAIR_QUALITY = 100  # as TFDS's builder
 RESIZE_QUALITY = 95
-
-
-class Unreadable(Exception):
-    """An image file that cannot be used; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,13 +51,10 @@ def mend(data: bytes, shorter_side: int | None, *, lossless: bool = False) -> Me
     Raises:
         Unreadable: if it is no image, or is cut off; `lossless`, also if it cannot be decoded.
     """
-    try:
-        found = readable(data)
-    except ValueError as error:
-        raise Unreadable(str(error)) from None
+    found = readable(data)
     data, header, repairs = found.data, found.header, []
     if not header.complete:
-        _decode(data, header)  # it may lack its end mark only
+        decode(data, header)  # it may lack its end mark only
         repairs.append("kept: no end mark, and every pixel is there")
     if header.broken_exif:
         begin, end = header.broken_exif
@@ -72,8 +65,12 @@ def mend(data: bytes, shorter_side: int | None, *, lossless: bool = False) -> Me
         repairs.append(change)
     pixels = change or f"{found.form}, as they were"
     header = read_header(data)
-    if shorter_side and min(header.height, header.width) > shorter_side:
-        data = _shrunk(data, header, shorter_side)
+    sides = (header.height, header.width)
+    if shorter_side and min(sides) > shorter_side:
+        size = [round(n * shorter_side / min(sides)) for n in sides]
+        image = tf.image.resize(decode(data, header), size, antialias=True)
+        image = tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
+        data = encode_png(image) if header.kind == "PNG" else _encode(image, RESIZE_QUALITY)
         pixels += f"; shrunk and encoded as {header.kind} again"
     return Mended(
         data=data,
@@ -86,7 +83,7 @@ def mend(data: bytes, shorter_side: int | None, *, lossless: bool = False) -> Me
 
 def _lossless(found: Encoded, data: bytes) -> tuple[bytes, str]:
     """(what is written, what was done to its pixels or ""); every pixel is decoded."""
-    whole = _decode(data, found.header)
+    whole = decode(data, found.header)
     if found.kind == "JPEG":
         return data, ""
     if bool(decoder.has_alpha(data)):
@@ -102,7 +99,7 @@ def _as_jpeg(found: Encoded, data: bytes) -> tuple[bytes, str]:
     """
     if found.kind == "JPEG" and found.header.components < 4:
         return data, ""
-    _decode(data, found.header)  # says what is wrong, if that fails
+    decode(data, found.header)  # says what is wrong, if that fails
     if found.kind == "JPEG":
         change = "CMYK, re-encoded as RGB JPEG"
         whole = tf.io.decode_jpeg(data, 3)
@@ -118,11 +115,8 @@ def require_decodable(data: bytes) -> None:
     Raises:
         Unreadable: if that fails.
     """
-    try:
-        found = readable(data)
-    except ValueError as error:
-        raise Unreadable(str(error)) from None
-    _decode(found.data, found.header)
+    found = readable(data)
+    decode(found.data, found.header)
 
 
 def encode_png(pixels: Any) -> bytes:
@@ -130,18 +124,15 @@ def encode_png(pixels: Any) -> bytes:
     return tf.io.encode_png(pixels).numpy()
 
 
-def _decode(data: bytes, header: Header) -> Any:
-    """(H, W, 3) uint8 of JPEG or PNG, or (H, W, 1) for grey JPEG."""
-    grey = (header.kind, header.components) == ("JPEG", 1)
-    return decode(data, header, 1 if grey else 3)
-
-
-def decode(data: bytes, header: Header, channels: int) -> Any:
+def decode(data: bytes, header: Header, channels: int | None = None) -> Any:
     """All pixels of a JPEG or PNG file, (H, W, channels) uint8.
+
+    Without `channels` 1 of a grey JPEG, else 3.
 
     Raises:
         Unreadable: if that fails.
     """
+    channels = channels or (1 if (header.kind, header.components) == ("JPEG", 1) else 3)
     try:
         return decoder.decode(data, channels, jpeg=header.kind == "JPEG")
     except tf.errors.InvalidArgumentError as error:
@@ -154,13 +145,3 @@ def decode(data: bytes, header: Header, channels: int) -> Any:
 
 def _encode(image: Any, quality: int) -> bytes:
     return tf.io.encode_jpeg(image, quality=quality).numpy()
-
-
-def _shrunk(data: bytes, header: Header, shorter_side: int) -> bytes:
-    sides = (header.height, header.width)
-    size = [round(side * shorter_side / min(sides)) for side in sides]
-    image = tf.image.resize(_decode(data, header), size, antialias=True)
-    image = tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
-    if header.kind == "PNG":
-        return encode_png(image)
-    return _encode(image, RESIZE_QUALITY)
