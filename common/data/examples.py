@@ -42,8 +42,7 @@ class HostBatch(NamedTuple):
             resampling left no whole numbers.
         taps: What common.data.transforms.resampling.enlarge makes windows of excerpts
             by: (B, 2, H) int32 and (B, 2, H, 2) float64; or empty.
-        top: (B,) int32, the windows' places in their frames.
-        left: (B,) int32.
+        top, left: (B,) int32, the windows' places in their frames.
         mirrored: (B,) bool; `enlarge` and the host have seen to it.
         drawn: What each of the device's operations has drawn, (B, n) float32;
             (B, 0) if nothing.
@@ -86,16 +85,10 @@ def make_example(
     epoch: int,
     for_device: bool,
 ) -> Callable[[Any, dict], tuple[Any, Any]]:
-    """From (position in the epoch, record) to (image, label).
+    """From (position in the epoch, record) to (image, label); see train_batches.
 
-    Args:
-        source: Of the records.
-        recipe: Its transforms.
-        statistics: See common.data.statistics; None if none are needed.
-        seed: Of the run.
-        epoch: Counted from 0.
-        for_device: Whether the image is one of a HostBatch; its `taps` have yet
-            to go through common.data.transforms.resampling.taps.
+    `for_device` the image is one of a HostBatch, whose `taps` have yet to go
+    through common.data.transforms.resampling.taps.
     """
     geometric, pixel, device = split_operations(recipe, epoch)
     host = [] if for_device and device else pixel

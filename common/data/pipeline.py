@@ -65,8 +65,7 @@ def train_batches(
         source: See common.data.catalog.open_source.
         recipe: Its transforms and batch size.
         statistics: See common.data.statistics; None if none are needed.
-        seed: Of the run.
-        epoch: Counted from 0; each has its own order and its own draws.
+        seed, epoch: Each has its own order and its own draws; epochs count from 0.
         skip_steps: Batches that a resumed run has seen; they are not decoded.
         shard: Of each batch, what this worker computes.
         for_device: Whether they are what the host sends to a device, of which

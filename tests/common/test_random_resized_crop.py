@@ -27,7 +27,7 @@ RELEASE = DistortedBoxCrop(
 QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 
 
-DRAWS = 4000
+DRAWS = 1500
 
 
 def of_the_lua_text(size, draws, attempts=10):
@@ -59,15 +59,15 @@ def facts(sides, size):
 
 @pytest.mark.parametrize("size", [(375, 500), (500, 375), (300, 300)])
 def test_windows_are_those_of_the_lua_text(size):
-    drawn = windows(FB, size, 3000)[:, 2:4]
-    wanted = of_the_lua_text(size, 10_000)
+    drawn = windows(FB, size, DRAWS)[:, 2:4]
+    wanted = of_the_lua_text(size, 3000)
     np.testing.assert_allclose(facts(drawn, size), facts(wanted, size), atol=0.035)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 3), (9, 4), (37, 50), (40, 300), (300, 301)])
+@pytest.mark.parametrize("size", [(1, 1), (9, 4), (37, 50), (40, 300)])
 @pytest.mark.parametrize("crop", [FB, RELEASE, PAPER])
 def test_windows_are_inside_and_at_every_place(crop, size):
-    drawn = windows(crop, size, 600)
+    drawn = windows(crop, size, 400)
     top, left, height, width, _ = drawn.T
     assert (drawn[:, :2] >= 0).all() and (drawn[:, 2:4] >= 1).all()
     assert (top + height <= size[0]).all() and (left + width <= size[1]).all()
@@ -76,7 +76,7 @@ def test_windows_are_inside_and_at_every_place(crop, size):
         if left_over.max() > 0:
             share = (place / np.maximum(left_over, 1))[left_over > 0]
             assert share.min() < 0.1 and share.max() > 0.9
-    if crop is RELEASE and size in [(9, 4), (37, 50), (300, 301)]:
+    if crop is RELEASE and size in [(9, 4), (37, 50)]:
         for side in (top, left, room[0] - top, room[1] - left):
             assert side.min() == 0 < side.max()
 
@@ -84,8 +84,8 @@ def test_windows_are_inside_and_at_every_place(crop, size):
 @pytest.mark.parametrize("attempts", [1, 10])
 def test_what_never_fits_is_the_square_in_the_middle(attempts):
     crop = dataclasses.replace(FB, attempts=attempts)
-    drawn = windows(crop, (100, 700), 800)
-    lua = of_the_lua_text((100, 700), 4000, attempts)
+    drawn = windows(crop, (100, 700), 600)
+    lua = of_the_lua_text((100, 700), 2000, attempts)
     fell = (drawn[:, :4] == [0, 300, 100, 100]).all(axis=1)
     expected = (lua == 0).all(axis=1).mean()
     assert expected > 0.1
@@ -161,9 +161,9 @@ def test_a_window_that_covers_too_little_is_drawn_again():
     half = dataclasses.replace(RELEASE, covered=0.5)
     assert shares(windows(half, (375, 500), 400), (375, 500)).min() >= 0.5
     once = dataclasses.replace(RELEASE, attempts=1)
-    share = shares(windows(once, (375, 500), 2000), (375, 500))
-    every = dataclasses.replace(RELEASE, covered=0.0)
-    small = shares(windows(every, (375, 500), 2000), (375, 500)) < 0.1
+    share = shares(windows(once, (375, 500), DRAWS), (375, 500))
+    every = dataclasses.replace(once, covered=0.0)  # the same draws
+    small = shares(windows(every, (375, 500), DRAWS), (375, 500)) < 0.1
     assert 0.1 < small.mean() < 0.2
     assert abs((share == 1).mean() - small.mean()) < 0.02
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data.rng import ExampleRng, fold_in
+from common.data.rng import BatchRng, ExampleRng, draw_uniform, fold_in
 from common.data.transforms import (
     CentreCrop,
     Context,
@@ -148,14 +148,15 @@ def test_crops_of_a_padded_image_reach_into_the_padding():
         assert (cut == padded[y : y + 32, x : x + 32]).all()
 
 
-def offsets(draws, frame=256, size=224):
-    view = View.whole(frame, frame)
-    windows = [RandomCrop(size)(view, key(i)).window for i in range(draws)]
-    return np.array([(int(w.top), int(w.left)) for w in windows])
+def many(operation, count, stream=STREAM):
+    """The draws of `key(0)`, `key(1)` ..., all at a time."""
+    return BatchRng(draw_uniform(stream, np.arange(count), operation.uniforms))
 
 
 def test_random_crop_has_33_places_each_way():  # net 145; not 32 as Sec. 4.1
-    drawn = offsets(700)
+    crop = RandomCrop(224)
+    window = crop(View.whole(256, 256), many(crop, 700)).window
+    drawn = np.stack([window.top, window.left], 1)
     for axis in drawn.T:
         assert set(axis) == set(range(33))
         assert abs(axis.mean() - 16) < 1.5
@@ -163,8 +164,8 @@ def test_random_crop_has_33_places_each_way():  # net 145; not 32 as Sec. 4.1
 
 
 def test_half_of_the_images_are_flipped():
-    flips = [bool(RandomFlip()(View.whole(8, 8), key(i)).mirrored) for i in range(400)]
-    assert 160 < sum(flips) < 240
+    flips = RandomFlip()(View.whole(8, 8), many(RandomFlip(), 400)).mirrored.numpy()
+    assert flips.shape == (400,) and 160 < sum(flips) < 240
 
 
 def test_crop_after_flip_is_a_crop_of_the_mirror_image():
@@ -220,7 +221,7 @@ def noise(count, **fields):
 
 def test_colour_noise_has_a_hundredth_of_the_covariance():
     """Cov(sum a_i s_i p_i) = std^2 P diag(s^2) P^T = std^2 Cov(RGB)."""
-    drawn = noise(4000, std=0.1, shrink=1.0)
+    drawn = noise(2000, std=0.1, shrink=1.0)
     assert (np.ptp(drawn, axis=(1, 2)) == 0).all()  # one draw per image
     measured = np.cov(drawn[:, 0, 0].T)
     np.testing.assert_allclose(measured, 0.01 * STATISTICS.covariance, atol=0.015)
@@ -298,11 +299,11 @@ def test_affine_shear_moves_rows_sideways():
 
 
 def test_affine_leaves_a_share_as_it_is():
-    untouched = sum(
-        np.allclose(affine(blob(), i, probability=0.9, translate_pixels=3.0), blob(), atol=1e-3)
-        for i in range(300)
-    )
-    assert 15 <= untouched <= 45
+    distort = RandomAffine(probability=0.9, **NO_AFFINE | {"translate_pixels": 3.0})
+    images = tf.repeat(blob()[None], 300, axis=0)
+    found = distort(images, Context(0, 0, False, None, many(distort, 300)))
+    off = np.abs(found - images).max(axis=(1, 2, 3))
+    assert 15 <= (off < 1e-3).sum() <= 45
 
 
 def test_until_epoch_is_off_from_that_epoch_on():
@@ -368,7 +369,7 @@ def test_a_moved_image_is_a_crop_of_the_normalized_image_padded_with_zeros(opera
     whole = normalize(IMAGE.astype("float32"), Context(0, 0, False, MOVED))
     padded = np.pad(whole, [(4, 4), (4, 4), (0, 0)])
     encoded = tf.io.encode_png(IMAGE)
-    for position in range(40):
+    for position in range(20):
         view = shifted(position)
         top, left = place(view)
         image = realize(view, encoded, 3, False)
@@ -385,7 +386,8 @@ def test_the_whole_mean_image_is_subtracted_at_its_place():
 
 
 def test_all_81_places_are_reached():
-    places = {place(shifted(position)) for position in range(1500)}
+    window = RandomShift(4)(View.whole(32, 32), many(RandomShift(4), 1500)).window
+    places = set(zip(window.top.numpy(), window.left.numpy(), strict=True))
     assert places == {(y, x) for y in range(-4, 5) for x in range(-4, 5)}
 
 

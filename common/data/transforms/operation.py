@@ -16,8 +16,7 @@ class Statistics:
 
     Attributes:
         mean_image: (F, F, C) float32, the mean of each pixel of the frame.
-        pixel_mean: (C,) float64, over all pixels of all frames.
-        pixel_std: (C,) float64, likewise.
+        pixel_mean, pixel_std: (C,) float64, over all pixels of all frames.
         covariance: (C, C) float64, of the channels, over the same pixels.
     """
 
@@ -32,9 +31,8 @@ class Context:
     """What a pixel operation may know of its image.
 
     Attributes:
-        top: The window's place in the frame, pixels; an int or a tensor, of
+        top, left: The window's place in the frame, pixels; ints or tensors, of
             one number for each image if there are many.
-        left: Likewise.
         mirrored: Whether left and right were exchanged.
         statistics: Of the training set; None if no operation needs them.
         rng: For the operation's draws; None in tests.

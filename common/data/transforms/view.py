@@ -249,9 +249,8 @@ def gather_windows(
     Args:
         pixels: Of the images, as `with_zero_pixel` gives them; less than 2**29.
         size: (height, width) of an image.
-        which: The image of each window, (windows,) int32, or an int.
-        window: Its place, `top` and `left` likewise.
-        mirrored: Whether left and right are exchanged, (windows,) or a bool.
+        which, window, mirrored: Of each window its image, its place (`top` and
+            `left`), and whether left and right are exchanged: (windows,), or one for all.
 
     Returns:
         (windows, window.height, window.width, channels); one window if all
