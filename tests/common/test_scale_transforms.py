@@ -9,12 +9,10 @@ from common.data.transforms import (
     CentreCrop,
     Pad,
     RandomAreaCrop,
-    RandomCrop,
-    RandomFlip,
     RandomShorterSide,
     ResizeShorterSide,
 )
-from common.data.transforms.view import Box, Patch, View, image_size, realize
+from common.data.transforms.view import Box, Patch, View, realize
 from common.errors import UsageError
 from tests.common.data_fixtures import noise_image
 
@@ -22,7 +20,6 @@ FILTERS = ("bilinear", "area", "nearest", "bicubic")
 PAPER = RandomAreaCrop(  # GoogLeNet, Sec. 6
     size=224, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), resampling=FILTERS
 )
-SIZES = [(375, 500), (500, 375), (500, 37), (37, 500), (300, 300)]
 STREAM = fold_in(0, 0, 3)
 
 
@@ -48,17 +45,6 @@ def not_uniform(numbers, low, high):
     return distance * np.sqrt(count) / 1.95
 
 
-def pixels(encoded, channels=3):
-    if tf.io.is_jpeg(encoded):
-        return tf.io.decode_jpeg(encoded, channels, dct_method="INTEGER_ACCURATE")
-    return tf.io.decode_png(encoded, channels)
-
-
-def cut(image, box):
-    y, x, height, width = (int(side) for side in box)
-    return image[y : y + height, x : x + width]
-
-
 def test_shorter_side_is_every_whole_number_of_the_interval():
     sides = draw(RandomShorterSide(8, 12), (30, 50), 1000, lambda v: v.canvas)
     counts = np.bincount(sides.min(axis=1), minlength=13)
@@ -72,24 +58,8 @@ def test_one_shorter_side_is_a_plain_resize_and_chance_keeps_the_frame():
     plain = ResizeShorterSide(256)(view, None)
     for resized in (drawn, plain):
         assert [int(n) for n in resized.canvas] == [256, 341]
+    assert ResizeShorterSide(320)(view, None).canvas == (320, 427)  # 426.7, rounded
     assert drawn.frame is PAPER(view, ExampleRng(STREAM, 0)).frame is view.frame
-
-
-@pytest.mark.parametrize("size", [(91, 130), (130, 91), (33, 50)])
-def test_crop_of_a_random_scale_equals_the_slow_way(size):
-    encoded = tf.io.encode_jpeg(noise_image(*size), quality=90)
-    scales = set()
-    for position in range(6):
-        view = View.whole(*image_size(encoded, True))
-        for place, op in enumerate((RandomShorterSide(40, 60), RandomCrop(40))):
-            view = op(view, ExampleRng(fold_in(place), position))
-        canvas = [int(side) for side in view.canvas]
-        assert abs(canvas[0] / canvas[1] - size[0] / size[1]) < 0.03
-        full = tf.image.resize(pixels(encoded), canvas, antialias=True)
-        image = realize(view, encoded, 3, True)
-        np.testing.assert_allclose(image, cut(full, view.window), atol=0.01)
-        scales.add(min(canvas))
-    assert len(scales) > 3
 
 
 @pytest.mark.parametrize("size", [(375, 500), (500, 375), (300, 300)])
@@ -112,9 +82,9 @@ def test_aspect_and_place_are_uniform_and_apart_where_every_window_fits():
     assert abs(every_two - np.eye(5)).max() < 0.1
 
 
-@pytest.mark.parametrize("size", [*SIZES, (1, 1), (2, 3), (1, 400), (9, 4)])
+@pytest.mark.parametrize("size", [(375, 500), (500, 37), (1, 1), (2, 3), (1, 400), (9, 4)])
 def test_windows_have_a_permitted_aspect(size):
-    _, _, height, width, _ = windows(PAPER, size, 400).T
+    _, _, height, width, _ = windows(PAPER, size, 200).T
     assert ((width + 0.51) / (height - 0.51) > 3 / 4).all()
     assert ((width - 0.51) / (height + 0.51) < 4 / 3).all()
 
@@ -156,23 +126,6 @@ def test_no_more_of_the_file_is_read_than_the_window_needs():
     assert (image == expected).numpy().all()
     with pytest.raises(tf.errors.InvalidArgumentError):
         realize(whole.zoom(low, 32), half, 3, True)
-
-
-def test_crops_padding_and_flips_after_an_area_crop():
-    encoded = tf.io.encode_png(noise_image(90, 70))
-    crop = dataclasses.replace(PAPER, size=40, resampling=("bilinear",))
-    for position in range(6):
-        view = crop(View.whole(90, 70), ExampleRng(8, position))
-        whole = realize(view, encoded, 3, False).numpy()
-        padded = np.pad(whole, ((4, 4), (4, 4), (0, 0)))
-        for place, op in enumerate((RandomFlip(), Pad(4), RandomCrop(40))):
-            view = op(view, ExampleRng(fold_in(place), position))
-        image = realize(view, encoded, 3, False).numpy()
-        y, x = int(view.window.top) + 4, int(view.window.left) + 4
-        expected = padded[y : y + 40, x : x + 40]
-        if view.mirrored:
-            expected = expected[:, ::-1]
-        np.testing.assert_allclose(image, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize(
