@@ -1,18 +1,22 @@
-"""TensorFlow, imported when something of it is first used.
+"""NumPy and TensorFlow, imported when something of them is first used.
 
-That takes seconds: `--help`, `list`, `report` and usage errors do without it,
-and import many modules that compute.
+That takes a tenth of a second, and seconds: `--help`, `list`, `report` and usage
+errors do without them, and import many modules that compute.
 """
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import tensorflow as tf
 else:
 
-    class _TensorFlow:
-        def __getattr__(self, name: str) -> Any:
-            return getattr(importlib.import_module("tensorflow"), name)
+    class _Lazy:
+        def __init__(self, name: str):
+            self._name = name
 
-    tf = _TensorFlow()
+        def __getattr__(self, name: str) -> Any:
+            return getattr(importlib.import_module(self._name), name)
+
+    np, tf = _Lazy("numpy"), _Lazy("tensorflow")

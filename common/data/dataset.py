@@ -6,9 +6,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-
-from common.lazy import tf
+from common.lazy import np, tf
 
 MANIFEST = "manifest.json"
 
@@ -105,12 +103,12 @@ class Shuffled:
     order: Any = None
 
 
-def permute(size: int, seed: int, epoch: int) -> np.ndarray:
+def permute(size: int, seed: int, epoch: int) -> "np.ndarray":
     """The order of an epoch: (size,) indices."""
     return np.random.default_rng((seed, epoch)).permutation(size)
 
 
-def number(order: np.ndarray, skip: int) -> Any:
+def number(order: "np.ndarray", skip: int) -> Any:
     """A tf.data.Dataset of (position, index), from position `skip` on."""
     positions = np.arange(skip, len(order))
     return tf.data.Dataset.from_tensor_slices((positions, order[skip:]))

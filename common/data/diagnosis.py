@@ -4,8 +4,6 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from common.data.dataset import Source
 from common.data.images.decoder import readable
 from common.data.pipeline import frame
@@ -82,7 +80,7 @@ def _try(source: Source, record: dict[str, Any], recipe: Recipe) -> tuple:
 
 
 def _reason(source: Source, record: dict[str, Any], recipe: Recipe) -> str:
-    label = int(np.asarray(record["label"]))
+    label = int(record["label"])
     if not 0 <= label < recipe.num_classes:
         return f"has the label {label}, which is not one of 0 .. {recipe.num_classes - 1}."
     try:

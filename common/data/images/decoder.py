@@ -11,10 +11,8 @@ import io
 import warnings
 from typing import Any
 
-import numpy as np
-
 from common.data.images.jpeg import ORIENTATION, Header, Unreadable, read_header
-from common.lazy import tf
+from common.lazy import np, tf
 
 PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_BYTES = 2**29  # TensorFlow's limit for a JPEG file, decoded

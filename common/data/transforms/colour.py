@@ -5,11 +5,9 @@ import functools
 import itertools
 from typing import Any, ClassVar
 
-import numpy as np
-
 from common.data.transforms.operation import Context, Operation
 from common.errors import UsageError
-from common.lazy import tf
+from common.lazy import np, tf
 
 _LUMINANCE = (0.299, 0.587, 0.114)  # of red, green, blue: PIL's "L"
 

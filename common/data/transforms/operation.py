@@ -3,11 +3,9 @@
 import dataclasses
 from typing import Any, ClassVar
 
-import numpy as np
-
 from common.data.rng import Rng
 from common.errors import UsageError
-from common.lazy import tf
+from common.lazy import np, tf
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,10 +18,10 @@ class Statistics:
         covariance: (C, C) float64, of the channels, over the same pixels.
     """
 
-    mean_image: np.ndarray
-    pixel_mean: np.ndarray
-    pixel_std: np.ndarray
-    covariance: np.ndarray
+    mean_image: "np.ndarray"
+    pixel_mean: "np.ndarray"
+    pixel_std: "np.ndarray"
+    covariance: "np.ndarray"
 
 
 @dataclasses.dataclass(frozen=True)

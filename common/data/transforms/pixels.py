@@ -7,12 +7,10 @@ those that are `batched` or `on_device`, (images, height, width, channels), too.
 import dataclasses
 from typing import Any, ClassVar
 
-import numpy as np
-
 from common.data.transforms.operation import Context, Operation
 from common.data.transforms.view import Box, gather_windows, mirror, with_zero_pixel
 from common.errors import UsageError
-from common.lazy import tf
+from common.lazy import np, tf
 
 
 class _OfMany(Operation):

@@ -9,15 +9,13 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from common.data.images.decoder import decode
 from common.data.transforms.resampling import resize, span, triangle, whole_triangle
 from common.errors import UsageError
-from common.lazy import tf
+from common.lazy import np, tf
 
 EXCERPT = 8  # pixels that an excerpt is longer than the window made of it
-_OUTSIDE = np.int32(-(2**30))  # no sum of places with it is positive
+_OUTSIDE = -(2**30)  # no sum of places with it is positive
 _MARGIN = 2  # libjpeg's chroma upsampling differs in a cut's border column
 
 
@@ -235,7 +233,7 @@ def mirror(image: Any, mirrored: Any) -> Any:
     return tf.cond(mirrored, lambda: tf.reverse(image, [1]), lambda: image)
 
 
-def with_zero_pixel(images: np.ndarray) -> np.ndarray:
+def with_zero_pixel(images: "np.ndarray") -> "np.ndarray":
     """(..., channels) -> (pixels + 1, channels): zeros, and then the images."""
     pixels = images.reshape(-1, images.shape[-1])
     return np.concatenate([np.zeros_like(pixels[:1]), pixels])
