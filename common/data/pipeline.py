@@ -4,6 +4,7 @@ Whatever the threads, the replicas or the resumes: a training batch is a
 function of (seed, epoch, position) only, a test batch of its position.
 """
 
+import dataclasses
 from typing import Any
 
 from common.data import resident
@@ -81,8 +82,23 @@ def train_batches(
     """
     left = steps_per_epoch(source, recipe) - skip_steps
     size = recipe.global_batch_size
-    order = (seed, epoch, skip_steps * size)
-    made = _batches(source, recipe, statistics, order, size, shard, for_device)
+    shuffled = source.shuffled("train", seed=seed, epoch=epoch, skip=skip_steps * size)
+    elements = shard.select(shuffled.elements, size)
+    kept = None if for_device else resident.open_on_host(source, recipe, statistics, epoch)
+    if kept is not None:
+        made = shard.make_batches(elements, size, kept.make_examples(seed=seed, epoch=epoch))
+    else:
+        order = {"seed": seed, "epoch": epoch}
+        make = make_example(source, recipe, statistics, **order, for_device=for_device)
+        made = parallel_map(elements, lambda position, e: make(position, shuffled.read(e)))
+        made = shard.batch(made, size)
+    if for_device and is_enlarged(source, recipe, epoch):
+
+        def finish(batch: HostBatch, labels: Any) -> tuple[HostBatch, Any]:
+            numbers = taps(batch.taps, recipe.image_size, batch.mirrored)
+            return batch._replace(taps=numbers), labels
+
+        made = parallel_map(made, finish)
     return made.take(left * shard.devices)
 
 
@@ -104,38 +120,10 @@ def sample_batch(
     """
     if size > source.dataset.splits["train"]:
         raise UsageError(f"{source.dataset.name} has fewer than {size} training examples.")
-    order = (fold_in(seed, resident.SAMPLE_STREAM), epoch, 0)
-    made = _batches(source, recipe, statistics, order, size, WHOLE)
+    one = dataclasses.replace(recipe, global_batch_size=size)
+    own = fold_in(seed, resident.SAMPLE_STREAM)
+    made = train_batches(source, one, statistics, seed=own, epoch=epoch)
     return made.take(1).get_single_element()
-
-
-def _batches(
-    source: TrainingSource,
-    recipe: Recipe,
-    statistics: Statistics | None,
-    order: tuple[int, int, int],
-    size: int,
-    shard: WorkerShard,
-    for_device: bool = False,
-) -> Any:
-    """Of `size` examples each; `order`: seed, epoch, and how many are left out."""
-    seed, epoch, skip = order
-    shuffled = source.shuffled("train", seed=seed, epoch=epoch, skip=skip)
-    elements = shard.select(shuffled.elements, size)
-    kept = None if for_device else resident.open_on_host(source, recipe, statistics, epoch)
-    if kept is not None:
-        return shard.make_batches(elements, size, kept.make_examples(seed=seed, epoch=epoch))
-    make = make_example(source, recipe, statistics, seed=seed, epoch=epoch, for_device=for_device)
-    made = parallel_map(elements, lambda position, e: make(position, shuffled.read(e)))
-    made = shard.batch(made, size)
-    if not (for_device and is_enlarged(source, recipe, epoch)):
-        return made
-
-    def finish(batch: HostBatch, labels: Any) -> tuple[HostBatch, Any]:
-        numbers = taps(batch.taps, recipe.image_size, batch.mirrored)
-        return batch._replace(taps=numbers), labels
-
-    return parallel_map(made, finish)
 
 
 def frames(source: Source, split: str, recipe: Recipe) -> Any:

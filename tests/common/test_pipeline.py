@@ -295,7 +295,7 @@ def test_a_damaged_record_file_is_named(tmp_path, monkeypatch, held, damage, wor
 
 
 def test_the_workers_parts_are_the_whole_batches(kind, source, recipe, whole):
-    count = 4 if kind == "folder" else 2
+    count = 4 if kind == "held" else 2
     parts = [
         batches(source, recipe, skip_steps=1, shard=WorkerShard(index, count))
         for index in range(count)
