@@ -20,17 +20,11 @@ from common.recipes.recipe import Recipe
 
 
 class Operations(NamedTuple):
-    """Of an epoch, each with its place in the recipe, which its draws depend on.
+    """Of an epoch, each with its place in the recipe, which its draws depend on."""
 
-    Attributes:
-        geometric: Those on views.
-        pixel: Those on pixel values.
-        device: The same again if a device can do all of them, or none.
-    """
-
-    geometric: list[tuple[int, Operation]]
-    pixel: list[tuple[int, Operation]]
-    device: list[tuple[int, Operation]]
+    geometric: list[tuple[int, Operation]]  # those on views
+    pixel: list[tuple[int, Operation]]  # those on pixel values
+    device: list[tuple[int, Operation]]  # the same, if a device can do all of them; or none
 
 
 class HostBatch(NamedTuple):
@@ -42,18 +36,14 @@ class HostBatch(NamedTuple):
             resampling left no whole numbers.
         taps: What common.data.transforms.resampling.enlarge makes windows of excerpts
             by: (B, 2, H) int32 and (B, 2, H, 2) float64; or empty.
-        top, left: (B,) int32, the windows' places in their frames.
-        mirrored: (B,) bool; `enlarge` and the host have seen to it.
-        drawn: What each of the device's operations has drawn, (B, n) float32;
-            (B, 0) if nothing.
     """
 
     pixels: Any
     taps: tuple
-    top: Any
+    top: Any  # (B,) int32, the windows' places in their frames
     left: Any
-    mirrored: Any
-    drawn: tuple
+    mirrored: Any  # (B,) bool; `enlarge` and the host have seen to it
+    drawn: tuple  # by each of the device's operations, (B, n) float32; (B, 0) if nothing
 
 
 def split_operations(recipe: Recipe, epoch: int) -> Operations:

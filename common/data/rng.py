@@ -19,15 +19,10 @@ def fold_in(*numbers: int) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class ExampleRng:
-    """What one operation draws for one example.
+    """What one operation draws for one example."""
 
-    Attributes:
-        stream: `fold_in(seed, epoch, operation)`; an int.
-        position: The example's place in the epoch; a scalar int64 tensor.
-    """
-
-    stream: int
-    position: Any
+    stream: int  # `fold_in(seed, epoch, operation)`
+    position: Any  # the example's place in the epoch; a scalar int64 tensor
 
     def uniform(self, count: int) -> Any:
         """`count` numbers in [0, 1)."""
@@ -44,13 +39,9 @@ class ExampleRng:
 
 @dataclasses.dataclass(frozen=True)
 class BatchRng:
-    """What one operation draws for many examples, all of it drawn before.
+    """What one operation draws for many examples, all of it drawn before."""
 
-    Attributes:
-        numbers: (examples, n) in [0, 1); see `draw_uniform`.
-    """
-
-    numbers: Any
+    numbers: Any  # (examples, n) in [0, 1); see `draw_uniform`
 
     def uniform(self, count: int) -> Any:
         """(count, examples) numbers: those that ExampleRng gives each of them."""

@@ -16,17 +16,11 @@ MANY = 128  # examples, or a few less, that are made together
 
 
 class WorkerShard(NamedTuple):
-    """Positions index * B / count ... of every global batch of B.
+    """Positions index * B / count ... of every global batch of B."""
 
-    Attributes:
-        index: Of this worker.
-        count: Of workers.
-        devices: Of this worker; each element is the share of one of them.
-    """
-
-    index: int = 0
-    count: int = 1
-    devices: int = 1
+    index: int = 0  # of this worker
+    count: int = 1  # of workers
+    devices: int = 1  # of this worker; each element is the share of one of them
 
     def select(self, numbered: Any, batch_size: int) -> Any:
         """Of a tf.data.Dataset of (position, element), this worker's."""

@@ -21,19 +21,12 @@ _FORMATS = ("AVIF", "BMP", "GIF", "JPEG2000", "PPM", "TIFF", "WEBP")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """An image file as TensorFlow decodes it.
+    """An image file as TensorFlow decodes it."""
 
-    Attributes:
-        data: JPEG or PNG.
-        kind: Of the file, such as "JPEG" or "WEBP"; by content, not by name.
-        header: As `read_header` has it, of `data`.
-        orientation: EXIF's, 1 .. 8, which is not applied to `data`.
-    """
-
-    data: bytes
-    kind: str
-    header: Header
-    orientation: int
+    data: bytes  # JPEG or PNG
+    kind: str  # of the file, such as "JPEG" or "WebP"; by content, not by name
+    header: Header  # of `data`
+    orientation: int  # EXIF's, 1 .. 8, which is not applied to `data`
 
     @property
     def form(self) -> str:

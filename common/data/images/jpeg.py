@@ -42,25 +42,15 @@ class Unreadable(ValueError):
 
 @dataclasses.dataclass(kw_only=True)
 class Header:
-    """What is known of an image file before it is decoded.
+    """What is known of an image file before it is decoded."""
 
-    Attributes:
-        kind: "JPEG", "PNG", "GIF", "BMP", "WebP", "TIFF", "AVIF", "PNM" or
-            "JPEG 2000"; by content, not by name.
-        height, width, components: Of a JPEG or PNG, else 0; a PNG's palette
-            or grey is 1, its RGBA 4.
-        complete: Whether the file ends as a whole one does.
-        orientation: EXIF's, 1 .. 8; 1 where there is none.
-        broken_exif: Where EXIF data that cannot be read begins and ends.
-    """
-
-    kind: str
-    height: int = 0
+    kind: str  # "JPEG", "PNG", "GIF", ...; by content, not by name
+    height: int = 0  # of a JPEG or PNG, else 0
     width: int = 0
-    components: int = 0
-    complete: bool = True
-    orientation: int = 1
-    broken_exif: tuple[int, int] | None = None
+    components: int = 0  # likewise; a PNG's palette or grey is 1, its RGBA 4
+    complete: bool = True  # whether the file ends as a whole one does
+    orientation: int = 1  # EXIF's, 1 .. 8; 1 where there is none
+    broken_exif: tuple[int, int] | None = None  # where such that cannot be read begins and ends
 
 
 def read_header(data: bytes) -> Header:

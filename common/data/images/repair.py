@@ -21,21 +21,13 @@ RESIZE_QUALITY = 95
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mended:
-    """An image as it is written.
-
-    Attributes:
-        data: The encoded image.
-        kind: "JPEG" or "PNG".
-        repairs: What was done to it beside resizing; mostly nothing.
-        pixels: What its pixels went through, in words.
-        turned: Whether EXIF says that it should be shown turned.
-    """
+    """An image as it is written."""
 
     data: bytes
-    kind: str
-    repairs: tuple[str, ...]
-    pixels: str
-    turned: bool
+    kind: str  # "JPEG" or "PNG"
+    repairs: tuple[str, ...]  # what was done to it beside resizing; mostly nothing
+    pixels: str  # what its pixels went through, in words
+    turned: bool  # whether EXIF says that it should be shown turned
 
 
 def mend(data: bytes, shorter_side: int | None, *, lossless: bool = False) -> Mended:

@@ -10,40 +10,24 @@ from common.lazy import np, tf
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Statistics:
-    """Of the training set's frames, pixels 0 .. 255; see common.data.statistics.
+    """Of the training set's frames, pixels 0 .. 255; see common.data.statistics."""
 
-    Attributes:
-        mean_image: (F, F, C) float32, the mean of each pixel of the frame.
-        pixel_mean, pixel_std: (C,) float64, over all pixels of all frames.
-        covariance: (C, C) float64, of the channels, over the same pixels.
-    """
-
-    mean_image: "np.ndarray"
-    pixel_mean: "np.ndarray"
-    pixel_std: "np.ndarray"
-    covariance: "np.ndarray"
+    mean_image: "np.ndarray"  # (F, F, C) float32, the mean of each pixel of the frame
+    pixel_mean: "np.ndarray"  # (C,) float64, over all pixels of all frames
+    pixel_std: "np.ndarray"  # likewise
+    covariance: "np.ndarray"  # (C, C) float64, of the channels, over the same pixels
 
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """What a pixel operation may know of its image.
+    """What an operation on pixel values may know of its image, or images."""
 
-    Attributes:
-        top, left: The window's place in the frame, pixels; ints or tensors, of
-            one number for each image if there are many.
-        mirrored: Whether left and right were exchanged.
-        statistics: Of the training set; None if no operation needs them.
-        rng: For the operation's draws; None in tests.
-        drawn: What the operation's `draw` gave, if that was called before;
-            None leaves it to the operation.
-    """
-
-    top: Any
+    top: Any  # the window's place in the frame: an int or a tensor, of one or of many
     left: Any
-    mirrored: Any
-    statistics: Statistics | None
-    rng: Rng | None = None
-    drawn: Any = None
+    mirrored: Any  # whether left and right were exchanged
+    statistics: Statistics | None  # None if no operation needs them
+    rng: Rng | None = None  # for the operation's draws
+    drawn: Any = None  # what its `draw` gave, if that was called before
 
 
 class Operation:
@@ -51,26 +35,18 @@ class Operation:
 
     One of pixel values maps (image, context) to an image, both (height, width,
     channels) float32; a `Geometric` one (view, rng) to a view.
-
-    Attributes:
-        geometric: Which of the two it is.
-        needs_statistics: Whether it uses those of the training set.
-        batched: Whether it works on many images of one size as on one, with the
-            same bits: their axis comes first, and so it does in what is drawn.
-        uniforms: If it is `batched`: how many numbers in [0, 1) it draws.
-        on_device: Whether it works on many images, with what `draw` gave before,
-            and XLA compiles it.
-        inside: If it is geometric: whether the window stays inside of the canvas.
-        lengths: The fields that are pixels of the network's input; it need not
-            have all.
     """
 
     geometric: ClassVar[bool] = False
-    needs_statistics: ClassVar[bool] = False
+    needs_statistics: ClassVar[bool] = False  # of the training set
+    # Whether it works on many images of one size as on one, with the same bits: their
+    # axis comes first, and so it does in what is drawn, `uniforms` numbers in [0, 1).
     batched: ClassVar[bool] = False
     uniforms: ClassVar[int] = 0
+    # Whether it works on many images, with what `draw` gave, and XLA compiles it.
     on_device: ClassVar[bool] = False
-    inside: ClassVar[bool] = False
+    inside: ClassVar[bool] = False  # whether a geometric one's window stays on the canvas
+    # The fields, of those it has, that are pixels of the network's input.
     lengths: ClassVar[tuple[str, ...]] = ("size", "pixels")
 
     def draw(self, context: Context) -> Any:

@@ -64,28 +64,15 @@ class Patch(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """A window of the canvas, which is the resized source.
+    """A window of the canvas, which is the resized source."""
 
-    Attributes:
-        source: (height, width) of the encoded image.
-        canvas: (height, width) that the whole source is resized to.
-        window: The part of the canvas that is wanted, before mirroring; what
-            lies outside of the canvas is 0.
-        frame: The last window that chance had no part in: what a mean image
-            is the mean of.
-        mirrored: Whether left and right are exchanged; a bool, or a tensor.
-        patch: If there is one, it is resized to the canvas, not the source.
-        whole_values: Whether the canvas has whole pixel values: see
-            common.data.transforms.resampling.whole_triangle.
-    """
-
-    source: tuple[Any, Any]
-    canvas: tuple[Any, Any]
-    window: Box
-    frame: Box
-    mirrored: Any = False
-    patch: Patch | None = None
-    whole_values: bool = False
+    source: tuple[Any, Any]  # (height, width) of the encoded image
+    canvas: tuple[Any, Any]  # (height, width) that the whole source is resized to
+    window: Box  # the part of the canvas that is wanted, before mirroring; 0 outside of it
+    frame: Box  # the last window that chance had no part in: a mean image is its mean
+    mirrored: Any = False  # whether left and right are exchanged; a bool, or a tensor
+    patch: Patch | None = None  # if there is one, it is resized to the canvas, not the source
+    whole_values: bool = False  # the canvas has whole pixel values: resampling.whole_triangle
 
     @classmethod
     def whole(cls, height: Any, width: Any) -> "View":
