@@ -7,8 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from common.training.steps import MAX_UPDATES
-from common.training.train_step import TrainStep
-from tests.common.device_runs import build_steps, operations
+from tests.common.device_runs import build_step, build_steps, operations
 
 SECONDS = 0.1  # that a slow batch takes: far above what a busy machine adds to a step
 
@@ -53,6 +52,6 @@ def test_the_step_asks_nothing_of_python_and_reads_no_clock():
 
     A clock in the graph would be read when a thread is free, not when the batch is there.
     """
-    step = build_steps(network(), batch_size=2, make=TrainStep)
+    step = build_step(network(), batch_size=2)
     kinds = {op.type for op in operations(step)}
     assert not kinds & {"PyFunc", "EagerPyFunc", "PyFuncStateless", "Timestamp"}
