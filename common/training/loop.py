@@ -277,8 +277,7 @@ class Loop:
         """What the device does to the images of this epoch's stream."""
         if self.job.resident:
             return []
-        _, operations = examples.split_pixel_operations(self.job.recipe, self.state.epoch)
-        return operations
+        return examples.split_operations(self.job.recipe, self.state.epoch).device
 
     def _rows(self) -> Rows:
         """What is drawn for this epoch's batches, on the devices."""
