@@ -380,11 +380,11 @@ def commit_of(repository: pathlib.Path) -> str:
     """The git commit of the code, '+changes' if it was edited since."""
     if not (repository / ".git").exists():  # an installed copy may lie in another's checkout
         return "not a git checkout"
+    # A full disk, or a kill, would leave its lock in the way of the next git.
+    git = ["git", "--no-optional-locks", "-C", str(repository)]
     try:
         commit, changed = (
-            subprocess.check_output(
-                ["git", "-C", str(repository), *words], stderr=subprocess.DEVNULL, text=True
-            ).strip()
+            subprocess.check_output([*git, *words], stderr=subprocess.DEVNULL, text=True).strip()
             for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "-uno"))
         )
     except (OSError, subprocess.CalledProcessError):
