@@ -6,7 +6,7 @@ import numpy as np
 from common.data.transforms import Squash, SubtractMeanPixel
 from common.errors import RunError
 from common.models.preprocessing import Preprocessing
-from common.models.weight_import import State, assign_torch, flattened_map
+from common.models.weight_import import State, assign_torch
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 
@@ -37,7 +37,7 @@ def from_caffe(state: State, model: keras.Model) -> None:
         if halved in names and entry in state:
             state = state | {entry: state[entry] * np.float32(2)}
     names = {layer: layer for layer in LAYERS}
-    assign_torch(model, state, names, flattened={"fc6": flattened_map(model, "pool5")})
+    assign_torch(model, state, names)
 
 
 # Caffe trains and tests on images squashed to 256x256 (create_imagenet.sh),

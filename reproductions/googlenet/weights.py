@@ -7,7 +7,6 @@ from common.models.preprocessing import Preprocessing
 from common.models.weight_import import (
     State,
     assign_torch,
-    flattened_map,
     main_head,
     require_variant,
 )
@@ -44,13 +43,10 @@ def from_caffe(state: State, model: keras.Model) -> None:
     for module in MODULES:
         for branch in ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj"):
             names[f"inception_{module}_{branch}"] = f"inception_{module}/{branch}"
-    flattened = {}
     for head in (1, 2):
         for part in ("conv", "fc", "classifier"):
             names[f"aux{head}_{part}"] = f"loss{head}/{part}"
-        if len(model.outputs) > 1:
-            flattened[f"aux{head}_fc"] = flattened_map(model, f"aux{head}_conv")
-    assign_torch(model, state, names, flattened=flattened)
+    assign_torch(model, state, names)
 
 
 # BVLC, bvlc_googlenet/train_val.prototxt: mean_value 104, 117 and 123, of blue,

@@ -11,7 +11,6 @@ from common.models.weight_import import (
     State,
     assign_keras,
     assign_torch,
-    flattened_map,
     require_variant,
 )
 from reproductions.vgg.forms import COLUMNS
@@ -51,7 +50,7 @@ def from_torchvision(state: State, model: keras.Model) -> None:
             place += 1
     # Linear, ReLU, Dropout; Linear, ReLU, Dropout; Linear
     prefixes |= {name: f"classifier.{3 * i}" for i, name in enumerate(DENSE)}
-    assign_torch(model, state, prefixes, flattened={"fc6": flattened_map(model, "pool5")})
+    assign_torch(model, state, prefixes)
 
 
 def from_keras(state: State, model: keras.Model) -> None:
@@ -86,7 +85,7 @@ def from_caffe(state: State, model: keras.Model) -> None:
     """
     _require_configuration(model, "caffe")
     prefixes = {layer.name: layer.name for layer in model.layers}
-    assign_torch(model, state, prefixes, flattened={"fc6": flattened_map(model, "pool5")})
+    assign_torch(model, state, prefixes)
 
 
 def _require_configuration(model: keras.Model, layout: str) -> None:

@@ -17,7 +17,7 @@ import tensorflow as tf
 import reproductions
 from common.training import checkpoints
 from common.training.optimizers import build_optimizer
-from common.training.steps import MAX_UPDATES, TrainSteps, repeat_bit_for_bit
+from common.training.steps import TrainSteps, repeat_bit_for_bit
 from common.training.train_step import TrainStep
 from tests.reproductions.test_contract import VARIANTS, small_image
 
@@ -88,14 +88,9 @@ class Training:
         if prepare is not None:
             examples = tuple(tf.constant(x) for x in self.batch)
             prepare(self.model, self.optimizer, self.recipe.loss, examples)
-        rate = SLOWER * self.rate
-        groups = len(self.recipe.group_schedules) + 1
-        losses, *_ = self.run(
-            iter(tf.data.Dataset.from_tensors(self.batch).repeat()),
-            tf.constant(first, tf.int64),
-            tf.constant(count),
-            tf.fill((MAX_UPDATES, groups), rate),
-        )
+        rates = [SLOWER * self.rate] * (len(self.recipe.group_schedules) + 1)
+        batches = iter(tf.data.Dataset.from_tensors(self.batch).repeat())
+        losses, *_ = self.run(batches, first, [rates] * count)
         return losses.numpy()
 
 
