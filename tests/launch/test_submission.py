@@ -36,7 +36,7 @@ def test_a_prediction_file_is_written_for_the_server_and_scored(folder):
     words = ("submission", "a.npz", "--out", "guesses.txt")
     code, said, _ = launch(*words, cwd=folder)
     assert code == 0 and "5 guesses for each of 6 images" in said
-    assert len(submission_file.read(folder / "guesses.txt").labels) == 6
+    assert len(submission_file.read(folder / "guesses.txt")) == 6
     words = ("submission", "guesses.txt", "truth.txt")
     code, said, _ = launch(*words, cwd=folder)
     made = predictions.read(folder / "a.npz")
