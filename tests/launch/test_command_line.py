@@ -192,7 +192,7 @@ def test_a_reader_may_stop_reading():
     assert child.returncode == exits.CLOSED
 
 
-def test_list_loads_no_tensorflow(answers):
+def test_list_of_all_and_of_a_variants_paper(answers):
     code, out, _ = answers("list")
     assert code == 0 and "lenet5" in out
     code, out, _ = answers("list", "alexnet_1gpu")
