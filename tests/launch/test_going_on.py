@@ -123,19 +123,19 @@ def test_the_best_epochs_weights_are_kept_beside_the_last_ones(whole, capsys):
     assert record(whole)["results"] == before
 
 
-def test_what_a_kill_left_out_of_the_best_weights_is_made_good(ended):
-    kept = record(ended)["best_weights"]
-    assert kept["epoch"] == 2  # what was lost is the last epoch's
-    (ended / BEST).unlink()  # as if it had come between the checkpoint and the file
-    facts = record(ended)
+def test_what_a_kill_left_out_of_the_best_weights_is_made_good(tmp_path):
+    folder = begin(tmp_path / "run", "epochs=1", keep_best=True)
+    kept = record(folder)["best_weights"]
+    (folder / BEST).unlink()  # as if it had come between the checkpoint and the file
+    facts = record(folder)
     del facts["best_weights"]
-    (ended / "run.json").write_text(json.dumps(facts))
-    train(ended, gpus=0, keep_best=True)
-    assert record(ended)["best_weights"] == kept and (ended / BEST).exists()
-    later = kept | {"epoch": 3, "step": 60, "top1_error": 0.0}  # whose checkpoint is lost
-    (ended / "run.json").write_text(json.dumps(facts | {"best_weights": later}))
-    train(ended, gpus=0, keep_best=True)
-    assert record(ended)["best_weights"] == kept
+    (folder / "run.json").write_text(json.dumps(facts))
+    train(folder, gpus=0, keep_best=True)
+    assert record(folder)["best_weights"] == kept and (folder / BEST).exists()
+    later = kept | {"epoch": 2, "step": 40, "top1_error": 0.0}  # whose checkpoint is lost
+    (folder / "run.json").write_text(json.dumps(facts | {"best_weights": later}))
+    train(folder, gpus=0, keep_best=True)
+    assert record(folder)["best_weights"] == kept
 
 
 def test_patience_ends_a_run_on_record(tmp_path, capsys):
