@@ -104,7 +104,7 @@ def _write(folder: pathlib.Path, network: Network) -> None:
     model = build_network(experiment, tf.distribute.get_strategy())
     run_weights.load_weights(model, network.file, experiment.recipe)
     save_weights(model, folder / run_weights.WEIGHTS)
-    if statistics := find_statistics(experiment, run):
+    if statistics := find_statistics(network):
         save(statistics, folder / run_weights.STATISTICS)
     write_json(folder / "run.json", _without_places(record))
 

@@ -19,6 +19,7 @@ from common.recipes.recipe import Recipe
 from common.recipes.serialization import spell
 from common.training.optimizers import build_optimizer
 from common.training.steps import MAX_UPDATES, TrainSteps
+from common.training.train_step import TrainStep
 from launch.session.fine_tuning import describe_start
 from launch.session.recipe_table import list_rows
 from launch.session.run_session import kind_of_device
@@ -247,15 +248,8 @@ def images_per_second(model, recipe: Recipe, strategy, jit_compile: bool = False
     noise = np.random.default_rng(0).normal(size=shape).astype("float32")
     data = tf.data.Dataset.from_tensors((noise, np.zeros(batch, np.int64)))
     iterator = distribute(strategy, data.repeat())
-    run = TrainSteps(
-        model,
-        optimizer,
-        recipe.loss,
-        strategy,
-        global_batch_size=batch,
-        seed=0,
-        jit_compile=jit_compile,
-    )
+    settings = {"global_batch_size": batch, "seed": 0, "jit_compile": jit_compile}
+    run = TrainSteps(TrainStep(model, optimizer, recipe.loss, strategy, **settings))
     step = tf.constant(0, tf.int64)
     rates = tf.zeros((MAX_UPDATES, len(recipe.group_schedules) + 1))
     run(iterator, step, tf.constant(1), rates)

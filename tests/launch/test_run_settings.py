@@ -14,7 +14,7 @@ from common.data.statistics import Statistics, save
 from common.data.transforms.pixels import SubtractMeanImage
 from common.errors import RunError, UsageError
 from common.recipes.recipe import Override
-from launch.inference import evaluation
+from launch.inference import evaluation, network_inputs
 from launch.settings.overrides import apply, combine, with_data
 from launch.weights import bundled_weights, run_weights
 from tests.launch import test_predict
@@ -226,7 +226,7 @@ def test_what_was_subtracted_in_training_is_subtracted_now(run, tmp_path, capsys
     save(kept, folder / run_weights.STATISTICS)
     seen = []
     monkeypatch.setattr(
-        evaluation, "training_statistics", lambda *a: pytest.fail("the run has its own")
+        network_inputs, "training_statistics", lambda *a: pytest.fail("the run has its own")
     )
     real = evaluation.Evaluator
 
