@@ -88,24 +88,18 @@ def calls(tmp_path):
     return [line.partition(" --data_dir")[0] for line in lines]
 
 
-def test_every_run_of_the_file_is_one_of_its_own():
+def test_runs_are_trained_in_the_files_order(start, tmp_path):
+    assert start(gpu=True) == 0
+    assert calls(tmp_path) == ALL
+    assert start(gpu=True) == 0
+    assert calls(tmp_path) == ALL  # finished: passed over
+
+
+def test_every_run_of_the_file_is_one_of_its_own_and_those_recorded_are_known():
     runs = queue.read("/nowhere")
-    folders = [one.workdir for one in runs]
-    assert len(set(folders)) == len(folders) > 20
-    assert any(one.small for one in runs)
-    assert not all(one.small for one in runs)
-
-
-@pytest.mark.parametrize(("gpu", "wanted"), [(True, ALL), (False, SMALL)])
-def test_runs_are_trained_in_the_files_order(start, tmp_path, gpu, wanted):
-    assert start(gpu=gpu) == 0
-    assert calls(tmp_path) == wanted
-    assert start(gpu=gpu) == 0
-    assert calls(tmp_path) == wanted  # finished: passed over
-
-
-def test_a_recorded_run_is_passed_over():
-    states = {" ".join(one.words): one.state for one in queue.read("/nowhere")}
+    assert len({one.workdir for one in runs}) == len(runs) > 20
+    assert {one.small for one in runs} == {True, False}
+    states = {" ".join(one.words): one.state for one in runs}
     assert states["mnist_linear"] == "recorded"
     assert states["cifar_wrn_16_8"] == "new"
 
