@@ -11,13 +11,13 @@ import hashlib
 import io
 import json
 import pathlib
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import reproductions
 from common.files import write_text
 from launch.report.figures import contest, depth, error_over_cost, training_curves
+from launch.report.figures.short_svg import shorten
 from launch.report.papers import Paper
 
 if TYPE_CHECKING:
@@ -87,31 +87,7 @@ def draw_svg(draw: Callable[[Any], "Figure"], shown: Any) -> str:
         text = io.StringIO()
         metadata = {"Date": None, "Creator": None}
         draw(shown).savefig(text, format="svg", metadata=metadata)
-    return _shorten(text.getvalue().rstrip())
-
-
-def _shorten(svg: str) -> str:
-    """A third as long, and looks the same: most of a file places letters."""
-    for long, short in (
-        (r"(?s)<!DOCTYPE.*?>\n|<metadata>.*?</metadata>\n|<!-- .*? -->\n", ""),
-        (r"\n +", "\n"),
-        (r"xlink:href", "href"),
-        (r"DejaVuSans-", "g"),
-        (r'<g id="[a-z0-9_.]+_\d+">', "<g>"),  # nothing refers to these
-        # Whole units of a letter: less than a tenth of a point.
-        (r'(<use .*)transform="translate\((\d+)\S* 0\)"', r'\1x="\2"'),
-    ):
-        svg = re.sub(long, short, svg)
-    return re.sub(r'\b(d|x|y|transform)="[^"]+"', _round, svg)
-
-
-def _round(places: re.Match) -> str:
-    """In hundredths of a point; a letter's scale is a number below 0.1."""
-    rounded = re.sub(r"(?<!\b0)(\.\d\d)\d+", r"\1", places[0])
-    if places[1] == "d":  # no spaces about its commands
-        name, quote, path = rounded.partition('"')
-        rounded = name + quote + re.sub(r"\s*([A-Za-z])\s*", r"\1", path)
-    return rounded
+    return shorten(text.getvalue()).rstrip()
 
 
 def pictures(papers: dict[str, Paper]) -> list[Picture]:
@@ -127,7 +103,7 @@ def pictures(papers: dict[str, Paper]) -> list[Picture]:
         Picture(
             contest_folder / "leaderboard.svg",
             "The leaderboard of ILSVRC2016 with its intervals",
-            contest.show_entries(contest_folder / "leaderboard.toml"),
+            contest.show_entries(),
             contest.draw_entries,
         ),
         Picture(
