@@ -118,6 +118,8 @@ def test_a_picture_is_as_good_when_it_is_short():
     """Every path has its style and lies within a tenth of a point of where matplotlib put it."""
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
 
     with matplotlib.rc_context(figures.STYLE):
         figure = Figure(figsize=(5, 3), layout="constrained")
@@ -131,6 +133,10 @@ def test_a_picture_is_as_good_when_it_is_short():
         for place in range(3):
             right.scatter(place, place, s=9 * 4**place, facecolor="none", edgecolor="#b2182b")
             right.scatter(place, 1, s=40, color="#2166ac", alpha=0.4)
+        corners = [(0, 0), (1, 0), (1, 1), (0, 0)]  # the last is not gone to: the path is closed
+        squares = Path([*corners, *corners], [1, 2, 2, 79] * 2)
+        squares.vertices[4:] += 1.5
+        right.add_patch(PathPatch(squares))
         text = io.StringIO()
         figure.savefig(text, format="svg")
     long, short = text.getvalue(), shorten(text.getvalue())
