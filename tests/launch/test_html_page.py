@@ -90,7 +90,7 @@ def test_the_page_is_whole_and_loads_nothing(paper, tmp_path):
     menu = re.search(r"<nav .*?</nav>", text)[0]  # calls each part as its heading does
     parts = re.findall(r'<h2 id="(.*?)">(.*?)</h2>', text)
     assert re.findall(r'<a href="#(.*?)">(.*?)</a>', menu) == parts and len(parts) == 5
-    assert text == html_page.page([run])
+    assert "Runs given" in text and "Runs over each other" not in text  # it is but one
 
 
 def test_a_run_under_way_is_shown_and_not_recorded(paper, tmp_path):
@@ -98,7 +98,6 @@ def test_a_run_under_way_is_shown_and_not_recorded(paper, tmp_path):
     run = toy.write_run(tmp_path / "a<b", history=toy.history(3), **more)
     text = html_page.page([run])
     assert "0.67 % after 3 of 20 epochs; the paper: 0.95 %. The run is running (a&lt;b)." in text
-    assert "the paper: 0.95 %" in text
     begun = toy.write_run(tmp_path / "c", **more)
     assert "c: no epoch has ended yet" in html_page.page([begun])
     assert not (paper / "curves.toml").exists()
@@ -127,18 +126,16 @@ def count_lines(svg, colours):
 
 def test_several_runs_are_drawn_over_each_other(paper, tmp_path):
     one = toy.write_run(tmp_path / "a", history=toy.history(3))
-    alone = html_page.page([one])
-    assert "Runs over each other" not in alone
     two = toy.write_run(tmp_path / "b", seed=1, history=toy.history(4), status="running")
     begun = toy.write_run(tmp_path / "c", seed=2, status="running", results=None)
     text = html_page.page([one, two, begun])
     assert text.index("Runs over each other") < text.index("In short")
     assert text.count("2 runs, named by what differs") == 2  # loss and error
     assert "In 1 more no epoch has ended yet." in text
-    loss, error = pictures_in(text)[:2]
+    loss, error, *own = pictures_in(text)
     for svg in (loss, error):
         assert count_lines(svg, overlay.COLOURS[:3]) == [2, 2, 0]
-    assert len(pictures_in(text)) == len(pictures_in(alone)) + 3
+    assert len(own) == 2
 
 
 def test_a_sweep_is_drawn_as_its_trials(paper, tmp_path):
