@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import reproductions
 from common.files import write_text
 from launch.report.figures import contest, depth, error_over_cost, training_curves
-from launch.report.figures.short_svg import shorten
 from launch.report.papers import Paper
 
 if TYPE_CHECKING:
@@ -82,6 +81,8 @@ class Picture:
 def draw_svg(draw: Callable[[Any], "Figure"], shown: Any) -> str:
     """What `draw` makes of `shown`, as SVG in the pictures' style."""
     import matplotlib
+
+    from launch.report.figures.short_svg import shorten
 
     with matplotlib.rc_context(STYLE):
         text = io.StringIO()

@@ -5,9 +5,11 @@ is defined once, groups that only gather are left out, and paths go by steps of 
 point, round ones of a hundredth.
 """
 
+import functools
 import re
 import string
 from collections import Counter
+from collections.abc import Callable
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -68,17 +70,17 @@ class _Picture:
         rule = re.sub(r"([:;]) ", r"\1", "; ".join(filter(None, [one.get("style"), more])))
         if cut := one.get("clip-path"):
             old = cut[len("url(#") : -1]
-            path = Element("clipPath")
-            rect = self._before[old][0].attrib
+            path, rect = Element("clipPath"), self._before[old][0].attrib
             path.append(Element("rect", {k: _number(float(v)) for k, v in rect.items()}))
-            rule = ";".join(filter(None, [rule, f"clip-path:url(#{self._define(old, path)})"]))
+            name = self._define(old, lambda: path)
+            rule = ";".join(filter(None, [rule, f"clip-path:url(#{name})"]))
         return {"class": self._classes.setdefault(rule, _name(len(self._classes)))} if rule else {}
 
-    def _define(self, what: str, made: Element) -> str:
-        """The name of something, which is defined if it is not yet."""
+    def _define(self, what: str, make: Callable[[], Element]) -> str:
+        """The name of something, which is made and defined if it is not yet."""
         if what not in self._names:
-            self._names[what] = _name(len(self._names))
-            made.set("id", self._names[what])
+            made = make()
+            made.set("id", self._names.setdefault(what, _name(len(self._names))))
             self._defs.append(made)
         return self._names[what]
 
@@ -89,7 +91,7 @@ class _Picture:
         own = use.get("style") != path.get("style")
         if self._uses[old] == 1:
             return _path(path, self._look(use, path.get("style") if own else ""), x, y)
-        name = self._define(old, _path(path, self._look(path)))
+        name = self._define(old, lambda: _path(path, self._look(path)))
         place = {"href": f"#{name}", "x": _number(x), "y": _number(y)}
         return Element("use", place | (self._look(use) if own else {}))
 
@@ -99,15 +101,16 @@ class _Picture:
         place = re.sub(r"-?\d+\.\d+", lambda number: _number(float(number[0])), place)
         line = Element("g")
         for old, x in letters:
-            if not self._before[old].get("d"):  # a space
+            letter = self._before[old]
+            if not letter.get("d"):  # a space
                 continue
-            name = self._define(old, _path(self._before[old], {}, scale=LETTER))
+            name = self._define(old, functools.partial(_path, letter, {}, scale=LETTER))
             line.append(Element("use", {"href": f"#{name}"} | ({"x": str(x)} if x else {})))
         if self._labels[letters] == 1:
             line.attrib = {"transform": place + scale} | self._look(group)
             return line
         line.set("transform", scale)
-        name = self._define(f"{letters} {scale}", line)
+        name = self._define(f"{letters} {scale}", lambda: line)
         return Element("use", {"href": f"#{name}", "transform": place} | self._look(group))
 
 
