@@ -95,8 +95,10 @@ def _teams() -> str:
 
 
 def entries() -> str:
-    """Every row of the leaderboard, for the challenge's own page."""
+    """Every row of the leaderboard, for the challenge's own page; empty where it is not."""
     data = leaderboard.read()
+    if not data:
+        return ""
     images = data["classification_images"]
     rows = []
     for one in data["entry"]:
