@@ -35,7 +35,7 @@ from common.distribution.strategy import feed_gpus
 from common.errors import UsageError
 from common.recipes.recipe import Recipe
 from launch.bench.rows import Request, Row, Turns, compare, find_data, take_turns
-from launch.terminal.quiet import quiet
+from launch.terminal.quiet import count_visible_gpus, quiet
 
 NAMES = ("alexnet", "googlenet", "resnet34")
 BATCH = 32  # images; the papers' batches would not be full with few files
@@ -71,9 +71,9 @@ def run(request: Request) -> list[Row]:
     Raises:
         UsageError: for a network that is not trained on JPEG files.
     """
+    if count_visible_gpus():
+        feed_gpus()
     with quiet():
-        if tf.config.list_physical_devices("GPU"):
-            feed_gpus()
         tf.zeros(())  # TensorFlow says what it found no GPU by
     rows = []
     for name in request.names or NAMES:

@@ -26,7 +26,7 @@ from launch.report import records
 from launch.settings.flags import share, switch
 from launch.settings.options import name_workdir, read_experiment
 from launch.terminal.exits import as_called
-from launch.terminal.quiet import quiet
+from launch.terminal.quiet import count_visible_gpus
 from launch.terminal.tables import show
 
 FILE = pathlib.Path(reproductions.__file__).parent / "queue.toml"
@@ -118,7 +118,7 @@ def run(words: list[str], flags: FlagValues) -> int:
     """
     refuse_words("queue", words)
     runs = read(flags.data_dir)
-    gpu = flags.platform != "cpu" and _has_gpu()
+    gpu = flags.platform != "cpu" and count_visible_gpus() > 0
     if flags.dry_run:
         rows = [
             [one.command, one.state + ("" if gpu or one.small else ", needs a GPU")] for one in runs
@@ -138,13 +138,6 @@ def run(words: list[str], flags: FlagValues) -> int:
     if failed:
         raise RunError(f"These runs failed: {'; '.join(failed)}.")
     return 0
-
-
-def _has_gpu() -> bool:
-    with quiet():
-        import tensorflow as tf
-
-        return bool(tf.config.list_physical_devices("GPU"))
 
 
 def _train(one: Queued, flags: FlagValues, began: float) -> int:

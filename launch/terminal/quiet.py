@@ -31,3 +31,11 @@ def quiet() -> Iterator[None]:
         finally:
             sys.stderr.flush()
             os.dup2(real.fileno(), 2)
+
+
+def count_visible_gpus() -> int:
+    """As TensorFlow sees them; CUDA's words about a machine without it are held back."""
+    with quiet():
+        import tensorflow as tf
+
+        return len(tf.config.list_physical_devices("GPU"))

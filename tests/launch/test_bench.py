@@ -88,26 +88,19 @@ def test_ratio_is_the_median_over_rounds():
     assert rows[0].cpu_seconds_per_image == 0.8
 
 
-def test_files_that_are_no_jpeg_are_refused(tmp_path):
+def test_what_cannot_be_measured_is_refused_at_once(tmp_path):
     for split in ("train", "test"):
         write_image(tmp_path / split / "a" / "0.png", noise_image(40, 40))
     with pytest.raises(UsageError, match="JPEG"):
         bench_input.run(asked(f"folder:{tmp_path}", "alexnet"))
-
-
-def test_a_part_is_named_before_networks():
-    assert bench.read_parts([]) == (bench.PARTS, [])
-    words = ["input", "alexnet", "vgg16"]
-    assert bench.read_parts(words) == (("input",), ["alexnet", "vgg16"])
+    with pytest.raises(UsageError, match="no folder"):
+        bench.measure(("input",), asked(None), tmp_path / "no" / "bench.json")
     with pytest.raises(UsageError, match="'start'"):
         bench.read_parts(["strat"])
     with pytest.raises(UsageError, match="no names"):
         bench.read_parts(["start", "alexnet"])
-
-
-def test_a_missing_folder_is_found_before_anything_is_measured(tmp_path):
-    with pytest.raises(UsageError, match="no folder"):
-        bench.measure(("input",), asked(None), tmp_path / "no" / "bench.json")
+    assert bench.read_parts([]) == (bench.PARTS, [])
+    assert bench.read_parts(["input", "alexnet", "vgg16"]) == (("input",), ["alexnet", "vgg16"])
 
 
 def test_starts_are_compared_with_the_import_of_tensorflow(monkeypatch):
@@ -120,13 +113,9 @@ def test_starts_are_compared_with_the_import_of_tensorflow(monkeypatch):
     assert isinstance(first, Row) and first.limit == bench_start.IMPORT
     assert imported.ratio is None and 1 < first.ratio < 8
     assert first.value > imported.value > 0
-
-
-def test_a_start_that_fails_is_an_error():
-    with pytest.raises(RunError, match="exit code 3.*out of luck"):
-        bench_start.run_python(
-            "list", ["-c", "import sys; print('out of luck', file=sys.stderr); sys.exit(3)"]
-        )
+    with pytest.raises(RunError, match="list ended with exit code 3.*out of luck"):
+        words = ["-c", "import sys; print('out of luck', file=sys.stderr); sys.exit(3)"]
+        bench_start.run_python("list", words)
 
 
 @pytest.mark.full

@@ -75,7 +75,7 @@ def start(tmp_path, monkeypatch):
     monkeypatch.setattr(records, "file", lambda paper: types.SimpleNamespace(read=list))
 
     def run(gpu=False, doing=(), **flags):
-        monkeypatch.setattr(queue, "_has_gpu", lambda: gpu)
+        monkeypatch.setattr(queue, "count_visible_gpus", lambda: int(gpu))
         monkeypatch.setenv("TRAINING", json.dumps(dict(doing)))
         return launch("queue", data_dir="/data", **flags)
 
@@ -96,12 +96,13 @@ def test_every_run_of_the_file_is_one_of_its_own():
     assert not all(one.small for one in runs)
 
 
-@pytest.mark.parametrize(("gpu", "wanted"), [(True, ALL), (False, SMALL)])
-def test_runs_are_trained_in_the_files_order(start, tmp_path, gpu, wanted):
-    assert start(gpu=gpu) == 0
-    assert calls(tmp_path) == wanted
-    assert start(gpu=gpu) == 0
-    assert calls(tmp_path) == wanted  # finished: passed over
+def test_runs_are_trained_in_the_files_order_within_max_hours(start, tmp_path):
+    assert start(gpu=True, max_hours=1.0) == 0
+    assert calls(tmp_path) == ALL
+    lines = (tmp_path / "calls").read_text().splitlines()
+    hours = [float(line.rpartition("--max_hours ")[2]) for line in lines]
+    assert hours == sorted(hours, reverse=True)
+    assert 1.0 >= hours[0] > hours[-1] > 0.9  # of all runs together
 
 
 def test_a_recorded_run_is_passed_over():
@@ -110,10 +111,16 @@ def test_a_recorded_run_is_passed_over():
     assert states["cifar_wrn_16_8"] == "new"
 
 
-def test_what_needs_a_gpu_is_trained_when_there_is_one(start, tmp_path):
+def test_what_needs_a_gpu_is_trained_when_there_is_one(start, tmp_path, capsys):
     assert start(gpu=False) == 0
     assert start(gpu=True, platform="cpu") == 0
-    assert calls(tmp_path) == SMALL
+    assert calls(tmp_path) == SMALL  # once: what is finished is passed over
+    capsys.readouterr()
+    assert start(dry_run=True) == 0
+    rows = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
+    states = {row[0]: row[-1].strip() for row in rows}
+    assert states["python -m launch lenet5_15k"] == "finished"
+    assert states[f"python -m launch {ALL[4]}"] == "new, needs a GPU"
     assert start(gpu=True) == 0
     assert calls(tmp_path)[len(SMALL) :] == [ALL[4]]
 
@@ -140,30 +147,12 @@ def test_a_failed_run_does_not_stop_the_others(start, tmp_path):
     assert calls(tmp_path) == SMALL
 
 
-def test_max_hours_are_those_of_all_runs_together(start, tmp_path):
-    assert start(max_hours=1.0) == 0
-    lines = (tmp_path / "calls").read_text().splitlines()
-    hours = [float(line.rpartition("--max_hours ")[2]) for line in lines]
-    assert hours == sorted(hours, reverse=True)
-    assert 1.0 >= hours[0] > hours[-1] > 0.9
-
-
 def test_one_queue_at_a_time(start, tmp_path):
     (tmp_path / "runs").mkdir()
     with lock_folder(tmp_path / "runs"):
         with pytest.raises(RunError, match="Another process"):
             start()
     assert not (tmp_path / "calls").exists()
-
-
-def test_a_dry_run_shows_what_is_left(start, tmp_path, capsys):
-    assert start() == 0
-    assert start(dry_run=True) == 0
-    shown = capsys.readouterr().out.splitlines()
-    found = [line.split("  ") for line in shown if "python" in line]
-    states = {row[0]: row[-1].strip() for row in found if len(row) > 1}
-    assert states["python -m launch lenet5_15k"] == "finished"
-    assert states[f"python -m launch {ALL[4]}"] == "new, needs a GPU"
 
 
 def test_a_damaged_record_is_named(start, tmp_path):

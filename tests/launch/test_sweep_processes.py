@@ -8,11 +8,12 @@ import socket
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
 
-from tests.launch.test_command_line import launch
+from launch.sweep.sweep_request import MEMBER
 from tests.launch.test_resume import ROOT, finish, start, weights
 
 BASE = (*("lenet5", "--data", "sample", "--platform", "cpu"), *("--set", "global_batch_size=48"))
@@ -43,26 +44,39 @@ def assert_same_weights(one, other):
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["sweep", "lenet5"], "--trials N"),
-        (["sweep"], "--trials N"),
-        (["sweep", "lenet5", "--trials", "0"], "--trials"),
-        (["sweep", "lenet5", "--trials", "2", "--tuner", "grid"], "bayesian"),
-        (["sweep", "lenet5", "--trials", "2", "--weights", "x"], "--weights"),
-        (["lenet5", "--trials", "2"], "--trials"),
-        (
-            ["sweep", "lenet5", "--data", "sample", "--trials", "2"]
-            + ["--space", "optimizer.lerning_rate=log(1,2)"],
-            "'learning_rate'",
-        ),
-    ],
-)
-def test_wrong_usage_is_told_before_tensorflow_loads(words, said):
-    code, out, err = launch(*words)
-    assert (code, out) == (2, "")
-    assert said in err and err.count("\n") == 1
+WRONG = {  # what is said of it
+    "sweep lenet5": "--trials N",
+    "sweep": "--trials N",
+    "sweep lenet5 --trials 0": "--trials",
+    "sweep lenet5 --data sample --trials 2 --workers 3": "at most as many workers",
+    "sweep lenet5 --trials 2 --tuner grid": "bayesian",
+    "sweep lenet5 --trials 2 --weights x": "--weights",
+    "lenet5 --trials 2": "--trials",
+    "sweep lenet5 --data sample --trials 2 --space optimizer.lerning_rate=log(1,2)": (
+        "'learning_rate'"
+    ),
+}
+PROGRAM = """
+import sys
+from launch.__main__ import main
+from launch.terminal.exits import exit_code
+for line in sys.argv[1:]:
+    print(exit_code(lambda: main(["launch", *line.split()])))
+print({"tensorflow", "keras", "keras_tuner"} & set(sys.modules))
+"""
+
+
+def test_wrong_usage_is_told_before_tensorflow_loads(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *WRONG],
+        cwd=ROOT,
+        env=os.environ | {"TFDS_DATA_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines() == ["2"] * len(WRONG) + ["set()"], done.stderr
+    for said, line in zip(WRONG.values(), done.stderr.splitlines(), strict=True):
+        assert said in line
 
 
 @pytest.mark.full
@@ -134,22 +148,11 @@ def test_workers_on_several_hosts_find_the_chief_by_the_environment(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "launch", *SWEEP]
 
     def member(name):
-        address = {
-            "KERASTUNER_ORACLE_IP": "127.0.0.1",
-            "KERASTUNER_ORACLE_PORT": str(port),
-            "KERASTUNER_TUNER_ID": name,
-        }
-        return subprocess.Popen(
-            [*command, "--workdir", str(tmp_path)],
-            cwd=ROOT,
-            env=os.environ | address,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        address = dict(zip(MEMBER, ("127.0.0.1", str(port), name), strict=True))
+        with mock.patch.dict(os.environ, address):
+            return start(SWEEP, tmp_path)
 
     for process in [member("chief"), member("host0"), member("host1")]:
         finish(process)
