@@ -31,7 +31,6 @@ from launch.terminal.tables import show
 
 FILE = pathlib.Path(reproductions.__file__).parent / "queue.toml"
 FOLDER = pathlib.Path("runs")
-PROGRAM = (sys.executable, "-m", "launch")
 STOPPED = (75, 130)  # of a training that goes on with the same command
 POLL_SECONDS = 0.2
 
@@ -148,7 +147,7 @@ def _train(one: Queued, flags: FlagValues, began: float) -> int:
         words += ["--max_hours", str(max(left, 0.0))]
     print(one.command, flush=True)
     with Signals() as signals:
-        child = subprocess.Popen([*PROGRAM, *words])
+        child = subprocess.Popen([sys.executable, "-m", "launch", *words])
         told = False
         while child.poll() is None:
             time.sleep(POLL_SECONDS)

@@ -31,9 +31,12 @@ def asked(data, *names, rounds=2, images=32):
     )
 
 
-def test_input_stands_beside_its_limits_in_table_and_file(photographs, tmp_path, capsys):
+def test_input_stands_beside_its_limits_in_table_and_file(
+    photographs, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(bench_input, "BATCH", 8)
     file = tmp_path / "bench.json"
-    request = asked(photographs, "resnet34")
+    request = asked(photographs, "resnet34", rounds=1, images=8)
     assert bench.measure(("input",), request, file) == 0
     shown = capsys.readouterr().out
     assert "resnet34 input" in shown and "6 images of" in shown
