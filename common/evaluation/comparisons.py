@@ -3,10 +3,12 @@
 import dataclasses
 import math
 import statistics
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from common.evaluation.metrics import wilson
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Student's t at 97.5 % with 1, 2 ... degrees of freedom: SciPy's, which takes half a
 # second to load.
@@ -36,7 +38,7 @@ class McNemar:
     p: float
 
 
-def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
+def mcnemar(first: "np.ndarray", second: "np.ndarray") -> McNemar:
     """From (N,) bool, True where an image is wrong."""
     from scipy.special import bdtr
 
@@ -45,8 +47,10 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     return McNemar(only_first=a, only_second=b, p=p)
 
 
-def error_correlation(wrong: np.ndarray) -> np.ndarray:
+def error_correlation(wrong: "np.ndarray") -> "np.ndarray":
     """(M, M) Pearson correlation of (M, N) bool; NaN where none is wrong."""
+    import numpy as np
+
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.corrcoef(wrong.astype(np.float64))
 

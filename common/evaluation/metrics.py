@@ -1,15 +1,17 @@
 """Which images are wrong, and how sure an error rate is."""
 
 import math
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from common.errors import RunError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BOTH_SIDES_95 = 1.959964  # standard normal quantile at 97.5 %
 
 
-def wrong(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+def wrong(scores: "np.ndarray", labels: "np.ndarray", k: int) -> "np.ndarray":
     """Which labels are not among the k best classes of their image.
 
     Of equal scores the lower class index is the better one, as in a stable
@@ -25,6 +27,8 @@ def wrong(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
     Raises:
         RunError: if a score is NaN, or a label not one of the classes.
     """
+    import numpy as np
+
     require_numbers(scores)
     classes = np.arange(scores.shape[1])
     odd = np.flatnonzero(~np.isin(labels, classes))
@@ -40,18 +44,22 @@ def wrong(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
     return better.sum(axis=1) >= k
 
 
-def best(scores: np.ndarray, k: int) -> np.ndarray:
+def best(scores: "np.ndarray", k: int) -> "np.ndarray":
     """The k best classes of each image, (N, k), best first; ties as `wrong`.
 
     Raises:
         RunError: if a score is NaN.
     """
+    import numpy as np
+
     require_numbers(scores)
     return np.argsort(-scores, axis=1, kind="stable")[:, :k]
 
 
-def require_numbers(scores: np.ndarray) -> None:
+def require_numbers(scores: "np.ndarray") -> None:
     """Raises a RunError if one of the (N, C) scores is NaN."""
+    import numpy as np
+
     odd = np.argwhere(np.isnan(scores))
     if len(odd):
         image, label = odd[0]

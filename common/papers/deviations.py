@@ -59,7 +59,8 @@ def _chosen(patterns: list[str], variants, where: str, path: pathlib.Path) -> se
     """Those that a pattern fits (all, if there is none) and no "!pattern" does."""
     chosen, left_out = set(), set()
     for pattern in patterns:
-        fits = set(fnmatch.filter(variants, pattern.removeprefix("!")))
+        name = pattern.removeprefix("!")
+        fits = {name} if name in variants else set(fnmatch.filter(variants, name))
         if not fits:
             raise RunError(
                 f"{path}: {where} is of {pattern!r}, which fits none of the "

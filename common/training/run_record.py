@@ -7,7 +7,6 @@ versions, devices) and results; metrics.jsonl and metrics.csv a row per epoch.
 import csv
 import datetime
 import fcntl
-import importlib.metadata
 import io
 import itertools
 import json
@@ -410,6 +409,8 @@ def command() -> str:
 
 def versions() -> dict[str, str]:
     """Python's and the main packages' installed versions."""
+    import importlib.metadata
+
     return {"python": platform.python_version()} | {
         name: importlib.metadata.version(name) for name in PACKAGES
     }

@@ -5,8 +5,7 @@ import functools
 import pathlib
 import re
 from collections.abc import Iterable, Sequence
-
-from absl.flags import FlagValues
+from typing import TYPE_CHECKING
 
 import reproductions
 from common.data import catalog
@@ -18,6 +17,9 @@ from common.recipes.recipe import Override, Recipe
 from common.recipes.serialization import recipe_hash, spell
 from launch.settings.overrides import apply, scale_with_batch, with_data
 from launch.terminal.display import Counting
+
+if TYPE_CHECKING:
+    from absl.flags import FlagValues
 
 # How names of runs and of settings say the commonest changes.
 SHORT = {"image_size": "{}px", "epochs": "{}ep", "updates": "{}up", "global_batch_size": "b{}"}
@@ -146,7 +148,7 @@ def read_experiment(
     return Experiment(paper=paper, variant=variant, recipe=changed, data_dir=place, found=found)
 
 
-def read_devices(flags: FlagValues) -> Devices:
+def read_devices(flags: "FlagValues") -> Devices:
     """Where the flags say to compute."""
     return Devices(
         gpus=flags.gpus,
@@ -159,7 +161,7 @@ def read_devices(flags: FlagValues) -> Devices:
 def read_training(
     paper: str,
     variant: str,
-    flags: FlagValues,
+    flags: "FlagValues",
     changes: Sequence[str | Override],
     *,
     needs_data: bool = True,

@@ -35,7 +35,7 @@ import sys
 from launch.report.papers import read_papers
 from launch.report.report import texts
 assert texts(read_papers())
-assert not {"tensorflow", "keras", "matplotlib", "PIL"} & set(sys.modules)
+assert not {"tensorflow", "keras", "matplotlib", "PIL", "numpy", "absl"} & set(sys.modules)
 """
 
 

@@ -347,6 +347,10 @@ def test_the_command_line_reaches_it(files, capsys):
         flags.launch("ilsvrc2016")
 
 
+def test_pages_have_the_rules_in_the_order_of_the_rules():
+    assert fusion_records.ORDER == ("alone", *(rule.name for rule in fusion.RULES))
+
+
 def test_what_is_recorded_for_real_was_written_by_the_program():
     file = reproductions.folder("ilsvrc2016") / "reproduced.toml"
     for row in fusion_records.file().read() if file.exists() else []:
