@@ -1,6 +1,5 @@
 import json
 import pathlib
-import types
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import reproductions
 from common.data import examples
 from common.errors import RunError, UsageError
 from launch.bench import bench_input, bench_start
-from launch.bench.rows import Request, Row
+from launch.bench.rows import Request, Row, list_rows
 from launch.commands import bench
 from tests.common.data_fixtures import noise_image, write_image
 
@@ -83,11 +82,8 @@ def test_bare_loop_decodes_the_windows_that_the_suite_drew(photographs, monkeypa
 def test_ratio_is_the_median_over_rounds():
     turns = {"alexnet input": [(2, 1), (9, 1), (8, 1)]}
     turns[bench_input.CROP] = [(1, 1), (3, 1), (2, 1)]
-    turns[bench_input.FULL] = turns[bench_input.KERAS] = [(4, 1)] * 3
-    rows = bench_input.rows_of(
-        "alexnet", turns, types.SimpleNamespace(splits={"train": 10}, title="six")
-    )
-    assert [row.ratio for row in rows] == [3, None, 2, 0.5]
+    rows = list_rows(turns, {"alexnet input": bench_input.CROP}, images=10, note="six")
+    assert [row.ratio for row in rows] == [3, None] and rows[0].limit == bench_input.CROP
     assert rows[0].cpu_seconds_per_image == 0.8
 
 
