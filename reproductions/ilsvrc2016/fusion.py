@@ -63,12 +63,8 @@ class Ensemble:
     def without(self, model: str) -> "Ensemble":
         """The ensemble of all other models."""
         kept = [row for row, m in enumerate(self.models) if m != model]
-        return Ensemble(
-            names=tuple(self.names[row] for row in kept),
-            models=tuple(self.models[row] for row in kept),
-            logs=self.logs[kept],
-            labels=self.labels,
-        )
+        names, models = (tuple(of[row] for row in kept) for of in (self.names, self.models))
+        return Ensemble(names=names, models=models, logs=self.logs[kept], labels=self.labels)
 
 
 def of_members(members: list[tuple[str, str, Predictions]]) -> Ensemble:
@@ -81,8 +77,7 @@ def of_members(members: list[tuple[str, str, Predictions]]) -> Ensemble:
     names = [name for name, _, _ in members]
     if len(names) < 2:
         raise UsageError("An ensemble takes at least two prediction files.")
-    twice = next((n for n in names if names.count(n) > 1), None)
-    if twice:
+    if twice := next((n for n in names if names.count(n) > 1), None):
         raise UsageError(f"Two members are called {twice!r}; each needs a name of its own.")
     require_same_images([(name, found) for name, _, found in members])
     for name, _, found in members:
@@ -108,7 +103,7 @@ class Rule:
         name: Its formula is reproductions.ilsvrc2016.fusion_rules'.
         takes: What of the ensemble it fuses, (M, N, C).
         fit: (logs, labels) -> what `fuse` takes; None: nothing is fitted.
-        fuse: (logs, what was fitted or None) -> scores (N, C).
+        fuse: (logs, and what was fitted if anything is) -> scores (N, C).
     """
 
     name: str
@@ -130,6 +125,10 @@ class Rule:
 
 _ONE, _ALL = Ensemble.first_scales, Ensemble.averaged_scales
 _EACH = Ensemble.every_scale
+_BY_MEAN, _BY_STD, _BY_MAX = (
+    functools.partial(rules.normalised_logits, size=size)
+    for size in (rules.mean_size, np.std, rules.largest_size)
+)
 _TOP1 = functools.partial(rules.searched_weights, k=1)
 _TOP5 = functools.partial(rules.searched_weights, k=5)
 RULES = (
@@ -138,9 +137,9 @@ RULES = (
     Rule("geometric", _ALL, None, rules.geometric_mean),
     Rule("norm_l2", _ALL, None, rules.l2_probabilities),
     Rule("norm_max", _ALL, None, rules.max_probabilities),
-    Rule("norm_l1_logits", _ALL, None, rules.l1_logits),
-    Rule("norm_zscore", _ALL, None, rules.zscore_logits),
-    Rule("norm_max_logits", _ALL, None, rules.max_logits),
+    Rule("norm_l1_logits", _ALL, None, _BY_MEAN),
+    Rule("norm_zscore", _ALL, None, _BY_STD),
+    Rule("norm_max_logits", _ALL, None, _BY_MAX),
     Rule("norm_temperature", _ALL, rules.temperatures, rules.tempered_average),
     Rule("accuracy_weighted", _ALL, rules.accuracy_weights, rules.mixture),
     Rule("weighted_nll", _ALL, rules.nll_weights, rules.mixture),
@@ -174,12 +173,11 @@ def fuse(rule: Rule, ensemble: Ensemble, seed: int) -> np.ndarray:
     Raises:
         UsageError: if the rule cannot be applied.
     """
-    reason = why_not(rule, ensemble)
-    if reason:
+    if reason := why_not(rule, ensemble):
         raise UsageError(f"The rule {rule.name} does not apply: {reason}.")
     logs = rule.takes(ensemble)
     if not rule.tuned:
-        return rule.fuse(logs, None)
+        return rule.fuse(logs)
     fused = np.empty(logs.shape[1:], np.float32)
     fold = folds(ensemble.labels, seed)
     for number in range(FOLDS):

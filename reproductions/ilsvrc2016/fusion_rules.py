@@ -9,6 +9,7 @@ suite's reading of a name, its docstring says so.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -38,12 +39,12 @@ def mixture(logs: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return log_softmax(peak + np.log(np.maximum(total, _TINY)))
 
 
-def average(logs: np.ndarray, _: None = None) -> np.ndarray:
+def average(logs: np.ndarray) -> np.ndarray:
     """The logarithm of P = mean_m p[m]: ResNeXt's ensemble A."""
     return mixture(logs, np.full(len(logs), 1 / len(logs)))
 
 
-def geometric_mean(logs: np.ndarray, _: None = None) -> np.ndarray:
+def geometric_mean(logs: np.ndarray) -> np.ndarray:
     """The logarithm of softmax(mean_m log p[m])."""
     return log_softmax(logs.mean(axis=0))
 
@@ -60,40 +61,30 @@ def l2_normalised(logs: np.ndarray) -> np.ndarray:
     return logs - peak - np.log(squares) / 2
 
 
-def l2_probabilities(logs: np.ndarray, _: None = None) -> np.ndarray:
+def l2_probabilities(logs: np.ndarray) -> np.ndarray:
     """Mean of p / |p|_2."""
     return average(l2_normalised(logs))
 
 
-def max_probabilities(logs: np.ndarray, _: None = None) -> np.ndarray:
+def max_probabilities(logs: np.ndarray) -> np.ndarray:
     """Mean of p / max p."""
     return average(logs - logs.max(axis=-1, keepdims=True))
 
 
-def _centred(logs: np.ndarray) -> np.ndarray:
-    """Logits but for a constant: a softmax does not know it."""
-    return logs - logs.mean(axis=-1, keepdims=True)
+def normalised_logits(logs: np.ndarray, size: Callable) -> np.ndarray:
+    """Mean of z / size(z), z the logits centred: a softmax knows them but for a constant."""
+    z = logs - logs.mean(axis=-1, keepdims=True)
+    return (z / np.maximum(size(z, axis=-1, keepdims=True), _TINY)).mean(axis=0)
 
 
-def l1_logits(logs: np.ndarray, _: None = None) -> np.ndarray:
-    """Mean of z / mean |z|, z the centred logits."""
-    z = _centred(logs)
-    size = np.abs(z).mean(axis=-1, keepdims=True)
-    return (z / np.maximum(size, _TINY)).mean(axis=0)
+def mean_size(z: np.ndarray, **over) -> np.ndarray:
+    """Mean of |z|."""
+    return np.abs(z).mean(**over)
 
 
-def zscore_logits(logs: np.ndarray, _: None = None) -> np.ndarray:
-    """Mean of z / std z, z the centred logits."""
-    z = _centred(logs)
-    size = z.std(axis=-1, keepdims=True)
-    return (z / np.maximum(size, _TINY)).mean(axis=0)
-
-
-def max_logits(logs: np.ndarray, _: None = None) -> np.ndarray:
-    """Mean of z / max |z|, z the centred logits."""
-    z = _centred(logs)
-    size = np.abs(z).max(axis=-1, keepdims=True)
-    return (z / np.maximum(size, _TINY)).mean(axis=0)
+def largest_size(z: np.ndarray, **over) -> np.ndarray:
+    """Max of |z|."""
+    return np.abs(z).max(**over)
 
 
 # What follows is fitted to labels; reproductions.ilsvrc2016.fusion calls it with other images

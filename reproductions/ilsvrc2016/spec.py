@@ -30,20 +30,38 @@ class Member:
     """
 
     name: str
-    model: str | None
-    file: pathlib.Path | None
-    variant: str | None
-    views: str | None
+    model: str | None = None
+    file: pathlib.Path | None = None
+    variant: str | None = None
+    views: str | None = None
+
+    def how_to_write(self) -> str:
+        """The command that writes the file; "" if it is of no variant."""
+        if not self.variant:
+            return ""
+        views = f"--views {self.views} " if self.views else ""
+        return (
+            f" `python -m launch evaluate {self.variant} --weights "
+            f"{self.variant}.weights.h5 {views}--predictions {self.file}` writes one."
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Spec:
-    """Members and the rules that fuse them."""
+    """Members and the rules that fuse them; `unknown` says what nobody knows of them."""
 
     title: str
     members: tuple[Member, ...]
-    rules: tuple[Rule, ...]
-    unknown: tuple[str, ...]
+    rules: tuple[Rule, ...] = RULES
+    unknown: tuple[str, ...] = ()
+
+    def known(self) -> list[Member]:
+        """Those that have a file, were it there."""
+        return [member for member in self.members if member.file]
+
+    def missing(self) -> list[Member]:
+        """The known ones whose file is not there."""
+        return [member for member in self.known() if not member.file.is_file()]
 
 
 def teams() -> dict[str, pathlib.Path]:
@@ -83,11 +101,10 @@ def spec_of(words: list[str], rules: list[str]) -> Spec:
 def only_available(spec: Spec) -> Spec:
     """The spec without the members whose file is not there; its title says so.
 
-    Raises:
-        UsageError: if one file or none is there, as `read_members` does.
+    With fewer than two left it stays whole: `read_members` says what is missing.
     """
-    missing = _missing(spec)
-    if not missing or len(_known(spec)) - len(missing) < 2:
+    missing = spec.missing()
+    if not missing or len(spec.known()) - len(missing) < 2:
         return spec
     return dataclasses.replace(
         spec,
@@ -104,14 +121,12 @@ def read_members(spec: Spec) -> list[tuple[str, str, Predictions]]:
             if one is of another view, or has the scores of another member.
         RunError: if one is damaged.
     """
-    known, missing = _known(spec), _missing(spec)
+    known, missing = spec.known(), spec.missing()
     there = len(known) - len(missing)
     if missing:
         raise UsageError(
-            f"{spec.title}: there is no "
-            + ", ".join(str(m.file) for m in missing)
-            + "."
-            + "".join(_how_to_write(m) for m in missing if m.variant)
+            f"{spec.title}: there is no {', '.join(str(m.file) for m in missing)}."
+            + "".join(m.how_to_write() for m in missing)
             + (f" --available fuses the {there} that are there." if there > 1 else "")
         )
     if len(known) < 2:
@@ -120,68 +135,36 @@ def read_members(spec: Spec) -> list[tuple[str, str, Predictions]]:
             f"prediction files, and it has {len(known)}. "
             + " ".join(f"Not known: {what}" for what in spec.unknown)
         )
-    found = [(m, read(m.file)) for m in known]
-    for member, predictions in found:
-        _check_view(member, predictions)
-    _check_scores(found)
+    found = [(member, read(member.file)) for member in known]
+    _check_members(found)
     # Two views of the same weights are one model.
     return [(m.name, m.model or str(p.record.get("weights") or m.name), p) for m, p in found]
 
 
-def _known(spec: Spec) -> list[Member]:
-    return [m for m in spec.members if m.file is not None]
-
-
-def _missing(spec: Spec) -> list[Member]:
-    return [m for m in _known(spec) if not m.file.is_file()]
-
-
-def _check_view(member: Member, predictions: Predictions) -> None:
-    view = predictions.record.get("view")
-    if member.views and view != member.views:
-        again = _how_to_write(member) if member.variant else ""
-        raise UsageError(
-            f"{member.name} is to have the view {member.views!r}, but the "
-            f"scores of {member.file} are of {view!r}. Put another file "
-            f"there.{again}"
-        )
-
-
-def _check_scores(found: list[tuple[Member, Predictions]]) -> None:
+def _check_members(found: list[tuple[Member, Predictions]]) -> None:
     first: dict[str, Member] = {}
     for member, predictions in found:
+        view = predictions.record.get("view")
+        if member.views and view != member.views:
+            raise UsageError(
+                f"{member.name} is to have the view {member.views!r}, but the scores of "
+                f"{member.file} are of {view!r}. Put another file there.{member.how_to_write()}"
+            )
         other = first.setdefault(predictions.record["sha256"], member)
         if other.name != member.name:
             raise UsageError(
-                f"{other.name} and {member.name} have the same scores "
-                f"({other.file} and {member.file}): that is one member, not "
-                "two. Evaluate one of them again, with its own weights and "
-                "--views."
+                f"{other.name} and {member.name} have the same scores ({other.file} and "
+                f"{member.file}): that is one member, not two. Evaluate one of them again, with "
+                "its own weights and --views."
             )
-
-
-def _how_to_write(member: Member) -> str:
-    views = f"--views {member.views} " if member.views else ""
-    return (
-        f" `python -m launch evaluate {member.variant} --weights "
-        f"{member.variant}.weights.h5 {views}--predictions {member.file}` "
-        "writes one."
-    )
 
 
 def _of_files(files: list[pathlib.Path]) -> Spec:
     names = [file.stem for file in files]
     if len(set(names)) < len(names):  # a/x.npz and b/x.npz
         names = [str(file.with_suffix("")) for file in files]
-    return Spec(
-        title="ensemble",
-        members=tuple(
-            Member(name=name, model=None, file=file, variant=None, views=None)
-            for name, file in zip(names, files, strict=True)
-        ),
-        rules=RULES,
-        unknown=(),
-    )
+    members = [Member(name=n, file=file) for n, file in zip(names, files, strict=True)]
+    return Spec(title="ensemble", members=tuple(members))
 
 
 def _read(file: pathlib.Path) -> Spec:
@@ -202,22 +185,16 @@ def _read(file: pathlib.Path) -> Spec:
 
 def _member(row: dict[str, Any], file: pathlib.Path) -> Member:
     _check_keys(row, _MEMBER_KEYS, file)
-    path = row.get("file")
-    return Member(
-        name=row.get("name") or row.get("variant") or pathlib.Path(path).stem,
-        model=row.get("model"),
-        file=path and pathlib.Path(path).expanduser(),
-        variant=row.get("variant"),
-        views=row.get("views"),
-    )
+    if not {"name", "variant", "file"} & set(row):
+        raise UsageError(f"{file} has a [[member]] without name and file.")
+    path = pathlib.Path(row["file"]).expanduser() if row.get("file") else None
+    facts = {key: row.get(key) for key in ("model", "variant", "views")}
+    return Member(name=row.get("name") or row.get("variant") or path.stem, file=path, **facts)
 
 
 def _check_keys(data: dict, known: tuple[str, ...], file: pathlib.Path) -> None:
-    odd = sorted(set(data) - set(known))
-    if odd:
+    if odd := sorted(set(data) - set(known)):
         raise UsageError(f"{file} has a key {odd[0]!r}; known are {', '.join(known)}.")
-    if known is _MEMBER_KEYS and not {"name", "variant", "file"} & set(data):
-        raise UsageError(f"{file} has a [[member]] without name and file.")
 
 
 def _rules(names: list[str]) -> tuple[Rule, ...]:

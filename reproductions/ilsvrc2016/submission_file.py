@@ -7,9 +7,9 @@ ILSVRC2015 devkit); boxes count for the localisation error only, which is not
 computed here.
 """
 
-import dataclasses
 import pathlib
 from collections.abc import Collection, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,24 +20,10 @@ from common.evaluation.predictions import Predictions
 from common.files import write_text
 
 GUESSES = 5
-PLACEHOLDER = (0, 0, 1, 1)
+PLACEHOLDER = "0 0 1 1"  # for a box
 
 
-@dataclasses.dataclass(frozen=True)
-class Guesses:
-    """What a file says of N images.
-
-    Attributes:
-        labels: (N, 5) int64, devkit ids, best first; 0 where a line has fewer.
-        boxes: (N, 5, 4) float64, xmin ymin xmax ymax; 0 likewise.
-    """
-
-    labels: np.ndarray
-    boxes: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Score:
+class Score(NamedTuple):
     """Wrong images among those that count."""
 
     num_images: int
@@ -45,14 +31,12 @@ class Score:
     top5_errors: int
 
 
-def write(path: pathlib.Path, predictions: Predictions, sizes: np.ndarray | None = None) -> None:
-    """Writes the five best classes of each image.
+def write(path: pathlib.Path, predictions: Predictions) -> None:
+    """Writes the five best classes of each image, with placeholders for their boxes.
 
     Args:
         path: Replaced whole or not at all.
         predictions: Of ImageNet's classes, in the order of WNIDS.
-        sizes: (N, 2), width and height of each image, pixels: each box is
-            then the whole image. Without them it is PLACEHOLDER.
 
     Raises:
         UsageError: if the classes are not ImageNet's, or the images not in
@@ -67,38 +51,26 @@ def write(path: pathlib.Path, predictions: Predictions, sizes: np.ndarray | None
     if list(predictions.ids) != sorted(predictions.ids):
         raise UsageError(f"{path}: the images must be in the order of their file names.")
     labels = np.array(imagenet.devkit_ids())[best(predictions.scores, GUESSES)]
-    boxes = np.tile(PLACEHOLDER, (len(labels), 1))
-    if sizes is not None:
-        boxes = np.hstack([np.zeros_like(sizes), sizes])
-    text = "".join(
-        " ".join(f"{label} {box}" for label in row) + "\n"
-        for row, box in zip(labels, _joined(boxes), strict=True)
-    )
-    write_text(path, text)
+    lines = (" ".join(f"{label} {PLACEHOLDER}" for label in row) for row in labels)
+    write_text(path, "".join(f"{line}\n" for line in lines))
 
 
-def read(path: pathlib.Path) -> Guesses:
-    """The guesses of such a file; those after the fifth are left out.
+def read(path: pathlib.Path) -> np.ndarray:
+    """(N, 5) int64: each line's labels, best first; 0 where it has fewer, the sixth left out.
 
     Raises:
         RunError: if a line is not of this form; names it.
     """
-    labels, boxes = [], []
-    for where, line in _lines(path):
-        numbers = _numbers(line, where)
+    found = []
+    for where, numbers in _lines(path):
         if not numbers or len(numbers) % 5:
             raise RunError(
                 f"{where} has {len(numbers)} numbers; it must have five for "
                 "each guess: label xmin ymin xmax ymax."
             )
-        guesses = np.array(numbers, np.float64).reshape(-1, 5)[:GUESSES]
-        for label in guesses[:, 0]:
-            _check_label(label, where)
-        missing = [(0, GUESSES - len(guesses)), (0, 0)]
-        guesses = np.pad(guesses, missing)
-        labels.append(guesses[:, 0].astype(np.int64))
-        boxes.append(guesses[:, 1:])
-    return Guesses(np.array(labels), np.array(boxes))
+        labels = [_check_label(label, where) for label in numbers[: 5 * GUESSES : 5]]
+        found.append(labels + [0] * (GUESSES - len(labels)))
+    return np.array(found)
 
 
 def read_truth(path: pathlib.Path) -> np.ndarray:
@@ -108,8 +80,7 @@ def read_truth(path: pathlib.Path) -> np.ndarray:
         RunError: if a line is no label; names it.
     """
     truth = []
-    for where, line in _lines(path):
-        numbers = _numbers(line, where)
+    for where, numbers in _lines(path):
         if len(numbers) != 1:
             raise RunError(f"{where} has {len(numbers)} labels, not one.")
         truth.append(_check_label(numbers[0], where))
@@ -129,7 +100,7 @@ def score(path: pathlib.Path, truth_path: pathlib.Path, *, left_out: Collection[
         RunError: if a file is damaged, or the two are of different images.
         UsageError: if an image is left out that there is not.
     """
-    labels, truth = read(path).labels, read_truth(truth_path)
+    labels, truth = read(path), read_truth(truth_path)
     if len(labels) != len(truth):
         raise RunError(
             f"{path} has {len(labels):,} images, {truth_path} has "
@@ -151,25 +122,19 @@ def score(path: pathlib.Path, truth_path: pathlib.Path, *, left_out: Collection[
     )
 
 
-def _joined(boxes: np.ndarray) -> list[str]:
-    return [" ".join(map(str, box)) for box in boxes.tolist()]
-
-
-def _lines(path: pathlib.Path) -> Iterator[tuple[str, str]]:
-    """(where it is, line); for errors."""
+def _lines(path: pathlib.Path) -> Iterator[tuple[str, list[float]]]:
+    """(where it is, for errors; its numbers) of each line."""
     try:
         lines = path.read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
     for number, line in enumerate(lines, 1):
-        yield f"{path}, line {number:,},", line
-
-
-def _numbers(line: str, where: str) -> list[float]:
-    try:
-        return [float(word) for word in line.split()]
-    except ValueError:
-        raise RunError(f"{where} has something else than numbers: {line[:80]!r}") from None
+        where = f"{path}, line {number:,},"
+        try:
+            numbers = [float(word) for word in line.split()]
+        except ValueError:
+            raise RunError(f"{where} has something else than numbers: {line[:80]!r}") from None
+        yield where, numbers
 
 
 def _check_label(label: float, where: str) -> int:
