@@ -38,8 +38,7 @@ class Served:
         statistics: What `recipe.normalize` subtracts, if it does.
         names: Of the classes, in the order of the labels.
         view: Of an encoded image.
-        stored_side: Height and width that encoded images must have; None
-            where the recipe resizes them.
+        stored_side: Height and width that encoded images must have; None where the recipe resizes.
         frame_side: Of the frame that the view looks at.
         record: Where all this comes from, for JSON.
     """
@@ -59,18 +58,18 @@ def probabilities_of_files(served: Served, files: tf.Tensor) -> tf.Tensor:
 
     The pixels are those of training: as they are stored, what is transparent on white.
     """
-    recipe, side = served.recipe, served.stored_side
+    recipe, view = served.recipe, served.view
 
     def inputs_of(encoded: tf.Tensor) -> tf.Tensor:
-        return inputs_of_file(encoded, recipe, served.statistics, served.view, side)
+        return inputs_of_file(encoded, recipe, served.statistics, view, served.stored_side)
 
-    shape = (count_inputs(served.view, recipe.image_size), *served.model.input_shape[1:])
+    shape = (count_inputs(view, recipe.image_size), *served.model.input_shape[1:])
     images = tf.map_fn(
         tf.autograph.experimental.do_not_convert(inputs_of),
         files,
         fn_output_signature=tf.TensorSpec(shape, tf.float32),
     )
-    return tf.nn.softmax(score(served.model, [images], served.view))
+    return tf.nn.softmax(score(served.model, [images], view))
 
 
 def probabilities_of_pixels(served: Served, pixels: tf.Tensor) -> tf.Tensor:
@@ -89,8 +88,38 @@ def probabilities_of_pixels(served: Served, pixels: tf.Tensor) -> tf.Tensor:
 
 
 def write_saved_model(served: Served, folder: pathlib.Path) -> None:
-    """Signatures: see `signatures`; record.json and labels.txt are inside."""
-    _save(served, folder, signatures(served))
+    """With record.json and labels.txt inside, and these signatures.
+
+    serving_default, files: (N,) strings, JPEG or PNG -> `names` (N, 5) strings, `labels` (N, 5)
+        int32 and `probabilities` (N, 5) float32, best first.
+    pixels, pixels_uint8: (N, H, W, C) of the network's input size, 0 .. 255 -> the same.
+    classes: nothing -> `names` (classes,) strings.
+    """
+
+    def best(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
+        found = tf.math.top_k(probabilities, min(TOP, len(served.names)))
+        names = tf.gather(tf.constant(served.names), found.indices)
+        return {"names": names, "labels": found.indices, "probabilities": found.values}
+
+    def trace(function: Callable, *spec: tf.TensorSpec) -> Any:
+        return tf.function(function, autograph=False).get_concrete_function(*spec)
+
+    def pixels_of(kind: tf.DType) -> Any:
+        spec = tf.TensorSpec((None, *served.model.input_shape[1:]), kind, name="pixels")
+        return trace(lambda pixels: best(probabilities_of_pixels(served, pixels)), spec)
+
+    files = trace(
+        lambda files: best(probabilities_of_files(served, files)),
+        tf.TensorSpec((None,), tf.string, name="files"),
+    )
+    signatures = {
+        "serving_default": files,
+        "files": files,
+        "pixels": pixels_of(tf.float32),
+        "pixels_uint8": pixels_of(tf.uint8),
+        "classes": trace(lambda: {"names": tf.constant(served.names)}),
+    }
+    _save(served, folder, signatures)
     extra = folder / "assets.extra"  # what TensorFlow keeps and does not read
     extra.mkdir()
     for name, text in _describe(served).items():
@@ -111,41 +140,6 @@ def _describe(served: Served) -> dict[str, str]:
     }
 
 
-def signatures(served: Served) -> dict[str, Any]:
-    """Of a SavedModel, by name.
-
-    serving_default, files: (N,) strings, JPEG or PNG -> `names` (N, 5) strings,
-        `labels` (N, 5) int32 and `probabilities` (N, 5) float32, best first.
-    pixels, pixels_uint8: (N, H, W, C) of the network's input size, 0 .. 255 ->
-        the same.
-    classes: nothing -> `names` (classes,) strings.
-    """
-
-    def best(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
-        found = tf.math.top_k(probabilities, min(TOP, len(served.names)))
-        names = tf.gather(tf.constant(served.names), found.indices)
-        return {"names": names, "labels": found.indices, "probabilities": found.values}
-
-    def trace(function: Callable, *spec: tf.TensorSpec) -> Any:
-        return tf.function(function, autograph=False).get_concrete_function(*spec)
-
-    def pixels_of(kind: tf.DType) -> Any:
-        spec = tf.TensorSpec((None, *served.model.input_shape[1:]), kind, name="pixels")
-        return trace(lambda pixels: best(probabilities_of_pixels(served, pixels)), spec)
-
-    files = trace(
-        lambda files: best(probabilities_of_files(served, files)),
-        tf.TensorSpec((None,), tf.string, name="files"),
-    )
-    return {
-        "serving_default": files,
-        "files": files,
-        "pixels": pixels_of(tf.float32),
-        "pixels_uint8": pixels_of(tf.uint8),
-        "classes": trace(lambda: {"names": tf.constant(served.names)}),
-    }
-
-
 def _make_pixel_function(served: Served) -> Any:
     """Of the formats that have no decoder, a tf.function."""
     shape = (None, *served.model.input_shape[1:])
@@ -163,8 +157,8 @@ def write_tflite(served: Served, file: pathlib.Path) -> None:
     `unzip FILE.tflite` shows them, interpreters do not mind.
 
     Raises:
-        RunError: if the network has an operation that TFLite lacks, or if the interpreter
-            gives other probabilities.
+        RunError: if the network has an operation that TFLite lacks, or if the interpreter gives
+            other probabilities.
     """
     with tempfile.TemporaryDirectory() as folder:
         function = _make_pixel_function(served).get_concrete_function()
@@ -195,8 +189,8 @@ def _require_same(served: Served, converted: bytes) -> None:
         raise _unsupported("TFLite", served, error) from error
     if found.shape != expected.shape or not np.abs(found - expected).max() < _TOLERANCE:
         raise RunError(
-            f"{served.model.name} as TFLite gives other probabilities for "
-            "noise. --format savedmodel takes every network."
+            f"{served.model.name} as TFLite gives other probabilities for noise. --format "
+            "savedmodel takes every network."
         )
 
 

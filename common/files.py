@@ -15,11 +15,9 @@ from typing import Any
 
 from common.errors import NoRoom, NotFinite, RunError
 
-_CODES = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM),
-    *(errno.ENAMETOOLONG, errno.EIO, errno.EFBIG, errno.ENOTDIR, errno.ENOENT),
-)
 _OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
+_OF_A_PLACE = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.ENOENT)
+_CODES = (*_OF_A_DISK, *_OF_A_PLACE, errno.EFBIG)
 _HDF5_EACH = 4096  # bytes that HDF5 needs for a variable beside its values
 _LONGEST = 200  # bytes of a name, so that what is put around it still fits
 
@@ -44,56 +42,51 @@ def writing(target: pathlib.Path | str) -> Iterator[None]:
         ) from error
 
 
-def reason(error: Exception) -> str | None:
+def reason(error: BaseException) -> str | None:
     """What the system said, in its words; None if it is no such error.
 
     HDF5 and TensorFlow have the words somewhere in errors of their own.
     """
-    said = [os.strerror(code) for code in _CODES]
-    known = [words for words in said if words in str(error)]
+    known = [words for words in map(os.strerror, _CODES) if words in str(error)]
     if isinstance(error, OSError):
         return error.strerror or (known or [str(error)])[0]
     tensorflow = sys.modules.get("tensorflow")
     theirs = (tensorflow.errors.OpError,) if tensorflow else ()
-    if known and isinstance(error, (RuntimeError, *theirs)):
-        return known[0]
-    return None
+    return known[0] if known and isinstance(error, (RuntimeError, *theirs)) else None
 
 
 def refused(error: BaseException | None) -> bool:
     """Whether a disk that is full, read-only or broken is behind an error."""
-    words = {os.strerror(code) for code in _OF_A_DISK}
     while error is not None:
-        if isinstance(error, NoRoom):
-            return True
-        if isinstance(error, Exception) and reason(error) in words:
+        if isinstance(error, NoRoom) or reason(error) in map(os.strerror, _OF_A_DISK):
             return True
         error = error.__cause__
     return False
 
 
-def beside(target: pathlib.Path) -> pathlib.Path:
-    """Where `target` is made before it appears; its ending stays."""
-    name = os.fsencode(target.name)[-_LONGEST:].decode(errors="ignore")
-    return target.with_name(f".{os.getpid()}.{name}")
-
-
 @contextlib.contextmanager
 def whole(target: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A path for a file or folder that becomes `target` if all goes well.
+    """A path, of the same ending, for a file or folder that becomes `target` if all goes well.
 
     Raises:
         RunError: if writing fails; see `writing`.
     """
-    made = beside(target)
+    name = os.fsencode(target.name)[-_LONGEST:].decode(errors="ignore")
+    made = target.with_name(f".{os.getpid()}.{name}")
+    with writing(target), _becoming(target, made):
+        yield made
+
+
+@contextlib.contextmanager
+def _becoming(target: pathlib.Path, made: pathlib.Path) -> Iterator[None]:
+    """Renames what was made, or leaves nothing of it."""
     try:
-        with writing(target):
-            yield made
-            os.replace(made, target)
+        yield
+        os.replace(made, target)
     finally:
         if made.is_dir():
             shutil.rmtree(made, ignore_errors=True)
-        with contextlib.suppress(OSError):  # of a disk that is gone
+        with contextlib.suppress(OSError):  # of a disk that is gone: it would hide the first
             made.unlink(missing_ok=True)
 
 
@@ -132,18 +125,14 @@ def write_atomically(target: pathlib.Path, write: Callable) -> None:
     name = os.fsencode(target.name)[:_LONGEST].decode(errors="ignore")
     part = target.with_name(f".{name}.{os.getpid()}.part")
     try:
-        with open(part, "wb") as file:
+        with _becoming(target, part), open(part, "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, target)
     except OSError as error:
         if error.filename is None or error.filename == str(part):
             error.filename, error.filename2 = str(target), None
         raise
-    finally:
-        with contextlib.suppress(OSError):  # else it hides what came before
-            part.unlink(missing_ok=True)
 
 
 def write_json(file: pathlib.Path, value: Any) -> None:
@@ -168,12 +157,10 @@ def json_text(file: pathlib.Path, value: Any, **how: Any) -> str:
 def _not_finite(value: Any, path: str) -> Iterator[str]:
     if isinstance(value, float) and not math.isfinite(value):
         yield f"its {path.lstrip('.')} would be {value}"
-    elif isinstance(value, dict):
-        for key, part in value.items():
+    elif isinstance(value, dict | list | tuple):
+        parts = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, part in parts:
             yield from _not_finite(part, f"{path}.{key}")
-    elif isinstance(value, list | tuple):
-        for place, part in enumerate(value):
-            yield from _not_finite(part, f"{path}.{place}")
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:

@@ -7,9 +7,10 @@ import dataclasses
 import json
 import pathlib
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 MANIFEST = "manifest.json"
 
@@ -106,13 +107,16 @@ class Shuffled:
     order: Any = None
 
 
-def permute(size: int, seed: int, epoch: int) -> np.ndarray:
+def permute(size: int, seed: int, epoch: int) -> "np.ndarray":
     """The order of an epoch: (size,) indices."""
+    import numpy as np
+
     return np.random.default_rng((seed, epoch)).permutation(size)
 
 
-def number(order: np.ndarray, skip: int) -> Any:
+def number(order: "np.ndarray", skip: int) -> Any:
     """A tf.data.Dataset of (position, index), from position `skip` on."""
+    import numpy as np
     import tensorflow as tf
 
     positions = np.arange(skip, len(order))

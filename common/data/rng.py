@@ -4,21 +4,23 @@ Importing this module imports no TensorFlow.
 """
 
 import dataclasses
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
-_LOW = np.uint64(2**32 - 1)
-_HALF = np.uint64(32)
-_FACTORS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_LOW = 2**32 - 1
+_FACTORS = 0xD2511F53, 0xCD9E8D57
 _KEY_STEPS = 0x9E3779B9, 0xBB67AE85
 _SEED_KEY = 0x3EC8F720, 0x02461E29  # TensorFlow's, to scramble seeds with
 
 
 def fold_in(*numbers: int) -> int:
     """One number of 63 random bits out of several that are not negative."""
-    state = np.random.SeedSequence(numbers).generate_state(1, np.uint64)
-    return int(state[0] >> np.uint64(1))
+    import numpy as np
+
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +74,7 @@ class BatchRng:
 Rng = ExampleRng | BatchRng
 
 
-def draw_uniform(stream: int, positions: np.ndarray, count: int) -> np.ndarray:
+def draw_uniform(stream: int, positions: "np.ndarray", count: int) -> "np.ndarray":
     """(positions, count) float32 in [0, 1): `ExampleRng.uniform` of each, in NumPy.
 
     A row has the bits of `tf.random.stateless_uniform((count,), (stream,
@@ -83,28 +85,30 @@ def draw_uniform(stream: int, positions: np.ndarray, count: int) -> np.ndarray:
         positions: The second, (positions,) int64, not negative.
         count: Numbers of each seed.
     """
+    import numpy as np
+
     places = positions.astype(np.uint64)
-    halves = (stream & 2**32 - 1, stream >> 32)
+    halves = (stream & _LOW, stream >> 32)
     counter = [np.full_like(places, half) for half in halves]
-    counter += [places & _LOW, places >> _HALF]
-    scrambled = _philox(counter, [np.uint64(half) for half in _SEED_KEY])
+    counter += [places & _LOW, places >> 32]
+    scrambled = _philox(counter, _SEED_KEY)
     words = []
     for block in range(-(-count // 4)):
         counter = [np.full_like(places, block), np.zeros_like(places)]
         words += _philox(counter + scrambled[2:], scrambled[:2])
     # The lowest 23 bits become the fraction of a number in [1, 2).
-    bits = np.stack(words[:count], axis=1) & np.uint64(2**23 - 1)
+    bits = np.stack(words[:count], axis=1) & (2**23 - 1)
     ones = bits.astype(np.uint32) | np.uint32(127 << 23)
     return ones.view(np.float32) - np.float32(1)
 
 
-def _philox(counter: list, key: list) -> list[np.ndarray]:
+def _philox(counter: list, key: Sequence) -> "list[np.ndarray]":
     """Four numbers of 32 bits, in uint64 as all here, for each counter."""
     a, b, c, d = counter
     for _ in range(10):
         first, second = _FACTORS[0] * a, _FACTORS[1] * c
-        a, b = (second >> _HALF) ^ b ^ key[0], second & _LOW
-        c, d = (first >> _HALF) ^ d ^ key[1], first & _LOW
+        a, b = (second >> 32) ^ b ^ key[0], second & _LOW
+        c, d = (first >> 32) ^ d ^ key[1], first & _LOW
         steps = zip(key, _KEY_STEPS, strict=True)
-        key = [(k + np.uint64(step)) & _LOW for k, step in steps]
+        key = [(k + step) & _LOW for k, step in steps]
     return [a, b, c, d]

@@ -1,14 +1,12 @@
 """Which part of the global batch a replica is looking at.
 
-Keras gives every replica the same dropout mask. Here a layer that draws random
-numbers in training asks for the present slice and draws what belongs to those
-positions of the global batch, so that neither the number of replicas nor of
-microbatches changes the result.
+Keras gives every replica the same dropout mask. Here a layer that draws random numbers in training
+asks for the present slice and draws what belongs to those positions of the global batch, so that
+neither the number of replicas nor of microbatches changes the result.
 """
 
 import contextlib
 import contextvars
-import math
 import zlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -22,8 +20,7 @@ class BatchSlice(NamedTuple):
     Attributes:
         seed: The run's seed.
         step: Scalar int64 tensor, the number of updates made before.
-        start: Scalar int tensor, the position of the first example in the
-            global batch.
+        start: Scalar int tensor, the position of the first example in the global batch.
         size: Examples in the global batch.
     """
 
@@ -35,9 +32,9 @@ class BatchSlice(NamedTuple):
     def uniform(self, layer: str, shape: tuple[int, ...]) -> Any:
         """Numbers in [0, 1) for one layer at this step, (shape) float32.
 
-        The same bits on every device, by XLA and without: those of
-        tf.random.stateless_uniform on a CPU, which makes a fraction of the
-        lowest 23 bits of Philox's words, where XLA takes the highest.
+        The same bits on every device, by XLA and without: those of tf.random.stateless_uniform on
+        a CPU, which makes a fraction of the lowest 23 bits of Philox's words, where XLA takes the
+        highest.
         """
         import tensorflow as tf
 
@@ -84,13 +81,10 @@ def per_replica_batch_size(global_batch_size: int, replicas: int, microbatches: 
     """
     parts = replicas * microbatches
     if global_batch_size % parts:
-        small = range(1, math.isqrt(global_batch_size) + 1)
-        low = [n for n in small if global_batch_size % n == 0]
-        both = {*low, *(global_batch_size // n for n in low)}
-        fits = sorted(n for n in both if n < parts)
+        divisors = [n for n in range(1, global_batch_size + 1) if global_batch_size % n == 0]
+        fits = ", ".join(str(n) for n in divisors if n < parts)
         raise UsageError(
-            f"The recipe's batch of {global_batch_size} does not divide among "
-            f"{replicas} devices x {microbatches} microbatches. Parts that "
-            f"divide it: {', '.join(map(str, fits))}."
+            f"The recipe's batch of {global_batch_size} does not divide among {replicas} devices x "
+            f"{microbatches} microbatches. Parts that divide it: {fits}."
         )
     return global_batch_size // parts

@@ -1,8 +1,8 @@
 """Which hosts train together, as the environment of this process says.
 
-$TF_CONFIG, or a Slurm step of several tasks; read by TensorFlow's resolvers.
-Kubernetes' manifest writes $TF_CONFIG (README.md): TensorFlow's resolver for
-it needs the cluster's API, and cannot tell a pod which worker it is.
+$TF_CONFIG, or a Slurm step of several tasks; read by TensorFlow's resolvers. Kubernetes' manifest
+writes $TF_CONFIG (README.md): TensorFlow's resolver for it needs the cluster's API, and cannot tell
+a pod which worker it is.
 """
 
 import dataclasses
@@ -59,9 +59,9 @@ def _tf_config() -> Cluster:
         known = False
     if not known:
         raise UsageError(
-            f"$TF_CONFIG is {text!r}, which is no cluster of workers with this "
-            'one among them. Its form: {"cluster": {"worker": ["host0:2222", '
-            '"host1:2222"]}, "task": {"type": "worker", "index": 0}}.'
+            f"$TF_CONFIG is {text!r}, which is no cluster of workers with this one among them. Its "
+            'form: {"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type": '
+            '"worker", "index": 0}}.'
         )
     return Cluster((*chiefs, *workers), index, "TF_CONFIG")
 
@@ -69,10 +69,9 @@ def _tf_config() -> Cluster:
 def _slurm() -> Cluster:
     """One worker for each task of the step.
 
-    The resolver's addresses are in the order of the hosts' names, Slurm's
-    ranks in that of the allocation (n9 before n10), so this process finds its
-    own address by its host and its number there. The port follows from the
-    job's number: two jobs may share a host.
+    The resolver's addresses are in the order of the hosts' names, Slurm's ranks in that of the
+    allocation (n9 before n10), so this process finds its own address by its host and its number
+    there. The port follows from the job's number: two jobs may share a host.
     """
     import tensorflow as tf
 
@@ -89,6 +88,6 @@ def _slurm() -> Cluster:
         return Cluster(tuple(workers), workers.index(own), "Slurm")
     except (RuntimeError, KeyError, ValueError) as error:
         raise UsageError(
-            f"Slurm says that {tasks} tasks run together, but not where: "
-            f"{error}. Start them with srun, or set TF_CONFIG."
+            f"Slurm says that {tasks} tasks run together, but not where: {error}. Start them with "
+            "srun, or set TF_CONFIG."
         ) from error

@@ -1,9 +1,8 @@
 """What the processes of one training say to each other.
 
-They make each update together, so that whatever decides on the next one has
-to be known to all: a signal to one stops all at the same step. The first is
-the chief, which alone reads and writes the run's folder. Alone, a process says
-everything to itself and TensorFlow is not asked.
+They make each update together, so that whatever decides on the next one has to be known to all: a
+signal to one stops all at the same step. The first is the chief, which alone reads and writes the
+run's folder. Alone, a process says everything to itself and TensorFlow is not asked.
 """
 
 import contextlib
@@ -49,12 +48,9 @@ class Workers:
             devices = strategy.num_replicas_in_sync // self.count
         self.chief = self.index == 0
         self.shard = WorkerShard(self.index, self.count, devices)
-
-        @tf.function
-        def total(values):
-            return strategy.reduce(tf.distribute.ReduceOp.SUM, values, None)
-
-        self._total = total
+        self._total = tf.function(
+            lambda values: strategy.reduce(tf.distribute.ReduceOp.SUM, values, None)
+        )
 
     def all_gather(self, *numbers: int) -> np.ndarray:
         """(workers, numbers) int32: what each says here; all must ask."""
@@ -72,9 +68,8 @@ class Workers:
         odd = np.flatnonzero(sums != sums[0])
         if odd.size:
             raise UsageError(
-                f"Worker {odd[0]} has another {what} than worker 0, the chief. "
-                "Start the same command on every host, with the same data set "
-                "and versions there."
+                f"Worker {odd[0]} has another {what} than worker 0, the chief. Start the same "
+                "command on every host, with the same data set and versions there."
             )
 
     def broadcast(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -104,16 +99,12 @@ class Workers:
         except LOST as error:
             if self.count == 1:
                 raise
+            # The lines of TensorFlow's message that name the peer or the reason.
+            lines = [line.strip() for line in str(error).splitlines()]
+            told = [n for n in lines if "/task:" in n or "aborted by" in n] or lines
             raise LostWorker(
                 f"Worker {self.index} of {self.count} has lost another one: "
-                f"{_cause(error)} Its own last lines say why. Nothing up to "
-                "the last checkpoint is lost: start the same command on all "
-                "hosts, and it continues."
+                f"{' '.join(told)[:400].rstrip('.')}. Its own last lines say why. Nothing up to "
+                "the last checkpoint is lost: start the same command on all hosts, and it "
+                "continues."
             ) from error
-
-
-def _cause(error: tf.errors.OpError) -> str:
-    """The lines of TensorFlow's message that name the peer or the reason."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    told = [n for n in lines if "/task:" in n or "aborted by" in n] or lines
-    return " ".join(told)[:400].rstrip(".") + "."

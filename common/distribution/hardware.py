@@ -3,14 +3,16 @@
 Importing this module imports no TensorFlow.
 """
 
+import itertools
 import os
 import pathlib
 import platform
+import re
 import resource
 import subprocess
 from typing import Any
 
-_LIMITS = (
+_LIMITS = (  # of cgroups' versions 2 and 1
     pathlib.Path("/sys/fs/cgroup/memory.max"),
     pathlib.Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
 )
@@ -26,11 +28,16 @@ def describe(strategy: Any) -> dict[str, str]:
         return facts
     details = _details()
     build = tf.sysconfig.get_build_info()
+    try:
+        words = (_NVIDIA / "version").read_text().split()
+        driver = next(w for w in words if w[:1].isdigit() and "." in w)
+    except (OSError, StopIteration):
+        driver = "unknown"
     capability = details.get("compute_capability", ())
     return facts | {
         "gpu": details.get("device_name", "unknown"),
         "compute_capability": ".".join(map(str, capability)),
-        "driver": _driver(),
+        "driver": driver,
         "cuda": build.get("cuda_version", "unknown"),
         "cudnn": build.get("cudnn_version", "unknown"),
     }
@@ -39,20 +46,17 @@ def describe(strategy: Any) -> dict[str, str]:
 def processor() -> str:
     """The CPU, as the kernel names it."""
     try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        named = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     except OSError:
         return platform.processor() or platform.machine()
-    names = [line.partition(": ")[2] for line in lines if "model name" in line]
-    return names[0] if names else platform.machine()
+    return named[1] if named else platform.machine()
 
 
 def models() -> str:
     """The CPU and all GPUs, as the kernel and NVIDIA's driver name them."""
-    found = [processor()]
-    for file in sorted(_NVIDIA.glob("gpus/*/information")):
-        lines = file.read_text().splitlines()
-        found += [n.partition(":")[2].strip() for n in lines if "Model" in n]
-    return ", ".join(found)
+    files = sorted(_NVIDIA.glob("gpus/*/information"))
+    gpus = [re.findall(r"Model:\s*(.*\S)", f.read_text()) for f in files]
+    return ", ".join([processor(), *itertools.chain(*gpus)])
 
 
 def peak_bytes(strategy: Any) -> int:
@@ -71,19 +75,14 @@ def memory_bytes(strategy: Any) -> int:
     """
     if "GPU" not in strategy.extended.worker_devices[0]:
         physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return min([physical, *_container_limits()])
+        limits = [file.read_text().strip() for file in _LIMITS if file.is_file()]
+        return min([physical, *(int(text) for text in limits if text.isdigit())])
     query = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     try:
         said = subprocess.run(query, check=True, capture_output=True, text=True).stdout
         return 2**20 * min(map(int, said.split()))
     except (OSError, subprocess.CalledProcessError, ValueError):
         return 0
-
-
-def _container_limits() -> list[int]:
-    """Of cgroups' version 2 or 1, where there is one."""
-    texts = [file.read_text().strip() for file in _LIMITS if file.is_file()]
-    return [int(text) for text in texts if text.isdigit()]
 
 
 def has_tensorfloat32() -> bool:
@@ -96,11 +95,3 @@ def _details() -> dict[str, Any]:
 
     gpu = tf.config.get_visible_devices("GPU")[0]
     return tf.config.experimental.get_device_details(gpu)
-
-
-def _driver() -> str:
-    try:
-        words = (_NVIDIA / "version").read_text().split()
-    except OSError:
-        return "unknown"
-    return next((w for w in words if w[:1].isdigit() and "." in w), "unknown")

@@ -19,28 +19,29 @@ def make_strategy(
     """The strategy for `gpus` devices that share each batch.
 
     Args:
-        gpus: None takes every GPU there is, or the CPU where there is none;
-            0 is the CPU.
-        platform: "gpu", "cpu" (N logical CPU devices stand for N GPUs), or
-            "auto": GPUs.
-        cluster: The hosts that share each batch, each with `gpus` devices.
-            This waits for all of them.
+        gpus: None takes every GPU there is, or the CPU where there is none; 0 is the CPU.
+        platform: "gpu", "cpu" (N logical CPU devices stand for N GPUs), or "auto": GPUs.
+        cluster: The hosts that share each batch, each with `gpus` devices. This waits for all.
 
     Raises:
         UsageError: if more GPUs are asked for than there are.
         RunError: if this process cannot listen at its address.
     """
-    if platform == "cpu" and cluster is not None:
-        return _several_hosts(cluster, _one_cpu(gpus))
-    if platform == "cpu":
-        tf.config.set_visible_devices([], "GPU")
-        return _logical_cpus(gpus or 1)
-    present = tf.config.list_physical_devices("GPU")
-    wanted = len(present) if gpus is None else gpus
-    if platform == "gpu" and not wanted:
-        raise UsageError(_too_few(gpus or 1, len(present)))
-    if wanted > len(present):
-        raise UsageError(_too_few(wanted, len(present)))
+    present = [] if platform == "cpu" else tf.config.list_physical_devices("GPU")
+    wanted = len(present) if gpus is None or platform == "cpu" else gpus
+    asked = max(wanted, 1) if platform == "gpu" else wanted
+    if asked > len(present):
+        raise UsageError(
+            f"GPUs asked for: {asked}; TensorFlow sees {len(present)} on this machine. "
+            + (f"Ask for at most {len(present)}" if present else "Leave --gpus out")
+            + ", or add --platform cpu to run the same program on logical CPU devices. If there "
+            "should be more, check nvidia-smi and that tensorflow[and-cuda] is installed."
+        )
+    if platform == "cpu" and cluster is not None and gpus is not None and gpus > 1:
+        raise UsageError(  # several logical devices are more than TensorFlow can do
+            f"--platform cpu --gpus {gpus} on several hosts: there each host is one device. Leave "
+            "--gpus out, or start more workers."
+        )
     for gpu in present:
         tf.config.experimental.set_memory_growth(gpu, True)
     if wanted:
@@ -50,6 +51,8 @@ def make_strategy(
     if cluster is not None:
         tf.config.set_visible_devices(present[:wanted], "GPU")
         return _several_hosts(cluster, wanted)
+    if platform == "cpu":
+        return _logical_cpus(gpus or 1)
     if wanted > 1:
         return tf.distribute.MirroredStrategy([f"GPU:{i}" for i in range(wanted)])
     return tf.distribute.OneDeviceStrategy("GPU:0" if wanted else "CPU:0")
@@ -71,8 +74,8 @@ def on_gpus(strategy: tf.distribute.Strategy) -> bool:
 def distribute(strategy: tf.distribute.Strategy, batches: tf.data.Dataset):
     """An iterator over `batches`, each split among the replicas in order.
 
-    Batches are on the device before they are asked for. Of several workers
-    each gives its own part: see common.data.sharding.
+    Batches are on the device before they are asked for. Of several workers each gives its own part:
+    see common.data.sharding.
     """
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return iter(strategy.distribute_datasets_from_function(lambda _: batches))
@@ -84,21 +87,10 @@ def distribute(strategy: tf.distribute.Strategy, batches: tf.data.Dataset):
 def feed_gpus() -> None:
     """The CPU's operations are those of the input: one thread for each.
 
-    Its images are made side by side already. Sharing out the operations of
-    each, too, takes a fifth of the input's CPU time (launch/bench/README.md).
+    Its images are made side by side already. Sharing out the operations of each, too, takes a fifth
+    of the input's CPU time (launch/bench/README.md).
     """
     tf.config.threading.set_intra_op_parallelism_threads(1)
-
-
-def _one_cpu(gpus: int | None) -> int:
-    """No GPUs; several logical devices are more than TensorFlow can do."""
-    if gpus is not None and gpus > 1:
-        raise UsageError(
-            f"--platform cpu --gpus {gpus} on several hosts: there each host "
-            "is one device. Leave --gpus out, or start more workers."
-        )
-    tf.config.set_visible_devices([], "GPU")
-    return 0
 
 
 def _several_hosts(cluster: Cluster, gpus: int) -> tf.distribute.Strategy:
@@ -114,18 +106,16 @@ def _several_hosts(cluster: Cluster, gpus: int) -> tf.distribute.Strategy:
         return tf.distribute.MultiWorkerMirroredStrategy(resolver)
     except tf.errors.UnknownError as error:
         raise RunError(
-            f"Worker {cluster.index} cannot listen at {own}: "
-            f"{str(error).splitlines()[0]}. Another program may have that "
-            f"port; {cluster.source} names it."
+            f"Worker {cluster.index} cannot listen at {own}: {str(error).splitlines()[0]}. Another "
+            f"program may have that port; {cluster.source} names it."
         ) from error
 
 
 def _logical_cpus(count: int) -> tf.distribute.Strategy:
     if count > MOST_LOGICAL:
         raise UsageError(
-            f"--platform cpu --gpus {count}: logical CPU devices are for "
-            f"trying what {count} GPUs would do, and at most {MOST_LOGICAL} "
-            "are made."
+            f"--platform cpu --gpus {count}: logical CPU devices are for trying what {count} GPUs "
+            f"would do, and at most {MOST_LOGICAL} are made."
         )
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(
@@ -134,13 +124,3 @@ def _logical_cpus(count: int) -> tf.distribute.Strategy:
     if count == 1:
         return tf.distribute.OneDeviceStrategy("CPU:0")
     return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
-
-
-def _too_few(wanted: int, present: int) -> str:
-    return (
-        f"GPUs asked for: {wanted}; TensorFlow sees {present} on this machine. "
-        + (f"Ask for at most {present}" if present else "Leave --gpus out")
-        + ", or add --platform cpu to run the same program on logical CPU "
-        "devices. If there should be more, check nvidia-smi and that "
-        "tensorflow[and-cuda] is installed."
-    )

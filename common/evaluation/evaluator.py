@@ -5,6 +5,7 @@ compiled step that scores a batch and adds up its errors.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -46,10 +47,11 @@ class Result:
     loss: float
 
 
+@dataclasses.dataclass(kw_only=True, eq=False)
 class Evaluator:
     """A network on the test split of a data set.
 
-    Args:
+    Attributes:
         model: Its weights are those of the moment when something is measured.
         source: From common.data.catalog.open_source.
         recipe: Its test_transforms, normalize and loss.
@@ -57,27 +59,22 @@ class Evaluator:
         jit_compile: Whether XLA compiles each device's step.
     """
 
-    def __init__(
-        self,
-        *,
-        model: keras.Model,
-        strategy: tf.distribute.Strategy,
-        source: Source,
-        recipe: Recipe,
-        statistics: Any,
-        jit_compile: bool = False,
-    ):
-        self.model, self.strategy, self.source = model, strategy, source
-        self.recipe, self.statistics, self.jit_compile = recipe, statistics, jit_compile
-        self.split = source.dataset.test_split
-        self.num_images = source.dataset.splits[self.split]
+    model: keras.Model
+    strategy: tf.distribute.Strategy
+    source: Source
+    recipe: Recipe
+    statistics: Any
+    jit_compile: bool = False
+
+    def __post_init__(self):
+        self.split = self.source.dataset.test_split
+        self.num_images = self.source.dataset.splits[self.split]
         self._steps, self._batches = {}, {}  # by view: made once, for all epochs
 
     def measure(self, name: str, view: Any, progress: Callable[[int, int], None]) -> Result:
         """The errors under `view`, which is called `name`; nothing of single images is kept.
 
         Args:
-            name: Of the view, for the result.
             view: One of common.evaluation.views.
             progress: Called with (images done, all images) after each batch.
 
@@ -106,12 +103,18 @@ class Evaluator:
             writer: The scores are added to this file, which is then finished; images that it
                 has are not computed again.
         """
-        parts = [self._judge(name, 0, **batch) for batch in writer.batches] if writer else []
-        done = sum(len(part.ids) for part in parts)
-        for ids, labels, scores in self.iterate_scores(view, skip=done):
-            if writer:
-                writer.append(ids, labels, scores)
-            parts.append(self._judge(name, done, ids, labels, scores))
+        kept = list(writer.batches) if writer else []
+        there = sum(len(ids) for ids, _, _ in kept)
+        parts, done = [], 0
+        for batch in itertools.chain(kept, self.iterate_scores(view, skip=there)):
+            ids, labels, scores = batch
+            if writer and done >= there:
+                writer.append(*batch)
+            losses = self.recipe.loss(tf.constant(scores), tf.constant(labels)).numpy()
+            # A loss may look at one class only; the errors look at all.
+            sound = np.isfinite(scores).all() and np.isfinite(losses).all()
+            self._require_finite(name, done, len(ids), losses.sum() if sound else math.nan)
+            parts.append(judge(ids, labels, scores, losses))
             done += len(ids)
             progress(done, self.num_images)
         if writer:
@@ -121,15 +124,6 @@ class Evaluator:
         columns = (outcomes.losses, wrong, outcomes.missed)
         sums = [column.sum(dtype=np.float64) for column in columns]
         return self._result(name, np.array([*sums, done])), outcomes
-
-    def _judge(
-        self, name: str, done: int, ids: np.ndarray, labels: np.ndarray, scores: np.ndarray
-    ) -> Outcomes:
-        losses = self.recipe.loss(tf.constant(scores), tf.constant(labels)).numpy()
-        # A loss may look at one class only; the errors look at all.
-        sound = np.isfinite(scores).all() and np.isfinite(losses).all()
-        self._require_finite(name, done, len(ids), losses.sum() if sound else math.nan)
-        return judge(ids, labels, scores, losses)
 
     def _require_finite(self, name: str, done: int, images: int, loss: float) -> None:
         if not math.isfinite(loss):
@@ -158,13 +152,11 @@ class Evaluator:
             yield np.array([name.decode() for name in ids]), labels, scores
 
     def _iterate(self, view: Any, skip: int = 0, keep_scores: bool = False) -> Iterator[Any]:
-        """What `make_test_step` gives of each batch."""
+        """What the step of `_make_step` gives of each batch."""
         if skip == self.num_images:
             return
         if view not in self._steps:
-            self._steps[view] = make_test_step(
-                self.model, self.recipe.loss, self.strategy, view, jit_compile=self.jit_compile
-            )
+            self._steps[view] = self._make_step(view)
         with explained(self.source, self.split, self.recipe):
             batches = self._open(view, skip)
             if self.strategy.num_replicas_in_sync > 1 or on_gpus(self.strategy):
@@ -202,6 +194,51 @@ class Evaluator:
         self._batches[view] = batches
         return batches
 
+    def _make_step(self, view: Any) -> Callable:
+        """`step(iterator, keep_scores)` for batches of `test_batches`.
+
+        It gives sums over the images that count, float32: losses, top-1 wrong, top-5 wrong, how
+        many; or, with `keep_scores`, of all images by replica: counts, ids, labels, scores.
+        """
+        size = self.model.input_shape[1:3]
+        networks = {size: self.model}
+        if any(image.size != size[0] for image in view.scaled_images(*size)):
+            with self.strategy.scope():
+                networks[None] = fully_convolutional(self.model)
+        calls = {key: _make_call(network) for key, network in networks.items()}
+
+        def evaluate(variables, inputs, labels, counts):
+            def network(images, training):
+                key = tuple(images.shape[1:3])
+                key = key if key in networks else None
+                return calls[key](*variables[key], images)
+
+            scores = score(network, inputs, view)
+            return _add_up(scores, self.recipe.loss(scores, labels), labels, counts), scores
+
+        if self.jit_compile:
+            evaluate = tf.function(evaluate, jit_compile=True)
+
+        def replica_step(*batch):
+            variables = {
+                key: [
+                    [tf.convert_to_tensor(v.value) for v in some]
+                    for some in (network.trainable_variables, network.non_trainable_variables)
+                ]
+                for key, network in networks.items()
+            }
+            return evaluate(variables, *batch)
+
+        @tf.function
+        def step(iterator, keep_scores):  # a bool: two programs, neither computes the other's
+            inputs, labels, counts, ids = next(iterator)
+            sums, scores = self.strategy.run(replica_step, args=(inputs, labels, counts))
+            if keep_scores:
+                return counts, ids, labels, scores
+            return [self.strategy.reduce(SUM, total, None) for total in sums]
+
+        return step
+
     def _result(self, name: str, sums: np.ndarray) -> Result:
         if sums[3] != self.num_images:
             raise RunError(
@@ -219,63 +256,8 @@ class Evaluator:
         )
 
 
-def make_test_step(
-    model: keras.Model,
-    loss: Callable,
-    strategy: tf.distribute.Strategy,
-    view: Any,
-    *,
-    jit_compile: bool = False,
-) -> Callable:
-    """`step(iterator, keep_scores)` for batches of common.evaluation.inputs.test_batches.
-
-    Returns:
-        A function that gives sums over the images that count, float32: losses, top-1 wrong,
-        top-5 wrong, how many; or, with `keep_scores`, of all images by replica: counts, ids,
-        labels, scores. With `jit_compile` XLA computes each device's.
-    """
-    size = model.input_shape[1:3]
-    networks = {size: model}
-    if any(image.size != size[0] for image in view.scaled_images(*size)):
-        with strategy.scope():
-            networks[None] = fully_convolutional(model)
-    calls = {key: _make_call(network) for key, network in networks.items()}
-
-    def evaluate(variables, inputs, labels, counts):
-        def network(images, training):
-            key = tuple(images.shape[1:3])
-            key = key if key in networks else None
-            return calls[key](*variables[key], images)
-
-        scores = score(network, inputs, view)
-        return _add_up(scores, loss(scores, labels), labels, counts), scores
-
-    if jit_compile:
-        evaluate = tf.function(evaluate, jit_compile=True)
-
-    def replica_step(*batch):
-        variables = {
-            key: [
-                [tf.convert_to_tensor(v.value) for v in some]
-                for some in (network.trainable_variables, network.non_trainable_variables)
-            ]
-            for key, network in networks.items()
-        }
-        return evaluate(variables, *batch)
-
-    @tf.function
-    def step(iterator, keep_scores):  # a bool: two programs, neither computes the other's
-        inputs, labels, counts, ids = next(iterator)
-        sums, scores = strategy.run(replica_step, args=(inputs, labels, counts))
-        if keep_scores:
-            return counts, ids, labels, scores
-        return [strategy.reduce(SUM, total, None) for total in sums]
-
-    return step
-
-
 def _add_up(scores, losses, labels, counts) -> list[tf.Tensor]:
-    """The sums of `make_test_step`."""
+    """The sums of an Evaluator's step."""
     # A loss may look at one class only; the errors look at all.
     sound = tf.reduce_all(tf.math.is_finite(scores), axis=1)
     losses = tf.where(sound, losses, math.nan)

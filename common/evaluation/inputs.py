@@ -138,21 +138,15 @@ def inputs_of_file(
     """
     import tensorflow as tf
 
-    known = tf.debugging.assert_equal(
-        tf.io.is_jpeg(encoded) | is_png(encoded),
-        True,
-        "an image here is a JPEG or PNG file: convert it first",
-    )
-    with tf.control_dependencies([known]):
-        encoded = tf.identity(encoded)
+    def require(found: Any, wanted: Any, said: str) -> Any:  # before decoding
+        with tf.control_dependencies([tf.debugging.assert_equal(found, wanted, said)]):
+            return tf.identity(encoded)
+
+    known = tf.io.is_jpeg(encoded) | is_png(encoded)
+    encoded = require(known, True, "an image here is a JPEG or PNG file: convert it first")
     if side:
-        as_stored = tf.debugging.assert_equal(
-            tf.stack(image_size(encoded, None)),
-            [side, side],
-            f"images here have {side} x {side} pixels",
-        )
-        with tf.control_dependencies([as_stored]):  # before decoding
-            encoded = tf.identity(encoded)
+        stored = tf.stack(image_size(encoded, None))
+        encoded = require(stored, [side, side], f"images here have {side} x {side} pixels")
     record = {"image": encoded, "label": tf.zeros((), tf.int64), "id": ""}
     source = _Files((side, side) if side else None)
     [inputs] = make_inputs(source, record, recipe, statistics, view)

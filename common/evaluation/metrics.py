@@ -1,38 +1,41 @@
-"""Which images are wrong, and how sure an error rate is."""
+"""Which images are wrong, and how sure an error rate is.
+
+Importing this module imports no NumPy, which `report` does without.
+"""
 
 import math
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from common.errors import RunError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BOTH_SIDES_95 = 1.959964  # standard normal quantile at 97.5 %
 
 
-def wrong(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
-    """Which labels are not among the k best classes of their image.
+def wrong(scores: "np.ndarray", labels: "np.ndarray", k: int) -> "np.ndarray":
+    """(N,) bool: which labels are not among the k best classes of their image.
 
-    Of equal scores the lower class index is the better one, as in a stable
-    sort by (-score, class).
+    Of equal scores the lower class index is the better one, as in a stable sort by
+    (-score, class).
 
     Args:
         scores: (N, C).
         labels: (N,), classes 0 .. C - 1.
 
-    Returns:
-        (N,) bool.
-
     Raises:
         RunError: if a score is NaN, or a label not one of the classes.
     """
-    require_numbers(scores)
+    import numpy as np
+
+    _require_numbers(scores)
     classes = np.arange(scores.shape[1])
     odd = np.flatnonzero(~np.isin(labels, classes))
     if len(odd):
         raise RunError(
-            f"Image {odd[0]} (counted from 0) has the label {labels[odd[0]]}, "
-            f"which is none of the {len(classes)} classes: without labels no "
-            "errors can be counted."
+            f"Image {odd[0]} (counted from 0) has the label {labels[odd[0]]}, which is none of the "
+            f"{len(classes)} classes: without labels no errors can be counted."
         )
     labels = labels[:, None]
     own = np.take_along_axis(scores, labels, axis=1)
@@ -40,25 +43,19 @@ def wrong(scores: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
     return better.sum(axis=1) >= k
 
 
-def best(scores: np.ndarray, k: int) -> np.ndarray:
-    """The k best classes of each image, (N, k), best first; ties as `wrong`.
-
-    Raises:
-        RunError: if a score is NaN.
-    """
-    require_numbers(scores)
-    return np.argsort(-scores, axis=1, kind="stable")[:, :k]
+def best(scores: "np.ndarray", k: int) -> "np.ndarray":
+    """(N, k): the k best classes of each image, best first; ties and errors as `wrong`."""
+    _require_numbers(scores)
+    return (-scores).argsort(axis=1, kind="stable")[:, :k]
 
 
-def require_numbers(scores: np.ndarray) -> None:
-    """Raises a RunError if one of the (N, C) scores is NaN."""
-    odd = np.argwhere(np.isnan(scores))
-    if len(odd):
-        image, label = odd[0]
+def _require_numbers(scores: "np.ndarray") -> None:
+    images, labels = (scores != scores).nonzero()
+    if len(images):
         raise RunError(
-            f"Image {image} has no number as the score of class {label} (both "
-            f"counted from 0; {len(odd)} scores are NaN): the network's "
-            "weights, or its arithmetic, are broken."
+            f"Image {images[0]} has no number as the score of class {labels[0]} (both counted "
+            f"from 0; {len(images)} scores are NaN): the network's weights, or its arithmetic, "
+            "are broken."
         )
 
 
@@ -67,6 +64,5 @@ def wilson(errors: float, n: int) -> tuple[float, float]:
     p, z = errors / n, BOTH_SIDES_95
     scale = 1 + z * z / n
     centre = (p + z * z / (2 * n)) / scale
-    root = math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    low, high = centre - z * root / scale, centre + z * root / scale
-    return max(low, 0.0), min(high, 1.0)
+    reach = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / scale
+    return max(centre - reach, 0.0), min(centre + reach, 1.0)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from common.evaluation import metrics
+from common.evaluation.metrics import wrong
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,7 @@ class Outcomes:
     Attributes:
         ids: (N,) str, the images' file names.
         labels: (N,) int64.
-        guesses: (N,) int64, the likeliest class; ties as `metrics.wrong`.
+        guesses: (N,) int64, the likeliest class; ties as `wrong`.
         missed: (N,) bool, whether the label is not among the five likeliest classes.
         losses: (N,) float, the recipe's loss.
         certain: (N, 2) float32, the probabilities of the guess and of the label's class.
@@ -30,23 +30,14 @@ class Outcomes:
 
 
 def judge(ids: np.ndarray, labels: np.ndarray, scores: np.ndarray, losses: np.ndarray) -> Outcomes:
-    """The outcomes of a batch.
-
-    Args:
-        scores: (N, C); their softmax are the probabilities.
-        losses: (N,).
-    """
+    """The outcomes of a batch with (N, C) scores, whose softmax are the probabilities."""
     guesses = scores.argmax(axis=1)
     two = np.take_along_axis(scores, np.stack([guesses, labels], axis=1), axis=1)
     highest = scores.max(axis=1, keepdims=True)
     certain = np.exp(two - highest) / np.exp(scores - highest).sum(axis=1, keepdims=True)
+    missed = wrong(scores, labels, 5)
     return Outcomes(
-        ids=ids,
-        labels=labels,
-        guesses=guesses,
-        missed=metrics.wrong(scores, labels, 5),
-        losses=losses,
-        certain=certain,
+        ids=ids, labels=labels, guesses=guesses, missed=missed, losses=losses, certain=certain
     )
 
 

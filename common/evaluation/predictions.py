@@ -19,8 +19,8 @@ import numpy as np
 from common.errors import NotFinite, RunError, UsageError
 from common.files import write_atomically, write_json, writing
 
-_ARRAYS = ("ids", "labels", "classes", "scores")
 _ROWS = ("ids", "labels", "scores")  # those with a row for each image
+_ARRAYS = (*_ROWS, "classes")
 _DAMAGE = (  # what NumPy raises for a file that is none of its own, or not whole
     *(OSError, ValueError, KeyError, EOFError, AttributeError, TypeError),
     *(zipfile.BadZipFile, zlib.error),
@@ -61,13 +61,9 @@ def write(path: str | os.PathLike, predictions: Predictions) -> None:
     arrays = {name: getattr(predictions, name) for name in _ARRAYS}
     record = {**predictions.record, "sha256": sha256(predictions)}
     arrays["record"] = np.array(json.dumps(record, sort_keys=True))
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, lambda file: np.savez(file, **arrays))
-    except OSError as error:
-        raise RunError(
-            f"The predictions could not be written to {path}: {error.strerror or error}."
-        ) from error
 
 
 def read(path: str | os.PathLike) -> Predictions:
@@ -117,56 +113,51 @@ def require_same_images(named: list[tuple[str, Predictions]]) -> None:
     (first_name, first), *others = named
     for name, other in others:
         for kind in ("ids", "classes", "labels"):
-            if not np.array_equal(getattr(first, kind), getattr(other, kind)):
-                difference = _describe_difference(kind, first, other)
-                raise UsageError(f"{first_name} and {name} cannot be fused: {difference}.")
-
-
-def _describe_difference(kind: str, first: Predictions, other: Predictions) -> str:
-    a, b = getattr(first, kind), getattr(other, kind)
-    if kind == "labels":
-        i = int(np.argmax(a != b))
-        return f"the image {first.ids[i]} has the label {a[i]} in the one and {b[i]} in the other"
-    things = {"ids": "images", "classes": "classes"}[kind]
-    if alone := sorted(set(a.tolist()) ^ set(b.tolist())):
-        where = "first" if alone[0] in a else "second"
-        return (
-            f"they have {len(a):,} and {len(b):,} {things}, and {alone[0]!r} is in the {where} only"
-        )
-    i = int(np.argmax(a != b))
-    return (
-        f"their {things} are in different orders: number {i + 1} is {str(a[i])!r} in the one, "
-        f"{str(b[i])!r} in the other"
-    )
+            a, b = getattr(first, kind), getattr(other, kind)
+            if np.array_equal(a, b):
+                continue
+            things = "images" if kind == "ids" else kind
+            if kind != "labels" and (alone := sorted(set(a.tolist()) ^ set(b.tolist()))):
+                where = "first" if alone[0] in a else "second"
+                difference = (
+                    f"they have {len(a):,} and {len(b):,} {things}, and {alone[0]!r} is in the "
+                    f"{where} only"
+                )
+            else:
+                i = int(np.argmax(a != b))
+                difference = (
+                    f"the image {first.ids[i]} has the label {a[i]} in the one and {b[i]} in the "
+                    "other"
+                    if kind == "labels"
+                    else f"their {things} are in different orders: number {i + 1} is "
+                    f"{str(a[i])!r} in the one, {str(b[i])!r} in the other"
+                )
+            raise UsageError(f"{first_name} and {name} cannot be fused: {difference}.")
 
 
 def _require_sound(path: str | os.PathLike, predictions: Predictions) -> None:
-    if fault := _find_fault(predictions):
-        raise RunError(f"{path} is not a usable prediction file: {fault}.")
-
-
-def _find_fault(predictions: Predictions) -> str | None:
-    """What makes it unusable; None if nothing does."""
-    ids, labels, classes, scores = (getattr(predictions, name) for name in _ARRAYS)
-    kinds = "".join(array.dtype.kind for array in (ids, labels, classes, scores))
-    if kinds != "UiUf" or scores.dtype != np.float32:
-        return "ids and classes must be text, labels integers, scores float32"
-    if scores.shape != (*ids.shape, *classes.shape) or labels.shape != ids.shape:
-        return (
+    ids, labels, classes = predictions.ids, predictions.labels, predictions.classes
+    scores, fault = predictions.scores, None
+    kinds = "".join(array.dtype.kind for array in (ids, labels, classes))
+    if kinds != "UiU" or scores.dtype != np.float32:
+        fault = "ids and classes must be text, labels integers, scores float32"
+    elif scores.shape != (*ids.shape, *classes.shape) or labels.shape != ids.shape:
+        fault = (
             f"{ids.shape} ids, {labels.shape} labels and {classes.shape} classes do not go with "
             f"{scores.shape} scores"
         )
-    if len(np.unique(classes)) != len(classes):
-        return "a class is named twice"
-    for i in np.flatnonzero(ids[1:] <= ids[:-1]):
-        return (
-            f"the image {ids[i + 1]} follows {ids[i]}; each must be there once, in ascending order"
-        )
-    for i in np.flatnonzero((labels < -1) | (labels >= len(classes))):
-        return f"{ids[i]} has the label {labels[i]} of {len(classes)} classes"
-    for i, j in np.argwhere(~np.isfinite(scores)):
-        return f"the score of {ids[i]} for {classes[j]} is {scores[i, j]}"
-    return None
+    elif len(np.unique(classes)) != len(classes):
+        fault = "a class is named twice"
+    elif len(found := np.flatnonzero(ids[1:] <= ids[:-1])):
+        one, next_one = ids[found[0]], ids[found[0] + 1]
+        fault = f"the image {next_one} follows {one}; each must be there once, in ascending order"
+    elif len(found := np.flatnonzero((labels < -1) | (labels >= len(classes)))):
+        fault = f"{ids[found[0]]} has the label {labels[found[0]]} of {len(classes)} classes"
+    elif len(found := np.argwhere(~np.isfinite(scores))):
+        i, j = found[0]
+        fault = f"the score of {ids[i]} for {classes[j]} is {scores[i, j]}"
+    if fault:
+        raise RunError(f"{path} is not a usable prediction file: {fault}.")
 
 
 class PredictionWriter:
@@ -177,7 +168,7 @@ class PredictionWriter:
 
     Attributes:
         done: Images already there.
-        batches: What was appended: `ids`, `labels` and `scores`, in order.
+        batches: What was appended: (ids, labels, scores), in order.
     """
 
     def __init__(self, path: str | os.PathLike, record: dict, num_images: int, classes: np.ndarray):
@@ -194,26 +185,22 @@ class PredictionWriter:
         self._classes = np.asarray(classes, np.str_)
         header = {**record, "images": num_images, "classes": self._classes.tolist()}
         file = self.folder / "record.json"
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            text = file.read_text() if file.exists() else ""
         try:
-            begun = json.loads(text)
+            with writing(self.folder):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                begun = json.loads(file.read_text() if file.exists() else "")
         except ValueError:  # there is none, or a disk has damaged it
-            self._begin(file, header)
+            shutil.rmtree(self.folder, ignore_errors=True)
+            try:
+                with writing(self.folder):
+                    self.folder.mkdir(parents=True)
+                    write_json(file, header)
+            except RunError:
+                shutil.rmtree(self.folder, ignore_errors=True)
+                raise
         else:
             self._require_same(begun, json.loads(json.dumps(header)))
             self._read_batches()
-
-    def _begin(self, file: pathlib.Path, header: dict) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        try:
-            with writing(self.folder):
-                self.folder.mkdir(parents=True)
-                write_json(file, header)
-        except RunError:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            raise
 
     def _require_same(self, begun: dict, header: dict) -> None:
         for name in {**begun, **header}:
@@ -234,7 +221,7 @@ class PredictionWriter:
         for place, file in enumerate(files):
             try:
                 with np.load(file, allow_pickle=False) as arrays:
-                    batch = {name: arrays[name] for name in _ROWS}
+                    batch = tuple(arrays[name] for name in _ROWS)
                 if int(file.stem) != self.done:
                     raise ValueError("a batch before it is missing")
             except _DAMAGE:
@@ -243,9 +230,9 @@ class PredictionWriter:
                 return
             self._add(batch)
 
-    def _add(self, batch: dict[str, np.ndarray]) -> None:
+    def _add(self, batch: tuple[np.ndarray, ...]) -> None:
         self.batches.append(batch)
-        self.done += len(batch["ids"])
+        self.done += len(batch[0])
 
     def append(self, ids: np.ndarray, labels: np.ndarray, scores: np.ndarray) -> None:
         """Adds a batch; it is on the disk when this returns.
@@ -254,24 +241,23 @@ class PredictionWriter:
             RunError: if a score is not finite, more images come than the split has, or the disk
                 is full.
         """
-        scores = np.asarray(scores, np.float32)
+        batch = np.asarray(ids, np.str_), np.asarray(labels, np.int64), np.float32(scores)
         kept = f"{self.done:,} images are kept in {self.folder}."
-        finite = np.isfinite(scores).all(axis=1)
+        finite = np.isfinite(batch[2]).all(axis=1)
         if not finite.all():
             raise NotFinite(
                 f"The scores of {ids[int(np.argmin(finite))]} are not finite: the weights or the "
                 f"image are damaged. {kept}"
             )
-        if self.done + len(scores) > self._num_images:
+        if self.done + len(ids) > self._num_images:
             raise RunError(
                 f"The split has {self._num_images:,} images, but more came: the data set is not "
                 "what it says."
             )
-        arrays = (np.asarray(ids, np.str_), np.asarray(labels, np.int64), scores)
-        batch = dict(zip(_ROWS, arrays, strict=True))
         try:
             file = self.folder / f"{self.done:09}.npz"
-            write_atomically(file, lambda stream: np.savez(stream, **batch))
+            arrays = dict(zip(_ROWS, batch, strict=True))
+            write_atomically(file, lambda stream: np.savez(stream, **arrays))
         except OSError as error:
             if not self.done:
                 shutil.rmtree(self.folder, ignore_errors=True)
@@ -293,9 +279,9 @@ class PredictionWriter:
                 f"{self.folder} has {self.done:,} of {self._num_images:,} images. Run the same "
                 "command again: it continues."
             )
-        rows = {name: np.concatenate([batch[name] for batch in self.batches]) for name in _ROWS}
-        order = np.argsort(rows["ids"], kind="stable")
-        rows = {name: array[order] for name, array in rows.items()}
+        ids, labels, scores = map(np.concatenate, zip(*self.batches, strict=True))
+        order = np.argsort(ids, kind="stable")
+        rows = {"ids": ids[order], "labels": labels[order], "scores": scores[order]}
         write(self.path, Predictions(**rows, classes=self._classes, record=self._record))
         shutil.rmtree(self.folder)
         return read(self.path)

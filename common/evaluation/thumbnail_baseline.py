@@ -32,8 +32,8 @@ class Baseline:
     """A fitted regression, measured.
 
     Attributes:
-        c: Of CHOICES, the inverse strength of the L2 penalty, with the lowest
-            error over the folds of the training images; the smallest of ties.
+        c: Of CHOICES, the inverse strength of the L2 penalty, with the lowest error over the
+            folds of the training images; the smallest of ties.
         folds_error: That error, percent.
         wrong: Test images with another label than theirs.
         num_images: Test images.
@@ -58,17 +58,23 @@ def measure(source: Source, seed: int, told: Told) -> Baseline:
         RunError: if a file is damaged.
     """
     images, labels = read(source, "train", told)
-    _check(source, labels)
+    classes, counts = np.unique(labels, return_counts=True)
+    if len(classes) < 2 or counts.min() < FOLDS:
+        raise UsageError(
+            f"{source.dataset.name} has {len(labels)} training images of {len(classes)} classes, "
+            f"{counts.min()} of the rarest; the baseline needs two classes and {FOLDS} images of "
+            "each."
+        )
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     parts = list(folds.split(images, labels))
-    wrong = dict.fromkeys(CHOICES, 0)
+    wrong, fits = dict.fromkeys(CHOICES, 0), len(CHOICES) * FOLDS + 1
     for done, c in enumerate(CHOICES):
         for fold, (kept, left) in enumerate(parts):
-            told("fitting", done * FOLDS + fold, len(CHOICES) * FOLDS + 1)
+            told("fitting", done * FOLDS + fold, fits)
             fitted = _fit(c, images[kept], labels[kept])
             wrong[c] += _wrong(fitted, images[left], labels[left])
     best = min(CHOICES, key=lambda c: wrong[c])
-    told("fitting", len(CHOICES) * FOLDS, len(CHOICES) * FOLDS + 1)
+    told("fitting", fits - 1, fits)
     fitted = _fit(best, images, labels)
     tests = read(source, source.dataset.test_split, told)
     return Baseline(
@@ -82,52 +88,40 @@ def measure(source: Source, seed: int, told: Told) -> Baseline:
 def read(source: Source, split: str, told: Told) -> tuple[np.ndarray, np.ndarray]:
     """(thumbnails, labels): (N, 64 * channels) float64, 0 .. 255, and (N,).
 
-    The whole image, whatever its shape, by TensorFlow's triangle filter, as
-    wide as the shrinking asks for.
+    The whole image, whatever its shape, by TensorFlow's triangle filter, as wide as the
+    shrinking asks for.
     """
-    total, found = source.dataset.splits[split], []
     channels = source.dataset.channels
-    records = parallel_map(
-        source.records(split), lambda record: (_shrunk(record["image"], channels), record["label"])
-    )
+
+    def shrink(record: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
+        encoded = record["image"]
+        image = tf.cond(
+            tf.io.is_jpeg(encoded),
+            lambda: decode(encoded, channels, jpeg=True),
+            lambda: decode(encoded, channels, jpeg=False),
+        )
+        return tf.image.resize(image, (SIDE, SIDE), antialias=True), record["label"]
+
+    total, found = source.dataset.splits[split], []
     try:
-        for number, batch in enumerate(records.batch(250), 1):
-            told(f"reading {split}", min(250 * number, total), total)
+        for batch in parallel_map(source.records(split), shrink).batch(250):
             found.append([part.numpy() for part in batch])
+            told(f"reading {split}", min(250 * len(found), total), total)
     except tf.errors.OpError as error:
         raise RunError(
-            f"{source.dataset.name}, split {split!r} in {source.where}, "
-            f"cannot be read: {source.damage(split) or line_of(error)} "
-            f"Prepare the data set again. {source.dataset.how_to_get}"
+            f"{source.dataset.name}, split {split!r} in {source.where}, cannot be read: "
+            f"{source.damage(split) or line_of(error)} Prepare the data set again. "
+            f"{source.dataset.how_to_get}"
         ) from error
     images, labels = (np.concatenate(p) for p in zip(*found, strict=True))
     return images.reshape(len(images), -1).astype(np.float64), labels
 
 
-def _shrunk(encoded: tf.Tensor, channels: int) -> tf.Tensor:
-    image = tf.cond(
-        tf.io.is_jpeg(encoded),
-        lambda: decode(encoded, channels, jpeg=True),
-        lambda: decode(encoded, channels, jpeg=False),
-    )
-    return tf.image.resize(image, (SIDE, SIDE), antialias=True)
-
-
-def _check(source: Source, labels: np.ndarray) -> None:
-    classes, counts = np.unique(labels, return_counts=True)
-    if len(classes) < 2 or counts.min() < FOLDS:
-        raise UsageError(
-            f"{source.dataset.name} has {len(labels)} training images of "
-            f"{len(classes)} classes, {counts.min()} of the rarest; the "
-            f"baseline needs two classes and {FOLDS} images of each."
-        )
-
-
 def _fit(c: float, images: np.ndarray, labels: np.ndarray) -> Any:
     """Multinomial, on features of mean 0 and variance 1.
 
-    In one thread: with several, and other work on the cores, it took 70 times
-    as long, and its sums depend on their number.
+    In one thread: with several, and other work on the cores, it took 70 times as long, and its
+    sums depend on their number.
     """
     regression = LogisticRegression(C=c, max_iter=STEPS)
     with threadpool_limits(1):

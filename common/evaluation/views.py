@@ -56,23 +56,23 @@ class ScaledImage:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Squares:
-    """Square crops of the image at each of several sizes; `locate` says where.
+    """Square crops of the image at each of several sizes; `_locate` says where.
 
     Attributes:
         sides: The image's shorter side is resized to each of them.
-        size: Height and width of the network's input.
+        size: Height and width of the network's input; None takes each crop as it is.
         squashed: Whether the image is resized to side x side instead, whatever its aspect.
         mirrored: Whether the mirror image of each crop is seen, too.
     """
 
     sides: tuple[int, ...]
-    size: int
+    size: int | None
     squashed: bool = False
     mirrored: bool = False
     average: str = "softmax"
 
-    def locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, int]]:
-        """(top, left, side) of the squares of the image at shorter side `side`."""
+    def _locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, Any, Any]]:
+        """(top, left, height, width) of the crops of the image at shorter side `side`."""
         raise NotImplementedError
 
     def scaled_images(self, height: Any, width: Any) -> tuple[ScaledImage, ...]:
@@ -83,13 +83,14 @@ class Squares:
         """
         made = []
         for side in self.sides:
-            canvas = (side, side) if self.squashed else _resize(height, width, side)
-            if any(isinstance(n, int) and n < self.size for n in canvas):
+            canvas = ResizeShorterSide(side)(View.whole(height, width), None).canvas
+            canvas = (side, side) if self.squashed else canvas
+            if any(isinstance(n, int) and n < (self.size or 0) for n in canvas):
                 raise UsageError(f"A view cannot cut {self.size} pixels from an image of {canvas}.")
             crops = [
-                Crop(top, left, square, square, mirrored)
+                Crop(*place, mirrored)
                 for mirrored in (False, True)[: 1 + self.mirrored]
-                for top, left, square in self.locate(*canvas, side)
+                for place in self._locate(*canvas, side)
             ]
             made.append(ScaledImage(canvas, self.size, tuple(crops), 1 / len(self.sides)))
         return tuple(made)
@@ -98,16 +99,14 @@ class Squares:
 class CentreCrop(Squares):
     """One from the centre."""
 
-    def locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, int]]:
-        """1 square."""
+    def _locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, Any, Any]]:
         return [_centre(height, width, self.size)]
 
 
 class CornerCrops(Squares):
     """Corners and centre of the centre square; with their mirror images ten crops."""
 
-    def locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, int]]:
-        """5 squares."""
+    def _locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, Any, Any]]:
         return _five(*_centre(height, width, side), self.size)
 
 
@@ -119,10 +118,9 @@ class SquareCrops(Squares):
     resized to `size`. A squashed image is one square.
     """
 
-    def locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, int]]:
-        """18 squares, or 6."""
+    def _locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, Any, Any]]:
         down, right = height - side, width - side  # one of them is 0
-        thirds = [(down * i // 2, right * i // 2, side) for i in range(3)]
+        thirds = [(down * i // 2, right * i // 2, side, side) for i in range(3)]
         thirds = thirds[:1] if self.squashed else thirds
         return [six for third in thirds for six in (*_five(*third, self.size), third)]
 
@@ -138,11 +136,25 @@ class GridCrops(Squares):
 
     places: int
 
-    def locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, int]]:
-        """A square for each place."""
+    def _locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, Any, Any]]:
         down, right, last = height - self.size, width - self.size, self.places - 1
         grid = itertools.product(range(self.places), repeat=2)
-        return [(down * y // last, right * x // last, self.size) for y, x in grid]
+        return [(down * y // last, right * x // last, self.size, self.size) for y, x in grid]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dense(Squares):
+    """The whole image at each shorter side; see common.models.fully_convolutional.
+
+    Simonyan and Zisserman 2014, Sec. 3.2: the network runs over the whole image as a
+    convolution, its class scores are averaged over the places of their map. What is averaged
+    over scales and mirror images are the softmax outputs.
+    """
+
+    size: None = None
+
+    def _locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, Any, Any]]:
+        return [(0, 0, height, width)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -177,43 +189,11 @@ class FrameView:
                 f"{height} pixels."
             )
         sizes = {"sides": (height,), "size": self.size}
-        view = CentreCrop(**sizes)
         if self.name == "nine_crop":
-            view = GridCrops(**sizes, places=3)
-        elif self.name == "ten_crop":
-            view = CornerCrops(**sizes, mirrored=True)
-        return view.scaled_images(height, width)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Dense:
-    """The whole image at each shorter side; see common.models.fully_convolutional.
-
-    Simonyan and Zisserman 2014, Sec. 3.2: the network runs over the whole image as a
-    convolution, its class scores are averaged over the places of their map. What is averaged
-    over scales and mirror images are the softmax outputs.
-
-    Attributes:
-        mirrored: Whether its mirror image is seen, too.
-    """
-
-    sides: tuple[int, ...]
-    mirrored: bool
-    average: ClassVar[str] = "softmax"
-
-    def scaled_images(self, height: Any, width: Any) -> tuple[ScaledImage, ...]:
-        """1 crop at each scale, which is all of it, or 2."""
-        mirrors = (False, True) if self.mirrored else (False,)
-        canvases = [_resize(height, width, side) for side in self.sides]
-        return tuple(
-            ScaledImage(
-                canvas,
-                None,
-                tuple(Crop(0, 0, *canvas, mirrored) for mirrored in mirrors),
-                1 / len(self.sides),
-            )
-            for canvas in canvases
-        )
+            return GridCrops(**sizes, places=3).scaled_images(height, width)
+        if self.name == "ten_crop":
+            return CornerCrops(**sizes, mirrored=True).scaled_images(height, width)
+        return CentreCrop(**sizes).scaled_images(height, width)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,24 +218,17 @@ def rescale(view: Any, factor: float) -> Any:
         return view
     if isinstance(view, MeanOf):
         return MeanOf(tuple(rescale(each, factor) for each in view.views))
-    changed = {"sides": tuple(round(side * factor) for side in view.sides)}
-    if isinstance(view, Squares):
-        changed["size"] = round(view.size * factor)
-    return dataclasses.replace(view, **changed)
+    sides = tuple(round(side * factor) for side in view.sides)
+    return dataclasses.replace(view, sides=sides, size=view.size and round(view.size * factor))
 
 
-def _resize(height: Any, width: Any, side: int) -> tuple[Any, Any]:
-    """(height, width) with that shorter side."""
-    return ResizeShorterSide(side)(View.whole(height, width), None).canvas
+def _centre(height: Any, width: Any, size: int) -> tuple[Any, Any, int, int]:
+    """(top, left, height, width) of a square of `size` in the middle."""
+    return (height - size) // 2, (width - size) // 2, size, size
 
 
-def _centre(height: Any, width: Any, size: int) -> tuple[Any, Any, int]:
-    """(top, left, side) of a square of `size` in the middle."""
-    return (height - size) // 2, (width - size) // 2, size
-
-
-def _five(top: Any, left: Any, side: int, size: int) -> list[tuple[Any, Any, int]]:
-    """(top, left, side) of the corner crops and the centre crop of a square."""
+def _five(top: Any, left: Any, side: int, _: int, size: int) -> list[tuple[Any, Any, int, int]]:
+    """The corner crops and the centre crop of a square of `side`, likewise."""
     end, middle = side - size, (side - size) // 2
     places = ((0, 0), (0, end), (end, 0), (end, end), (middle, middle))
-    return [(top + y, left + x, size) for y, x in places]
+    return [(top + y, left + x, size, size) for y, x in places]

@@ -1,16 +1,14 @@
 """A trained network run over whole images of any size, as a convolution.
 
-Simonyan and Zisserman 2014, Sec. 3.2: "the fully-connected layers are first
-converted to convolutional layers (the first FC layer to a 7 x 7 conv. layer,
-the last two FC layers to 1 x 1 conv. layers). The resulting fully-convolutional
-net is then applied to the whole (uncropped) image. The result is a class score
-map [...] the class score map is spatially averaged (sum-pooled)". What is
-averaged here are logits: the softmax comes after (our reading).
+Simonyan and Zisserman 2014, Sec. 3.2: "the fully-connected layers are first converted to
+convolutional layers (the first FC layer to a 7 x 7 conv. layer, the last two FC layers to 1 x 1
+conv. layers). The resulting fully-convolutional net is then applied to the whole (uncropped) image.
+The result is a class score map [...] the class score map is spatially averaged (sum-pooled)". What
+is averaged here are logits: the softmax comes after (our reading).
 
-A global average pooling before a linear classifier (He et al. 2015, Sec. 3.3
-and 3.4) stays global: to classify each place of the last map and to average the
-scores is the same sum in another order. A pooling of a fixed window (Szegedy
-et al. 2014, Table 1: 7x7) stays what it is, and slides.
+A global average pooling before a linear classifier (He et al. 2015, Sec. 3.3 and 3.4) stays global:
+to classify each place of the last map and to average the scores is the same sum in another order. A
+pooling of a fixed window (Szegedy et al. 2014, Table 1: 7x7) stays what it is, and slides.
 """
 
 import keras
@@ -33,18 +31,17 @@ def fully_convolutional(
     """The main head's mean scores over an image; the same weights, shared.
 
     Args:
-        model: Built; (batch, H, W, C) -> logits (batch, classes), or a list
-            of them with the main head first.
+        model: Built; (batch, H, W, C) -> logits (batch, classes), or a list of them with the main
+            head first.
         size: (height, width) of the images; None is any.
 
     Returns:
-        A model of (batch, height, width, C) -> (batch, classes). At the
-        size of `model` it gives what `model` gives.
+        A model of (batch, height, width, C) -> (batch, classes). At the size of `model` it gives
+        what `model` gives.
 
     Raises:
-        UsageError: if the network ends in anything but flattening or global
-            average pooling, dense layers and what lies between them, or needs
-            maps of a known size before that.
+        UsageError: if the network ends in anything but flattening or global average pooling, dense
+            layers and what lies between them, or needs maps of a known size before that.
     """
     main = keras.Model(model.inputs, model.outputs[0], name=model.name)
     for layer in main.layers:
@@ -53,9 +50,8 @@ def fully_convolutional(
         of_maps = not isinstance(layer, _POOLING) or len(layer.input.shape) == 4
         if not (of_maps and isinstance(layer, (*_POOLING, *_ELEMENTWISE, keras.layers.Dense))):
             raise UsageError(
-                f"{main.name} cannot run over whole images: {layer.name} "
-                f"({type(layer).__name__}) has no form for maps. Choose a view "
-                "of crops of the network's own size."
+                f"{main.name} cannot run over whole images: {layer.name} ({type(layer).__name__}) "
+                "has no form for maps. Choose a view of crops of the network's own size."
             )
     image = keras.Input((*size, model.input_shape[-1]), name="image")
     try:
@@ -72,8 +68,8 @@ def fully_convolutional(
 class DenseOnMap(keras.layers.Layer):
     """A dense layer's weights as a convolution of kernel_size, no padding.
 
-    (batch, H, W, C) -> (batch, H - height + 1, W - width + 1, units), where
-    the dense layer takes flattened maps of (height, width, C).
+    (batch, H, W, C) -> (batch, H - height + 1, W - width + 1, units), where the dense layer takes
+    flattened maps of (height, width, C).
     """
 
     def __init__(self, dense, kernel_size, **kwargs):
@@ -84,12 +80,8 @@ class DenseOnMap(keras.layers.Layer):
         """See the class."""
         dense = self.dense
         shape = (*self.kernel_size, inputs.shape[-1], dense.units)
-        outputs = keras.ops.conv(
-            inputs,
-            keras.ops.reshape(dense.kernel, shape),
-            padding="valid",
-            data_format="channels_last",
-        )
+        kernel = keras.ops.reshape(dense.kernel, shape)
+        outputs = keras.ops.conv(inputs, kernel, padding="valid", data_format="channels_last")
         if dense.use_bias:
             outputs = outputs + dense.bias
         return dense.activation(outputs)

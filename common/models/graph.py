@@ -1,9 +1,8 @@
 """A network as its paper draws it: blocks, and the paths inside of them.
 
-All of it comes from the Keras graph and the layers' names: a block ends where
-everything passes through one layer, and its name is what its layers' names begin
-with. What only accompanies a layer (batch normalisation, activation, padding,
-dropout) is not drawn.
+All of it comes from the Keras graph and the layers' names: a block ends where everything passes
+through one layer, and its name is what its layers' names begin with. What only accompanies a layer
+(batch normalisation, activation, padding, dropout) is not drawn.
 """
 
 import dataclasses
@@ -82,36 +81,23 @@ class Block:
     Attributes:
         chain: One Box, or a Parallel and the Box that joins it.
         rows: The sums over its layers, also those that are not drawn.
+        after: Of a side branch, which only trains the network, the place of the block that it
+            begins at.
     """
 
     name: str
     chain: Chain
     rows: LayerRow
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Head(Block):
-    """A side branch, that only trains the network.
-
-    Attributes:
-        after: The block, by its place, that it begins at.
-    """
-
-    after: int
+    after: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Network:
-    """What `describe` shows.
-
-    Attributes:
-        image: Shape of the input, without the batch.
-        total: The sums over the main path.
-    """
+    """What `describe` shows; `image` without the batch, `total` over the main path."""
 
     image: tuple[int, ...]
     blocks: tuple[Block, ...]
-    heads: tuple[Head, ...]
+    heads: tuple[Block, ...]
     total: LayerRow
 
 
@@ -127,30 +113,20 @@ def network(model: keras.Model) -> Network:
             chains[-1] = (*chains[-1], part)
         else:
             chains.append((part,))
-    heads = [graph.chain(layers, start, None) for start, layers in sides]
-    names = _name_blocks([*chains, *heads])
-    owner = graph.owners(names, [*chains, *heads])
-    rows: list[list[LayerRow]] = [[] for _ in names]
-    for row in table:
-        rows[owner[row.name]].append(row)
-    sums = [  # the output is that of the last layer which is drawn
-        dataclasses.replace(together(own, name), output=boxes_of(chain)[-1].output)
-        for own, name, chain in zip(rows, names, [*chains, *heads], strict=True)
-    ]
-    place = {box.name: k for k, chain in enumerate(chains) for box in boxes_of(chain)}
-    count = len(chains)
+    count, chains = len(chains), _split_towers(chains)
+    chains += [graph.chain(layers, start, None) for start, layers in sides]
+    names = _name_blocks(chains)
+    owner = graph.owners(names, chains)
+    starts = [None] * count + [owner[_layer_of(start)] for start, _ in sides]
+    blocks = []
+    for place, (name, chain, after) in enumerate(zip(names, chains, starts, strict=True)):
+        rows = together([row for row in table if owner[row.name] == place], name)
+        rows = dataclasses.replace(rows, output=boxes_of(chain)[-1].output)  # of what is drawn
+        blocks.append(Block(name=name, chain=chain, rows=rows, after=after))
     return Network(
         image=tuple(model.input_shape[1:]),
-        blocks=tuple(
-            Block(name=name, chain=chain, rows=total)
-            for name, chain, total in zip(names, _split_towers(chains), sums, strict=False)
-        ),
-        heads=tuple(
-            Head(name=name, after=place[_layer_of(start)], chain=chain, rows=total)
-            for name, (start, _), chain, total in zip(
-                names[count:], sides, heads, sums[count:], strict=True
-            )
-        ),
+        blocks=tuple(blocks[:count]),
+        heads=tuple(blocks[count:]),
         total=totals(table),
     )
 
@@ -348,39 +324,30 @@ def _layer_of(use: str) -> str:
 
 
 def _draw(layer: keras.layers.Layer, call) -> Box:
-    output, name = tuple(call.outputs[0].shape[1:]), type(layer).__name__
+    name, output = type(layer).__name__, tuple(call.outputs[0].shape[1:])
     words = " ".join(re.findall("[A-Z][a-z]+", name)).lower()  # SparseConv2D: "sparse conv"
-    made, strides = output[-1], getattr(layer, "strides", 1)
-
-    def square(size: int | tuple[int, ...]) -> str:
-        return "×".join(map(str, size if isinstance(size, tuple) else (size, size)))
-
-    if isinstance(layer, keras.layers.Dense):
-        look = "dense", "fc", made
-    elif isinstance(layer, keras.layers.MaxPooling2D):
-        look = "pool", f"{square(layer.pool_size)} max pool", None
-    elif isinstance(layer, keras.layers.AveragePooling2D):
-        look = "pool", f"{square(layer.pool_size)} mean pool", None
-    elif isinstance(layer, keras.layers.GlobalAveragePooling2D):
-        look = "pool", "global mean pool", None
-    elif isinstance(layer, keras.layers.Concatenate):
-        look = "concat", "concat", None
-    elif isinstance(layer, keras.layers.Conv2D):
-        look = "conv", f"{square(layer.kernel_size)} conv", made
-    elif "Conv2D" in name:
-        look = "conv", f"{square(layer.kernel_size)} {words}", made
-    elif isinstance(layer.input, list) and len(layer.input) > 1:
-        look = "sum", "+", None
-    elif "ormalization" in name:
-        look = "norm", words, None
-    else:
-        look = "other", words, made if layer.weights else None
-    kind, what, filters = look
+    size = getattr(layer, "pool_size", None) or getattr(layer, "kernel_size", ())
+    window = "×".join(map(str, (size, size) if isinstance(size, int) else size))
+    strides = getattr(layer, "strides", 1)
+    looks = (  # the first that fits
+        (isinstance(layer, keras.layers.Dense), "dense", "fc"),
+        (isinstance(layer, keras.layers.MaxPooling2D), "pool", f"{window} max pool"),
+        (isinstance(layer, keras.layers.AveragePooling2D), "pool", f"{window} mean pool"),
+        (isinstance(layer, keras.layers.GlobalAveragePooling2D), "pool", "global mean pool"),
+        (isinstance(layer, keras.layers.Concatenate), "concat", "concat"),
+        (isinstance(layer, keras.layers.Conv2D), "conv", f"{window} conv"),
+        ("Conv2D" in name, "conv", f"{window} {words}"),
+        (isinstance(layer.input, list) and len(layer.input) > 1, "sum", "+"),
+        ("ormalization" in name, "norm", words),
+        (True, "other", words),
+    )
+    kind, what = next(look for fits, *look in looks if fits)
+    makes = kind in ("conv", "dense") or (kind == "other" and layer.weights)
     return Box(
         name=layer.name,
         kind=kind,
         what=what,
-        filters=filters,
+        filters=output[-1] if makes else None,
         strides=strides if isinstance(strides, int) else strides[0],
         groups=getattr(layer, "groups", 1) if kind == "conv" else 1,
         output=output,

@@ -1,8 +1,8 @@
 """What a Keras graph's layers cost, one row a layer.
 
-Multiply-accumulates (MACs) are counted per image: one for each use of a weight
-of a convolution or dense layer; biases, pooling, normalisation and
-activations count nothing. Papers that write "FLOPs" mostly mean these.
+Multiply-accumulates (MACs) are counted per image: one for each use of a weight of a convolution or
+dense layer; biases, pooling, normalisation and activations count nothing. Papers that write "FLOPs"
+mostly mean these.
 """
 
 import contextlib
@@ -29,19 +29,16 @@ class LayerRow:
 
     Attributes:
         kind: The layer's class.
-        main: The main head, the model's first output, depends on it. Other
-            heads serve training only.
+        main: The main head, the model's first output, depends on it. Others serve training only.
         output: Shape without the batch.
         params: Trainable parameters.
         weights: Those of them that are no biases, nor a batch norm's.
         macs: Multiply-accumulates for one image.
         volume: Values in the output for one image.
-        depth: Layers with a kernel on the longest path from the input up to
-            here, this one included.
-        layers: Layers with a kernel on the longest path through this row
-            alone: 1 or 0 for one layer, 2 for an inception module.
-        kernel: (height, width, maps in) of a convolution, (height, width) of
-            pooling, else ().
+        depth: Layers with a kernel on the longest path from the input up to here, included.
+        layers: Layers with a kernel on the longest path through this row alone: 1 or 0 for one
+            layer, 2 for an inception module.
+        kernel: (height, width, maps in) of a convolution, (height, width) of pooling, else ().
         filters: Kernels of a convolution, units of a dense layer.
         strides: Rows and columns between windows.
         padding: Rows of zeros added, "top+bottom" where they differ.
@@ -67,9 +64,9 @@ class LayerRow:
 def without_weights() -> Iterator[None]:
     """Networks that are built inside have shapes, but no weights.
 
-    That is all that `layer_table` needs: VGG-16 takes 0.04 s and 1 MB instead
-    of 1.3 s and 1 GB. They compute nothing. Keras's session (its automatic
-    names, its dtype policy) is cleared at the end.
+    That is all that `layer_table` needs: VGG-16 takes 0.04 s and 1 MB instead of 1.3 s and 1 GB.
+    They compute nothing. Keras's session (its automatic names, its dtype policy) is cleared at the
+    end.
     """
     try:
         with keras.StatelessScope(initialize_variables=False):
@@ -85,11 +82,17 @@ def layer_table(model: keras.Model) -> list[LayerRow]:
         RunError: if a layer has kernels that no rule counts.
     """
     main = {id(node.operation) for node in calls_of(model.outputs[:1])}
+    calls = calls_of(model.outputs)
     # Another network may share its layers: they have their first one's shape.
-    calls = {id(node.operation): node for node in calls_of(model.outputs)[::-1]}
-    depths = _depths(model)
+    first = {id(node.operation): node for node in reversed(calls)}
+    of_call: dict[int, int] = {}
+    depths: dict[int, int] = {}
+    for node in calls:
+        before = max((of_call[id(parent)] for parent in node.parent_nodes), default=0)
+        of_call[id(node)] = depth = before + _has_kernel(node.operation)
+        depths[id(node.operation)] = max(depth, depths.get(id(node.operation), 0))
     return [
-        _row(layer, calls[id(layer)], main=id(layer) in main, depth=depths[id(layer)])
+        _row(layer, first[id(layer)], main=id(layer) in main, depth=depths[id(layer)])
         for layer in model.layers
         if not isinstance(layer, keras.layers.InputLayer)
     ]
@@ -120,17 +123,15 @@ def find_row(rows: list[LayerRow], layer: str) -> LayerRow:
 def together(rows: list[LayerRow], name: str) -> LayerRow:
     """The sums over some layers; the output is the last one's."""
     depth = max(row.depth for row in rows)
+    sums = ("params", "weights", "macs", "volume")
     return LayerRow(
         name=name,
         kind="",
         main=all(row.main for row in rows),
         output=rows[-1].output,
-        params=sum(row.params for row in rows),
-        weights=sum(row.weights for row in rows),
-        macs=sum(row.macs for row in rows),
-        volume=sum(row.volume for row in rows),
         depth=depth,
         layers=depth - min(row.depth - row.layers for row in rows),
+        **{field: sum(getattr(row, field) for row in rows) for field in sums},
     )
 
 
@@ -152,23 +153,9 @@ def calls_of(outputs: list) -> list:
     return order
 
 
-def _depths(model: keras.Model) -> dict[int, int]:
-    """The depth of each operation of the graph, by its id."""
-    of_call: dict[int, int] = {}
-    of_operation: dict[int, int] = {}
-    for node in calls_of(model.outputs):
-        before = [of_call[id(parent)] for parent in node.parent_nodes]
-        depth = max(before, default=0) + _has_kernel(node.operation)
-        of_call[id(node)] = depth
-        known = of_operation.get(id(node.operation), 0)
-        of_operation[id(node.operation)] = max(depth, known)
-    return of_operation
-
-
 def _has_kernel(operation) -> bool:
-    if isinstance(operation, _WITH_KERNEL):
-        return True
-    return hasattr(operation, "macs") and bool(operation.weights)
+    own = hasattr(operation, "macs") and bool(operation.weights)
+    return own or isinstance(operation, _WITH_KERNEL)
 
 
 def _row(layer: keras.layers.Layer, call, *, main: bool, depth: int) -> LayerRow:
@@ -210,9 +197,9 @@ def _macs(layer, call) -> int:
         return math.prod(layer.kernel.shape) * math.prod(output[1:-1])
     if any(len(v.shape) > 1 for v in layer.trainable_variables):
         raise RunError(
-            f"The layer {layer.name} ({type(layer).__name__}) has weights that "
-            "no rule counts the uses of. Give it a method macs(input_shape, "
-            "output_shape), or build it of convolution and dense layers."
+            f"The layer {layer.name} ({type(layer).__name__}) has weights that no rule counts the "
+            "uses of. Give it a method macs(input_shape, output_shape), or build it of convolution "
+            "and dense layers."
         )
     return 0
 

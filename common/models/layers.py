@@ -34,20 +34,20 @@ def symmetric_conv2d(
 class LocalResponseNormalization(keras.layers.Layer):
     """b_i = a_i / (k + alpha * sum of a_j^2 over n adjacent maps)^beta.
 
-    AlexNet, Sec. 3.3, with the paper's letters. `alpha` is not divided by n:
-    for Caffe's and cuda-convnet's constants pass alpha / n. The sum runs over
-    the maps j = i - n // 2 .. i + n // 2 that exist, at the same place.
+    AlexNet, Sec. 3.3, with the paper's letters. `alpha` is not divided by n: for Caffe's and
+    cuda-convnet's constants pass alpha / n. The sum runs over the maps j = i - n // 2 .. i + n // 2
+    that exist, at the same place.
 
-    (batch, H, W, C) -> the same shape. Computed in float32, whatever the
-    dtype policy: in bfloat16 the sum of squares would keep 8 bits.
+    (batch, H, W, C) -> the same shape. Computed in float32, whatever the dtype policy: in bfloat16
+    the sum of squares would keep 8 bits.
 
     Args:
         n: Adjacent maps, odd.
         k: Added to the scaled sum, positive.
         alpha: Scale of the sum of squares.
         beta: Exponent.
-        groups: The maps fall into so many blocks (AlexNet's towers) and the
-            sum does not cross from one to the next.
+        groups: The maps fall into so many blocks (AlexNet's towers) and the sum does not cross from
+            one to the next.
 
     Raises:
         ValueError: if n is even, or the maps do not divide into the groups.
@@ -56,12 +56,8 @@ class LocalResponseNormalization(keras.layers.Layer):
     def __init__(self, *, n, k, alpha, beta, groups=1, **kwargs):
         super().__init__(**kwargs)
         if n % 2 == 0:
-            raise ValueError(
-                f"n counts a map and its neighbours on both sides, so it must "
-                f"be odd. Received: n={n}"
-            )
-        self.n, self.k, self.alpha, self.beta = n, k, alpha, beta
-        self.groups = groups
+            raise ValueError(f"n counts a map and its neighbours, so it must be odd, not {n}")
+        self.n, self.k, self.alpha, self.beta, self.groups = n, k, alpha, beta, groups
 
     def build(self, input_shape):
         """Checks that the maps divide into the groups."""
@@ -83,12 +79,11 @@ class LocalResponseNormalization(keras.layers.Layer):
         return tf.reshape(normalized, tf.shape(x))
 
     def _banded(self, x):
-        # CPU seconds for (128, 55, 55, 96), forward / with gradient:
-        # 0.09 / 0.20; tf.nn's operation 0.16 / 0.57.
+        # CPU seconds for (128, 55, 55, 96), forward / with gradient: 0.09 / 0.20; tf.nn's operation
+        # 0.16 / 0.57.
         maps = x.shape[-1] // self.groups
         place = np.arange(maps)
-        near = abs(place[:, None] - place) <= self.n // 2
-        band = near.astype("float32")
+        band = (abs(place[:, None] - place) <= self.n // 2).astype("float32")
 
         def window_sum(t):
             sums = tf.matmul(tf.reshape(t, (-1, maps)), band)
@@ -97,7 +92,11 @@ class LocalResponseNormalization(keras.layers.Layer):
         @tf.custom_gradient
         def normalize(a):
             scale = self.k + self.alpha * window_sum(tf.square(a))
-            power = _power(scale, -self.beta)
+            if self.beta == 0.75:  # x^-3/4 = x^-1/2 x^-1/4: half the time of pow
+                root = tf.math.rsqrt(scale)
+                power = root * tf.sqrt(root)
+            else:
+                power = tf.pow(scale, -self.beta)
             b = a * power
 
             def gradient(g):
@@ -114,64 +113,39 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def get_config(self):
         """The constants, by the paper's letters."""
-        return super().get_config() | {
-            "n": self.n,
-            "k": self.k,
-            "alpha": self.alpha,
-            "beta": self.beta,
-            "groups": self.groups,
-        }
-
-
-def _power(x, exponent):
-    if exponent != -0.75:
-        return tf.pow(x, exponent)
-    root = tf.math.rsqrt(x)  # x^-3/4 = x^-1/2 x^-1/4: half the time of pow
-    return root * tf.sqrt(root)
+        names = ("n", "k", "alpha", "beta", "groups")
+        return super().get_config() | {name: getattr(self, name) for name in names}
 
 
 @keras.saving.register_keras_serializable(package="common")
 class GroupedConv2D(keras.layers.Conv2D):
     """Conv2D with `groups`, fast wherever it runs; the same weights.
 
-    On a CPU each group is a convolution of its own. XLA on a CPU needs that:
-    forward and gradient of AlexNet's conv2 on 32 images took 1.76 CPU seconds
-    native and 0.24 split; 32 groups of 8 maps, 10.7 and 0.06. Without XLA
-    splitting gains nothing: 0.69 and 0.70 (conv2 on 128 images), 0.05 and 0.07
-    (32 groups), 0.08 and 0.07 (64 groups). On a GPU, which was not measured,
-    the native operation is left alone.
+    On a CPU each group is a convolution of its own. XLA on a CPU needs that: forward and gradient
+    of AlexNet's conv2 on 32 images took 1.76 CPU seconds native and 0.24 split; 32 groups of 8
+    maps, 10.7 and 0.06. Without XLA splitting gains nothing: 0.69 and 0.70 (conv2 on 128 images),
+    0.05 and 0.07 (32 groups), 0.08 and 0.07 (64 groups). On a GPU, which was not measured, the
+    native operation is left alone.
     """
 
     def convolution_op(self, inputs, kernel):
         """The convolution without bias and activation."""
         if self.groups == 1 or _on_gpu():
             return super().convolution_op(inputs, kernel)
-        parts = zip(
-            tf.split(inputs, self.groups, axis=-1),
-            tf.split(kernel, self.groups, axis=-1),
-            strict=True,
-        )
+        parts = (tf.split(whole, self.groups, axis=-1) for whole in (inputs, kernel))
         convolve = super().convolution_op
-        return tf.concat([convolve(x, w) for x, w in parts], axis=-1)
+        return tf.concat([convolve(x, w) for x, w in zip(*parts, strict=True)], axis=-1)
 
 
 @keras.saving.register_keras_serializable(package="common")
 class Dropout(keras.layers.Dropout):
     """Keras's (inverted) dropout, whose masks do not depend on the devices.
 
-    In a training step the mask of an example is a function of the run's seed,
-    the step, the layer's name and the example's position in the global batch
-    (common.distribution.batch_slice); so replicas differ from each other, and any number
-    of them gives the same run. Elsewhere it is keras.layers.Dropout.
-
-    Raises:
-        ValueError: if given a noise_shape.
+    In a training step the mask of an example is a function of the run's seed, the step, the layer's
+    name and the example's position in the global batch (common.distribution.batch_slice); so
+    replicas differ from each other, and any number of them gives the same run. Elsewhere it is
+    keras.layers.Dropout.
     """
-
-    def __init__(self, rate, **kwargs):
-        super().__init__(rate, **kwargs)
-        if self.noise_shape is not None:
-            raise ValueError("Dropout here draws every value of its own.")
 
     def call(self, inputs, training=False):
         """(batch, ...) -> the same shape."""
@@ -180,8 +154,7 @@ class Dropout(keras.layers.Dropout):
             return super().call(inputs, training=training)
         draws = where.uniform(self.name, (where.size, *inputs.shape[1:]))
         # A slice of a known size: XLA compiles no other.
-        start = tf.cast(where.start, tf.int32)
-        begin = [start] + [0] * (len(inputs.shape) - 1)
+        begin = [tf.cast(where.start, tf.int32)] + [0] * (len(inputs.shape) - 1)
         draws = tf.slice(draws, tf.stack(begin), tf.shape(inputs))
         kept = inputs / tf.cast(1 - self.rate, inputs.dtype)
         return tf.where(draws >= self.rate, kept, tf.zeros_like(kept))
@@ -199,9 +172,7 @@ class ParameterFreeShortcut(keras.layers.Layer):
 
     def __init__(self, filters, strides, *, zeros_before=0, **kwargs):
         super().__init__(**kwargs)
-        self.filters = filters
-        self.strides = strides
-        self.zeros_before = zeros_before
+        self.filters, self.strides, self.zeros_before = filters, strides, zeros_before
 
     def call(self, inputs):
         """(batch, H, W, C) -> (batch, ceil(H/s), ceil(W/s), filters)."""
@@ -209,30 +180,20 @@ class ParameterFreeShortcut(keras.layers.Layer):
         after = self.filters - inputs.shape[-1] - self.zeros_before
         return tf.pad(x, [(0, 0)] * 3 + [(self.zeros_before, after)])
 
-    def compute_output_shape(self, input_shape):
-        """See `call`."""
-        batch, *sides, _ = input_shape
-        sides = [side and -(-side // self.strides) for side in sides]
-        return (batch, *sides, self.filters)
-
     def get_config(self):
         """The arguments."""
-        return super().get_config() | {
-            "filters": self.filters,
-            "strides": self.strides,
-            "zeros_before": self.zeros_before,
-        }
+        names = ("filters", "strides", "zeros_before")
+        return super().get_config() | {name: getattr(self, name) for name in names}
 
 
 @keras.saving.register_keras_serializable(package="common")
 class BatchNormalization(keras.layers.BatchNormalization):
     """Keras's, but its moving averages soon forget what they began with.
 
-    In a training step after t updates they keep the smaller of `momentum` and
-    (1 + t) / (10 + t), as TensorFlow's ExponentialMovingAverage(decay,
-    num_updates) keeps. With 0.9997 throughout, 1,000 updates would leave 74 %
-    of the initial mean of 0 and variance of 1, and the network would be tested
-    at chance.
+    In a training step after t updates they keep the smaller of `momentum` and (1 + t) / (10 + t),
+    as TensorFlow's ExponentialMovingAverage(decay, num_updates) keeps. With 0.9997 throughout,
+    1,000 updates would leave 74 % of the initial mean of 0 and variance of 1, and the network would
+    be tested at chance.
     """
 
     def call(self, inputs, training=None, mask=None):

@@ -1,7 +1,7 @@
 """A gradient of max pooling that repeats bit for bit under XLA.
 
-XLA's own scatters, in any order, where windows overlap; TensorFlow refuses it
-where runs are to repeat. This one is made of slices, comparisons and sums.
+XLA's own scatters, in any order, where windows overlap; TensorFlow refuses it where runs are to
+repeat. This one is made of slices, comparisons and sums.
 """
 
 import contextlib
@@ -31,18 +31,11 @@ def max_pool_gradient(op, dy):
         for numbers in zip(x.shape, y.shape, size, strides, strict=True)
     ]
     padded = tf.pad(x, margins, constant_values=x.dtype.min)
-    _, height, width, _ = y.shape
+    height, width = (
+        (n - 1) * stride + 1 for n, stride in zip(y.shape[1:3], strides[1:3], strict=True)
+    )
     slices = [  # begin, end and strides of each place in a window
-        (
-            [0, i, j, 0],
-            [
-                tf.shape(x)[0],
-                i + (height - 1) * strides[1] + 1,
-                j + (width - 1) * strides[2] + 1,
-                x.shape[3],
-            ],
-            strides,
-        )
+        ([0, i, j, 0], [tf.shape(x)[0], i + height, j + width, x.shape[3]], strides)
         for i in range(size[1])
         for j in range(size[2])
     ]

@@ -1,10 +1,9 @@
 """What a network must be fed, as the publisher of its weights feeds it.
 
-Weights fit every network of their shape, whatever is done to the pixels: a
-file that `import` or a training wrote says it, in JSON, as an attribute of the
-HDF5 file. It takes the place of two fields of the recipe, `normalize` and
-`test_transforms`, and all that reads a recipe follows. Importing this module
-imports no TensorFlow.
+Weights fit every network of their shape, whatever is done to the pixels: a file that `import` or a
+training wrote says it, in JSON, as an attribute of the HDF5 file. It takes the place of two fields
+of the recipe, `normalize` and `test_transforms`, and all that reads a recipe follows. Importing
+this module imports no TensorFlow.
 """
 
 import dataclasses
@@ -34,8 +33,8 @@ class Preprocessing:
 
     Attributes:
         normalize: See common.recipes.recipe.Recipe.
-        test_transforms: Likewise; or None: the publisher says nothing of
-            sizes and crops, the recipe's serve.
+        test_transforms: Likewise; or None: the publisher says nothing of sizes and crops, the
+            recipe's serve.
     """
 
     normalize: Any
@@ -51,9 +50,8 @@ class Preprocessing:
 
     def of(self, recipe: Recipe) -> Recipe:
         """The recipe with this in the place of its own."""
-        kept = recipe.test_transforms
-        if self.test_transforms is not None:
-            kept = self.test_transforms
+        chain = self.test_transforms
+        kept = recipe.test_transforms if chain is None else chain
         return dataclasses.replace(recipe, normalize=self.normalize, test_transforms=kept)
 
 
@@ -75,10 +73,18 @@ class Stated:
         Raises:
             RunError: if there is no such operation here.
         """
-        normalize, chain = (
-            _restore(self.described[name]) for name in ("normalize", "test_transforms")
-        )
-        stated = Preprocessing(normalize=normalize, test_transforms=chain)
+        known = {name: getattr(transforms, name) for name in transforms.__all__}
+        try:
+            stated = Preprocessing(
+                normalize=restore(self.described["normalize"], known),
+                test_transforms=restore(self.described["test_transforms"], known),
+            )
+        except (TypeError, ValueError, KeyError) as error:
+            problem = f"there is no operation {error}" if isinstance(error, KeyError) else error
+            raise RunError(
+                f"What the weights' network must be fed cannot be done here: {problem}. A newer "
+                "version of the program made the file."
+            ) from error
         return stated.scaled(recipe.image_size / self.described["image_size"]).of(recipe)
 
 
@@ -114,8 +120,8 @@ def read(file: pathlib.Path) -> Stated | None:
         return Stated(layout=facts.pop("layout"), described=facts)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunError(
-            f"{file} says what its network must be fed, and not in words that "
-            f"are known here: {text!r}. import writes it anew."
+            f"{file} says what its network must be fed, and not in words that are known here: "
+            f"{text!r}. import writes it anew."
         ) from error
 
 
@@ -145,42 +151,30 @@ def prepared_for(recipe: Recipe, file: pathlib.Path | None, image_size: int | No
     )
 
 
-def _restore(described: Any) -> Any:
-    try:
-        return restore(described, {name: getattr(transforms, name) for name in transforms.__all__})
-    except (TypeError, ValueError, KeyError) as error:
-        problem = f"there is no operation {error}" if isinstance(error, KeyError) else error
-        raise RunError(
-            f"What the weights' network must be fed cannot be done here: "
-            f"{problem}. A newer version of the program made the file."
-        ) from error
-
-
 # Of publishers whose weights several papers' networks can have.
 
-# torchvision/transforms/_presets.py, ImageClassification; fb.resnet.torch's
-# numbers, and so those of Cadene's ports of torch networks.
+# torchvision/transforms/_presets.py, ImageClassification; fb.resnet.torch's numbers, and so those
+# of Cadene's ports of torch networks.
 TORCH_PIXELS = Standardize(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
-# keras.applications.imagenet_utils.preprocess_input, mode "caffe"; Oxford's
-# readme of VGG: "the following BGR values should be subtracted".
+# keras.applications.imagenet_utils.preprocess_input, mode "caffe"; Oxford's readme of VGG: "the
+# following BGR values should be subtracted".
 CAFFE_PIXELS = SubtractMeanPixel(order="BGR", mean=(103.939, 116.779, 123.68))
 
-# keras.applications: preprocess_input is all that it says of one image. Its
-# table of errors is of "single center crop" and "ten crops" of 224x224 or
-# 299x299 (readme of keras-team/keras-applications, Performance), of what size
-# is not said: the recipe's. The example of its documentation, load_img with
-# target_size=(224, 224), squashes the image to its nearest pixels and crops
-# nothing; no error of the table is of that.
+# keras.applications: preprocess_input is all that it says of one image. Its table of errors is of
+# "single center crop" and "ten crops" of 224x224 or 299x299 (readme of
+# keras-team/keras-applications, Performance), of what size is not said: the recipe's. The example
+# of its documentation, load_img with target_size=(224, 224), squashes the image to its nearest
+# pixels and crops nothing; no error of the table is of that.
 KERAS_CAFFE = Preprocessing(normalize=CAFFE_PIXELS, test_transforms=None)
 
 
 def torchvision_frame(side: int, size: int) -> tuple:
     """Resize(side) and what CenterCrop(size) is the centre of.
 
-    torchvision cuts the centre at once. A frame as large as can be is cut
-    here first, so that there are ten crops, too; its centre is torchvision's,
-    to the pixel, where its border is a multiple of 4.
+    torchvision cuts the centre at once. A frame as large as can be is cut here first, so that there
+    are ten crops, too; its centre is torchvision's, to the pixel, where its border is a multiple
+    of 4.
     """
     frame = side - (side - size) % 4
     return (TorchvisionResize(side), TorchvisionCentreCrop(frame))

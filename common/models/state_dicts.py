@@ -1,16 +1,13 @@
 """Files of published weights, read into arrays by name.
 
-Nothing that a file says is ever executed: pickled objects are refused, by
-NumPy and by torch alike.
+Nothing that a file says is ever executed: pickled objects are refused, by NumPy and by torch alike.
 """
 
 import argparse
 import io
 import pathlib
 import re
-import struct
 import zipfile
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,12 +79,10 @@ def _cut_off(path: pathlib.Path, begin: bytes, size: int) -> str | None:
     elif begin.startswith(b"PK") and not zipfile.is_zipfile(path):
         return f"the zip archive has no end after {size:,} bytes"
     elif path.suffix.lower() == ".safetensors" and size >= 8:
-        (header,) = struct.unpack("<Q", begin[:8])
-        whole = 8 + header
+        whole = 8 + int.from_bytes(begin[:8], "little")
         if whole <= size and begin[8:9] == b"{":
             with open(path, "rb") as file:
-                file.seek(8)
-                ends = re.findall(rb"data_offsets\D+\d+\D+(\d+)", file.read(header))
+                ends = re.findall(rb"data_offsets\D+\d+\D+(\d+)", file.read(whole)[8:])
             whole += max(map(int, ends), default=0)
         if size < whole < 2**48 and begin[8:9] == b"{":
             return f"{size:,} of {whole:,} bytes are there"
@@ -97,26 +92,35 @@ def _cut_off(path: pathlib.Path, begin: bytes, size: int) -> str | None:
 def read(path: pathlib.Path) -> State:
     """The state dict in a .npz, .safetensors, .pth, .pt or .th file.
 
-    Of a training checkpoint the weights are taken, which are under
-    `state_dict`, `model` (torchvision's own training script) or
-    `model_state_dict`, and the prefix `module.` of networks that trained on
-    several devices is taken off. bfloat16 becomes float32.
+    Of a training checkpoint the weights are taken, which are under `state_dict`, `model`
+    (torchvision's own training script) or `model_state_dict`, and the prefix `module.` of networks
+    that trained on several devices is taken off. bfloat16 becomes float32.
 
     Raises:
         UsageError: for a file of another kind.
-        RunError: if the file is damaged, holds anything but named arrays of
-            numbers, or needs torch and there is none.
+        RunError: if the file is damaged, holds anything but named arrays of numbers, or needs torch
+            and there is none.
     """
     require_suffix(path, SUFFIXES)
     require_whole(path)
-    suffix = path.suffix.lower()
-    if suffix in TORCH:
-        state = _read_torch(path)
-    else:
-        try:
-            state = _read_npz(path) if suffix == ".npz" else _read_safetensors(path)
-        except Exception as error:  # a damaged file can raise anything
-            raise _unreadable(path, error) from error
+    try:
+        if path.suffix.lower() in TORCH:
+            state = _read_torch(path)
+        elif path.suffix.lower() == ".npz":
+            with np.load(path, allow_pickle=False) as arrays:
+                state = {name: arrays[name] for name in arrays.files}
+        else:
+            import ml_dtypes  # also tells NumPy what a bfloat16 is
+            from safetensors.numpy import load_file
+
+            state = {
+                name: array.astype("float32") if array.dtype == ml_dtypes.bfloat16 else array
+                for name, array in load_file(path).items()
+            }
+    except RunError:
+        raise
+    except Exception as error:  # a damaged file can raise anything
+        raise _unreadable(path, error) from error
     if all(name.startswith("module.") for name in state):
         state = {n.removeprefix("module."): a for n, a in state.items()}
     for name, array in state.items():
@@ -125,35 +129,18 @@ def read(path: pathlib.Path) -> State:
     return state
 
 
-def _read_npz(path: pathlib.Path) -> State:
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
-
-
-def _read_safetensors(path: pathlib.Path) -> State:
-    import ml_dtypes  # also tells NumPy what a bfloat16 is
-    from safetensors.numpy import load_file
-
-    return {
-        name: array.astype("float32") if array.dtype == ml_dtypes.bfloat16 else array
-        for name, array in load_file(path).items()
-    }
-
-
 def _read_torch(path: pathlib.Path) -> State:
     try:
         import torch
     except ImportError as error:
         raise RunError(
-            f"{path} is a torch file, and torch is not installed: pip install "
-            '".[torch]". Or save its state dict as .safetensors or .npz where '
-            "torch is."
+            f'{path} is a torch file, and torch is not installed: pip install ".[torch]". Or save '
+            "its state dict as .safetensors or .npz where torch is."
         ) from error
     if torch.__version__ < SAFE_TORCH:
         raise RunError(
-            f"{path} is not opened: a crafted file can run code in torch "
-            f'{torch.__version__}. pip install ".[torch]" brings {SAFE_TORCH} '
-            "or newer."
+            f"{path} is not opened: a crafted file can run code in torch {torch.__version__}. "
+            f'pip install ".[torch]" brings {SAFE_TORCH} or newer.'
         )
     try:
         # Training scripts put their command line beside the weights.
@@ -166,8 +153,7 @@ def _read_torch(path: pathlib.Path) -> State:
         first_sentence = str(error).partition(". ")[0].partition("\n")[0]
         raise _unreadable(path, first_sentence) from error
     if isinstance(content, dict):
-        inside = [k for k in _UNDER if isinstance(content.get(k), dict)]
-        content = content[inside[0]] if inside else content
+        content = next((content[k] for k in _UNDER if isinstance(content.get(k), dict)), content)
     if not isinstance(content, dict):
         raise _unreadable(path, f"it holds a {type(content).__name__}")
     if not content:
@@ -183,8 +169,8 @@ def _read_torch(path: pathlib.Path) -> State:
 
 def _unreadable(path: pathlib.Path, why: object) -> RunError:
     return RunError(
-        f"{path} cannot be read as a state dict: {why}. It must hold arrays "
-        "by name and nothing else."
+        f"{path} cannot be read as a state dict: {why}. It must hold arrays by name and nothing "
+        "else."
     )
 
 
@@ -192,8 +178,8 @@ def of_keras(path: pathlib.Path, application: str) -> State:
     """The weights in a file of a network of keras.applications.
 
     Args:
-        path: The .h5 that Keras publishes, or .weights.h5 or .keras as Keras
-            3 writes them, with the classifying layer.
+        path: The .h5 that Keras publishes, or .weights.h5 or .keras as Keras 3 writes them, with
+            the classifying layer.
         application: The network's function in keras.applications.
 
     Raises:
@@ -210,9 +196,8 @@ def of_keras(path: pathlib.Path, application: str) -> State:
         model.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds
         raise RunError(
-            f"{path} cannot be read as weights of keras.applications."
-            f"{application} with its classifying layer (include_top=True): "
-            f"{error}"
+            f"{path} cannot be read as weights of keras.applications.{application} with its "
+            f"classifying layer (include_top=True): {error}"
         ) from error
     return of_keras_model(model)
 
@@ -227,29 +212,20 @@ def of_keras_model(model: "keras.Model") -> State:
 
 
 def _count_classes(path: pathlib.Path) -> int:
-    """The columns of the last dense kernel.
-
-    It is the last by name: dense_2 after dense_1, predictions after fc2.
-    """
+    """The columns of the dense kernel that is last by name: dense_2, predictions after fc2."""
     import h5py
 
-    content = path
+    content, kernels = path, []
     if path.suffix.lower() == ".keras":
         with zipfile.ZipFile(path) as archive:
             content = io.BytesIO(archive.read("model.weights.h5"))
+
+    def collect(name: str, item) -> None:
+        if isinstance(item, h5py.Dataset) and item.ndim == 2 and "/optimizer" not in f"/{name}":
+            kernels.append(item)
+
     with h5py.File(content) as file:
-        kernels = [array for array in _arrays(file) if array.ndim == 2]
+        file.visititems(collect)  # in the order of the names
         if not kernels:
             raise ValueError("it has no dense layer")
         return kernels[-1].shape[1]
-
-
-def _arrays(group) -> Iterator:
-    """All data sets below an HDF5 group but an optimizer's, by name."""
-    import h5py
-
-    for name in sorted(group):
-        if isinstance(group[name], h5py.Dataset):
-            yield group[name]
-        elif not name.startswith("optimizer"):
-            yield from _arrays(group[name])

@@ -1,9 +1,10 @@
 """Other implementations' weights, put into our networks.
 
-A paper's weights.py says which of our layers is which of theirs; what differs
-between the frameworks' layouts is here.
+A paper's weights.py says which of our layers is which of theirs; what differs between the
+frameworks' layouts is here.
 """
 
+import functools
 import pathlib
 import re
 from collections.abc import Callable, Sequence, Set
@@ -16,8 +17,8 @@ from common.errors import RunError
 from common.models.state_dicts import State
 
 Shapes = dict[str, list[tuple[int, ...]]]  # of layers' weights, by the layers' names
-_NORM = {
-    "gamma": "weight",
+_TORCH_NAMES = {  # all others are "weight"
+    "bias": "bias",
     "beta": "bias",
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
@@ -31,26 +32,26 @@ def assign_torch(
     *,
     flattened: dict[str, tuple[int, int, int]] | None = None,
 ) -> None:
-    """Sets every weight of `model` from a state dict in torch's layout.
-
-    Caffe's arrays have the same layout.
+    """Sets every weight of `model` from a state dict in torch's layout, which is Caffe's, too.
 
     Args:
-        state: PREFIX.weight, PREFIX.bias, PREFIX.running_mean,
-            PREFIX.running_var; `num_batches_tracked` is ignored.
-            Convolutions (out, in / groups, height, width), dense (out, in).
+        state: PREFIX.weight, PREFIX.bias, PREFIX.running_mean, PREFIX.running_var;
+            `num_batches_tracked` is ignored. Convolutions (out, in / groups, height, width), dense
+            (out, in).
         prefixes: Our layer's name -> PREFIX, for every layer with weights.
-        flattened: Our dense layer's name -> (maps, height, width) that theirs
-            flattens in this order, where ours has (height, width, maps).
+        flattened: Our dense layer's name -> (maps, height, width) that theirs flattens in this
+            order, where ours has (height, width, maps).
 
     Raises:
-        RunError: if an entry is missing, left over, or of another shape;
-            nothing is set then.
+        RunError: if an entry is missing, left over, or of another shape; nothing is set then.
     """
     wanted = {}
     for layer in _weighted(model):
+        maps = (flattened or {}).get(layer.name)
         for variable in layer.variables:
-            entry, adapt = _from_torch(layer, variable.name, (flattened or {}).get(layer.name))
+            entry, adapt = _TORCH_NAMES.get(variable.name, "weight"), np.asarray
+            if variable.name == "kernel":
+                adapt = functools.partial(_kernel_from_torch, layer, flattened=maps)
             wanted[f"{prefixes[layer.name]}.{entry}"] = (variable, adapt)
     state = {e: v for e, v in state.items() if not e.endswith("num_batches_tracked")}
     _assign(model, state, wanted)
@@ -88,8 +89,7 @@ def copy_layers(
         The names of the layers of `model` that were set.
 
     Raises:
-        RunError: if `model` lacks one of them or has it in another shape, or
-            if there is none.
+        RunError: if `model` lacks one of them or has it in another shape, or if there is none.
     """
     chosen = [layer for layer in _weighted(source) if re.fullmatch(pattern, layer.name)]
     if not chosen:
@@ -100,9 +100,8 @@ def copy_layers(
     for name, layer in zip(names, chosen, strict=True):
         if name not in ours or shapes[layer] != shapes[ours[name]]:
             raise RunError(
-                f"{model.name} cannot begin with {source.name}'s "
-                f"{layer.name}: it has no layer {name} of these shapes, "
-                f"{shapes[layer]}."
+                f"{model.name} cannot begin with {source.name}'s {layer.name}: it has no layer "
+                f"{name} of these shapes, {shapes[layer]}."
             )
     for name, layer in zip(names, chosen, strict=True):
         ours[name].set_weights(layer.get_weights())
@@ -138,12 +137,7 @@ def read_layers(file: pathlib.Path, read: Callable = np.asarray) -> dict[str, li
 
 
 def require_same_layers(file: pathlib.Path, name: str, there: Shapes, here: Shapes) -> None:
-    """Checks that a file has just the layers that a network takes from it.
-
-    Args:
-        name: The network's.
-        there: The file's.
-        here: The network's.
+    """Checks that a file has just the layers that the network `name` takes from it.
 
     Raises:
         RunError: naming what is missing, unknown, or of other shapes.
@@ -151,14 +145,12 @@ def require_same_layers(file: pathlib.Path, name: str, there: Shapes, here: Shap
     odd = {layer for layer in here if layer in there and there[layer] != here[layer]}
     if there.keys() == here.keys() and not odd:
         return
-    shapes = ""
-    if odd:
-        one = min(odd)
-        shapes = f" ({one} is {there[one]} there, {here[one]} here)"
+    shapes = [f" ({one} is {there[one]} there, {here[one]} here)" for one in sorted(odd)]
     raise RunError(
         f"{file} has the weights of another network than {name}, or of another image size. "
         f"Missing: {_first_four(here.keys() - there.keys())}; unknown: "
-        f"{_first_four(there.keys() - here.keys())}; of another shape: {_first_four(odd)}{shapes}."
+        f"{_first_four(there.keys() - here.keys())}; of another shape: {_first_four(odd)}"
+        f"{''.join(shapes[:1])}."
     )
 
 
@@ -177,8 +169,8 @@ def require_variant(model: keras.Model, fitting: Sequence[str], why: str) -> Non
     depth = re.search(r"\d+", model.name)
     same = [variant for variant in fitting if depth and depth[0] in variant]
     raise RunError(
-        f"{model.name} would not compute what these weights were trained "
-        f"for: {why}. Import them into {', '.join(same or fitting)}."
+        f"{model.name} would not compute what these weights were trained for: {why}. Import them "
+        f"into {', '.join(same or fitting)}."
     )
 
 
@@ -212,8 +204,8 @@ def numbered_layers(state: State, model: keras.Model, ours: Sequence[str]) -> di
     for kind, suffix in (("conv2d", ""), ("batch_normalization", "_bn")):
         if len(numbers[kind]) != len(ours):
             raise RunError(
-                f"These are not the weights of {model.name}: they have "
-                f"{len(numbers[kind])} layers {kind}, it has {len(ours)}."
+                f"These are not the weights of {model.name}: they have {len(numbers[kind])} layers "
+                f"{kind}, it has {len(ours)}."
             )
         for number, name in zip(sorted(numbers[kind]), ours, strict=True):
             names[name + suffix] = f"{kind}_{number}" if number else kind
@@ -233,26 +225,12 @@ def _weighted(model: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in model.layers if layer.weights]
 
 
-def _from_torch(
-    layer: keras.layers.Layer, name: str, flattened: tuple | None
-) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
-    """(what torch calls this weight, from its layout to ours)."""
-
-    def convolution(kernel: np.ndarray) -> np.ndarray:
-        return kernel.transpose(2, 3, 1, 0) if kernel.ndim == 4 else kernel
-
-    def dense(kernel: np.ndarray) -> np.ndarray:
-        if kernel.ndim < 2:
-            return kernel
+def _kernel_from_torch(layer, kernel: np.ndarray, flattened: tuple | None) -> np.ndarray:
+    if isinstance(layer, keras.layers.Dense) and kernel.ndim > 1:
         if flattened and kernel.shape[1] == np.prod(flattened):
             kernel = kernel.reshape(-1, *flattened).transpose(0, 2, 3, 1)
         return kernel.reshape(len(kernel), -1).T
-
-    if isinstance(layer, keras.layers.BatchNormalization):
-        return _NORM[name], np.asarray
-    if name == "bias":
-        return "bias", np.asarray
-    return "weight", dense if isinstance(layer, keras.layers.Dense) else convolution
+    return kernel.transpose(2, 3, 1, 0) if kernel.ndim == 4 else kernel
 
 
 def _first_four(names: Set[str]) -> str:
@@ -267,14 +245,13 @@ def _assign(model: keras.Model, state: State, wanted: dict[str, tuple[Any, Calla
             f"These are not the weights of {model.name}. Missing: {_first_four(missing)}; "
             f"unknown: {_first_four(unknown)}."
         )
-    values = {entry: adapt(state[entry]) for entry, (_, adapt) in wanted.items()}
-    for entry, (variable, _) in wanted.items():
-        value = values[entry]
+    values = [(variable, entry, adapt(state[entry])) for entry, (variable, adapt) in wanted.items()]
+    for variable, entry, value in values:
         if tuple(variable.shape) != value.shape:
             raise RunError(
-                f"{entry} has the shape {value.shape} (in our order), "
-                f"{model.name} has {tuple(variable.shape)}: it belongs to "
-                "another network, image size or number of classes."
+                f"{entry} has the shape {value.shape} (in our order), {model.name} has "
+                f"{tuple(variable.shape)}: it belongs to another network, image size or number of "
+                "classes."
             )
-    for entry, (variable, _) in wanted.items():
-        variable.assign(values[entry])
+    for variable, _, value in values:
+        variable.assign(value)

@@ -2,7 +2,7 @@
 
 import pathlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -37,24 +37,28 @@ class CellVerdict:
 def agrees(paper: str, computed: int | Fraction | str | tuple[int, ...] | None) -> bool:
     """Whether a computed value would be printed like that.
 
-    A number agrees if it rounds to the printed one: "35K" is 34,500 up to but
-    not including 35,500, and "35Ki" the same times 1.024. Shapes agree
-    whatever the number of leading 1s, and "56x56" agrees with every number of
-    maps.
+    A number agrees if it rounds to the printed one: "35K" is 34,500 up to but not including
+    35,500, and "35Ki" the same times 1.024. Shapes agree whatever the number of leading 1s,
+    and "56x56" agrees with every number of maps.
 
     Raises:
         RunError: if `paper` is neither a number nor a shape.
     """
-    if isinstance(computed, tuple):
-        return _shapes_agree(paper, computed)
     if isinstance(computed, str) or computed is None:
         return paper == computed
+    if isinstance(computed, tuple):
+        text = re.sub(r"[\[\]\s]", "", paper).replace("×", "x")
+        if not re.fullmatch(r"\d+(x\d+)*", text):
+            raise RunError(f"expected.toml: {paper!r} is not a shape.")
+        if text.count("x") == 1 and len(computed) == 3:
+            return text == "x".join(map(str, computed[:2]))
+        one, other = (re.sub("^(1x)+", "", x) for x in (text, "x".join(map(str, computed))))
+        return one == other
     digits, decimals, suffix, power = _number(paper).groups()
     unit = _SUFFIXES[suffix] * 10 ** int(power or 0)
     # In halves of the last printed digit, so that all is exact.
-    scale = 10 ** len(decimals or "")
     printed = int(digits.replace(",", "").replace(".", ""))
-    doubled = 2 * computed * scale
+    doubled = 2 * computed * 10 ** len(decimals or "")
     return (2 * printed - 1) * unit <= doubled < (2 * printed + 1) * unit
 
 
@@ -65,68 +69,43 @@ def _number(paper: str) -> re.Match:
     return match
 
 
-def _shapes_agree(paper: str, computed: tuple[int, ...]) -> bool:
-    parts = paper.strip("[] ").replace("×", "x").split("x")
-    if not all(part.strip().isdigit() for part in parts):
-        raise RunError(f"expected.toml: {paper!r} is not a shape.")
-    shape = [int(part) for part in parts]
-    if len(shape) == 2 and len(computed) == 3:
-        return shape == list(computed[:2])
-    return _without_ones(shape) == _without_ones(computed)
-
-
-def _without_ones(shape) -> list[int]:
-    shape = list(shape)
-    while len(shape) > 1 and shape[0] == 1:
-        shape.pop(0)
-    return shape
-
-
-def as_text(value: int | str | tuple[int, ...] | None) -> str:
-    """A computed value as the tables print it, to the last digit."""
-    if isinstance(value, tuple):
-        return "x".join(map(str, value)) or "none"
-    return f"{value:,}" if isinstance(value, int) else str(value or "none")
-
-
 def check_table(table: Table, rows: list[LayerRow]) -> list[CellVerdict]:
-    """A verdict on each cell of a table of the paper."""
-    return [_check_cell(table.title, cell, rows) for cell in table.cell]
-
-
-def _check_cell(title: str, cell: Cell, rows) -> CellVerdict:
-    computed = getattr(find_row(rows, cell.layer), cell.quantity)
-    return CellVerdict(
-        table=title,
-        row=cell.row,
-        column=cell.column,
-        paper=cell.paper,
-        computed=as_text(computed),
-        verdict=_verdict(cell, computed),
-        explanation=cell.explanation,
-    )
+    """A verdict on each cell of a table of the paper; computed values to the last digit."""
+    found = []
+    for cell in table.cell:
+        value = getattr(find_row(rows, cell.layer), cell.quantity)
+        if isinstance(value, tuple):
+            text = "x".join(map(str, value)) or "none"
+        else:
+            text = f"{value:,}" if isinstance(value, int) else str(value or "none")
+        found.append(_judge(cell, table.title, cell.row, cell.column, value, text))
+    return found
 
 
 def check_ratio(ratio: Ratio, of: list[LayerRow], to: list[LayerRow]) -> CellVerdict:
     """A verdict on a claim between two networks; two digits more than said."""
-    parts = [getattr(totals(rows), ratio.quantity) for rows in (of, to)]
-    computed = Fraction(*parts)
+    value = Fraction(*(getattr(totals(rows), ratio.quantity) for rows in (of, to)))
     decimals = len(_number(ratio.paper)[2] or "") + 2
+    column = f"{ratio.quantity}: {ratio.of} / {ratio.to}"
+    return _judge(ratio, RATIOS, ratio.text, column, value, f"{float(value):,.{decimals}f}")
+
+
+def _judge(
+    printed: Cell | Ratio, table: str, row: str, column: str, value: object, computed: str
+) -> CellVerdict:
+    if agrees(printed.paper, value):
+        verdict = NEEDLESS if printed.explanation else AGREES
+    else:
+        verdict = EXPLAINED if printed.explanation else MISFIT
     return CellVerdict(
-        table=RATIOS,
-        row=ratio.text,
-        column=f"{ratio.quantity}: {ratio.of} / {ratio.to}",
-        paper=ratio.paper,
-        computed=f"{float(computed):,.{decimals}f}",
-        verdict=_verdict(ratio, computed),
-        explanation=ratio.explanation,
+        table=table,
+        row=row,
+        column=column,
+        paper=printed.paper,
+        computed=computed,
+        verdict=verdict,
+        explanation=printed.explanation,
     )
-
-
-def _verdict(printed: Cell | Ratio, computed) -> str:
-    if agrees(printed.paper, computed):
-        return NEEDLESS if printed.explanation else AGREES
-    return EXPLAINED if printed.explanation else MISFIT
 
 
 def networks(expected: Expected) -> tuple[str, ...]:
@@ -143,15 +122,15 @@ def audit_paper(
 ) -> list[CellVerdict]:
     """A verdict on every structural number in a paper's expected.toml.
 
-    First the parameter and MAC counts of each variant, then the tables, then
-    the ratios. Each network is built once, at its paper's size, without its
-    weights (see common.models.layer_table.without_weights).
+    First the parameter and MAC counts of each variant, then the tables, then the ratios. Each
+    network is built once, at its paper's size, without its weights (see
+    common.models.layer_table.without_weights).
 
     Args:
         folder: The paper's.
         build_model: From a variant's name; of any paper that a ratio names.
-        counted: By variant, the layers of networks that need not be built
-            again; those that are built are added.
+        counted: By variant, the layers of networks that need not be built again; those that
+            are built are added.
     """
     expected = read_expected(folder)
     counted = {} if counted is None else counted
@@ -160,28 +139,20 @@ def audit_paper(
             with without_weights():
                 model = build_model(variant)
             counted[variant] = layer_table(model)
-    verdicts = [
-        verdict
-        for table in _tables(expected)
-        for verdict in check_table(table, counted[table.variant])
-    ]
-    return verdicts + [
-        check_ratio(ratio, counted[ratio.of], counted[ratio.to]) for ratio in expected.ratio
-    ]
+    verdicts = [v for t in _tables(expected) for v in check_table(t, counted[t.variant])]
+    return verdicts + [check_ratio(r, counted[r.of], counted[r.to]) for r in expected.ratio]
 
 
-def _tables(expected: Expected) -> Iterable[Table]:
+def _tables(expected: Expected) -> list[Table]:
     """The paper's, after the counts of [networks]."""
-    counts = (("params", expected.parameters), ("macs", expected.macs))
-    for quantity, by_variant in counts:
+    counts = (
+        ("[parameters]", "params", expected.parameters),
+        ("[macs]", "macs", expected.macs),
+    )
+    made = []
+    for title, quantity, by_variant in counts:
         for variant, count in by_variant.items():
-            cell = Cell(
-                row=variant, column=quantity, layer="total", quantity=quantity, paper=f"{count:,}"
-            )
-            yield Table(
-                title="[parameters]" if quantity == "params" else "[macs]",
-                variant=variant,
-                source="expected.toml",
-                cell=(cell,),
-            )
-    yield from expected.table
+            told = {"quantity": quantity, "paper": f"{count:,}"}
+            cell = Cell(row=variant, column=quantity, layer="total", **told)
+            made.append(Table(title=title, variant=variant, source="expected.toml", cell=(cell,)))
+    return [*made, *expected.table]

@@ -1,10 +1,9 @@
 """Where the recipes leave their papers (deviations.toml), read from the paper's folder.
 
-A `[[deviation]]` has the fields of common.recipes.recipe.Deviation and
-`variants`, the names that it holds for: ["lenet5*", "!lenet5_mse"] are all of
-LeNet-5 but one; without it they are all. The file of the same name in the folder
-above has what is true of the whole suite: a row of the same field may leave out
-what stands there.
+A `[[deviation]]` has the fields of common.recipes.recipe.Deviation and `variants`, the names
+that it holds for: ["lenet5*", "!lenet5_mse"] are all of LeNet-5 but one; without it they are
+all. The file of the same name in the folder above has what is true of the whole suite: a row of
+the same field may leave out what stands there.
 """
 
 import dataclasses
@@ -26,14 +25,22 @@ def add_deviations(recipes: dict[str, Recipe], folder: str) -> dict[str, Recipe]
         RunError: if a key is unknown or missing, or a pattern fits no variant.
     """
     path = pathlib.Path(folder, NAME)
-    suite = _suite(path.parents[1] / NAME)
+    suite = {row.get("field", ""): row for row in _read_rows(path.parents[1] / NAME)}
     found: dict[str, list[Deviation]] = {variant: [] for variant in recipes}
-    for number, row in enumerate(_rows(path), 1):
-        where = f"deviation {number}"
-        own = {key: value for key, value in row.items() if key != "variants"}
-        row_of_suite = suite.get(row.get("field"), {})
-        deviation = make_row(Deviation, row_of_suite | own, where, path)
-        for variant in _chosen(row.get("variants", []), recipes, where, path):
+    for number, row in enumerate(_read_rows(path), 1):
+        where, row = f"deviation {number}", dict(row)
+        chosen, left_out = set(), set()
+        for pattern in row.pop("variants", []):
+            name = pattern.removeprefix("!")
+            fits = {name} if name in recipes else set(fnmatch.filter(recipes, name))
+            if not fits:
+                raise RunError(
+                    f"{path}: {where} is of {pattern!r}, which fits none of the paper's variants: "
+                    f"{', '.join(recipes)}."
+                )
+            (left_out if pattern.startswith("!") else chosen).update(fits)
+        deviation = make_row(Deviation, suite.get(row.get("field"), {}) | row, where, path)
+        for variant in (chosen or set(recipes)) - left_out:
             found[variant].append(deviation)
     return {
         variant: dataclasses.replace(recipe, deviations=tuple(found[variant]))
@@ -41,29 +48,10 @@ def add_deviations(recipes: dict[str, Recipe], folder: str) -> dict[str, Recipe]
     }
 
 
-@functools.cache
-def _suite(path: pathlib.Path) -> dict[str, dict]:
-    """By field, what is true of the whole suite."""
-    return {row.get("field", ""): row for row in _rows(path)}
-
-
-def _rows(path: pathlib.Path) -> list[dict]:
+@functools.cache  # of the suite, for all papers
+def _read_rows(path: pathlib.Path) -> list[dict]:
     data = load_toml(path)
     rows = data.pop("deviation", [])
     if data:
         raise RunError(f"{path} has keys other than deviation: {', '.join(data)}.")
     return rows
-
-
-def _chosen(patterns: list[str], variants, where: str, path: pathlib.Path) -> set[str]:
-    """Those that a pattern fits (all, if there is none) and no "!pattern" does."""
-    chosen, left_out = set(), set()
-    for pattern in patterns:
-        fits = set(fnmatch.filter(variants, pattern.removeprefix("!")))
-        if not fits:
-            raise RunError(
-                f"{path}: {where} is of {pattern!r}, which fits none of the "
-                f"paper's variants: {', '.join(variants)}."
-            )
-        (left_out if pattern.startswith("!") else chosen).update(fits)
-    return (chosen or set(variants)) - left_out

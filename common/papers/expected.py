@@ -2,16 +2,16 @@
 
 Imports no TensorFlow.
 
-In expected.toml a printed row is a row. `[networks]` has each variant's
-parameters and MACs. A `[[result]]`, `[[claim]]`, `[[ratio]]` or `[[cost]]` is
-one of the values below; or it has `rows`, and what stands beside them holds
-for each that does not say otherwise. A row may also be the list of all fields,
-in their order. A `[[table]]` has `columns` and `rows` as Table says.
+In expected.toml a printed row is a row. `[networks]` has each variant's parameters and MACs. A
+`[[result]]`, `[[claim]]`, `[[ratio]]` or `[[cost]]` is one of the values below; or it has
+`rows`, and what stands beside them holds for each that does not say otherwise. A row may also
+be the list of all fields, in their order. A `[[table]]` has `columns` and `rows` as Table says.
 """
 
 import dataclasses
 import functools
 import pathlib
+import types
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,19 +19,12 @@ import tomli
 
 from common.errors import RunError
 
+# fmt: off
 QUANTITIES = (
-    "params",
-    "weights",
-    "macs",
-    "volume",
-    "depth",
-    "layers",
-    "output",
-    "kernel",
-    "filters",
-    "strides",
-    "padding",
+    "params", "weights", "macs", "volume", "depth", "layers", "output", "kernel", "filters",
+    "strides", "padding",
 )
+# fmt: on
 RATIO_QUANTITIES = ("params", "weights", "macs", "depth")
 # What became of a statement, and what the word means.
 CLAIM_VERDICTS = {
@@ -49,14 +42,14 @@ class Result:
     """An error rate that the paper reports, in percent.
 
     Attributes:
-        variant: One of RECIPES, or the paper's name for what is not built
-            here (an ensemble, another team's entry).
+        variant: One of RECIPES, or the paper's name for what is not built here (an ensemble,
+            another team's entry).
         data: The data set; a name of common.data.catalog where it is one.
         split: "validation", "test" ...
         views: The test protocol, as in Recipe.views.
         source: Table, section or log.
-        selected: Of published weights that were chosen by this very number:
-            on what, and by whom. Testing them again reproduces no training.
+        selected: Of published weights that were chosen by this very number: on what, and by
+            whom. Testing them again reproduces no training.
     """
 
     variant: str
@@ -65,8 +58,8 @@ class Result:
     views: str
     source: str
     selected: str | None = None
-    top1_error: float | None = None
-    top5_error: float | None = None
+    top1_error: int | float | None = None
+    top5_error: int | float | None = None
     note: str | None = None
 
 
@@ -75,12 +68,12 @@ class Cell:
     """A number of a structural table.
 
     Attributes:
-        layer: A layer's name; a prefix that stands for all layers whose names
-            begin with it and "_"; or "total".
-        quantity: One of QUANTITIES; common.models.layer_table.LayerRow says what
-            each of them is. "weights" leaves out biases.
-        paper: As printed: "35K", "724,406,816", "55x55x96". Where the paper's
-            K is 1024, "35Ki".
+        layer: A layer's name; a prefix that stands for all layers whose names begin with it
+            and "_"; or "total".
+        quantity: One of QUANTITIES; common.models.layer_table.LayerRow says what each of them
+            is. "weights" leaves out biases.
+        paper: As printed: "35K", "724,406,816", "55x55x96". Where the paper's K is 1024,
+            "35Ki".
         explanation: Why the computed value differs; None where it does not.
     """
 
@@ -101,11 +94,10 @@ class Table:
         columns = ["filters", ["#3x3", "filters", "_3x3"]]
         rows = [{row = "inception (3a)", layer = "inception_3a", "#3x3" = "128"}]
 
-    A column is its heading, the quantity in it, and what follows the row's
-    layer in the name of the layer that is meant; a heading alone is a
-    quantity. A row has a label, a layer (its label, if it has none) and, under
-    their headings, the cells that are printed: a text, or ["35K", "why the
-    computed value differs"]. A row of one `quantity` may say so itself, for
+    A column is its heading, the quantity in it, and what follows the row's layer in the name of
+    the layer that is meant; a heading alone is a quantity. A row has a label, a layer (its
+    label, if it has none) and, under their headings, the cells that are printed: a text, or
+    ["35K", "why the computed value differs"]. A row of one `quantity` may say so itself, for
     headings that are no column. A label may come again, for other layers.
     """
 
@@ -167,8 +159,8 @@ class Expected:
     """expected.toml.
 
     Attributes:
-        parameters: By variant, the trainable ones that the main head depends
-            on; auxiliary heads, which only train, are left out.
+        parameters: By variant, the trainable ones that the main head depends on; auxiliary
+            heads, which only train, are left out.
         macs: By variant, of one image, without auxiliary heads.
     """
 
@@ -208,22 +200,17 @@ def _read_expected(path: pathlib.Path, changed: int | None) -> Expected:
         variant: make_row(_Counts, count, f"networks.{variant}", path)
         for variant, count in data.pop("networks").items()
     }
-    data["parameters"] = {variant: count.parameters for variant, count in counts.items()}
-    data["macs"] = {variant: count.macs for variant, count in counts.items()}
-    data["result"] = _rows(Result, data, "result", path)
-    data["table"] = tuple(_table(table, path) for table in data.get("table", []))
-    data["ratio"] = _rows(Ratio, data, "ratio", path)
-    data["claim"] = _rows(Claim, data, "claim", path)
-    data["cost"] = _rows(Cost, data, "cost", path)
-    for variant, count in counts.items():
-        _check_numbers(count, ("parameters", "macs"), f"networks.{variant}", path)
-    for number, result in enumerate(data["result"], 1):
-        _check_numbers(result, ("top1_error", "top5_error"), f"result {number}", path)
+    for name in ("parameters", "macs"):
+        data[name] = {variant: getattr(count, name) for variant, count in counts.items()}
+    data["table"] = tuple(_read_table(table, path) for table in data.get("table", []))
+    for kind in (Result, Ratio, Claim, Cost):
+        key = kind.__name__.lower()
+        data[key] = tuple(_read_rows(kind, data.get(key, []), key, path))
     expected = make_row(Expected, data, "the top level", path)
     for ratio in expected.ratio:
-        _check_word(ratio.quantity, RATIO_QUANTITIES, "quantity", path)
+        _require_word(ratio.quantity, RATIO_QUANTITIES, "quantity", path)
     for claim in expected.claim:
-        _check_word(claim.verdict, CLAIM_VERDICTS, "verdict", path)
+        _require_word(claim.verdict, CLAIM_VERDICTS, "verdict", path)
     return expected
 
 
@@ -239,63 +226,60 @@ def load_toml(path: pathlib.Path) -> dict[str, Any]:
         raise RunError(f"{path} cannot be read: {error}") from error
 
 
-def _rows(kind: type, data: dict, key: str, path: pathlib.Path) -> tuple:
-    made = []
-    for block in data.get(key, []):
-        shared = {name: value for name, value in block.items() if name != "rows"}
-        for row in block.get("rows", [{}]):
-            where = f"{key} {len(made) + 1}"
-            if isinstance(row, list):
-                names = [field.name for field in dataclasses.fields(kind)]
-                if len(row) != len(names):
-                    raise RunError(f"{path}: {where} has {len(row)} parts, not {', '.join(names)}.")
-                row = dict(zip(names, row, strict=True))
-            row = shared | row if isinstance(row, dict) else row
-            made.append(make_row(kind, row, where, path))
-    return tuple(made)
+def _read_rows(kind: type, blocks: list[dict], key: str, path: pathlib.Path) -> Iterable[Any]:
+    names = [field.name for field in dataclasses.fields(kind)]
+    rows = [(block, row) for block in blocks for row in block.get("rows", [{}])]
+    for number, (block, row) in enumerate(rows, 1):
+        where = f"{key} {number}"
+        if isinstance(row, list):
+            if len(row) != len(names):
+                raise RunError(f"{path}: {where} has {len(row)} parts, not {', '.join(names)}.")
+            row = dict(zip(names, row, strict=True))
+        if isinstance(row, dict):
+            row = {name: value for name, value in block.items() if name != "rows"} | row
+        yield make_row(kind, row, where, path)
 
 
-def _table(data: dict, path: pathlib.Path) -> Table:
-    about = {key: value for key, value in data.items() if key not in ("columns", "rows")}
-    where = f"table {data.get('title', '')!r}"
-    columns = {}
-    for column in data.get("columns", []):
-        if isinstance(column, str):
-            column = [column, column]
+def _read_table(data: dict, path: pathlib.Path) -> Table:
+    data = dict(data)
+    where, columns = f"table {data.get('title', '')!r}", {}
+    for column in data.pop("columns", []):
+        column = [column, column] if isinstance(column, str) else column
         if len(column) not in (2, 3):
             raise RunError(
-                f"{path}: {where} has a column {column}; a column is a heading, a "
-                "quantity and, where it is another layer's, what follows the row's layer."
+                f"{path}: {where} has a column {column}; a column is a heading, a quantity and, "
+                "where it is another layer's, what follows the row's layer."
             )
         heading, quantity, *suffix = column
-        _check_word(quantity, QUANTITIES, f"{where}: quantity", path)
+        _require_word(quantity, QUANTITIES, f"{where}: quantity", path)
         columns[heading] = quantity, "".join(suffix)
-    cells = [cell for row in data.get("rows", []) for cell in _cells(row, columns, where, path)]
-    return make_row(Table, about | {"cell": tuple(cells)}, where, path)
+    rows = data.pop("rows", [])
+    cells = tuple(cell for row in rows for cell in _read_cells(row, columns, where, path))
+    return make_row(Table, data | {"cell": cells}, where, path)
 
 
-def _cells(row: dict, columns: dict, where: str, path: pathlib.Path) -> Iterable[Cell]:
+def _read_cells(row: dict, columns: dict, where: str, path: pathlib.Path) -> Iterable[Cell]:
     """The cells of a row; `columns` has quantity and suffix by heading."""
     if not isinstance(row, dict) or "row" not in row:
         raise RunError(f"{path}: a row of {where} lacks row, its label: {row}.")
     label, own = row["row"], row.get("quantity")
     where = f"row {label!r} of {where}"
     if own is not None:
-        _check_word(own, QUANTITIES, f"{where}: quantity", path)
+        _require_word(own, QUANTITIES, f"{where}: quantity", path)
     for heading, printed in row.items():
         if heading in ("row", "layer", "quantity"):
             continue
         if own is None and heading not in columns:
             raise RunError(
-                f"{path}: {where} has a cell {heading!r}, which is none of the "
-                f"table's columns: {', '.join(columns)}."
+                f"{path}: {where} has a cell {heading!r}, which is none of the table's columns: "
+                f"{', '.join(columns)}."
             )
         quantity, suffix = (own, "") if own else columns[heading]
         paper, *why = printed if isinstance(printed, list) else [printed]
         if not all(isinstance(text, str) for text in (paper, *why)) or len(why) > 1:
             raise RunError(
-                f"{path}: {where}: {heading!r} is {printed!r}; it takes a "
-                "number in quotes, or that and an explanation."
+                f"{path}: {where}: {heading!r} is {printed!r}; it takes a number in quotes, or "
+                "that and an explanation."
             )
         yield Cell(
             row=label,
@@ -311,31 +295,27 @@ def make_row(kind: type, data: Any, where: str, path: pathlib.Path) -> Any:
     """A `kind`, a dataclass, of what stands in a file.
 
     Raises:
-        RunError: if a key is unknown or missing; names `where` and the file.
+        RunError: if a key is unknown or missing, or a text or number is none; names `where`
+            and the file.
     """
-    fields = dataclasses.fields(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
     if not isinstance(data, dict):
-        raise RunError(f"{path}: {where} is {data!r}, not {{{fields[0].name} = ..., ...}}.")
-    unknown = set(data) - {field.name for field in fields}
-    if unknown:
+        raise RunError(f"{path}: {where} is {data!r}, not {{{next(iter(fields))} = ..., ...}}.")
+    if unknown := sorted(data.keys() - fields):
         raise RunError(
-            f"{path}: unknown key in {where}: {', '.join(sorted(unknown))}. "
-            f"Known: {', '.join(field.name for field in fields)}."
+            f"{path}: unknown key in {where}: {', '.join(unknown)}. Known: {', '.join(fields)}."
         )
-    needed = [f.name for f in fields if f.default is dataclasses.MISSING]
-    missing = [name for name in needed if name not in data]
-    if missing:
+    needed = [name for name, field in fields.items() if field.default is dataclasses.MISSING]
+    if missing := [name for name in needed if name not in data]:
         raise RunError(f"{path}: {where} lacks {', '.join(missing)}.")
+    for name, value in data.items():
+        wanted = fields[name].type
+        if isinstance(wanted, type | types.UnionType) and not isinstance(value, wanted):
+            noun = "text" if isinstance("", wanted) else "number"
+            raise RunError(f"{path}: {name} of {where} is {value!r}, which is no {noun}.")
     return kind(**data)
 
 
-def _check_numbers(row: Any, names: Iterable[str], where: str, path: pathlib.Path) -> None:
-    for name in names:
-        value = getattr(row, name)
-        if not isinstance(value, int | float | None):
-            raise RunError(f"{path}: {name} of {where} is {value!r}, which is no number.")
-
-
-def _check_word(word: str, allowed: Iterable[str], key: str, path) -> None:
+def _require_word(word: str, allowed: Iterable[str], key: str, path: pathlib.Path) -> None:
     if word not in allowed:
         raise RunError(f"{path}: {key} {word!r} is none of: {', '.join(allowed)}.")

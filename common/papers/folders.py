@@ -10,11 +10,8 @@ from collections.abc import Callable, Iterable
 from common.errors import RunError
 from common.papers.expected import read_expected
 
-FILES = (
-    *("__init__.py", "model.py", "recipe.py"),
-    *("deviations.toml", "expected.toml", "README.md"),
-)
-_OF_A_PAPER = FILES[1:-1]  # a contest's folder has none of them
+_OF_A_PAPER = ("model.py", "recipe.py", "deviations.toml", "expected.toml")  # and of no contest
+FILES = ("__init__.py", *_OF_A_PAPER, "README.md")
 LEFT = "TODO"  # what the template has where something is missing
 
 
@@ -29,8 +26,7 @@ def find_fault(folder: pathlib.Path, load: Callable[[], Iterable[str]]) -> str:
     Args:
         load: Imports them; the names of their variants.
     """
-    missing = [name for name in FILES if not (folder / name).is_file()]
-    if missing:
+    if missing := [name for name in FILES if not (folder / name).is_file()]:
         return f"{folder / missing[0]} is missing."
     try:
         load()
@@ -61,24 +57,22 @@ def locate(error: Exception, folder: pathlib.Path) -> str:
     """An error of a paper's code in a sentence, with the last line of the folder that it met."""
     frames = traceback.extract_tb(error.__traceback__)
     places = [(f.filename, f.lineno) for f in frames if folder in pathlib.Path(f.filename).parents]
+    said = " ".join(str(error).split())
     if isinstance(error, SyntaxError):
-        places.append((error.filename, error.lineno))
+        places, said = [(error.filename, error.lineno)], error.msg
     file, line = places[-1] if places else (folder, 0)
-    said = error.msg if isinstance(error, SyntaxError) else " ".join(str(error).split())
     return f"{file}, line {line}: {type(error).__name__}: {said}"
 
 
 def list_left(folder: pathlib.Path) -> list[str]:
     """What the template's words say is missing, and where: "file:line: the line"."""
     root, name = folder.parents[1], folder.name
-    files = [folder / own for own in FILES]
     tests = root / "tests" / "reproductions"
-    files += [tests / f"test_{name}.py", tests / "facts" / f"{name}.toml"]
-    texts = {file: file.read_bytes() for file in files if file.exists()}
-    return [
-        f"{file.relative_to(root)}:{number}: {line.strip()}"
-        for file, text in texts.items()
-        if LEFT.encode() in text
-        for number, line in enumerate(text.decode(errors="replace").splitlines(), 1)
-        if LEFT in line
-    ]
+    own = [folder / each for each in FILES]
+    found = []
+    for file in [*own, tests / f"test_{name}.py", tests / "facts" / f"{name}.toml"]:
+        text = file.read_bytes().decode(errors="replace") if file.exists() else ""
+        lines = enumerate(text.splitlines(), 1) if LEFT in text else ()
+        place = file.relative_to(root)
+        found += [f"{place}:{number}: {line.strip()}" for number, line in lines if LEFT in line]
+    return found

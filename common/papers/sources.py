@@ -23,11 +23,11 @@ def read_sources(path: pathlib.Path, table: str, variant: str) -> dict[str, str]
         table: The dict's name in it: RECIPES or FORMS.
     """
     file = _File(path)
-    return {
-        name: "; ".join(dict.fromkeys(texts))
-        for name, node in file.fields(file.find(table, variant), {}).items()
-        if (texts := file.comments_of(node))
-    }
+    found = {}
+    for name, node in file.fields(file.find(table, variant)).items():
+        if texts := file.comments_of(node):
+            found[name] = "; ".join(dict.fromkeys(texts))
+    return found
 
 
 @functools.cache
@@ -66,36 +66,28 @@ class _File:
         """The expression of a variant's value."""
         match self.names.get(table):
             case ast.Dict(keys, values):
-                for key, value in zip(keys, values, strict=True):
-                    if isinstance(key, ast.Constant) and key.value == variant:
-                        return value
-                unpacked = [v for k, v in zip(keys, values, strict=True) if k is None]
-                return unpacked[0].value if unpacked else None  # {variant: VALUE for ...}
+                named = {getattr(k, "value", k): v for k, v in zip(keys, values, strict=True)}
+                unpacked = [v.value for k, v in zip(keys, values, strict=True) if k is None]
+                return named.get(variant, *unpacked[:1])  # or of {one: VALUE for one in ...}
             case ast.Call(func=ast.Attribute(attr="fromkeys"), args=[_, value]):
                 return value
             case ast.DictComp(value=value):
                 return value
         return None
 
-    def fields(self, node: ast.AST | None, bound: dict[str, ast.AST]) -> dict[str, ast.AST]:
+    def fields(self, node: ast.AST | None) -> dict[str, ast.AST]:
         """Field -> the keyword that gives its value, of the dataclass that `node` makes."""
         match node:
             case ast.Name(id):
-                return self.fields(bound.get(id, self.names.get(id)), {})
+                return self.fields(self.names.get(id))
             case ast.ClassDef(body=body):
                 lines = [one for one in body if isinstance(one, ast.AnnAssign)]
                 return {one.target.id: one for one in lines if one.value}
-            case ast.FunctionDef(body=body):
-                returned = [one.value for one in body if isinstance(one, ast.Return)]
-                return self.fields(returned[-1], bound) if returned else {}
-            case ast.Call(func=ast.Attribute(attr="replace"), args=[base], keywords=keywords):
-                return self.fields(base, bound) | {one.arg: one for one in keywords}
-            case ast.Call(func=ast.Name(id), args=args, keywords=keywords):
-                made = self.names.get(id)
-                if isinstance(made, ast.FunctionDef):
-                    names = [one.arg for one in made.args.args]
-                    return self.fields(made, dict(zip(names, args, strict=False)))
-                return self.fields(made, {}) | {one.arg: one for one in keywords}
+            case ast.FunctionDef(body=[*_, ast.Return(value)]):
+                return self.fields(value)
+            case ast.Call(func, args, keywords):  # of what is given, as replace(BASE) is, first
+                given = [self.fields(part) for part in (*args, func)]
+                return functools.reduce(dict.__or__, given) | {one.arg: one for one in keywords}
         return {}
 
     def comments_of(self, node: ast.AST, seen: tuple[str, ...] = ()) -> list[str]:
@@ -116,7 +108,7 @@ class _File:
                 continue
             value = self.names.get(part.id)
             if field := fields_of.get(id(part)):  # DEEP.optimizer: of it no more than that
-                value = self.fields(value, {}).get(field)
+                value = self.fields(value).get(field)
             if value and not isinstance(value, ast.ClassDef | ast.FunctionDef):
                 found += self.comments_of(value, (*seen, part.id))
         return found

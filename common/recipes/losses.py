@@ -27,9 +27,8 @@ class SoftmaxCrossEntropy:
 class SmoothedCrossEntropy:
     """Cross-entropy with labels of (1 - s) one-hot + s / classes, in nats.
 
-    Szegedy et al. 2015 (arXiv:1512.00567), Sec. 7: (1 - s) H(label) +
-    s H(uniform), with s = 0.1. Never below the entropy of such a label: 1.015
-    for 1000 classes.
+    Szegedy et al. 2015 (arXiv:1512.00567), Sec. 7: (1 - s) H(label) + s H(uniform), with s = 0.1.
+    Never below the entropy of such a label: 1.015 for 1000 classes.
 
     Attributes:
         smoothing: s, 0 to 1; at 0 it is SoftmaxCrossEntropy.
@@ -55,8 +54,8 @@ class SmoothedCrossEntropy:
 class WithAuxiliary:
     """The main head's loss, plus `weight` times that of each auxiliary head.
 
-    Szegedy et al. 2014, Sec. 5: 0.3 and two heads. Of a single output, as in
-    testing, it is the main loss.
+    Szegedy et al. 2014, Sec. 5: 0.3 and two heads. Of a single output, as in testing, it is the
+    main loss.
     """
 
     main: Callable
@@ -86,7 +85,7 @@ class WithAuxiliary:
 def plain(loss: Callable, outputs, labels):
     """A loss without what others do not hold; itself where it has no `plain`.
 
-    Such a loss (auxiliary heads, smoothed labels) compares with no other
-    network's; what its `plain` gives, the main head's cross-entropy, does.
+    Such a loss (auxiliary heads, smoothed labels) compares with no other network's; what its
+    `plain` gives, the main head's cross-entropy, does.
     """
     return getattr(loss, "plain", loss)(outputs, labels)

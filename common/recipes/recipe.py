@@ -20,9 +20,8 @@ class Deviation:
         paper: What the paper says, and where.
         here: What is done here.
         reason: Why.
-        departs: Whether the paper (or the source that the variant follows)
-            states otherwise, and does not only leave it open. Stands in
-            results.md beside every number of such a recipe.
+        departs: Whether the paper (or the source that the variant follows) states otherwise, and
+            does not only leave it open. Stands in results.md beside every number of such a recipe.
     """
 
     field: str
@@ -37,9 +36,9 @@ class Override:
     """A field of a recipe that the command line changed: it is no longer the paper's.
 
     Attributes:
-        field: Its path, such as "optimizer.learning_rate"; "data" for another data set,
-            "recovered" for a training that went back to a checkpoint, "continued" for
-            one that went on with another recipe.
+        field: Its path, such as "optimizer.learning_rate"; "data" for another data set, "recovered"
+            for a training that went back to a checkpoint, "continued" for one that went on with
+            another recipe.
         old: Its value before.
         new: Its value now; of the two special ones, as people are told.
     """
@@ -55,8 +54,8 @@ class WeightDecay:
 
     Attributes:
         rate: The papers' coefficient (AlexNet: 5e-4).
-        variables: A regular expression searched in a variable's path, such as
-            "conv1/kernel"; only the variables that it finds decay.
+        variables: A regular expression searched in a variable's path, such as "conv1/kernel"; only
+            the variables that it finds decay.
     """
 
     rate: float
@@ -88,8 +87,8 @@ class GroupSchedule:
 
     Attributes:
         variables: A regular expression searched in a variable's path.
-        schedule: Gives the factor on the optimizer's learning rate; it
-            replaces the recipe's schedule for these variables.
+        schedule: Gives the factor on the optimizer's learning rate; it replaces the recipe's
+            schedule for these variables.
     """
 
     variables: str
@@ -102,10 +101,9 @@ class InitializeFrom:
 
     Attributes:
         variant: Of the same paper; trained first, by its own recipe.
-        layers: A regular expression; layers of that network whose names it
-            matches wholly are copied.
-        renamed: Gives each one's name here from its name there; or None: the
-            names are the same.
+        layers: A regular expression; layers of that network whose names it matches wholly are
+            copied.
+        renamed: Gives each one's name here from its name there; or None: the names are the same.
     """
 
     variant: str
@@ -144,48 +142,43 @@ class Recipe:
         channels: 1 (grey) or 3 (RGB).
         num_classes: Labels are 0 .. num_classes - 1.
         epochs: Passes over the training set.
-        updates: Training ends after so many, within a pass if need be; or
-            None.
-        patience: Training ends after so many passes in a row without a lower
-            error on the held-out images; or None.
-        train_images: Only so many are trained on, the first of the files; or
-            None.
-        held_out: Training images that are kept for validation: the last of
-            the files. They are then measured in the place of the test split.
+        updates: Training ends after so many, within a pass if need be; or None.
+        patience: Training ends after so many passes in a row without a lower error on the held-out
+            images; or None.
+        train_images: Only so many are trained on, the first of the files; or None.
+        held_out: Training images that are kept for validation: the last of the files. They are then
+            measured in the place of the test split.
         initialize_from: Or None: all weights start from their initialisers.
         fine_tuning: The weights that all begins with, which no paper's recipe has; or None.
         global_batch_size: Images per update, over all replicas.
-        optimizer: `Sgd(...)`, `RmsProp(...)` or a paper's own value with
-            `learning_rate` and `build(**shared)` -> a Keras optimizer; see
-            common.training.optimizers.
+        optimizer: `Sgd(...)`, `RmsProp(...)` or a paper's own value with `learning_rate` and
+            `build(**shared)` -> a Keras optimizer; see common.training.optimizers.
         schedule: See common.recipes.schedules; the factor on the learning rate.
         group_schedules: First match wins; the others follow `schedule`.
         weight_decay: Or None.
-        clip_global_norm: Clip all gradients together, after they were summed
-            over the replicas; or None.
+        clip_global_norm: Clip all gradients together, after they were summed over the replicas; or
+            None.
         loss: `(outputs, labels) -> (batch,)` losses; outputs are the model's.
-        average_decay: The tested weights are a running average, a <- d a +
-            (1 - d) w after each update; or None: they are the last ones.
-        synchronized_batch_norm: Whether batch statistics are taken over the
-            global batch (True) or each replica's share (False).
-        train_transforms: From the encoded image to the network's input size;
-            pixels 0 .. 255. See common.data.transforms.
+        average_decay: The tested weights are a running average, a <- d a + (1 - d) w after each
+            update; or None: they are the last ones.
+        synchronized_batch_norm: Whether batch statistics are taken over the global batch (True) or
+            each replica's share (False).
+        train_transforms: From the encoded image to the network's input size; pixels 0 .. 255. See
+            common.data.transforms.
         normalize: Applied after the train transforms and to the test views.
         train_noise: Applied after `normalize`, in training only.
-        test_transforms: From the encoded image to the frame that the test
-            views are cut from.
-        network: What its network is made of: its `Form` in the paper's forms.py,
-            where there is one, which reproductions.load adds; or None. Not compared: two
-            networks may be trained alike, and what was changed is in `overrides`.
+        test_transforms: From the encoded image to the frame that the test views are cut from.
+        network: What its network is made of: its `Form` in the paper's forms.py, where there is
+            one, which reproductions.load adds; or None. Not compared: two networks may be trained
+            alike, and what was changed is in `overrides`.
         views: The paper's test protocols, measured after training.
-        monitor: The view whose error is measured on the test split after
-            each epoch (and that a plateau schedule looks at).
-        before_epoch: Called with (model, optimizer, loss, examples) before
-            each epoch, `before_epoch.samples` examples as one batch; or None.
-        healthy_after: Epochs after which a loss still at ln(num_classes)
-            means that the run is broken and stops.
-        deviations: Where this differs from its paper; common.papers.deviations
-            reads them.
+        monitor: The view whose error is measured on the test split after each epoch (and that a
+            plateau schedule looks at).
+        before_epoch: Called with (model, optimizer, loss, examples) before each epoch,
+            `before_epoch.samples` examples as one batch; or None.
+        healthy_after: Epochs after which a loss still at ln(num_classes) means that the run is
+            broken and stops.
+        deviations: Where this differs from its paper; common.papers.deviations reads them.
         overrides: What the command line changed in it; a paper's recipe has none.
     """
 

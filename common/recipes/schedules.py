@@ -1,8 +1,8 @@
 """Learning-rate schedules: the factor on the optimizer's learning rate.
 
-A schedule is a pure function of where the training stands and of the epochs
-behind it, so a resumed run needs no schedule state. `history` is a list with
-one dict per finished epoch; epochs and steps count from 0.
+A schedule's `factor(epoch=, step=, steps_per_epoch=, history=)` is a pure function of where the
+training stands and of the epochs behind it, so a resumed run needs no schedule state. `history` is
+a list with one dict per finished epoch; epochs and steps count from 0.
 """
 
 import bisect
@@ -19,20 +19,9 @@ class Constant:
 
     value: float
 
-    def factor(self, *, epoch: int, step: int, steps_per_epoch: int, history: list) -> float:
+    def factor(self, **now: Any) -> float:
         """`value`, whatever the epoch."""
         return self.value
-
-
-def _stair(starts: tuple[int, ...], factors: tuple, place: int) -> float:
-    """`factors[i]` from `starts[i]` on."""
-    rising = all(a < b for a, b in itertools.pairwise(starts))
-    if starts[:1] != (0,) or not rising or len(starts) != len(factors):
-        raise UsageError(
-            "A staircase needs ascending starts from 0 and a factor for each. "
-            f"Received: starts={starts}, factors={factors}"
-        )
-    return factors[bisect.bisect_right(starts, place) - 1]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,20 +37,26 @@ class ByEpoch:
     factors: tuple[float, ...]
 
     def __post_init__(self):
-        _stair(self.starts, self.factors, 0)
+        starts, factors = self.starts, self.factors
+        rising = all(a < b for a, b in itertools.pairwise(starts))
+        if starts[:1] != (0,) or not rising or len(starts) != len(factors):
+            raise UsageError(
+                "A staircase needs ascending starts from 0 and a factor for each. Received: "
+                f"starts={starts}, factors={factors}"
+            )
 
-    def factor(self, *, epoch: int, step: int, steps_per_epoch: int, history: list) -> float:
+    def factor(self, *, epoch: int, **now: Any) -> float:
         """The factor of the stair that `epoch` stands on."""
-        return _stair(self.starts, self.factors, epoch)
+        return self.factors[bisect.bisect_right(self.starts, epoch) - 1]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ByStep(ByEpoch):
     """The same staircase over updates: from update `starts[i]` on."""
 
-    def factor(self, *, epoch: int, step: int, steps_per_epoch: int, history: list) -> float:
+    def factor(self, *, step: int, **now: Any) -> float:
         """The factor of the stair that `step` stands on."""
-        return _stair(self.starts, self.factors, step)
+        return super().factor(epoch=step)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,7 +66,7 @@ class EveryEpochs:
     epochs: int
     times: float
 
-    def factor(self, *, epoch: int, step: int, steps_per_epoch: int, history: list) -> float:
+    def factor(self, *, epoch: int, **now: Any) -> float:
         """To the power of the whole periods gone by."""
         return self.times ** (epoch // self.epochs)
 
@@ -92,9 +87,8 @@ class Scaled:
 class WarmUp:
     """`factor_before` until a metric has once been low enough, then `then`.
 
-    He et al. 2015, Sec. 4.2: "0.01 to warm up the training until the training
-    error is below 80%". Looked at after each epoch; `then` counts epochs and
-    updates from the start of the training.
+    He et al. 2015, Sec. 4.2: "0.01 to warm up the training until the training error is below 80%".
+    Looked at after each epoch; `then` counts epochs and updates from the start of the training.
 
     Attributes:
         metric: A key of the history.
@@ -107,22 +101,19 @@ class WarmUp:
     below: float
     then: Any
 
-    def factor(self, *, epoch: int, step: int, steps_per_epoch: int, history: list) -> float:
+    def factor(self, *, history: list, **now: Any) -> float:
         """See the class."""
         if not any(row[self.metric] < self.below for row in history):
             return self.factor_before
-        return self.then.factor(
-            epoch=epoch, step=step, steps_per_epoch=steps_per_epoch, history=history
-        )
+        return self.then.factor(history=history, **now)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DivideOnPlateau:
     """Divide by `divisor` when a metric has stopped improving.
 
-    An epoch improves if it is lower than every one since the last drop, by
-    more than `min_delta`; after `patience` epochs in a row that do not, the
-    rate drops, `max_drops` times at the most.
+    An epoch improves if it is lower than every one since the last drop, by more than `min_delta`;
+    after `patience` epochs in a row that do not, the rate drops, `max_drops` times at the most.
 
     Attributes:
         metric: A key of the history, lower is better.
@@ -135,7 +126,7 @@ class DivideOnPlateau:
     metric: str
     min_delta: float
 
-    def factor(self, *, epoch: int, step: int, steps_per_epoch: int, history: list) -> float:
+    def factor(self, *, history: list, **now: Any) -> float:
         """1 / divisor ** (drops that the history calls for)."""
         return self.divisor ** -self.drops([h[self.metric] for h in history])
 

@@ -26,16 +26,14 @@ ABSENT = {
 def describe(value: Any) -> Any:
     """`value` in JSON's types.
 
-    A dataclass becomes {"class": its name, field: ...}: `dataclasses.asdict`
-    would drop the names, and with them which transform it was.
+    A dataclass becomes {"class": its name, field: ...}: `dataclasses.asdict` would drop the names,
+    and with them which transform it was.
 
     Raises:
         TypeError: for what cannot be written down faithfully.
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {
-            field.name: describe(getattr(value, field.name)) for field in dataclasses.fields(value)
-        }
+        fields = {one.name: describe(getattr(value, one.name)) for one in dataclasses.fields(value)}
         return {"class": type(value).__name__, **fields}
     if isinstance(value, tuple | list):
         return [describe(element) for element in value]
@@ -114,8 +112,7 @@ def recipe_hash(recipe: Any) -> str:
     """
     described = recipe if isinstance(recipe, dict) else describe_recipe(recipe)
     kept = {k: v for k, v in described.items() if k not in NOT_HASHED}
-    kept = _without_absent(kept)
-    text = json.dumps(kept, sort_keys=True)
+    text = json.dumps(_without_absent(kept), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

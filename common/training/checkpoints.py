@@ -1,9 +1,8 @@
 """Checkpoints: one file each, whole or not there.
 
-A checkpoint is a NumPy .npz of every variable of the model and the optimizer,
-with the loop's state as JSON. It is written beside its place, synced, and then
-renamed; a kill at any moment leaves the one before. The zip format's CRCs tell
-a damaged file when it is read.
+A checkpoint is a NumPy .npz of every variable of the model and the optimizer, with the loop's state
+as JSON. It is written beside its place, synced, and then renamed; a kill at any moment leaves the
+one before. The zip format's CRCs tell a damaged file when it is read.
 """
 
 import json
@@ -26,10 +25,9 @@ STATE = "state.json"  # its name among the arrays
 def named_variables(*owners: Any) -> dict[str, Any]:
     """Every variable of models and optimizers, under a name of its own.
 
-    A name is the owner's position, the variable's position and its path.
-    Keras's seed generators are left out: no draw of a training comes from
-    them (common.models.layers.Dropout), and their paths depend on what else was
-    built in the process.
+    A name is the owner's position, the variable's position and its path. Keras's seed generators
+    are left out: no draw of a training comes from them (common.models.layers.Dropout), and their
+    paths depend on what else was built in the process.
     """
     return {
         f"{i}/{j}/{variable.path}": variable
@@ -51,9 +49,8 @@ def require_room(folder: pathlib.Path, variables: dict) -> None:
     needed, free = 3 * size - there, shutil.disk_usage(folder).free
     if needed > free:
         raise NoRoom(
-            f"{folder} needs {needed / 2**20:,.0f} MiB for two checkpoints and "
-            f"the final weights; {free / 2**20:,.0f} MiB are free there. Make "
-            "room, or give another --workdir."
+            f"{folder} needs {needed / 2**20:,.0f} MiB for two checkpoints and the final weights; "
+            f"{free / 2**20:,.0f} MiB are free there. Make room, or give another --workdir."
         )
 
 
@@ -61,19 +58,18 @@ def save(folder: pathlib.Path, step: int, variables: dict, state: dict) -> None:
     """Writes the checkpoint of `step` and removes all but the newest two.
 
     Raises:
-        RunError: if a value is not finite, the disk is full or cannot be
-            written; what was there before is kept.
+        NotFinite: if a value is not finite.
+        RunError: if it cannot be written; what was there before is kept.
     """
     arrays = pack(variables, state)
-    _require_finite(folder, step, arrays)
-    target = folder / f"step-{step:09d}.npz"
-
-    def write(file):
-        np.savez(file, **arrays)
-
+    if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
+        raise NotFinite(
+            f"At step {step} {bad[0]} is not finite: training has diverged. "
+            + kept_sentence(folder)
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, write)
+        write_atomically(folder / f"step-{step:09d}.npz", lambda file: np.savez(file, **arrays))
     except OSError as error:
         raise RunError(
             f"The checkpoint of step {step} could not be written to {folder}: "
@@ -99,21 +95,11 @@ def unpack(variables: dict, arrays: dict[str, np.ndarray]) -> dict:
     return json.loads(arrays[STATE].tobytes())
 
 
-def _require_finite(folder: pathlib.Path, step: int, arrays: dict) -> None:
-    bad = [n for n, a in arrays.items() if not np.isfinite(a).all()]
-    if bad:
-        raise NotFinite(
-            f"At step {step} {bad[0]} is not finite: training has diverged. "
-            + kept_sentence(folder)
-        )
-
-
 def kept_sentence(folder: pathlib.Path) -> str:
     """What there is to go back to, for an error message."""
-    kept = newest_first(folder)
-    if not kept:
-        return "There is no checkpoint from before. "
-    return f"The last good checkpoint, {kept[0].name}, is kept. "
+    if kept := newest_first(folder):
+        return f"The last good checkpoint, {kept[0].name}, is kept. "
+    return "There is no checkpoint from before. "
 
 
 def newest_first(folder: pathlib.Path) -> list[pathlib.Path]:
@@ -128,43 +114,33 @@ def step_of(checkpoint: pathlib.Path) -> int:
 
 
 def restore(folder: pathlib.Path, variables: dict) -> dict | None:
-    """Assigns the newest readable checkpoint's values; returns its state.
-
-    None where there is no checkpoint.
+    """Assigns the newest readable checkpoint's values; returns its state, or None: there is none.
 
     Raises:
-        RunError: if there are checkpoints and none can be read, or the
-            newest belongs to another network.
+        RunError: if there are checkpoints and none can be read, or the newest belongs to another
+            network.
     """
     for torn in folder.glob(".step-*.part"):  # of a killed process
         torn.unlink()
-    files = newest_first(folder)
     damaged = []
-    for file in files:
+    for file in newest_first(folder):
         try:
             with np.load(file) as arrays:
                 values = {name: arrays[name] for name in arrays.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             damaged.append(f"{file.name} ({error})")
             continue
-        _require_fits(file, variables, values)
+        shapes = {name: tuple(v.shape) for name, v in variables.items()}
+        there = {name: value.shape for name, value in values.items() if name != STATE}
+        if odd := [n for n in sorted({*shapes, *there}) if shapes.get(n) != there.get(n)]:
+            raise RunError(
+                f"{file} is of another network: {odd[0]} does not match. Give this run a folder of "
+                "its own with --workdir."
+            )
         return {**unpack(variables, values), "damaged": damaged}
     if damaged:
         raise RunError(
-            f"No checkpoint in {folder} can be read: {'; '.join(damaged)}. "
-            "Remove them to start anew, or restore the folder from a copy."
+            f"No checkpoint in {folder} can be read: {'; '.join(damaged)}. Remove them to start "
+            "anew, or restore the folder from a copy."
         )
     return None
-
-
-def _require_fits(file: pathlib.Path, variables: dict, values: dict) -> None:
-    shapes = {name: tuple(v.shape) for name, v in variables.items()}
-    values = {name: v for name, v in values.items() if name != STATE}
-    if shapes != {name: value.shape for name, value in values.items()}:
-        odd = sorted(set(shapes) ^ set(values)) or [
-            n for n in shapes if shapes[n] != values[n].shape
-        ]
-        raise RunError(
-            f"{file} is of another network: {odd[0]} does not match. Give this "
-            "run a folder of its own with --workdir."
-        )

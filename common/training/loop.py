@@ -1,8 +1,8 @@
 """The one training loop, for every paper and any number of devices.
 
-It runs epochs of compiled steps, drives Keras callbacks, measures the test
-split after each epoch, writes checkpoints, and continues from them exactly:
-what a resumed run computes depends on the checkpoint and the step alone.
+It runs epochs of compiled steps, drives Keras callbacks, measures the test split after each epoch,
+writes checkpoints, and continues from them exactly: what a resumed run computes depends on the
+checkpoint and the step alone.
 """
 
 import dataclasses
@@ -28,6 +28,7 @@ from common.training.optimizers import rates_at
 from common.training.run_record import Run
 from common.training.signals import Signals, Stopped
 from common.training.steps import MAX_UPDATES, Rows, TrainSteps, padded
+from common.training.train_step import TrainStep
 
 RECOVERY = 0.1  # times the rate, each time that a training goes back
 CALL_SECONDS = 0.5  # that one call should take; a signal waits as long
@@ -40,8 +41,7 @@ class State:
     Attributes:
         epoch: Epochs finished.
         step: Updates made in all.
-        losses, plain_losses, wrong: Sums over the batches of the epoch that is
-            trained, or was last.
+        losses, plain_losses, wrong: Sums over the batches of the epoch that is, or was, trained.
         history: One row per finished epoch.
         seconds: Spent training, over all sessions.
         recovered: How often it went back to a checkpoint, with a smaller rate.
@@ -69,8 +69,7 @@ class State:
         means = {"loss": self.losses / steps}
         if hasattr(recipe.loss, "plain"):  # of which the loss holds more
             means["cross_entropy"] = self.plain_losses / steps
-        images = steps * recipe.global_batch_size
-        means["top1_error"] = 100 * self.wrong / images
+        means["top1_error"] = 100 * self.wrong / (steps * recipe.global_batch_size)
         return means
 
     def reopen(self, steps_per_epoch: int, recipe: Recipe) -> None:
@@ -97,8 +96,8 @@ class Job:
     """What is trained, on what, and where it is written.
 
     Attributes:
-        resident: The training set on the devices, a
-            common.data.resident.ResidentSet; None where it is streamed.
+        resident: The training set on the devices, a common.data.resident.ResidentSet; None where
+            it is streamed.
     """
 
     recipe: Recipe
@@ -156,8 +155,7 @@ class Loop:
         """Of the chief's newest checkpoint, whose values all workers get."""
         found = None
         if self.workers.chief:
-            folder = self.job.run.checkpoints
-            found = checkpoints.restore(folder, self.variables)
+            found = checkpoints.restore(self.job.run.checkpoints, self.variables)
         self.ignored = found.pop("damaged") if found else []
         if self.ignored:
             self.job.run.update(damaged_checkpoints=self.ignored)
@@ -175,8 +173,8 @@ class Loop:
             progress: Called with (images done, images) while testing.
 
         Raises:
-            RunError: if the loss is not finite or does not move at all, the
-                data is damaged, or the disk is full.
+            RunError: if the loss is not finite or does not move at all, the data is damaged, or
+                the disk is full.
             Stopped: after a SIGTERM or SIGINT; the checkpoint is written.
         """
         self.job.run.write_history(self.state.history)
@@ -211,8 +209,10 @@ class Loop:
 
     def is_over(self) -> bool:
         """Whether no update is left, or `patience` is at its end; and all is tested."""
-        stalled = has_stalled(self.state.history, self.job.recipe.patience)
-        return (self.state.step >= self.updates or stalled) and not self._needs_test()
+        state = self.state
+        stalled = has_stalled(state.history, self.job.recipe.patience)
+        tested = state.epoch * self.steps_per_epoch >= state.step
+        return (state.step >= self.updates or stalled) and tested
 
     @property
     def ended_early(self) -> bool:
@@ -228,12 +228,7 @@ class Loop:
 
     def _epoch_end(self) -> int:
         """The number of updates made when this epoch ends."""
-        whole = (self.state.epoch + 1) * self.steps_per_epoch
-        return min(whole, self.updates)
-
-    def _needs_test(self) -> bool:
-        """Whether the last epoch was trained but not yet tested."""
-        return self.state.epoch * self.steps_per_epoch < self.state.step
+        return min((self.state.epoch + 1) * self.steps_per_epoch, self.updates)
 
     def _train_epoch(self, signals: Signals) -> None:
         state, job = self.state, self.job
@@ -242,21 +237,27 @@ class Loop:
         if not done:
             state.losses, state.plain_losses, state.wrong = 0.0, 0.0, 0
             self._prepare_epoch()
-        batches = self._rows()
-        if batches is None:
+        if job.resident:
+            batches = self._rows()
+        else:
             batches = distribute(job.strategy, self.batches(done))
         end = self._epoch_end()
         while state.step < end:
             self._make_updates(batches, min(self._steps_per_call, end - state.step))
-            self._save_if_due(signals)
-            self._sync_steps_per_call()
+            received = self._signal_on_any_worker(signals)
+            if received or time.monotonic() - self._saved_at >= job.checkpoint_seconds:
+                self.save()
+            if received:
+                raise Stopped(received, state.step)
+            # All take the chief's pace: they must make the same calls.
+            self._steps_per_call = int(self.workers.all_gather(self._steps_per_call)[0, 0])
 
     def _run_steps(self, *args: Any) -> tuple:
         """As TrainSteps; the device finishes this epoch's images."""
         job, key = self.job, tuple(self._operations())
         if key not in self._train_steps:
             finish = key and examples.finish_on_device(job.recipe, job.statistics, self.state.epoch)
-            self._train_steps[key] = TrainSteps(
+            step = TrainStep(
                 job.model,
                 job.optimizer,
                 job.recipe.loss,
@@ -265,10 +266,11 @@ class Loop:
                 seed=job.seed,
                 microbatches=job.microbatches,
                 jit_compile=job.jit_compile,
-                compile_loop=on_gpus(job.strategy) or is_small(job.recipe),
                 resident=job.resident,
                 finish=finish or None,
             )
+            of_rows = on_gpus(job.strategy) or is_small(job.recipe)
+            self._train_steps[key] = TrainSteps(step, compile_loop=of_rows)
         return self._train_steps[key](*args)
 
     def _operations(self) -> list:
@@ -278,10 +280,8 @@ class Loop:
         _, operations = examples.split_pixel_operations(self.job.recipe, self.state.epoch)
         return operations
 
-    def _rows(self) -> Rows | None:
+    def _rows(self) -> Rows:
         """What is drawn for this epoch's batches, on the devices."""
-        if self.job.resident is None:
-            return None
         steps, size = self.steps_per_epoch, self.job.recipe.global_batch_size
         drawn = self.job.resident.draw(
             seed=self.job.seed, epoch=self.state.epoch, count=steps * size
@@ -289,8 +289,7 @@ class Loop:
         values = {
             name: tf.constant(x.reshape(steps, size, *x.shape[1:])) for name, x in drawn.items()
         }
-        start = self.state.epoch * steps
-        return Rows(values, tf.constant(start, tf.int64))
+        return Rows(values, tf.constant(self.state.epoch * steps, tf.int64))
 
     def batches(self, skip_steps: int) -> tf.data.Dataset:
         """This epoch's, without the first; see common.data.pipeline."""
@@ -310,19 +309,11 @@ class Loop:
         job, prepare = self.job, self.job.recipe.before_epoch
         if prepare is None:
             return
-        if job.resident is None:
-            examples = pipeline.sample_batch(
-                job.source,
-                job.recipe,
-                job.statistics,
-                seed=job.seed,
-                epoch=self.state.epoch,
-                size=prepare.samples,
-            )
+        where = {"seed": job.seed, "epoch": self.state.epoch, "size": prepare.samples}
+        if job.resident:
+            examples = job.resident.sample_batch(**where)
         else:
-            examples = job.resident.sample_batch(
-                seed=job.seed, epoch=self.state.epoch, size=prepare.samples
-            )
+            examples = pipeline.sample_batch(job.source, job.recipe, job.statistics, **where)
         prepare(job.model, job.optimizer, job.recipe.loss, examples)
 
     def _make_updates(self, batches: Iterator | Rows, steps: int) -> None:
@@ -338,9 +329,8 @@ class Loop:
             )
             losses, own, wrong = losses.numpy(), own.numpy(), wrong.numpy()
         seconds = time.monotonic() - began
-        require_finite(
-            losses, first_step=state.step, epoch=state.epoch, folder=self.job.run.checkpoints
-        )
+        folder = self.job.run.checkpoints
+        require_finite(losses, first_step=state.step, epoch=state.epoch, folder=folder)
         state.step += steps
         state.seconds += seconds
         state.add(losses, own, wrong)
@@ -358,17 +348,10 @@ class Loop:
         self.callbacks.on_train_batch_end(state.step - 1, logs)
 
     def _rates(self, steps: int) -> list[list[float]]:
-        smaller = RECOVERY**self.state.recovered
-        rates = [
-            rates_at(
-                self.job.recipe,
-                epoch=self.state.epoch,
-                step=self.state.step + i,
-                steps_per_epoch=self.steps_per_epoch,
-                history=self.state.history,
-            )
-            for i in range(steps)
-        ]
+        state, smaller = self.state, RECOVERY**self.state.recovered
+        where = {"epoch": state.epoch, "history": state.history}
+        where["steps_per_epoch"] = self.steps_per_epoch
+        rates = [rates_at(self.job.recipe, step=state.step + i, **where) for i in range(steps)]
         return [[smaller * rate for rate in each] for each in rates]
 
     def _finish_epoch(self, signals: Signals, progress: Callable) -> None:
@@ -405,44 +388,23 @@ class Loop:
         Raises:
             Stopped: after a SIGTERM or SIGINT, between two batches.
         """
-        seen = FrameView(name=view, size=self.job.recipe.image_size)
-        with self.tested_weights():
-            return self.evaluator.measure(view, seen, self._watched(progress, signals))
-
-    def _watched(self, progress: Callable, signals: Signals) -> Callable:
-        """`progress`, raising Stopped once a signal has come to a worker.
-
-        For what can be done again: nothing is written first.
-        """
 
         def watch(*counts: int) -> None:
             if received := self._signal_on_any_worker(signals):
-                raise Stopped(received, self.state.step)
+                raise Stopped(received, self.state.step)  # it can be done again: nothing is written
             progress(*counts)
 
-        return watch
+        seen = FrameView(name=view, size=self.job.recipe.image_size)
+        with self.tested_weights():
+            return self.evaluator.measure(view, seen, watch)
 
     def tested_weights(self):
         """A context in which the model has the weights that are tested."""
-        job = self.job
-        return job.optimizer.averaged(job.model.trainable_variables)
-
-    def _save_if_due(self, signals: Signals) -> None:
-        received = self._signal_on_any_worker(signals)
-        waited = time.monotonic() - self._saved_at
-        if received or waited >= self.job.checkpoint_seconds:
-            self.save()
-        if received:
-            raise Stopped(received, self.state.step)
+        return self.job.optimizer.averaged(self.job.model.trainable_variables)
 
     def _signal_on_any_worker(self, signals: Signals) -> int:
         """The signal that any worker has received, or 0; all must ask."""
         return int(self.workers.all_gather(signals.received or 0).max())
-
-    def _sync_steps_per_call(self) -> None:
-        """All take the chief's pace: they must make the same calls."""
-        paces = self.workers.all_gather(self._steps_per_call)
-        self._steps_per_call = int(paces[0, 0])
 
     def save(self) -> None:
         """Writes a checkpoint of this moment, on the chief."""

@@ -1,8 +1,8 @@
 """Keras optimizers with what the papers' recipes need and Keras lacks.
 
-Keras decays weights beside the momentum, clips before the all-reduce, has one
-learning rate for all variables, and cannot average weights on several devices.
-`Shared` mends all four where Keras has summed the gradients over the replicas.
+Keras decays weights beside the momentum, clips before the all-reduce, has one learning rate for all
+variables, and cannot average weights on several devices. `Shared` mends all four where Keras has
+summed the gradients over the replicas.
 """
 
 import contextlib
@@ -21,56 +21,53 @@ SOUND_UPDATES = 2000
 class Shared:
     """What comes before any update rule; mixed into a Keras optimizer.
 
-    Args (of `__init__`, keyword-only, beside the optimizer's own):
-        groups: Regular expressions on variable paths. A variable follows the
-            first that is found in its path, else the last rate.
-        decay: (rate, regular expression) or None: `rate * w` is added to the
-            gradients of the variables whose path matches.
-        clip_global_norm: Or None. All gradients are scaled to this norm
-            together if theirs is larger; before the decay is added.
-        average_decay: Or None. A running average a of each variable w:
-            a <- d a + (1 - d) w after each update.
-        loss_scaling: Whether the loss is scaled for float16: twice as much
-            after 2,000 updates without overflow, half as much after one.
+    Args (of `__init__`, beside the optimizer's own):
+        groups: Regular expressions on variable paths. A variable follows the first that is found
+            in its path, else the last rate.
+        decay: (rate, regular expression) or None: `rate * w` is added to the gradients of the
+            variables whose path matches.
+        clip_global_norm: Or None. All gradients are scaled to this norm together if theirs is
+            larger; before the decay is added.
+        average_decay: Or None. A running average a of each variable w: a <- d a + (1 - d) w after
+            each update.
+        loss_scaling: Whether the loss is scaled for float16: twice as much after 2,000 updates
+            without overflow, half as much after one.
     """
 
     loss_scale = None  # until it is built
 
     def __init__(
         self,
-        *args,
+        *,
         groups=(),
         decay=None,
         clip_global_norm=None,
         average_decay=None,
         loss_scaling=False,
-        **kwargs,
+        **settings,
     ):
-        super().__init__(*args, learning_rate=0.0, **kwargs)
-        self.groups = tuple(groups)
-        self.decay = decay
-        self.clip_global = clip_global_norm
-        self.average_decay = average_decay
-        self.loss_scaling = loss_scaling
+        super().__init__(learning_rate=0.0, **settings)
+        self.groups, self.decay, self.clip_global = tuple(groups), decay, clip_global_norm
+        self.average_decay, self.loss_scaling = average_decay, loss_scaling
 
     def build(self, variables):
         """Adds one rate for each group, and works out who follows which."""
         if self.built:
             return
         super().build(variables)
-        self.rates = self.add_variable((len(self.groups) + 1,), initializer="zeros", name="rates")
-        self._group = [self._group_of(v.path) for v in variables]
+        last = len(self.groups)
+        self.rates = self.add_variable((last + 1,), initializer="zeros", name="rates")
+        self._group = [
+            next((i for i, group in enumerate(self.groups) if re.search(group, v.path)), last)
+            for v in variables
+        ]
         rate, pattern = self.decay or (0.0, "$^")
         self._decay = [rate if re.search(pattern, v.path) else 0.0 for v in variables]
-        self.averages = [
-            self.add_variable_from_reference(v, name="average")
-            for v in (variables if self.average_decay is not None else [])
-        ]
-
+        averaged = variables if self.average_decay is not None else []
+        self.averages = [self.add_variable_from_reference(v, name="average") for v in averaged]
         if self.loss_scaling:
-            self.loss_scale = self.add_variable(
-                (), initializer=keras.initializers.Constant(FIRST_SCALE), name="loss_scale"
-            )
+            first = keras.initializers.Constant(FIRST_SCALE)
+            self.loss_scale = self.add_variable((), initializer=first, name="loss_scale")
             self.sound_updates = self.add_variable(
                 (), initializer="zeros", dtype="int64", name="sound_updates"
             )
@@ -87,14 +84,14 @@ class Shared:
         self.loss_scale.assign(tf.maximum(self.loss_scale.value * factor, 1.0))
         self.sound_updates.assign(tf.where(double, tf.zeros_like(sound), sound))
 
-    def _group_of(self, path: str) -> int:
-        matches = (i for i, g in enumerate(self.groups) if re.search(g, path))
-        return next(matches, len(self.groups))
-
     def rate_of(self, variable) -> tf.Tensor:
         """The learning rate that `variable` follows at this step."""
         index = self._get_variable_index(variable)
         return tf.cast(self.rates[self._group[index]], variable.dtype)
+
+    def update_step(self, gradient, variable, learning_rate):
+        """One update of one variable; `learning_rate` is that of its group instead."""
+        super().update_step(gradient, variable, self.rate_of(variable))
 
     def _all_reduce_sum_gradients(self, grads_and_vars):
         """Clips and decays what Keras has summed over the replicas."""
@@ -148,45 +145,26 @@ class MomentumSgd(Shared, keras.optimizers.SGD):
     """
 
     def __init__(self, momentum: float, *, nesterov: bool, **shared):
-        super().__init__(
-            momentum=momentum,
-            nesterov=nesterov,
-            name="momentum_sgd",  # a fixed one: checkpoints hold it
-            **shared,
-        )
-
-    def update_step(self, gradient, variable, learning_rate):
-        """One update of one variable; `learning_rate` is its group's."""
-        super().update_step(gradient, variable, self.rate_of(variable))
+        # The name is fixed: checkpoints hold it.
+        super().__init__(momentum=momentum, nesterov=nesterov, name="momentum_sgd", **shared)
 
 
 class RmsProp(Shared, keras.optimizers.RMSprop):
     """TensorFlow 1's tf.train.RMSPropOptimizer.
 
-    m <- rho m + (1 - rho) g^2; v <- momentum v + rate g / sqrt(m + epsilon);
-    w <- w - v, where m starts at 1 and v at 0. Keras's own differs in that its
-    m starts at 0: its first updates are larger. The root takes in epsilon in
-    both.
+    m <- rho m + (1 - rho) g^2; v <- momentum v + rate g / sqrt(m + epsilon); w <- w - v, where m
+    starts at 1 and v at 0. Keras's own differs in that its m starts at 0: its first updates are
+    larger. The root takes in epsilon in both.
     """
 
     def __init__(self, *, rho: float, momentum: float, epsilon: float, **shared):
-        super().__init__(
-            rho=rho,
-            momentum=momentum,
-            epsilon=epsilon,
-            name="rms_prop",  # a fixed one: checkpoints hold it
-            **shared,
-        )
+        super().__init__(rho=rho, momentum=momentum, epsilon=epsilon, name="rms_prop", **shared)
 
     def add_optimizer_variables(self, trainable_variables, name, initializer="zeros"):
         """As Keras's, which calls the mean squares "velocity"."""
         if name == "velocity":
             initializer = "ones"
         return super().add_optimizer_variables(trainable_variables, name, initializer)
-
-    def update_step(self, gradient, variable, learning_rate):
-        """One update of one variable; `learning_rate` is its group's."""
-        super().update_step(gradient, variable, self.rate_of(variable))
 
 
 def build_optimizer(recipe: Recipe, *, loss_scaling: bool = False) -> keras.optimizers.Optimizer:

@@ -7,7 +7,6 @@ versions, devices) and results; metrics.jsonl and metrics.csv a row per epoch.
 import csv
 import datetime
 import fcntl
-import importlib.metadata
 import io
 import itertools
 import json
@@ -37,8 +36,7 @@ RENEWABLE = re.compile(
 HAPPENED = ("recovered", "continued")  # overrides that no flag sets
 OF_AN_END = ("epochs", "finished", "results", "last_epoch", "best_epoch", "ended_early")
 PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
-# Environment variables that change what is computed; the record of a command
-# begins with them.
+# Environment variables that change what is computed; the record of a command begins with them.
 ARITHMETIC = ("NVIDIA_TF32_OVERRIDE", "TF_ENABLE_ONEDNN_OPTS")
 
 
@@ -46,15 +44,8 @@ class Run:
     """A run's folder, locked for as long as this process lives."""
 
     def __init__(self, folder: pathlib.Path, lock: TextIO, record: dict, identity: dict):
-        self.folder = folder
-        self.record = record
-        self.identity = identity
-        self._lock = lock
-
-    @property
-    def checkpoints(self) -> pathlib.Path:
-        """Where the checkpoints lie."""
-        return self.folder / "checkpoints"
+        self.folder, self.checkpoints = folder, folder / "checkpoints"
+        self.record, self.identity, self._lock = record, identity, lock
 
     def update(self, **facts: Any) -> None:
         """Writes these facts into run.json."""
@@ -69,10 +60,9 @@ class Run:
     def go_on(self, epoch: int, step: int, *, ended: bool) -> list[Override]:
         """Says in run.json that this session's recipe holds from here on.
 
-        One that only ends at another time is the same training's. Any other is a new one:
-        "recipes" then has each with the epoch, counted from 1, in which it began and the
-        updates before it; it is an override, too. What was measured at an earlier end
-        becomes one of "earlier_ends".
+        One that only ends at another time is the same training's. Any other is a new one: "recipes"
+        then has each with the epoch, counted from 1, in which it began and the updates before it;
+        it is an override, too. What was measured at an earlier end becomes one of "earlier_ends".
 
         Args:
             epoch: Epochs finished.
@@ -83,8 +73,8 @@ class Run:
             The overrides that no flag sets.
         """
         record, own = self.record, self.identity
-        first = {"epoch": 1, "step": 0, "recipe": record["recipe"]}
-        first["overrides"] = describe(overrides_of(record))
+        overrides = describe(overrides_of(record))
+        first = {"epoch": 1, "step": 0, "recipe": record["recipe"], "overrides": overrides}
         recipes = [one for one in record.pop("recipes", [first]) if one["step"] < step]
         begins = {"epoch": epoch + 1, "step": step}
         if recipes and is_same_training(recipes[-1]["recipe"], own["recipe"]):
@@ -105,12 +95,10 @@ class Run:
         """Says that a training went back, as a deviation from its recipe."""
         fact = {"diverged_at": diverged, "back_to": back, "reason": why}
         went = [*self.record.get("recoveries", []), fact]
-        override = Override(
-            field="recovered",
-            old="trained in one go",
-            new=f"{times} times back to a checkpoint, {factor:g} of the "
-            f"learning rate from step {back} on",
+        told = (
+            f"{times} times back to a checkpoint, {factor:g} of the learning rate from step {back}"
         )
+        override = Override(field="recovered", old="trained in one go", new=f"{told} on")
         others = [one for one in overrides_of(self.record) if one.field != "recovered"]
         self.update(recoveries=went, overrides=describe([*others, override]))
 
@@ -118,37 +106,26 @@ class Run:
         """Rewrites metrics.jsonl and metrics.csv whole: no row twice."""
         file = self.folder / "metrics.jsonl"
         lines = "".join(json_text(file, row) + "\n" for row in history)
+        write_text(file, lines)
         table = io.StringIO()
         columns = dict.fromkeys(key for row in history for key in row)
         writer = csv.DictWriter(table, list(columns))
         writer.writeheader()
         writer.writerows(history)
-        for name, text in (("metrics.jsonl", lines), ("metrics.csv", table.getvalue())):
-            write_text(self.folder / name, text)
+        write_text(self.folder / "metrics.csv", table.getvalue())
 
 
 class Onlooker:
     """The run as a worker sees it that is not the chief: it writes nothing."""
 
     def __init__(self, folder: pathlib.Path):
-        self.folder = folder
-        self.checkpoints = folder / "checkpoints"
+        self.folder, self.checkpoints = folder, folder / "checkpoints"
 
-    def update(self, **facts: Any) -> None:
-        """The chief does."""
-
-    def end_session(self, reason: str, **facts: Any) -> None:
-        """The chief does."""
-
-    def go_on(self, *where: int, ended: bool) -> list[Override]:
-        """The chief does."""
+    def leave_to_chief(self, *facts: Any, **named: Any) -> list:
+        """What a Run writes; no override follows from it here."""
         return []
 
-    def note_recovery(self, *facts: Any) -> None:
-        """The chief does."""
-
-    def write_history(self, history: list[dict]) -> None:
-        """The chief does."""
+    update = end_session = go_on = note_recovery = write_history = leave_to_chief
 
 
 def open_run(folder: pathlib.Path, identity: dict, session: dict, *, renewed: bool = False) -> Run:
@@ -161,8 +138,7 @@ def open_run(folder: pathlib.Path, identity: dict, session: dict, *, renewed: bo
         renewed: Whether it may go on with another recipe, of the same network and data.
 
     Raises:
-        RunError: if another process runs there, if it holds another run, or
-            it cannot be written.
+        RunError: if another process runs there, if it holds another run, or cannot be written.
     """
     is_new = not folder.exists()
     try:
@@ -171,14 +147,14 @@ def open_run(folder: pathlib.Path, identity: dict, session: dict, *, renewed: bo
         record = read_record(folder) or identity | {"sessions": []}
         _require_same(folder, record, identity, renewed=renewed)
         run = Run(folder, lock, record, identity)
-        run.record["sessions"].append(session)
+        record["sessions"].append(session)
         run.update(status="running")
     except OSError as error:
         if is_new:
             shutil.rmtree(folder, ignore_errors=True)
         raise RunError(
-            f"The run's folder {folder} cannot be used: "
-            f"{error.strerror or error}. Choose another with --workdir."
+            f"The run's folder {folder} cannot be used: {error.strerror or error}. Choose another "
+            "with --workdir."
         ) from error
     return run
 
@@ -208,8 +184,8 @@ def last_session(folder: pathlib.Path) -> dict:
     Raises:
         RunError: if its record cannot be read.
     """
-    record = read_record(folder) or {"sessions": []}
-    return record["sessions"][-1] if record["sessions"] else {}
+    sessions = (read_record(folder) or {}).get("sessions")
+    return sessions[-1] if sessions else {}
 
 
 def is_finished(folder: pathlib.Path, identity: dict) -> bool:
@@ -222,32 +198,26 @@ def is_finished(folder: pathlib.Path, identity: dict) -> bool:
     if record is None:
         return False
     _require_same(folder, record, identity)
-    same = not differences(record["recipe"], identity["recipe"], "recipe")
+    same = not differences(record["recipe"], identity["recipe"])
     return same and record["status"] == "finished"
 
 
 def overrides_of(record: dict) -> tuple[Override, ...]:
     """What the command line changed in the recipe of a run.json; values as `describe` gives.
 
-    Earlier runs keep no overrides: they stand among their deviations, as texts and with a flag
-    for a reason. Their values are those of the recipe that was trained.
+    Those of earlier runs stand among their deviations, as texts and with a flag for a reason;
+    their values are those of the recipe that was trained.
     """
     if "overrides" in record:
-        return tuple(
-            Override(field=one["field"], old=one["old"], new=one["new"])
-            for one in record["overrides"]
-        )
-    return tuple(
-        Override(
-            field=one["field"],
-            old=one["paper"],
-            new=value_at(record["recipe"], one["field"])
-            if one["reason"].startswith("--set")
-            else one["here"],
-        )
-        for one in record.get("deviations", ())
-        if one["reason"].startswith("--")
-    )
+        names = ("field", "old", "new")
+        return tuple(Override(**{n: one[n] for n in names}) for one in record["overrides"])
+    found = []
+    for one in record.get("deviations", ()):
+        if one["reason"].startswith("--"):
+            trained = one["reason"].startswith("--set")
+            new = value_at(record["recipe"], one["field"]) if trained else one["here"]
+            found.append(Override(field=one["field"], old=one["paper"], new=new))
+    return tuple(found)
 
 
 def value_at(described: Any, path: str) -> Any:
@@ -269,29 +239,22 @@ def lock_folder(folder: pathlib.Path) -> TextIO:
     is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        return _locked(folder)
-    except OSError as error:
-        if is_new:
-            shutil.rmtree(folder, ignore_errors=True)
-        if error.filename is None:
-            error.filename = str(folder / "lock")
-        raise
-
-
-def _locked(folder: pathlib.Path) -> TextIO:
-    lock = open(folder / "lock", "a+")
-    try:
+        lock = open(folder / "lock", "a+")
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.truncate(0)
+        lock.write(f"pid {os.getpid()} on {platform.node()}")
+        lock.flush()
     except BlockingIOError:
         lock.seek(0)
         raise RunError(
-            f"Another process ({lock.read().strip() or 'unknown'}) is running "
-            f"in {folder}. Wait for it, stop it, or give this run a folder of "
-            "its own with --workdir."
+            f"Another process ({lock.read().strip() or 'unknown'}) is running in {folder}. Wait "
+            "for it, stop it, or give this run a folder of its own with --workdir."
         ) from None
-    lock.truncate(0)
-    lock.write(f"pid {os.getpid()} on {platform.node()}")
-    lock.flush()
+    except OSError as error:
+        if is_new:
+            shutil.rmtree(folder, ignore_errors=True)
+        error.filename = error.filename or str(folder / "lock")
+        raise
     return lock
 
 
@@ -333,8 +296,8 @@ def read_record(folder: pathlib.Path) -> dict | None:
         return read_json(file)
     except ValueError as error:
         raise RunError(
-            f"{file} cannot be read ({error}). Move the folder away, or give "
-            "this run one of its own with --workdir."
+            f"{file} cannot be read ({error}). Move the folder away, or give this run one of its "
+            "own with --workdir."
         ) from error
 
 
@@ -360,35 +323,31 @@ def _tell_changes(recipes: list[dict]) -> Override:
 def _require_same(
     folder: pathlib.Path, record: dict, identity: dict, *, renewed: bool = False
 ) -> None:
-    odd = [
-        difference
-        for key in IDENTITY
-        for difference in differences(record.get(key), identity.get(key), key)
-    ]
+    there, here = ({key: one.get(key) for key in IDENTITY} for one in (record, identity))
+    odd = differences(there, here)
     new = all(map(RENEWABLE.match, odd))
-    if is_same_training(record.get("recipe"), identity.get("recipe")):
+    if is_same_training(there["recipe"], here["recipe"]):
         odd = [difference for difference in odd if not LENGTH.match(difference)]
     if odd and not (new and renewed):
         raise RunError(
             f"{folder} holds another run: {'; '.join(odd[:3])}"
-            + (f" and {len(odd) - 3} more differences" if odd[3:] else "")
-            + ". Give this run a folder of its own with --workdir; nothing "
-            "was changed."
+            + f" and {len(odd) - 3} more differences" * bool(odd[3:])
+            + ". Give this run a folder of its own with --workdir; nothing was changed."
             + f" To go on with it by another recipe, on record: python -m launch {folder} --set "
             "FIELD=VALUE." * new
         )
 
 
-def differences(there: Any, here: Any, path: str) -> list[str]:
+def differences(there: Any, here: Any, path: str = "") -> list[str]:
     """Where two JSON values differ, as 'path is X there, Y here'."""
     if isinstance(there, dict) and isinstance(here, dict):
-        keys = dict.fromkeys((*there, *here))
-        pairs = [(there.get(k), here.get(k), f"{path}.{k}") for k in keys]
+        pairs = [(there.get(k), here.get(k), k) for k in dict.fromkeys((*there, *here))]
     elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
-        pairs = [(a, b, f"{path}.{i}") for i, (a, b) in enumerate(zip(there, here, strict=True))]
+        pairs = [(*pair, str(i)) for i, pair in enumerate(zip(there, here, strict=True))]
     else:
         return [] if there == here else [f"{path} is {there} there, {here} here"]
-    return [line for pair in pairs for line in differences(*pair)]
+    begin = f"{path}." if path else ""
+    return [line for a, b, name in pairs for line in differences(a, b, begin + name)]
 
 
 def session_facts(repository: pathlib.Path, **facts: Any) -> dict:
@@ -410,6 +369,8 @@ def command() -> str:
 
 def versions() -> dict[str, str]:
     """Python's and the main packages' installed versions."""
+    import importlib.metadata
+
     return {"python": platform.python_version()} | {
         name: importlib.metadata.version(name) for name in PACKAGES
     }
@@ -419,17 +380,16 @@ def commit_of(repository: pathlib.Path) -> str:
     """The git commit of the code, '+changes' if it was edited since."""
     if not (repository / ".git").exists():  # an installed copy may lie in another's checkout
         return "not a git checkout"
-    git = ["git", "-C", str(repository)]
+    # A full disk, or a kill, would leave its lock in the way of the next git.
+    git = ["git", "--no-optional-locks", "-C", str(repository)]
     try:
-        commit = _output([*git, "rev-parse", "HEAD"])
-        changed = _output([*git, "status", "--porcelain", "-uno"])
+        commit, changed = (
+            subprocess.check_output([*git, *words], stderr=subprocess.DEVNULL, text=True).strip()
+            for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "-uno"))
+        )
     except (OSError, subprocess.CalledProcessError):
         return "not a git checkout"
-    return commit + ("+changes" if changed else "")
-
-
-def _output(command: list[str]) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    return commit + "+changes" * bool(changed)
 
 
 def now() -> str:

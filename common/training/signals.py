@@ -46,10 +46,7 @@ class Signals:
             signal.signal(signum, handler)
 
     def watched(self, progress: Callable, step: int = 0) -> Callable:
-        """`progress`, raising Stopped once a signal has come.
-
-        For what can be done again: nothing is written first.
-        """
+        """`progress`, raising Stopped once a signal has come: for what can be done again."""
 
         def watch(*counts: int) -> None:
             if self.received is not None:

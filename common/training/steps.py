@@ -1,10 +1,8 @@
 """Many updates of the weights in one call; common.training.train_step has one."""
 
 import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -17,8 +15,8 @@ MAX_UPDATES = 1024  # in one call
 def repeat_bit_for_bit() -> None:
     """The same step on the same machine gives the same bits from now on."""
     tf.config.experimental.enable_op_determinism()
-    # That overlooks AddN: it adds to whichever of its inputs is free first.
-    # The gradients have no use for it, if Grappler does not put it back.
+    # That overlooks AddN: it adds to whichever of its inputs is free first. The gradients have no
+    # use for it, if Grappler does not put it back.
     tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
 
 
@@ -37,32 +35,18 @@ class Rows(NamedTuple):
 class TrainSteps:
     """`run(batches, step, updates, rates)` makes up to MAX_UPDATES updates.
 
-    Args (of `__init__`, beside those of common.training.train_step.TrainStep):
-        compile_loop: Whether XLA compiles the loop over a resident set's
-            batches, too, if it compiles at all, and on one device: then there
-            is nothing between updates. On a CPU it computes convolutions
-            inside of loops in one thread and naively: 50 times slower for
+    Args (of `__init__`):
+        compile_loop: Whether XLA compiles the loop over a resident set's batches, too, if it
+            compiles at all, and on one device: then there is nothing between updates. On a CPU it
+            computes convolutions inside of loops in one thread and naively: 50 times slower for
             ResNet-20, three times faster for LeNet-5's single images.
     """
 
-    def __init__(
-        self,
-        model: keras.Model,
-        optimizer: keras.optimizers.Optimizer,
-        loss: Callable,
-        strategy: tf.distribute.Strategy,
-        *,
-        jit_compile: bool = False,
-        compile_loop: bool = False,
-        **settings: Any,
-    ):
-        self.train_step = TrainStep(
-            model, optimizer, loss, strategy, jit_compile=jit_compile, **settings
-        )
-        alone = strategy.num_replicas_in_sync == 1
-        self._of_rows = tf.function(
-            self._run_rows, jit_compile=jit_compile and compile_loop and alone
-        )
+    def __init__(self, train_step: TrainStep, *, compile_loop: bool = False):
+        self.train_step = train_step
+        alone = train_step.strategy.num_replicas_in_sync == 1
+        compiled = train_step.jit_compile and compile_loop and alone
+        self._of_rows = tf.function(self._run_rows, jit_compile=compiled)
         self._of_iterator = tf.function(self._run_iterator)
 
     def __call__(
@@ -77,8 +61,7 @@ class TrainSteps:
             rates: Learning rates, (MAX_UPDATES, groups) float32.
 
         Returns:
-            Three (updates,) tensors of what TrainStep returns, and the seconds
-            of waiting for input.
+            Three (updates,) tensors of what TrainStep returns, and the seconds waited for input.
 
         Raises:
             UsageError: if there is something that XLA cannot compile.
@@ -100,9 +83,9 @@ class TrainSteps:
     def _stream(self, iterator, step, updates, rates):
         """The first update by itself, then the others: see `waited`.
 
-        The clock is read here, not in the graph, which then need not ask
-        Python for it. What an update takes with its batch at hand is that of
-        the first; the others' time beyond it is the waiting.
+        The clock is read here, not in the graph, which then need not ask Python for it. What an
+        update takes with its batch at hand is that of the first; the others' time beyond it is the
+        waiting.
         """
         began = time.monotonic()
         batch, one = next(iterator), tf.constant(1)
@@ -124,8 +107,7 @@ class TrainSteps:
         return *totals, max(0.0, waited)
 
     def _run_rows(self, rows, step, updates, rates):
-        def row(here):
-            # Not x[...]: XLA would compile again for each number.
+        def row(here):  # not x[...]: XLA would compile again for each number
             return tf.nest.map_structure(lambda x: tf.gather(x, here - rows.start), rows.values)
 
         return self._loop(row(step), row, step, updates, rates)

@@ -25,11 +25,10 @@ class TrainStep:
         global_batch_size: Examples of an update, of all replicas.
         seed: Of dropout.
         microbatches: Parts that a replica's share is computed in.
-        jit_compile: Whether XLA compiles it: on one device the whole update,
-            on several the gradients of each.
-        resident: A common.data.resident.ResidentSet: then every replica is
-            given the whole batch, as rows of what was drawn for it. Otherwise
-            it is given (images, labels), its share.
+        jit_compile: Whether XLA compiles it: on one device the whole update, on several the
+            gradients of each.
+        resident: A common.data.resident.ResidentSet: then every replica is given the whole batch,
+            as rows of what was drawn for it. Otherwise it is given (images, labels), its share.
         finish: Makes the network's input of those images; None if they are it.
 
     Raises:
@@ -50,21 +49,26 @@ class TrainStep:
         resident: Any = None,
         finish: Callable | None = None,
     ):
-        self.finish = finish
         self.model, self.optimizer, self.loss = model, optimizer, loss
-        self.strategy, self.resident, self.seed = strategy, resident, seed
-        self.batch_size, self.microbatches = global_batch_size, microbatches
+        self.strategy, self.resident, self.finish = strategy, resident, finish
+        self.seed, self.batch_size, self.microbatches = seed, global_batch_size, microbatches
         replicas = strategy.num_replicas_in_sync
         self.size = per_replica_batch_size(global_batch_size, replicas, microbatches)
         self.jit_compile = jit_compile
         # Of frozen layers: a mean over microbatches would change their last bits.
         self.frozen = {id(v) for x in model.layers if not x.trainable for v in x.variables}
-        self.update = self.train_step
-        self.gradients = self.compute_gradients
+        self.update, self.gradients = self.train_step, self.compute_gradients
         if jit_compile and replicas == 1:
             self.update = tf.function(self.train_step, jit_compile=True)
         elif jit_compile:
-            _refuse_synchronized(model)
+            for layer in model.layers:
+                if getattr(layer, "synchronized", False):
+                    raise UsageError(
+                        f"--jit_compile on several devices does not work with {model.name}: its "
+                        f"batch normalisation ({layer.name}) takes the statistics of all devices, "
+                        "which XLA cannot ask for. Add --set synchronized_batch_norm=False, or "
+                        "--nojit_compile."
+                    )
             self.gradients = tf.function(self.compute_gradients, jit_compile=True)
 
     def __call__(self, batch: Any, step: Any, rates: Any) -> list[tf.Tensor]:
@@ -76,8 +80,8 @@ class TrainStep:
             rates: The learning rates, (groups,) float32.
 
         Returns:
-            Scalars: the batch's mean loss, its mean of common.recipes.losses.plain,
-            and how many of its images were classified wrongly.
+            Scalars: the batch's mean loss, its mean of common.recipes.losses.plain, and how many of
+            its images were classified wrongly.
         """
         return self.update(batch, step, rates)
 
@@ -101,13 +105,10 @@ class TrainStep:
 
     def replica_step(self, batch, step):
         """One replica's totals, gradients, and how many of them overflow."""
-        context = tf.distribute.get_replica_context()
-        share = self.microbatches * self.size
-        start = context.replica_id_in_sync_group * share
-        tables = []
+        share, tables = self.microbatches * self.size, []
+        start = tf.distribute.get_replica_context().replica_id_in_sync_group * share
         if self.resident:
-            batch = _rows(batch, start, share)
-            tables = self.resident.tables
+            batch, tables = _rows(batch, start, share), self.resident.tables
         weights = self.model.trainable_variables
         statistics = self.model.non_trainable_variables
         totals, gradients, moved = self.gradients(
@@ -132,14 +133,13 @@ class TrainStep:
     def compute_gradients(self, weights, statistics, batch, tables, start, step, scale):
         """Of a replica's share, which begins at `start` in the global batch.
 
-        A pure function. The losses are divided by the global batch size, so
-        that sums over microbatches and replicas are means over the whole
-        batch. Each microbatch moves batch normalisation's statistics from
-        where they were before the update; they end as the mean of that.
+        A pure function. The losses are divided by the global batch size, so that sums over
+        microbatches and replicas are means over the whole batch. Each microbatch moves batch
+        normalisation's statistics from where they were before the update; they end as the mean of
+        that.
 
         Returns:
-            Totals, as `__call__`; gradients, None for weights without; and the
-            new statistics.
+            Totals, as `__call__`; gradients, None for weights without; and the new statistics.
         """
         totals, gradients, moved = (0.0, 0.0, 0), None, []
         for number in range(self.microbatches):
@@ -178,10 +178,7 @@ class TrainStep:
     def forward(self, weights, statistics, images, step, start):
         """Outputs in float32, and the statistics moved by these images."""
         where = batch_slice(seed=self.seed, step=step, start=start, size=self.batch_size)
-        pooling = contextlib.nullcontext()
-        if self.jit_compile:
-            pooling = repeatable_gradient()
-        with where, pooling:
+        with where, repeatable_gradient() if self.jit_compile else contextlib.nullcontext():
             outputs, statistics = self.model.stateless_call(
                 weights, statistics, images, training=True
             )
@@ -203,14 +200,3 @@ def count_wrong(outputs: Any, labels: tf.Tensor) -> tf.Tensor:
     logits = outputs[0] if isinstance(outputs, list | tuple) else outputs
     choice = tf.argmax(logits, axis=-1, output_type=labels.dtype)
     return tf.reduce_sum(tf.cast(choice != labels, tf.int32))
-
-
-def _refuse_synchronized(model: keras.Model) -> None:
-    for layer in model.layers:
-        if getattr(layer, "synchronized", False):
-            raise UsageError(
-                f"--jit_compile on several devices does not work with "
-                f"{model.name}: its batch normalisation ({layer.name}) takes "
-                "the statistics of all devices, which XLA cannot ask for. Add "
-                "--set synchronized_batch_norm=False, or --nojit_compile."
-            )

@@ -6,11 +6,11 @@ and Keras's own input. They take turns; CPU seconds are of all threads.
 """
 
 import dataclasses
+import functools
 import pathlib
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -30,12 +30,11 @@ from common.data.transforms import (
     active,
 )
 from common.data.transforms.resampling import span
-from common.data.transforms.view import Box, View, image_size
+from common.data.transforms.view import View, image_size
 from common.distribution.strategy import feed_gpus
-from common.errors import RunError, UsageError
+from common.errors import UsageError
 from common.recipes.recipe import Recipe
-from launch.bench.rows import Request, Row
-from launch.terminal.display import Counting
+from launch.bench.rows import Request, Row, Turns, compare, find_data, take_turns
 from launch.terminal.quiet import quiet
 
 NAMES = ("alexnet", "googlenet", "resnet34")
@@ -51,13 +50,12 @@ class Encoded(TrainingSource):
 
     def __init__(self, files: list[bytes], dataset: DataSet, shorter_side: int | None):
         self.shorter_side = shorter_side
-        splits = {"train": len(files)}
-        self.dataset = dataclasses.replace(dataset, splits=splits)
+        self.dataset = dataclasses.replace(dataset, splits={"train": len(files)})
         self.images = tf.constant(files)
         self.labels = tf.zeros(len(files), tf.int64)
 
-    def records(self, split: str) -> Any:
-        """A tf.data.Dataset of the records, in order."""
+    def records(self, split: str) -> tf.data.Dataset:
+        """The records, in order."""
         return tf.data.Dataset.from_tensor_slices(
             {"image": self.images, "label": self.labels, "id": self.images}
         )
@@ -77,102 +75,79 @@ def run(request: Request) -> list[Row]:
         if tf.config.list_physical_devices("GPU"):
             feed_gpus()
         tf.zeros(())  # TensorFlow says what it found no GPU by
-    rows, counting = [], Counting()
+    rows = []
     for name in request.names or NAMES:
         paper, variant = reproductions.find(name)
         recipe = reproductions.load(paper).RECIPES[variant]
-        source = _source(recipe, request)
+        source = encode(recipe, request)
         recipe = dataclasses.replace(recipe, global_batch_size=BATCH)
         with tempfile.TemporaryDirectory() as folder:
-            loops = _loops(variant, recipe, source, pathlib.Path(folder))
-            turns = _take_turns(variant, loops, request.rounds, counting)
-        images = source.dataset.splits["train"]
-        rows += _rows(variant, turns, images, source.dataset.title)
-    counting.clear()
+            known = compute(source, recipe)
+            boxes = tf.stack(list(draw_windows(recipe, source)))
+            both = tf.data.Dataset.from_tensor_slices((source.images, boxes))
+            ways = {
+                f"{variant} input": pipeline.train_batches(source, recipe, known, seed=0, epoch=0),
+                CROP: both.map(_decode_window, tf.data.AUTOTUNE),
+                FULL: both.map(_decode, tf.data.AUTOTUNE),
+                KERAS: _augment_by_keras(recipe, source, known, pathlib.Path(folder)),
+            }
+            passes = {what: _time_passes(data) for what, data in ways.items()}
+            turns = take_turns(f"{variant} input", passes, request.rounds, warm_up=True)
+        rows += rows_of(variant, turns, source.dataset)
     return rows
 
 
-def _source(recipe: Recipe, request: Request) -> Encoded:
+def encode(recipe: Recipe, request: Request) -> Encoded:
     """`request.images` of the data's files, over again if they are fewer."""
     data_dir = str(request.data_dir)
-    try:
-        name = request.data or recipe.data
-        dataset = catalog.find(name, recipe.channels, data_dir)
-        source = catalog.open_source(dataset, data_dir)
-    except RunError:
-        if request.data:
-            raise
-        dataset = catalog.find("sample", recipe.channels)
-        source = catalog.open_source(dataset, data_dir)
-    splits = source.dataset.splits
-    split = "train" if "train" in splits else source.dataset.test_split
+    dataset = find_data(request.data, recipe.data, recipe.channels, data_dir)
+    source = catalog.open_source(dataset, data_dir)
+    dataset = source.dataset
+    split = "train" if "train" in dataset.splits else dataset.test_split
     records = source.records(split).take(request.images)
     files = [record["image"] for record in records.as_numpy_iterator()]
     if not all(tf.io.is_jpeg(file) for file in files):
         raise UsageError(
-            f"bench input measures how JPEG files are decoded; "
-            f"{source.dataset.name} has others. Give --data folder:PATH, or "
-            "a network that is trained on photographs."
+            f"bench input measures how JPEG files are decoded; {dataset.name} has "
+            "others. Give --data folder:PATH, or a network that is trained on photographs."
         )
     turn = max(request.images // BATCH, 1) * BATCH
     whole = (files * -(-turn // len(files)))[:turn]
-    title = f"{len(files)} images of {source.dataset.title}"
-    dataset = dataclasses.replace(dataset, title=title)
+    dataset = dataclasses.replace(dataset, title=f"{len(files)} images of {dataset.title}")
     return Encoded(whole, dataset, source.shorter_side)
 
 
-def _loops(
-    variant: str, recipe: Recipe, source: Encoded, folder: pathlib.Path
-) -> dict[str, Callable[[], Any]]:
-    """What takes turns; each call is one pass over the images."""
-    known = compute(source, recipe)
-    boxes = tf.stack(list(_boxes(recipe, source)))
-    both = tf.data.Dataset.from_tensor_slices((source.images, boxes))
-    suite = pipeline.train_batches(source, recipe, known, seed=0, epoch=0)
-    datasets = {
-        f"{variant} input": suite,
-        CROP: both.map(_decode_window, tf.data.AUTOTUNE),
-        FULL: both.map(lambda file, _: _decode(file), tf.data.AUTOTUNE),
-        KERAS: _keras(recipe, source, known, folder),
-    }
-    return {what: _pass(dataset) for what, dataset in datasets.items()}
-
-
-def _boxes(recipe: Recipe, source: Encoded) -> Iterable[Any]:
+def draw_windows(recipe: Recipe, source: Encoded) -> tf.data.Dataset:
     """(top, left, height, width) of what the suite needs of each file."""
     chain = active(recipe.train_transforms, epoch=0)
     geometric = [op for op in chain if op[1].geometric]
 
+    @tf.autograph.experimental.do_not_convert
     def box(position: Any, file: Any) -> Any:
         view = View.whole(*image_size(file, True))
         for place, op in geometric:
             view = op(view, ExampleRng(fold_in(0, 0, place), position))
-        return tf.stack(list(vars(_box(view)).values()))
+        if view.patch:
+            return tf.stack(list(vars(view.patch.box).values()))
+        window, (height, width), (tall, wide) = view.window, view.source, view.canvas
+        top, rows, *_ = span(window.top, window.height, height, tall)
+        left, columns, *_ = span(window.left, window.width, width, wide)
+        return tf.stack([top, left, rows, columns])
 
-    plain = tf.autograph.experimental.do_not_convert(box)
-    files = tf.data.Dataset.from_tensor_slices(source.images)
-    return files.enumerate().map(plain)
-
-
-def _box(view: View) -> Box:
-    if view.patch:
-        return view.patch.box
-    window, axes = view.window, zip(view.source, view.canvas, strict=True)
-    (height, tall), (width, wide) = axes
-    top, rows, *_ = span(window.top, window.height, height, tall)
-    left, columns, *_ = span(window.left, window.width, width, wide)
-    return Box(top, left, rows, columns)
+    return tf.data.Dataset.from_tensor_slices(source.images).enumerate().map(box)
 
 
 def _decode_window(file: Any, box: Any) -> Any:
     return tf.io.decode_and_crop_jpeg(file, box, channels=3, dct_method="INTEGER_ACCURATE")
 
 
-def _decode(file: Any) -> Any:
+def _decode(file: Any, box: Any) -> Any:
     return tf.io.decode_jpeg(file, 3, dct_method="INTEGER_ACCURATE")
 
 
-def _keras(recipe: Recipe, source: Encoded, known: Statistics, folder: pathlib.Path) -> Any:
+def _augment_by_keras(
+    recipe: Recipe, source: Encoded, known: Statistics, folder: pathlib.Path
+) -> tf.data.Dataset:
     """The nearest that Keras has; its zoom stays centred.
 
     There is no layer for the noise of AlexNet and ResNet: it is left out.
@@ -180,8 +155,12 @@ def _keras(recipe: Recipe, source: Encoded, known: Statistics, folder: pathlib.P
     (folder / "all").mkdir()
     for i, file in enumerate(source.images.numpy()):
         (folder / "all" / f"{i:05}.jpg").write_bytes(file)
-    size, scale = recipe.image_size, recipe.train_transforms[0]
-    frame, zoom = _scale(scale, size)
+    size, first = recipe.image_size, recipe.train_transforms[0]
+    frame, zoom = getattr(first, "size", size), 0.0  # shorter side; the strongest zoom
+    if isinstance(first, RandomShorterSide):
+        frame, zoom = first.low, first.low / first.high - 1
+    elif isinstance(first, DistortedBoxCrop | FirstFittingAreaCrop | RandomAreaCrop):
+        frame, zoom = size * 8 // 7, first.area[0] ** 0.5 - 1
     batches = keras.utils.image_dataset_from_directory(
         folder,
         batch_size=BATCH,
@@ -189,74 +168,50 @@ def _keras(recipe: Recipe, source: Encoded, known: Statistics, folder: pathlib.P
         crop_to_aspect_ratio=True,
         verbose=False,
     )
-    layers = [
-        *([keras.layers.RandomZoom((zoom, 0.0), (zoom, 0.0))] if zoom else []),
-        keras.layers.RandomCrop(size, size),
-        keras.layers.RandomFlip("horizontal"),
-    ]
+    layers = [keras.layers.RandomZoom((zoom, 0.0), (zoom, 0.0))] if zoom else []
+    layers += [keras.layers.RandomCrop(size, size), keras.layers.RandomFlip("horizontal")]
     if any(not op.geometric for op in recipe.train_transforms):
-        layers += [
-            keras.layers.RandomContrast(0.5, value_range=(0, 255)),
-            keras.layers.RandomBrightness(0.5, value_range=(0, 255)),
-            keras.layers.RandomSaturation(0.5, value_range=(0, 255)),
-        ]
+        colours = ("RandomContrast", "RandomBrightness", "RandomSaturation")
+        layers += [getattr(keras.layers, name)(0.5, value_range=(0, 255)) for name in colours]
     layers.append(keras.layers.Normalization(-1, known.pixel_mean, np.ones(3)))
 
     def augment(images: Any, labels: Any) -> Any:
-        for layer in layers:
-            images = layer(images, training=True)
-        return images, labels
+        return functools.reduce(lambda x, layer: layer(x, training=True), layers, images), labels
 
-    mapped = batches.map(augment, tf.data.AUTOTUNE)
-    return mapped.prefetch(tf.data.AUTOTUNE)
+    return batches.map(augment, tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 
 
-def _scale(operation: Any, size: int) -> tuple[int, float]:
-    """Shorter side after decoding; the strongest zoom, as Keras counts it."""
-    if isinstance(operation, RandomShorterSide):
-        return operation.low, operation.low / operation.high - 1
-    crops = DistortedBoxCrop | FirstFittingAreaCrop | RandomAreaCrop
-    if isinstance(operation, crops):
-        return size * 8 // 7, operation.area[0] ** 0.5 - 1
-    return getattr(operation, "size", size), 0.0
+def _time_passes(dataset: tf.data.Dataset) -> Any:
+    """What goes through a data set without touching Python: (CPU seconds, seconds)."""
+    whole = tf.function(lambda: dataset.reduce(np.int64(0), lambda count, *_: count + 1))
+
+    def go() -> tuple[float, float]:
+        began, cpu = time.monotonic(), time.process_time()
+        whole()
+        return time.process_time() - cpu, time.monotonic() - began
+
+    return go
 
 
-def _pass(dataset: Any) -> Callable[[], Any]:
-    """Goes through a data set without touching Python."""
-    return tf.function(lambda: dataset.reduce(np.int64(0), lambda count, *_: count + 1))
+def rows_of(variant: str, turns: dict[str, Turns], dataset: DataSet) -> list[Row]:
+    """A row of each way: the suite's and the full decode over the crop decode, Keras's over ours.
 
-
-def _take_turns(
-    variant: str, loops: dict[str, Callable[[], Any]], rounds: int, counting: Counting
-) -> dict[str, list[tuple[float, float]]]:
-    """(CPU seconds, seconds) of every turn; the first, untimed, warms up."""
-    turns = {what: [] for what in loops}
-    for number in range(-1, rounds):
-        counting.show(f"{variant} input, rounds", number + 1, rounds + 1)
-        for what, loop in loops.items():
-            began, cpu = time.monotonic(), time.process_time()
-            loop()
-            took = time.process_time() - cpu, time.monotonic() - began
-            if number >= 0:
-                turns[what].append(took)
-    return turns
-
-
-def _rows(variant: str, turns: dict[str, list], images: int, title: str) -> list[Row]:
-    suite = f"{variant} input"
-    limits = {suite: CROP, FULL: CROP, KERAS: suite}
-    return [_row(what, turns, limits.get(what, ""), images, title) for what in turns]
-
-
-def _row(what: str, turns: dict[str, list], limit: str, images: int, title: str) -> Row:
-    cpu, seconds = zip(*turns[what], strict=True)
-    against = [used for used, _ in turns.get(limit, ())]
-    pairs = zip(cpu, against, strict=False)
-    return Row(
-        what=what,
-        cpu_seconds_per_image=statistics.median(cpu) / images,
-        images_per_second=images / statistics.median(seconds),
-        ratio=statistics.median(a / b for a, b in pairs) if limit else None,
-        limit=limit,
-        note=title,
-    )
+    Args:
+        dataset: What was read in each turn.
+    """
+    own, images, rows = f"{variant} input", dataset.splits["train"], []
+    limits = {own: CROP, FULL: CROP, KERAS: own}
+    for what, took in turns.items():
+        cpu, seconds = map(statistics.median, zip(*took, strict=True))
+        limit = limits.get(what, "")
+        rows.append(
+            Row(
+                what=what,
+                cpu_seconds_per_image=cpu / images,
+                images_per_second=images / seconds,
+                ratio=compare(took, turns[limit]) if limit else None,
+                limit=limit,
+                note=dataset.title,
+            )
+        )
+    return rows

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import reproductions
 from common.errors import RunError, UsageError
 from common.recipes.recipe import Recipe, is_small
-from launch.bench.rows import Request, Row
+from launch.bench.rows import Request, Row, compare
 from launch.settings.overrides import apply
 from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet
@@ -26,6 +26,13 @@ from launch.terminal.quiet import quiet
 NAMES = ("cifar_resnet20", "lenet5", "alexnet")
 SECONDS = 2.0  # of a turn; a step that takes longer is finished
 CHECKPOINTS = 300.0  # seconds between two, as launch has it
+KINDS = {  # what each is called in the table
+    "run": "run with its input",
+    "loop": "loop",
+    "bare": "bare step",
+    "fit": "keras fit",
+    "product": "matrix product",
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,23 +56,14 @@ class Way:
 
     def __str__(self) -> str:
         """What it is called in the table."""
-        names = {
-            "run": "run with its input",
-            "loop": "loop",
-            "bare": "bare step",
-            "fit": "keras fit",
-            "product": "matrix product",
+        parts = {
+            KINDS[self.kind]: True,
+            self.precision: self.precision != "float32",
+            "XLA": self.jit_compile,
+            f"{self.devices} devices": self.devices > 1,
+            f"batch {self.batch}": self.batch,
         }
-        parts = [names[self.kind]]
-        if self.precision != "float32":
-            parts.append(self.precision)
-        if self.jit_compile:
-            parts.append("XLA")
-        if self.devices > 1:
-            parts.append(f"{self.devices} devices")
-        if self.batch:
-            parts.append(f"batch {self.batch}")
-        return ", ".join(parts)
+        return ", ".join(part for part, said in parts.items() if said)
 
 
 class Process:
@@ -78,13 +76,12 @@ class Process:
     """
 
     def __init__(self, way: Way, name: str, folder: str, request: Request):
-        words = {**dataclasses.asdict(way), "name": name, "folder": folder}
-        words |= {"data": request.data, "data_dir": str(request.data_dir)}
-        words |= {"changes": list(request.changes)}
+        words = dataclasses.asdict(way) | {"name": name, "folder": folder, "data": request.data}
+        words |= {"data_dir": str(request.data_dir), "changes": list(request.changes)}
         self.turns = []
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "launch.bench.step_child"] + [json.dumps(words)],
+            [sys.executable, "-m", "launch.bench.step_child", json.dumps(words)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
@@ -120,24 +117,20 @@ def run(request: Request) -> list[Row]:
 
     On the devices that training would use: see launch.session.training.
     """
-    counting = Counting()
-    rows = []
+    rows, counting = [], Counting()
     for name in request.names or NAMES:
         paper, variant = reproductions.find(name)
-        recipe = reproductions.load(paper).RECIPES[variant]
-        recipe = apply(recipe, request.changes)
-        gpus = gpus_of(request, recipe)
-        for ways in (ways_of(recipe, gpus=gpus), devices_of(recipe, gpus)):
-            if not ways:
-                continue
-            with _processes(ways, variant, request) as processes:
+        recipe = apply(reproductions.load(paper).RECIPES[variant], request.changes)
+        gpus = count_gpus(request, recipe)
+        for ways in (list_ways(recipe, gpus), list_devices(recipe, gpus)):
+            with _start(ways, variant, request) as processes:
                 _take_turns(processes, variant, request.rounds, counting)
                 rows += rows_of(variant, processes)
     counting.clear()
     return rows
 
 
-def gpus_of(request: Request, recipe: Recipe) -> int:
+def count_gpus(request: Request, recipe: Recipe) -> int:
     """How many GPUs a training would use; 0 is the CPU.
 
     Raises:
@@ -149,9 +142,8 @@ def gpus_of(request: Request, recipe: Recipe) -> int:
         import tensorflow as tf
 
         present = len(tf.config.list_physical_devices("GPU"))
-    if request.gpus is None and request.platform == "auto":
-        if is_small(recipe):
-            return 0
+    if request.gpus is None and request.platform == "auto" and is_small(recipe):
+        return 0
     wanted = present if request.gpus is None else request.gpus
     if wanted > present or request.platform == "gpu" and not present:
         raise UsageError(
@@ -161,22 +153,20 @@ def gpus_of(request: Request, recipe: Recipe) -> int:
     return wanted
 
 
-def ways_of(recipe: Recipe, gpus: int = 0) -> list[Way]:
+def list_ways(recipe: Recipe, gpus: int = 0) -> list[Way]:
     """What is compared: first the loop as launch starts it, then its limit.
 
     On a CPU of photographs fewer than the recipe's batch, to be done in
-    minutes.
+    minutes, and no other arithmetic's loop, as none is a default there.
     """
     default = bool(gpus) or is_small(recipe)
-    most = 128 if recipe.image_size < 64 else 32
-    batch = min(recipe.global_batch_size, most)
-    precisions = ("float32", "mixed_bfloat16")
-    if gpus:
-        batch = recipe.global_batch_size
-        precisions = ("float32", "tensorfloat32", "mixed_bfloat16")
     how = {"platform": "gpu" if gpus else "cpu"}
+    precisions = ("float32", "tensorfloat32", "mixed_bfloat16")
+    others, batch = precisions[1:], recipe.global_batch_size
+    if not gpus:
+        precisions, others = ("float32", "mixed_bfloat16"), ()
+        batch = min(batch, 128 if recipe.image_size < 64 else 32)
     steps = how | {"batch": batch}
-    others = precisions[1:] if gpus else ()  # on a CPU they are no default
     return [
         Way(kind="loop", jit_compile=default, **steps),
         *(
@@ -191,7 +181,7 @@ def ways_of(recipe: Recipe, gpus: int = 0) -> list[Way]:
     ]
 
 
-def devices_of(recipe: Recipe, gpus: int = 0) -> list[Way]:
+def list_devices(recipe: Recipe, gpus: int = 0) -> list[Way]:
     """The recipe's batch on one device, and on two; if it divides.
 
     Of a CPU, two logical devices.
@@ -204,9 +194,9 @@ def devices_of(recipe: Recipe, gpus: int = 0) -> list[Way]:
 
 
 @contextlib.contextmanager
-def _processes(ways: list[Way], name: str, request: Request) -> Iterator[dict[Way, Process]]:
+def _start(ways: list[Way], name: str, request: Request) -> Iterator[dict[Way, Process]]:
+    found = {}
     with tempfile.TemporaryDirectory() as folder:
-        found = {}
         try:
             for i, way in enumerate(ways):
                 inside = os.path.join(folder, str(i))
@@ -220,41 +210,26 @@ def _processes(ways: list[Way], name: str, request: Request) -> Iterator[dict[Wa
 
 
 def _take_turns(processes: dict, name: str, rounds: int, counting: Counting) -> None:
-    total = (rounds + 2) * len(processes)
-    done = 0
-
-    def tell():
-        nonlocal done
-        done += 1
-        counting.show(f"{name}: turns of steps", done, total)
-
-    going = []
-    for one in processes.values():
-        if one.wait():
-            going.append(one)
-        tell()
+    """Forwards and backwards in turn, so that none is always behind the same other one."""
+    going = [one for one in processes.values() if one.wait()]
     for number in range(rounds + 1):
-        for one in going if number % 2 else reversed(going):
+        for place, one in enumerate(going if number % 2 else reversed(going)):
+            done = number * len(going) + place
+            counting.show(f"{name}: turns of steps", done, (rounds + 1) * len(going))
             took = one.turn(SECONDS)
             if number:  # the first round warms up
                 one.turns.append(took)
-            tell()
-        done = (number + 2) * len(processes)
-
-
-def ratio(one: Process, other: Process, *, clock: bool = False) -> float:
-    """The median over the rounds of one's cost over the other's."""
-    pairs = zip(one.turns, other.turns, strict=True)
-    return statistics.median(a[clock] / b[clock] for a, b in pairs)
 
 
 def rows_of(name: str, processes: dict[Way, Process]) -> list[Row]:
-    """A network's rows, each beside its limit.
+    """A network's rows, each beside its limit; none without processes.
 
     A loop's and a run's is the bare step in the same arithmetic, that step's
     Keras's fit; the other bare steps are compared with the one that launch
     takes, two devices with one.
     """
+    if not processes:
+        return []
     loop, limit, *_ = processes
     limits = {way: limit for way in processes if way.kind == "bare"}
     for way in processes:
@@ -264,17 +239,26 @@ def rows_of(name: str, processes: dict[Way, Process]) -> list[Row]:
             limits[way] = loop
         if way.kind == "fit":
             limits[limit] = way
-    rows = [
-        _product(way, processes[way])
-        if way.kind == "product"
-        else _row(name, way, processes, limits.get(way))
-        for way in processes
-    ]
-    return [*rows, _memory(name, processes[loop])]
+    rows = [_row(name, way, processes, limits.get(way)) for way in processes]
+    taken, predicted = (processes[loop].facts[key] for key in ("bytes", "predicted"))
+    memory = Row(
+        what=f"{name} memory",
+        value=taken / 2**20,
+        unit="MiB",
+        ratio=taken / predicted,
+        limit="predicted by --dry_run",
+        note="above what TensorFlow's import takes, until the first update",
+    )
+    return [*rows, memory]
 
 
-def _row(name: str, way: Way, processes: dict, limit: Way | None) -> Row:
+def _row(name: str, way: Way, processes: dict[Way, Process], limit: Way | None) -> Row:
     one, what = processes[way], f"{name} {way}"
+    clock = way.platform == "gpu"  # whose time the CPU does not know
+    if way.kind == "product":
+        second = "second" if clock else "CPU second"
+        note = f"of square matrices, in a {second}; {one.facts['device']}"
+        return Row(what=str(way), value=_flops(way, one) / 1e9, unit="GFLOP/s", note=note)
     if one.failure:
         return Row(what=what, note=f"impossible: {one.failure}")
     cpu, seconds = map(statistics.median, zip(*one.turns, strict=True))
@@ -287,47 +271,24 @@ def _row(name: str, way: Way, processes: dict, limit: Way | None) -> Row:
         note = f"on {one.facts['data']}"
     if way.kind == "bare":
         product = Way(kind="product", precision=way.precision, platform=way.platform)
-        rate, most = _flops(one, way), _flops(processes[product], way)
+        rate, most = _flops(way, one), _flops(way, processes[product])
         note = f"{rate / 1e12:.2f} TFLOP/s, {rate / most:.0%} of its rate"
-        if way.platform == "gpu":
+        if clock:
             note += f"; {one.facts['bytes'] / 2**20:,.0f} MiB at most"
     other = processes.get(limit)
     compared = other and not other.failure
-    clock = way.platform == "gpu"  # whose time the CPU does not know
+    ratio = compare(one.turns, other.turns, clock=clock) * (1 + share) if compared else None
     return Row(
         what=what,
         cpu_seconds_per_image=cpu * (1 + share),
         images_per_second=1 / seconds,
-        ratio=ratio(one, other, clock=clock) * (1 + share) if compared else None,
+        ratio=ratio,
         limit=f"{name} {limit}" if compared else "",
         note=note,
     )
 
 
-def _flops(one: Process, way: Way) -> float:
+def _flops(way: Way, one: Process) -> float:
     """Floating-point operations in a CPU second, or one of a GPU."""
     clock = way.platform == "gpu"
     return one.facts["flop"] / statistics.median(t[clock] for t in one.turns)
-
-
-def _memory(name: str, one: Process) -> Row:
-    """What the loop took until its first update, beside the prediction."""
-    taken, predicted = one.facts["bytes"], one.facts["predicted"]
-    return Row(
-        what=f"{name} memory",
-        value=taken / 2**20,
-        unit="MiB",
-        ratio=taken / predicted,
-        limit="predicted by --dry_run",
-        note="above what TensorFlow's import takes, until the first update",
-    )
-
-
-def _product(way: Way, one: Process) -> Row:
-    second = "second" if way.platform == "gpu" else "CPU second"
-    return Row(
-        what=str(way),
-        value=_flops(one, way) / 1e9,
-        unit="GFLOP/s",
-        note=f"of square matrices, in a {second}; {one.facts['device']}",
-    )

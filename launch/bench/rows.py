@@ -1,7 +1,15 @@
-"""What `bench` is asked for, and its rows: a cost beside its limit."""
+"""What `bench` is asked for, its turns, and its rows: a cost beside its limit."""
 
 import dataclasses
 import pathlib
+import statistics
+from collections.abc import Callable
+
+from common.data import catalog
+from common.data.dataset import DataSet
+from launch.terminal.display import Counting
+
+Turns = list[tuple[float, float]]  # (CPU seconds of all threads, seconds) of each round
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -13,10 +21,8 @@ class Row:
         cpu_seconds_per_image: User and system, of all threads; None where
             images are not what is counted. The median over the rounds.
         images_per_second: By the clock; None likewise.
-        value: Another quantity, in `unit`.
-        unit: Of `value`: "s", "GFLOP/s"; or empty.
-        ratio: This row's cost over its limit's: the median over rounds that
-            alternate between both. None where there is no limit.
+        value: Another quantity, in `unit`: "CPU s", "GFLOP/s".
+        ratio: This row's cost over its limit's; None where there is no limit.
         limit: The `what` of the row that it is compared with; or empty.
         note: How it was measured, where that is not plain.
     """
@@ -40,11 +46,10 @@ class Request:
         data: As --data; None means the recipe's, or sample where that is
             not at hand.
         data_dir: Where TFDS data sets lie.
+        gpus, platform: As for a training.
+        changes: Of recipes, as --set.
         rounds: How often everything takes its turn.
         images: In one turn of the input.
-        gpus: As for a training.
-        platform: As for a training: "auto", "cpu" or "gpu".
-        changes: Of recipes, as --set.
     """
 
     names: tuple[str, ...]
@@ -55,3 +60,35 @@ class Request:
     changes: tuple[str, ...] = ()
     rounds: int = 5
     images: int = 256
+
+
+def find_data(asked: str | None, own: str, channels: int, data_dir: str) -> DataSet:
+    """The data set that --data names; or the recipe's own, or sample where that is not at hand.
+
+    Raises:
+        RunError: if what --data names is not there.
+    """
+    dataset = catalog.find(asked or own, channels, data_dir)
+    if asked or not catalog.is_missing(dataset, data_dir):
+        return dataset
+    return catalog.find("sample", channels)
+
+
+def take_turns(
+    title: str, ways: dict[str, Callable[[], tuple[float, float]]], rounds: int, *, warm_up: bool
+) -> dict[str, Turns]:
+    """What the ways took, each once in every round; a first round that warms up is left out."""
+    turns, counting = {what: [] for what in ways}, Counting()
+    for number in range(-1 if warm_up else 0, rounds):
+        counting.show(f"{title}, rounds", number + warm_up, rounds + warm_up)
+        for what, way in ways.items():
+            took = way()
+            if number >= 0:
+                turns[what].append(took)
+    counting.clear()
+    return turns
+
+
+def compare(one: Turns, other: Turns, *, clock: bool = False) -> float:
+    """The median over the rounds of one's cost over the other's."""
+    return statistics.median(a[clock] / b[clock] for a, b in zip(one, other, strict=True))

@@ -10,9 +10,7 @@ seconds, is answered with what was done in them: images, CPU seconds, seconds.
 The end of stdin is the end.
 """
 
-import contextlib
 import dataclasses
-import functools
 import io
 import json
 import os
@@ -21,8 +19,7 @@ import resource
 import sys
 import time
 import types
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -34,7 +31,6 @@ from common.data.resident import open_resident
 from common.distribution import hardware
 from common.distribution.hardware import peak_bytes
 from common.distribution.strategy import make_strategy
-from common.errors import RunError
 from common.models.layer_table import layer_table
 from common.recipes.recipe import Recipe
 from common.training.loop import Job, Loop
@@ -43,6 +39,7 @@ from common.training.run_record import Onlooker
 from common.training.signals import Signals
 from common.training.steps import repeat_bit_for_bit
 from common.training.train_step import TrainStep
+from launch.bench.rows import find_data
 from launch.session.board import Board
 from launch.session.plan import estimate_memory
 from launch.session.setup import set_precision, training_statistics
@@ -72,7 +69,7 @@ def build(way: dict, strategy: tf.distribute.Strategy) -> Network:
     recipe = dataclasses.replace(
         apply(reproductions.load(paper).RECIPES[variant], way["changes"]),
         global_batch_size=batch,
-        epochs=1,
+        epochs=2**20,
         updates=None,
         before_epoch=None,
     )
@@ -93,26 +90,24 @@ def build(way: dict, strategy: tf.distribute.Strategy) -> Network:
     )
 
 
-class FromMemory(Loop):
-    """The suite's loop; its batches are one, again and again."""
-
-    def __init__(self, network: Network, job: Job, callbacks: list):
-        self.batch = (network.images, network.labels)
-        super().__init__(job, callbacks)
-
-    def batches(self, skip_steps: int) -> tf.data.Dataset:
-        """The network's noise, which nothing has to finish."""
-        return tf.data.Dataset.from_tensors(self.batch).repeat()
-
-    def _operations(self) -> list:
-        return []
-
-
 class Untested(Loop):
     """The suite's loop, one epoch after the other, without the tests."""
 
     def _finish_epoch(self, *_) -> None:
         self.state.epoch += 1
+
+
+class FromMemory(Loop):
+    """The suite's loop; its batches are one, again and again, which nothing has to finish."""
+
+    batch: tuple[np.ndarray, np.ndarray]
+
+    def batches(self, skip_steps: int) -> tf.data.Dataset:
+        """The network's noise."""
+        return tf.data.Dataset.from_tensors(self.batch).repeat()
+
+    def _operations(self) -> list:
+        return []
 
 
 class Turns(keras.callbacks.Callback):
@@ -137,7 +132,7 @@ class Turns(keras.callbacks.Callback):
         else:
             answer(self.began, (batch - self.before) * self.images)
         self.before = batch
-        self.began, self.until = next_turn()
+        self.began, self.until = await_turn()
 
 
 class Terminal(io.StringIO):
@@ -151,98 +146,70 @@ class Terminal(io.StringIO):
 def run_loop(network: Network, way: dict, empty: int) -> None:
     """As launch.session.training makes it: bar, log, TensorBoard, watchdog, checkpoints.
 
-    In a turn there would be one checkpoint or none, by chance: what it takes
-    is said before, and the bytes that were taken above `empty`.
+    A "run" has its own input, a "loop" one batch in memory. In a turn there
+    would be one checkpoint or none, by chance: what it takes is said before,
+    and the bytes that were taken above `empty`.
     """
-    batch = network.recipe.global_batch_size
-
-    def begin():
-        taken, began = peak_bytes(network.strategy) - empty, cpu_seconds()
-        training.save()
-        predicted = estimate_memory(
-            network.model, network.optimizer, batch // way["devices"], batch
-        )
-        say(save_cpu=cpu_seconds() - began, bytes=taken, predicted=sum(predicted.values()))
-
-    endless = types.SimpleNamespace(name="noise", splits={"train": 2**40})
-    noise = types.SimpleNamespace(dataset=endless)
-    job = _job(network, way, source=noise)
-    with _callbacks(network, way) as (signals, callbacks):
-        callbacks.append(Turns(batch, begin))
-        training = FromMemory(network, job, callbacks)
-        training.train(signals, lambda *_: None)
-
-
-def run_real(network: Network, way: dict) -> None:
-    """A training with its input, as launch.session.training makes it."""
-    recipe = dataclasses.replace(network.recipe, epochs=2**20)
-    source = _source(recipe, way)
-    network = dataclasses.replace(network, recipe=recipe)
-    statistics = training_statistics(source, recipe, lambda *_: None)
-    job = _job(
-        network,
-        way,
-        source=source,
-        statistics=statistics,
-        resident=open_resident(source, recipe, statistics, network.strategy),
-    )
-    with _callbacks(network, way) as (signals, callbacks):
-        begin = functools.partial(say, data=source.dataset.title)
-        callbacks.append(Turns(recipe.global_batch_size, begin))
-        Untested(job, callbacks).train(signals, lambda *_: None)
-
-
-def _source(recipe: Recipe, way: dict) -> Any:
-    """Of --data or the recipe's images; sample where these are not at hand."""
-    where = pathlib.Path(way["data_dir"])
-    try:
-        dataset = catalog.find(way["data"] or recipe.data, recipe.channels, where)
-        return catalog.open_source(dataset, where)
-    except RunError:
-        if way["data"]:
-            raise
-        return catalog.open_source(catalog.find("sample", recipe.channels))
-
-
-@contextlib.contextmanager
-def _callbacks(network: Network, way: dict) -> Iterator[tuple[Signals, list]]:
-    folder, batch = pathlib.Path(way["folder"]), way["batch"]
-    with (
-        open(folder / "log.txt", "a", buffering=1) as log,
-        Signals() as signals,
-        Watchdog(900) as watchdog,
-    ):
-        bar = Progress(log, images_per_step=batch, screen=Terminal())
-        yield signals, [bar, Board(folder, "test"), watchdog]
-
-
-def _job(network: Network, way: dict, *, source, statistics=None, resident=None) -> Job:
-    return Job(
-        recipe=network.recipe,
+    recipe, strategy, batch = network.recipe, network.strategy, way["batch"]
+    folder, real = pathlib.Path(way["folder"]), way["kind"] == "run"
+    if real:
+        data_dir = way["data_dir"]
+        dataset = find_data(way["data"], recipe.data, recipe.channels, data_dir)
+        source = catalog.open_source(dataset, data_dir)
+        statistics = training_statistics(source, recipe, lambda *_: None)
+        resident = open_resident(source, recipe, statistics, strategy)
+    else:
+        endless = types.SimpleNamespace(name="noise", splits={"train": 2**40})
+        source = types.SimpleNamespace(dataset=endless)
+        statistics = resident = None
+    job = Job(
+        recipe=recipe,
         source=source,
         statistics=statistics,
         resident=resident,
         model=network.model,
         optimizer=network.optimizer,
-        strategy=network.strategy,
-        run=Onlooker(pathlib.Path(way["folder"])),
+        strategy=strategy,
+        run=Onlooker(folder),
         seed=0,
         microbatches=1,
         jit_compile=way["jit_compile"],
         checkpoint_seconds=2**40,
     )
 
+    def begin() -> None:
+        if real:
+            return say(data=source.dataset.title)
+        taken, began = peak_bytes(strategy) - empty, cpu_seconds()
+        training.save()
+        took, share = cpu_seconds() - began, batch // way["devices"]
+        parts = estimate_memory(network.model, network.optimizer, share, batch)
+        say(save_cpu=took, bytes=taken, predicted=sum(parts.values()))
+
+    with (
+        open(folder / "log.txt", "a", buffering=1) as log,
+        Signals() as signals,
+        Watchdog(900) as watchdog,
+    ):
+        bar = Progress(log, images_per_step=batch, screen=Terminal())
+        callbacks = [bar, Board(folder, "test"), watchdog, Turns(batch, begin)]
+        if real:
+            training = Untested(job, callbacks)
+        else:
+            training = FromMemory(job, callbacks)
+            training.batch = network.images, network.labels
+        training.train(signals, lambda *_: None)
+
 
 def run_bare(network: Network, jit_compile: bool) -> None:
     """One update of common.training.train_step, called for each."""
     recipe, model = network.recipe, network.model
-    size = recipe.global_batch_size
     step = TrainStep(
         model,
         network.optimizer,
         recipe.loss,
         network.strategy,
-        global_batch_size=size,
+        global_batch_size=recipe.global_batch_size,
         seed=0,
         jit_compile=jit_compile,
     )
@@ -253,7 +220,7 @@ def run_bare(network: Network, jit_compile: bool) -> None:
     macs = sum(row.macs for row in layer_table(model))
     run(batch, number, rates)[0].numpy()
     facts = {"flop": 6 * macs, "bytes": peak_bytes(network.strategy)}
-    take_turns(lambda: run(batch, number, rates)[0], size, **facts)
+    take_turns(lambda: run(batch, number, rates)[0], recipe.global_batch_size, **facts)
 
 
 def run_fit(network: Network) -> None:
@@ -264,31 +231,32 @@ def run_fit(network: Network) -> None:
         return recipe.loss(outputs, tf.cast(labels, tf.int64))  # from floats
 
     model.compile(network.optimizer, loss=loss)
-    batch = (network.images, network.labels)
     model.fit(
-        tf.data.Dataset.from_tensors(batch).repeat(),
+        tf.data.Dataset.from_tensors((network.images, network.labels)).repeat(),
         steps_per_epoch=2**40,
         callbacks=[Turns(recipe.global_batch_size, say)],
         verbose=0,
     )
 
 
-def run_product(precision: str, device: str, name: str) -> None:
-    """A matrix product on `device`; one is counted as one image."""
+def run_product(precision: str, strategy: tf.distribute.Strategy) -> None:
+    """A matrix product on the strategy's first device; one is counted as one image."""
+    facts = hardware.describe(strategy)
     draws = np.random.default_rng(0).normal(size=(2, MATRIX, MATRIX))
     dtype = precision.removeprefix("mixed_").replace("tensorfloat32", "float32")
-    with tf.device(device):
+    with tf.device(strategy.extended.worker_devices[0]):
         a, b = tf.cast(draws, dtype)
         product = tf.function(lambda: tf.reduce_sum(a @ b))
-        take_turns(product, 1, flop=2 * MATRIX**3, device=name)
+        device = facts.get("gpu", facts["processor"])
+        take_turns(product, 1, flop=2 * MATRIX**3, device=device)
 
 
-def take_turns(step: Callable, images: int, **facts: float) -> None:
+def take_turns(step: Callable, images: int, **facts: float | str) -> None:
     """Calls `step()`, which returns a tensor, for as long as each turn is."""
     step().numpy()
     say(**facts)
     while True:
-        began, until = next_turn()
+        began, until = await_turn()
         done = 0
         while time.monotonic() < until:
             last = step()
@@ -297,7 +265,7 @@ def take_turns(step: Callable, images: int, **facts: float) -> None:
         answer(began, done * images)
 
 
-def next_turn() -> tuple[tuple[float, float], float]:
+def await_turn() -> tuple[tuple[float, float], float]:
     """((CPU seconds, time) at its beginning, the time of its end)."""
     line = sys.stdin.readline()
     if not line:
@@ -313,7 +281,7 @@ def answer(began: tuple[float, float], images: int) -> None:
     say(images=images, cpu=cpu_seconds() - cpu, seconds=seconds)
 
 
-def say(**facts: float) -> None:
+def say(**facts: float | str) -> None:
     """One line of JSON."""
     print(json.dumps(facts), flush=True)
 
@@ -326,26 +294,21 @@ def cpu_seconds() -> float:
 
 def main(way: dict) -> None:
     """Computes as `way` says until stdin ends."""
-    on_gpu = way["platform"] == "gpu"
     strategy = make_strategy(way["devices"], way["platform"])
-    empty = 0 if on_gpu else peak_bytes(strategy)
+    empty = 0 if way["platform"] == "gpu" else peak_bytes(strategy)
     keras.utils.set_random_seed(0)
     if way["kind"] != "fit":
         repeat_bit_for_bit()
     set_precision(way["precision"], strategy)
     if way["kind"] == "product":
-        facts = hardware.describe(strategy)
-        name = facts.get("gpu", facts["processor"])
-        run_product(way["precision"], strategy.extended.worker_devices[0], name)
+        run_product(way["precision"], strategy)
     elif way["kind"] == "fit":
         with tf.device(strategy.extended.worker_devices[0]):
             run_fit(build(way, tf.distribute.get_strategy()))
-    elif way["kind"] == "loop":
-        run_loop(build(way, strategy), way, empty)
-    elif way["kind"] == "run":
-        run_real(build(way, strategy), way)
-    else:
+    elif way["kind"] == "bare":
         run_bare(build(way, strategy), way["jit_compile"])
+    else:
+        run_loop(build(way, strategy), way, empty)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from absl.flags import FlagValues
@@ -32,8 +33,7 @@ def run(words: list[str], flags: FlagValues) -> int:
     """Prints each paper's tables; 1 if a difference has no explanation."""
     refuse_words(USAGE, words[1:])
     faults = {} if words else reproductions.faults()
-    papers = [find(name)[0] for name in words]
-    papers = papers or reproductions.readable()
+    papers = [find(name)[0] for name in words] or reproductions.readable()
     with quiet():
         from common.papers.audit import MISFIT, audit_paper, networks
 
@@ -53,7 +53,9 @@ def run(words: list[str], flags: FlagValues) -> int:
             building.display.clear()
         show_tables(paper, claims, found)
         cells += found
-    print(f"\n{summarize(cells)}" if cells else "")
+    counts = Counter(cell.verdict for cell in cells)
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    print(f"\n{len(cells)} cells: {said}." if cells else "")
     for paper, fault in faults.items():
         print(f"{paper} is not audited: {fault}", file=sys.stderr)
     return 1 if faults or any(cell.verdict == MISFIT for cell in cells) else 0
@@ -95,18 +97,10 @@ def show_tables(paper: str, expected: Expected, cells: "list[CellVerdict]") -> N
     notes = {table.title: table.note for table in expected.table}
     for title in dict.fromkeys(cell.table for cell in cells):
         rows = [
-            [c.row, c.column, c.paper, c.computed, c.verdict] + [c.explanation or ""]
+            [c.row, c.column, c.paper, c.computed, c.verdict, c.explanation or ""]
             for c in cells
             if c.table == title
         ]
-        note = notes.get(title)
+        note = f"\n{notes[title]}" if notes.get(title) else ""
         print()
-        heading = f"{paper}: {title}"
-        show(f"{heading}\n{note}" if note else heading, COLUMNS, rows)
-
-
-def summarize(cells: "list[CellVerdict]") -> str:
-    """How many cells have which verdict, such as "90 agrees, 2 explained"."""
-    verdicts = [cell.verdict for cell in cells]
-    counts = [f"{verdicts.count(v)} {v}" for v in dict.fromkeys(verdicts)]
-    return f"{len(cells)} cells: {', '.join(counts)}."
+        show(f"{paper}: {title}{note}", COLUMNS, rows)

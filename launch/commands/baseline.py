@@ -5,7 +5,6 @@ import importlib.metadata
 import pathlib
 import re
 import sys
-from typing import Any
 
 from absl.flags import FlagValues
 
@@ -58,31 +57,26 @@ def run(words: list[str], flags: FlagValues) -> int:
         f"{measured.num_images:,} images ({source.dataset.test_split})."
     )
     if flags.record:
-        row = _row(source, dataclasses.asdict(measured))
+        about, read = source.dataset, source.fingerprint()
+        packages = versions() | {"scikit-learn": importlib.metadata.version("scikit-learn")}
+        row = {
+            "data": _without_place(about.name),
+            "split": about.test_split,
+            "read": _without_place(read["name"]),
+            "sha256": read["sha256"],
+            "train_images": about.splits["train"],
+            **dataclasses.asdict(measured),
+            "top1_error": round(100 * measured.wrong / measured.num_images, 4),
+            "seed": SEED,
+            "command": re.sub(r" --data_dir[ =]\S+", "", command()),
+            "commit": commit_of(reproductions.REPOSITORY),
+            "versions": [f"{package} {version}" for package, version in packages.items()],
+            "finished": now(),
+        }
         file = baseline_records.file()
         file.add([row])
         print(f"{file.path} has it.")
     return 0
-
-
-def _row(source: Any, measured: dict[str, Any]) -> dict[str, Any]:
-    about, read = source.dataset, source.fingerprint()
-    packages = versions() | {"scikit-learn": importlib.metadata.version("scikit-learn")}
-    error = 100 * measured["wrong"] / measured["num_images"]
-    return {
-        "data": _without_place(about.name),
-        "split": about.test_split,
-        "read": _without_place(read["name"]),
-        "sha256": read["sha256"],
-        "train_images": about.splits["train"],
-        **measured,
-        "top1_error": round(error, 4),
-        "seed": SEED,
-        "command": re.sub(r" --data_dir[ =]\S+", "", command()),
-        "commit": commit_of(reproductions.REPOSITORY),
-        "versions": [f"{package} {version}" for package, version in packages.items()],
-        "finished": now(),
-    }
 
 
 def _without_place(name: str) -> str:

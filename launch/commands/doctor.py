@@ -7,9 +7,9 @@ from absl.flags import FlagValues
 
 from common.data import catalog
 from common.data.dataset import DataSet
-from common.data.preparation.checks import Finding, findings, of_folder
+from common.data.preparation.checks import findings, of_folder
 from common.data.preparation.expected import OFFICIAL
-from common.data.preparation.inspection import examine, record_files
+from common.data.preparation.inspection import Examined, examine, record_files
 from common.data.processes import workers
 from common.data.sources.folder_source import read_folder
 from common.errors import UsageError
@@ -32,18 +32,22 @@ def run(words: list[str], flags: FlagValues) -> int:
         raise UsageError(
             "doctor looks at prepared data sets and at folder:PATH; sample is made as it must be."
         )
-    data_dir = pathlib.Path(flags.data_dir).expanduser()
-    counting = Counting()
-    dataset = catalog.find(name, data_dir=str(data_dir), progress=counting.show)
-    counting.clear()
+    data_dir, counting = str(pathlib.Path(flags.data_dir).expanduser()), Counting()
+    dataset = catalog.find(name, data_dir=data_dir, progress=counting.show)
     if name.startswith("folder:"):
-        where, found = _folder(dataset, flags.deep)
+        source = catalog.open_source(dataset)
+        where, cache = pathlib.Path(source.where), catalog.default_cache_dir()
+        labels = {name: label for label, name in enumerate(source.class_names())}
+        folders = read_folder(where, cache, again=flags.deep, progress=counting.show)
+        found = of_folder(dataset, labels, folders)
     else:
+        counting.clear()
         with quiet():
             import tensorflow  # noqa: F401
-        where = catalog.builder_dir(dataset, str(data_dir))
+        where = catalog.builder_dir(dataset, data_dir)
         jobs = flags.jobs or len(os.sched_getaffinity(0))
-        found = _prepared(dataset, where, jobs, flags.deep)
+        found = findings(dataset, where, _examine_all(dataset, where, jobs, flags.deep, counting))
+    counting.clear()
     print(f"{where}:")
     for finding in found:
         print(f"{'WRONG' if finding.matters else 'note '}  {finding.what}")
@@ -54,25 +58,15 @@ def run(words: list[str], flags: FlagValues) -> int:
     return 1 if wrong else 0
 
 
-def _prepared(dataset: DataSet, folder: pathlib.Path, jobs: int, deep: bool) -> list[Finding]:
+def _examine_all(
+    dataset: DataSet, folder: pathlib.Path, jobs: int, deep: bool, counting: Counting
+) -> list[Examined]:
     files = record_files(folder)
-    counting, seen = Counting(), [None] * len(files)
+    official, seen = OFFICIAL.get(dataset.name), [None] * len(files)
+    known = bool(official and official.mean)  # the pixels' mean
+    tasks = [(path, split, deep, known and split == "train") for split, path in files]
     with workers(min(jobs, len(files))) as each:
-        official = OFFICIAL.get(dataset.name)
-        known = bool(official and official.mean)  # the pixels' mean
-        tasks = [(path, split, deep, known and split == "train") for split, path in files]
         for done, (place, result) in enumerate(each(examine, tasks), 1):
             seen[place] = result
             counting.show("examining files", done, len(files))
-    counting.clear()
-    return findings(dataset, folder, seen)
-
-
-def _folder(dataset: DataSet, deep: bool) -> tuple[pathlib.Path, list[Finding]]:
-    """Where class folders lie, and what there is to say of them."""
-    source, counting = catalog.open_source(dataset), Counting()
-    root, cache = pathlib.Path(source.where), catalog.default_cache_dir()
-    found = read_folder(root, cache, again=deep, progress=counting.show)
-    counting.clear()
-    labels = {name: label for label, name in enumerate(source.class_names())}
-    return root, of_folder(dataset, labels, found)
+    return seen

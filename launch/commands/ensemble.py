@@ -1,5 +1,6 @@
 """Fuses prediction files of evaluate, and reports the errors of every rule of fusion."""
 
+import dataclasses
 import itertools
 import pathlib
 import sys
@@ -59,38 +60,35 @@ def run(words: list[str], flags: FlagValues) -> int:
         return 0
     if flags.record:
         reproductions.require_repository("ensemble --record")
-    out, seed = flags.out and pathlib.Path(flags.out).expanduser(), flags.seed
-    spec = _read_spec(words, flags.rules, out, available=flags.available)
+    out = flags.out and pathlib.Path(flags.out).expanduser()
+    spec = spec_of(words, flags.rules)
+    if flags.available:
+        spec = only_available(spec)
+    if out:
+        _check_out(out, spec)
     members = read_members(spec)
     ensemble = of_members(members)
     labelled = bool((ensemble.labels >= 0).all())
-    if out is None and not labelled:
+    if not out and not labelled:
         raise UsageError(
             "The labels of these images are not all known, so there is "
             "nothing to report. --rules RULE --out FILE writes the fused "
             "predictions."
         )
     files = {name: found for name, _, found in members}
+    facts = {"seed": flags.seed, "command": _say_command()}
     judged = {}
-    for rule, scores in _fuse_all(spec, ensemble, seed):
+    for rule, scores in _fuse_all(spec, ensemble, flags.seed):
         if labelled:
             judged[rule] = missed(scores, ensemble.labels)
-        if out is not None:  # then there is one rule
-            _write(out, rule, scores, files, seed)
+        if out:  # then there is one rule
+            _write(out, rule, scores, files, facts)
     if labelled:
-        _report(spec, ensemble, judged, files, seed, record=flags.record)
+        _report(spec, ensemble, judged, files, facts, record=flags.record)
     return 0
 
 
-def _read_spec(
-    words: list[str], rules: list[str], out: pathlib.Path | None, *, available: bool
-) -> Spec:
-    """What is asked for; UsageError if --out does not go with it."""
-    spec = spec_of(words, rules)
-    if available:
-        spec = only_available(spec)
-    if out is None:
-        return spec
+def _check_out(out: pathlib.Path, spec: Spec) -> None:
     if len(spec.rules) != 1:
         raise UsageError(
             "--out takes the predictions of one rule: name it, for instance "
@@ -99,7 +97,6 @@ def _read_spec(
     if out.suffix != ".npz":
         raise UsageError(f"--out {out} must end in .npz, as the files that evaluate writes.")
     require_new(out, "--out")
-    return spec
 
 
 def _fuse_all(spec: Spec, ensemble: Ensemble, seed: int) -> Iterator[tuple[Rule, np.ndarray]]:
@@ -128,7 +125,7 @@ def _report(
     ensemble: Ensemble,
     judged: dict[Rule, Missed],
     files: dict[str, Predictions],
-    seed: int,
+    facts: dict,
     *,
     record: bool,
 ) -> None:
@@ -139,6 +136,7 @@ def _report(
     for rule in spec.rules:
         if rule not in judged:
             print(f"{rule.name} does not apply: {why_not(rule, ensemble)}.")
+    records = {name: found.record for name, found in files.items()}
     alone = {n: missed(p.scores, ensemble.labels) for n, p in files.items()}
     subsets = {"All": np.ones(len(ensemble.labels), bool)}
     kept = without_blacklist(next(iter(files.values())))
@@ -149,30 +147,24 @@ def _report(
         members = {name: one.of(kept) for name, one in alone.items()}
         rules = {rule: one.of(kept) for rule, one in judged.items()}
         show_rules(title, members, rules)
-        rows += _rows(members, rules, files, seed)
+        rows += [
+            fusion_records.row({name: records[name]}, "alone", "", one, **facts)
+            for name, one in members.items()
+        ]
+        rows += [
+            fusion_records.row(records, rule.name, how(rule), one, **facts)
+            for rule, one in rules.items()
+        ]
     show_leave_one_out(ensemble)
-    show_pairs(alone)
+    show_pairs(1, {name: one.top1 for name, one in alone.items()})
+    if all(one.top5 is not None for one in alone.values()):
+        show_pairs(5, {name: one.top5 for name, one in alone.items()})
     if record:
         fusion_records.file().add(rows)
         print(f"\n{len(rows)} counts recorded.")
 
 
-def _rows(
-    members: dict[str, Missed], rules: dict[Rule, Missed], files: dict[str, Predictions], seed: int
-) -> list[dict]:
-    records = {name: found.record for name, found in files.items()}
-    facts = {"seed": seed, "command": _command()}
-    rows = [
-        fusion_records.row({name: records[name]}, "alone", "", one, **facts)
-        for name, one in members.items()
-    ]
-    return rows + [
-        fusion_records.row(records, rule.name, how(rule), one, **facts)
-        for rule, one in rules.items()
-    ]
-
-
-def _command() -> str:
+def _say_command() -> str:
     """The command, its files without the folders of this machine."""
     words = []
     for word in sys.argv[1:]:
@@ -182,26 +174,23 @@ def _command() -> str:
 
 
 def _write(
-    out: pathlib.Path, rule: Rule, scores: np.ndarray, files: dict[str, Predictions], seed: int
+    out: pathlib.Path, rule: Rule, scores: np.ndarray, files: dict[str, Predictions], facts: dict
 ) -> None:
     first = next(iter(files.values()))
-    members = {
-        name: {key: found.record.get(key) for key in ("sha256", "weights")}
-        for name, found in files.items()
-    }
     record = {
         "data": first.record.get("data"),
         "split": first.record.get("split"),
         "fusion": rule.name,
         "tuned": rule.tuned,
         "folds": FOLDS if rule.tuned else 0,
-        "seed": seed,
-        "members": members,
-        "command": _command(),
+        "members": {
+            name: {key: found.record.get(key) for key in ("sha256", "weights")}
+            for name, found in files.items()
+        },
+        **facts,
         "versions": versions(),
     }
-    arrays = {"ids": first.ids, "labels": first.labels, "classes": first.classes}
-    write(out, Predictions(**arrays, scores=scores, record=record))
+    write(out, dataclasses.replace(first, scores=scores, record=record))
     print(f"{out}: {rule.name}, {how(rule)}")
 
 
@@ -225,41 +214,25 @@ def show_leave_one_out(ensemble: Ensemble) -> None:
     """Prints the untuned average of all models, and without each."""
     if len(ensemble.rows_of()) < 3:
         return
-    labels = ensemble.labels
-    everyone = missed(untuned_average(ensemble), labels)
+    everyone = missed(untuned_average(ensemble), ensemble.labels)
     rows = [["none", *everyone.count().cells(), "", ""]]
     for model, members in ensemble.rows_of().items():
-        found = missed(untuned_average(ensemble.without(model)), labels)
-        change = found.count().wrong1 - everyone.count().wrong1
-        rows.append(
-            [
-                ", ".join(ensemble.names[row] for row in members),
-                *found.count().cells(),
-                f"{change:+,}",
-                f"{mcnemar(found.top1, everyone.top1).p:.3g}",
-            ]
-        )
+        found = missed(untuned_average(ensemble.without(model)), ensemble.labels)
+        change = f"{found.count().wrong1 - everyone.count().wrong1:+,}"
+        p = f"{mcnemar(found.top1, everyone.top1).p:.3g}"
+        names = ", ".join(ensemble.names[row] for row in members)
+        rows.append([names, *found.count().cells(), change, p])
     head = ["left out", *COUNTS, ">top-1 change", ">p"]
     show("\nOne model left out of the untuned average", head, rows)
 
 
-def show_pairs(members: dict[str, Missed]) -> None:
-    """Prints McNemar's tests and correlations of every two members."""
-    _show_pairs(1, {name: one.top1 for name, one in members.items()})
-    if all(one.top5 is not None for one in members.values()):
-        _show_pairs(5, {name: one.top5 for name, one in members.items()})
-
-
-def _show_pairs(k: int, wrong: dict[str, np.ndarray]) -> None:
+def show_pairs(k: int, wrong: dict[str, np.ndarray]) -> None:
+    """Prints McNemar's tests and correlations of every two members' top-`k` errors."""
     alike = error_correlation(np.stack(list(wrong.values())))
     rows = []
-    numbered = enumerate(wrong.items())
-    for (i, (a, one)), (j, (b, other)) in itertools.combinations(numbered, 2):
+    for (i, (a, one)), (j, (b, other)) in itertools.combinations(enumerate(wrong.items()), 2):
         test = mcnemar(one, other)
-        numbers = test.only_first, test.only_second, int((one & other).sum())
-        rows.append(
-            [a, b, *(f"{number:,}" for number in numbers), f"{test.p:.3g}", f"{alike[i, j]:.3f}"]
-        )
+        counts = test.only_first, test.only_second, int((one & other).sum())
+        rows.append([a, b, *(f"{n:,}" for n in counts), f"{test.p:.3g}", f"{alike[i, j]:.3f}"])
     head = ["first", "second", ">only first", ">only second", ">both"]
-    head += [">McNemar p", ">correlation"]
-    show(f"\nTop-{k} errors of two members", head, rows)
+    show(f"\nTop-{k} errors of two members", [*head, ">McNemar p", ">correlation"], rows)

@@ -15,7 +15,7 @@ from common.errors import UsageError
 from common.evaluation import views
 from launch.commands.names import find_trained, refuse_words
 from launch.settings.flags import items, share, text
-from launch.settings.options import Experiment, check_views, read_devices, read_experiment
+from launch.settings.options import check_views, read_devices, read_experiment
 from launch.terminal.new_files import require_new
 from launch.terminal.quiet import quiet
 from launch.weights.bundled_weights import announce, find_network
@@ -67,7 +67,18 @@ def run(words: list[str], flags: FlagValues) -> int:
     out = flags.out and pathlib.Path(flags.out).expanduser()
     if out:
         require_new(out, "--out")
-    predictions = _check_predictions(flags, experiment) if flags.predictions else None
+    predictions = flags.predictions and pathlib.Path(flags.predictions).expanduser()
+    if predictions:
+        asked = flags.views or experiment.recipe.views
+        if len(asked) != 1:
+            raise UsageError(
+                f"--predictions writes the scores of one view: name it with --views {asked[0]}."
+            )
+        if predictions.exists():
+            raise UsageError(
+                f"{predictions} exists already; it stays as it is. Remove it, or give another "
+                "--predictions."
+            )
     if not flags.dry_run:
         experiment.require_data()
     if network:
@@ -77,17 +88,3 @@ def run(words: list[str], flags: FlagValues) -> int:
     if flags.dry_run:
         return evaluation.plan(experiment, devices, flags.views, flags.split)
     return evaluation.run(network, devices, flags.views, flags.split, predictions, out)
-
-
-def _check_predictions(flags: FlagValues, experiment: Experiment) -> pathlib.Path:
-    file, names = pathlib.Path(flags.predictions).expanduser(), experiment.recipe.views
-    if len(flags.views or names) != 1:
-        raise UsageError(
-            "--predictions writes the scores of one view: name it with --views "
-            f"{(flags.views or names)[0]}."
-        )
-    if file.exists():
-        raise UsageError(
-            f"{file} exists already; it stays as it is. Remove it, or give another --predictions."
-        )
-    return file

@@ -18,8 +18,6 @@ from launch.terminal.quiet import quiet
 from launch.weights.preprocessing import layouts
 
 SUFFIX = ".weights.h5"  # Keras takes no other
-
-
 USAGE = "import NAME --from LAYOUT FILE --out W.weights.h5"
 FLAGS = {
     "from": text(
@@ -36,8 +34,7 @@ def run(words: list[str], flags: FlagValues) -> int:
     The file says what its network must be fed: see common.models.preprocessing.
 
     Raises:
-        UsageError: if there is no such layout or file, or the other cannot be
-            a new file of weights.
+        UsageError: if there is no such layout or file, or the other cannot be a new file.
         RunError: if the file is damaged, or another network's.
     """
     layout, out = flags["from"].value, flags.out
@@ -46,7 +43,17 @@ def run(words: list[str], flags: FlagValues) -> int:
     refuse_words("import NAME FILE", words[2:])
     paper, variant = find(words[0])
     source, target = pathlib.Path(words[1]).expanduser(), pathlib.Path(out).expanduser()
-    _check_layout(paper, variant, layout)
+    known = layouts(paper)
+    if not known:
+        raise UsageError(
+            f"No published weights are known for {variant}: {paper} has no weights.py that maps "
+            "another implementation's names to ours."
+        )
+    if layout not in known:
+        raise UsageError(
+            f"{paper} has no layout called {layout!r}.{did_you_mean(layout, known)} Known for "
+            f"--from: {', '.join(known)}."
+        )
     if not source.is_file():
         raise UsageError(f"There is no file {source} to import weights from.")
     state_dicts.require_suffix(
@@ -63,37 +70,20 @@ def run(words: list[str], flags: FlagValues) -> int:
     if layout == "keras":
         applications = weights.KERAS_APPLICATIONS
         if variant not in applications:
-            raise UsageError(
-                f"keras.applications has no {variant}; it has {', '.join(applications)}."
-            )
+            has = ", ".join(applications)
+            raise UsageError(f"keras.applications has no {variant}; it has {has}.")
         state = state_dicts.of_keras(source, applications[variant])
     else:
         state = state_dicts.read(source)
     model = reproductions.build_model(paper, variant)
     weights.LAYOUTS[layout](state, model)
     require_finite_weights(model, str(source))
-    recipe = reproductions.load(paper).RECIPES[variant]
-    recipe = weights.PREPROCESSING[layout].of(recipe)
+    recipe = weights.PREPROCESSING[layout].of(reproductions.load(paper).RECIPES[variant])
     save_weights(model, target, lambda file: preprocessing.write(file, layout, recipe))
     with open(source, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     print(
-        f"{variant}: {model.count_params():,} parameters written to {target}, "
-        f"from {source} ({layout}, sha256 {digest}), for images as {layout} "
-        f"prepares them: {recipe.normalize}"
+        f"{variant}: {model.count_params():,} parameters written to {target}, from {source} "
+        f"({layout}, sha256 {digest}), for images as {layout} prepares them: {recipe.normalize}"
     )
     return 0
-
-
-def _check_layout(paper: str, variant: str, layout: str) -> None:
-    known = layouts(paper)
-    if not known:
-        raise UsageError(
-            f"No published weights are known for {variant}: {paper} has no "
-            "weights.py that maps another implementation's names to ours."
-        )
-    if layout not in known:
-        hint = did_you_mean(layout, known)
-        raise UsageError(
-            f"{paper} has no layout called {layout!r}.{hint} Known for --from: {', '.join(known)}."
-        )

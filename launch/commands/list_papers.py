@@ -15,15 +15,8 @@ from launch.weights import shipped
 
 USAGE = "list [NAME]"
 FLAGS = {}
-COLUMNS = [
-    "paper",
-    "variant",
-    ">parameters",
-    ">MACs/image",
-    "data",
-    ">recipe",
-    "top-1 error measured here",
-]
+COLUMNS = ["paper", "variant", ">parameters", ">MACs/image", "data", ">recipe"]
+COLUMNS += ["top-1 error measured here"]
 
 
 def run(words: list[str], flags: FlagValues) -> int:
@@ -32,10 +25,11 @@ def run(words: list[str], flags: FlagValues) -> int:
     papers = [find(word)[0] for word in words] or reproductions.readable()
     rows = [row for paper in papers for row in rows_of(paper)]
     show("", COLUMNS, rows)
-    variants = [] if words else shipped.list_variants()
-    if variants:
+    if words:
+        return 0
+    if variants := shipped.list_variants():
         print(f"\nTrained weights come with {', '.join(variants)}.")
-    for line in [] if words else list_unfinished():
+    for line in list_unfinished():
         print(line, file=sys.stderr)
     return 0
 

@@ -1,7 +1,6 @@
 """The words of a command line: names of networks, and words that are too many."""
 
 import difflib
-import os
 import pathlib
 
 from absl.flags import FlagValues
@@ -22,8 +21,7 @@ def find(name: str) -> tuple[str, str]:
                 "ilsvrc2016 has no network of its own: python -m launch "
                 "ensemble ilsvrc2016 shows its ensembles."
             ) from None
-        near = difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.7)
-        if near:
+        if near := difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.7):
             raise UsageError(
                 f"There is no verb, paper or variant called {name!r}. Did you "
                 f"mean {near[0]!r}? See python -m launch --help."
@@ -49,8 +47,7 @@ def find_trained(word: str, flags: FlagValues) -> tuple[str, str]:
     try:
         return find(word)
     except UsageError:
-        path = pathlib.Path(os.path.expanduser(word))
-        if not path.exists():
+        if not (path := pathlib.Path(word).expanduser()).exists():
             if len(path.parts) == 1:
                 raise
             raise UsageError(f"There is no folder {word}, to be a run's.") from None

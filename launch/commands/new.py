@@ -65,14 +65,13 @@ def require_free(name: str) -> None:
             f"{name!r} cannot be a paper's name: it is its folder's and its network's, so a Python "
             "name of a-z, 0-9 and _, such as zfnet or cifar_resnet20."
         )
-    taken = {
-        variant for paper in reproductions.names() for variant in reproductions.load(paper).RECIPES
-    }
     for path in (reproductions.folder(name), *test_files(name).values()):
         if path.exists():
             raise UsageError(
                 f"{name} is taken: {path} is there. Choose another name, or remove it."
             )
-    if name in taken or name in COMMANDS:
-        what = "a network" if name in taken else "a command"
+    papers = map(reproductions.load, reproductions.names())
+    network = any(name in paper.RECIPES for paper in papers)
+    if network or name in COMMANDS:
+        what = "a network" if network else "a command"
         raise UsageError(f"{name} is taken: {what} is called that. Choose another name.")

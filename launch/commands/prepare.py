@@ -3,6 +3,7 @@
 import logging
 import os
 import pathlib
+import re
 import signal
 import sys
 from typing import Any
@@ -38,7 +39,6 @@ _WHAT = {
 }
 _TFDS = {"imagenette": "imagenette/160px-v2", "svhn": "svhn_cropped"}
 
-
 USAGE = "prepare DATASET --source DIR [--shorter_side N]; or prepare DATASET --download"
 FLAGS = {
     "source": text("the folder with the downloads (tars, folders, parquet files)"),
@@ -56,11 +56,16 @@ def run(words: list[str], flags: FlagValues) -> int:
     """Prepares a data set and says what was done; exit code."""
     name = read_data_set(USAGE, words)
     data_dir = pathlib.Path(flags.data_dir).expanduser()
-    if flags.download:
+    if flags.download and name in _WHAT and name != "imagenet2012":
         return _download(name, data_dir)
-    if not flags.source:
+    if flags.download or not flags.source:
         raise UsageError(_what_to_fetch(name))
-    _require_name(name)
+    if name == "sample" or not re.fullmatch("[a-z_][a-z0-9_]*", name):
+        raise UsageError(
+            f"{name!r} is no name for a data set that is prepared: "
+            f"{', '.join(_WHAT)}, or a name of yours in lower case (a-z, 0-9, "
+            "_) for a folder of class folders."
+        )
     # SVHN's extra images may be left out: doctor says so.
     expected = None if name == "svhn" else OFFICIAL.get(name)
     if flags.counts:
@@ -96,16 +101,6 @@ def _stop(signum: int, frame: Any) -> None:
     raise SystemExit(75)
 
 
-def _require_name(name: str) -> None:
-    plain = name.isidentifier() and name.isascii() and name.islower()
-    if not plain or name == "sample":
-        raise UsageError(
-            f"{name!r} is no name for a data set that is prepared: "
-            f"{', '.join(_WHAT)}, or a name of yours in lower case (a-z, 0-9, "
-            "_) for a folder of class folders."
-        )
-
-
 def _what_to_fetch(name: str) -> str:
     what = _WHAT.get(name, "a folder with train/CLASS/*.jpg and val/CLASS/*.jpg")
     online = ""
@@ -120,13 +115,19 @@ def _what_to_fetch(name: str) -> str:
 def _tell(name: str, folder: pathlib.Path, manifest: dict) -> None:
     sizes = ", ".join(f"{n:,} {s}" for s, n in manifest["splits"].items())
     print(f"{folder} is ready: {sizes}.")
-    known = [d for d in catalog.names() if d == name]
+    known = name in catalog.names()
     if known and manifest["splits"] != catalog.find(name).splits:
         print(f"That is not the whole of {name}: results say so.")
     if manifest["shorter_side"]:
         print(f"Shrunk to a shorter side of {manifest['shorter_side']} pixels.")
-    _list("repaired", manifest["repaired"])
-    _list("left out", manifest["left_out"])
+    for what in ("repaired", "left_out"):
+        files = manifest[what]
+        if files:
+            print(f"{len(files):,} {what.replace('_', ' ')}:")
+        for file, why in list(files.items())[:SHOWN]:
+            print(f"  {file}: {why}")
+        if len(files) > SHOWN:
+            print(f"  ... and {len(files) - SHOWN:,} more")
     if manifest["turned_by_exif"]:
         print(
             f"{manifest['turned_by_exif']:,} ask by EXIF to be turned; they "
@@ -137,23 +138,11 @@ def _tell(name: str, folder: pathlib.Path, manifest: dict) -> None:
     if manifest["ignored"] and not manifest.get("notes"):
         print(f"{len(manifest['ignored']):,} files that are no images ignored.")
     print(f"{folder / MANIFEST} has every hash, count and repair.")
-    used = name if known else f"tfds:{name}"
-    print(f"python -m launch doctor {used} --data_dir ... checks it.")
-
-
-def _list(what: str, files: dict[str, str]) -> None:
-    if files:
-        print(f"{len(files):,} {what}:")
-    for name, why in list(files.items())[:SHOWN]:
-        print(f"  {name}: {why}")
-    if len(files) > SHOWN:
-        print(f"  ... and {len(files) - SHOWN:,} more")
+    print(f"python -m launch doctor {name if known else f'tfds:{name}'} --data_dir ... checks it.")
 
 
 def _download(name: str, data_dir: pathlib.Path) -> int:
     """By TFDS's own builder, because the user said so."""
-    if name not in _WHAT or name == "imagenet2012":
-        raise UsageError(_what_to_fetch(name))
     with quiet():
         import tensorflow_datasets as tfds
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # of each retry

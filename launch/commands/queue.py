@@ -40,8 +40,7 @@ POLL_SECONDS = 0.2
 class Row:
     """A row of the file: each name with the first seed, then the next seed.
 
-    Attributes:
-        small: Whether it is trained without a GPU, too.
+    Without a GPU only `small` ones are trained.
     """
 
     names: list[str]
@@ -52,16 +51,17 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Queued:
-    """A run of the queue: its command's words and its folder.
-
-    Attributes:
-        recorded: Whether the paper's reproduced.toml has it.
-    """
+    """A run of the queue; `recorded`: in the paper's reproduced.toml."""
 
     words: tuple[str, ...]
     workdir: pathlib.Path
     small: bool
     recorded: bool
+
+    @property
+    def command(self) -> str:
+        """As a person would type it."""
+        return as_called(f"python -m launch {' '.join(self.words)}")
 
     @property
     def state(self) -> str:
@@ -87,25 +87,22 @@ def read(data_dir: str, file: pathlib.Path = FILE) -> list[Queued]:
         RunError: if it cannot be read.
     """
     try:
-        rows = tomli.loads(file.read_text())["run"]
-        rows = [Row(**row) for row in rows]
+        rows = [Row(**row) for row in tomli.loads(file.read_text())["run"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{file} cannot be read: {error}.") from error
     runs, done = [], {}
-    for row in rows:
-        for seed in row.seeds:
-            for name in row.names:
-                paper, variant = find(name)
-                if paper not in done:
-                    done[paper] = records.of_recipes(paper)
-                words = [variant]
-                words += ["--seed", str(seed)] * bool(seed)
-                words += ["--precision", row.precision] * (row.precision != "float32")
-                recipe = reproductions.load(paper).RECIPES[variant]
-                experiment = read_experiment(paper, variant, recipe, data_dir=data_dir)
-                folder = name_workdir(experiment, seed, row.precision, changed=False)
-                key = (variant, recipe_hash(recipe), row.precision, seed)
-                runs.append(Queued(tuple(words), folder, row.small, key in done[paper]))
+    for row, seed, name in ((r, s, n) for r in rows for s in r.seeds for n in r.names):
+        paper, variant = find(name)
+        if paper not in done:
+            done[paper] = records.of_recipes(paper)
+        words = [variant]
+        words += ["--seed", str(seed)] * bool(seed)
+        words += ["--precision", row.precision] * (row.precision != "float32")
+        recipe = reproductions.load(paper).RECIPES[variant]
+        experiment = read_experiment(paper, variant, recipe, data_dir=data_dir)
+        folder = name_workdir(experiment, seed, row.precision, changed=False)
+        key = (variant, recipe_hash(recipe), row.precision, seed)
+        runs.append(Queued(tuple(words), folder, row.small, key in done[paper]))
     return runs
 
 
@@ -123,10 +120,13 @@ def run(words: list[str], flags: FlagValues) -> int:
     runs = read(flags.data_dir)
     gpu = flags.platform != "cpu" and _has_gpu()
     if flags.dry_run:
-        return _show(runs, gpu)
-    lock, failed = lock_folder(FOLDER), []
-    began = time.monotonic()
-    with lock:
+        rows = [
+            [one.command, one.state + ("" if gpu or one.small else ", needs a GPU")] for one in runs
+        ]
+        show("", ["command", "state"], rows)
+        return 0
+    began, failed = time.monotonic(), []
+    with lock_folder(FOLDER):
         for one in runs:
             if one.state in ("finished", "recorded") or not (gpu or one.small):
                 continue
@@ -147,26 +147,13 @@ def _has_gpu() -> bool:
         return bool(tf.config.list_physical_devices("GPU"))
 
 
-def _show(runs: list[Queued], gpu: bool) -> int:
-    rows = [
-        [
-            as_called(f"python -m launch {' '.join(one.words)}"),
-            one.state + ("" if gpu or one.small else ", needs a GPU"),
-        ]
-        for one in runs
-    ]
-    show("", ["command", "state"], rows)
-    return 0
-
-
 def _train(one: Queued, flags: FlagValues, began: float) -> int:
     """The exit code of the training, which a signal to us stops, too."""
-    words = [*one.words, "--data_dir", flags.data_dir]
-    words += ["--platform", flags.platform]
+    words = [*one.words, "--data_dir", flags.data_dir, "--platform", flags.platform]
     if (hours := flags.max_hours) is not None:
         left = hours - (time.monotonic() - began) / 3600
         words += ["--max_hours", str(max(left, 0.0))]
-    print(as_called(f"python -m launch {' '.join(one.words)}"), flush=True)
+    print(one.command, flush=True)
     with Signals() as signals:
         child = subprocess.Popen([*PROGRAM, *words])
         told = False

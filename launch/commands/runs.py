@@ -56,17 +56,19 @@ def _find(folder: pathlib.Path) -> list[pathlib.Path]:
 
 def _describe(folder: pathlib.Path) -> list[str]:
     """Its row of COLUMNS; of a broken one, what is wrong with it."""
+    file, metrics = folder / "run.json", folder / "metrics.jsonl"
     try:
-        touched = folder.joinpath("run.json").stat().st_mtime
-        record = read_json(folder / "run.json")
-        history = _read_history(folder / "metrics.jsonl")
+        touched = file.stat().st_mtime
+        record = read_json(file)
+        lines = metrics.read_text().splitlines() if metrics.exists() else []
+        last = json.loads(lines[-1]) if lines else {}  # of its epochs
         return [
             str(folder),
             record["variant"],
             short_name(record["recipe"]["data"]),
             _list_changes(record),
-            _find_state(folder, record, history),
-            _find_error(record, history),
+            _find_state(folder, record, last.get("epoch", 0)),
+            _find_error(record, last),
             (record.get("finished") or _iso(touched))[:16].replace("T", " "),
         ]
     except FileNotFoundError:
@@ -78,18 +80,12 @@ def _describe(folder: pathlib.Path) -> list[str]:
     return [str(folder), "", "", "", why, "", _iso(touched)[:16].replace("T", " ")]
 
 
-def _read_history(file: pathlib.Path) -> list[dict]:
-    """The last epoch's row, if one was trained."""
-    lines = file.read_text().splitlines() if file.exists() else []
-    return [json.loads(line) for line in lines[-1:]]
-
-
 def _list_changes(record: dict[str, Any]) -> str:
     overrides = [one for one in overrides_of(record) if one.field != "data"]
-    tuned = any(one.field == "fine_tuning" for one in overrides)
-    # What follows from where a fine-tuning begins is no news; nor are its longest words first.
-    overrides = [one for one in overrides if not (tuned and one.field in _WITH_WEIGHTS)]
-    overrides.sort(key=lambda one: one.field == "fine_tuning")
+    if any(one.field == "fine_tuning" for one in overrides):
+        # What follows from where it begins is no news; nor are its longest words first.
+        overrides = [one for one in overrides if one.field not in _WITH_WEIGHTS]
+        overrides.sort(key=lambda one: one.field == "fine_tuning")
     changes = [say_setting(one.field, spell(one.new)) for one in overrides]
     changes += [record["precision"]] * (record["precision"] != "float32")
     changes += [f"seed {record['seed']}"] * (record["seed"] != 0)
@@ -97,23 +93,22 @@ def _list_changes(record: dict[str, Any]) -> str:
     return said if len(said) <= _LETTERS else f"{said[: _LETTERS - 1]}…"
 
 
-def _find_state(folder: pathlib.Path, record: dict[str, Any], history: list[dict]) -> str:
-    status, session = record["status"], record["sessions"][-1]
+def _find_state(folder: pathlib.Path, record: dict[str, Any], epoch: int) -> str:
+    status = record["status"]
     if status == "finished":
         return "done"
     if status == "running":
         status = "running" if is_running(folder) else "unfinished, not running"
-    elif reason := session.get("reason"):
+    elif reason := record["sessions"][-1].get("reason"):
         status += f" ({reason.partition(':')[0]})"  # an error's kind
-    epoch = history[-1]["epoch"] if history else 0
     return f"{status}, epoch {epoch} of {record['recipe']['epochs']}"
 
 
-def _find_error(record: dict[str, Any], history: list[dict]) -> str:
+def _find_error(record: dict[str, Any], last: dict) -> str:
     if results := record.get("results"):
         held_out = " held out" * (results[0]["split"] == "held_out")
         return f"{results[0]['top1_error']:.2f} %{held_out}"
-    return f"{history[-1]['val_top1_error']:.2f} % so far" if history else ""
+    return f"{last['val_top1_error']:.2f} % so far" if last else ""
 
 
 def _iso(seconds: float) -> str:

@@ -79,13 +79,13 @@ def _replace(target: pathlib.Path, network: Network) -> int:
         made.mkdir()
         _write(made, network)
         sizes = {file.name: file.stat().st_size for file in made.iterdir()}
-        for name, size in sizes.items():
-            if size > LARGEST:
-                raise RunError(
-                    f"The run in {network.run.folder} is not shipped: its {name} has "
-                    f"{size / 1e6:.1f} MB, and only files of at most "
-                    f"{LARGEST / 1e6:.0f} MB go with the code."
-                )
+        name = max(sizes, key=sizes.get)
+        if sizes[name] > LARGEST:
+            raise RunError(
+                f"The run in {network.run.folder} is not shipped: its {name} has "
+                f"{sizes[name] / 1e6:.1f} MB, and only files of at most "
+                f"{LARGEST / 1e6:.0f} MB go with the code."
+            )
         shutil.rmtree(target, ignore_errors=True)
     return sum(sizes.values())
 
@@ -104,7 +104,7 @@ def _write(folder: pathlib.Path, network: Network) -> None:
     model = build_network(experiment, tf.distribute.get_strategy())
     run_weights.load_weights(model, network.file, experiment.recipe)
     save_weights(model, folder / run_weights.WEIGHTS)
-    if statistics := find_statistics(experiment, run):
+    if statistics := find_statistics(network):
         save(statistics, folder / run_weights.STATISTICS)
     write_json(folder / "run.json", _without_places(record))
 

@@ -30,37 +30,28 @@ def run(words: list[str], flags: FlagValues) -> int:
     """
     paths = [pathlib.Path(word).expanduser() for word in words]
     if flags.out and len(paths) == 1:
-        _write(paths[0], pathlib.Path(flags.out).expanduser())
+        out = pathlib.Path(flags.out).expanduser()
+        require_new(out, "--out")
+        predictions = read(paths[0])
+        submission_file.write(out, predictions)
+        print(
+            f"{out}: {submission_file.GUESSES} guesses for each of "
+            f"{len(predictions.ids):,} images, {predictions.ids[0]} first; the "
+            "boxes are placeholders."
+        )
     elif not flags.out and len(paths) == 2:
-        _score(*paths)
+        found = {"All": submission_file.score(*paths)}
+        if found["All"].num_images == VALIDATION_IMAGES:  # as `ensemble` does
+            kept = submission_file.score(*paths, left_out=imagenet.blacklist())
+            found["Without the blacklist"] = kept
+        rows = []
+        for title, score in found.items():
+            count = Count(score.num_images, score.top1_errors, score.top5_errors)
+            rows.append([title, f"{count.n:,}", *count.cells()])
+        show("", ["", ">images", *COUNTS], rows)
     else:
         raise UsageError(
             "submission takes a prediction file and what to write, or guesses "
             f"and the devkit's ground truth: python -m launch {USAGE}."
         )
     return 0
-
-
-def _write(source: pathlib.Path, out: pathlib.Path) -> None:
-    require_new(out, "--out")
-    predictions = read(source)
-    submission_file.write(out, predictions)
-    print(
-        f"{out}: {submission_file.GUESSES} guesses for each of "
-        f"{len(predictions.ids):,} images, {predictions.ids[0]} first; the "
-        "boxes are placeholders."
-    )
-
-
-def _score(guesses: pathlib.Path, truth: pathlib.Path) -> None:
-    """As `ensemble` does, also without the validation set's blacklist."""
-    found = {"All": submission_file.score(guesses, truth)}
-    if found["All"].num_images == VALIDATION_IMAGES:
-        found["Without the blacklist"] = submission_file.score(
-            guesses, truth, left_out=imagenet.blacklist()
-        )
-    rows = []
-    for title, score in found.items():
-        count = Count(score.num_images, score.top1_errors, score.top5_errors)
-        rows.append([title, f"{count.n:,}", *count.cells()])
-    show("", ["", ">images", *COUNTS], rows)

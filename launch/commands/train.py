@@ -94,9 +94,6 @@ def run(words: list[str], flags: FlagValues) -> int:
         flags,
         changes,
         needs_data=not flags.dry_run,
-        recover=flags.recover,
-        scale_learning_rate=flags.scale_learning_rate,
-        keep_best=flags.keep_best,
         renewed=there is not None,
     )
     asked = dataclasses.replace(asked, weights=weights)
@@ -125,9 +122,9 @@ def _read_run(word: str, flags: FlagValues) -> dict | None:
         raise UsageError(f"{folder} is where that run goes on: leave out --workdir.")
     if flags["from"].value:
         raise UsageError(f"{folder} goes on from its own weights: leave out --from.")
+    session = record["sessions"][-1]
     own = {name: record[name] for name in ("seed", "precision")}
     own |= {"data": record["recipe"]["data"], "workdir": word}
-    session = record["sessions"][-1]
     own |= {"microbatches": session.get("microbatches", 1)}
     if "data_dir" in session and not own["data"].startswith(("folder:", "sample")):
         own["data_dir"] = session["data_dir"]

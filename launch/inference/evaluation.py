@@ -1,7 +1,6 @@
 """Error rates of trained weights, view by view."""
 
 import dataclasses
-import hashlib
 import os
 import pathlib
 import sys
@@ -13,30 +12,19 @@ import numpy as np
 import reproductions
 from common.data import imagenet
 from common.data.sources.subset import measure_on, plan_subset
-from common.data.statistics import Statistics, load, require_size
-from common.data.transforms import active
-from common.errors import RunError
 from common.evaluation.evaluator import Evaluator, Result
 from common.evaluation.outcomes import Outcomes, confusion
 from common.evaluation.predictions import PredictionWriter
 from common.evaluation.views import NAMES, FrameView, rescale
-from common.recipes.serialization import recipe_hash
-from common.training.run_record import add_result, command, commit_of, now, versions
+from common.training.run_record import add_result, command, commit_of, now
 from launch.inference import evaluation_plan, mistakes
-from launch.inference.network_inputs import IMAGENET, in_english, published_statistics
+from launch.inference.network_inputs import describe_network, find_statistics, in_english
 from launch.session.results_table import interval, percent
-from launch.session.setup import (
-    build_network,
-    open_data,
-    prepare_tensorflow,
-    show_notes,
-    training_statistics,
-)
+from launch.session.setup import build_network, open_data, prepare_tensorflow, show_notes
 from launch.settings.options import Devices, Experiment, short_name
 from launch.terminal.progress import Progress
 from launch.weights.bundled_weights import Network, comes_with_the_code
 from launch.weights.run_weights import (
-    STATISTICS,
     WEIGHTS,
     has_same_data,
     load_weights,
@@ -79,52 +67,45 @@ def run(
 
     Raises:
         UsageError: if the data have other classes than the network.
-        RunError: if the weights are another network's, or a score is no
-            number.
+        RunError: if the weights are another network's, or a score is no number.
     """
     experiment, recipe = network.experiment, network.experiment.recipe
     known = views_of(experiment)
     strategy = prepare_tensorflow(devices, recipe)
     source = open_data(experiment)
     show_notes(source.dataset)
-    source = _label(source, network)
+    other_data = any(one.field == "data" for one in recipe.overrides)
+    if network.run:
+        source = use_labels_of(network.run, source)
+    elif other_data and source.class_names() != imagenet.WNIDS:
+        print(
+            f"The labels are those of {source.dataset.name}, in its order: a file of weights does "
+            "not know its classes, the run's folder does.",
+            file=sys.stderr,
+        )
     source.dataset = measure_on(source.dataset, split)
     model = build_network(experiment, strategy)
     load_weights(model, network.file, recipe)
-    with open(os.devnull, "w") as log:
-        progress = Progress(log, images_per_step=0)
-        evaluator = Evaluator(
-            model=model,
-            strategy=strategy,
-            source=source,
-            recipe=recipe,
-            statistics=_find_statistics(network, source, progress),
-        )
-        for name in names or recipe.views:
-            writer = None
-            if predictions:
-                record = _describe_scores(network, devices, name, source)
-                images = source.dataset.splits[source.dataset.test_split]
-                classes = np.array(source.class_names())
-                writer = PredictionWriter(predictions, record, images, classes)
+    statistics = find_statistics(network, source)
+    evaluator = Evaluator(
+        model=model, strategy=strategy, source=source, recipe=recipe, statistics=statistics
+    )
+    for name in names or recipe.views:
+        writer = None
+        if predictions:
+            record = describe_network(network, name, devices.precision) | {
+                "data_sha256": source.fingerprint()["sha256"],
+                "split": evaluator.split,
+                "image_size": recipe.image_size,
+            }
+            classes = np.array(source.class_names())
+            writer = PredictionWriter(predictions, record, evaluator.num_images, classes)
+        with open(os.devnull, "w") as log:
+            progress = Progress(log, images_per_step=0)
             result, outcomes = evaluator.measure_each(name, known[name], progress.testing, writer)
             progress.clear()
-            _show(network, devices.precision, source, result, outcomes, out)
+        _show(network, devices.precision, source, result, outcomes, out)
     return 0
-
-
-def _label(source: Any, network: Network) -> Any:
-    """The source with the network's labels, as far as those are known."""
-    if network.run:
-        return use_labels_of(network.run, source)
-    other = any(one.field == "data" for one in network.experiment.recipe.overrides)
-    if other and source.class_names() != imagenet.WNIDS:
-        print(
-            f"The labels are those of {source.dataset.name}, in its order: a "
-            "file of weights does not know its classes, the run's folder does.",
-            file=sys.stderr,
-        )
-    return source
 
 
 def _show(
@@ -179,53 +160,10 @@ def _find_difference(network: Network, precision: str, source: Any) -> str | Non
     return None if run.record["status"] == "finished" else "it is not finished"
 
 
-def _find_statistics(network: Network, source: Any, progress: Progress) -> Statistics | None:
-    """What the network was trained with; of other weights, of their data."""
-    recipe, run = network.experiment.recipe, network.run
-    [(_, normalize)] = active((recipe.normalize,), epoch=-1)
-    if not normalize.needs_statistics:  # those of the training do not count
-        return None
-    if found := load(network.file.parent / STATISTICS):
-        return require_size(found, recipe)
-    if run and not has_same_data(run, source):
-        if recipe.data == IMAGENET:
-            return published_statistics(recipe)
-        raise RunError(
-            f"{run.folder} did not keep the mean of its training set "
-            f"({STATISTICS}), and {source.dataset.name} is not the data that "
-            "it was trained on. Give --data_dir theirs."
-        )
-    if "train" in source.dataset.splits:
-        return training_statistics(source, recipe, progress.scanning)
-    return published_statistics(recipe)
-
-
 def views_of(experiment: Experiment) -> dict[str, Any]:
     """The views by name, with the paper's own, for the recipe's image size."""
     paper, variant, size = experiment.paper, experiment.variant, experiment.recipe.image_size
     factor = size / reproductions.load(paper).RECIPES[variant].image_size
-    own = reproductions.views(paper, variant).items()
-    return {name: FrameView(name=name, size=size) for name in NAMES} | {
-        name: rescale(view, factor) for name, view in own
-    }
-
-
-def _describe_scores(network: Network, devices: Devices, view: str, source: Any) -> dict[str, Any]:
-    """What a prediction file says of itself."""
-    experiment = network.experiment
-    with open(network.file, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {
-        "paper": experiment.paper,
-        "variant": experiment.variant,
-        "view": view,
-        "data": experiment.recipe.data,
-        "data_sha256": source.fingerprint()["sha256"],
-        "split": source.dataset.test_split,
-        "image_size": experiment.recipe.image_size,
-        "recipe": recipe_hash(experiment.recipe),
-        "weights": digest,
-        "precision": devices.precision,
-        "command": command(),
-        "versions": versions(),
-    }
+    known = {name: FrameView(name=name, size=size) for name in NAMES}
+    own = reproductions.views(paper, variant)
+    return known | {name: rescale(view, factor) for name, view in own.items()}

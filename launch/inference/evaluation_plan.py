@@ -3,7 +3,6 @@
 import collections
 import sys
 import time
-from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -31,26 +30,27 @@ def print_plan(model: keras.Model, shown: dict[str, Any], dataset: DataSet, stra
         shown: The views, by name.
         dataset: Its test split is what the time is for.
     """
-    macs, size = _macs(model), tuple(model.input_shape[1:3])
+    size = tuple(model.input_shape[1:3])
+    macs = {size: totals(layer_table(model)).macs}  # of one input of the main path, by its size
     print(f"timing {model.name}, seconds, or half a minute for the deepest ...", file=sys.stderr)
-    speed = inputs_per_second(model, macs(size), strategy)
+    speed = inputs_per_second(model, macs[size], strategy)
     images, rows = dataset.splits[dataset.test_split], []
     for name, view in shown.items():
         counts = input_sizes(view, size)
-        cost = sum(count * macs(each) for each, count in counts.items())
-        sizes = ", ".join(f"{count} of {_size(each)}" for each, count in counts.items())
-        seconds = images * cost / macs(size) / speed
+        for each in counts.keys() - macs:
+            macs[each] = totals(layer_table(fully_convolutional(model, each))).macs
+        cost = sum(count * macs[each] for each, count in counts.items())
+        sizes = ", ".join(f"{count} of {_spell(each)}" for each, count in counts.items())
+        seconds = images * cost / macs[size] / speed
         rows.append([name, f"{sum(counts.values()):,}", sizes, f"{cost:,}", duration(seconds)])
     print(
         f"{model.name}, {count_parameters(model)}\n"
-        f"{dataset.title}, {images:,} images of the split "
-        f"{dataset.test_split!r}\n"
-        f"{speed:,.1f} inputs of {_size(size)} a second, timed just now; times "
-        "are for as many multiply-accumulates a second; reading the images "
-        "comes on top"
+        f"{dataset.title}, {images:,} images of the split {dataset.test_split!r}\n"
+        f"{speed:,.1f} inputs of {_spell(size)} a second, timed just now; times are for as many "
+        "multiply-accumulates a second; reading the images comes on top"
     )
     if not all(isinstance(view, FrameView) for view in shown.values()):
-        print(f"sizes are those of an image of {_size(IMAGE)} (height x width)")
+        print(f"sizes are those of an image of {_spell(IMAGE)} (height x width)")
     print()
     tables.show("", ["view", ">inputs", "sizes", ">MACs per image", ">time"], rows)
     return 0
@@ -68,20 +68,6 @@ def input_sizes(view: Any, size: tuple[int, int]) -> dict[tuple, int]:
         seen = (scaled.size, scaled.size) if scaled.size else scaled.canvas
         counts[seen] += len(scaled.crops)
     return dict(counts)
-
-
-def _macs(model: keras.Model) -> Callable[[tuple[int, int]], int]:
-    """Multiply-accumulates of the main path for an input of some size."""
-    own = tuple(model.input_shape[1:3])
-    known = {own: totals(layer_table(model)).macs}
-
-    def macs(size: tuple[int, int]) -> int:
-        if size not in known:
-            rows = layer_table(fully_convolutional(model, size))
-            known[size] = totals(rows).macs
-        return known[size]
-
-    return macs
 
 
 def inputs_per_second(model: keras.Model, macs: int, strategy) -> float:
@@ -106,5 +92,5 @@ def inputs_per_second(model: keras.Model, macs: int, strategy) -> float:
     return inputs / (time.perf_counter() - began)
 
 
-def _size(size: tuple[int, int]) -> str:
+def _spell(size: tuple[int, int]) -> str:
     return "x".join(map(str, size))

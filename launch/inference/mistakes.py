@@ -55,24 +55,16 @@ def write(
         title: Of the pictures.
         source: What the outcomes were measured on, for the worst images' pixels.
     """
+    from launch.drawing import contact_sheet  # with matplotlib, which takes a second
+
     counts = confusion(outcomes, len(names))
     folder.mkdir(parents=True, exist_ok=True)
     rows = [[name, *row] for name, row in zip(names, counts.tolist(), strict=True)]
     write_text(folder / f"{view}_confusion.csv", csv_text([["true \\ guessed", *names], *rows]))
     picture = confusion_matrix.draw(title, names, counts)
     write_text(folder / f"{view}_confusion.svg", picture)
-    _write_worst(folder / f"{view}_worst.png", title, names, source, outcomes)
-    print(f"{folder}: {view}_confusion.csv, {view}_confusion.svg, {view}_worst.png.")
-
-
-def _write_worst(
-    file: pathlib.Path, title: str, names: tuple[str, ...], source: Source, outcomes: Outcomes
-) -> None:
-    from launch.drawing import contact_sheet  # with matplotlib, which takes a second
-
     places = worst(outcomes, WORST_IMAGES)
-    pixels = read_images(source, source.dataset.test_split, places)
-    entries = []
+    pixels, entries = read_images(source, source.dataset.test_split, places), []
     for place in places:
         label, guess = outcomes.labels[place], outcomes.guesses[place]
         guesses = zip((guess, label), outcomes.certain[place], strict=True)
@@ -81,7 +73,8 @@ def _write_worst(
         name = name if len(name) <= _LETTERS else f"…{name[1 - _LETTERS :]}"
         entries.append((name, pixels[place], shown[: 1 + (guess != label)]))
     heading = f"{title}\nthe {len(places)} images with the highest loss"
-    contact_sheet.write(file, heading, entries)
+    contact_sheet.write(folder / f"{view}_worst.png", heading, entries)
+    print(f"{folder}: {view}_confusion.csv, {view}_confusion.svg, {view}_worst.png.")
 
 
 def read_images(source: Source, split: str, places: np.ndarray) -> dict:

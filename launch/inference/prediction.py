@@ -3,20 +3,17 @@
 import os
 import pathlib
 import sys
-from collections.abc import Iterator
 
 import numpy as np
 
 from common.data.pipeline import stored_side
 from common.data.sources.photographs import SPLIT, Photographs
-from common.data.statistics import Statistics
 from common.errors import NotFinite
 from common.evaluation.evaluator import score
 from common.evaluation.inputs import test_batches
 from common.evaluation.metrics import best
 from common.evaluation.views import FrameView
 from common.files import csv_text, write_json, write_text
-from common.recipes.recipe import Recipe
 from launch.drawing import contact_sheet
 from launch.inference.network_inputs import find_statistics, read_class_names
 from launch.session.setup import build_network, prepare_tensorflow
@@ -47,20 +44,28 @@ def run(
     """
     experiment, recipe = network.experiment, network.experiment.recipe
     strategy = prepare_tensorflow(Devices(platform=platform), recipe)
-    statistics = find_statistics(experiment, network.run)
-    names = read_class_names(experiment, network.run)
+    statistics, names = find_statistics(network), read_class_names(network)
     model = build_network(experiment, strategy)
     load_weights(model, network.file, recipe)
     digits = recipe.channels == 1 and recipe.data in DIGITS
     photographs = Photographs(paths, side=stored_side(recipe), digits=digits)
     seen = FrameView(name=view or recipe.monitor, size=recipe.image_size)
+    # One at a time: nobody knows yet how many can be read.
+    batches = test_batches(photographs, SPLIT, recipe, statistics, seen, batch_size=1)
+    with quiet():  # TensorFlow complains of its own from_generator
+        batches = iter(batches)
     entries = []
-    for place, probabilities in _probabilities(model, recipe, photographs, statistics, seen):
+    for inputs, _, _, ids in batches:
+        place = int(ids[0].numpy())
         path, picture = paths[place], photographs.thumbnails.pop(place)
+        [logits] = score(model, inputs, seen).numpy().astype(np.float64)
+        with np.errstate(invalid="ignore"):  # NaN is refused below
+            powers = np.exp(logits - logits.max())
+        probabilities = powers / powers.sum()
         if not np.isfinite(probabilities).all():
             raise NotFinite(
-                f"{path}: the network's scores are not finite. Its weights, "
-                "or its arithmetic, are broken."
+                f"{path}: the network's scores are not finite. Its weights, or its arithmetic, "
+                "are broken."
             )
         [labels] = best(probabilities[None], SHOWN)
         guesses = [(names[k], float(probabilities[k])) for k in labels]
@@ -70,11 +75,10 @@ def run(
         _write(outs, f"{experiment.variant}\n{recipe.data}, {seen.name}", entries)
     if photographs.turned:
         print(
-            f"Turned upright, as their EXIF data ask: "
+            "Turned upright, as their EXIF data ask: "
             f"{', '.join(p.name for p in photographs.turned[:SHOWN])}"
-            f"{' ...' if len(photographs.turned) > SHOWN else ''}. Training, "
-            "evaluate and an exported model take images as they are stored, as "
-            "the papers' loaders did.",
+            f"{' ...' if len(photographs.turned) > SHOWN else ''}. Training, evaluate and an "
+            "exported model take images as they are stored, as the papers' loaders did.",
             file=sys.stderr,
         )
     for path, why in photographs.unreadable.items():
@@ -108,18 +112,3 @@ def show_guesses(path: pathlib.Path, guesses: list[tuple[str, float]]) -> None:
     print(path)
     for name, probability in guesses:
         print(f"  {100 * probability:5.1f} %  {name}", flush=True)
-
-
-def _probabilities(
-    model, recipe: Recipe, photographs: Photographs, statistics: Statistics | None, view: FrameView
-) -> Iterator[tuple[int, np.ndarray]]:
-    """(place, (classes,) float64) of each photograph that can be read."""
-    # One at a time: nobody knows yet how many can be read.
-    batches = test_batches(photographs, SPLIT, recipe, statistics, view, batch_size=1)
-    with quiet():  # TensorFlow complains of its own from_generator
-        batches = iter(batches)
-    for inputs, _, _, ids in batches:
-        [logits] = score(model, inputs, view).numpy().astype(np.float64)
-        with np.errstate(invalid="ignore"):  # the caller refuses NaN
-            weights = np.exp(logits - logits.max())
-        yield int(ids[0].numpy()), weights / weights.sum()

@@ -2,12 +2,15 @@
 
 import dataclasses
 import re
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from common.data import imagenet
 from common.evaluation.metrics import wilson, wrong
-from common.evaluation.predictions import Predictions
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from common.evaluation.predictions import Predictions
 
 VALIDATION = re.compile(r"ILSVRC2012_val_(\d{8})\b")
 
@@ -39,31 +42,33 @@ def percent(errors: int, n: int, digits: int = 2) -> str:
 class Missed:
     """Which images are wrong, (N,) bool; `top5` is None as in Count."""
 
-    top1: np.ndarray
-    top5: np.ndarray | None
+    top1: "np.ndarray"
+    top5: "np.ndarray | None"
 
     def count(self) -> Count:
         """How many."""
         wrong5 = None if self.top5 is None else int(self.top5.sum())
         return Count(n=len(self.top1), wrong1=int(self.top1.sum()), wrong5=wrong5)
 
-    def of(self, kept: np.ndarray) -> "Missed":
+    def of(self, kept: "np.ndarray") -> "Missed":
         """Of the images where `kept`, (N,) bool, is true."""
         top5 = None if self.top5 is None else self.top5[kept]
         return Missed(self.top1[kept], top5)
 
 
-def missed(scores: np.ndarray, labels: np.ndarray) -> Missed:
+def missed(scores: "np.ndarray", labels: "np.ndarray") -> Missed:
     """By scores (N, C); ties as common.evaluation.metrics has them."""
     many = scores.shape[1] > 5
     return Missed(wrong(scores, labels, 1), wrong(scores, labels, 5) if many else None)
 
 
-def without_blacklist(predictions: Predictions) -> np.ndarray | None:
+def without_blacklist(predictions: "Predictions") -> "np.ndarray | None":
     """(N,) bool: the 48,238 images of ImageNet's validation set.
 
     None for any other set of images.
     """
+    import numpy as np
+
     found = [VALIDATION.match(name) for name in predictions.ids.tolist()]
     if len(found) != 50_000 or not all(found):
         return None

@@ -17,7 +17,6 @@ from launch.report import (
     results_slides,
 )
 from launch.report.figures import figures, overlay
-from launch.report.html import html_page
 from launch.report.markdown import with_block, with_deviations
 from launch.report.papers import Paper, list_unfinished, read_papers
 from launch.report.questions import questions
@@ -100,6 +99,8 @@ def write_html(folders: list[str], file: pathlib.Path) -> None:
     Raises:
         UsageError: if `file` cannot be a file, or a folder holds no run.
     """
+    from launch.report.html import html_page  # takes NumPy
+
     require_place(file, "--html")
     write_text(file, html_page.page(folders))
     print(f"{file} is written: {file.stat().st_size / 1e6:.1f} MB.")

@@ -7,7 +7,6 @@ from launch.report import leaderboard
 from launch.report.markdown import table
 from launch.report.measurements import cost, status
 from launch.report.papers import Paper, count_differing
-from reproductions.ilsvrc2016.spec import spec_of
 
 # The slides' headings, in their order, and the papers that they are of.
 SYSTEMS = {
@@ -78,8 +77,7 @@ def _teams() -> str:
         entries = [one for one in data["entry"] if one["team"] == team]
         best = min(entries, key=lambda e: e.get("classification", 1))
         _, error, _ = leaderboard.errors(best, data["classification_images"])
-        members = spec_of([name], []).members
-        here = [m.name for m in members if m.file is not None]
+        here, _ = leaderboard.read_members(name)
         rules = {e["rule"]: None for e in entries if e["rule"] != "unknown"}
         rows.append(
             [

@@ -59,8 +59,7 @@ def settle(training: Training, source) -> Training:
         for one in recipe.overrides
     )
     recipe = dataclasses.replace(recipe, fine_tuning=tuning, overrides=on_record)
-    recipe = _scale_body(recipe, head)
-    experiment = dataclasses.replace(training.experiment, recipe=recipe)
+    experiment = dataclasses.replace(training.experiment, recipe=_scale_body(recipe, head))
     return dataclasses.replace(training, experiment=experiment)
 
 

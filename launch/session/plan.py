@@ -1,5 +1,6 @@
 """`--dry_run`: what a run would do and cost, before it starts."""
 
+import contextlib
 import math
 import pathlib
 import time
@@ -13,11 +14,12 @@ from common.data.resident import kept_bytes
 from common.distribution import hardware
 from common.distribution.batch_slice import per_replica_batch_size
 from common.distribution.strategy import distribute
-from common.models.layer_table import layer_table, totals
+from common.models.layer_table import layer_table, totals, without_weights
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import spell
 from common.training.optimizers import build_optimizer
 from common.training.steps import MAX_UPDATES, TrainSteps
+from common.training.train_step import TrainStep
 from launch.session.fine_tuning import describe_start
 from launch.session.recipe_table import list_rows
 from launch.session.run_session import kind_of_device
@@ -25,6 +27,7 @@ from launch.session.setup import build_network
 from launch.settings.options import Devices, Experiment, Training
 from launch.terminal.display import duration
 
+CPU_INFO = pathlib.Path("/proc/cpuinfo")
 INPUT_BATCHES = 4  # in the step, being made, and prefetched
 _TOLD = ("optimizer", "learning rate", "weight decay", "loss")  # of describe --recipe
 _TOLD += ("augmentation", "normalisation", "noise", "initial weights")
@@ -33,30 +36,25 @@ TIMED_VALUES = 8 * 224 * 224 * 3  # in the images of a timed step, per device
 
 
 def print_plan(training: Training, source, strategy, cluster=None, *, timed: bool = False) -> int:
-    """Prints the plan; exit code 0. Writes nothing."""
-    for name, value in plan(training, source, strategy, cluster, timed=timed):
-        print(f"{name:<17}{value}")
-    return 0
-
-
-def plan(
-    training: Training, source, strategy, cluster=None, *, timed: bool = False
-) -> list[tuple[str, str]]:
-    """(what, value) rows; `strategy` is one worker's of `cluster`.
+    """Prints the plan as (what, value) lines; exit code 0. Writes nothing.
 
     Args:
+        strategy: Of one worker of `cluster`.
         timed: Whether training steps are timed, which takes seconds to minutes.
     """
     experiment, settings, devices = training.experiment, training.settings, training.devices
     recipe, local = experiment.recipe, strategy.num_replicas_in_sync
-    model = build_network(experiment, strategy)
     workers = cluster.workers if cluster else ("this process",)
-    replicas = len(workers) * local
-    share = per_replica_batch_size(recipe.global_batch_size, replicas, settings.microbatches)
+    share = per_replica_batch_size(
+        recipe.global_batch_size, len(workers) * local, settings.microbatches
+    )
     step, time_row = (
         describe_arithmetic(devices),
         "not timed: --time_step does it, in a minute or so",
     )
+    with contextlib.nullcontext() if timed else without_weights():
+        model = build_network(experiment, strategy)
+    memory = _memory(model, recipe, source, strategy, share, len(workers))
     if timed:
         step += compare_bfloat16(experiment, devices, model, strategy)
         time_row = measure_time(
@@ -69,12 +67,17 @@ def plan(
         ("workers", f"{len(workers)}: {', '.join(workers)}"),
         (
             "batch",
-            f"{recipe.global_batch_size} = "
-            f"{len(workers)} workers x {local} devices x "
+            f"{recipe.global_batch_size} = {len(workers)} workers x {local} devices x "
             f"{settings.microbatches} microbatches x {share} images",
         ),
-        *_memory(model, recipe, source, strategy, share, workers),
-        *_say_recipe(experiment, model),
+        *memory,
+    ]
+    name = ""
+    for what, here, where in list_rows(experiment.paper, experiment.variant, recipe, model):
+        name = what or name  # a part of several lines has its name in the first
+        if name in _TOLD:
+            rows.append((what, f"{here}  [{where}]" if where else here))
+    rows += [
         ("step", step),
         *estimate_cost(recipe, source, model),
         ("time", time_row),
@@ -82,33 +85,22 @@ def plan(
         ("written to", str(settings.workdir)),
     ]
     if start := recipe.initialize_from:
-        where = training.before.settings.workdir
+        place = training.before.settings.workdir
         rows.append(
-            ("begins with", f"{start.layers} of {start.variant}, trained first, in {where}")
+            ("begins with", f"{start.layers} of {start.variant}, trained first, in {place}")
         )
-    rows += describe_start(training, model)
+    rows += [*describe_start(training, model), *_list_differences(recipe)]
+    for what, value in rows:
+        print(f"{what:<17}{value}")
+    return 0
+
+
+def _list_differences(recipe: Recipe) -> list[tuple[str, str]]:
     changed = {one.field for one in recipe.overrides}  # of which the paper's words are no more
-    rows += [
-        ("deviation", f"{d.field}: {d.here}; paper: {d.paper}")
-        for d in recipe.deviations
-        if d.field not in changed
-    ]
-    return rows + [
-        ("deviation", f"{one.field}: {spell(one.new)}; paper: {spell(one.old)}")
-        for one in recipe.overrides
-    ]
-
-
-def _say_recipe(experiment: Experiment, model: keras.Model) -> list[tuple[str, str]]:
-    """Rows of the plan: how it is trained, each with the paper's section."""
-    rows, name = [], ""
-    for what, here, source in list_rows(
-        experiment.paper, experiment.variant, experiment.recipe, model
-    ):
-        name = what or name
-        if name in _TOLD:
-            rows.append((what, f"{here}  [{source}]" if source else here))
-    return rows
+    found = [(one.field, one.here, one.paper) for one in recipe.deviations]
+    found = [one for one in found if one[0] not in changed]
+    found += [(one.field, spell(one.new), spell(one.old)) for one in recipe.overrides]
+    return [("deviation", f"{field}: {here}; paper: {paper}") for field, here, paper in found]
 
 
 def count_parameters(model: keras.Model) -> str:
@@ -129,18 +121,10 @@ def estimate_cost(recipe: Recipe, source, model: keras.Model) -> list[tuple[str,
     updates = pipeline.updates(source, recipe)
     images = updates * recipe.global_batch_size
     rows = layer_table(model)
-    trained = sum(row.macs for row in rows)  # with auxiliary heads
-    return [
-        (
-            "steps",
-            f"{updates / per_epoch:.4g} epochs x {per_epoch:,} = {updates:,}; {images:,} images",
-        ),
-        (
-            "arithmetic",
-            f"{totals(rows).macs:,} multiply-accumulates per image forward, "
-            f"about {6 * trained * images:.2g} FLOP in all",
-        ),
-    ]
+    flop = 6 * images * sum(row.macs for row in rows)  # with auxiliary heads
+    steps = f"{updates / per_epoch:.4g} epochs x {per_epoch:,} = {updates:,}; {images:,} images"
+    macs = f"{totals(rows).macs:,} multiply-accumulates per image forward"
+    return [("steps", steps), ("arithmetic", f"{macs}, about {flop:.2g} FLOP in all")]
 
 
 def measure_time(
@@ -161,8 +145,10 @@ def describe_arithmetic(devices: Devices) -> str:
 
 
 def compare_bfloat16(experiment: Experiment, devices: Devices, model, strategy) -> str:
-    """What bfloat16 would gain, where the CPU computes in it."""
-    if devices.precision != "float32" or not computes_bfloat16(strategy):
+    """What bfloat16 would gain, where the devices are CPUs with instructions for it."""
+    info = CPU_INFO.read_text().split() if CPU_INFO.exists() else []
+    able = kind_of_device(strategy) == "cpu" and not {"avx512_bf16", "amx_bf16"}.isdisjoint(info)
+    if devices.precision != "float32" or not able:
         return ""
     before = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
@@ -170,25 +156,16 @@ def compare_bfloat16(experiment: Experiment, devices: Devices, model, strategy) 
         lower = build_network(experiment, strategy)
     finally:
         keras.mixed_precision.set_dtype_policy(before)
-    speeds = [
+    slow, fast = (
         images_per_second(network, experiment.recipe, strategy, devices.jit_compile)
         for network in (model, lower)
-    ]
-    gain = speeds[1] / speeds[0]
-    if gain < 1.1:
+    )
+    if fast / slow < 1.1:
         return "; mixed_bfloat16 is no faster here, timed just now"
     return (
-        f"; --precision mixed_bfloat16 is {gain:.1f} x as fast here, timed "
+        f"; --precision mixed_bfloat16 is {fast / slow:.1f} x as fast here, timed "
         "just now, and another run"
     )
-
-
-def computes_bfloat16(strategy) -> bool:
-    """Whether the devices are CPUs with instructions for it."""
-    info = pathlib.Path("/proc/cpuinfo")
-    if kind_of_device(strategy) != "cpu" or not info.exists():
-        return False
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(info.read_text().split())
 
 
 def estimate_memory(model, optimizer, images: int, batch: int) -> dict[str, int]:
@@ -220,9 +197,9 @@ def _memory(model, recipe: Recipe, source, strategy, images, workers) -> list[tu
     """Rows of the plan: what a device holds, and what it has room for."""
     with strategy.scope():
         optimizer = build_optimizer(recipe)
-        optimizer.build(model.trainable_variables)
-    batch = recipe.global_batch_size // len(workers)
-    parts = estimate_memory(model, optimizer, images, batch)
+        weights = model.trainable_variables  # which may have no values to place a state beside
+        optimizer.build([keras.Variable("zeros", w.shape, w.dtype) for w in weights])
+    parts = estimate_memory(model, optimizer, images, recipe.global_batch_size // workers)
     if kept := kept_bytes(source, recipe):
         parts["decoded images"] = kept
     each = ", ".join(f"{n} {b / 2**20:,.0f}" for n, b in parts.items())
@@ -271,15 +248,8 @@ def images_per_second(model, recipe: Recipe, strategy, jit_compile: bool = False
     noise = np.random.default_rng(0).normal(size=shape).astype("float32")
     data = tf.data.Dataset.from_tensors((noise, np.zeros(batch, np.int64)))
     iterator = distribute(strategy, data.repeat())
-    run = TrainSteps(
-        model,
-        optimizer,
-        recipe.loss,
-        strategy,
-        global_batch_size=batch,
-        seed=0,
-        jit_compile=jit_compile,
-    )
+    settings = {"global_batch_size": batch, "seed": 0, "jit_compile": jit_compile}
+    run = TrainSteps(TrainStep(model, optimizer, recipe.loss, strategy, **settings))
     step = tf.constant(0, tf.int64)
     rates = tf.zeros((MAX_UPDATES, len(recipe.group_schedules) + 1))
     run(iterator, step, tf.constant(1), rates)

@@ -55,9 +55,17 @@ def list_rows(paper: str, variant: str, recipe: Recipe, model) -> list[list[str]
     The last column is the comment of recipe.py or forms.py beside the value, or what the
     paper's value was before --set.
     """
-    folder = reproductions.folder(paper)
+    folder, rows = reproductions.folder(paper), []
+
+    def add(name: str, lines: list[str], source: str, field: str = "") -> None:
+        changed = [o for o in recipe.overrides if f"{o.field}.".startswith(f"{field}.")]
+        if changed:
+            before = ", ".join(f"{o.field} {spell(o.old)}" for o in changed)
+            source = f"set here; paper: {before}"
+        rows.append([name, lines[0], source])
+        rows.extend(["", line, ""] for line in lines[1:])
+
     sources = read_sources(folder / "recipe.py", "RECIPES", variant)
-    rows = []
     for name, field in _FIELDS:
         if (value := getattr(recipe, field)) in (None, ()):
             continue
@@ -66,29 +74,16 @@ def list_rows(paper: str, variant: str, recipe: Recipe, model) -> list[list[str]
             lines = list(say_rates(recipe))
         elif isinstance(value, tuple) and field != "views":
             lines = [spell(one) for one in value]
-        rows += _rows(name, lines, _source(recipe, field, sources.get(field, "")))
-    said = "; ".join(one.paper for one in recipe.deviations if "initial" in one.field)
-    starts = list_initial_weights(model)
-    rows += _rows("initial weights", starts, said or "comments of model.py") if starts else []
+        add(name, lines, sources.get(field, ""), field)
+    if starts := list_initial_weights(model):
+        said = "; ".join(one.paper for one in recipe.deviations if "initial" in one.field)
+        add("initial weights", starts, said or "comments of model.py")
     if recipe.network is not None:
-        of_form = read_sources(folder / "forms.py", "FORMS", variant)
+        sources = read_sources(folder / "forms.py", "FORMS", variant)
         for part in dataclasses.fields(recipe.network):
             path, value = NETWORK + part.name, getattr(recipe.network, part.name)
-            source = _source(recipe, path, of_form.get(part.name, ""))
-            rows += _rows(path, [spell(value)], source)
+            add(path, [spell(value)], sources.get(part.name, ""), path)
     return rows
-
-
-def _rows(name: str, lines: list[str], source: str) -> list[list[str]]:
-    return [[name, lines[0], source], *(["", line, ""] for line in lines[1:])]
-
-
-def _source(recipe: Recipe, field: str, comment: str) -> str:
-    """The comment, or for what --set changed the value that the paper has."""
-    changed = [o for o in recipe.overrides if f"{o.field}.".startswith(f"{field}.")]
-    if not changed:
-        return comment
-    return "set here; paper: " + ", ".join(f"{o.field} {spell(o.old)}" for o in changed)
 
 
 def say_rates(recipe: Recipe) -> Iterator[str]:

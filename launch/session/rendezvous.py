@@ -48,21 +48,18 @@ def tell(parent: int, index: int, workers: list[str]) -> None:
             return
         silent = [address for address in workers if not _answers(address)]
         waited = time.monotonic() - began
-        print(
-            f"Worker {index} of {len(workers)} has waited {waited:.0f} s for "
-            "the others; no answer from "
-            + (", ".join(silent) or "one that has not joined yet")
-            + ".",
-            file=sys.stderr,
-            flush=True,
-        )
+        whom = ", ".join(silent) or "one that has not joined yet"
+        told = [
+            f"Worker {index} of {len(workers)} has waited {waited:.0f} s for the others; "
+            f"no answer from {whom}."
+        ]
         if waited >= GIVE_UP_SECONDS:
-            print(
-                "It gives up. Start the same command on all hosts; the ports "
-                "must be open between them.",
-                file=sys.stderr,
-                flush=True,
-            )
+            told += [
+                "It gives up. Start the same command on all hosts; the ports must be open "
+                "between them."
+            ]
+        print(*told, sep="\n", file=sys.stderr, flush=True)
+        if waited >= GIVE_UP_SECONDS:
             os.kill(parent, signal.SIGTERM)
             return
 

@@ -9,7 +9,10 @@ from common.papers.expected import read_expected
 from common.recipes.serialization import spell
 from common.training.run_record import overrides_of
 from launch.terminal.display import duration
+from launch.terminal.tables import plain
 from launch.weights.run_weights import BEST
+
+COLUMNS = ["view", ">images", ">top-1 error", ">top-5 error", ">paper's"]
 
 
 def results_table(record: dict, history: list[dict]) -> list[str]:
@@ -19,22 +22,19 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
         record: A finished run's run.json.
         history: Its epochs.
     """
-    changes = overrides_of(record)
-    lines = ["", title(record), ""]
-    views = [_view(result, record) for result in record["results"]]
-    width = max(14, *(len(view) + 1 for view in views))
-    form = f"{{:<{width}}}{{:>8}}  {{:>24}}  {{:>14}}  {{:>18}}"
-    lines.append(form.format("view", "images", "top-1 error", "top-5 error", "paper's"))
-    for view, result in zip(views, record["results"], strict=True):
-        lines.append(
-            form.format(
-                view,
-                f"{result['num_images']:,}",
-                interval(result["top1_error"], result["num_images"]),
-                percent(result["top5_error"]),
-                "not comparable" if changes else paper_says(record, result),
-            )
-        )
+    changes, results = overrides_of(record), record["results"]
+    rows = []
+    for result in results:
+        other = "" if result["split"] == results[0]["split"] else f", {result['split']}"
+        error = interval(result["top1_error"], result["num_images"])
+        paper = "not comparable" if changes else paper_says(record, result)
+        images, top5 = f"{result['num_images']:,}", percent(result["top5_error"])
+        rows.append([result["view"] + other, images, error, top5, paper])
+    title = (
+        f"{record['variant']} on {record['data_title']}, "
+        f"seed {record['seed']}, {record['epochs']} epochs"
+    )
+    lines = ["", title, "", *plain("", COLUMNS, rows).splitlines()]
     if changes:
         lines += ["", "Not the paper's experiment, because:"]
         lines += [f"  {one.field}: {spell(one.new)}, not {spell(one.old)}" for one in changes]
@@ -70,21 +70,6 @@ def next_commands(folder: pathlib.Path) -> list[str]:
     ]
 
 
-def _view(result: dict, record: dict) -> str:
-    """With the split, if that is not the first result's, the tests'."""
-    split = result["split"]
-    tests = record["results"][0]["split"]
-    return result["view"] if split == tests else f"{result['view']}, {split}"
-
-
-def title(record: dict) -> str:
-    """Which network, on what, with which seed."""
-    return (
-        f"{record['variant']} on {record['data_title']}, "
-        f"seed {record['seed']}, {record['epochs']} epochs"
-    )
-
-
 def percent(value: float | None) -> str:
     """Two decimals, or a dash for what was not measured."""
     return "-" if value is None else f"{value:.2f} %"
@@ -99,12 +84,10 @@ def interval(error: float, images: int) -> str:
 def paper_says(record: dict, result: dict) -> str:
     """The paper's top-1 error for the same variant, data, split and view."""
     expected = read_expected(reproductions.folder(record["paper"]))
+    of_run = record["variant"], record["recipe"]["data"], result["split"], result["view"]
     same = [
-        row.top1_error
+        percent(row.top1_error)
         for row in expected.result
-        if (row.variant, row.data, row.views)
-        == (record["variant"], record["recipe"]["data"], result["view"])
-        and row.split == result["split"]
-        and row.top1_error is not None
+        if (row.variant, row.data, row.split, row.views) == of_run and row.top1_error is not None
     ]
-    return " / ".join(percent(error) for error in same) or "-"
+    return " / ".join(same) or "-"

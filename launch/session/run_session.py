@@ -76,25 +76,8 @@ def identify(training: Training, source) -> dict:
 
 
 def kind_of_device(strategy) -> str:
-    """Of the strategy: "cpu" or "gpu"."""
-    device = strategy.extended.worker_devices[0]
-    return tf.DeviceSpec.from_string(device).device_type.lower()
-
-
-def best_and_last(history: list[dict], recipe: Recipe) -> dict:
-    """The epochs with the lowest and the final error, under the monitor's view.
-
-    The last one is the result. The best one was chosen by the images that it
-    is measured on, and says so.
-    """
-    best = min(history, key=lambda row: row["val_top1_error"])
-    measured = "held-out images" if recipe.held_out else "the test set"
-    epochs = {
-        name: {"epoch": row["epoch"], "top1_error": row["val_top1_error"]}
-        for name, row in (("last_epoch", history[-1]), ("best_epoch", best))
-    }
-    epochs["best_epoch"]["chosen_on"] = measured
-    return epochs
+    """The kind that the strategy computes on, "cpu" or "gpu"."""
+    return tf.DeviceSpec.from_string(strategy.extended.worker_devices[0]).device_type.lower()
 
 
 def save_tested(file: pathlib.Path, recipe: Recipe, model: keras.Model) -> None:
@@ -135,10 +118,19 @@ class KeepBest(keras.callbacks.Callback):
 
 
 def finish(record: Run, recipe, loop: Loop, results, strategy, progress: Progress) -> None:
-    """Writes the results, and shows them."""
+    """Writes the results, and shows them.
+
+    The last epoch is the result. The best one, under the monitor's view, was chosen by the
+    images that it is measured on, and says so.
+    """
     state = loop.state
     images = state.step * recipe.global_batch_size
     measured = [dataclasses.asdict(result) for result in results]
+    last, best = (
+        {"epoch": row["epoch"], "top1_error": row["val_top1_error"]}
+        for row in (state.history[-1], min(state.history, key=lambda row: row["val_top1_error"]))
+    )
+    chosen_on = "held-out images" if recipe.held_out else "the test set"
     record.end_session(
         "finished",
         status="finished",
@@ -148,7 +140,8 @@ def finish(record: Run, recipe, loop: Loop, results, strategy, progress: Progres
         train_seconds=round(state.seconds, 1),
         images_per_second=round(images / state.seconds, 1),
         peak_bytes=hardware.peak_bytes(strategy),
-        **best_and_last(state.history, recipe),
+        last_epoch=last,
+        best_epoch=best | {"chosen_on": chosen_on},
         results=merged(record.record.get("results", []), measured),
     )
     for line in results_table(record.record, state.history):

@@ -1,9 +1,10 @@
 """What a command sets up before it computes: devices, data, the network."""
 
+import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import keras
 import tensorflow as tf
@@ -13,11 +14,12 @@ from common.data import catalog
 from common.data.dataset import DataSet
 from common.data.diagnosis import explained
 from common.data.sources.subset import plan_subset, take_subset
+from common.data.sources.tfds import line_of
 from common.data.statistics import kept, statistics_for
 from common.distribution import hardware
 from common.distribution.cluster import Cluster
 from common.distribution.strategy import make_strategy, on_gpus
-from common.errors import UsageError
+from common.errors import RunError, UsageError
 from common.recipes.recipe import Recipe, is_small
 from common.training.steps import repeat_bit_for_bit
 from launch.session.rendezvous import waiting
@@ -136,3 +138,21 @@ def initialize_on_cpu(create, **values):
         with tf.device("CPU:0"):
             values["initial_value"] = initial()
     return create(**values)
+
+
+@contextlib.contextmanager
+def explain_memory(recipe: Recipe, replicas: int, microbatches: int) -> Iterator[None]:
+    """Turns TensorFlow's error inside into a RunError that says what fits."""
+    try:
+        yield
+    except tf.errors.ResourceExhaustedError as error:
+        share = recipe.global_batch_size // (replicas * microbatches)
+        parts = next((n for n in range(2, share + 1) if share % n == 0), None)
+        smaller = "."
+        if parts and not recipe.synchronized_batch_norm:
+            smaller = f", or smaller parts: --microbatches {microbatches * parts}."
+        raise RunError(
+            f"A device's memory is too small for {share} images at a time "
+            f"({line_of(error).rstrip('.')}). Give it more devices (--gpus){smaller} The same "
+            "command with that goes on from the last checkpoint."
+        ) from error

@@ -32,7 +32,6 @@ from common.training.signals import Signals, Stopped
 from launch.session.board import Board
 from launch.session.fine_tuning import begin, describe_start, find_statistics, settle
 from launch.session.jit_policy import decide
-from launch.session.out_of_memory import explain_memory
 from launch.session.plan import count_parameters, describe_arithmetic, print_plan
 from launch.session.results_table import next_commands
 from launch.session.run_session import (
@@ -45,6 +44,7 @@ from launch.session.run_session import (
 )
 from launch.session.setup import (
     build_network,
+    explain_memory,
     open_data,
     plan_data,
     prepare_tensorflow,
@@ -57,10 +57,10 @@ from launch.terminal.exits import as_typed
 from launch.terminal.progress import Progress
 from launch.weights.run_weights import STATISTICS, WEIGHTS, load_weights
 
-STOPPED = {  # exit codes; SIGALRM is the end of --max_hours
-    signal.SIGTERM: 75,
-    signal.SIGALRM: 75,
-    signal.SIGINT: 130,
+STOPPED = {  # (exit code, reason)
+    signal.SIGTERM: (75, "SIGTERM"),
+    signal.SIGALRM: (75, "--max_hours"),
+    signal.SIGINT: (130, "SIGINT"),
 }
 STARTED = time.monotonic()
 
@@ -72,9 +72,9 @@ def plan(training: Training, *, timed: bool = False) -> int:
         timed: Whether its steps are timed.
     """
     cluster = from_environment()  # whose other hosts need not be there
-    experiment = training.experiment
-    strategy = prepare_tensorflow(training.devices, experiment.recipe, training.settings.seed)
-    source = plan_data(experiment)
+    recipe, seed = training.experiment.recipe, training.settings.seed
+    strategy = prepare_tensorflow(training.devices, recipe, seed)
+    source = plan_data(training.experiment)
     show_notes(source.dataset)
     training = settle(_decide_jit(training, strategy), source)
     return print_plan(training, source, strategy, cluster, timed=timed)
@@ -110,10 +110,11 @@ def train(training: Training, strategy) -> int:
     model = build_network(experiment, strategy)
     identity = identify(training, source)
     workers.require_same("command or data set", json.dumps(identity))
-    if workers.chief and training.before and not _has_begun(training):
-        _begin_with(training, model)
-    if workers.chief and training.weights and not _has_begun(training):
-        begin(training, model)
+    if workers.chief and not _has_begun(training):
+        if training.before:
+            _begin_with(training, model)
+        if training.weights:
+            begin(training, model)
     record = open_record(workers, training, identity, strategy, updates)
     seconds = None
     if settings.max_hours is not None:  # which count from the start of the process
@@ -124,8 +125,7 @@ def train(training: Training, strategy) -> int:
             with workers.watched(), open(log, "a", buffering=1) as lines:
                 _train(training, record, source, strategy, model, signals, lines)
     except Stopped as stop:
-        timed = stop.signum == signal.SIGALRM
-        reason = "--max_hours" if timed else signal.Signals(stop.signum).name
+        code, reason = STOPPED[stop.signum]
         record.end_session(reason, status="stopped")
         if workers.chief:
             print(
@@ -133,7 +133,7 @@ def train(training: Training, strategy) -> int:
                 "The same command continues.",
                 file=sys.stderr,
             )
-        return STOPPED[stop.signum]
+        return code
     except BaseException as error:
         if isinstance(error, OSError) and error.filename is None:  # such as of the log
             error.filename = str(settings.workdir)
@@ -257,18 +257,15 @@ def _opening(
     settings = training.settings
     share = per_replica_batch_size(recipe.global_batch_size, replicas, settings.microbatches)
     lines = [
-        f"{model.name}: {count_parameters(model)}; "
-        f"{source.dataset.title}; {loop.updates:,} updates, "
-        f"{loop.steps_per_epoch:,} an epoch.",
-        f"Batch {recipe.global_batch_size}: {replicas} device(s), {share} "
-        f"images each at a time; {describe_arithmetic(training.devices)}. Written to "
-        f"{settings.workdir}.",
+        f"{model.name}: {count_parameters(model)}; {source.dataset.title}; "
+        f"{loop.updates:,} updates, {loop.steps_per_epoch:,} an epoch.",
+        f"Batch {recipe.global_batch_size}: {replicas} device(s), {share} images each at a time; "
+        f"{describe_arithmetic(training.devices)}. Written to {settings.workdir}.",
         *source.dataset.notes,
         *(f"{name.capitalize()}: {value}." for name, value in describe_start(training, model)),
     ]
     for one in (*recipe.overrides, *happened):
-        scaled = one.field == "image_size"
-        also = ", and the sizes of the transforms with it" if scaled else ""
+        also = ", and the sizes of the transforms with it" * (one.field == "image_size")
         lines.append(f"Deviation: {one.field}: {spell(one.new)}, not {spell(one.old)}{also}.")
     lines += [f"Ignored: {checkpoint}, a damaged checkpoint." for checkpoint in loop.ignored]
     if loop.resumed_from:

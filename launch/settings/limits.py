@@ -15,69 +15,28 @@ from common.evaluation import views
 from common.recipes.recipe import Recipe
 
 METRICS = ("loss", "top1_error", "val_loss", "val_top1_error")
-SMALLEST_SIDE = 8
-LARGEST_SIDE = 8_192
-LARGEST_NUMBER = 3e38  # of float32
-# (lowest, highest, whether these two are allowed themselves)
-_SHARE, _BELOW_1 = (0, 1, True, True), (0, 1, True, False)
-_NOT_NEGATIVE = (0, LARGEST_NUMBER, True, True)
-_ABOVE_0 = (0, LARGEST_NUMBER, False, True)
-_SIDE = (1, LARGEST_SIDE, True, True)
-_COUNT = (1, 10**9, True, True)
-_COUNT_OR_0 = (0, 10**9, True, True)
-LIMITS = {
-    "image_size": (SMALLEST_SIDE, LARGEST_SIDE, True, True),
-    "epochs": _COUNT,
-    "updates": _COUNT,
-    "train_images": _COUNT,
-    "held_out": _COUNT_OR_0,
-    "global_batch_size": _COUNT,
-    "healthy_after": _COUNT_OR_0,
-    "clip_global_norm": _ABOVE_0,
-    "average_decay": _BELOW_1,
-    "dropout": _BELOW_1,
-    "towers": _COUNT,
-    "learning_rate": _NOT_NEGATIVE,
-    "momentum": _BELOW_1,
-    "decay": _BELOW_1,
-    "epsilon": _ABOVE_0,
-    "mu": _NOT_NEGATIVE,
-    "rate": _NOT_NEGATIVE,
-    "value": _NOT_NEGATIVE,
-    "factors": _NOT_NEGATIVE,
-    "factor_before": _NOT_NEGATIVE,
-    "times": _NOT_NEGATIVE,
-    "divisor": _ABOVE_0,
-    "patience": _COUNT,
-    "max_drops": _COUNT_OR_0,
-    "min_delta": _NOT_NEGATIVE,
-    "epoch": _COUNT_OR_0,
-    "samples": _COUNT,
-    "kept": _SHARE,
-    "smoothing": _SHARE,
-    "weight": _NOT_NEGATIVE,
-    "scale": _NOT_NEGATIVE,
-    "size": _SIDE,
-    "low": _ABOVE_0,
-    "high": _ABOVE_0,
-    "pixels": (0, LARGEST_SIDE, True, True),
-    "attempts": (1, 1_000, True, True),
-    "area": (0, 1, False, True),
-    "aspect": _ABOVE_0,
-    "saturation": _NOT_NEGATIVE,
-    "contrast": _NOT_NEGATIVE,
-    "probability": _SHARE,
-    "covered": _SHARE,
-    "shrink": _ABOVE_0,
-    "std": _NOT_NEGATIVE,
-    "Standardize.std": _ABOVE_0,  # it divides
+LARGEST = 3e38  # of float32
+# (lowest, highest, which of these are allowed themselves) -> fields. CLASS.FIELD is one class's.
+_WITHIN = {
+    (8, 8_192, "[]"): "image_size",
+    (1, 8_192, "[]"): "size RandomShorterSide.low RandomShorterSide.high",
+    (0, 8_192, "[]"): "pixels",
+    (1, 1_000, "[]"): "attempts",
+    (1, 10**9, "[]"): "epochs updates train_images global_batch_size towers patience samples",
+    (0, 10**9, "[]"): "held_out healthy_after max_drops epoch",
+    (0, 1, "[]"): "kept smoothing probability covered",
+    (0, 1, "[)"): "average_decay dropout momentum decay",
+    (0, 1, "(]"): "area",
+    (0, LARGEST, "[]"): "learning_rate mu rate value factors factor_before times min_delta "
+    "weight scale saturation contrast std",
+    (0, LARGEST, "(]"): "clip_global_norm epsilon divisor low high aspect shrink Standardize.std",
 }
+LIMITS = {field: limits for limits, fields in _WITHIN.items() for field in fields.split()}
 _REASONS = {
     "image_size": " pixels: of fewer the poolings leave nothing, and one image "
     "of more takes over 800 MB"
 }
 _RANGES = ("area", "aspect", "saturation", "contrast")  # (low, high)
-_SIDES = ("RandomShorterSide",)  # its low and high are sizes
 
 
 def check(recipe: Recipe) -> None:
@@ -92,8 +51,8 @@ def check(recipe: Recipe) -> None:
                 raise UsageError(f"{path}: {reason}.")
             continue
         name = next(n for n in reversed(path.split(".")) if not n.isdigit())
-        reason = _explain_number(owner, name, value) or _explain_text(name, value)
-        if reason:
+        explain = _explain_text if isinstance(value, str) else _explain_number
+        if reason := explain(type(owner).__name__, name, value):
             reason += _REASONS.get(name, "")
             end = "" if reason.endswith("?") else "."
             raise UsageError(f"{path}={value}: it must be {reason}{end}")
@@ -117,34 +76,28 @@ def _walk(value: Any, path: str, owner: Any) -> Iterator[tuple[str, Any, Any]]:
     yield path.lstrip("."), owner, value
 
 
-def _explain_number(owner: Any, name: str, value: Any) -> str | None:
-    """Why a number is out of its limits, as what it must be."""
+def _explain_number(owner: str, name: str, value: Any) -> str | None:
+    """What a number must be that is out of its limits."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    kind = type(owner).__name__
-    limits = LIMITS.get(f"{kind}.{name}", LIMITS.get(name))
-    if kind in _SIDES and name in ("low", "high"):
-        limits = _SIDE
+    limits = LIMITS.get(f"{owner}.{name}", LIMITS.get(name))
     if limits is None:
-        return None if abs(value) <= LARGEST_NUMBER else "a float32"
-    low, high, from_low, to_high = limits
-    above = value >= low if from_low else value > low
-    below = value <= high if to_high else value < high
+        return None if abs(value) <= LARGEST else "a float32"
+    low, high, ends = limits
+    above = value > low or (value == low and ends[0] == "[")
+    below = value < high or (value == high and ends[1] == "]")
     if above and below:
         return None
-    first = f"{'at least' if from_low else 'above'} {low:g}"
-    last = f"{'at most' if to_high else 'below'} {high:,}"
-    return first if high == LARGEST_NUMBER and not above else f"{first}, {last}"
+    first = f"{'at least' if ends[0] == '[' else 'above'} {low:g}"
+    last = f"{'at most' if ends[1] == ']' else 'below'} {high:,}"
+    return first if high == LARGEST and not above else f"{first}, {last}"
 
 
-def _explain_text(name: str, value: Any) -> str | None:
-    """Why a text cannot be used, as what it must be."""
-    if not isinstance(value, str):
-        return None
-    known = {"metric": METRICS, "resampling": FILTERS}
-    if name in known and value not in known[name]:
-        hint = did_you_mean(value, known[name])
-        return f"one of {', '.join(known[name])}.{hint}".rstrip(".")
+def _explain_text(owner: str, name: str, value: str) -> str | None:
+    """What a text must be that cannot be used."""
+    known = {"metric": METRICS, "resampling": FILTERS}.get(name)
+    if known and value not in known:
+        return f"one of {', '.join(known)}.{did_you_mean(value, known)}".rstrip(".")
     if name in ("variables", "layers"):
         try:
             re.compile(value)

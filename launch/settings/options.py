@@ -5,8 +5,7 @@ import functools
 import pathlib
 import re
 from collections.abc import Iterable, Sequence
-
-from absl.flags import FlagValues
+from typing import TYPE_CHECKING, Any
 
 import reproductions
 from common.data import catalog
@@ -18,6 +17,9 @@ from common.recipes.recipe import Override, Recipe
 from common.recipes.serialization import recipe_hash, spell
 from launch.settings.overrides import apply, scale_with_batch, with_data
 from launch.terminal.display import Counting
+
+if TYPE_CHECKING:
+    from absl.flags import FlagValues
 
 # How names of runs and of settings say the commonest changes.
 SHORT = {"image_size": "{}px", "epochs": "{}ep", "updates": "{}up", "global_batch_size": "b{}"}
@@ -59,12 +61,10 @@ class Experiment:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Devices:
-    """Where it is computed, and in what.
+    """Where it is computed, and in what, as the flags of these names say.
 
     Attributes:
         gpus: Devices that share each batch; None means all there are, 0 the CPU.
-        platform: "auto", "cpu" or "gpu".
-        precision: "float32", "tensorfloat32", "mixed_bfloat16" or "mixed_float16".
         jit_compile: Whether XLA compiles the step; None leaves it to
             launch.session.jit_policy.
     """
@@ -77,17 +77,10 @@ class Devices:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RunSettings:
-    """How a training runs; of this, only the seed changes what it computes.
+    """How a training runs, as the flags of these names say; only the seed changes its result.
 
     Attributes:
         workdir: The run's own folder.
-        microbatches: Parts that a replica's share of the batch is cut into.
-        checkpoint_minutes: Time between checkpoints.
-        stalled_minutes: Without a finished step, until all stacks are shown.
-        max_hours: After which it stops, with a checkpoint; or None.
-        recover: How often a loss that is not finite is answered by the last
-            good checkpoint and a smaller rate.
-        keep_best: Whether the weights of the best epoch are kept, too.
         renewed: Whether the run may go on with another recipe.
     """
 
@@ -97,7 +90,7 @@ class RunSettings:
     checkpoint_minutes: float
     stalled_minutes: float
     max_hours: float | None
-    recover: int
+    recover: int = 0
     keep_best: bool = False
     renewed: bool = False
 
@@ -146,97 +139,80 @@ def read_experiment(
     return Experiment(paper=paper, variant=variant, recipe=changed, data_dir=place, found=found)
 
 
-def read_devices(flags: FlagValues) -> Devices:
+def read_devices(flags: "FlagValues") -> Devices:
     """Where the flags say to compute."""
-    return Devices(
-        gpus=flags.gpus,
-        platform=flags.platform,
-        precision=flags.precision,
-        jit_compile=flags.jit_compile,
-    )
+    return Devices(**_read_fields(Devices, flags))
+
+
+def _read_fields(kind: type, flags: "FlagValues") -> dict[str, Any]:
+    """The values of the flags that are called as fields of `kind` are."""
+    return {
+        field.name: flags[field.name].value
+        for field in dataclasses.fields(kind)
+        if field.name in flags
+    }
 
 
 def read_training(
     paper: str,
     variant: str,
-    flags: FlagValues,
+    flags: "FlagValues",
     changes: Sequence[str | Override],
     *,
     needs_data: bool = True,
-    recover: int = 0,
-    scale_learning_rate: bool = False,
     workdir: str | None = None,
-    **more: bool,
+    renewed: bool = False,
 ) -> Training:
-    """The training that flags mean for a paper's recipe.
+    """The training that the flags of a training, or of a sweep, mean for a paper's recipe.
 
     Args:
         changes: As --set says, or --from.
         needs_data: Whether a data set that is not there is an error.
         workdir: Or None: as --workdir says, else by what is trained.
-        more: RunSettings' last two.
+        renewed: Whether the run may go on with another recipe.
 
     Raises:
         UsageError: for a data set, recipe field, view or number of devices that cannot be.
         RunError: if the data are not there.
     """
-    about = {"recover": recover, "scale_learning_rate": scale_learning_rate}
-    recipe = reproductions.load(paper).RECIPES[variant]
     experiment = read_experiment(
         paper,
         variant,
-        recipe,
+        reproductions.load(paper).RECIPES[variant],
         data_dir=flags.data_dir,
         data=flags.data,
         changes=changes,
-        scale_learning_rate=scale_learning_rate,
+        scale_learning_rate="scale_learning_rate" in flags and flags.scale_learning_rate,
     )
-    workdir = workdir or flags.workdir
-    before, start = None, experiment.recipe.initialize_from
-    if start is not None:
+    recipe, workdir = experiment.recipe, workdir or flags.workdir
+    before = None
+    if start := recipe.initialize_from:
         first, name = reproductions.find(start.variant)
         inside = workdir and str(pathlib.Path(workdir, f"begins_with_{name}"))
-        before = read_training(
-            first, name, flags, changes, needs_data=needs_data, workdir=inside, **about
-        )
+        before = read_training(first, name, flags, changes, needs_data=needs_data, workdir=inside)
+        settings = dataclasses.replace(before.settings, keep_best=False)
+        before = dataclasses.replace(before, settings=settings)
     folder = workdir or name_workdir(experiment, flags.seed, flags.precision, changed=bool(changes))
-    settings = RunSettings(
-        workdir=pathlib.Path(folder).expanduser(),
-        seed=flags.seed,
-        microbatches=flags.microbatches,
-        checkpoint_minutes=flags.checkpoint_minutes,
-        stalled_minutes=flags.stalled_minutes,
-        max_hours=flags.max_hours,
-        recover=recover,
-        **more,
-    )
-    _check_held_out(experiment.recipe, settings.keep_best)
-    _check_batch(experiment, flags.gpus or 1, flags.microbatches)
-    if needs_data:
-        experiment.require_data()
-    devices = read_devices(flags)
-    return Training(experiment=experiment, devices=devices, settings=settings, before=before)
-
-
-def _check_batch(experiment: Experiment, devices: int, microbatches: int) -> None:
-    recipe = experiment.recipe
-    per_replica_batch_size(recipe.global_batch_size, devices, microbatches)
-    if microbatches > 1 and recipe.synchronized_batch_norm:
-        raise UsageError(
-            f"{experiment.variant} takes batch normalisation's statistics over the whole "
-            "batch, which --microbatches cuts into parts. Leave it out, or "
-            "add --set synchronized_batch_norm=False: statistics of each part, "
-            "on record as a deviation."
-        )
-
-
-def _check_held_out(recipe: Recipe, keep_best: bool) -> None:
-    asked = ["--keep_best"] * keep_best + ["patience"] * (recipe.patience is not None)
+    of_flags = _read_fields(RunSettings, flags) | {"workdir": pathlib.Path(folder).expanduser()}
+    settings = RunSettings(**of_flags, renewed=renewed)
+    asked = ["--keep_best"] * settings.keep_best + ["patience"] * (recipe.patience is not None)
     if asked and not recipe.held_out:
         raise UsageError(
             f"{' and '.join(asked)} would choose by the test split, which only measures: give "
             "--set held_out=N, too, which keeps N training images to choose by."
         )
+    per_replica_batch_size(recipe.global_batch_size, flags.gpus or 1, settings.microbatches)
+    if settings.microbatches > 1 and recipe.synchronized_batch_norm:
+        raise UsageError(
+            f"{variant} takes batch normalisation's statistics over the whole "
+            "batch, which --microbatches cuts into parts. Leave it out, or "
+            "add --set synchronized_batch_norm=False: statistics of each part, "
+            "on record as a deviation."
+        )
+    if needs_data:
+        experiment.require_data()
+    devices = read_devices(flags)
+    return Training(experiment=experiment, devices=devices, settings=settings, before=before)
 
 
 def shorten_path(field: str) -> str:
@@ -258,22 +234,19 @@ def name_workdir(
     recipe's hash does. So do the folders of earlier runs, which are found again. Other
     content of the same file of weights is none of it: the folder then refuses it.
     """
-    recipe = experiment.recipe
+    recipe, of_folder = experiment.recipe, ":" in experiment.recipe.data
     if recipe.fine_tuning:
         named = dataclasses.replace(recipe.fine_tuning, sha256="")
         recipe = dataclasses.replace(recipe, fine_tuning=named)
-    data, colon = short_name(recipe.data), ":" in recipe.data
-    mark = "" if precision == "float32" else f"_{precision}"
-    start = f"{experiment.variant}_{data}_seed{seed}{mark}"
-    if not changed and not colon:
+    start = f"{experiment.variant}_{short_name(recipe.data)}_seed{seed}"
+    start += f"_{precision}" * (precision != "float32")
+    if not changed and not of_folder:
         return pathlib.Path("runs", start)
     hashed = pathlib.Path("runs", f"{start}_{recipe_hash(recipe)}")
-    changes = {one.field: spell(one.new) for one in recipe.overrides}
-    changes.pop("data", None)  # stands there already
+    changes = {one.field: spell(one.new) for one in recipe.overrides if one.field != "data"}
     fields = [*(f for f in SHORT if f in changes), *sorted(set(changes) - set(SHORT))]
-    said = [say_setting(field, changes[field]) for field in fields]
-    words = "_".join([start, *said])
-    short = re.fullmatch(r"[\w.=-]{1,100}", words) and said and not colon
+    words = "_".join([start, *(say_setting(field, changes[field]) for field in fields)])
+    short = changes and not of_folder and re.fullmatch(r"[\w.=-]{1,100}", words)
     return pathlib.Path("runs", words) if short and not hashed.exists() else hashed
 
 

@@ -8,8 +8,6 @@ by dots (`optimizer.learning_rate`), the elements of tuples by their index
 """
 
 import dataclasses
-import math
-import types
 import typing
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +15,7 @@ from typing import Any
 from common.errors import UsageError, did_you_mean
 from common.recipes.recipe import Override, Recipe
 from common.recipes.serialization import NETWORK, restore
-from launch.settings import literals
+from launch.settings import values
 from launch.settings.limits import check
 
 _NOT_SET = {
@@ -109,14 +107,12 @@ def scale_with_batch(recipe: Recipe, paper: Recipe) -> Recipe:
     factor = recipe.global_batch_size / paper.global_batch_size
     rate, own = recipe.optimizer.learning_rate, paper.optimizer.learning_rate
     if factor == 1 or rate != own:
+        why = ", and the batch is the paper's."
+        if factor != 1:
+            why = f"; it was set to {rate} already. Give one of the two."
         raise UsageError(
             "--scale_learning_rate changes the learning rate as --set "
-            "global_batch_size changes the batch"
-            + (
-                ", and the batch is the paper's."
-                if factor == 1
-                else f"; it was set to {rate} already. Give one of the two."
-            )
+            f"global_batch_size changes the batch{why}"
         )
     new = rate * factor
     override = Override(field="optimizer.learning_rate", old=rate, new=new)
@@ -157,52 +153,22 @@ def _apply_one(recipe: Recipe, change: str | Override) -> Recipe:
         _check_part(recipe, path.removeprefix(NETWORK))
     elif field in _NOT_SET and not isinstance(change, Override):
         raise UsageError(f"--set cannot change {path}: {_NOT_SET[field]}.")
-    changed, old, new = _replace(recipe, path.split("."), change, path)
+    changed, old, new = _replace(recipe, Any, path.split("."), change, path)
     if new == old:
         return recipe
     if path == "image_size":
         if new < 1:
             raise UsageError(f"--set {path}={new}: it must be at least 1.")
-        changed = _scale(changed, new / old)
+        parts = {name: _scale(getattr(changed, name), new / old) for name in _SCALED}
+        changed = dataclasses.replace(changed, **parts)
     override = Override(field=path, old=old, new=new)
     return dataclasses.replace(changed, overrides=(*recipe.overrides, override))
 
 
-def _scale(recipe: Recipe, factor: float) -> Recipe:
-    def scale(value):
-        if isinstance(value, tuple):
-            return tuple(scale(element) for element in value)
-        return value.scaled(factor) if hasattr(value, "scaled") else value
-
-    return dataclasses.replace(recipe, **{name: scale(getattr(recipe, name)) for name in _SCALED})
-
-
-def _replace(value: Any, path: list[str], change: str | Override, whole: str) -> tuple:
-    """(value with the leaf at `path` replaced, old leaf, new leaf)."""
-    head, *rest = path
+def _scale(value: Any, factor: float) -> Any:
     if isinstance(value, tuple):
-        if not head.isdecimal() or int(head) >= len(value):
-            allowed = f"0 to {len(value) - 1}" if value else "none, it is empty"
-            raise UsageError(
-                f"--set {whole}: {head!r} is no element of that tuple. Its indices: {allowed}."
-            )
-        index = int(head)
-        annotation, present = Any, value[index]
-    else:
-        _check_field(value, head, whole)
-        annotation = typing.get_type_hints(type(value))[head]
-        present = getattr(value, head)
-    if rest:
-        part, old, new = _replace(present, rest, change, whole)
-    elif isinstance(change, Override):
-        part = new = _restore(change, present)
-        old = present
-    else:
-        part = new = _read(change.partition("=")[2].strip(), annotation, present, whole)
-        old = present
-    if isinstance(value, tuple):
-        return (*value[:index], part, *value[index + 1 :]), old, new
-    return dataclasses.replace(value, **{head: part}), old, new
+        return tuple(_scale(element, factor) for element in value)
+    return value.scaled(factor) if hasattr(value, "scaled") else value
 
 
 def _check_part(recipe: Recipe, path: str) -> None:
@@ -218,88 +184,38 @@ def _check_part(recipe: Recipe, path: str) -> None:
         )
 
 
-def _check_field(value: Any, name: str, whole: str) -> None:
+def _replace(value: Any, kind: Any, path: list[str], change: str | Override, whole: str) -> tuple:
+    """(value, of an annotation `kind`, with the leaf at `path` replaced; old leaf; new leaf)."""
+    if not path:
+        new = _read_leaf(value, kind, change, whole)
+        return new, value, new
+    head, *rest = path
+    if isinstance(value, tuple):
+        if not head.isdecimal() or int(head) >= len(value):
+            allowed = f"0 to {len(value) - 1}" if value else "none, it is empty"
+            raise UsageError(
+                f"--set {whole}: {head!r} is no element of that tuple. Its indices: {allowed}."
+            )
+        place = int(head)
+        part, old, new = _replace(value[place], Any, rest, change, whole)
+        return (*value[:place], part, *value[place + 1 :]), old, new
     if not dataclasses.is_dataclass(value):
-        raise UsageError(f"--set {whole}: {value!r} has no parts, so there is no {name!r} in it.")
+        raise UsageError(f"--set {whole}: {value!r} has no parts, so there is no {head!r} in it.")
     known = [field.name for field in dataclasses.fields(value)]
-    if name not in known:
-        hint = did_you_mean(name, known)
+    if head not in known:
         raise UsageError(
-            f"--set {whole}: {type(value).__name__} has no field {name!r}."
-            f"{hint} Its fields: {', '.join(known) or 'none'}."
+            f"--set {whole}: {type(value).__name__} has no field {head!r}."
+            f"{did_you_mean(head, known)} Its fields: {', '.join(known) or 'none'}."
         )
+    kind = typing.get_type_hints(type(value))[head]
+    part, old, new = _replace(getattr(value, head), kind, rest, change, whole)
+    return dataclasses.replace(value, **{head: part}), old, new
 
 
-def _restore(change: Override, present: Any) -> Any:
+def _read_leaf(present: Any, kind: Any, change: str | Override, whole: str) -> Any:
+    if isinstance(change, str):
+        return values.read(change.partition("=")[2].strip(), kind, whole, present)
     try:
-        return restore(change.new, literals.classes(change.field, present))
+        return restore(change.new, values.list_classes(change.field, present))
     except (KeyError, TypeError) as error:
-        raise UsageError(f"--set {change.field}: it cannot be {change.new!r} ({error}).") from None
-
-
-def _read(text: str, annotation: Any, present: Any, whole: str) -> Any:
-    """A text as the first type of the annotation that it can be read as."""
-    kinds = (type(present),) if annotation is Any else (annotation,)
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        kinds = typing.get_args(annotation)
-    if text in ("None", "none") and type(None) in kinds:
-        return None
-    readable = [kind for kind in kinds if _find_reader(kind)]
-    if not readable and literals.looks_like_one(text):
-        return literals.read(text, whole, present)
-    for kind in readable:
-        try:
-            return _find_reader(kind)(text)
-        except ValueError:
-            continue
-    if not readable:
-        fields = dataclasses.fields(present) if dataclasses.is_dataclass(present) else None
-        part = "0.FIELD" if fields is None else fields[0].name if fields else "FIELD"
-        names = ", ".join(f"{name}(...)" for name in literals.classes(whole, present))
-        raise UsageError(
-            f"--set {whole}: it is {present!r}, which one value cannot "
-            f"replace. Set a part of it, such as {whole}.{part}="
-            f"..., or all of it by name: {names or 'none is known'}."
-        )
-    wanted = " or ".join(_name_type(kind) for kind in kinds)
-    raise UsageError(f"--set {whole}={text}: the value must be {wanted}.")
-
-
-def _find_reader(kind: Any):
-    """The function that reads `kind` from text (ValueError), or None."""
-    if typing.get_origin(kind) is tuple:
-        element = _find_reader(typing.get_args(kind)[0])
-        return element and (lambda text: _read_tuple(text, element))
-    if typing.get_origin(kind) is typing.Literal:
-        values = typing.get_args(kind)
-        return lambda text: values[values.index(text)]
-    return {int: int, float: _read_number, bool: _read_switch, str: str}.get(kind)
-
-
-def _read_tuple(text: str, element) -> tuple:
-    """From "1, 2", or as Python writes it, "(1, 2)" and "('a', 'b')"."""
-    parts = (part.strip(" '\"") for part in text.strip("()").split(","))
-    return tuple(element(part) for part in parts if part)
-
-
-def _read_number(text: str) -> float:
-    if not math.isfinite(value := float(text)):
-        raise ValueError(text)
-    return value
-
-
-def _read_switch(text: str) -> bool:
-    words = {"true": True, "false": False}
-    if text.lower() not in words:
-        raise ValueError(text)
-    return words[text.lower()]
-
-
-def _name_type(kind: Any) -> str:
-    if typing.get_origin(kind) is tuple:
-        return f"{_name_type(typing.get_args(kind)[0])}, separated by commas"
-    if typing.get_origin(kind) is typing.Literal:
-        return f"one of {', '.join(repr(value) for value in typing.get_args(kind))}"
-    names = {int: "a whole number", float: "a number", str: "text"}
-    names |= {bool: "true or false", type(None): "None"}
-    return names.get(kind, getattr(kind, "__name__", str(kind)))
+        raise UsageError(f"--set {whole}: it cannot be {change.new!r} ({error}).") from None

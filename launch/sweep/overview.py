@@ -17,10 +17,10 @@ class Overview:
     def __init__(self, sweep: pathlib.Path, facts: dict[str, Any], *, trials: int, epochs: int):
         self.sweep, self.facts = sweep, facts
         self.trials, self.epochs = trials, epochs
-        self._began = time.monotonic()
-        self._before = None  # epochs that earlier sessions had trained
-        self._ended: set[str] = set()
-        self._refreshed = 0.0
+        self._began, self._refreshed = time.monotonic(), 0.0
+        earlier = status.read_trials(sweep)
+        self._before = self._count_epochs(earlier)
+        self._told = {t["id"] for t in earlier if t["status"] != "under way"}
         self._display = Display()
 
     def tick(self) -> None:
@@ -29,26 +29,35 @@ class Overview:
             self._refreshed = time.monotonic()
             self._refresh()
 
-    def close(self) -> list[dict]:
-        """Writes sweep.json for the last time; the trials."""
-        trials = self._refresh()
+    def close(self) -> None:
+        """Writes sweep.json for the last time."""
+        self._refresh()
         self._display.clear()
-        return trials
 
-    def _refresh(self) -> list[dict]:
+    def _refresh(self) -> None:
         trials = status.write(self.sweep, self.facts)
-        ended = [t for t in trials if t["status"] != "under way"]
-        if self._before is None:
-            self._before = self._done(trials)
-            self._ended = {t["id"] for t in ended}
-        for trial in ended:
-            if trial["id"] not in self._ended:
-                self._ended.add(trial["id"])
-                self._display.say(_result(trial))
-        self._show(trials)
-        return trials
+        for trial in trials:
+            if trial["status"] != "under way" and trial["id"] not in self._told:
+                self._told.add(trial["id"])
+                values = ", ".join(trial["values"])
+                self._display.say(
+                    f"trial {trial['id']} failed ({values}): {trial['reason']}"
+                    if trial["status"] == "failed"
+                    else f"trial {trial['id']}: {trial['best']:.2f} % ({values})"
+                )
+        parts = [f"{len(self._told)} of {self.trials} trials done"]
+        for best in status.rank(trials)[:1]:
+            parts.append(f"best {best['best']:.2f} % ({best['id']})")
+        for trial in trials:
+            if trial["status"] == "under way":
+                parts.append(f"{trial['id']}: {self._find_place(trial['id'])}")
+        done = self._count_epochs(trials)
+        if done > self._before:
+            each = (time.monotonic() - self._began) / (done - self._before)
+            parts.append(f"about {duration(max(0, each * (self.epochs - done)))} left")
+        self._display.show("; ".join(parts))
 
-    def _done(self, trials: list[dict]) -> int:
+    def _count_epochs(self, trials: list[dict]) -> int:
         """Epochs that need not be trained any more."""
         whole = self.facts["recipe"]["epochs"]
         return sum(
@@ -56,34 +65,9 @@ class Overview:
             for t in trials
         )
 
-    def _show(self, trials: list[dict]) -> None:
-        parts = [f"{len(self._ended)} of {self.trials} trials done"]
-        best = status.finished(trials)
-        if best:
-            parts.append(f"best {best[0]['best']:.2f} % ({best[0]['id']})")
-        for trial in trials:
-            if trial["status"] == "under way":
-                parts.append(f"{trial['id']}: {self._place(trial['id'])}")
-        done = self._done(trials)
-        if done > self._before:
-            seconds = time.monotonic() - self._began
-            left = seconds * (self.epochs - done) / (done - self._before)
-            parts.append(f"about {duration(max(0, left))} left")
-        self._display.show("; ".join(parts))
-
-    def _place(self, trial_id: str) -> str:
+    def _find_place(self, trial_id: str) -> str:
         """Where a trial stands, from the last line of its own log."""
-        try:
-            log = (folder_of(self.sweep, trial_id) / "log.txt").read_text()
-        except FileNotFoundError:
-            return "starting"
-        told = [n for n in log.splitlines() if n.startswith("epoch")]
-        last = (told or ["starting"])[-1]
+        log = folder_of(self.sweep, trial_id) / "log.txt"
+        lines = log.read_text().splitlines() if log.exists() else []
+        last = next((line for line in reversed(lines) if line.startswith("epoch")), "starting")
         return ", ".join(last.split("  ")[:2]).partition(":")[0]
-
-
-def _result(trial: dict) -> str:
-    values = ", ".join(trial["values"])
-    if trial["status"] == "failed":
-        return f"trial {trial['id']} failed ({values}): {trial['reason']}"
-    return f"trial {trial['id']}: {trial['best']:.2f} % ({values})"

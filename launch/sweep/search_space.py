@@ -19,7 +19,7 @@ KINDS = ("log", "linear", "choice")
 # The objective is measured by these: trials that differ in them do not compare.
 FIXED = ("held_out", "monitor", "views", "healthy_after", "initialize_from")
 _FORM = re.compile(r"\s*([\w.]+)\s*=\s*(\w+)\s*\((.*)\)\s*")
-_HINT = "'optimizer.learning_rate=log(1e-4,1e-1)'"
+_EXAMPLE = "'optimizer.learning_rate=log(1e-4,1e-1)'"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,13 +39,30 @@ class Dimension:
 
     def __str__(self) -> str:
         between = "|" if any("," in str(v) for v in self.values) else ","
-        inside = between.join(map(as_text, self.values))
-        return f"{self.path}={self.kind}({inside})"
+        return f"{self.path}={self.kind}({between.join(map(as_text, self.values))})"
 
 
 def as_text(value: Any) -> str:
     """A value as --set takes it; six digits are all that a trial has."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def settings_of(values: dict[str, Any]) -> list[str]:
+    """A trial's values as --set takes them; without Hyperband's own."""
+    return [
+        f"{path}={as_text(value)}"
+        for path, value in sorted(values.items())
+        if not path.startswith("tuner/")
+    ]
+
+
+def part_of(recipe: Recipe, path: str) -> Any:
+    """The field at `path`, as --set and --space write it."""
+
+    def step(value: Any, name: str) -> Any:
+        return value[int(name)] if isinstance(value, tuple) else getattr(value, name)
+
+    return functools.reduce(step, path.split("."), recipe)
 
 
 def read(recipe: Recipe, texts: list[str], tuner: str) -> list[Dimension]:
@@ -57,17 +74,12 @@ def read(recipe: Recipe, texts: list[str], tuner: str) -> list[Dimension]:
     """
     dimensions = [_read_one(recipe, text) for text in texts]
     paths = [d.path for d in dimensions]
-    fixed = (*FIXED, "epochs") if tuner == "hyperband" else FIXED
+    fixed = {name: "trials that differ in it cannot be compared" for name in FIXED}
+    if tuner == "hyperband":
+        fixed["epochs"] = "Hyperband itself decides how long each trial trains"
     for path in paths:
-        if path.partition(".")[0] in fixed:
-            raise UsageError(
-                f"--space cannot search {path}: "
-                + (
-                    "Hyperband itself decides how long each trial trains."
-                    if path == "epochs"
-                    else "trials that differ in it cannot be compared."
-                )
-            )
+        if why := fixed.get(path.partition(".")[0]):
+            raise UsageError(f"--space cannot search {path}: {why}.")
         if paths.count(path) > 1:
             raise UsageError(f"--space gives {path} more than once.")
         if any(one.field == path for one in recipe.overrides):
@@ -82,7 +94,7 @@ def _read_one(recipe: Recipe, text: str) -> Dimension:
     if not form:
         raise UsageError(
             "--space takes FIELD=log(LOW,HIGH), FIELD=linear(LOW,HIGH) or "
-            f"FIELD=choice(A,B,...), such as {_HINT}; it was given {text!r}."
+            f"FIELD=choice(A,B,...), such as {_EXAMPLE}; it was given {text!r}."
         )
     word, kind, inside = form.groups()
     path = spell_out(word)
@@ -91,54 +103,25 @@ def _read_one(recipe: Recipe, text: str) -> Dimension:
             f"--space {path}: there is no distribution {kind!r}."
             f"{did_you_mean(kind, KINDS)} Known: {', '.join(KINDS)}."
         )
-    between = "|" if "|" in inside else ","
-    parts = [part.strip() for part in inside.split(between) if part.strip()]
-    typed = [_typed(recipe, path, part) for part in parts]
-    values = _choices if kind == "choice" else _bounds
-    return Dimension(path=path, kind=kind, values=values(text, parts, typed))
-
-
-def _typed(recipe: Recipe, path: str, text: str) -> Any:
-    """The value that --set would make of it."""
+    parts = [part.strip() for part in inside.split("|" if "|" in inside else ",") if part.strip()]
     try:
-        changed = apply(recipe, [f"{path}={text}"])
+        typed = [part_of(apply(recipe, [f"{path}={part}"]), path) for part in parts]
     except UsageError as error:
         raise UsageError(str(error).replace("--set", "--space")) from None
-    return part_of(changed, path)
-
-
-def part_of(recipe: Recipe, path: str) -> Any:
-    """The field at `path`, as --set and --space write it."""
-    return functools.reduce(_part, path.split("."), recipe)
-
-
-def _part(value: Any, name: str) -> Any:
-    return value[int(name)] if isinstance(value, tuple) else getattr(value, name)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _bounds(text: str, parts: list[str], typed: list) -> tuple:
-    kind = _FORM.fullmatch(text)[2]
-    ordered = len(typed) == 2 and all(map(_is_number, typed)) and typed[0] < typed[1]
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in typed)
+    if kind == "choice":
+        if len(set(parts)) < max(2, len(parts)):
+            raise UsageError(f"--space {text}: choice takes two values or more, all different.")
+        if any(isinstance(value, float) for value in typed):
+            typed = map(float, typed)
+        return Dimension(path=path, kind=kind, values=tuple(typed if numbers else parts))
+    ordered = numbers and len(typed) == 2 and typed[0] < typed[1]
     if not ordered or (kind == "log" and typed[0] <= 0):
+        above = ", both above 0" if kind == "log" else ""
         raise UsageError(
-            f"--space {text}: {kind} takes two numbers, the lower first"
-            + (", both above 0" if kind == "log" else "")
-            + f", such as {_HINT}."
+            f"--space {text}: {kind} takes two numbers, the lower first{above}, such as {_EXAMPLE}."
         )
-    return tuple(typed)
-
-
-def _choices(text: str, parts: list[str], typed: list) -> tuple:
-    if len(set(parts)) < 2 or len(set(parts)) < len(parts):
-        raise UsageError(f"--space {text}: choice takes two values or more, all different.")
-    if all(map(_is_number, typed)):
-        whole = all(isinstance(value, int) for value in typed)
-        return tuple(typed if whole else map(float, typed))
-    return tuple(parts)
+    return Dimension(path=path, kind=kind, values=tuple(typed))
 
 
 def default_space(recipe: Recipe, images: int, devices: int) -> list[str]:
@@ -151,63 +134,28 @@ def default_space(recipe: Recipe, images: int, devices: int) -> list[str]:
         images: That each trial trains on.
         devices: That must divide the batch.
     """
-    rate, decay = recipe.optimizer.learning_rate, recipe.weight_decay
-    texts = [_around("optimizer.learning_rate", rate)]
-    if decay is not None:
-        texts.append(_around("weight_decay.rate", decay.rate))
+    around = {"optimizer.learning_rate": recipe.optimizer.learning_rate}
+    if recipe.weight_decay is not None:
+        around["weight_decay.rate"] = recipe.weight_decay.rate
+    texts = [f"{path}=log({own / 10:.6g},{own * 10:.6g})" for path, own in around.items()]
     batch = recipe.global_batch_size
-    sizes = [batch // 2, batch, 2 * batch]
-    if batch % (2 * devices) == 0 and sizes[-1] <= images:
-        texts.append(f"global_batch_size=choice({','.join(map(str, sizes))})")
+    if batch % (2 * devices) == 0 and 2 * batch <= images:
+        texts.append(f"global_batch_size=choice({batch // 2},{batch},{2 * batch})")
+    texts += _search_schedule(recipe, images)
     mine = {one.field for one in recipe.overrides}
-    texts += _schedule(recipe, images)
     return [text for text in texts if text.partition("=")[0] not in mine]
 
 
-def _around(path: str, value: float) -> str:
-    return f"{path}=log({value / 10:.6g},{value * 10:.6g})"
-
-
-def _schedule(recipe: Recipe, images: int) -> list[str]:
+def _search_schedule(recipe: Recipe, images: int) -> list[str]:
     """When the learning rate changes: the paper's time, and half of it."""
     schedule, end = recipe.schedule, recipe.epochs
     if isinstance(schedule, ByStep):
         end = min(recipe.updates or float("inf"), end * images // recipe.global_batch_size)
     starts = getattr(schedule, "starts", ())
     if len(starts) > 1 and 2 <= starts[1] < end:
-        early = ",".join(str(start // 2) for start in starts)
-        return [f"schedule.starts=choice({_commas(starts)}|{early})"]
+        own, early = (",".join(str(start // by) for start in starts) for by in (1, 2))
+        return [f"schedule.starts=choice({own}|{early})"]
     for name in ("epochs", "patience"):
-        time = getattr(schedule, name, 0)
-        if 2 <= time < end:
+        if 2 <= (time := getattr(schedule, name, 0)) < end:
             return [f"schedule.{name}=choice({time // 2},{time})"]
     return []
-
-
-def _commas(numbers: tuple[int, ...]) -> str:
-    return ",".join(map(str, numbers))
-
-
-def settings_of(values: dict[str, Any]) -> list[str]:
-    """A trial's values as --set takes them; the tuner's own are left out."""
-    return [
-        f"{path}={as_text(value)}"
-        for path, value in sorted(values.items())
-        if not path.startswith("tuner/")
-    ]
-
-
-def hyperparameters(space: list[Dimension]):
-    """The same as keras_tuner.HyperParameters."""
-    import keras_tuner
-
-    made = keras_tuner.HyperParameters()
-    for dimension in space:
-        path, values = dimension.path, dimension.values
-        if dimension.kind == "choice":
-            made.Choice(path, list(values))
-            continue
-        whole = all(isinstance(value, int) for value in values)
-        number = made.Int if whole else made.Float
-        number(path, *values, sampling=dimension.kind)
-    return made

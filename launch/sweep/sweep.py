@@ -5,39 +5,43 @@ The process that is started leads: it asks the oracle, or serves it to others
 is a process, `python -m launch NAME --set ...`.
 """
 
+import collections
+import dataclasses
 import os
-import pathlib
 import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Callable
 
 import keras_tuner
 
 import reproductions
 from common import files
+from common.data import pipeline
 from common.errors import RunError
 from common.recipes.serialization import describe_recipe
 from common.training.run_record import lock_folder, now, session_facts
 from common.training.signals import Signals, Stopped
+from launch.session.plan import images_per_second
+from launch.session.setup import build_network, plan_data, prepare_tensorflow
 from launch.sweep import hparams, status, workers
 from launch.sweep.overview import Overview
 from launch.sweep.search_space import as_text, part_of
 from launch.sweep.sweep_request import Request
-from launch.sweep.tuners import PROJECT, Tuner, planned, planned_epochs
+from launch.sweep.tuners import PROJECT, Tuner, plan_trials
+from launch.terminal.display import duration
 
 
 def run(request: Request, *, dry_run: bool = False) -> int:
     """Runs or continues the sweep, or shows its plan; the process's exit code."""
     if dry_run:
-        from launch.sweep.sweep_plan import print_plan
-
-        return print_plan(request)
+        for name, value in plan(request):
+            print(f"{name:<14}{value}")
+        return 0
     hours = request.training.settings.max_hours
     try:
         with Signals(hours and 3600 * hours) as signals:
-            if workers.role() == "worker":
+            if workers.read_role() == "worker":
                 Tuner(request, signals, lambda: None).search()
                 return 0
             return _lead(request, signals)
@@ -50,12 +54,54 @@ def run(request: Request, *, dry_run: bool = False) -> int:
         return 130 if stop.signum == signal.SIGINT else 75
 
 
+def plan(request: Request) -> list[tuple[str, str]]:
+    """(what, value) rows of --dry_run, which writes nothing in the sweep's folder."""
+    training, recipe = request.training, request.recipe
+    planned = plan_trials(request)
+    lengths = sorted(collections.Counter(planned).items())
+    if request.tuner == "hyperband":
+        parts = [f"{n} of epochs {first + 1} to {last}" for (first, last), n in lengths]
+        trials = f"{len(planned)}: {', '.join(parts)}"
+    else:
+        trials = f"{len(planned)}, of {recipe.epochs} epochs each"
+    strategy = prepare_tensorflow(training.devices, recipe, training.settings.seed)
+    source = plan_data(training.experiment)
+    model = build_network(training.experiment, strategy)
+
+    def updates(epochs: int) -> int:
+        return pipeline.updates(source, dataclasses.replace(recipe, epochs=epochs))
+
+    steps = sum(n * (updates(last) - updates(first)) for (first, last), n in lengths)
+    images = steps * recipe.global_batch_size
+    speed = images_per_second(model, recipe, strategy, training.devices.jit_compile)
+    own = [(d, as_text(part_of(recipe, d.path))) for d in request.space]
+    return [
+        ("sweep", f"{request.variant}, {request.tuner} search"),
+        *(("space", f"{dimension}; the recipe's: {value}") for dimension, value in own),
+        ("trials", trials),
+        (
+            "data",
+            f"{source.dataset.title}; the objective is the top-1 error on "
+            "the held-out images, never the test split's",
+        ),
+        (
+            "cost",
+            f"{sum(last - first for first, last in planned)} epochs in all, {steps:,} updates, "
+            f"{images:,} images; about {duration(images / speed / request.workers)} at "
+            f"{speed:,.0f} images/s with {request.workers} worker(s), each a device of its own; "
+            "start-up, input and tests come on top",
+        ),
+        ("written to", str(request.folder)),
+    ]
+
+
 def _lead(request: Request, signals: Signals) -> int:
     """A new folder that a disk refuses before any epoch is not left behind."""
     folder = request.folder
     is_new = not folder.exists()
     try:
-        return _locked(request, signals)
+        with lock_folder(folder):
+            return _lead_locked(request, signals)
     except Exception as error:
         begun = any(folder.glob("trials/*/metrics.jsonl"))
         if is_new and not begun and files.refused(error):
@@ -63,42 +109,41 @@ def _lead(request: Request, signals: Signals) -> int:
         raise
 
 
-def _locked(request: Request, signals: Signals) -> int:
-    folder = request.folder
-    with lock_folder(folder):
-        facts = _facts(request)
-        there = status.require_same(folder / "sweep.json", facts)
-        if status.is_finished(there, request.trials):
-            return _report(request, there)
-        facts["sessions"] = [*there.get("sessions", []), facts.pop("session")]
-        _forget_unborn(folder / PROJECT)
-        status.read_trials(folder)  # before the tuner, which cannot say
-        hparams.write_experiment(folder, request.space)
-        plan = planned(request)
-        epochs = planned_epochs(request, plan)
-        overview = Overview(folder, facts, trials=len(plan), epochs=epochs)
-        try:
-            _search(request, signals, overview.tick)
-        except BaseException as error:
-            facts["status"] = "stopped" if isinstance(error, Stopped) else "failed"
-            overview.close()
-            raise
-        facts |= {"status": "finished", "finished": now()}
-        facts["trials"] = overview.close()
-        return _report(request, facts)
-
-
-def _search(request: Request, signals: Signals, tick: Callable[[], None]) -> None:
-    if request.workers > 1 or workers.role() == "chief":
-        workers.serve(request, signals, tick)
-    else:
-        Tuner(request, signals, tick).search()
+def _lead_locked(request: Request, signals: Signals) -> int:
+    folder, facts = request.folder, _describe(request)
+    there = status.require_same(folder / "sweep.json", facts)
+    if there.get("status") == "finished" and there["asked_trials"] >= request.trials:
+        return _report(request, there)
+    facts["sessions"] = [*there.get("sessions", []), facts.pop("session")]
+    # keras-tuner would count a trial that a kill left between its file and the
+    # oracle's, and never run it.
+    known = status.read_trial_ids(folder)
+    for trial in (folder / PROJECT).glob("trial_*"):
+        if trial.name.removeprefix("trial_") not in known:
+            shutil.rmtree(trial)
+    hparams.write_experiment(folder, request.space)
+    planned = plan_trials(request)
+    # This reads all files, before the tuner, which cannot say what is wrong with one.
+    epochs = sum(last - first for first, last in planned)
+    overview = Overview(folder, facts, trials=len(planned), epochs=epochs)
+    try:
+        if request.workers > 1 or workers.read_role() == "chief":
+            workers.serve(request, signals, overview.tick)
+        else:
+            Tuner(request, signals, overview.tick).search()
+    except BaseException as error:
+        facts["status"] = "stopped" if isinstance(error, Stopped) else "failed"
+        overview.close()
+        raise
+    facts |= {"status": "finished", "finished": now()}
+    overview.close()
+    return _report(request, facts)
 
 
 def _report(request: Request, facts: dict) -> int:
     trials = facts["trials"]
-    status.show(facts, trials)
-    if not status.finished(trials):
+    status.show(facts)
+    if not status.rank(trials):
         reason = trials[-1].get("reason", "") if trials else ""
         raise RunError(
             f"None of the {len(trials)} trials came to its end, so there is "
@@ -111,18 +156,7 @@ def _report(request: Request, facts: dict) -> int:
     return 0
 
 
-def _forget_unborn(project: pathlib.Path) -> None:
-    """Removes what a kill left between a trial's file and the oracle's.
-
-    keras-tuner would count such a trial and never run it.
-    """
-    known = status.read_trial_ids(project)
-    for folder in project.glob("trial_*"):
-        if folder.name.removeprefix("trial_") not in known:
-            shutil.rmtree(folder)
-
-
-def _facts(request: Request) -> dict:
+def _describe(request: Request) -> dict:
     experiment, recipe = request.training.experiment, request.recipe
     return {
         "paper": experiment.paper,

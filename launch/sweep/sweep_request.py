@@ -20,6 +20,8 @@ PASSED = (
     *("data", "data_dir", "gpus", "platform", "precision", "seed"),
     *("jit_compile", "microbatches", "checkpoint_minutes", "stalled_minutes"),
 )
+# keras-tuner's: where the chief serves the oracle, and which of them a process is.
+MEMBER = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT", "KERASTUNER_TUNER_ID")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,6 @@ class Request:
         training: Of every trial, but for what is searched; its folder is the sweep's.
         flags: Words of every trial's command that say where and on what.
         settings: --set of every trial.
-        asked: --set as the user gave it.
         trials: At most so many.
         workers: Processes here that train at the same time.
         record: Whether the result goes to the paper's sweeps.toml.
@@ -39,7 +40,6 @@ class Request:
     training: Training
     flags: tuple[str, ...]
     settings: tuple[str, ...]
-    asked: tuple[str, ...]
     space: tuple[Dimension, ...]
     tuner: str
     trials: int
@@ -61,22 +61,12 @@ class Request:
         """Of every trial, but for what is searched."""
         return self.training.experiment.recipe
 
-    def trial_words(self, folder: pathlib.Path, settings: list[str]) -> list:
+    def trial_words(self, folder: pathlib.Path, settings: list[str]) -> list[str]:
         """The command line of a trial, after `python -m launch`."""
         changed = {text.partition("=")[0] for text in settings}
         kept = [t for t in self.settings if t.partition("=")[0] not in changed]
         sets = [f"--set={text}" for text in (*kept, *settings)]
         return [self.variant, *self.flags, *sets, f"--workdir={folder}"]
-
-    def worker_words(self) -> list[str]:
-        """The command line of one more worker of this sweep."""
-        return [
-            *("sweep", self.variant, *self.flags),
-            *(f"--set={text}" for text in self.asked),
-            *(f"--space={dimension}" for dimension in self.space),
-            *(f"--trials={self.trials}", f"--tuner={self.tuner}"),
-            f"--workdir={self.folder}",
-        ]
 
 
 def read_request(paper: str, variant: str, flags: FlagValues) -> Request:
@@ -85,31 +75,38 @@ def read_request(paper: str, variant: str, flags: FlagValues) -> Request:
     Raises:
         UsageError: if it cannot be.
     """
-    asked = tuple("=".join(part.strip() for part in text.split("=", 1)) for text in flags.set)
+    asked = ["=".join(part.strip() for part in text.split("=", 1)) for text in flags.set]
     own = reproductions.load(paper).RECIPES[variant]
-    images = _training_images(own, flags)
-    settings = (*asked, *_own_settings(own, asked, images))
+    data = flags.data or own.data
+    if data.startswith("folder:"):
+        raise UsageError(
+            "A sweep compares its trials on training images that are held "
+            f"out, the last of the files; the files of {data} are not in a "
+            "random order. Prepare it first: python -m launch prepare NAME "
+            "--source DIR."
+        )
+    images = catalog.find(data, own.channels, flags.data_dir).splits["train"]
+    settings = (*asked, *_measure_held_out(own, asked, images))
     training = read_training(paper, variant, flags, settings, needs_data=not flags.dry_run)
     if not flags.workdir:
         usual = training.settings.workdir
         folder = usual.with_name(f"sweep_{usual.name}_{flags.tuner}")
-        training = dataclasses.replace(
-            training, settings=dataclasses.replace(training.settings, workdir=folder)
-        )
-    recipe = training.experiment.recipe
-    devices = (flags.gpus or 1) * flags.microbatches
-    texts = flags.space or default_space(recipe, images - recipe.held_out, devices)
+        settled = dataclasses.replace(training.settings, workdir=folder)
+        training = dataclasses.replace(training, settings=settled)
+    recipe, gpus = training.experiment.recipe, flags.gpus or 1
+    texts = flags.space or default_space(
+        recipe, images - recipe.held_out, gpus * flags.microbatches
+    )
     space = read(recipe, texts, flags.tuner)
     for dimension in space:
         if (dimension.path, dimension.kind) == ("global_batch_size", "choice"):
             for batch in dimension.values:
-                per_replica_batch_size(batch, flags.gpus or 1, flags.microbatches)
+                per_replica_batch_size(batch, gpus, flags.microbatches)
     _check_workers(flags.workers, flags.trials)
     return Request(
         training=training,
         flags=tuple(f"--{name}={flags[name].value}" for name in PASSED if flags[name].present),
         settings=settings,
-        asked=asked,
         space=tuple(space),
         tuner=flags.tuner,
         trials=flags.trials,
@@ -118,29 +115,17 @@ def read_request(paper: str, variant: str, flags: FlagValues) -> Request:
     )
 
 
-def _training_images(recipe: Recipe, flags: FlagValues) -> int:
-    name = flags.data or recipe.data
-    if name.startswith("folder:"):
-        raise UsageError(
-            "A sweep compares its trials on training images that are held "
-            f"out, the last of the files; the files of {name} are not in a "
-            "random order. Prepare it first: python -m launch prepare NAME "
-            "--source DIR."
-        )
-    return catalog.find(name, recipe.channels, flags.data_dir).splits["train"]
-
-
-def _own_settings(recipe: Recipe, asked: tuple, images: int) -> list[str]:
-    """The objective is measured on held-out training images, in one view."""
+def _measure_held_out(recipe: Recipe, asked: list[str], images: int) -> list[str]:
+    """The settings by which the objective is of held-out training images, in one view."""
     given = dict(text.partition("=")[::2] for text in asked)
     settings = []
-    if "held_out" not in given and not recipe.held_out:
-        settings.append(f"held_out={min(images // 10, MOST_HELD_OUT)}")
-    elif given.get("held_out") == "0":
+    if given.get("held_out") == "0":
         raise UsageError(
             "--set held_out=0: a sweep never chooses by the test split. Leave "
             "it out for a tenth of the training images, or give a number."
         )
+    if "held_out" not in given and not recipe.held_out:
+        settings.append(f"held_out={min(images // 10, MOST_HELD_OUT)}")
     if "views" not in given and "monitor" not in given:
         settings.append(f"views={recipe.monitor}")
     return settings
@@ -152,17 +137,13 @@ def _check_workers(workers: int, trials: int) -> None:
             f"--workers {workers} would share {trials} trial(s): give at most "
             "as many workers as trials."
         )
-    needed = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
-    needed += ("KERASTUNER_TUNER_ID",)
-    missing = [name for name in needed if not os.environ.get(name)]
-    if len(missing) == len(needed):
-        return
-    if missing:
+    missing = [name for name in MEMBER if not os.environ.get(name)]
+    if missing and len(missing) < len(MEMBER):
         raise UsageError(
-            f"A sweep over several hosts needs {', '.join(needed)} on each of "
+            f"A sweep over several hosts needs {', '.join(MEMBER)} on each of "
             f"them; here {' and '.join(missing)} is not set."
         )
-    if workers > 1:
+    if workers > 1 and not missing:
         raise UsageError(
             "--workers starts workers here, and $KERASTUNER_TUNER_ID says "
             "that this is one of a sweep over several hosts: give one of them."

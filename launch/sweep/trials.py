@@ -10,7 +10,7 @@ import pathlib
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from common.errors import NoRoom, RunError
@@ -32,16 +32,6 @@ def folder_of(sweep: pathlib.Path, trial_id: str) -> pathlib.Path:
     return sweep / "trials" / trial_id
 
 
-def settings_for(values: dict[str, Any]) -> list[str]:
-    """The --set values of a trial: what is searched, and Hyperband's epochs.
-
-    `epochs` only ends a training: no schedule, no order and no draw looks at
-    it. So one that is continued with more of them is the longer one exactly.
-    """
-    epochs = values.get("tuner/epochs")
-    return settings_of(values) + [f"epochs={epochs}"] * (epochs is not None)
-
-
 def train(
     request: Request,
     trial_id: str,
@@ -49,11 +39,14 @@ def train(
     signals: Signals,
     tick: Callable[[], None],
 ) -> Iterator[dict]:
-    """Trains a trial, from where it stands; yields each epoch's metrics.
+    """Trains a trial, from where it stands; yields the metrics of each of its own epochs.
+
+    `epochs` only ends a training: no schedule, no order and no draw looks at
+    it. So one that Hyperband continues with more of them is the longer one exactly.
 
     Args:
         values: The tuner's. With "tuner/trial_id" the trial continues that
-            one, from epoch "tuner/initial_epoch".
+            one, from epoch "tuner/initial_epoch" to "tuner/epochs".
         tick: Called a few times a second.
 
     Raises:
@@ -62,42 +55,44 @@ def train(
         Stopped: after a signal; the same trial can go on later.
     """
     folder = folder_of(request.folder, trial_id)
-    first = values.get("tuner/initial_epoch", 0)
-    if read_outcome(folder).get("status") == "finished":
-        yield from _after(first, read_metrics(folder))  # the tuner was killed
+    first, last = values.get("tuner/initial_epoch", 0), values.get("tuner/epochs")
+    if read_outcome(folder).get("status") == "finished":  # the tuner was killed
+        yield from read_metrics(folder)[first:]
         return
     folder.mkdir(parents=True, exist_ok=True)
-    words = request.trial_words(folder, settings_for(values))
+    settings = settings_of(values) + [f"epochs={last}"] * (last is not None)
+    words = request.trial_words(folder, settings)
     _note(folder, status="running", values=values, words=words)
     hparams.write_start(folder, trial_id, values)
     try:
         _begin_with(folder, request.folder, values.get("tuner/trial_id"))
-        yield from _after(first, _watched(folder, words, signals, tick))
+        yield from _watched(folder, words, first, signals, tick)
     except NoRoom:
         raise  # no fault of the values: the trial is tried again
     except RunError as error:
-        _note(folder, status="failed", reason=str(error), **_end(folder, first))
-        hparams.write_end(folder, succeeded=False)
+        _note_end(folder, first, status="failed", reason=str(error))
         raise
-    _note(folder, status="finished", **_end(folder, first))
-    hparams.write_end(folder, succeeded=True)
+    _note_end(folder, first, status="finished")
 
 
-def _after(first: int, rows: Iterable[dict]) -> Iterator[dict]:
-    """The rows of a trial's own epochs, without those of its parent."""
-    return (row for row in rows if row["epoch"] > first)
+def _note(folder: pathlib.Path, **facts: Any) -> None:
+    known = {"started": now()} | read_outcome(folder)
+    known.pop("reason", None)
+    worker = os.environ.get("KERASTUNER_TUNER_ID", "this process")
+    write_json(folder / "outcome.json", known | {"worker": worker} | facts)
 
 
-def _end(folder: pathlib.Path, first: int) -> dict[str, Any]:
-    """When it ended, and the seconds that it trained from epoch `first` on."""
+def _note_end(folder: pathlib.Path, first: int, **facts: str) -> None:
+    """With the seconds that it trained from epoch `first` on."""
     clock = [0.0] + [row["seconds"] for row in read_metrics(folder)]
     seconds = clock[-1] - clock[min(first, len(clock) - 1)]
-    return {"ended": now(), "seconds": round(seconds, 1)}
+    _note(folder, ended=now(), seconds=round(seconds, 1), **facts)
+    hparams.write_end(folder, succeeded=facts["status"] == "finished")
 
 
 def _begin_with(folder: pathlib.Path, sweep: pathlib.Path, parent: str | None) -> None:
     """Copies the checkpoint that the parent ended with, whole or not at all."""
-    target = folder / "checkpoints"
+    target, beside = folder / "checkpoints", folder / "checkpoints.part"
     if parent is None or target.exists():
         return
     past = folder_of(sweep, parent)
@@ -107,25 +102,24 @@ def _begin_with(folder: pathlib.Path, sweep: pathlib.Path, parent: str | None) -
             f"There is no checkpoint in {past} to continue from. Every worker "
             "of a sweep must see its folder."
         )
-    beside = folder / "checkpoints.part"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     shutil.copy(newest[0], beside)
     os.replace(beside, target)
 
 
-def _watched(folder, words, signals: Signals, tick) -> Iterator[dict]:
-    """Every row of metrics.jsonl as it appears, until the process ends."""
+def _watched(folder, words, shown: int, signals: Signals, tick) -> Iterator[dict]:
+    """Every row of metrics.jsonl after `shown`, as it appears, until the process ends."""
     _wait_until_free(folder, signals, tick)
     output = folder / "output.txt"
     process = child.start(words, output, {})
-    asked, shown, code = False, 0, None
+    asked, code = False, None
     try:
         while True:
             code = process.poll()
-            rows = read_metrics(folder)
-            yield from rows[shown:]
-            shown = len(rows)
+            rows = read_metrics(folder)[shown:]
+            yield from rows
+            shown += len(rows)
             if code is not None:
                 break
             if signals.received and not asked:
@@ -153,42 +147,41 @@ def _wait_until_free(folder, signals: Signals, tick) -> None:
             lock_folder(folder).close()
             return
         except RunError:
-            tick()
+            signals.watched(tick)()
             time.sleep(POLL_SECONDS)
-            if signals.received:
-                raise Stopped(signals.received, 0) from None
 
 
 def read_metrics(folder: pathlib.Path) -> list[dict]:
     """One row per finished epoch of a run."""
+    file = folder / "metrics.jsonl"
     try:
-        lines = (folder / "metrics.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in file.read_text().splitlines()]
     except FileNotFoundError:
         return []
-    try:
-        return [json.loads(line) for line in lines]
     except ValueError as error:
         raise RunError(
-            f"{folder / 'metrics.jsonl'} is damaged ({error}). Remove the "
-            "trial's folder to train it anew."
+            f"{file} is damaged ({error}). Remove the trial's folder to train it anew."
         ) from error
 
 
 def read_outcome(folder: pathlib.Path) -> dict:
     """What the sweep knows of a trial; {} before it has begun."""
+    file = folder / "outcome.json"
+    advice = "Remove it: the trial then goes on from its checkpoint."
+    return read_object(file, advice) if file.exists() else {}
+
+
+def read_object(file: pathlib.Path, advice: str) -> dict:
+    """What a JSON file of the sweep says.
+
+    Raises:
+        RunError: if it is damaged or gone, with the advice.
+    """
     try:
-        return json.loads((folder / "outcome.json").read_text())
-    except FileNotFoundError:
-        return {}
-    except ValueError as error:
-        raise RunError(
-            f"{folder / 'outcome.json'} is damaged ({error}). Remove it: the "
-            "trial then goes on from its checkpoint."
-        ) from error
-
-
-def _note(folder: pathlib.Path, **facts: Any) -> None:
-    known = {"started": now()} | read_outcome(folder)
-    known.pop("reason", None)
-    worker = os.environ.get("KERASTUNER_TUNER_ID", "this process")
-    write_json(folder / "outcome.json", known | {"worker": worker} | facts)
+        found = json.loads(file.read_text())
+        if isinstance(found, dict):
+            return found
+        problem = "it holds no object"
+    except (OSError, ValueError) as error:
+        problem = str(error)
+    raise RunError(f"{file} is damaged ({problem}). {advice}")

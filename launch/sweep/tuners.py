@@ -6,7 +6,6 @@ import io
 import itertools
 import json
 import pathlib
-import tempfile
 from collections.abc import Callable, Iterator
 
 import keras_tuner
@@ -14,12 +13,11 @@ from keras_tuner import errors, oracles
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.src import config
 
-from common import files
 from common.errors import NoRoom, RunError, UsageError
 from common.files import write_text
-from common.training.signals import Signals, Stopped
+from common.training.signals import Signals
 from launch.sweep import trials
-from launch.sweep.search_space import hyperparameters
+from launch.sweep.search_space import Dimension
 from launch.sweep.sweep_request import Request
 
 config.DEBUG = False  # a failed trial is told in a line, without traceback
@@ -36,13 +34,11 @@ class _Whole:
     """
 
     def save(self):
-        file = pathlib.Path(self._get_oracle_fname())
-        write_text(file, json.dumps(self.get_state(), indent=1))
+        write_text(pathlib.Path(self._get_oracle_fname()), json.dumps(self.get_state(), indent=1))
 
     def _save_trial(self, trial):
-        folder = pathlib.Path(self._get_trial_dir(trial.trial_id))
-        text = json.dumps(trial.get_state(), indent=1)
-        write_text(folder / "trial.json", text)
+        file = pathlib.Path(self._get_trial_dir(trial.trial_id), "trial.json")
+        write_text(file, json.dumps(trial.get_state(), indent=1))
 
 
 class RandomOracle(_Whole, oracles.RandomSearchOracle):
@@ -57,26 +53,11 @@ class HyperbandOracle(_Whole, oracles.HyperbandOracle):
     """Many short trials; the best of them are continued."""
 
 
-class _Halted(errors.FatalError, Stopped):
-    """A stop that keras-tuner does not take for a trial's failure."""
-
-
-class _Refused(errors.FatalError, NoRoom):
-    """A disk's fault, which is no trial's: the sweep can go on from it."""
-
-
-def _told(error: Exception) -> str:
-    if not isinstance(error, OSError):
-        return str(error)
-    where = error.filename2 or error.filename
-    return f"{where}: {files.reason(error)}. Make room, then run the same command again."
-
-
 def make_oracle(request: Request) -> keras_tuner.Oracle:
     """The oracle that --tuner names, over the request's space."""
     shared = {
         "objective": keras_tuner.Objective(trials.OBJECTIVE, "min"),
-        "hyperparameters": hyperparameters(list(request.space)),
+        "hyperparameters": _make_hyperparameters(request.space),
         "allow_new_entries": False,
         "tune_new_entries": False,
         # 0 would mean a random one, and none reaches 2^32.
@@ -84,12 +65,9 @@ def make_oracle(request: Request) -> keras_tuner.Oracle:
         "max_consecutive_failed_trials": FAILURES,
     }
     if request.tuner == "hyperband":
-        oracle = HyperbandOracle(
-            factor=HYPERBAND_FACTOR,
-            max_epochs=request.recipe.epochs,
-            hyperband_iterations=None,  # --trials is what ends it
-            **shared,
-        )
+        # --trials is what ends it, and no iteration.
+        shared |= {"max_epochs": request.recipe.epochs, "factor": HYPERBAND_FACTOR}
+        oracle = HyperbandOracle(hyperband_iterations=None, **shared)
         oracle.max_trials = request.trials
     elif request.tuner == "bayesian":
         first = min(3 * len(request.space), max(3, request.trials // 3))
@@ -98,6 +76,18 @@ def make_oracle(request: Request) -> keras_tuner.Oracle:
         oracle = RandomOracle(max_trials=request.trials, **shared)
     oracle.verbose = 0
     return oracle
+
+
+def _make_hyperparameters(space: tuple[Dimension, ...]) -> keras_tuner.HyperParameters:
+    made = keras_tuner.HyperParameters()
+    for dimension in space:
+        path, values = dimension.path, dimension.values
+        if dimension.kind == "choice":
+            made.Choice(path, list(values))
+        else:
+            whole = all(isinstance(value, int) for value in values)
+            (made.Int if whole else made.Float)(path, *values, sampling=dimension.kind)
+    return made
 
 
 class Tuner(BaseTuner):
@@ -109,8 +99,19 @@ class Tuner(BaseTuner):
             super().__init__(
                 make_oracle(request), directory=str(request.folder), project_name=PROJECT
             )
-        if not self._is_worker():
-            self.save()
+
+    def search(self) -> None:
+        """Until all trials are done, or for ever as the chief.
+
+        Raises:
+            RunError: if three trials in a row have failed.
+            NoRoom, OSError: for a disk's fault, which is no trial's: the sweep can go on.
+            Stopped: after a signal.
+        """
+        try:
+            super().search()
+        except errors.FatalError as error:
+            raise (error.__cause__ or error) from None
 
     def pre_create_trial(self) -> None:
         """Between two trials; also while there is nothing to do yet."""
@@ -121,25 +122,19 @@ class Tuner(BaseTuner):
         known = self.oracle.get_trial(trial.trial_id).metrics
         reported = set()
         if known.exists(trials.OBJECTIVE):
-            history = known.get_history(trials.OBJECTIVE)
-            reported = {observation.step for observation in history}
-        training = trials.train(
-            self.request, trial.trial_id, trial.hyperparameters.values, self.signals, self.tick
-        )
+            reported = {seen.step for seen in known.get_history(trials.OBJECTIVE)}
+        values = trial.hyperparameters.values
+        training = trials.train(self.request, trial.trial_id, values, self.signals, self.tick)
         try:
             with contextlib.closing(training):
                 for row in training:
                     if row["epoch"] not in reported:
-                        error = {trials.OBJECTIVE: row["val_top1_error"]}
+                        error = {trials.OBJECTIVE: row[trials.OBJECTIVE]}
                         self.oracle.update_trial(trial.trial_id, error, step=row["epoch"])
-        except Stopped as stop:
-            raise _Halted(stop.signum, stop.step) from None
         except Exception as error:
-            if files.refused(error):
-                raise _Refused(_told(error)) from error
-            if isinstance(error, RunError):
+            if isinstance(error, RunError) and not isinstance(error, NoRoom):
                 raise errors.FailedTrialError(str(error)) from error
-            raise errors.FatalError(repr(error)) from error  # a bug is no failed trial
+            raise errors.FatalError from error  # a signal, a disk or a bug fails no trial
 
     def on_trial_end(self, trial) -> None:
         """Tells the oracle.
@@ -161,19 +156,16 @@ class Tuner(BaseTuner):
         Raises:
             RunError: if the last three trials have failed.
         """
-        oracle = self.oracle
-        last = oracle.end_order[-FAILURES:]
-        failed = [i for i in last if oracle.trials[i].status == "FAILED"]
-        if len(failed) == FAILURES:
-            raise self._too_many(last[-1])
+        last = [self.oracle.trials[i] for i in self.oracle.end_order[-FAILURES:]]
+        if len(last) == FAILURES and all(trial.status == "FAILED" for trial in last):
+            raise self._too_many(last[-1].trial_id)
 
     def _too_many(self, trial_id: str) -> RunError:
-        folder = trials.folder_of(self.request.folder, trial_id)
-        reason = trials.read_outcome(folder).get("reason", "")
+        outcome = trials.read_outcome(trials.folder_of(self.request.folder, trial_id))
         return RunError(
             f"{FAILURES} trials in a row failed, the last of them {trial_id}: "
-            f"{reason} Narrow the --space; the same command tries that trial "
-            "again."
+            f"{outcome.get('reason', '')} Narrow the --space; the same command tries "
+            "that trial again."
         )
 
     def save(self) -> None:
@@ -185,63 +177,44 @@ class Tuner(BaseTuner):
         return str(pathlib.Path(self.project_dir, "oracle.json"))
 
 
-def planned(request: Request) -> list[dict]:
-    """The values of the trials to come, were they all equally good and long.
+def plan_trials(request: Request) -> list[tuple[int, int]]:
+    """(first, last) of the epochs that the trials to come train, were they all equally good.
 
-    From the oracle itself, asked in a folder of its own by as many workers:
-    which epochs Hyperband trains, how many different trials the space has.
+    From an oracle that keeps no files, asked by as many workers: which epochs
+    Hyperband trains, how many different trials the space has.
 
     Raises:
         UsageError: if Hyperband would continue none of so few trials.
     """
+    last = request.recipe.epochs
     if request.tuner == "bayesian":
-        return [{}] * request.trials
-    trials = list(_rehearsed(make_oracle(request), request.workers))
-    rounds = {values.get("tuner/round", 0) for values in trials}
-    several = request.recipe.epochs >= HYPERBAND_FACTOR
-    if request.tuner == "hyperband" and several and rounds == {0}:
+        return [(0, last)] * request.trials
+    planned = list(_rehearse(request))
+    if request.tuner == "random":
+        return [(0, last) for _ in planned]
+    if last >= HYPERBAND_FACTOR and not any(t["tuner/round"] for t in planned):
+        endless = enumerate(_rehearse(dataclasses.replace(request, trials=MANY)), 1)
+        needed = next(n for n, t in endless if t["tuner/round"] and t["tuner/epochs"] == last)
         raise UsageError(
-            f"--trials {request.trials} with {request.workers} worker(s) is "
-            f"too few for Hyperband up to {request.recipe.epochs} "
-            "epochs: none of its short trials would be continued. Its first "
-            f"bracket takes {_first_bracket(request)} trials; give as many, "
-            "or fewer --set epochs."
+            f"--trials {request.trials} with {request.workers} worker(s) is too few for "
+            f"Hyperband up to {last} epochs: none of its short trials would be continued. "
+            f"Its first bracket takes {needed} trials; give as many, or fewer --set epochs."
         )
-    return trials
+    return [(t["tuner/initial_epoch"], t["tuner/epochs"]) for t in planned]
 
 
-def _first_bracket(request: Request) -> int:
-    """Trials until one has been continued to Hyperband's last epoch."""
-    oracle = make_oracle(dataclasses.replace(request, trials=MANY))
-    number = 0
-    for values in _rehearsed(oracle, request.workers):
-        number += 1
-        last = values["tuner/epochs"] == request.recipe.epochs
-        if values["tuner/round"] and last:
-            break
-    return number
-
-
-def _rehearsed(oracle: keras_tuner.Oracle, workers: int) -> Iterator[dict]:
-    running = []
-    with tempfile.TemporaryDirectory() as folder:
-        oracle._set_project_dir(folder, PROJECT)
-        for number in itertools.count():
-            trial = oracle.create_trial(str(number))
-            if trial.status == "RUNNING":
-                running.append(trial)
-                yield dict(trial.hyperparameters.values)
-            elif not running:
-                return
-            if len(running) == workers or trial.status != "RUNNING":
-                done = running.pop(0)
-                error = {trials.OBJECTIVE: 0.0}
-                oracle.update_trial(done.trial_id, error)
-                done.status = "COMPLETED"
-                oracle.end_trial(done)
-
-
-def planned_epochs(request: Request, trials: list[dict]) -> int:
-    """Epochs that those trials train, in all."""
-    whole = request.recipe.epochs
-    return sum(t.get("tuner/epochs", whole) - t.get("tuner/initial_epoch", 0) for t in trials)
+def _rehearse(request: Request) -> Iterator[dict]:
+    oracle, running = make_oracle(request), []
+    oracle.save = oracle._save_trial = lambda *_: None
+    for number in itertools.count():
+        trial = oracle.create_trial(str(number))
+        if trial.status == "RUNNING":
+            running.append(trial)
+            yield dict(trial.hyperparameters.values)
+        elif not running:
+            return
+        if len(running) == request.workers or trial.status != "RUNNING":
+            done = running.pop(0)
+            oracle.update_trial(done.trial_id, {trials.OBJECTIVE: 0.0})
+            done.status = "COMPLETED"
+            oracle.end_trial(done)

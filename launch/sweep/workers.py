@@ -6,9 +6,9 @@ it the chief, which trains nothing, else a worker.
 """
 
 import os
-import pathlib
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,19 +16,16 @@ from collections.abc import Callable
 from common.errors import RunError, UsageError
 from common.training.signals import Signals, Stopped
 from launch.sweep import child
-from launch.sweep.sweep_request import Request
+from launch.sweep.sweep_request import MEMBER, Request
 from launch.sweep.trials import POLL_SECONDS, STOPPED
+from launch.sweep.tuners import Tuner
 from launch.terminal.quiet import quiet
 
-ADDRESS = ("KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
 
-
-def role() -> str:
+def read_role() -> str:
     """Of this process: "chief", "worker", or "" where it sweeps alone."""
-    if not os.environ.get(ADDRESS[0]):
-        return ""
-    name = os.environ["KERASTUNER_TUNER_ID"]
-    return "chief" if "chief" in name else "worker"
+    name = os.environ.get(MEMBER[2], "")
+    return "chief" if "chief" in name else "worker" if name else ""
 
 
 def serve(request: Request, signals: Signals, tick: Callable[[], None]) -> None:
@@ -38,9 +35,7 @@ def serve(request: Request, signals: Signals, tick: Callable[[], None]) -> None:
         RunError: if a worker ends before its time.
         Stopped: after a signal; the workers have written their checkpoints.
     """
-    environments = _local(request) if not role() else []
-    from launch.sweep.tuners import Tuner
-
+    environments = [] if read_role() else _make_members(request)
     chief, ended = Tuner(request, signals, tick), []
 
     def search() -> None:
@@ -50,35 +45,35 @@ def serve(request: Request, signals: Signals, tick: Callable[[], None]) -> None:
         except Exception as error:
             ended.append(error)
 
-    server = threading.Thread(target=search, daemon=True)
-    server.start()
+    threading.Thread(target=search, daemon=True).start()
     workers = []
     try:
         for number, environment in enumerate(environments):
             output = request.folder / f"worker{number}.txt"
-            words = request.worker_words()
+            words = [*sys.argv[1:], "--workers=1", f"--workdir={request.folder}"]
             workers.append(child.start(words, output, environment))
         _watch(workers, chief, ended, signals, tick)
     finally:
-        _end(workers)
+        for worker in workers:
+            if worker.poll() is None:
+                worker.terminate()
+        for worker in workers:
+            worker.wait()
 
 
-def _local(request: Request) -> list[dict[str, str]]:
+def _make_members(request: Request) -> list[dict[str, str]]:
     """The environment of each worker here; this process becomes the chief."""
     devices = request.training.devices
-    shares = gpu_shares(request.workers, _gpus(devices.platform), devices.gpus)
+    shares = share_gpus(request.workers, _name_gpus(devices.platform), devices.gpus)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    address = dict(zip(ADDRESS, ("127.0.0.1", port), strict=True))
-    os.environ |= address | {"KERASTUNER_TUNER_ID": "chief"}
-    return [
-        address | {"KERASTUNER_TUNER_ID": f"worker{number}"} | share
-        for number, share in enumerate(shares)
-    ]
+    address = {MEMBER[0]: "127.0.0.1", MEMBER[1]: port}
+    os.environ |= address | {MEMBER[2]: "chief"}
+    return [address | {MEMBER[2]: f"worker{i}"} | share for i, share in enumerate(shares)]
 
 
-def _gpus(platform: str) -> list[str]:
+def _name_gpus(platform: str) -> list[str]:
     """The names that CUDA knows the visible GPUs by."""
     if platform == "cpu":
         return []
@@ -91,7 +86,7 @@ def _gpus(platform: str) -> list[str]:
     return (names or [str(number) for number in range(count)])[:count]
 
 
-def gpu_shares(workers: int, names: list[str], each: int | None) -> list[dict[str, str]]:
+def share_gpus(workers: int, names: list[str], each: int | None) -> list[dict[str, str]]:
     """Environments that give each worker GPUs of its own; {} without any.
 
     Args:
@@ -106,16 +101,14 @@ def gpu_shares(workers: int, names: list[str], each: int | None) -> list[dict[st
         return [{}] * workers
     if workers * each > len(names):
         raise UsageError(
-            f"--workers {workers} with {each} GPU(s) each takes "
-            f"{workers * each}; there are {len(names)}. Take fewer, or "
-            "--platform cpu."
+            f"--workers {workers} with {each} GPU(s) each takes {workers * each}; "
+            f"there are {len(names)}. Take fewer, or --platform cpu."
         )
-    return [
-        {"CUDA_VISIBLE_DEVICES": ",".join(names[i * each : (i + 1) * each])} for i in range(workers)
-    ]
+    shares = [names[i * each : (i + 1) * each] for i in range(workers)]
+    return [{"CUDA_VISIBLE_DEVICES": ",".join(share)} for share in shares]
 
 
-def _watch(workers, chief, ended: list, signals: Signals, tick) -> None:
+def _watch(workers: list[subprocess.Popen], chief, ended: list, signals: Signals, tick) -> None:
     """Until the workers here are done; without any, until the server is.
 
     Args:
@@ -123,34 +116,18 @@ def _watch(workers, chief, ended: list, signals: Signals, tick) -> None:
     """
     codes = [None] * len(workers)
     while not any(ended) and (None in codes if workers else not ended):
-        tick()
+        signals.watched(tick)()
         time.sleep(POLL_SECONDS)
-        if signals.received:
-            raise Stopped(signals.received, 0)
         chief.require_successes()  # the workers that were told so have ended
         codes = [worker.poll() for worker in workers]
-        _check(codes, chief.request.folder)
+        for number, code in enumerate(codes):
+            if code in STOPPED:
+                raise Stopped(STOPPED[code], 0)
+            if code:
+                said = child.last_words(chief.request.folder / f"worker{number}.txt")
+                raise RunError(f"Worker {number} has ended with exit code {code}: {said}")
     if any(ended):
         raise RunError(
             "The chief cannot serve the oracle: is its address, "
-            f"{':'.join(os.environ[name] for name in ADDRESS)}, in use? "
-            f"({ended[0]})"
+            f"{':'.join(os.environ[name] for name in MEMBER[:2])}, in use? ({ended[0]})"
         )
-
-
-def _check(codes: list[int | None], folder: pathlib.Path) -> None:
-    for number, code in enumerate(codes):
-        if code in STOPPED:
-            raise Stopped(STOPPED[code], 0)
-        if code:
-            said = child.last_words(folder / f"worker{number}.txt")
-            raise RunError(f"Worker {number} has ended with exit code {code}: {said}")
-
-
-def _end(workers: list[subprocess.Popen]) -> None:
-    """Stops those that still run, and waits for their checkpoints."""
-    for worker in workers:
-        if worker.poll() is None:
-            worker.terminate()
-    for worker in workers:
-        worker.wait()

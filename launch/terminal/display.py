@@ -75,15 +75,16 @@ class Display:
 class Counting:
     """Shows what is counted, its speed and the time left."""
 
-    def __init__(self):
-        self._display = Display()
+    def __init__(self, display: Display | None = None):
+        self._display = display or Display()
+        self.clear = self._display.clear  # wipes the line that is being redrawn
         self._what = ""
         self._began = (0, 0.0)  # how much was done then, and when
 
     def show(self, what: str, done: int, total: int) -> None:
         """Called as often as one likes."""
         now = time.monotonic()
-        if what != self._what:
+        if what != self._what or done <= self._began[0]:
             self._what, self._began = what, (done, now)
         line = f"{what}: {done:,}/{total:,}"
         before, at = self._began
@@ -91,10 +92,6 @@ class Counting:
             speed = (done - before) / (now - at)
             line += f", {speed:,.0f}/s, {duration((total - done) / speed)} left"
         self._display.show(line)
-
-    def clear(self) -> None:
-        """Wipes the line that is being redrawn."""
-        self._display.clear()
 
 
 def duration(seconds: Any) -> str:

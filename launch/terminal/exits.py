@@ -8,7 +8,6 @@ import pathlib
 import shutil
 import sys
 import traceback
-import types
 from collections.abc import Callable
 
 from common.errors import LostWorker, RunError, UsageError
@@ -18,6 +17,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 CLOSED = 141  # what a shell says of a program that SIGPIPE ended
 LOST = 69  # EX_UNAVAILABLE of sysexits.h: another host is gone
 SCRIPT = "classic-convnets"  # of pyproject.toml
+NO_HOME = "Could not determine home directory."  # pathlib's, of ~NAME
 MAKE_ROOM = "Make room, then run the same command again: it continues."
 
 
@@ -35,23 +35,23 @@ def exit_code(run: Callable[[], int]) -> int:
         sys.stdout.flush()
         return code
     except UsageError as error:
-        return _say(error, 2)
+        told, code = error, 2
     except RunError as error:
-        return _say(error, LOST if isinstance(error, LostWorker) else 1)
+        told, code = error, LOST if isinstance(error, LostWorker) else 1
     except BrokenPipeError:
         _drop_output()
         return CLOSED
-    except OSError as error:
-        if (told := _of_the_system(error)) is None:
-            raise
-        return _say(told, 1)
-    except Exception as error:  # of HDF5 or TensorFlow, about a disk
-        if (why := reason(error)) is None:
-            raise
-        where = str(error).partition(why)[0].rstrip("; ")
-        return _say(RunError(f"{where}: {why}. {MAKE_ROOM}"), 1)
     except KeyboardInterrupt:
         return 130
+    except Exception as error:  # of the system; or of HDF5 or TensorFlow, about a disk
+        told, code = _of_the_system(error), 1
+        if str(error) == NO_HOME:
+            told, code = "A path begins with ~ and the name of nobody who is known here.", 2
+        if told is None:
+            raise
+    with contextlib.suppress(OSError):  # of a full disk, too
+        print(as_called(" ".join(str(told).split())), file=sys.stderr)
+    return code
 
 
 def as_called(text: str) -> str:
@@ -69,12 +69,6 @@ def as_typed(text: str) -> str:
     return as_called(text)
 
 
-def _say(error: Exception, code: int) -> int:
-    with contextlib.suppress(OSError):  # of a full disk, too
-        print(as_called(" ".join(str(error).split())), file=sys.stderr)
-    return code
-
-
 def _require_output() -> None:
     """Checks that there is a standard output; makes any name printable.
 
@@ -82,7 +76,8 @@ def _require_output() -> None:
     no UTF-8, are printed as escapes.
     """
     if sys.stderr is None:
-        _fill_up_to(2)
+        while os.open(os.devnull, os.O_RDWR) < 2:
+            pass  # so that no file of ours is taken for standard error
         sys.stderr = open(os.devnull, "w")
     if sys.stdout is None:
         raise RunError(
@@ -94,30 +89,23 @@ def _require_output() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _fill_up_to(descriptor: int) -> None:
-    """So that no file of ours is taken for standard error."""
-    while os.open(os.devnull, os.O_RDWR) < descriptor:
-        pass
-
-
 def _drop_output() -> None:
     """What is left in the buffer would fail again as Python ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _of_the_system(error: OSError) -> RunError | None:
-    """None for one that names no place and is not about room: a bug's."""
+def _of_the_system(error: Exception) -> str | None:
+    """What to say; None for an error that names no place and is not about room: a bug's."""
+    why = reason(error)
+    if not isinstance(error, OSError):
+        where = why and str(error).partition(why)[0].rstrip("; ")
+        return why and f"{where}: {why}. {MAKE_ROOM}"
     where = error.filename2 or error.filename
-    if where is None and _while_printing(error.__traceback__):
+    last = traceback.extract_tb(error.__traceback__)[-1].line or ""
+    if where is None and ("print(" in last or "sys.stdout" in last):
         where = "standard output"
         _drop_output()
     if where is None and error.errno not in FULL:
         return None
     place = "" if where is None else f"{os.fsdecode(where)}: "
-    advice = f" {MAKE_ROOM}" if error.errno in FULL else ""
-    return RunError(f"{place}{reason(error)}.{advice}")
-
-
-def _while_printing(trace: types.TracebackType) -> bool:
-    line = traceback.extract_tb(trace)[-1].line or ""
-    return "print(" in line or "sys.stdout" in line
+    return f"{place}{why}." + f" {MAKE_ROOM}" * (error.errno in FULL)

@@ -1,11 +1,10 @@
 """What a person sees while a run works: a bar on a terminal, lines in a log."""
 
-import time
 from typing import TextIO
 
 import keras
 
-from launch.terminal.display import Display, duration
+from launch.terminal.display import Counting, Display, duration
 
 SMOOTHING = 0.9  # of the speed that the time left is computed from
 
@@ -30,6 +29,7 @@ class Progress(keras.callbacks.Callback):
         super().__init__()
         self.measured = measured
         self.display = Display(screen, log)
+        self.counting = Counting(self.display)
         self.say, self.clear = self.display.say, self.display.clear
         self.images_per_step = images_per_step
         self.devices = devices
@@ -37,7 +37,6 @@ class Progress(keras.callbacks.Callback):
         self.wait = 0.0
         self.left = 0.0
         self.compiled = False
-        self.tests = (0, 0.0)  # images done when a split was begun, and when
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Notes which epoch runs."""
@@ -84,17 +83,8 @@ class Progress(keras.callbacks.Callback):
 
     def testing(self, done: int, total: int) -> None:
         """Shows how much of a test split has been measured, and time left."""
-        began, at = self.tests
-        if not at or done <= began:  # the first call's time is the compiler's
-            self.tests = began, at = done, time.monotonic()
-        line = f"measuring {done:,}/{total:,} images"
-        if done > began:
-            left = (total - done) * (time.monotonic() - at) / (done - began)
-            line += f", {duration(left)} left"
-        self.display.show(line)
-        if done == total:
-            self.tests = (0, 0.0)
+        self.counting.show("measuring images", done, total)
 
     def scanning(self, done: int, total: int) -> None:
         """Shows how far the pass for the mean image has come."""
-        self.display.show(f"computing the training mean: {done:,}/{total:,} images")
+        self.counting.show("computing the training mean, images", done, total)

@@ -5,29 +5,9 @@ import sys
 
 def show(title: str, columns: list[str], rows: list[list[str]]) -> None:
     """Prints a table on stdout; columns headed ">..." are set to the right."""
-    if sys.stdout.isatty():
-        _draw(title, columns, rows)
-    else:
+    if not sys.stdout.isatty():
         print(plain(title, columns, rows))
-
-
-def plain(title: str, columns: list[str], rows: list[list[str]]) -> str:
-    """The table as text, one line a row, two spaces between columns."""
-    lines = [[column.lstrip(">") for column in columns], *rows]
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    right = [column.startswith(">") for column in columns]
-
-    def line(cells: list[str]) -> str:
-        places = zip(cells, widths, right, strict=True)
-        return "  ".join(
-            cell.rjust(width) if to_right else cell.ljust(width) for cell, width, to_right in places
-        ).rstrip()
-
-    head = [title] if title else []
-    return "\n".join([*head, *map(line, lines)])
-
-
-def _draw(title: str, columns: list[str], rows: list[list[str]]) -> None:
+        return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -39,3 +19,15 @@ def _draw(title: str, columns: list[str], rows: list[list[str]]) -> None:
     for row in rows:
         table.add_row(*map(Text, row))
     Console().print(table)
+
+
+def plain(title: str, columns: list[str], rows: list[list[str]]) -> str:
+    """The table as text, one line a row, two spaces between columns."""
+    lines = [[column.lstrip(">") for column in columns], *rows]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    sides = [str.rjust if column.startswith(">") else str.ljust for column in columns]
+    text = [title] if title else []
+    for cells in lines:
+        places = [side(cell, n) for side, cell, n in zip(sides, cells, widths, strict=True)]
+        text.append("  ".join(places).rstrip())
+    return "\n".join(text)

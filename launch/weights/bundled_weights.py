@@ -12,7 +12,7 @@ from common.data.dataset import DataSet
 from common.errors import UsageError
 from common.recipes.recipe import Recipe
 from launch.settings.options import Experiment, read_experiment, short_name
-from launch.settings.overrides import combine
+from launch.settings.overrides import combine, with_data
 from launch.weights import run_weights
 from launch.weights.preprocessing import adapt
 from launch.weights.shipped import find_folder, list_variants
@@ -51,27 +51,24 @@ def find_network(
         measures: Whether the images may be others than the run's.
 
     Raises:
-        UsageError, RunError: if there are none, or of other networks, recipes
-            or flags.
+        UsageError, RunError: if there are none, or of other networks, recipes or flags.
     """
     weights = flags.weights
     if not weights:
         folder = find_folder(paper, variant)
         if not folder.is_dir():
             raise UsageError(
-                f"No weights come with {variant}, so --weights must name a run's "
-                f"folder or a file: python -m launch {usage}. Weights come with: "
+                f"No weights come with {variant}, so --weights must name a run's folder or a "
+                f"file: python -m launch {usage}. Weights come with: "
                 f"{', '.join(list_variants()) or 'no variant'}."
             )
         weights = str(folder)
     file, run = run_weights.locate(weights)
-    recipe, found, of_now = reproductions.load(paper).RECIPES[variant], None, {}
-    data_dir = flags.data_dir
+    recipe = reproductions.load(paper).RECIPES[variant]
+    found, data_dir, of_now = None, flags.data_dir, {"data": flags.data, "changes": flags.set}
     if run:
-        data_dir, folder = _find_place(run, flags, measures=measures)
-        recipe, found = _read_recipe(run, variant, recipe, flags, folder, measures=measures)
-    else:
-        of_now = {"data": flags.data, "changes": flags.set}
+        recipe, found, data_dir = _read_run(run, variant, recipe, flags, measures=measures)
+        of_now = {}
     recipe = adapt(paper, recipe, file, flags.preprocessing, of_a_run=run is not None)
     experiment = read_experiment(paper, variant, recipe, data_dir=data_dir, **of_now)
     if not file.is_file():
@@ -81,30 +78,46 @@ def find_network(
     return Network(experiment=experiment, file=file, run=run)
 
 
-def _find_place(
-    run: run_weights.Trained, flags: FlagValues, *, measures: bool
-) -> tuple[str, str | None]:
-    """(--data_dir, folder of the run's own folder:PATH or None): as its training found them.
+def _read_run(
+    run: run_weights.Trained, variant: str, paper: Recipe, flags: FlagValues, *, measures: bool
+) -> tuple[Recipe, DataSet | None, str]:
+    """(the run's recipe, with --set, on the images of --data; that data set or None; --data_dir).
 
-    Flags that are given count more; where the place is gone, measuring says so.
+    The data are where the training found them; flags that are given count more. Where that
+    place is gone, measuring says so.
     """
-    place, name = run_weights.find_data(run), run.record["recipe"]["data"]
+    recipe = run_weights.read_recipe(run, variant, paper, flags.set)
+    trained_on, place = run.record["recipe"]["data"], run_weights.find_data(run)
+    of_folder, data_dir = trained_on.startswith("folder:"), flags.data_dir
     asked = flags["data_dir"].present or flags.data is not None
-    if place is None or asked or name == "sample":  # which is made where it is not
-        return flags.data_dir, None
-    of_folder = name.startswith("folder:")
-    if not place.is_dir():
-        if measures:
+    if place and not asked and trained_on != "sample":  # which is made where it is not
+        if place.is_dir() and not of_folder:
+            data_dir = str(place)
+        elif place.is_dir() and measures:
+            return recipe, catalog.find(f"folder:{place}"), data_dir
+        elif measures:
             now = "--data folder:PATH" if of_folder else "--data_dir"
             print(
-                f"{run.folder} was trained on {short_name(name)} in {place}, which is gone: "
+                f"{run.folder} was trained on {short_name(trained_on)} in {place}, which is gone: "
                 f"{now} says where it is now.",
                 file=sys.stderr,
             )
-        return flags.data_dir, None
-    if of_folder:
-        return flags.data_dir, str(place) if measures else None
-    return str(place), None
+    if flags.data is None:
+        return recipe, None, data_dir
+    found = catalog.find(flags.data, recipe.channels, data_dir)
+    if found.name == recipe.data:
+        return recipe, found, data_dir
+    if not measures:
+        raise UsageError(
+            f"{run.folder} was trained on {recipe.data} and knows its classes: --data "
+            f"{found.name} would not change what its network says. Leave it out."
+        )
+    # The network stays what it was trained to be: its classes and its channels. Of other
+    # images than the run's, all that their splits have are measured.
+    settings = combine(("train_images=None", "held_out=0"), flags.set)
+    recipe = run_weights.read_recipe(run, variant, paper, settings)
+    kept = {"num_classes": recipe.num_classes, "channels": recipe.channels}
+    return dataclasses.replace(with_data(recipe, found), **kept), found, data_dir
 
 
 def announce(network: Network, precision: str, *, named: bool) -> None:
@@ -122,43 +135,9 @@ def announce(network: Network, precision: str, *, named: bool) -> None:
             f"{network.run.folder} is not at its end: {network.file.name} is of an earlier moment.",
             file=sys.stderr,
         )
-    if named and {record["precision"], precision} == {"float32"}:
-        return
-    print(
-        f"The weights are those of {network.run.folder}: {network.experiment.variant}, seed "
-        f"{record['seed']}, trained in {record['precision']}, used here in {precision}.",
-        file=sys.stderr,
-    )
-
-
-def _read_recipe(
-    run: run_weights.Trained,
-    variant: str,
-    paper: Recipe,
-    flags: FlagValues,
-    folder: str | None,
-    *,
-    measures: bool,
-) -> tuple[Recipe, DataSet | None]:
-    """(the run's recipe, with --set, on the images of --data; that data set or None).
-
-    Args:
-        folder: Of the run's own images; or None.
-    """
-    recipe = run_weights.read_recipe(run, variant, paper, flags.set)
-    if folder:
-        return recipe, catalog.find(f"folder:{folder}")
-    if flags.data is None:
-        return recipe, None
-    found = catalog.find(flags.data, recipe.channels, flags.data_dir)
-    if found.name == recipe.data:
-        return recipe, found
-    if not measures:
-        raise UsageError(
-            f"{run.folder} was trained on {recipe.data} and knows its classes: "
-            f"--data {found.name} would not change what its network says. "
-            "Leave it out."
+    if not named or {record["precision"], precision} != {"float32"}:
+        print(
+            f"The weights are those of {network.run.folder}: {network.experiment.variant}, seed "
+            f"{record['seed']}, trained in {record['precision']}, used here in {precision}.",
+            file=sys.stderr,
         )
-    settings = combine(run_weights.UNCUT, flags.set)
-    recipe = run_weights.read_recipe(run, variant, paper, settings)
-    return run_weights.use_images_of(recipe, found), found

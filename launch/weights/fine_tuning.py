@@ -4,6 +4,7 @@ Images are prepared as those of the weights were, in the recipe's place. Importi
 module imports no TensorFlow.
 """
 
+import contextlib
 import hashlib
 import pathlib
 from collections.abc import Sequence
@@ -29,7 +30,7 @@ from launch.weights.run_weights import STATISTICS, Trained, locate, read_recipe
 from launch.weights.shipped import find_folder, list_variants
 
 _WITH_FROM = ("freeze", "body_rate", "preprocessing")
-_LEAVE_PIXELS_AS_THEY_ARE = (SubtractMeanImage, SubtractCentreMean, SubtractChannelMean)
+_SUBTRACT = (SubtractMeanImage, SubtractCentreMean, SubtractChannelMean)
 
 
 def read_changes(
@@ -44,22 +45,35 @@ def read_changes(
         UsageError, RunError: if there are no such weights, of other networks or of images
             that cannot be prepared here, or for flags that do not go together.
     """
-    if not flags["from"].value:
+    given = flags["from"].value
+    if not given:
         for name in _WITH_FROM:
             if flags[name].present:
                 raise UsageError(f"--{name} goes with --from: a training that begins with weights.")
         return flags.set, None
     if not flags.body_rate:
         raise UsageError("--body_rate=0: it must be above 0; layers that are to stay: --freeze.")
-    file, run = locate(_find(flags["from"].value))
+    if not pathlib.Path(given).expanduser().exists():
+        given = _find_shipped(given)
+    file, run = locate(given)
     if not file.is_file():
         raise UsageError(f"There is no file {file} to read weights from (given with --from).")
     recipe = reproductions.load(paper).RECIPES[variant]
-    seen = _read_seen(paper, variant, recipe, file, run, flags.preprocessing)
+    whose, seen = file.name, recipe
+    if run:
+        seen, of = read_recipe(run, variant, recipe), run.record
+        whose = (
+            f"run of {of['variant']}, {of['data_title']}, {of['recipe']['num_classes']} classes, "
+            f"recipe {recipe_hash(of['recipe'])}, seed {of['seed']}"
+        )
+    seen = adapt(paper, seen, file, flags.preprocessing, of_a_run=run is not None)
+    with contextlib.suppress(OSError):  # no such file: who reads the weights says so
+        if not run and (stated := preprocessing.read(file)):
+            seen = apply(seen, [f"image_size={stated.described['image_size']}"])
     with open(file, "rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     tuning = FineTuning(
-        weights=_describe(file, run),
+        weights=whose,
         sha256=digest,
         frozen=tuple(dict.fromkeys(flags.freeze)),
         body_rate=flags.body_rate,
@@ -74,47 +88,15 @@ def read_changes(
     return changes, file
 
 
-def _find(given: str) -> str:
-    """The path that --from means: one that is there, or a variant's shipped weights."""
-    if pathlib.Path(given).expanduser().exists():
-        return given
+def _find_shipped(variant: str) -> str:
+    """The folder of a variant's shipped weights."""
     known = list_variants()
-    if given in known:
-        return str(find_folder(*reproductions.find(given)))
+    if variant in known:
+        return str(find_folder(*reproductions.find(variant)))
     raise UsageError(
-        f"--from {given}: there is no such folder of a run or file of weights, and no weights "
-        f"come with a variant of that name.{did_you_mean(given, known)} They come with: "
+        f"--from {variant}: there is no such folder of a run or file of weights, and no weights "
+        f"come with a variant of that name.{did_you_mean(variant, known)} They come with: "
         f"{', '.join(known) or 'no variant'}."
-    )
-
-
-def _read_seen(
-    paper: str,
-    variant: str,
-    recipe: Recipe,
-    file: pathlib.Path,
-    run: Trained | None,
-    asked: str | None,
-) -> Recipe:
-    """The recipe that says what images the weights were trained on."""
-    if run:
-        recipe = read_recipe(run, variant, recipe)
-    seen = adapt(paper, recipe, file, asked, of_a_run=run is not None)
-    try:
-        stated = None if run else preprocessing.read(file)
-    except OSError:  # no such file: who reads the weights says so
-        stated = None
-    return apply(seen, [f"image_size={stated.described['image_size']}"]) if stated else seen
-
-
-def _describe(file: pathlib.Path, run: Trained | None) -> str:
-    """Whose weights, as people are told; without the machine's folders."""
-    if run is None:
-        return file.name
-    of, classes = run.record, run.record["recipe"]["num_classes"]
-    return (
-        f"run of {of['variant']}, {of['data_title']}, {classes} classes, "
-        f"recipe {recipe_hash(of['recipe'])}, seed {of['seed']}"
     )
 
 
@@ -131,12 +113,13 @@ def _change_images(recipe: Recipe, seen: Recipe, settings: Sequence[str]) -> dic
             changed[name] = getattr(seen, name)
     # Noise on colours has the unit of pixels and the order RGB, so it comes before what
     # changes these; what only subtracts leaves it where the paper has it.
-    moved = tuple(
+    only_subtracts = isinstance(changed.get("normalize"), (*_SUBTRACT, type(None)))
+    moved = [
         transform
         for transform in recipe.train_noise
         if isinstance(active((transform,), epoch=-1)[0][1], PcaColourNoise)
-    )
-    if moved and not isinstance(changed.get("normalize"), (*_LEAVE_PIXELS_AS_THEY_ARE, type(None))):
+    ]
+    if moved and not only_subtracts:
         changed["train_transforms"] = (*recipe.train_transforms, *moved)
         changed["train_noise"] = tuple(x for x in recipe.train_noise if x not in moved)
     return changed

@@ -1,7 +1,7 @@
 """What the network of a file of weights is fed: as the file says, or as asked.
 
-`evaluate`, `predict` and `export` look at images as the publisher of the
-weights does, or not at all.
+`evaluate`, `predict` and `export` look at images as the publisher of the weights does, or not
+at all.
 """
 
 import ast
@@ -35,9 +35,9 @@ def adapt(
     """
     known = (RECIPE, *layouts(paper))
     if asked not in (None, *known):
-        hint = did_you_mean(asked, known)
         raise UsageError(
-            f"--preprocessing cannot be {asked!r}.{hint} {paper} knows: {', '.join(known)}."
+            f"--preprocessing cannot be {asked!r}.{did_you_mean(asked, known)} {paper} knows: "
+            f"{', '.join(known)}."
         )
     try:
         stated = preprocessing.read(file)
@@ -46,20 +46,19 @@ def adapt(
     said = stated.layout if stated else RECIPE if of_a_run else None
     if asked is None and said is None:
         imported = (
-            f", or the layout that it was imported from ({', '.join(known[1:])}); "
-            "import writes it into the file"
+            f", or the layout that it was imported from ({', '.join(known[1:])}); import writes it "
+            "into the file"
         )
         raise UsageError(
-            f"{file} does not say what its network must be fed (order of colours, "
-            "range, mean, size): another program or an older version made it. Say "
-            f"it with --preprocessing: {RECIPE}, if the paper's recipe trained it"
-            f"{imported if known[1:] else ''}."
+            f"{file} does not say what its network must be fed (order of colours, range, mean, "
+            "size): another program or an older version made it. Say it with --preprocessing: "
+            f"{RECIPE}, if the paper's recipe trained it{imported if known[1:] else ''}."
         )
     if asked and said and asked != said:
         raise UsageError(
-            f"{file} says itself what its network must be fed, as {said} does; "
-            f"--preprocessing {asked} says otherwise. Leave it out; if the "
-            "file was imported from another layout, import it again."
+            f"{file} says itself what its network must be fed, as {said} does; --preprocessing "
+            f"{asked} says otherwise. Leave it out; if the file was imported from another layout, "
+            "import it again."
         )
     if stated and not (of_a_run and said == RECIPE):
         changed = stated.of(recipe)
@@ -71,8 +70,8 @@ def adapt(
         changed = weights.PREPROCESSING[asked].of(recipe)
     if changed != recipe:
         print(
-            f"{file}: images are prepared as {said or asked} prepares them, "
-            f"{changed.normalize} after {', '.join(map(str, changed.test_transforms))}.",
+            f"{file}: images are prepared as {said or asked} prepares them, {changed.normalize} "
+            f"after {', '.join(map(str, changed.test_transforms))}.",
             file=sys.stderr,
         )
     return changed
@@ -84,9 +83,7 @@ def layouts(paper: str) -> tuple[str, ...]:
     Importing it would import TensorFlow, only to refuse a misspelt word.
     """
     file = reproductions.folder(paper) / "weights.py"
-    if not file.is_file():
-        return ()
-    for statement in ast.parse(file.read_text()).body:
+    for statement in ast.parse(file.read_text()).body if file.is_file() else ():
         match statement:
             case ast.Assign([ast.Name("LAYOUTS")], ast.Dict(keys)):
                 return tuple(ast.literal_eval(key) for key in keys)

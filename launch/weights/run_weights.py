@@ -8,10 +8,10 @@ import dataclasses
 import json
 import pathlib
 import sys
+import types
 from collections.abc import Sequence
 from typing import Any
 
-from common.data.dataset import DataSet
 from common.data.sources.relabelled import relabel
 from common.errors import RunError, UsageError
 from common.models import preprocessing
@@ -27,8 +27,6 @@ BEST = "best.weights.h5"  # where a run keeps its best epoch's
 STATISTICS = preprocessing.STATISTICS
 # The fields that decide what a network makes of an image.
 SEEN = ("data", "image_size", "channels", "num_classes", "test_transforms", "normalize")
-# Of other images than the run's, all that their splits have are measured.
-UNCUT = ("train_images=None", "held_out=0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,73 +48,62 @@ def locate(given: str) -> tuple[pathlib.Path, Trained | None]:
         RunError: if its run.json is damaged.
     """
     path = pathlib.Path(given).expanduser()
-    folder = path if path.is_dir() else path.parent
-    file = folder / "run.json"
-    if not path.is_dir() and path.name not in (WEIGHTS, BEST):
-        return path, None  # it may be imported, and lie in a run's folder
-    if not file.is_file():
-        if path.is_dir():
-            raise UsageError(
-                f"{path} is no run's folder: it has no run.json. Give a run's folder "
-                "(python -m launch runs lists them), or a name and --weights FILE."
-            )
-        return path, None
+    is_folder = path.is_dir()
+    folder = path if is_folder else path.parent
+    record = folder / "run.json"
+    if not is_folder and (path.name not in (WEIGHTS, BEST) or not record.is_file()):
+        return path, None  # of another name it may be imported, and lie in a run's folder
+    if not record.is_file():
+        raise UsageError(
+            f"{path} is no run's folder: it has no run.json. Give a run's folder "
+            "(python -m launch runs lists them), or a name and --weights FILE."
+        )
     try:
-        run = Trained(folder, read_json(file))
+        run = Trained(folder, read_json(record))
         run.record["variant"]
     except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{file} cannot be read: it is no record of a run ({error}).") from error
-    if path.is_dir():
-        path = folder / WEIGHTS
-        if not path.is_file():
-            raise UsageError(
-                f"{folder} has no {WEIGHTS}: the run did not come to its end. "
-                "Its own command continues it."
-            )
-    return path, run
+        raise RunError(f"{record} cannot be read: it is no record of a run ({error}).") from error
+    file = folder / WEIGHTS if is_folder else path
+    if is_folder and not file.is_file():
+        raise UsageError(
+            f"{folder} has no {WEIGHTS}: the run did not come to its end. Its own command "
+            "continues it."
+        )
+    return file, run
 
 
 def read_recipe(run: Trained, variant: str, paper: Recipe, settings: Sequence[str] = ()) -> Recipe:
     """The paper's recipe with all that the run's flags changed in it.
 
     Args:
-        settings: --set values of now, which replace the run's of the same
-            fields.
+        settings: --set values of now, which replace the run's of the same fields.
 
     Raises:
         UsageError: if the run is of another network, or a setting cannot be.
         RunError: if the recipe is no longer what it was then.
     """
-    record = run.record
+    record, there = run.record, run.record["recipe"]
     if record["variant"] != variant:
         raise UsageError(f"{run.folder} holds a run of {record['variant']}, not of {variant}.")
     own = [one for one in overrides_of(record) if one.field not in ("data", *HAPPENED)]
-    changed = with_data(paper, _read_dataset(record))
+    about = {name: there[name] for name in ("num_classes", "channels")}
+    trained_on = types.SimpleNamespace(name=there["data"], title=record["data_title"], **about)
+    changed = with_data(paper, trained_on)
     try:
         recipe = apply(changed, own)
     except UsageError as error:
         raise RunError(
-            f"{run.folder} was trained with an earlier recipe, whose settings "
-            f"do not fit the present one: {error}"
+            f"{run.folder} was trained with an earlier recipe, whose settings do not fit the "
+            f"present one: {error}"
         ) from error
-    there, here = record["recipe"], describe_recipe(recipe)
+    here = describe_recipe(recipe)
     mismatches = [line for name in SEEN for line in differences(there[name], here[name], name)]
     if mismatches:
         raise RunError(
-            f"{run.folder} was trained with an earlier recipe: "
-            f"{'; '.join(mismatches)}. Its weights would see other images now."
+            f"{run.folder} was trained with an earlier recipe: {'; '.join(mismatches)}. Its "
+            "weights would see other images now."
         )
     return apply(changed, combine(own, settings)) if settings else recipe
-
-
-def use_images_of(recipe: Recipe, dataset: DataSet) -> Recipe:
-    """A run's recipe, measured on another data set's images.
-
-    The network stays what it was trained to be: its classes and its channels.
-    """
-    other = with_data(recipe, dataset)
-    kept = {"num_classes": recipe.num_classes, "channels": recipe.channels}
-    return dataclasses.replace(other, **kept)
 
 
 def use_labels_of(run: Trained, source: Any) -> Any:
@@ -130,18 +117,17 @@ def use_labels_of(run: Trained, source: Any) -> Any:
         found = relabel(source, tuple(names), str(run.folder))
         if (few := len(source.class_names())) < len(names):
             print(
-                f"{source.dataset.name} has {few} of the {len(names)} classes "
-                f"that {run.folder} chooses among.",
+                f"{source.dataset.name} has {few} of the {len(names)} classes that {run.folder} "
+                "chooses among.",
                 file=sys.stderr,
             )
         return found
     if has_same_data(run, source):
         return source
     raise UsageError(
-        f"{run.folder} is an early run, which did not keep the names of its "
-        f"classes: the labels of {source.dataset.name}, which is not the data "
-        "that it was trained on, cannot be told to be the same. Train it "
-        "again."
+        f"{run.folder} is an early run, which did not keep the names of its classes: the labels "
+        f"of {source.dataset.name}, which is not the data that it was trained on, cannot be told "
+        "to be the same. Train it again."
     )
 
 
@@ -163,21 +149,6 @@ def find_data(run: Trained) -> pathlib.Path | None:
     return pathlib.Path(place) if place else None
 
 
-def _read_dataset(record: dict) -> DataSet:
-    """As far as a recipe needs it; the data may be gone."""
-    recipe = record["recipe"]
-    return DataSet(
-        name=recipe["data"],
-        title=record["data_title"],
-        num_classes=recipe["num_classes"],
-        channels=recipe["channels"],
-        splits={},
-        test_split="",
-        tfds_names=(),
-        how_to_get="",
-    )
-
-
 def load_weights(model: Any, file: pathlib.Path, recipe: Recipe) -> None:
     """Reads a file of weights into the network that was built for `recipe`.
 
@@ -189,8 +160,8 @@ def load_weights(model: Any, file: pathlib.Path, recipe: Recipe) -> None:
         model.load_weights(file)
     except (OSError, ValueError, KeyError) as error:
         raise RunError(
-            f"{file} does not fit {model.name} with image size "
-            f"{recipe.image_size} and {recipe.num_classes} classes: {error}. "
-            "Give the --data and --set values of the run that wrote it."
+            f"{file} does not fit {model.name} with image size {recipe.image_size} and "
+            f"{recipe.num_classes} classes: {error}. Give the --data and --set values of the run "
+            "that wrote it."
         ) from error
     require_finite_weights(model, str(file))

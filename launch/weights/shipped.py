@@ -1,8 +1,8 @@
 """Weights that come with the code.
 
-A shipped run is what is left of a run's folder, reproductions/PAPER/trained/
-VARIANT: its weights, its run.json, and the statistics that its recipe
-subtracts. `python -m launch ship RUN` makes it.
+A shipped run is what is left of a run's folder, reproductions/PAPER/trained/VARIANT: its
+weights, its run.json, and the statistics that its recipe subtracts. `python -m launch ship RUN`
+makes it.
 """
 
 import pathlib

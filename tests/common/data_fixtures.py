@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from common.data import catalog
-from common.data.sources import sample
+from common.data.sources import photographs, sample
 from common.data.statistics import Statistics
 from common.data.transforms import (
     CentreCrop,
@@ -101,6 +101,15 @@ def write_image(path: pathlib.Path, image) -> None:
     encode = tf.io.encode_png if png else tf.io.encode_jpeg
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode(image).numpy())
+
+
+def as_predict_sees(path: pathlib.Path):
+    """The PIL image, at most 480 pixels a side; a ValueError says why there is none."""
+    source = photographs.Photographs([path], side=None, digits=False)
+    list(source.records(photographs.SPLIT))
+    if source.unreadable:
+        raise ValueError(source.unreadable[path])
+    return source.thumbnails[0]
 
 
 def statistics_of(mean_image, covariance=((1.0, 0, 0), (0, 1, 0), (0, 0, 1))) -> Statistics:

@@ -60,14 +60,8 @@ def row(name="conv1", *, main=True, **sizes):
 
 def test_verdicts():
     def verdict(paper, explanation):
-        cell = Cell(
-            row="CONV1",
-            column="p",
-            layer="conv1",
-            quantity="params",
-            paper=paper,
-            explanation=explanation,
-        )
+        about = {"row": "CONV1", "column": "p", "layer": "conv1", "quantity": "params"}
+        cell = Cell(**about, paper=paper, explanation=explanation)
         table = Table(title="t", variant="v", source="s", cell=(cell,))
         (found,) = check_table(table, [row(params=114)])
         assert (found.paper, found.computed) == (paper, "114")
@@ -80,15 +74,8 @@ def test_verdicts():
 
 
 def ratio(paper, explanation=None, quantity="params"):
-    return Ratio(
-        text="12x fewer parameters than AlexNet",
-        source="Sec. 1",
-        quantity=quantity,
-        of="alexnet",
-        to="googlenet",
-        paper=paper,
-        explanation=explanation,
-    )
+    of = {"text": "12x fewer parameters than AlexNet", "source": "Sec. 1", "quantity": quantity}
+    return Ratio(**of, of="alexnet", to="googlenet", paper=paper, explanation=explanation)
 
 
 @pytest.mark.parametrize(

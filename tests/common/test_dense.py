@@ -51,7 +51,7 @@ def slid(network, images, size, stride):
     )
 
 
-@pytest.mark.parametrize("size", [(14, 14), (22, 30), (26, 14), (25, 33)])
+@pytest.mark.parametrize("size", [(14, 14), (26, 14), (25, 33)])
 def test_dense_is_the_mean_over_windows_of_the_image(size):
     model, images = unpadded(), noise(2, *size, 2)
     dense = fully_convolutional(model)
@@ -88,8 +88,8 @@ def alive(model):
 @pytest.mark.parametrize(
     ("name", "size", "larger", "pool", "map_size"),
     [
-        ("vgg11", 64, (101, 130), "pool5", (2, 2)),
         ("alexnet", 99, (131, 180), "pool5", (2, 2)),
+        pytest.param("vgg11", 64, (101, 130), "pool5", (2, 2), marks=pytest.mark.full),
         pytest.param("vgg11", 224, (256, 341), "pool5", (7, 7), marks=pytest.mark.full),
         pytest.param("alexnet", 224, (256, 341), "pool5", (6, 6), marks=pytest.mark.full),
     ],
@@ -167,8 +167,7 @@ def test_multiply_accumulates_follow_the_size():
     assert totals(layer_table(model)).macs == own  # as before
 
 
-@pytest.mark.parametrize("name", ["lenet5"])
-def test_what_cannot_be_a_convolution_is_named(name):
-    model = reproductions.build_model("lenet5", name)
+def test_what_cannot_be_a_convolution_is_named():
+    model = reproductions.build_model("lenet5", "lenet5")
     with pytest.raises(UsageError, match="OUT .Rbf. has no form for maps"):
         fully_convolutional(model)

@@ -56,22 +56,11 @@ LAST = ("last batch", "not said", "left out", "equal updates", False)
 OTHER = ("last batch", "a smaller batch", "left out", "equal updates", False)
 
 
-def test_a_row_holds_for_the_variants_that_its_patterns_fit(read):
+def test_a_row_holds_for_the_variants_that_its_patterns_fit_and_the_suite_fills_it(read):
     found = read()
     assert found["net"] == found["net_large"] == [LOSS, LAST]
     assert found["net_small"] == [LAST]
-
-
-def test_what_a_row_leaves_out_is_the_suites(read):
-    assert read()["other"] == [LAST, OTHER]
-
-
-def test_the_recipe_is_otherwise_the_same(tmp_path):
-    (tmp_path / "deviations.toml").write_text(SUITE)
-    folder = tmp_path / "paper"
-    folder.mkdir()
-    (folder / "deviations.toml").write_text("")
-    assert add_deviations({"net": RECIPE}, str(folder)) == {"net": RECIPE}
+    assert found["other"] == [LAST, OTHER]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +82,11 @@ def test_a_mistake_is_named_with_its_file(read, old, new, message):
     assert "deviations.toml" in str(error.value)
 
 
-def test_a_paper_needs_the_file(tmp_path):
+def test_a_paper_needs_the_file_and_its_recipe_is_otherwise_the_same(tmp_path):
     (tmp_path / "deviations.toml").write_text(SUITE)
+    folder = tmp_path / "paper"
     with pytest.raises(RunError, match=r"paper.deviations\.toml cannot be read"):
-        add_deviations({"net": RECIPE}, str(tmp_path / "paper"))
+        add_deviations({"net": RECIPE}, str(folder))
+    folder.mkdir()
+    (folder / "deviations.toml").write_text("")
+    assert add_deviations({"net": RECIPE}, str(folder)) == {"net": RECIPE}

@@ -1,6 +1,7 @@
 """A split under every kind of view: inputs, scores, and resuming."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -45,12 +46,10 @@ def evaluator(source):
 
 
 def batches(source, view, recipe=RECIPE, statistics=None, **more):
+    """Batches of one image, unless `more` says otherwise; made as they are asked for."""
     more = {"batch_size": 1} | more
-    return list(
-        inputs.test_batches(
-            source, "validation", recipe, statistics, view, **more
-        ).as_numpy_iterator()
-    )
+    made = inputs.test_batches(source, "validation", recipe, statistics, view, **more)
+    return made.as_numpy_iterator()
 
 
 def silent(done, total):
@@ -78,10 +77,9 @@ def test_dense_inputs_are_the_images_and_their_mirror_images(source):
 
 
 def test_the_whole_square_is_resized(source):
-    ((large, small), *_) = batches(source, SQUARES)[0]
-    assert large.shape == small.shape == (1, 36, 56, 56, 3)
-    dense = views.Dense(sides=(56,), mirrored=False)
-    ((whole,), *_) = batches(source, dense)[0]
+    (large,), *_ = next(batches(source, views.SquareCrops(sides=(64,), size=56)))
+    assert large.shape == (1, 18, 56, 56, 3)
+    (whole,), *_ = next(batches(source, views.Dense(sides=(56,))))
     landscape = whole.shape[3] > 56
     assert landscape
     # The left square of the image at 64, made 56: the image at 56, nearly.
@@ -95,7 +93,7 @@ def test_every_image_is_there_once_whatever_the_batches(source):
     def ids(**more):
         return [
             name
-            for _, _, counts, ids in batches(source, TEN, **more)
+            for _, _, counts, ids in batches(source, CENTRE, **more)
             for name, counted in zip(ids, counts, strict=True)
             if counted
         ]
@@ -103,8 +101,8 @@ def test_every_image_is_there_once_whatever_the_batches(source):
     everything = ids()
     assert len(set(everything)) == IMAGES
     assert ids(batch_size=2) == ids(batch_size=3, replicas=2) == everything
-    assert ids(skip=2) == ids(batch_size=2, skip=2) == everything[2:]
-    padded = batches(source, TEN, batch_size=2, replicas=2)
+    assert ids(batch_size=2, skip=2) == everything[2:]
+    padded = list(batches(source, CENTRE, batch_size=2, replicas=2))
     assert len(padded) == 4 and padded[-1][2].tolist() == [0, 0]
 
 
@@ -113,8 +111,9 @@ def test_a_mean_image_becomes_its_mean_on_images_of_another_size(source, normali
     mean = np.random.default_rng(0).normal((1.0, 20.0, 60.0), size=(64, 64, 3))
     statistics = statistics_of(mean)
     recipe = dataclasses.replace(RECIPE, normalize=normalize)
-    ((plain, _), *_) = batches(source, DENSE)[0]
-    ((found, _), *_) = batches(source, DENSE, recipe, statistics)[0]
+    view = views.Dense(sides=(60,))
+    (plain,), *_ = next(batches(source, view))
+    (found,), *_ = next(batches(source, view, recipe, statistics))
     np.testing.assert_allclose(found, plain - mean.mean((0, 1)), atol=1e-4)
 
 
@@ -159,31 +158,39 @@ def test_logits_are_averaged_where_the_paper_does_so():
     np.testing.assert_array_equal(average([logits[:, :1]], CENTRE), logits[:, 0])
 
 
-def scores_of(evaluator, view):
-    return np.concatenate([scores for _, _, scores in evaluator.iterate_scores(view)])
+@pytest.fixture(scope="module")
+def scored(evaluator):
+    """Each view's batches of (ids, labels, scores), computed once."""
+    return functools.cache(lambda view: list(evaluator.iterate_scores(view)))
 
 
-def test_dense_scores_are_those_of_the_windows(evaluator):
+def scores_of(scored, view):
+    return np.concatenate([scores for _, _, scores in scored(view)])
+
+
+def test_dense_scores_are_those_of_the_windows(evaluator, scored):
     """Windows of the image: the network pads nothing, its stride is 8."""
-    found = scores_of(evaluator, views.Dense(sides=(72,), mirrored=False))
-    dense = views.Dense(sides=(72,), mirrored=False)
+    dense = views.Dense(sides=(72,))
+    found = scores_of(scored, dense)
     for place, ((part,), *_) in enumerate(batches(evaluator.source, dense)):
-        image = part[:, 0]
-        windows = [
-            evaluator.model(image[:, y : y + 56, x : x + 56]).numpy()
-            for y in range(0, image.shape[1] - 55, 8)
-            for x in range(0, image.shape[2] - 55, 8)
+        image = part[0, 0]
+        places = [
+            (y, x)
+            for y in range(0, image.shape[0] - 55, 8)
+            for x in range(0, image.shape[1] - 55, 8)
         ]
+        windows = np.stack([image[y : y + 56, x : x + 56] for y, x in places])
         assert len(windows) > 3
-        np.testing.assert_allclose(found[place], np.mean(windows, axis=0)[0], atol=1e-4)
+        expected = evaluator.model(windows).numpy().mean(axis=0)
+        np.testing.assert_allclose(found[place], expected, atol=1e-4)
 
 
-def test_a_part_is_averaged_after_its_softmax(evaluator):
+def test_a_part_is_averaged_after_its_softmax(scored):
     def probabilities(view):
-        return np.exp(tf.nn.log_softmax(scores_of(evaluator, view)))
+        return np.exp(tf.nn.log_softmax(scores_of(scored, view)))
 
-    both = probabilities(views.MeanOf((SQUARES, DENSE)))
-    apart = (probabilities(SQUARES) + probabilities(DENSE)) / 2
+    both = probabilities(views.MeanOf((CENTRE, DENSE)))
+    apart = (probabilities(CENTRE) + probabilities(DENSE)) / 2
     np.testing.assert_allclose(both, apart, atol=1e-6)
 
 
@@ -195,40 +202,30 @@ def open_writer(evaluator, path):
 FRAMES = [FrameView(name=name, size=56) for name in ("centre_crop", "ten_crop", "nine_crop")]
 
 
-def assert_same_result(one, other):
-    assert one.loss == pytest.approx(other.loss, rel=1e-6)
-    assert dataclasses.replace(one, loss=0) == dataclasses.replace(other, loss=0)
-
-
 @pytest.mark.parametrize(
     "view", [*FRAMES, DENSE, SQUARES, dataclasses.replace(TEN, average="logits")]
 )
-def test_a_file_counts_what_the_device_counts(evaluator, view, tmp_path):
+def test_a_file_counts_what_the_device_counts_and_goes_on_where_it_was_killed(
+    evaluator, scored, view, tmp_path
+):
     counted = evaluator.measure("v", view, silent)
-    writer = open_writer(evaluator, tmp_path / "p.npz")
-    written, _ = evaluator.measure_each("v", view, silent, writer)
-    assert_same_result(written, counted)
-    writer = open_writer(evaluator, tmp_path / "whole.npz")
-    for batch in evaluator.iterate_scores(view):
-        writer.append(*batch)
-    without = evaluator_of(None, evaluator.source)
-    result, _ = without.measure_each("v", view, silent, writer)
-    assert_same_result(result, counted)
-
-
-@pytest.mark.parametrize("view", [FRAMES[0], DENSE, SQUARES])
-def test_predictions_go_on_where_they_were_killed(evaluator, view, tmp_path):
-    whole = open_writer(evaluator, tmp_path / "whole.npz")
-    at_once, outcomes = evaluator.measure_each("v", view, silent, whole)
+    first = [column[:2] for column in scored(view)[0]]
     begun = open_writer(evaluator, tmp_path / "killed.npz")
-    first = [column[:2] for column in next(evaluator.iterate_scores(view))]
     begun.append(*first)
     again = open_writer(evaluator, tmp_path / "killed.npz")
     assert again.done == len(first[0])
-    result, of_both = evaluator.measure_each("v", view, silent, again)
-    assert result == at_once
-    np.testing.assert_array_equal(of_both.ids, outcomes.ids)
-    np.testing.assert_array_equal(of_both.guesses, outcomes.guesses)
+    written, outcomes = evaluator.measure_each("v", view, silent, again)
+    writer = open_writer(evaluator, tmp_path / "whole.npz")
+    for batch in scored(view):
+        writer.append(*batch)
+    without = evaluator_of(None, evaluator.source)  # nothing is left to compute
+    result, at_once = without.measure_each("v", view, silent, writer)
+    for one in (written, result):
+        assert one.loss == pytest.approx(counted.loss, rel=1e-6)
+        assert dataclasses.replace(one, loss=0) == dataclasses.replace(counted, loss=0)
+    assert written == result
+    np.testing.assert_array_equal(outcomes.ids, at_once.ids)
+    np.testing.assert_array_equal(outcomes.guesses, at_once.guesses)
     one, other = read(tmp_path / "whole.npz"), read(tmp_path / "killed.npz")
     assert one.ids.tolist() == other.ids.tolist() == sorted(one.ids)
     np.testing.assert_array_equal(one.labels, other.labels)

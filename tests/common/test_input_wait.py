@@ -11,8 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from common.training.steps import MAX_UPDATES
-from common.training.train_step import TrainStep
-from tests.common.device_runs import build_steps, operations
+from tests.common.device_runs import build_step, build_steps, operations
 
 ROOT = pathlib.Path(__file__).parents[2]
 SECONDS = 0.1  # that a slow batch takes: far above what a busy machine adds to a step
@@ -73,6 +72,6 @@ def test_one_thread_reads_the_clock_before_it_computes():
 
 def test_the_step_asks_nothing_of_python():
     """It would wait for the interpreter's lock, and XLA cannot compile it."""
-    step = build_steps(network(), batch_size=2, make=TrainStep)
+    step = build_step(network(), batch_size=2)
     kinds = {op.type for op in operations(step)}
     assert not kinds & {"PyFunc", "EagerPyFunc", "PyFuncStateless"}

@@ -41,52 +41,44 @@ def trainer(*, loss_scaling, **more):
     return model, optimizer, train
 
 
-def values(model):
-    return [v.numpy() for v in model.variables]
+@pytest.fixture(scope="module")
+def float32_losses():
+    policy = keras.mixed_precision.global_policy()
+    keras.mixed_precision.set_global_policy("float32")
+    losses = trainer(loss_scaling=False)[2](10)[0].numpy()
+    keras.mixed_precision.set_global_policy(policy)
+    return losses
 
 
 @pytest.mark.parametrize("xla", [False, True])
-def test_float16_with_a_scale_learns_as_float32_does(float16, xla):
-    _, optimizer, train = trainer(loss_scaling=True, jit_compile=xla)
+def test_float16_learns_as_float32_does_and_an_update_that_overflows_is_left_out(
+    float16, float32_losses, xla
+):
+    model, optimizer, train = trainer(loss_scaling=True, jit_compile=xla)
     losses = train(10)[0].numpy()
-    keras.mixed_precision.set_global_policy("float32")
-    expected = trainer(loss_scaling=False)[2](10)[0].numpy()
-    np.testing.assert_allclose(losses, expected, rtol=0.02)
+    np.testing.assert_allclose(losses, float32_losses, rtol=0.02)
     assert losses[-1] < 0.7 * losses[0]
     assert optimizer.scale().numpy() == FIRST_SCALE
     assert optimizer.sound_updates.numpy() == 10
-
-
-@pytest.mark.parametrize("xla", [False, True])
-def test_an_update_that_overflows_is_left_out_and_halves_the_scale(float16, xla):
-    model, optimizer, train = trainer(loss_scaling=True, jit_compile=xla)
-    train(1)
-    before = values(model), optimizer.momentums[0].numpy()
+    before = [v.numpy() for v in (*model.variables, optimizer.momentums[0])]
     optimizer.loss_scale.assign(2.0**40)
-    losses, *_ = train(3)
-    assert np.isfinite(losses.numpy()).all()
-    for old, new in zip(before[0], values(model), strict=True):
-        np.testing.assert_array_equal(old, new)
-    np.testing.assert_array_equal(before[1], optimizer.momentums[0].numpy())
-    assert optimizer.loss_scale.numpy() == 2.0**37
-    assert optimizer.iterations.numpy() == 1
+    assert np.isfinite(train(3)[0].numpy()).all()
+    for old, new in zip(before, (*model.variables, optimizer.momentums[0]), strict=True):
+        np.testing.assert_array_equal(old, new.numpy())
+    assert optimizer.loss_scale.numpy() == 2.0**37  # half for each
+    assert optimizer.iterations.numpy() == 10
     assert optimizer.sound_updates.numpy() == 0
 
 
-def test_the_scale_doubles_after_many_sound_updates(float16):
-    _, optimizer, train = trainer(loss_scaling=True)
+def test_the_scale_doubles_after_many_sound_updates_and_is_in_the_checkpoint(float16, tmp_path):
+    model, optimizer, train = trainer(loss_scaling=True)
     optimizer.sound_updates.assign(SOUND_UPDATES - 2)
     train(2)
     assert optimizer.loss_scale.numpy() == 2 * FIRST_SCALE
     assert optimizer.sound_updates.numpy() == 0
-
-
-def test_the_scale_is_in_the_checkpoint(float16, tmp_path):
-    model, optimizer, train = trainer(loss_scaling=True)
     optimizer.loss_scale.assign(2.0**40)
     train(3)
-    named = checkpoints.named_variables(model, optimizer)
-    checkpoints.save(tmp_path, 3, named, {})
+    checkpoints.save(tmp_path, 3, checkpoints.named_variables(model, optimizer), {})
     expected = train(4)[0].numpy()
     other, fresh, again = trainer(loss_scaling=True)
     checkpoints.restore(tmp_path, checkpoints.named_variables(other, fresh))

@@ -10,12 +10,12 @@ from common.training.steps import repeat_bit_for_bit
 
 RNG = np.random.default_rng(0)
 POOLINGS = {  # of the papers: size, strides, padding, sides
-    "AlexNet, overlapping": (3, 2, "valid", 55),
+    "AlexNet, overlapping": (3, 2, "valid", 15),
     "VGG": (2, 2, "valid", 14),
     "a last row and column that no window has": (2, 2, "valid", 15),
-    "GoogLeNet, rounded up": (3, 2, "same", 28),
-    "padded on both sides": (3, 2, "same", 27),
-    "inside of an Inception module": (3, 1, "same", 14),
+    "GoogLeNet, rounded up": (3, 2, "same", 14),
+    "padded on both sides": (3, 2, "same", 13),
+    "inside of an Inception module": (3, 1, "same", 7),
 }
 
 
@@ -26,8 +26,10 @@ def values_and_gradients(how, images, weights):
     return values, tf.gradients(weighted, images)[0]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("name", POOLINGS)
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [*((name, "float32") for name in POOLINGS), ("GoogLeNet, rounded up", "bfloat16")],
+)
 def test_xla_has_the_same_values_and_gradients(name, dtype):
     """Whole numbers: their sums are exact in any order."""
     repeat_bit_for_bit()

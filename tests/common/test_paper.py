@@ -68,14 +68,17 @@ def test_expected_is_read(tmp_path):
     assert (ratio.of, ratio.to, ratio.paper) == ("other", "net", "12")
     assert ratio.explanation is None
     assert expected.cost[0].note == "6 days"
-
-
-def test_what_stands_beside_the_rows_holds_for_those_that_do_not_say_otherwise(tmp_path):
-    first, second = read(tmp_path, TEXT).result
+    # What stands beside the rows holds for those that do not say otherwise.
+    first, second = expected.result
     assert (first.source, second.source) == ("Table 2", "Table 2")
     assert (first.split, second.split) == ("validation", "test")
     assert (first.top1_error, first.top5_error) == (40.7, None)
     assert (second.top1_error, second.top5_error) == (None, 20.0)
+    # A claim is a block, or a list of its four parts.
+    alone, said, later = expected.claim
+    assert (alone.text, alone.verdict) == ("one by itself", "wrong")
+    assert said == Claim(text="said", source="here", verdict="checked", note="so")
+    assert later.note == "later"
 
 
 def test_a_row_of_a_table_is_its_cells(tmp_path):
@@ -92,13 +95,6 @@ def test_a_row_of_a_table_is_its_cells(tmp_path):
     )
 
 
-def test_a_claim_is_a_block_or_a_list_of_its_four_parts(tmp_path):
-    alone, said, later = read(tmp_path, TEXT).claim
-    assert (alone.text, alone.verdict) == ("one by itself", "wrong")
-    assert said == Claim(text="said", source="here", verdict="checked", note="so")
-    assert later.note == "later"
-
-
 @pytest.mark.parametrize(
     "old,new,message",
     [
@@ -106,7 +102,14 @@ def test_a_claim_is_a_block_or_a_list_of_its_four_parts(tmp_path):
         ("top1_error", "top1_eror", "result 1: top1_eror"),
         ("top5_error", "top5_eror", "result 2: top5_eror"),
         ('source = "Table 2"', "", "result 1 lacks source"),
+        (
+            "top1_error = 40.7",
+            'top1_error = "40.7"',
+            "top1_error of result 1 .*, which is no number",
+        ),
+        ('source = "Table 2"', "source = 2", "source of result 1 is 2, which is no text"),
         ("macs = 5", "mac = 5", "networks.net: mac"),
+        ("macs = 5", "macs = 5.5", "macs of networks.net is 5.5, which is no number"),
         (", macs = 5", "", "networks.net lacks macs"),
         ("{parameters = 60_965_224, macs = 5}", "5", "networks.net is 5, not {parameters"),
         ("[networks]\nnet = {parameters = 60_965_224, macs = 5}", "", "lacks networks"),

@@ -9,6 +9,7 @@ from PIL import Image
 
 from common.data.sources import photographs
 from common.errors import UsageError
+from tests.common.data_fixtures import as_predict_sees
 
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 
@@ -51,7 +52,7 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_every_kind_of_file_shows_the_same_colours(name, tmp_path):
     image, options = FILES[name]
-    assert_two_halves(photographs.read(saved(image, tmp_path / name, **options)))
+    assert_two_halves(as_predict_sees(saved(image, tmp_path / name, **options)))
 
 
 TURNED = {
@@ -67,13 +68,13 @@ def test_a_photograph_of_a_turned_camera_is_upright(orientation, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = two_halves().transpose(TURNED[orientation])
-    assert_two_halves(photographs.read(saved(stored, tmp_path / "a.jpg", exif=exif)))
+    assert_two_halves(as_predict_sees(saved(stored, tmp_path / "a.jpg", exif=exif)))
 
 
 def test_16_bits_become_8_and_are_not_clipped(tmp_path):
     ramp = np.linspace(0, 65535, 256).astype(np.uint16)[None].repeat(4, 0)
     path = saved(Image.fromarray(ramp), tmp_path / "deep.png")
-    found = np.asarray(photographs.read(path))
+    found = np.asarray(as_predict_sees(path))
     assert found.shape == (4, 256, 3)
     assert np.abs(found[0, :, 0].astype(int) - np.arange(256)).max() <= 1
 
@@ -82,48 +83,39 @@ def test_what_is_transparent_is_white(tmp_path):
     """Cut-outs have any colour under what is transparent, mostly black."""
     image = two_halves().convert("RGBA")
     image.paste((0, 0, 0, 0), (40, 0, 80, 40))
-    found = photographs.read(saved(image, tmp_path / "a.png"))
+    found = as_predict_sees(saved(image, tmp_path / "a.png"))
     np.testing.assert_allclose(mean(found, (44, 0, 80, 40)), 255)
     np.testing.assert_allclose(mean(found, (0, 0, 36, 40)), RED)
 
 
-def test_jpeg_pixels_are_those_of_the_training_pipeline(shared_data):
-    import tensorflow as tf
-
-    files = (shared_data / "photos").glob("*/*.JPEG")
-    for path in itertools.islice(files, 3):
-        ours = np.asarray(photographs.read(path)).astype(int)
-        theirs = tf.io.decode_jpeg(path.read_bytes(), channels=3, dct_method="INTEGER_ACCURATE")
-        assert np.abs(ours - theirs.numpy()).max() <= 1
+def test_a_jpeg_is_the_file_itself(shared_data):
+    """The pipeline decodes it, as in training."""
+    files = list(itertools.islice((shared_data / "photos").glob("*/*.JPEG"), 3))
+    found = records(photographs.Photographs(files, side=None, digits=False))
+    for path, record in zip(files, found, strict=True):
+        assert record["image"] == path.read_bytes()
 
 
-def test_a_folder_means_its_images_by_name(tmp_path):
-    for name in ("b.JPG", "a.png", "notes.txt", "c.webp"):
+def test_every_image_of_a_folder_is_read_by_name_or_counted(tmp_path):
+    """Of hidden folders and linked ones, too; a circle is not followed."""
+    (tmp_path / "b" / "deeper").mkdir(parents=True)
+    for name in ("b.JPG", "a.png", "notes.txt", "c.webp", "b/d.jpg", "b/deeper/e.jpg", "b/b.heic"):
         (tmp_path / name).touch()
-    (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "d.jpg").touch()
-    (tmp_path / "b" / "deeper").mkdir()
-    (tmp_path / "b" / "deeper" / "e.jpg").touch()
+    for name in ("b/.hidden", "__MACOSX"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "._x.jpg").touch()
+    (tmp_path / "b" / "circle").symlink_to(tmp_path)
+    (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")
     one = tmp_path / "notes.txt"  # named by hand, so it is meant
     found, notes = photographs.find([str(tmp_path), str(one)])
     names = [str(path.relative_to(tmp_path)) for path in found]
     inside = ["b/d.jpg", "b/deeper/e.jpg"]
     assert names == ["a.png", "b.JPG", "c.webp", *inside, "notes.txt"]
-    assert len(notes) == 1 and "1 .txt" in notes[0]
-
-
-def test_every_image_of_a_folder_is_read_or_counted(tmp_path):
-    """Of hidden folders and linked ones, too; a circle is not followed."""
-    for name in ("a/x.jpg", "a/.hidden/y.jpg", "__MACOSX/._x.jpg", "a/b.heic"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "a" / "circle").symlink_to(tmp_path)
-    found, notes = photographs.find([str(tmp_path)])
-    assert [path.name for path in found] == ["x.jpg"]
     said = "\n".join(notes)
-    assert "2 hidden or of tools: __MACOSX, a/.hidden." in said
-    assert "1 links to folders" in said and "a/circle" in said
-    assert "1 that by their names are no images (1 .heic)" in said
+    assert "2 hidden or of tools: __MACOSX, b/.hidden." in said
+    assert "1 links to folders" in said and "b/circle" in said
+    assert "1 links that lead nowhere: gone.jpg" in said
+    assert "2 that by their names are no images (1 .txt, 1 .heic)" in said
 
 
 def test_a_missing_file_and_an_empty_folder_are_refused(tmp_path):

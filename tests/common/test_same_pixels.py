@@ -19,8 +19,8 @@ from common.errors import RunError
 from common.evaluation.evaluator import score
 from common.evaluation.inputs import cut_crops
 from common.recipes.losses import SoftmaxCrossEntropy
-from tests.common.data_fixtures import PHOTOS, noise_image
-from tests.common.test_preparation import small
+from tests.common.data_fixtures import PHOTOS, as_predict_sees, noise_image
+from tests.common.prepare_runs import small
 from tests.common.test_serving import photos
 
 RECIPE = dataclasses.replace(PHOTOS, loss=SoftmaxCrossEntropy())
@@ -170,7 +170,7 @@ def damaged_later(root, name, data):
 def test_a_jpeg_without_its_end_is_refused_by_all(tmp_path):
     source = damaged_later(tmp_path, "cut.jpg", FILES["plain.jpg"][:-200])
     with pytest.raises(ValueError, match="cut off"):
-        photographs.read(tmp_path / "train" / "a" / "cut.jpg")
+        as_predict_sees(tmp_path / "train" / "a" / "cut.jpg")
     refuse(source, r"cut\.jpg")
     with pytest.raises(RunError, match=r"Left out: 2 images .*a/cut.jpg \(it is cut off"):
         catalog.find(f"folder:{tmp_path}")

@@ -85,6 +85,13 @@ def loaded(served, folder):
     return tf.saved_model.load(str(folder)).signatures
 
 
+@pytest.fixture(scope="module")
+def centre(tmp_path_factory):
+    """(what is exported, its signatures)"""
+    served = photos("centre_crop")
+    return served, loaded(served, tmp_path_factory.mktemp("centre") / "made")
+
+
 def assert_top5(answer, served, expected):
     best = np.argsort(-expected, axis=1, kind="stable")[:, :5]
     np.testing.assert_array_equal(answer["labels"], best)
@@ -95,13 +102,12 @@ def assert_top5(answer, served, expected):
     )
 
 
-@pytest.mark.parametrize("view", ["centre_crop", "ten_crop"])
-def test_a_saved_model_takes_files_of_any_size(view, tmp_path):
-    served = photos(view)
-    _, files, expected = evaluated(served, shapes())
-    assert len({tf.io.decode_jpeg(f).shape.as_list()[0] for f in files}) > 1
-    found = loaded(served, tmp_path / "made")
-    assert_top5(found["serving_default"](files=files), served, expected)
+def test_a_saved_model_takes_files_of_any_size(centre, tmp_path):
+    ten = photos("ten_crop")
+    for served, found in (centre, (ten, loaded(ten, tmp_path / "made"))):
+        _, files, expected = evaluated(served, shapes())
+        assert len({tf.io.decode_jpeg(f).shape.as_list()[0] for f in files}) > 1
+        assert_top5(found["serving_default"](files=files), served, expected)
 
 
 def test_a_saved_model_takes_digits_as_they_are_stored(tmp_path):
@@ -118,11 +124,10 @@ def test_a_saved_model_takes_digits_as_they_are_stored(tmp_path):
         found["serving_default"](files=tf.stack([other]))
 
 
-def test_pixels_are_normalised_as_the_frames_centre(tmp_path):
-    served = photos("centre_crop")
+def test_pixels_are_normalised_as_the_frames_centre(centre):
+    served, found = centre
     seen, _, expected = evaluated(served, shapes())
     cut = before_normalising(served, seen)
-    found = loaded(served, tmp_path / "made")
     assert_top5(found["pixels"](pixels=cut), served, expected)
     whole = tf.cast(tf.round(cut), tf.uint8)
     one, other = (

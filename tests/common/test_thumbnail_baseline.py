@@ -63,7 +63,8 @@ def test_a_thumbnail_averages_what_it_covers():
     assert inner == pytest.approx(50, abs=1)
 
 
-def test_the_error_is_of_the_test_split_alone():
+def test_the_error_is_of_the_test_split_alone(monkeypatch):
+    monkeypatch.setattr(thumbnail_baseline, "CHOICES", (1e-3, 0.1))
     test = [0, 1, 1, 0]
     right = Source(train=(images(TRAIN), TRAIN), test=(images(test, 1), test))
     wrong = Source(train=(images(TRAIN), TRAIN), test=(images(test, 1), [1, 1, 0, 0]))
@@ -77,18 +78,15 @@ def test_the_error_is_of_the_test_split_alone():
 
 
 @pytest.mark.parametrize(("good", "chosen"), [((0.01,), 0.01), ((0.3, 0.01, 0.1), 0.01)])
-def test_c_is_the_smallest_of_the_best_over_the_folds(good, chosen, monkeypatch):
+def test_c_is_the_smallest_of_the_best_over_the_folds_and_it_says_how_far_it_is(
+    good, chosen, monkeypatch
+):
+    said = []
     monkeypatch.setattr(thumbnail_baseline, "_fit", lambda c, images, labels: c)
     monkeypatch.setattr(thumbnail_baseline, "_wrong", lambda c, images, labels: int(c not in good))
     source = Source(train=(images(TRAIN), TRAIN), test=(images([0]), [0]))
-    found = thumbnail_baseline.measure(source, 0, nothing)
+    found = thumbnail_baseline.measure(source, 0, lambda *told: said.append(told))
     assert (found.c, found.folds_error, found.wrong) == (chosen, 0, 0)
-
-
-def test_it_says_how_far_it_is():
-    said = []
-    source = Source(train=(images(TRAIN), TRAIN), test=(images([0]), [0]))
-    thumbnail_baseline.measure(source, 0, lambda *told: said.append(told))
     fits = [told for told in said if told[0] == "fitting"]
     assert [done for _, done, _ in fits] == list(range(46))
     assert {total for *_, total in fits} == {46}

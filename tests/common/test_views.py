@@ -32,28 +32,22 @@ def crops_of_frame(name, frame, size):
     return scaled.crops
 
 
-def test_ten_crop_has_alexnets_offsets_and_mirrors():  # Sec. 4.1
-    crops = crops_of_frame("ten_crop", 256, 224)
+def test_the_crops_of_frames():
+    crops = crops_of_frame("ten_crop", 256, 224)  # AlexNet, Sec. 4.1
     corners = [(c.top, c.left) for c in crops]
     assert corners[:5] == [(0, 0), (0, 32), (32, 0), (32, 32), (16, 16)]
     assert corners[5:] == corners[:5]
     assert [c.mirrored for c in crops] == [False] * 5 + [True] * 5
-
-
-def test_nine_crop_is_a_grid_without_mirrors():  # convdata_cifar.py
-    crops = crops_of_frame("nine_crop", 32, 24)
+    crops = crops_of_frame("nine_crop", 32, 24)  # convdata_cifar.py: a grid, not mirrored
     grid = [(top, left) for top in (0, 4, 8) for left in (0, 4, 8)]
     assert [(c.top, c.left) for c in crops] == grid
     assert not any(c.mirrored for c in crops)
-
-
-def test_centre_crop_leaves_the_odd_pixel_at_the_end():
+    # The odd pixel is left at the end.
     assert crops_of_frame("centre_crop", 256, 224) == (Crop(16, 16, 224, 224, False),)
     assert crops_of_frame("centre_crop", 37, 30) == (Crop(3, 3, 30, 30, False),)
-
-
-def test_single_is_the_whole_frame_and_nothing_else():
     assert crops_of_frame("single", 32, 32) == (Crop(0, 0, 32, 32, False),)
+    counts = {name: count_inputs(FrameView(name=name, size=24), 24) for name in views.NAMES}
+    assert counts == {"single": 1, "centre_crop": 1, "nine_crop": 9, "ten_crop": 10}
 
 
 @pytest.mark.parametrize(
@@ -70,11 +64,6 @@ def test_single_is_the_whole_frame_and_nothing_else():
 def test_what_does_not_fit_or_is_unknown_is_refused(view, message):
     with pytest.raises(UsageError, match=message):
         view.scaled_images(255, 255)
-
-
-def test_each_view_has_as_many_crops_as_are_counted():
-    counts = {name: count_inputs(FrameView(name=name, size=24), 24) for name in views.NAMES}
-    assert counts == {"single": 1, "centre_crop": 1, "nine_crop": 9, "ten_crop": 10}
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -113,19 +102,10 @@ def test_googlenets_scales_keep_the_aspect_ratio():
 
 def test_googlenets_squares_are_left_centre_and_right():  # Sec. 7
     crops = places(GOOGLENET.scaled_images(375, 500)[0])  # 256x341
-    squares = [crops[i : i + 6] for i in (0, 6, 12)]
-    assert [square[5] for square in squares] == [(0, 0, 256), (0, 42, 256), (0, 85, 256)]
-    assert squares[1][:5] == [
-        (0, 42, 224),
-        (0, 74, 224),
-        (32, 42, 224),
-        (32, 74, 224),
-        (16, 58, 224),
-    ]
-
-
-def test_googlenets_squares_of_a_portrait_are_top_centre_and_bottom():
-    crops = places(GOOGLENET.scaled_images(500, 375)[0])
+    assert [crops[i] for i in (5, 11, 17)] == [(0, 0, 256), (0, 42, 256), (0, 85, 256)]
+    corners = [(0, 42), (0, 74), (32, 42), (32, 74), (16, 58)]
+    assert crops[6:11] == [(top, left, 224) for top, left in corners]
+    crops = places(GOOGLENET.scaled_images(500, 375)[0])  # of a portrait top, centre and bottom
     assert [crops[i] for i in (5, 11, 17)] == [(0, 0, 256), (42, 0, 256), (85, 0, 256)]
 
 
@@ -168,19 +148,16 @@ def test_ten_crops_of_an_image_are_those_of_the_frame():
     assert tuple(moved) == crops_of_frame("ten_crop", 256, 224)
 
 
-def test_dense_inputs_are_the_whole_image_at_each_scale():
+def test_dense_inputs_are_the_whole_image_and_weigh_as_crops_do():  # VGG, Sec. 4.3
     images = DENSE.scaled_images(375, 500)
     assert [scaled.canvas for scaled in images] == [(256, 341), (384, 512), (512, 683)]
     for scaled in images:
         assert scaled.size is None
         both = tuple(Crop(0, 0, *scaled.canvas, mirrored) for mirrored in (False, True))
         assert scaled.crops == both
-
-
-def test_crops_and_dense_evaluation_weigh_the_same():  # VGG, Sec. 4.3
     both = views.MeanOf((VGG, DENSE)).scaled_images(375, 500)
-    assert sum(scaled.weight for scaled in both if len(scaled.crops) == 50) == 0.5
-    assert sum(scaled.weight for scaled in both if len(scaled.crops) == 2) == 0.5
+    for crops in (50, 2):
+        assert sum(scaled.weight for scaled in both if len(scaled.crops) == crops) == 0.5
 
 
 def test_another_input_size_rescales_every_size():

@@ -37,12 +37,12 @@ class Recorded(loop.Loop):
 
     losses = ()
 
-    def _call(self, batches, steps):
+    def _make_updates(self, batches, steps):
         if not self.losses:
             weights = [v.numpy() for v in self.job.model.variables]
             self.facts = {"weights": digest(*weights)}
             self.facts["batch"] = digest(*self.first_batch())
-        super()._call(batches, steps)
+        super()._make_updates(batches, steps)
         step, total = self.state.step, self.state.losses
         self.losses = (*self.losses, total - sum(self.losses))
         if step == UPDATES:

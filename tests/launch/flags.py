@@ -3,6 +3,7 @@
 from launch import commands
 from launch.__main__ import main
 from launch.settings.flags import parse
+from launch.terminal.exits import exit_code
 
 
 def spell(flags):
@@ -28,3 +29,10 @@ def launch(*words, **flags):
 def read(command, **flags):
     """The values of a command's flags."""
     return parse(command, commands.load(command).FLAGS, spell(flags))[1]
+
+
+def answer(capsys, *words):
+    """(exit code, stdout, stderr) of a command line, in this process."""
+    capsys.readouterr()
+    code = exit_code(lambda: main(["launch", *map(str, words)]))
+    return code, *capsys.readouterr()

@@ -27,25 +27,26 @@ REAL = ["0", "0.5", "1", "-1", "nan", "inf", "-inf", "1e-320", "1e300", "1e999"]
 REAL += ["", "1,5", "0x1p3", "five", "-0.0", "1e5"]
 WORDS = ["", " ", "x", "é", "\udcff", "%s{}", "a" * 300, "a,b", ",", "None"]
 # All of them are in the working directory, or nowhere.
-PATHS = ["none", "none/deeper/x", "empty", "empty.file", "folder", "run", "."]
-PATHS += ["damaged_run", "a.weights.h5", "w.weights.h5", "a.npz", "a.txt"]
-PATHS += ["a.png", "cut.jpg", "a" * 300, "b" * 5000, "new.png", "new.tflite"]
-PATHS += ["new.onnx", "new", "new.npz", "new.txt", "new.weights.h5", "new.svg"]
-PATHS += ["empty.file/x", "~nobody/x", "é/ü", "\udcff", "", " ", "loop"]
+PATHS = """
+    none none/deeper/x empty empty.file folder run . damaged_run a.weights.h5 w.weights.h5 a.npz
+    a.txt a.png cut.jpg new.png new.tflite new.onnx new new.npz new.txt new.weights.h5 new.svg
+    empty.file/x ~nobody/x ~no_such_person/x é/ü loop
+""".split()
+PATHS += ["a" * 300, "b" * 5000, "\udcff", "", " "]
 DATA = ["sample", "mnist", "imagenet", "imagenet2012", "cifar10", "imagenette"]
 DATA += ["imagnet", "", "folder:", "folder:none", "folder:folder", "tfds:none"]
 DATA += ["folder:empty", "folder:a.txt", "tfds:", "tfds:../x", "tfds:odd", ":"]
 DATA += ["folder:" + "c" * 5000, "tfds:" + "c" * 300, "folder:\udcff"]
-FIELDS = ["epochs", "updates", "image_size", "global_batch_size", "held_out"]
-FIELDS += ["train_images", "optimizer", "optimizer.learning_rate", "schedule"]
-FIELDS += ["optimizer.momentum", "optimizer.mu", "schedule.starts", "views"]
-FIELDS += ["schedule.factors", "schedule.divisor", "weight_decay", "monitor"]
-FIELDS += ["weight_decay.rate", "weight_decay.variables", "loss", "loss.j"]
-FIELDS += ["train_transforms", "train_transforms.0.size", "average_decay"]
-FIELDS += ["train_transforms.99", "train_transforms.0", "normalize", "data"]
-FIELDS += ["clip_global_norm", "before_epoch.samples", "initialize_from"]
-FIELDS += ["synchronized_batch_norm", "healthy_after", "deviations", "x.y.z"]
-FIELDS += ["", ".", "epochs.", ".epochs", "__class__", "optimizer.build"]
+FIELDS = """
+    epochs updates image_size global_batch_size held_out train_images optimizer
+    optimizer.learning_rate schedule optimizer.momentum optimizer.mu schedule.starts views
+    schedule.factors schedule.divisor weight_decay monitor weight_decay.rate
+    weight_decay.variables loss loss.j train_transforms train_transforms.0.size average_decay
+    train_transforms.99 train_transforms.0 normalize data clip_global_norm before_epoch.samples
+    initialize_from synchronized_batch_norm healthy_after deviations x.y.z . epochs. .epochs
+    __class__ optimizer.build
+""".split()
+FIELDS.append("")
 VALUES = [*WHOLE, *REAL, *WORDS, "single,ten_crop", "(0, 1)", "0,2,1", "(", "()"]
 VALUES += ["Sgd(learning_rate=0.1,momentum=0.9,nesterov=False)", "Sgd()", "[]"]
 VALUES += ["ByEpoch(starts=(0,30),factors=(1,.1))", "ByEpoch(starts=(1,))"]
@@ -66,7 +67,20 @@ VERBS = {  # their words: n a name, p a path, d a data set, w a word
 OWN = {verb: commands.load(verb or commands.TRAIN).FLAGS for verb in VERBS}
 OWN["bench"] = {name: OWN["bench"][name] for name in ("data", "data_dir", "out")}
 EVERY = {name: flag for declared in OWN.values() for name, flag in declared.items()}
+DEFINED = define(EVERY)
 BENCH = ["input", "step", "start", "x", ""]
+WORDS_OF = {"n": NAMES * 3 + ODD_NAMES, "p": PATHS, "d": DATA, "w": BENCH}
+POOLS = {
+    "data": DATA,
+    "views": VIEWS,
+    "set": [f"{f}={v}" for f in FIELDS for v in VALUES] + WORDS,
+    "space": [f"{f}={v}" for f in FIELDS for v in SPACES] + WORDS,
+    "rules": ["simple", "simple,geometric", "", ",", "x", "weighted_nll"],
+    "split": ["train", "test", "", "validation", "\udcff"],
+    "from": ["caffe", "torchvision", "keras", "", "caf", "\udcff"],
+    "format": ["tflite", "onnx", "savedmodel", "", "TFLITE", "x"],
+    "counts": [*PATHS, "counts.json"],
+}
 
 
 def lines(seed, count):
@@ -80,7 +94,7 @@ def _line(draw):
     words = [verb] if verb else []
     for kind in VERBS[verb]:
         if draw.random() < 0.9:
-            words.append(_word(draw, kind))
+            words.append(draw.choice(WORDS_OF[kind]))
     if words == ["baseline", "sample"]:
         words.pop()  # it would be measured, which takes minutes
     if draw.random() < 0.1:
@@ -101,18 +115,17 @@ COMPUTED = {  # words of lines that compute: short ones
     "describe": ["describe", "lenet5"],
     "": ["lenet5", *SMALL],
 }
-TRIED = ["optimizer.learning_rate=1e30", "optimizer.mu=0", "loss.j=-1e30"]
-TRIED += ["optimizer=Sgd(learning_rate=1,momentum=0.9,nesterov=True)", "x=1"]
-TRIED += ["train_transforms=[RandomCrop(32)]", "test_transforms=()", "views="]
-TRIED += ["train_transforms=[Pad(2),RandomShift(3)]", "image_size=28"]
-TRIED += ["test_transforms.0.pixels=3", "normalize.background=1e30"]
-TRIED += ["normalize=SubtractMeanImage()", "clip_global_norm=-1", "held_out=9"]
-TRIED += ["updates=0", "before_epoch.kept=1", "average_decay=0"]
-TRIED += ["average_decay=0.9", "clip_global_norm=1e-30", "before_epoch=None"]
-TRIED += ["schedule=Constant(0)", "weight_decay=WeightDecay(1,'x')", "epochs=3"]
-TRIED += ["monitor=ten_crop", "views=ten_crop", "num_classes=3", "loss=Map()"]
-TRIED += ["loss=SoftmaxCrossEntropy()", "synchronized_batch_norm=true"]
-TRIED += ["schedule=DivideOnPlateau(2,1,1,'val_loss',0)", "held_out=5000"]
+TRIED = """
+    optimizer.learning_rate=1e30 optimizer.mu=0 loss.j=-1e30
+    optimizer=Sgd(learning_rate=1,momentum=0.9,nesterov=True) x=1
+    train_transforms=[RandomCrop(32)] test_transforms=() views=
+    train_transforms=[Pad(2),RandomShift(3)] image_size=28 test_transforms.0.pixels=3
+    normalize.background=1e30 normalize=SubtractMeanImage() clip_global_norm=-1 held_out=9
+    updates=0 before_epoch.kept=1 average_decay=0 average_decay=0.9 clip_global_norm=1e-30
+    before_epoch=None schedule=Constant(0) weight_decay=WeightDecay(1,'x') epochs=3
+    monitor=ten_crop views=ten_crop num_classes=3 loss=Map() loss=SoftmaxCrossEntropy()
+    synchronized_batch_norm=true schedule=DivideOnPlateau(2,1,1,'val_loss',0) held_out=5000
+""".split()
 
 
 def computed(seed, count):
@@ -141,29 +154,12 @@ def _computed(draw):
     return words
 
 
-def _word(draw, kind):
-    pool = {"n": NAMES * 3 + ODD_NAMES, "p": PATHS, "d": DATA, "w": BENCH}
-    return draw.choice(pool[kind])
-
-
 def _flag(draw, name):
-    flag = define(EVERY)[name]
+    flag = DEFINED[name]
     kind = flag.flag_type()
     if kind == "bool":
         return [draw.choice([f"--{name}", f"--no{name}", f"--{name}=maybe"])]
-    pools = {
-        "data": DATA,
-        "views": VIEWS,
-        "set": [f"{f}={v}" for f in FIELDS for v in VALUES] + WORDS,
-        "space": [f"{f}={v}" for f in FIELDS for v in SPACES] + WORDS,
-        "rules": ["simple", "simple,geometric", "", ",", "x", "weighted_nll"],
-        "split": ["train", "test", "", "validation", "\udcff"],
-        "from": ["caffe", "torchvision", "keras", "", "caf", "\udcff"],
-        "format": ["tflite", "onnx", "savedmodel", "", "TFLITE", "x"],
-        "counts": [*PATHS, "counts.json"],
-    }
-    typed = {"int": WHOLE, "float": REAL}
-    pool = pools.get(name) or typed.get(kind)
+    pool = POOLS.get(name) or {"int": WHOLE, "float": REAL}.get(kind)
     if pool is None and kind == "string enum":
         pool = [*flag.parser.enum_values, *WORDS]
     value = draw.choice(pool or PATHS)

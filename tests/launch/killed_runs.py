@@ -35,6 +35,7 @@ COMMAND = (
 )
 STARTS, STEPS, SAVES, TESTS = range(4)
 NAMES = ("starting", "in a step", "in a checkpoint", "in an evaluation")
+HOOKS = {"measure": TESTS, "_make_updates": STEPS}  # methods of the loop
 AIMS = (None, None, STARTS, STEPS, SAVES, SAVES, TESTS)  # by share
 
 
@@ -61,8 +62,8 @@ def session(folder: pathlib.Path, phase: mmap.mmap) -> None:
         from common.training import loop
 
         checkpoints.save = marked(checkpoints.save, phase, SAVES, STEPS)
-        loop.measure = marked(loop.measure, phase, TESTS, STEPS)
-        loop.Loop._call = marked(loop.Loop._call, phase, STEPS, STEPS)
+        for name, inside in HOOKS.items():
+            setattr(loop.Loop, name, marked(getattr(loop.Loop, name), phase, inside, STEPS))
         code = main(["launch", *COMMAND, "--workdir", str(folder)])
     except BaseException:
         traceback.print_exc()

@@ -11,7 +11,6 @@ import numpy as np
 from PIL import Image
 
 import common.models.weight_import
-import reproductions
 from tests import golden
 
 # By torchvision's _presets.py, Cadene's settings, fb.resnet.torch's numbers.
@@ -161,7 +160,3 @@ def keras_network(application):
                 values = rng.normal(0, 0.1, shape)
             variable.assign(values.astype("float32"))
     return model
-
-
-def our_network(paper, variant):
-    return reproductions.build_model(paper, variant)

@@ -1,5 +1,6 @@
 import json
 import pathlib
+import types
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import tensorflow as tf
 import reproductions
 from common.data import examples
 from common.errors import RunError, UsageError
-from launch.bench import bench, bench_input, bench_start
+from launch.bench import bench_input, bench_start
 from launch.bench.rows import Request, Row
+from launch.commands import bench
 from tests.common.data_fixtures import noise_image, write_image
 
 
@@ -32,7 +34,7 @@ def asked(data, *names, rounds=2, images=32):
 def test_input_stands_beside_its_limits_in_table_and_file(photographs, tmp_path, capsys):
     file = tmp_path / "bench.json"
     request = asked(photographs, "resnet34")
-    assert bench.run(("input",), request, file) == 0
+    assert bench.measure(("input",), request, file) == 0
     shown = capsys.readouterr().out
     assert "resnet34 input" in shown and "6 images of" in shown
     written = json.loads(file.read_text())
@@ -52,8 +54,8 @@ def test_input_stands_beside_its_limits_in_table_and_file(photographs, tmp_path,
 def test_bare_loop_decodes_the_windows_that_the_suite_drew(photographs, monkeypatch):
     """Those that `realize` asks for, without its margin of two pixels."""
     recipe = reproductions.load("googlenet").RECIPES["googlenet"]
-    source = bench_input._source(recipe, asked(photographs))
-    boxes = np.array(list(bench_input._boxes(recipe, source)))
+    source = bench_input.encode(recipe, asked(photographs))
+    boxes = np.array(list(bench_input.draw_windows(recipe, source)))
     assert boxes.shape == (32, 4)
     cut = []
     decode = tf.io.decode_and_crop_jpeg
@@ -79,7 +81,9 @@ def test_ratio_is_the_median_over_rounds():
     turns = {"alexnet input": [(2, 1), (9, 1), (8, 1)]}
     turns[bench_input.CROP] = [(1, 1), (3, 1), (2, 1)]
     turns[bench_input.FULL] = turns[bench_input.KERAS] = [(4, 1)] * 3
-    rows = bench_input._rows("alexnet", turns, 10, "six")
+    rows = bench_input.rows_of(
+        "alexnet", turns, types.SimpleNamespace(splits={"train": 10}, title="six")
+    )
     assert [row.ratio for row in rows] == [3, None, 2, 0.5]
     assert rows[0].cpu_seconds_per_image == 0.8
 
@@ -92,26 +96,26 @@ def test_files_that_are_no_jpeg_are_refused(tmp_path):
 
 
 def test_a_part_is_named_before_networks():
-    assert bench.parts_and_names([]) == (bench.PARTS, [])
+    assert bench.read_parts([]) == (bench.PARTS, [])
     words = ["input", "alexnet", "vgg16"]
-    assert bench.parts_and_names(words) == (("input",), ["alexnet", "vgg16"])
+    assert bench.read_parts(words) == (("input",), ["alexnet", "vgg16"])
     with pytest.raises(UsageError, match="'start'"):
-        bench.parts_and_names(["strat"])
+        bench.read_parts(["strat"])
     with pytest.raises(UsageError, match="no names"):
-        bench.parts_and_names(["start", "alexnet"])
+        bench.read_parts(["start", "alexnet"])
 
 
 def test_a_missing_folder_is_found_before_anything_is_measured(tmp_path):
     with pytest.raises(UsageError, match="no folder"):
-        bench.run(("input",), asked(None), tmp_path / "no" / "bench.json")
+        bench.measure(("input",), asked(None), tmp_path / "no" / "bench.json")
 
 
 def test_starts_are_compared_with_the_import_of_tensorflow(monkeypatch):
     programs = {
         bench_start.IMPORT: ["-c", "sum(range(2_000_000))"],
-        "first": ["-c", "sum(range(8_000_000))"],
+        bench_start.FIRST: ["-c", "sum(range(8_000_000))"],
     }
-    monkeypatch.setattr(bench_start, "_commands", lambda *_: programs)
+    monkeypatch.setattr(bench_start, "list_commands", lambda *_: programs)
     imported, first = bench_start.run(asked(None))
     assert isinstance(first, Row) and first.limit == bench_start.IMPORT
     assert imported.ratio is None and 1 < first.ratio < 8
@@ -120,7 +124,7 @@ def test_starts_are_compared_with_the_import_of_tensorflow(monkeypatch):
 
 def test_a_start_that_fails_is_an_error():
     with pytest.raises(RunError, match="exit code 3.*out of luck"):
-        bench_start._child(
+        bench_start.run_python(
             "list", ["-c", "import sys; print('out of luck', file=sys.stderr); sys.exit(3)"]
         )
 
@@ -128,6 +132,6 @@ def test_a_start_that_fails_is_an_error():
 @pytest.mark.full
 def test_first_step_is_measured(tmp_path):
     request = asked("sample")
-    words = bench_start._commands(request, str(tmp_path))
-    cpu, _ = bench_start._child("first", list(words.values())[-1])
+    words = bench_start.list_commands(request, str(tmp_path))
+    cpu, _ = bench_start.run_python("first", list(words.values())[-1])
     assert cpu > 1 and (tmp_path / "run" / "run.json").exists()

@@ -8,7 +8,7 @@ import pytest
 import reproductions
 from common.errors import UsageError
 from launch.bench import bench_step
-from launch.bench.bench_step import Way, rows_of, ways_of
+from launch.bench.bench_step import Way, list_ways, rows_of
 from launch.bench.rows import Request
 
 LOOP = Way(kind="loop", batch=4)
@@ -66,7 +66,7 @@ def test_a_run_with_its_input_stands_beside_the_bare_step(rows):
 
 def test_on_a_gpu_the_clock_counts_and_each_arithmetic_has_its_limit():
     recipe = reproductions.load("alexnet").RECIPES["alexnet"]
-    ways = ways_of(recipe, gpus=1)
+    ways = list_ways(recipe, gpus=1)
     assert {w.platform for w in ways} == {"gpu"} and ways[0].jit_compile
     assert {w.batch for w in ways if w.kind != "product"} == {128}
     facts = {"save_cpu": 0.0, "bytes": 2**20, "predicted": 2**20}
@@ -87,7 +87,7 @@ def test_gpus_that_are_not_there_are_refused():
     for flags in ({"gpus": 9}, {"platform": "gpu", "gpus": 9}):
         request = Request(names=(), data=None, data_dir=pathlib.Path(), **flags)
         with pytest.raises(UsageError, match="TensorFlow sees"):
-            bench_step.gpus_of(request, recipe)
+            bench_step.count_gpus(request, recipe)
 
 
 def test_a_step_that_cannot_be_has_no_figures(rows):

@@ -1,5 +1,6 @@
 """The verb `ensemble`: its tables, files, records and refusals."""
 
+import dataclasses
 import re
 import tomllib
 
@@ -62,8 +63,7 @@ def test_every_rule_that_applies_is_counted(files, capsys):
     run(*files)
     said = capsys.readouterr().out
     a = read("a.npz")
-    top1 = int(wrong(a.scores, a.labels, 1).sum())
-    top5 = int(wrong(a.scores, a.labels, 5).sum())
+    top1, top5 = (int(wrong(a.scores, a.labels, k).sum()) for k in (1, 5))
     found = cells(said, "a", "alone")
     assert found == [str(top1), percent(top1, 240), str(top5), percent(top5, 240)]
     for rule in fusion.RULES:
@@ -92,15 +92,6 @@ def test_leave_one_out_and_pairs_are_shown(files, capsys):
     ]
     only = [(a & ~b).sum(), (b & ~a).sum(), (a & b).sum()]
     assert top1 == [str(n) for n in only]
-
-
-def test_views_of_the_same_weights_are_scales_of_one_model(files, capsys):
-    a = read("a.npz")
-    save("a_large", a.scores * 1.5, a.labels, weights="hash a")
-    run("a.npz", "a_large.npz", "b.npz")
-    said = capsys.readouterr().out
-    assert "does not apply" not in said
-    assert cells(said, "multi_scale", "untuned")
 
 
 def test_a_spec_names_members_scales_and_rules(files, tmp_path, capsys):
@@ -137,12 +128,17 @@ def test_a_wrong_spec_is_refused(files, tmp_path, text, message):
         run("spec.toml")
 
 
-def test_the_two_scales_of_one_network_are_written_by_two_commands(files):
-    with pytest.raises(UsageError) as said:
-        run("cu_deeplink")
-    for view, size in (("", 331), ("_363", 363)):
-        wanted = f"--views squashed_centre_crop{view} --predictions "
-        assert f"{wanted}predictions/polynet_{size}.npz`" in str(said.value)
+def test_a_team_says_which_files_it_needs(files):
+    two_scales = [
+        f"--views squashed_centre_crop{view} --predictions predictions/polynet_{size}.npz`"
+        for view, size in (("", 331), ("_363", 363))
+    ]
+    one = "evaluate inception_v4 --weights", "--predictions predictions/inception_v4.npz"
+    teams = {"cu_deeplink": two_scales, "trimps_soushen": one}
+    for team, wanted in (teams | {"samexynos": ["Not known: The three models"]}).items():
+        with pytest.raises(UsageError) as said:
+            run(team)
+        assert all(text in str(said.value) for text in wanted)
 
 
 def test_a_file_of_another_view_or_of_another_member_is_refused(files, tmp_path, capsys):
@@ -160,6 +156,10 @@ def test_a_file_of_another_view_or_of_another_member_is_refused(files, tmp_path,
     save("again", a.scores, a.labels, weights="hash a")
     with pytest.raises(UsageError, match="a and again have the same scores"):
         run("a.npz", "again.npz")
+    save("again", a.scores * 1.5, a.labels, weights="hash a")  # two scales of one model
+    run("a.npz", "again.npz", "b.npz")
+    said = capsys.readouterr().out
+    assert "does not apply" not in said and cells(said, "multi_scale", "untuned")
 
 
 def test_available_leaves_out_what_is_not_there_and_says_so(files, tmp_path, capsys):
@@ -178,24 +178,6 @@ def test_available_leaves_out_what_is_not_there_and_says_so(files, tmp_path, cap
         run("spec.toml", available=True)
 
 
-def test_files_that_differ_are_refused_with_the_difference(files):
-    a = read("a.npz")
-    save("few", a.scores[:-1], a.labels[:-1])
-    save("other", a.scores, a.labels, first="another")
-    save("labels", a.scores, (a.labels + 1) % CLASSES)
-    mixed = [f"class {j:02d}" for j in (1, 0, *range(2, CLASSES))]
-    save("classes", a.scores, a.labels, classes=mixed)
-    wanted = {
-        "few": "240 and 239 images, and 'image_00239' is in the first only",
-        "other": "'another_00000' is in the second only",
-        "labels": "the image image_00000 has the label 0 in the one and 1 in",
-        "classes": "number 1 is 'class 00' in the one, 'class 01' in the other",
-    }
-    for name, message in wanted.items():
-        with pytest.raises(UsageError, match=f"a and {name}.*{message}"):
-            run("a.npz", f"{name}.npz")
-
-
 def test_nan_and_wrong_words_are_refused(files):
     with np.load("a.npz") as file:
         arrays = dict(file)
@@ -203,23 +185,22 @@ def test_nan_and_wrong_words_are_refused(files):
     np.savez("nan.npz", **arrays)
     with pytest.raises(RunError, match="image_00007 for class 03 is nan"):
         run("b.npz", "nan.npz")
-    with pytest.raises(UsageError, match="at least two"):
-        run("a.npz")
-    with pytest.raises(UsageError, match="there is no none.npz"):
-        run("a.npz", "none.npz")
-    with pytest.raises(UsageError, match="Did you mean 'trimps_soushen'"):
-        run("trimps_soushn")
-    with pytest.raises(UsageError, match="called 'a'"):
-        run("a.npz", "a.npz")
-
-
-def test_a_team_says_which_files_it_needs(files):
-    with pytest.raises(UsageError) as said:
-        run("trimps_soushen")
-    assert "evaluate inception_v4 --weights" in str(said.value)
-    assert "--predictions predictions/inception_v4.npz" in str(said.value)
-    with pytest.raises(UsageError, match="Not known: The three models"):
-        run("samexynos")
+    a = read("a.npz")
+    save("few", a.scores[:-1], a.labels[:-1])  # more differences: test_predictions
+    two = ["a.npz", "b.npz"]
+    for words, given, said in (
+        (["trimps_soushn"], {}, "Did you mean 'trimps_soushen'"),
+        (["a.npz", "few.npz"], {}, "a and few.*240 and 239 images, and 'image_00239' is in the"),
+        ([], {}, "takes prediction files or a spec"),
+        (two, {"gpus": 1}, "no use for --gpus"),
+        (two, {"out": "fused.npz"}, "one rule"),
+        (two, {"rules": ["simple"], "out": "a.npz"}, "exists already"),
+        (two, {"rules": ["simple"], "out": "fused.csv"}, "end in .npz"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            run(*words, **given)
+    with pytest.raises(UsageError, match="ensemble ilsvrc2016 shows"):
+        flags.launch("ilsvrc2016")
 
 
 def test_the_leaderboard_is_shown(capsys):
@@ -254,14 +235,6 @@ def test_what_was_tuned_is_written_out_of_fold_and_never_tuned_again(files, tmp_
         run("tuned.npz", "a.npz")
 
 
-def test_out_takes_one_rule_and_a_new_file(files, tmp_path):
-    with pytest.raises(UsageError, match="one rule"):
-        run(*files, out=tmp_path / "fused.npz")
-    for out, why in (("a.npz", "exists already"), ("fused.csv", "end in .npz")):
-        with pytest.raises(UsageError, match=why):
-            run(*files, rules=["simple"], out=tmp_path / out)
-
-
 def test_without_labels_only_an_untuned_rule_can_be_written(files, tmp_path):
     for name in "ab":
         found = read(f"{name}.npz")
@@ -282,9 +255,8 @@ def test_the_blacklist_is_left_out_of_the_validation_set_only():
     assert kept.sum() == 48_238
     numbers = set((np.flatnonzero(~kept) + 1).tolist())
     assert numbers == imagenet.blacklist()
-    for other in (ids[:-1], np.array([f"test_{i}" for i in range(50_000)])):
-        some = Predictions(ids=other, labels=ids, classes=ids, scores=ids, record={})
-        assert without_blacklist(some) is None
+    for other in (ids[:-1], np.char.replace(ids, "val", "test")):
+        assert without_blacklist(dataclasses.replace(predictions, ids=other)) is None
 
 
 @pytest.fixture
@@ -325,26 +297,16 @@ def test_recorded_counts_stand_in_results_md(files, challenge, monkeypatch, caps
     assert len(again) == len(rows)
 
 
-def test_results_md_has_no_fusion_before_one_was_measured(challenge):
+def test_no_fusion_stands_there_before_one_was_measured_and_a_row_lacks_nothing(challenge):
     assert fusion_records.section() == ""
     assert not any("Fusion" in text for text in texts(read_papers()).values())
-
-
-def test_rows_that_lack_a_key_are_refused(challenge):
     (challenge / "reproduced.toml").write_text('[[fusion]]\nrule = "simple"\n')
     with pytest.raises(RunError, match="fusion 1 lacks data"):
         fusion_records.file().read()
 
 
-def test_the_command_line_reaches_it(files, capsys):
-    assert flags.launch("ensemble", *files) == 0
-    assert cells(capsys.readouterr().out, "simple", "untuned")
-    with pytest.raises(UsageError, match="no use for --gpus"):
-        flags.launch("ensemble", *files, gpus=1)
-    with pytest.raises(UsageError, match="takes prediction files or a spec"):
-        flags.launch("ensemble")
-    with pytest.raises(UsageError, match="ensemble ilsvrc2016 shows"):
-        flags.launch("ilsvrc2016")
+def test_pages_have_the_rules_in_the_order_of_the_rules():
+    assert fusion_records.ORDER == ("alone", *(rule.name for rule in fusion.RULES))
 
 
 def test_what_is_recorded_for_real_was_written_by_the_program():

@@ -22,8 +22,13 @@ from launch.inference import evaluation, evaluation_plan
 from launch.settings.options import Experiment
 from launch.settings.overrides import apply
 from tests.common.data_fixtures import noise_image, write_image
+from tests.launch import test_predict
+from tests.launch.flags import answer
 from tests.launch.test_command_line import ROOT, launch
 
+here = test_predict.here
+VGG11 = ("evaluate", "vgg11")
+LENET5 = ("evaluate", "lenet5", "--data", "sample", "--weights", "w.h5")
 WRONG = {
     "a view": (
         ("evaluate", "vgg16", "--dry_run", "--views", "dens"),
@@ -35,34 +40,40 @@ WRONG = {
         "Known: single, centre_crop, nine_crop, ten_crop.",
     ),
     "predictions of two views": (
-        *(("evaluate", "lenet5", "--data", "sample", "--weights", "w.h5"),),
+        (*LENET5, "--views", "single,centre_crop", "--predictions", "q.npz"),
         "writes the scores of one view",
     ),
-    "predictions that exist": (
-        ("evaluate", "lenet5", "--data", "sample", "--weights", "w.h5"),
-        "p.npz exists already",
-    ),
+    "predictions that exist": ((*LENET5, "--predictions", "p.npz"), "p.npz exists already"),
     "no weights": (("evaluate", "vgg16"), "--weights RUN_OR_FILE"),
     "a view of the network it begins with": (
-        ("evaluate", "vgg16_jitter", "--weights", "w.h5"),
+        ("evaluate", "vgg16_jitter", "--weights", "w.h5", "--views", "multi_crop"),
         "imagenet2012",
     ),
 }
-MORE = {
-    "predictions of two views": (*("--views", "single,centre_crop"), *("--predictions", "q.npz")),
-    "predictions that exist": ("--predictions", "p.npz"),
-    "a view of the network it begins with": ("--views", "multi_crop"),
-}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The present folder, with files to be mistaken for others, and no data."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    for file in ("w.h5", "p.npz"):
+        (tmp_path / file).touch()
+    return tmp_path
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_usage_is_answered_at_once(name, tmp_path):
+def test_wrong_usage_is_answered_in_one_paragraph(name, folder, capsys):
     words, said = WRONG[name]
-    for file in ("w.h5", "p.npz"):
-        (tmp_path / file).touch()
-    code, out, err = launch(*words, *MORE.get(name, ()), cwd=tmp_path, data_dir=tmp_path)
+    code, out, err = answer(capsys, *words)
     assert code in (1, 2) and not out
     assert said in err and err.count("\n") == 1
+
+
+def test_missing_data_are_found_without_tensorflow(folder):
+    words, said = WRONG["a view of the network it begins with"]
+    code, out, err = launch(*words, cwd=folder, data_dir=folder)
+    assert (code, out) == (1, "") and said in err
 
 
 @pytest.fixture
@@ -87,6 +98,7 @@ def plan(monkeypatch, capsys):
 
 def test_every_protocol_of_the_paper_has_its_cost(plan):
     out, macs = plan("googlenet")
+    assert len(plan("googlenet", "144_crop")[0].splitlines()) == 7  # one can be asked for
     rows = {line.split()[0]: line for line in out.splitlines()[5:]}
     assert list(rows) == ["view", "centre_crop", "ten_crop", "144_crop"]
     assert "50,000 images of the split 'validation'" in out
@@ -95,11 +107,6 @@ def test_every_protocol_of_the_paper_has_its_cost(plan):
     assert f"{144 * macs:,}" in many and "144 of 112x112" in many
     days = 50_000 * 144 / 10 / 86_400
     assert many.endswith(f"{days:.1f} days")
-
-
-def test_one_view_can_be_asked_for(plan):
-    out, _ = plan("googlenet", "144_crop")
-    assert len(out.splitlines()) == 7
 
 
 def test_inputs_of_several_sizes_are_counted_by_size():
@@ -155,34 +162,23 @@ def weights(tmp_path_factory):
 
 
 @pytest.mark.full
-def test_photographs_go_through_the_same_command(shared_data, weights):
+def test_photographs_go_through_the_same_command(shared_data, weights, here, capsys):
     """As the validation set would; at a reduced size."""
-    photos = shared_data / "photos"
-    words = ("evaluate", "vgg11", "--data", f"folder:{photos}", *SMALL)
-    words = (*words, *OWN, "--weights", weights)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "launch", *map(str, words)),
-            *("--views", "centre_crop,ten_crop,dense,dense_multi_scale"),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+    photos, views = (
+        shared_data / "photos",
+        ["centre_crop", "ten_crop", "dense", "dense_multi_scale"],
     )
-    assert done.returncode == 0, done.stderr
-    lines = [line for line in done.stdout.splitlines() if "top-1 error" in line]
-    assert [line.partition(":")[0] for line in lines] == [
-        "centre_crop",
-        "ten_crop",
-        "dense",
-        "dense_multi_scale",
-    ]
+    words = (*VGG11, "--data", f"folder:{photos}", *SMALL, *OWN, "--weights", weights)
+    code, out, err = answer(capsys, *words, "--views", ",".join(views))
+    assert code == 0, err
+    lines = [line for line in out.splitlines() if "top-1 error" in line]
+    assert [line.partition(":")[0] for line in lines] == views
     number = r"\d+\.\d\d"
     form = rf"top-1 error {number} \({number} to {number}\) %, top-5 error .*"
     images = len(list(photos.glob("*/*")))
     for line in lines:
         assert re.search(form, line) and f" {images} images of photos" in line
-    assert "123.68, 116.779, 103.939" in done.stderr
+    assert "123.68, 116.779, 103.939" in err
 
 
 def start(*words):
@@ -198,8 +194,8 @@ def start(*words):
 @pytest.mark.full
 def test_a_killed_evaluation_goes_on_to_the_same_file(weights, tmp_path):
     root = photographs(tmp_path / "photos", imagenet.WNIDS[:40])
-    words = ("evaluate", "vgg11", "--data", f"folder:{root}", *SMALL)
-    words = (*words, *OWN, "--weights", weights, "--views", "dense", "--predictions")
+    words = (*VGG11, "--data", f"folder:{root}", *SMALL, *OWN, "--weights", weights)
+    words = (*words, "--views", "dense", "--predictions")
     whole, killed = tmp_path / "whole.npz", tmp_path / "killed.npz"
     at_once = start(*words, whole).communicate()[0]
     process = start(*words, killed)
@@ -222,26 +218,18 @@ def test_a_killed_evaluation_goes_on_to_the_same_file(weights, tmp_path):
 
 
 @pytest.mark.full
-def test_dry_run_needs_neither_weights_nor_data(tmp_path):
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "launch", "evaluate", "vgg11"),
-            *("--dry_run", *SMALL, "--data_dir", str(tmp_path)),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    names = [line.split()[0] for line in done.stdout.splitlines()[6:]]
+def test_dry_run_needs_neither_weights_nor_data(folder, here, capsys):
+    code, out, err = answer(capsys, *VGG11, "--dry_run", *SMALL)
+    assert code == 0, err
+    names = [line.split()[0] for line in out.splitlines()[6:]]
     assert names == ["centre_crop", "dense", "dense_multi_scale"]
 
 
 @pytest.mark.full
 def test_two_devices_give_the_same_errors(weights, tmp_path):
     root = photographs(tmp_path / "photos", imagenet.WNIDS[:5])
-    words = ("evaluate", "vgg11", "--data", f"folder:{root}", *SMALL)
-    words = (*words, *OWN, "--weights", weights, "--views", "dense,ten_crop")
+    words = (*VGG11, "--data", f"folder:{root}", *SMALL, *OWN, "--weights", weights)
+    words = (*words, "--views", "dense,ten_crop")
     one = start(*words).communicate()[0]
     two = start(*words, "--gpus", 2).communicate()[0]
     assert one == two and one.count("top-1 error") == 2

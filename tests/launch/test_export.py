@@ -88,17 +88,11 @@ def test_wrong_use_is_told(wrong, tmp_path):
         command.read_target(str(tmp_path / name), *more)
 
 
-@pytest.mark.parametrize("name", ["made", "made.tflite"])
-def test_nothing_is_overwritten(name, tmp_path):
-    (tmp_path / name).write_text("mine")
-    with pytest.raises(UsageError, match="exists already"):
-        command.read_target(str(tmp_path / name), None)
-
-
-def test_a_record_is_not_overwritten(tmp_path):
-    (tmp_path / "made.tflite.json").write_text("mine")
-    with pytest.raises(UsageError, match="json exists already"):
-        command.read_target(str(tmp_path / "made.tflite"), None)
+@pytest.mark.parametrize("there", ["made", "made.tflite", "made.tflite.json"])
+def test_nothing_is_overwritten(there, tmp_path):
+    (tmp_path / there).write_text("mine")
+    with pytest.raises(UsageError, match=f"{there} exists already"):
+        command.read_target(str(tmp_path / there.removesuffix(".json")), None)
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):

@@ -37,8 +37,11 @@ from launch.settings.options import read_training
 from launch.weights import run_weights
 from launch.weights.fine_tuning import _change_images, read_changes
 from launch.weights.shipped import find_folder
-from tests.launch.flags import read
+from tests.launch import test_predict
+from tests.launch.flags import answer, read
 from tests.launch.test_train import launch
+
+here = test_predict.here
 
 SHIPPED = find_folder("resnet_cifar", "cifar_resnet20")
 FILE = SHIPPED / run_weights.WEIGHTS
@@ -46,7 +49,10 @@ CIFAR = json.loads((SHIPPED / "run.json").read_text())["class_names"]
 RESNET18 = reproductions.load("resnet").RECIPES["resnet18"]
 
 
-def folder_of(root, names=("cat", "dog", "eel"), images=4):
+ANIMALS = ("cat", "dog", "eel")
+
+
+def folder_of(root, names=ANIMALS, images=4):
     """So many noisy images of each class and split."""
     noise = np.random.default_rng(0)
     for split in ("train", "validation"):
@@ -160,21 +166,16 @@ def test_the_head_stays_if_its_classes_do(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("freeze", "said"),
+    ("freeze", "names", "said"),
     [
-        ("conv1,stag4", "--freeze stag4: no layer .* called conv1, .*fc"),
-        ("fc", "would freeze fc, new for these classes"),
+        ("conv1,stag4", ANIMALS, "--freeze stag4: no layer .* called conv1, .*fc"),
+        ("fc", ANIMALS, "would freeze fc, new for these classes"),
+        ("conv1,stage,fc", CIFAR, "nothing is left to train"),
     ],
 )
-def test_names_that_cannot_be_frozen_are_refused(tmp_path, freeze, said):
+def test_names_that_cannot_be_frozen_are_refused(tmp_path, freeze, names, said):
     with pytest.raises(UsageError, match=said):
-        settle("cifar_resnet20", "cifar_resnet20", folder_of(tmp_path), freeze=freeze)
-
-
-def test_freezing_everything_is_refused(tmp_path):
-    data = folder_of(tmp_path, CIFAR, 1)
-    with pytest.raises(UsageError, match="nothing is left to train"):
-        settle("cifar_resnet20", "cifar_resnet20", data, freeze="conv1,stage,fc")
+        settle("cifar_resnet20", "cifar_resnet20", folder_of(tmp_path, names, 1), freeze=freeze)
 
 
 @pytest.mark.parametrize("shape", [None, (3, 3, 3, 17)])
@@ -194,7 +195,7 @@ def test_weights_of_another_network_are_refused_by_name(tmp_path, shape):
 def test_the_body_learns_at_a_rate_of_its_own():
     recipe = dataclasses.replace(
         reproductions.load("resnet_cifar").RECIPES["cifar_resnet20"],
-        fine_tuning=fine_tuning_of(body_rate=0.1),
+        fine_tuning=FineTuning(weights="w", sha256="", body_rate=0.1),
         schedule=Constant(value=1.0),
         group_schedules=(GroupSchedule(variables="bias$", schedule=Constant(value=2.0)),),
     )
@@ -207,10 +208,6 @@ def test_the_body_learns_at_a_rate_of_its_own():
     }
     expected = {"conv1/kernel": 0.1, "conv1/bias": 0.2, "fc/kernel": 1, "fc/bias": 2}
     assert found == pytest.approx(expected | {"fc_not/kernel": 0.1})
-
-
-def fine_tuning_of(**values):
-    return FineTuning(weights="w", sha256="", **values)
 
 
 def test_another_network_is_not_trained_first(tmp_path):
@@ -243,7 +240,7 @@ def test_a_run_is_the_same_only_with_the_same_weights(tmp_path):
     assert describe(again.overrides[1:]) == describe(recipe.overrides[1:])
 
 
-def test_two_devices_train_what_is_not_frozen_and_the_record_serves_evaluate(tmp_path):
+def test_two_devices_train_what_is_not_frozen_and_the_record_serves_predict(tmp_path, here, capsys):
     folder = tmp_path / "run"
     command = (
         *("cifar_resnet20", "--from", "cifar_resnet20", "--freeze", "conv1,stage1_,stage2_"),
@@ -260,6 +257,6 @@ def test_two_devices_train_what_is_not_frozen_and_the_record_serves_evaluate(tmp
     }
     assert same == {n for n in here if n.startswith(("conv1", "stage1_", "stage2_"))}
     photograph = next((tmp_path / "data").glob("train/eel/*"))
-    code, out, err = launch("predict", "cifar_resnet20", photograph, "--weights", folder)
+    code, out, err = answer(capsys, "predict", folder, photograph)
     assert code == 0, err
     assert all(name in out for name in ("cat", "dog", "eel"))

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from common.errors import RunError
-from launch.session.out_of_memory import explain_memory
+from launch.session.setup import explain_memory
 from reproductions.bn_inception.recipe import RECIPES as BN_RECIPES
 from reproductions.resnet.recipe import RECIPES
 

@@ -42,14 +42,14 @@ def here(tmp_path, monkeypatch):
 def no_work(monkeypatch):
     """Every command's options are read and checked; then it is done."""
     from common.papers import audit
-    from launch.bench import bench
-    from launch.commands import prepare
+    from launch.commands import bench, prepare
     from launch.drawing import block_table
     from launch.inference import evaluation, export, prediction
     from launch.session import training
     from launch.sweep import sweep
 
-    for module in (bench, evaluation, export, prediction, training, sweep):
+    monkeypatch.setattr(bench, "measure", lambda *a: 0)
+    for module in (evaluation, export, prediction, training, sweep):
         monkeypatch.setattr(module, "run", lambda *a, **k: 0)
     for module in (evaluation, training):
         monkeypatch.setattr(module, "plan", lambda *a: 0)

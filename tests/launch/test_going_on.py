@@ -16,7 +16,7 @@ SETTINGS = (
     *("global_batch_size=12", "train_images=240", "healthy_after=0"),
     "schedule=ByEpoch(starts=(0, 3), factors=(1.0, 100.0))",  # the last epochs are worse
 )
-LENET = {"data": "sample", "gpus": 0}
+LENET = {"data": "sample", "gpus": 0, "jit_compile": False}  # XLA's compiler takes the longest
 HELD_OUT = "held_out=200"
 
 
@@ -28,8 +28,13 @@ def train(word, *settings, **flags):
     return flags.get("workdir", word)
 
 
-def begin(folder, *settings, **flags):
-    return train("lenet5", *SETTINGS, HELD_OUT, *settings, workdir=folder, **LENET, **flags)
+def begin(folder, *settings, name="lenet5", **flags):
+    return train(name, *SETTINGS, HELD_OUT, *settings, workdir=folder, **LENET, **flags)
+
+
+def begin_small(folder, *settings, **flags):
+    """Of a network with one layer."""
+    return begin(folder, *settings, name="mnist_linear", **flags)
 
 
 @pytest.fixture(scope="module")
@@ -72,10 +77,10 @@ def test_fewer_epochs_than_were_trained_are_refused(whole):
 
 
 def test_another_recipe_goes_on_and_both_are_on_record(tmp_path, capsys):
-    folder = begin(tmp_path / "run", "epochs=1")
+    folder = begin_small(tmp_path / "run", "epochs=1")
     flat = "schedule=Constant(value=0.5)"
     with pytest.raises(RunError, match=f"python -m launch {folder} --set FIELD=VALUE"):
-        begin(folder, "epochs=2", "optimizer.learning_rate=0.001")
+        begin_small(folder, "epochs=2", "optimizer.learning_rate=0.001")
     assert "recipes" not in record(folder)
     gc.collect()
     train(folder, "epochs=2", flat, gpus=0)
@@ -87,7 +92,7 @@ def test_another_recipe_goes_on_and_both_are_on_record(tmp_path, capsys):
     assert [(one["epoch"], one["step"]) for one in found["recipes"]] == [(1, 0), (2, 20)]
     assert [row["epoch"] for row in metrics(folder)] == [1, 2]
     assert [one["field"] for one in found["overrides"]][-1] == "continued"
-    assert launch("evaluate", "lenet5", weights=folder, gpus=0) == 0
+    assert launch("evaluate", "mnist_linear", weights=folder, gpus=0) == 0
     assert "Written into" in capsys.readouterr().out
 
 
@@ -120,7 +125,7 @@ def test_the_best_epochs_weights_are_kept_beside_the_last_ones(whole, capsys):
 
 
 def test_what_a_kill_left_out_of_the_best_weights_is_made_good(tmp_path):
-    folder = begin(tmp_path / "run", "epochs=1", keep_best=True)
+    folder = begin_small(tmp_path / "run", "epochs=1", keep_best=True)
     kept = record(folder)["best_weights"]
     (folder / BEST).unlink()  # as if it had come between the checkpoint and the file
     facts = record(folder)
@@ -135,7 +140,7 @@ def test_what_a_kill_left_out_of_the_best_weights_is_made_good(tmp_path):
 
 
 def test_patience_ends_a_run_on_record(tmp_path, capsys):
-    folder = begin(tmp_path / "run", "epochs=9", "optimizer.learning_rate=0", patience=2)
+    folder = begin_small(tmp_path / "run", "epochs=9", "optimizer.learning_rate=0", patience=2)
     said = capsys.readouterr().err
     assert "Ended early: patience=2 epochs had no lower held-out error." in said
     found = record(folder)

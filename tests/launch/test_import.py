@@ -1,9 +1,6 @@
 """`python -m launch import`: published weights into ours."""
 
 import hashlib
-import importlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,64 +9,52 @@ from safetensors.numpy import save_file
 import reproductions
 from common.errors import RunError, UsageError
 from common.files import save_weights
-from launch.weights.preprocessing import layouts
+from common.models.weight_import import read_layers
 from tests import golden
 from tests.launch import flags
-from tests.launch.test_command_line import ROOT, SECONDS, child_seconds, launch
+from tests.launch.test_command_line import SECONDS, child_seconds, launch
 
-CAFFENET = 60_965_224  # parameters
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Emptied at the end: each file of an AlexNet has 240 MB."""
-    yield tmp_path
-    for file in tmp_path.iterdir():
-        file.unlink()
+PARAMETERS = 13_378_280  # of GoogLeNet, with its auxiliary heads
+ORACLE = "caffe_googlenet_caffe"
 
 
 def import_here(name, layout, source, target):
     return flags.launch("import", name, source, **{"from": layout, "out": target})
 
 
-def require_golden_logits(file):
-    model = reproductions.build_model("alexnet", "caffenet")
-    model.load_weights(file)  # as evaluate does
-    found = model(golden.image("caffe_caffenet")).numpy()
-    assert golden.difference(found, "caffe_caffenet") < 1e-5
-
-
-def test_caffes_weights_in_npz_give_caffes_logits(folder):
-    source, target = folder / "bvlc.npz", folder / "ours.weights.h5"
-    np.savez(source, **golden.state("caffe_caffenet"))
-    words = ["import", "caffenet", "--from", "caffe", source, "--out", target]
-    done = subprocess.run(
-        [sys.executable, "-m", "launch", *words], cwd=ROOT, capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    assert done.stdout == (
-        f"caffenet: {CAFFENET:,} parameters written to {target}, from {source} "
-        f"(caffe, sha256 {digest}), for images as caffe prepares them: "
-        "SubtractMeanPixel(order='BGR', mean=(104.0069879317889, "
-        "116.66876761696767, 122.6789143406786))\n"
-    )
-    assert set(folder.iterdir()) == {source, target}
-    require_golden_logits(target)
-
-
-def test_safetensors_give_the_same(folder):
-    source, target = folder / "a.safetensors", folder / "ours.weights.h5"
-    save_file(golden.state("caffe_caffenet"), source)
-    assert import_here("caffenet", "caffe", source, target) == 0
-    require_golden_logits(target)
+def test_caffes_weights_give_caffes_logits_from_either_format(tmp_path, capsys, monkeypatch):
+    network = reproductions.build_model("googlenet", "bvlc_googlenet")
+    monkeypatch.setattr(reproductions, "build_model", lambda *_: network)
+    files = [tmp_path / "bvlc.npz", tmp_path / "a.safetensors"]
+    np.savez(files[0], **golden.state(ORACLE))
+    save_file(golden.state(ORACLE), files[1])
+    targets = [tmp_path / "ours.weights.h5", tmp_path / "again.weights.h5"]
+    for source, target in zip(files, targets, strict=True):
+        for variable in network.variables:
+            variable.assign(np.ones(variable.shape))
+        assert import_here("bvlc_googlenet", "caffe", source, target) == 0
+        digest = hashlib.sha256(source.read_bytes()).hexdigest()
+        assert capsys.readouterr() == (
+            f"bvlc_googlenet: {PARAMETERS:,} parameters written to {target}, from {source} "
+            f"(caffe, sha256 {digest}), for images as caffe prepares them: "
+            "SubtractMeanPixel(order='BGR', mean=(104.0, 117.0, 123.0))\n",
+            "",
+        )
+    assert set(tmp_path.iterdir()) == {*files, *targets}
+    one, other = map(read_layers, targets)
+    assert one.keys() == other.keys()
+    for name, weights in one.items():
+        assert all(map(np.array_equal, weights, other[name]))
+    network.load_weights(targets[0])  # as evaluate does
+    main, *_ = network(golden.image(ORACLE))
+    assert golden.difference(main.numpy(), ORACLE) < 1e-5
 
 
 def test_weights_of_another_network_leave_no_file(tmp_path):
     source = tmp_path / "a.npz"
-    np.savez(source, **{"fc6.weight": np.ones((2, 2))})
-    with pytest.raises(RunError, match="not the weights of caffenet. Missing"):
-        import_here("caffenet", "caffe", source, tmp_path / "b.weights.h5")
+    np.savez(source, **{"fc.weight": np.ones((2, 2))})
+    with pytest.raises(RunError, match="not the weights of akamaster_resnet20. Missing"):
+        import_here("akamaster_resnet20", "akamaster", source, tmp_path / "b.weights.h5")
     assert list(tmp_path.iterdir()) == [source]
 
 
@@ -93,20 +78,6 @@ def test_a_variant_that_keras_has_not_is_refused(tmp_path):
     (tmp_path / "a.h5").touch()
     with pytest.raises(UsageError, match="keras.applications has no vgg11; it has vgg16, vgg19"):
         import_here("vgg11", "keras", tmp_path / "a.h5", tmp_path / "w.weights.h5")
-
-
-def test_layouts_are_known_without_importing_tensorflow():
-    known = 0
-    for paper in reproductions.names():
-        name = f"reproductions.{paper}.weights"
-        if not (reproductions.folder(paper) / "weights.py").is_file():
-            assert layouts(paper) == ()
-            continue
-        weights = importlib.import_module(name)
-        assert layouts(paper) == tuple(weights.LAYOUTS)
-        assert ("keras" in weights.LAYOUTS) == hasattr(weights, "KERAS_APPLICATIONS")
-        known += 1
-    assert known
 
 
 CAFFE = ("import", "alexnet", "--from", "caffe")
@@ -139,25 +110,32 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_usage_is_answered_at_once(name, tmp_path):
-    """Without TensorFlow, in one paragraph, and nothing is written."""
-    words, said = WRONG[name]
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """The present folder, with files and a folder to be mistaken for others."""
+    monkeypatch.chdir(tmp_path)
     for file in ("a.npz", "a.h5", "a.onnx", "old.weights.h5"):
         (tmp_path / file).touch()
     (tmp_path / "folder").mkdir()
-    before = sorted(tmp_path.iterdir())
-    code, out, err = launch(*words, cwd=tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_usage_is_answered_in_one_paragraph_and_nothing_is_written(name, files, capsys):
+    words, said = WRONG[name]
+    before = sorted(files.iterdir())
+    code, out, err = flags.answer(capsys, *words)
     assert (code, out) == (2, "")
     assert said in err and err.count("\n") == 1
-    assert sorted(tmp_path.iterdir()) == before
+    assert sorted(files.iterdir()) == before
 
 
-def test_a_misspelt_layout_costs_no_time():
+def test_the_last_thing_that_can_be_wrong_is_found_without_tensorflow(files):
     """The best of three, so that a busy machine does not count."""
     times = []
     for _ in range(3):
         start = child_seconds()
-        launch(*WRONG["a layout"][0])
+        code, _, err = launch(*WRONG["a folder that does not exist"][0], cwd=files)
         times.append(child_seconds() - start)
+        assert code == 2 and "no folder no" in err
     assert min(times) < SECONDS

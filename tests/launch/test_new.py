@@ -47,71 +47,64 @@ def test_a_new_paper_passes_the_contract_but_for_what_is_left_to_do(repository):
     assert "tests/reproductions/facts/novelnet.toml:1: " in told
 
 
-BROKEN = {
-    "a syntax error": ("recipe.py", "RECIPES = {", "recipe.py, line 1: SyntaxError: "),
-    "an exception on import": ("recipe.py", "1 / 0", "recipe.py, line 1: ZeroDivisionError: "),
-    "no RECIPES": ("recipe.py", "", "recipe.py has no RECIPES"),
-    "no variants": ("recipe.py", "RECIPES = {}", "recipe.py has no RECIPES"),
-    "no place for deviations": ("README.md", "# Novel", "README.md lacks <!-- deviations -->"),
-    "a missing file": ("README.md", None, "README.md is missing."),
-    "TOML that is none": ("expected.toml", "title = ", "expected.toml cannot be read: "),
-    "another TOML's key": ("deviations.toml", "[a]", "deviations.toml has keys other than"),
-    "a variant without counts": (
+HEAD = 'title="a"\nauthors="a"\nvenue="a"\nurl="a"\n[networks]\n'
+BROKEN = {  # a folder's name -> a file in it, what becomes of it, what is said
+    "syntax_error": ("recipe.py", "RECIPES = {", "recipe.py, line 1: SyntaxError: "),
+    "exception": ("recipe.py", "1 / 0", "recipe.py, line 1: ZeroDivisionError: "),
+    "no_recipes": ("recipe.py", "", "recipe.py has no RECIPES"),
+    "no_variants": ("recipe.py", "RECIPES = {}", "recipe.py has no RECIPES"),
+    "no_place": ("README.md", "# Novel", "README.md lacks <!-- deviations -->"),
+    "missing_file": ("README.md", None, "README.md is missing."),
+    "no_toml": ("expected.toml", "title = ", "expected.toml cannot be read: "),
+    "another_key": ("deviations.toml", "[a]", "deviations.toml has keys other than"),
+    "no_counts": ("expected.toml", HEAD, "expected.toml: networks lacks no_counts"),
+    "count_of_text": (
         "expected.toml",
-        'title="a"\nauthors="a"\nvenue="a"\nurl="a"\n[networks]\n',
-        "expected.toml: networks lacks novelnet",
-    ),
-    "a number that is a text": (
-        "expected.toml",
-        'title="a"\nauthors="a"\nvenue="a"\nurl="a"\n[networks]\n'
-        'novelnet={parameters="many",macs=1}\n',
-        "expected.toml: parameters of networks.novelnet is 'many', which is no number",
+        HEAD + 'count_of_text={parameters="many",macs=1}\n',
+        "expected.toml: parameters of networks.count_of_text is 'many', which is no number",
     ),
 }
 
 
-@pytest.mark.parametrize("fault", BROKEN)
-def test_a_broken_folder_is_one_line_and_breaks_nothing(repository, fault):
-    name, text, said = BROKEN[fault]
-    file = repository / "reproductions" / "novelnet" / name
-    kept = file.read_text()
-    file.unlink() if text is None else file.write_text(text)
-    try:
-        listed = run(repository, "-m", "launch", "list")
-        [line] = listed.stderr.splitlines()
-        assert line.startswith("novelnet is left out: ") and said in line
-        assert listed.returncode == 0 and "zfnet_b_8192" in listed.stdout
-        if fault == "a syntax error":
-            named = run(repository, "-m", "launch", "novelnet")
-            assert named.returncode == 1 and named.stderr.count("\n") == 1
-            assert named.stderr.startswith("novelnet is unfinished: ") and said in named.stderr
-    finally:
-        file.write_text(kept)
+@pytest.fixture
+def broken(repository):
+    """The copy with a folder for each of BROKEN."""
+    papers = repository / "reproductions"
+    for name, (file, text, _) in BROKEN.items():
+        shutil.copytree(papers / "novelnet", papers / name)
+        for path in (papers / name).glob("*.*"):
+            path.write_text(path.read_text().replace("novelnet", name))
+        (papers / name / file).unlink() if text is None else (papers / name / file).write_text(text)
+    yield repository
+    for name in BROKEN:
+        shutil.rmtree(papers / name)
 
 
-def test_an_unfinished_paper_is_said_to_be_one(repository):
-    listed = run(repository, "-m", "launch", "list")
+def test_an_unfinished_or_broken_folder_is_one_line_and_breaks_nothing(broken):
+    listed = run(broken, "-m", "launch", "list")
+    assert listed.returncode == 0 and "zfnet_b_8192" in listed.stdout
     assert "novelnet       novelnet" in listed.stdout
-    [line] = listed.stderr.splitlines()
-    assert line.startswith("novelnet is unfinished: ") and "reproductions/novelnet/" in line
+    lines = dict(line.split(" is ", 1) for line in listed.stderr.splitlines())
+    assert lines.keys() == {"novelnet", *BROKEN}
+    assert lines["novelnet"].startswith("unfinished: ")
+    assert "reproductions/novelnet/" in lines["novelnet"]
+    for name, (_, _, said) in BROKEN.items():
+        assert lines[name].startswith("left out: ") and said in lines[name]
+    named = run(broken, "-m", "launch", "syntax_error")
+    assert named.returncode == 1 and named.stderr.count("\n") == 1
+    assert named.stderr.startswith("syntax_error is unfinished: ")
+    assert BROKEN["syntax_error"][2] in named.stderr
 
 
-def test_report_goes_on_beside_a_broken_folder_and_lists_a_new_one(repository):
+def test_report_goes_on_beside_broken_folders_and_lists_a_new_one(broken):
     """It writes nothing but what it writes for all, and the paper's own pages."""
-    before = {p: p.read_bytes() for p in repository.rglob("*") if p.suffix in (".py", ".toml")}
-    told = run(repository, "-m", "launch", "report")
+    before = {p: p.read_bytes() for p in broken.rglob("*") if p.suffix in (".py", ".toml")}
+    told = run(broken, "-m", "launch", "report")
     assert told.returncode == 0, told.stderr
-    assert "novelnet/README.md" in (repository / "reproductions" / "README.md").read_text()
-    for name in ("recipe.py", "expected.toml"):
-        file = repository / "reproductions" / "novelnet" / name
-        kept = file.read_text()
-        file.write_text("RECIPES = {")
-        try:
-            told = run(repository, "-m", "launch", "report")
-            assert told.returncode == 0 and "novelnet is left out: " in told.stderr
-            assert "novelnet" not in (repository / "reproductions" / "README.md").read_text()
-        finally:
-            file.write_text(kept)
+    listed = (broken / "reproductions" / "README.md").read_text()
+    assert "novelnet/README.md" in listed
+    for name in BROKEN:
+        assert f"{name} is left out: " in told.stderr and name not in listed
     assert {p: p.read_bytes() for p in before} == before
 
 

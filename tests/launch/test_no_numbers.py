@@ -17,9 +17,9 @@ from launch.report import records
 from launch.weights import run_weights
 from tests.launch import test_predict, test_run_settings
 from tests.launch.flags import launch
+from tests.launch.test_run_settings import measured
 
 colours, run = test_run_settings.colours, test_run_settings.run
-measured = test_run_settings.measured
 
 
 def with_weights(folder, kernel):
@@ -30,8 +30,10 @@ def with_weights(folder, kernel):
     return folder
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("verb", ["evaluate", "predict", "export"])
+@pytest.mark.parametrize(
+    ("verb", "value"),
+    [("evaluate", np.nan), ("evaluate", -np.inf), ("predict", np.inf), ("export", np.nan)],
+)
 def test_weights_that_are_no_numbers_are_refused_by_name(run, tmp_path, verb, value):
     kernel = np.eye(3)
     kernel[1, 2] = value
@@ -66,23 +68,18 @@ def test_scores_that_overflow_are_no_result(run, tmp_path, capsys):
 
 def measured_of(network, loss, images, counts, monkeypatch):
     """The result of a network of (1, 1, 1) on one batch of such images."""
-    source = types.SimpleNamespace(
-        dataset=types.SimpleNamespace(test_split="there", splits={"there": int(sum(counts))})
-    )
+    dataset = types.SimpleNamespace(test_split="there", splits={"there": int(sum(counts))})
     image = keras.Input((1, 1, 1))
     evaluator = Evaluator(
         model=keras.Model(image, network(keras.layers.Flatten()(image))),
         strategy=tf.distribute.get_strategy(),
-        source=source,
+        source=types.SimpleNamespace(dataset=dataset),
         recipe=types.SimpleNamespace(loss=loss, num_classes=2),
         statistics=None,
     )
     pixels = tf.reshape(tf.constant(images), (-1, 1, 1, 1, 1))
-    columns = (
-        tf.zeros(len(counts), tf.int64),
-        tf.constant(counts),
-        tf.constant(["a"] * len(counts)),
-    )
+    names = tf.constant(["a"] * len(counts))
+    columns = (tf.zeros(len(counts), tf.int64), tf.constant(counts), names)
     batches = tf.data.Dataset.from_tensors(((pixels,), *columns))
     monkeypatch.setattr(evaluator, "_open", lambda *_: batches)
     return evaluator.measure("v", FrameView(name="single", size=1), lambda *_: None)
@@ -91,14 +88,12 @@ def measured_of(network, loss, images, counts, monkeypatch):
 def test_a_loss_that_looks_at_one_class_hides_no_other(monkeypatch):
     bias = keras.initializers.Constant(np.array([0.0, np.nan]))
     dense = keras.layers.Dense(2, kernel_initializer="ones", bias_initializer=bias)
+
+    def loss(outputs, labels):
+        return tf.gather(outputs, labels, batch_dims=1)
+
     with pytest.raises(NotFinite, match="images 1 to 3 of the split 'there' under v is nan"):
-        measured_of(
-            dense,
-            lambda outputs, labels: tf.gather(outputs, labels, batch_dims=1),
-            [1.0, 1.0, 1.0],
-            [1.0, 1.0, 1.0],
-            monkeypatch,
-        )
+        measured_of(dense, loss, [1.0] * 3, [1.0] * 3, monkeypatch)
 
 
 def test_padding_is_no_image_and_has_no_loss(monkeypatch):
@@ -118,12 +113,7 @@ def test_no_file_of_json_holds_what_is_none(tmp_path):
 
 
 def test_a_record_that_holds_nan_is_no_record(run, capsys):
-    folder = run()
-    measured(folder, capsys)
-    file = folder / "run.json"
-    record = json.loads(file.read_text())
-    record["results"][0]["loss"] = np.nan
-    file.write_text(json.dumps(record))
+    folder = run(results=[{"view": "centre_crop", "split": "validation", "loss": np.nan}])
     with pytest.raises(RunError, match="holds NaN"):
         measured(folder, capsys)
     with pytest.raises(RunError, match="holds NaN"):

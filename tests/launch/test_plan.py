@@ -62,7 +62,7 @@ def test_a_recipe_may_end_within_an_epoch(rows):
     assert f"{6 * (MAIN + AUXILIARY) * 900:.2g} FLOP" in cut["arithmetic"]
 
 
-def test_memory_is_what_a_device_holds(model):
+def test_memory_is_what_a_device_holds_and_bfloat16_halves_activations(model):
     optimizer = build_optimizer(toy.RECIPE)  # without momentum
     optimizer.build(model.trainable_variables)
     parts = plan.estimate_memory(model, optimizer, 3, 6)
@@ -78,6 +78,10 @@ def test_memory_is_what_a_device_holds(model):
     more = plan.estimate_memory(model, other, 3, 6)
     assert more["update"] == 4 * weights  # the decayed gradients, too
     assert more["optimizer state"] - parts["optimizer state"] == weights
+    image = keras.Input((8,))
+    halved = keras.Model(image, keras.layers.Dense(5, dtype="mixed_bfloat16")(image))
+    parts = plan.estimate_memory(halved, optimizer, 1, 1)
+    assert parts["activations"] == 4 * 8 + 2 * 5
 
 
 def test_what_fits_is_what_a_device_has_beside_the_weights():
@@ -98,7 +102,7 @@ def test_cpu_devices_share_the_hosts_memory(model, monkeypatch):
 
     monkeypatch.setattr(plan.hardware, "memory_bytes", lambda _: 2**32)
     monkeypatch.setattr(plan, "kept_bytes", lambda *_: 0)
-    rows = dict(plan._memory(model, toy.RECIPE, None, Strategy(), 10, ("this process",)))
+    rows = dict(plan._memory(model, toy.RECIPE, None, Strategy(), 10, 1))
     assert "in 1.0 GiB per device" in rows["fits"]
 
 
@@ -113,16 +117,6 @@ def test_the_memory_is_the_least_that_the_process_may_have(tmp_path, monkeypatch
     assert hardware.memory_bytes(cpu) == 2**20
 
 
-def test_bfloat16_halves_activations():
-    image = keras.Input((8,))
-    layer = keras.layers.Dense(5, dtype="mixed_bfloat16")(image)
-    model = keras.Model(image, layer)
-    optimizer = build_optimizer(toy.RECIPE)
-    optimizer.build(model.trainable_variables)
-    parts = plan.estimate_memory(model, optimizer, 1, 1)
-    assert parts["activations"] == 4 * 8 + 2 * 5
-
-
 @pytest.mark.parametrize(
     ("speeds", "said"),
     [
@@ -130,23 +124,26 @@ def test_bfloat16_halves_activations():
         ((100.0, 90.0), "float32; mixed_bfloat16 is no faster here"),
     ],
 )
-def test_the_plan_says_what_bfloat16_would_gain(monkeypatch, speeds, said):
-    made = []
+def test_the_plan_says_what_bfloat16_would_gain(monkeypatch, tmp_path, speeds, said):
+    policies = []
 
     def build(*_):
-        made.append(keras.mixed_precision.dtype_policy().name)
-        return made[-1]
+        policies.append(keras.mixed_precision.dtype_policy().name)
+        return policies[-1]
 
-    def speed(model, *_):
-        return dict(zip(("float32", "mixed_bfloat16"), speeds, strict=True))[model]
-
-    monkeypatch.setattr(plan, "computes_bfloat16", lambda _: True)
-    monkeypatch.setattr(plan, "images_per_second", speed)
+    networks = dict(zip(("float32", "mixed_bfloat16"), speeds, strict=True))
+    monkeypatch.setattr(plan, "CPU_INFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(plan, "kind_of_device", lambda _: "cpu")
+    monkeypatch.setattr(plan, "images_per_second", lambda model, *_: networks[model])
     monkeypatch.setattr(plan, "build_network", build)
-    devices = Devices(jit_compile=False)
-    experiment = types.SimpleNamespace(recipe=None)
-    text = plan.describe_arithmetic(devices)
-    text += plan.compare_bfloat16(experiment, devices, "float32", None)
-    assert text.startswith(said)
-    assert made == ["mixed_bfloat16"]
+    devices, experiment = Devices(jit_compile=False), types.SimpleNamespace(recipe=None)
+
+    def compare(flags):
+        plan.CPU_INFO.write_text(f"flags : fpu {flags} avx2\n")
+        gain = plan.compare_bfloat16(experiment, devices, "float32", None)
+        return plan.describe_arithmetic(devices) + gain
+
+    assert compare("") == "float32" and not policies
+    assert compare("avx512_bf16").startswith(said)
+    assert policies == ["mixed_bfloat16"]
     assert keras.mixed_precision.dtype_policy().name == "float32"

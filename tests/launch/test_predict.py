@@ -11,6 +11,7 @@ from PIL import Image
 
 import reproductions
 from common.data import imagenet
+from common.data.pipeline import stored_side
 from common.data.statistics import Statistics, save
 from common.data.transforms import CentreCrop, Pad
 from common.data.transforms.geometric import ResizeShorterSide
@@ -20,6 +21,7 @@ from common.models import preprocessing
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.serialization import describe, describe_recipe
 from launch.drawing import contact_sheet
+from launch.settings.overrides import apply
 from launch.weights import run_weights
 from tests.launch import toy
 from tests.launch.flags import launch
@@ -53,25 +55,36 @@ def build_model(variant, *, image_size, num_classes, network=None):
     return model
 
 
+def compute_here(monkeypatch):
+    """The commands compute in this process, on the strategy that is there."""
+    import tensorflow as tf
+
+    from launch.inference import evaluation, prediction
+
+    for module in (evaluation, prediction):
+        monkeypatch.setattr(module, "prepare_tensorflow", lambda *_: tf.distribute.get_strategy())
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """See `compute_here`."""
+    compute_here(monkeypatch)
+
+
 @pytest.fixture
 def colours(tmp_path, monkeypatch):
     """A finished run of the network of colours; its folder.
 
     The other flags have the values that nobody gave them.
     """
-    import tensorflow as tf
-
-    from launch.inference import prediction
-
-    recipes = {"colours": COLOURS}
+    compute_here(monkeypatch)
+    paper = reproductions.Paper(RECIPES={"colours": COLOURS}, VIEWS={})
     monkeypatch.setattr(reproductions, "names", lambda: ("colours",))
-    paper = reproductions.Paper(RECIPES=recipes, VIEWS={})
     monkeypatch.setattr(reproductions, "load", lambda _: paper)
     monkeypatch.setattr(
         reproductions, "build_model", lambda _, *a, **sizes: build_model(*a, **sizes)
     )
     monkeypatch.setattr(reproductions, "folder", lambda paper: tmp_path)
-    monkeypatch.setattr(prediction, "prepare_tensorflow", lambda *_: tf.distribute.get_strategy())
     folder = tmp_path / "run"
     folder.mkdir()
     model = build_model("colours", image_size=16, num_classes=3)
@@ -103,13 +116,18 @@ def colour(path, rgb, size=(60, 40)):
     return path
 
 
-def test_photographs_are_named_in_their_order(colours, tmp_path, capsys):
+def test_photographs_are_named_in_their_order_with_their_pixels_probabilities(
+    colours, tmp_path, capsys
+):
     blue = colour(tmp_path / "b.jpg", (0, 0, 255))
     red = colour(tmp_path / "r.png", (255, 0, 0), (31, 90))
-    assert predict_here(colours, blue, red) == 0
+    dark = colour(tmp_path / "a.png", (51, 0, 0))  # a fifth of red
+    assert predict_here(colours, blue, red, dark) == 0
     said = capsys.readouterr()
     sure = np.exp(SHARPNESS) / (np.exp(SHARPNESS) + 2)
-    assert said.out.splitlines() == [
+    fifth = np.exp(SHARPNESS / 5) / (np.exp(SHARPNESS / 5) + 2)
+    *lines, others, _ = said.out.splitlines()
+    assert lines == [
         f"{blue}",
         f"  {100 * sure:5.1f} %  blue",
         "    0.0 %  red",
@@ -118,15 +136,11 @@ def test_photographs_are_named_in_their_order(colours, tmp_path, capsys):
         f"  {100 * sure:5.1f} %  red",
         "    0.0 %  green",
         "    0.0 %  blue",
+        f"{dark}",
+        f"  {100 * fifth:5.1f} %  red",
     ]
+    assert others == f"  {50 * (1 - fifth):5.1f} %  green"
     assert said.err == ""
-
-
-def test_probabilities_are_those_of_the_pixels(colours, tmp_path, capsys):
-    photograph = colour(tmp_path / "a.png", (51, 0, 0))  # a fifth of red
-    assert predict_here(colours, photograph, views=["ten_crop"]) == 0
-    expected = np.exp(SHARPNESS / 5) / (np.exp(SHARPNESS / 5) + 2)
-    assert f"{100 * expected:.1f} %  red" in capsys.readouterr().out
 
 
 def test_ten_crops_see_the_corners(colours, tmp_path, capsys):
@@ -142,71 +156,55 @@ def test_ten_crops_see_the_corners(colours, tmp_path, capsys):
     assert sure["centre_crop"] == 99.9 and sure["ten_crop"] < 99
 
 
-def test_a_file_that_cannot_be_read_is_named_at_the_end(colours, tmp_path, capsys):
+def test_files_that_cannot_be_read_or_are_turned_are_named_at_the_end(colours, tmp_path, capsys):
+    """Training and an exported model see a turned photograph as it is stored."""
     folder = tmp_path / "holiday"
     folder.mkdir()
     (folder / "a.jpg").write_text("not an image")
     colour(folder / "b.jpg", (0, 255, 0))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (60, 40), "red").save(folder / "turned.jpg", exif=exif)
     (tmp_path / "c.heic").write_bytes(b"....ftypheic")
     assert predict_here(colours, folder, tmp_path / "c.heic") == 1
     said = capsys.readouterr()
     assert "green" in said.out and "a.jpg" not in said.out
-    one, other = said.err.splitlines()
+    turned, one, other = said.err.splitlines()
+    assert turned.startswith("Turned upright, as their EXIF data ask: turned.jpg.")
+    assert "as they are stored" in turned
     assert one.startswith(f"{folder}/a.jpg was left out")
     assert "c.heic" in one + other and "HEIC" in other
     assert "save it as JPEG" in other
 
 
-def test_a_photograph_that_is_turned_is_named(colours, tmp_path, capsys):
-    """Training and an exported model see it as it is stored."""
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("RGB", (60, 40), "red").save(tmp_path / "a.jpg", exif=exif)
-    assert predict_here(colours, tmp_path / "a.jpg") == 0
-    said = capsys.readouterr().err
-    assert "Turned upright, as their EXIF data ask: a.jpg." in said
-    assert "as they are stored" in said
-    colour(tmp_path / "b.jpg", (255, 0, 0))
-    assert predict_here(colours, tmp_path / "b.jpg") == 0
-    assert "Turned" not in capsys.readouterr().err
-
-
-def test_the_contact_sheet_shows_each_photograph(colours, tmp_path, capsys):
-    folder = tmp_path / "holiday"
-    folder.mkdir()
-    for place, rgb in enumerate([(250, 0, 0), (0, 250, 0), (0, 0, 250)]):
-        colour(folder / f"{place} $x$ {'long' * 20}.png", rgb)
-    sheet = tmp_path / "sheet.png"
-    assert predict_here(colours, folder, out=str(sheet)) == 0
-    assert str(sheet) in capsys.readouterr().out
-    pixels = np.asarray(Image.open(sheet).convert("RGB")).astype(int)
-    for channel in range(3):
-        wanted = np.zeros(3)
-        wanted[channel] = 250
-        shown = (np.abs(pixels - wanted).max(axis=-1) < 8).mean()
-        assert shown > 0.08  # of the sheet
-    left, right = np.array_split(pixels, 2, axis=1)
-    assert left.min() < 50 and right.min() < 50  # ink in both
-
-
-def test_the_guesses_are_a_table_too(colours, tmp_path, capsys):
+def test_the_contact_sheet_shows_each_photograph_and_tables_have_the_guesses(
+    colours, tmp_path, capsys
+):
     inside = tmp_path / "holiday" / "day 1"
     inside.mkdir(parents=True)
-    blue, red = colour(inside / "b.jpg", (0, 0, 255)), colour(inside / "r,é.png", (255, 0, 0))
+    shown = {"b": (0, 0, 250), f"g $x$ {'long' * 20}": (0, 250, 0), "r,é": (250, 0, 0)}
+    files = [colour(inside / f"{name}.png", rgb) for name, rgb in shown.items()]
     outs = [tmp_path / f"guesses.{end}" for end in ("csv", "json", "png")]
     words = [f"--out={out}" for out in outs]
     assert predict_here(colours, tmp_path / "holiday", *words) == 0
     said = capsys.readouterr().out
-    assert all(f"{out} shows 2 photographs." in said for out in outs)
+    assert all(f"{out} shows 3 photographs." in said for out in outs)
     with open(outs[0], newline="") as file:
         table = list(csv.DictReader(file))
     rows = json.loads(outs[1].read_text())
     assert [list(map(str, row.values())) for row in rows] == [list(r.values()) for r in table]
     assert list(table[0]) == ["file", "rank", "class", "score"]
-    places = [(row["file"], row["rank"], row["class"]) for row in rows]
-    assert places[0] == (str(blue), 1, "blue") and places[3] == (str(red), 1, "red")
-    assert [rank for _, rank, _ in places] == [1, 2, 3] * 2
+    first = [(row["file"], row["rank"], row["class"]) for row in rows[::3]]
+    expected = zip(map(str, files), (1, 1, 1), ("blue", "green", "red"), strict=True)
+    assert first == list(expected)
+    assert [row["rank"] for row in rows] == [1, 2, 3] * 3
     assert sum(row["score"] for row in rows[:3]) == pytest.approx(1)
+    pixels = np.asarray(Image.open(outs[2]).convert("RGB")).astype(int)
+    for wanted in shown.values():
+        there = (np.abs(pixels - wanted).max(axis=-1) < 8).mean()
+        assert there > 0.08  # of the sheet
+    left, right = np.array_split(pixels, 2, axis=1)
+    assert left.min() < 50 and right.min() < 50  # ink in both
 
 
 @pytest.mark.parametrize("ends", [("txt",), ("csv", "csv")])
@@ -250,15 +248,16 @@ def test_imagenet_itself_is_not_needed(colours, tmp_path, capsys, monkeypatch):
     recipe = dataclasses.replace(COLOURS, data="imagenet2012", normalize=SubtractMeanImage())
     monkeypatch.setitem(reproductions.load("").RECIPES, "colours", recipe)
     write_record(colours, recipe, class_names=None)
-    mean = [round(channel) for channel in imagenet.CHANNEL_MEAN]
-    for place, name in enumerate(imagenet.names()[:3]):
-        rgb = np.array(mean)
+    photographs = []
+    for place in range(3):
+        rgb = np.round(imagenet.CHANNEL_MEAN).astype(int)
         rgb[place] += 3
-        photograph = colour(tmp_path / f"{place}.png", tuple(map(int, rgb)))
-        assert predict_here(colours, photograph) == 0
-        said = capsys.readouterr()
-        assert said.out.splitlines()[1].split("%  ")[1] == name
-        assert "123.68, 116.779, 103.939" in said.err
+        photographs.append(colour(tmp_path / f"{place}.png", tuple(map(int, rgb))))
+    assert predict_here(colours, *photographs) == 0
+    said = capsys.readouterr()
+    best = [line.split("%  ")[1] for line in said.out.splitlines()[1::4]]
+    assert best == list(imagenet.names()[:3])
+    assert "123.68, 116.779, 103.939" in said.err
 
 
 def test_the_weights_alone_are_enough(colours, tmp_path, capsys):
@@ -272,9 +271,7 @@ def test_the_weights_alone_are_enough(colours, tmp_path, capsys):
     assert "cifar10, which is not here" in said.err
 
 
-def test_a_run_brings_its_settings_and_its_data(colours):
-    from launch.settings.overrides import apply
-
+def test_a_run_brings_its_settings_and_its_data_or_is_refused(colours):
     changed = apply(COLOURS, ["image_size=8", "epochs=3"])
     changed = dataclasses.replace(changed, data="folder:/gone", num_classes=2)
     write_record(colours, changed)
@@ -284,10 +281,6 @@ def test_a_run_brings_its_settings_and_its_data(colours):
     assert recipe.image_size == 8
     assert recipe.test_transforms == changed.test_transforms
     assert recipe.epochs == 3
-
-
-def test_a_run_of_another_network_or_recipe_is_refused(colours):
-    _, run = run_weights.locate(str(colours))
     with pytest.raises(UsageError, match="a run of colours, not of greys"):
         run_weights.read_recipe(run, "greys", COLOURS)
     edited = dataclasses.replace(COLOURS, normalize=ScalePixels(-1.0, 1.0))
@@ -310,22 +303,12 @@ def test_weights_of_another_network_are_refused(colours, tmp_path):
     [((Pad(2),), 32, 28), ((), 32, 32), (COLOURS.test_transforms, 16, None)],
 )
 def test_the_size_of_the_training_images_is_known(transforms, size, side):
-    from common.data.pipeline import stored_side
-
     recipe = dataclasses.replace(COLOURS, test_transforms=transforms, image_size=size)
     assert stored_side(recipe) == side
 
 
-def test_a_name_that_is_no_utf8_is_drawn_as_well_as_it_can_be(tmp_path):
-    picture = np.zeros((8, 8, 3), np.uint8)
-    name = os.fsdecode(b"caf\xe9.jpg")
-    sheet = tmp_path / "a.png"
-    contact_sheet.write(sheet, "one", [(name, picture, (("b", 0.5),))])
-    assert sheet.exists()
-
-
-def test_a_sheet_of_very_many_photographs_stays_a_picture(tmp_path):
-    picture = Image.new("RGB", (8, 8))
-    entries = [("a", picture, (("b", 0.5),))] * (contact_sheet.MOST + 9)
-    contact_sheet.write(tmp_path / "a.png", "many", entries[:1])
+def test_a_sheet_takes_any_name_and_stays_a_picture_of_very_many_photographs(tmp_path, monkeypatch):
+    monkeypatch.setattr(contact_sheet, "MOST", 4)  # a row
+    entry = (os.fsdecode(b"caf\xe9.jpg"), Image.new("RGB", (8, 8)), (("b", 0.5),))
+    contact_sheet.write(tmp_path / "a.png", "many", [entry] * 9)
     assert Image.open(tmp_path / "a.png").height < 600

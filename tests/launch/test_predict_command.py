@@ -1,14 +1,18 @@
-"""`python -m launch predict` in processes of its own."""
+"""`predict` as it is typed; and published weights, imported, on real images.
 
-import os
-import subprocess
-import sys
+../shared/data/README.md has the published errors, measured with another implementation.
+"""
+
+import re
 
 import pytest
 from PIL import Image
 
-from tests.launch.test_command_line import ROOT, child_seconds, launch
+from tests.launch import flags, test_predict
+from tests.launch.flags import answer
+from tests.launch.test_command_line import child_seconds, launch
 
+here = test_predict.here
 WEIGHTS = ("--weights", "w.weights.h5")
 WRONG = {
     "no weights": (("alexnet", "a.jpg"), "come with: lenet5"),
@@ -28,50 +32,73 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_usage_is_answered_at_once(name, tmp_path):
-    """Without TensorFlow, in one paragraph."""
-    words, said = WRONG[name]
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The present folder, with files to be mistaken for others."""
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "a.jpg").touch()
     (tmp_path / "w.weights.h5").touch()
     (tmp_path / "empty").mkdir()
-    start = child_seconds()
-    code, out, err = launch("predict", *words, cwd=tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_usage_is_answered_in_one_paragraph(name, folder, capsys):
+    words, said = WRONG[name]
+    code, out, err = answer(capsys, "predict", *words)
     assert (code, out) == (2, "")
     assert said in err and err.count("\n") == 1
+
+
+def test_the_last_thing_that_can_be_wrong_is_found_without_tensorflow(folder):
+    start = child_seconds()
+    code, _, err = launch("predict", *WRONG["missing weights"][0], cwd=folder)
+    assert code == 2 and "no file v.h5" in err
     assert child_seconds() - start < 2
 
 
+PUBLISHED = {
+    "akamaster_resnet20": ("resnet20-12fca82f.th", 827),
+    "akamaster_resnet32": ("resnet32-d509ac18.th", 737),
+}
+
+
+@pytest.fixture
+def imported(shared_data, tmp_path, here, monkeypatch):
+    """`of(variant)`: its published weights, imported."""
+    pytest.importorskip("torch")  # reads the files
+    monkeypatch.setenv("TFDS_DATA_DIR", str(shared_data / "tfds"))
+
+    def of(variant):
+        source, target = shared_data / "weights" / PUBLISHED[variant][0], tmp_path / "w.weights.h5"
+        flags.launch("import", variant, source, **{"from": "akamaster", "out": target})
+        return target
+
+    return of
+
+
 @pytest.mark.full
-def test_published_cifar_weights_know_cats_from_ships(shared_data, tmp_path):
+@pytest.mark.parametrize("variant", PUBLISHED)
+def test_cifar_weights_err_on_as_many_images_as_published(variant, imported, capsys):
+    assert flags.launch("evaluate", variant, weights=imported(variant)) == 0
+    said = capsys.readouterr().out
+    error = re.search(r"top-1 error ([\d.]+) .* 10,000 images of CIFAR-10", said)
+    assert round(float(error[1]) * 100) == PUBLISHED[variant][1]  # 0.01 % is one image
+
+
+@pytest.mark.full
+def test_published_cifar_weights_know_cats_from_ships(imported, shared_data, tmp_path, capsys):
     """The import, the network and the photographs are all real."""
-    pytest.importorskip("torch")  # reads the file
-    weights = tmp_path / "imported.weights.h5"
-    source = shared_data / "weights" / "resnet20-12fca82f.th"
-    photos = shared_data / "photos"
     shown = {
         "n02123045": "cat",  # tabby
         "n02088238": "dog",  # basset
         "n04347754": "ship",  # submarine
         "n02423022": "deer",  # gazelle
     }
-    sheet = tmp_path / "sheet.png"
-    where = {"TFDS_DATA_DIR": str(shared_data / "tfds")}
-    network = "akamaster_resnet20"
-    for words in (
-        ("import", network, "--from", "akamaster", source, "--out", weights),
-        ("predict", network, *[photos / wnid for wnid in shown])
-        + ("--weights", weights, "--out", sheet),
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "launch", *map(str, words)],
-            cwd=ROOT,
-            env=os.environ | where,
-            capture_output=True,
-            text=True,
-        )
-        assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
-    first = [lines[6 * place + 1].split()[-1] for place in range(4)]
+    weights, sheet = imported("akamaster_resnet20"), tmp_path / "sheet.png"
+    words = ["akamaster_resnet20", *(shared_data / "photos" / wnid for wnid in shown)]
+    code, out, err = answer(capsys, "predict", *words, "--weights", weights, "--out", sheet)
+    assert (code, err) == (0, "")
+    first = [out.splitlines()[6 * place + 1].split()[-1] for place in range(4)]
     assert first == list(shown.values())
     assert Image.open(sheet).width > 1000

@@ -1,6 +1,8 @@
 """`python -m launch prepare` and `doctor`: what a person is told."""
 
 import json
+import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,30 +16,30 @@ from common.data import catalog
 from common.data.dataset import read_manifest
 from common.data.imagenet import WNIDS
 from common.data.preparation.arrays import CIFAR100
-from common.data.preparation.checks import _pixels
+from common.data.preparation.checks import findings
 from common.data.preparation.expected import OFFICIAL, Expected
-from common.data.preparation.inspection import Examined, _add_up
+from common.data.preparation.inspection import examine
 from common.errors import RunError, UsageError
 from launch.terminal.display import Counting
 from tests.common import synthetic_imagenet as synthetic
 from tests.common.data_fixtures import image_folder, noise_image, write_image
-from tests.common.test_preparation import ROOT, hashes, write_idx
+from tests.common.prepare_runs import hashes, run, small
+from tests.common.test_small_sets import write_idx
 from tests.launch import flags
+
+ROOT = pathlib.Path(__file__).parents[2]
+IMAGENET = pathlib.Path("imagenet2012", "5.1.0")
 
 
 def launch(verb, name, **given):
     return flags.launch(verb, name, **{"jobs": 1} | given)
 
 
-def prepare(made, data_dir, **flags):
-    flags |= {"counts": str(made.counts), "leave_out_bad": True}
-    return launch(
-        "prepare", "imagenet2012", source=str(made.folder), data_dir=str(data_dir), **flags
-    )
-
-
-def doctor(data_dir, name="imagenet2012", **flags):
-    return launch("doctor", name, data_dir=str(data_dir), **flags)
+def doctor(capsys, data_dir, name="imagenet2012", **flags):
+    """(exit code, what was printed)."""
+    capsys.readouterr()
+    code = launch("doctor", name, data_dir=str(data_dir), **flags)
+    return code, capsys.readouterr().out
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +47,17 @@ def made(tmp_path_factory):
     return synthetic.make(tmp_path_factory.mktemp("source"), 10, 4)
 
 
+@pytest.fixture(scope="module")
+def prepared(made, tmp_path_factory):
+    data_dir = tmp_path_factory.mktemp("data")
+    run(made.folder, data_dir)
+    return data_dir
+
+
 @pytest.fixture
-def data_dir(made, tmp_path, capsys):
-    """Prepared, with what was printed."""
-    assert prepare(made, tmp_path) == 0
-    return tmp_path
-
-
-def folder_in(data_dir):
-    return data_dir / "imagenet2012" / "5.1.0"
+def data_dir(prepared, tmp_path):
+    """A copy that can be broken."""
+    return pathlib.Path(shutil.copytree(prepared, tmp_path / "copy"))
 
 
 def rewrite(folder, split, change):
@@ -70,44 +74,37 @@ def rewrite(folder, split, change):
             writer.write(example)
 
 
-def forget_hashes(folder):
-    """As a set that TFDS prepared."""
-    (folder / "manifest.json").unlink()
-
-
-def test_prepare_says_what_it_did(made, data_dir, capsys):
+def test_prepare_says_what_it_did_and_doctor_finds_the_duplicate_alone(made, tmp_path, capsys):
+    given = {"counts": str(made.counts), "leave_out_bad": True}
+    source = {"source": str(made.folder), "data_dir": str(tmp_path)}
+    assert launch("prepare", "imagenet2012", **source, **given) == 0
     output = capsys.readouterr().out
     assert "70 train, 18 validation" in output
     assert "not the whole of imagenet2012" in output
     assert f"{made.odd['png']}: PNG, re-encoded as JPEG" in output
     assert f"{made.odd['empty']}: it has zero bytes" in output
     assert "1 ask by EXIF to be turned" in output
-
-
-def test_doctor_finds_the_duplicate_and_nothing_else(made, data_dir, capsys):
-    capsys.readouterr()
-    assert doctor(data_dir, deep=True) == 1
-    output = capsys.readouterr().out
-    wrong = [line for line in output.splitlines() if line.startswith("WRONG")]
-    assert len(wrong) == 1
-    assert "1 images of validation are in train" in wrong[0]
-    assert made.odd["duplicate"] in wrong[0]
+    code, output = doctor(capsys, tmp_path, deep=True)
+    [wrong] = [line for line in output.splitlines() if line.startswith("WRONG")]
+    assert code == 1 and "1 images of validation are in train" in wrong
+    assert made.odd["duplicate"] in wrong
     assert "[65, 970, 230, 809, 516, 57, 334, 415]" in output
     assert "3 images were repaired" in output
+    assert "2 images were left out by prepare" in output
+    assert "1,762 in all" in output
 
 
-def test_doctor_is_content_with_a_whole_set(made, tmp_path, capsys):
+def test_doctor_is_content_with_a_whole_set(tmp_path, capsys):
     clean = synthetic.make(tmp_path / "source", 10, 4)
-    clean.validation[clean.odd["duplicate"]] = synthetic.jpeg(
-        synthetic.noise(synthetic.np.random.default_rng(9))
-    )
+    other = synthetic.jpeg(synthetic.noise(np.random.default_rng(9)))
+    clean.validation[clean.odd["duplicate"]] = other
     synthetic.write(clean, synthetic.validation_labels())
-    assert prepare(clean, tmp_path) == 0
-    assert doctor(tmp_path) == 0
-    assert "Nothing is wrong." in capsys.readouterr().out
+    run(clean.folder, tmp_path)
+    code, output = doctor(capsys, tmp_path)
+    assert code == 0 and "Nothing is wrong." in output
 
 
-def test_doctor_finds_labels_that_tfds_shifted(data_dir, capsys):
+def test_doctor_finds_labels_that_tfds_shifted_and_another_class_order(data_dir, capsys):
     labels = []
 
     def shift(name, features):
@@ -115,40 +112,37 @@ def test_doctor_finds_labels_that_tfds_shifted(data_dir, capsys):
         if name > "ILSVRC2012_val_00000003.JPEG":
             features["label"].int64_list.value[:] = [labels[-2]]
 
-    rewrite(folder_in(data_dir), "validation", shift)
-    forget_hashes(folder_in(data_dir))
-    assert doctor(data_dir) == 1
-    output = capsys.readouterr().out
+    folder = data_dir / IMAGENET
+    rewrite(folder, "validation", shift)
+    (folder / "manifest.json").unlink()  # as a set that TFDS prepared
+    names = "\n".join([*WNIDS[:3], *reversed(WNIDS[3:])])
+    (folder / "label.labels.txt").write_text(names)
+    code, output = doctor(capsys, data_dir)
+    assert code == 1 and "label 3 is the first that differs" in output
     assert "15 of 18 validation labels are wrong" in output
     assert "[65, 970, 230, 230, 809, 516, 57, 334]" in output
     assert "TFDS's own builder shifts all labels" in output
 
 
 def test_doctor_names_damaged_files_and_images(made, data_dir, capsys):
-    folder = folder_in(data_dir)
-
     def truncate(name, features):
         if name == made.odd["grey"]:
             image = features["image"].bytes_list.value
             image[:] = [image[0][:-40]]
 
+    folder = data_dir / IMAGENET
     rewrite(folder, "train", truncate)
     [validation] = folder.glob("*-validation.tfrecord-*")
     content = bytearray(validation.read_bytes())
     content[len(content) // 2] ^= 1
     validation.write_bytes(content)
-    assert doctor(data_dir) == 1
-    output = capsys.readouterr().out
-    assert f"({made.odd['grey']}): it is cut off" in output
+    code, output = doctor(capsys, data_dir)
+    assert code == 1 and f"({made.odd['grey']}): it is cut off" in output
     assert f"{validation}: it cannot be read after record" in output
     assert "is not what was written: its hash" in output
-
-
-def test_doctor_finds_another_class_order(data_dir, capsys):
-    names = folder_in(data_dir) / "label.labels.txt"
-    names.write_text("\n".join([*WNIDS[:3], *reversed(WNIDS[3:])]))
-    assert doctor(data_dir) == 1
-    assert "label 3 is the first that differs" in capsys.readouterr().out
+    assert "It is not what was prepared. validation:" in output
+    validation.unlink()
+    assert f"{validation}: it is not there" in doctor(capsys, data_dir)[1]
 
 
 def test_doctor_looks_at_class_folders(tmp_path, capsys):
@@ -160,9 +154,8 @@ def test_doctor_looks_at_class_folders(tmp_path, capsys):
     (root / "train" / "owl").mkdir()
     (root / "train" / "a" / "._000.jpg").write_bytes(b"AppleDouble")
     (root / "train" / "a" / "notes.txt").touch()
-    assert doctor(tmp_path, f"folder:{root}", deep=True) == 0
-    output = capsys.readouterr().out
-    assert "train: 12 images of 2 classes: a 6, b 6." in output
+    code, output = doctor(capsys, tmp_path, f"folder:{root}", deep=True)
+    assert code == 0 and "train: 12 images of 2 classes: a 6, b 6." in output
     assert "validation: 2 images of 2 classes: a 1, b 1." in output
     assert "shorter sides of 50 to 85 pixels" in output and "no side above 93." in output
     assert "1 class has no image at all, and no class: owl" in output
@@ -170,63 +163,55 @@ def test_doctor_looks_at_class_folders(tmp_path, capsys):
     (root / "validation" / "b" / "page.jpg").write_bytes(b"<html>404")
     whole = (root / "train" / "a" / "002.jpg").read_bytes()
     (root / "validation" / "a" / "same.jpg").write_bytes(whole)
-    (root / "validation" / "a" / "half.jpg").write_bytes(whole[:900])
-    assert doctor(tmp_path, f"folder:{root}") == 1
-    output = capsys.readouterr().out
-    assert "2 images cannot be used" in output
+    (root / "validation" / "a" / "empty.jpg").write_bytes(b"")
+    code, output = doctor(capsys, tmp_path, f"folder:{root}")
+    assert code == 1 and "2 images cannot be used" in output
     assert "validation/b/page.jpg: it is no image but a web page" in output
-    assert "validation/a/half.jpg: it is cut off" in output
+    assert "validation/a/empty.jpg: it has zero bytes" in output
     assert "train/a/002.jpg = validation/a/same.jpg" in output
 
 
 def test_doctor_names_a_class_that_nothing_can_learn(tmp_path, capsys):
     """As another program may have prepared a set."""
-    root = tmp_path / "source"
-    image_folder(root)
-    request = {"source": str(root), "data_dir": str(tmp_path)}
-    assert launch("prepare", "birds", **request) == 0
-    folder = tmp_path / "birds" / "1.0.0"
+    image_folder(tmp_path / "source")
+    folder, _ = small("birds", tmp_path / "source", tmp_path)
 
     def relabelled(name, features):
         features["label"].int64_list.value[0] = 0
 
     rewrite(folder, "train", relabelled)
-    forget_hashes(folder)
-    capsys.readouterr()
-    assert doctor(tmp_path, "tfds:birds") == 1
-    output = capsys.readouterr().out
-    assert "1 class has no image in train, but in validation: b" in output
+    (folder / "manifest.json").unlink()
+    code, output = doctor(capsys, tmp_path, "tfds:birds")
+    assert code == 1 and "1 class has no image in train, but in validation: b" in output
 
 
-def pixels_finding(dataset, *parts):
-    """What is said of the training pixels of (images, image) pairs."""
-    seen = []
-    for images, image in parts:
-        file = Examined(split="train", file="some")
-        for _ in range(images):
-            _add_up(file, image)
-            file.records.append(("", 0, b""))
-        seen.append(file)
-    return list(_pixels(catalog.find(dataset), seen))
-
-
-def test_doctor_knows_the_mean_and_the_deviation_of_the_pixels(monkeypatch):
+def test_doctor_knows_the_mean_and_the_deviation_of_the_pixels(tmp_path, monkeypatch):
     image = np.zeros((2, 2, 3), np.uint8)
     image[..., 0], image[0, :, 1], image[0, 0] = 51, 255, (51, 255, 102)
-    encoded = tf.io.encode_png(image).numpy()
     mean, std = (0.2, 0.5, 0.1), (0.0, 0.5, 0.1732)
-    known = Expected(totals={"train": 3, "test": 1}, mean=mean, std=std)
-    monkeypatch.setitem(OFFICIAL, "cifar100", known)
-    (found,) = pixels_finding("cifar100", (2, encoded), (1, encoded))
+    for split in ("train", "validation"):
+        for name, pixels in (("one", image), ("turned", image[..., ::-1])):  # blue first
+            for i in range(3):
+                write_image(tmp_path / name / split / "a" / f"{i}.png", pixels)
+
+    def said(name, images, dataset="cifar100"):
+        known = Expected(totals={"train": images, "test": 1}, mean=mean, std=std)
+        monkeypatch.setitem(OFFICIAL, "cifar100", known)
+        folder, _ = small(name, tmp_path / name, tmp_path)
+        [file] = folder.glob("*-train.tfrecord-*")
+        seen = [examine(file, "train", deep=False, add_up=True)]
+        found = findings(catalog.find(dataset), folder, seen)
+        return [one for one in found if "pixels of train" in one.what]
+
+    (found,) = said("one", 3)
     assert not found.matters and "are right: mean 0.2000" in found.what
-    turned = tf.io.encode_png(image[..., ::-1]).numpy()  # blue first
-    (found,) = pixels_finding("cifar100", (3, turned))
+    (found,) = said("turned", 3)
     assert found.matters
     assert "mean 0.1000, 0.5000, 0.2000, deviation 0.1732" in found.what
     assert "must have 0.2000, 0.5000, 0.1000 and 0.0000" in found.what
-    (found,) = pixels_finding("cifar100", (2, turned))  # a part of it
+    (found,) = said("turned", 4)  # a part of it
     assert not found.matters
-    assert not pixels_finding("mnist", (1, encoded))
+    assert not said("one", 3, "mnist")
 
 
 def test_an_incomplete_cifar100_is_not_prepared(tmp_path):
@@ -241,17 +226,15 @@ def test_an_incomplete_cifar100_is_not_prepared(tmp_path):
 
 
 def test_doctor_looks_at_a_part_that_another_program_made(shared_data, capsys):
-    assert doctor(shared_data / "tfds", "imagenette") == 1
-    output = capsys.readouterr().out
-    assert "train: 3,000 images, and it must have 9,469" in output
+    code, output = doctor(capsys, shared_data / "tfds", "imagenette")
+    assert code == 1 and "train: 3,000 images, and it must have 9,469" in output
     assert "train: 3,000 images of 10 classes: n01440764 300, " in output
 
 
 @pytest.mark.full
 def test_doctor_looks_at_what_tfds_prepared(shared_data, capsys):
-    assert doctor(shared_data / "tfds", "mnist") == 0
-    output = capsys.readouterr().out
-    assert "train: 60,000 images of 10 classes, 5,421 to 6,742" in output
+    code, output = doctor(capsys, shared_data / "tfds", "mnist")
+    assert code == 0 and "train: 60,000 images of 10 classes, 5,421 to 6,742" in output
     assert "No manifest" in output
 
 
@@ -332,7 +315,7 @@ def test_asked_to_stop_it_says_that_it_continues(made, tmp_path, name, code):
     assert process.returncode == code, said
     assert "the same command continues" in said and "Traceback" not in said
     assert subprocess.run(command, cwd=ROOT).returncode == 0
-    assert folder_in(tmp_path).exists()
+    assert (tmp_path / IMAGENET).exists()
 
 
 @pytest.mark.full
@@ -345,7 +328,7 @@ def test_imagenet_in_its_official_form_is_prepared_and_trained_on(tmp_path):
         *("--data_dir", data_dir, "--counts", made.counts, "--leave_out_bad"),
     )
     assert prepared.returncode == 0, prepared.stderr
-    folder = folder_in(data_dir)
+    folder = data_dir / IMAGENET
     assert read_manifest(folder)["splits"] == {
         "train": 3000 - 2,
         "validation": len(made.validation),
@@ -369,7 +352,7 @@ def test_imagenet_in_its_official_form_is_prepared_and_trained_on(tmp_path):
 
 
 @pytest.mark.full
-def test_many_processes_give_what_one_gives(made, data_dir, tmp_path):
+def test_many_processes_give_what_one_gives(made, prepared, tmp_path):
     other = tmp_path / "other"
     prepared = run_command(
         *("prepare", "imagenet2012", "--source", made.folder, "--jobs", 3),
@@ -377,20 +360,18 @@ def test_many_processes_give_what_one_gives(made, data_dir, tmp_path):
     )
     assert prepared.returncode == 0, prepared.stderr
     assert "TensorFlow" not in prepared.stderr
-    assert hashes(folder_in(other)) == hashes(folder_in(data_dir))
+    assert hashes(other / IMAGENET) == hashes(prepared / IMAGENET)
 
 
 @pytest.mark.full
-def test_mnist_of_tfds_is_the_idx_files(shared_data, tmp_path):
+def test_mnist_of_tfds_is_the_idx_files(shared_data, tmp_path, capsys):
     """TFDS's set, written as idx files and prepared, is TFDS's set."""
     mnist = catalog.find("mnist", channels=1)
     theirs = catalog.open_source(mnist, str(shared_data / "tfds"))
     arrays = pixels_and_labels(theirs)
     write_idx(tmp_path, arrays)
-    flags = {"source": str(tmp_path), "data_dir": str(tmp_path / "data")}
-    assert launch("prepare", "mnist", **flags) == 0
-    assert doctor(tmp_path / "data", "mnist") == 0
-    ours = catalog.open_source(mnist, str(tmp_path / "data"))
+    _, ours = small("mnist", tmp_path, tmp_path / "data")
+    assert doctor(capsys, tmp_path / "data", "mnist")[0] == 0
     for split, found in pixels_and_labels(ours).items():
         for one, other in zip(found, arrays[split], strict=True):
             np.testing.assert_array_equal(one, other)

@@ -10,6 +10,7 @@ import importlib
 import pathlib
 import shutil
 from collections.abc import Callable
+from typing import NamedTuple
 
 import h5py
 import keras
@@ -26,7 +27,8 @@ from common.evaluation import inputs
 from common.evaluation.predictions import read
 from common.evaluation.views import FrameView
 from common.models import preprocessing
-from launch.inference import evaluation, export, prediction
+from launch.inference import evaluation, prediction
+from launch.weights.preprocessing import layouts
 from tests.launch import publishers
 from tests.launch.flags import launch
 
@@ -35,8 +37,7 @@ CLOSE = 1e-4  # of a probability
 SIZES = ((402, 300), (317, 391))  # one has a centre at half a pixel
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Case:
+class Case(NamedTuple):
     """Attributes as `import`'s words, and what is independent of it.
 
     Attributes:
@@ -52,165 +53,96 @@ class Case:
     classifier: str = "fc"
     first: tuple[str, ...] = ()
 
+    def __str__(self):
+        return f"{self.variant}-{self.layout}"
 
-PIL = functools.partial
-V1 = PIL(publishers.standardized, side=256, size=224)
-V2 = PIL(publishers.standardized, side=232, size=224)
-CADENE_299 = PIL(publishers.halves, side=341, size=299)
-QUICK = [
-    Case(paper="resnet", variant="resnet18", layout="torchvision", see=V1),
-    Case(
-        paper="googlenet",
-        variant="bvlc_googlenet",
-        layout="caffe",
-        see=publishers.caffe_googlenet,
-        classifier="loss3/classifier",
-    ),
-    Case(
-        paper="resnet_cifar",
-        variant="akamaster_resnet20",
-        layout="akamaster",
-        see=publishers.akamaster,
-        classifier="linear",
-    ),
-]
+    @property
+    def recipe(self):
+        """The variant's, with the publisher's preprocessing."""
+        weights = importlib.import_module(f"reproductions.{self.paper}.weights")
+        recipe = reproductions.load(self.paper).RECIPES[self.variant]
+        return weights.PREPROCESSING[self.layout].of(recipe)
+
+
+V1 = functools.partial(publishers.standardized, side=256, size=224)
+V2 = functools.partial(publishers.standardized, side=232, size=224)
+V3 = functools.partial(publishers.through_transform_input, side=342, size=299)
+CADENE_299 = functools.partial(publishers.halves, side=341, size=299)
+POLYNET = functools.partial(publishers.standardized, side=378, size=331)
+CAFFE, BN, FIFTY = (
+    publishers.caffe_alexnet,
+    publishers.cadene_bninception,
+    publishers.cadene_cafferesnet,
+)
+LAST, V4 = "last_linear", ("features.0.conv.weight",)
+RELEASED = "inception_resnet_v2_released"
+RESNET18 = Case("resnet", "resnet18", "torchvision", V1)
+CIFAR = Case("resnet_cifar", "akamaster_resnet20", "akamaster", publishers.akamaster, "linear")
+# fmt: off
 SLOW = [
-    Case(paper="resnet", variant="resnet50", layout="keras", see=publishers.vgg),
-    Case(
-        paper="bn_inception",
-        variant="bn_inception_caffe",
-        layout="cadene",
-        see=publishers.cadene_bninception,
-        classifier="last_linear",
-    ),
-    Case(
-        paper="alexnet",
-        variant="bvlc_alexnet",
-        layout="caffe",
-        see=publishers.caffe_alexnet,
-        classifier="fc8",
-    ),
-    Case(
-        paper="alexnet",
-        variant="caffenet",
-        layout="caffe",
-        see=publishers.caffe_alexnet,
-        classifier="fc8",
-    ),
-    Case(
-        paper="inception_v3",
-        variant="inception_v3_torchvision",
-        layout="torchvision",
-        see=PIL(publishers.through_transform_input, side=342, size=299),
-    ),
-    Case(
-        paper="inception_v3", variant="inception_v3", layout="keras", see=publishers.keras_inception
-    ),
-    Case(
-        paper="inception_v4",
-        variant="inception_v4_released",
-        layout="cadene",
-        see=CADENE_299,
-        classifier="last_linear",
-        first=("features.0.conv.weight",),
-    ),
-    Case(
-        paper="inception_v4",
-        variant="inception_resnet_v2_released",
-        layout="cadene",
-        see=CADENE_299,
-        classifier="last_linear",
-    ),
-    Case(
-        paper="inception_v4",
-        variant="inception_resnet_v2_released",
-        layout="keras",
-        see=publishers.keras_inception,
-    ),
-    Case(
-        paper="polynet",
-        variant="polynet",
-        layout="cadene",
-        see=PIL(publishers.standardized, side=378, size=331),
-        classifier="last_linear",
-    ),
-    Case(paper="resnet", variant="resnet50_v1_5", layout="torchvision_232", see=V2),
-    Case(
-        paper="resnet",
-        variant="resnet50_caffe",
-        layout="caffe",
-        see=publishers.cadene_cafferesnet,
-        classifier="last_linear",
-    ),
-    Case(paper="resnext", variant="resnext50_32x4d", layout="torchvision", see=V1),
-    Case(paper="resnext", variant="resnext50_32x4d", layout="torchvision_232", see=V2),
-    Case(
-        paper="resnext",
-        variant="resnext50_32x4d",
-        layout="cadene",
-        see=V1,
-        classifier="last_linear",
-    ),
-    Case(paper="vgg", variant="vgg11", layout="torchvision", see=V1, classifier="classifier.6"),
-    Case(paper="vgg", variant="vgg16", layout="keras", see=publishers.vgg),
-    Case(paper="vgg", variant="vgg16", layout="caffe", see=publishers.vgg, classifier="fc8"),
-    Case(paper="wide_resnet", variant="wrn_50_2", layout="torchvision", see=V1),
-    Case(paper="wide_resnet", variant="wrn_50_2", layout="torchvision_232", see=V2),
+    Case("googlenet", "bvlc_googlenet", "caffe", publishers.caffe_googlenet, "loss3/classifier"),
+    Case("resnet", "resnet50", "keras", publishers.vgg),
+    Case("bn_inception", "bn_inception_caffe", "cadene", BN, LAST),
+    Case("alexnet", "bvlc_alexnet", "caffe", CAFFE, "fc8"),
+    Case("alexnet", "caffenet", "caffe", CAFFE, "fc8"),
+    Case("inception_v3", "inception_v3_torchvision", "torchvision", V3),
+    Case("inception_v3", "inception_v3", "keras", publishers.keras_inception),
+    Case("inception_v4", "inception_v4_released", "cadene", CADENE_299, LAST, V4),
+    Case("inception_v4", RELEASED, "cadene", CADENE_299, LAST),
+    Case("inception_v4", RELEASED, "keras", publishers.keras_inception),
+    Case("polynet", "polynet", "cadene", POLYNET, LAST),
+    Case("resnet", "resnet50_v1_5", "torchvision_232", V2),
+    Case("resnet", "resnet50_caffe", "caffe", FIFTY, LAST),
+    Case("resnext", "resnext50_32x4d", "torchvision", V1),
+    Case("resnext", "resnext50_32x4d", "torchvision_232", V2),
+    Case("resnext", "resnext50_32x4d", "cadene", V1, LAST),
+    Case("vgg", "vgg11", "torchvision", V1, "classifier.6"),
+    Case("vgg", "vgg16", "keras", publishers.vgg),
+    Case("vgg", "vgg16", "caffe", publishers.vgg, "fc8"),
+    Case("wide_resnet", "wrn_50_2", "torchvision", V1),
+    Case("wide_resnet", "wrn_50_2", "torchvision_232", V2),
 ]
-
-
-def named(case):
-    return f"{case.variant}-{case.layout}"
+# fmt: on
+CASES = [RESNET18, CIFAR, *SLOW]
 
 
 def test_every_layout_of_every_paper_is_tried():
-    tried = {(case.paper, case.layout) for case in QUICK + SLOW}
     known = set()
     for paper in reproductions.names():
-        if (reproductions.folder(paper) / "weights.py").is_file():
-            module = importlib.import_module(f"reproductions.{paper}.weights")
-            assert set(module.PREPROCESSING) == set(module.LAYOUTS)
-            known |= {(paper, layout) for layout in module.LAYOUTS}
-    assert tried == known
+        if not (reproductions.folder(paper) / "weights.py").is_file():
+            assert layouts(paper) == ()
+            continue
+        module = importlib.import_module(f"reproductions.{paper}.weights")
+        assert layouts(paper) == tuple(module.LAYOUTS)  # read without importing TensorFlow
+        assert set(module.PREPROCESSING) == set(module.LAYOUTS)
+        assert ("keras" in module.LAYOUTS) == hasattr(module, "KERAS_APPLICATIONS")
+        known |= {(paper, layout) for layout in module.LAYOUTS}
+    assert {(case.paper, case.layout) for case in CASES} == known
 
 
-@pytest.fixture
-def one_process(monkeypatch):
+@pytest.fixture(scope="module")
+def here():
     """The commands run here: on the strategy that is there, in small batches.
 
     A network is built once for all of them; each reads the file's weights.
     Yields what predict prints: file -> (name, probability) of the best five.
     """
-    for module in (evaluation, prediction):
-        monkeypatch.setattr(module, "prepare_tensorflow", lambda *_: tf.distribute.get_strategy())
-    built = {}
-
-    def once(experiment, strategy):
-        recipe, variant = experiment.recipe, experiment.variant
-        sizes = (recipe.image_size, recipe.num_classes)
-        if (variant, sizes) not in built:
-            built[variant, sizes] = reproductions.build_model(
-                experiment.paper, variant, image_size=sizes[0], num_classes=sizes[1]
-            )
-        return built[variant, sizes]
-
-    for module in (evaluation, export, prediction):
-        monkeypatch.setattr(module, "build_network", once)
-    monkeypatch.setattr(inputs, "TEST_INPUTS", 2)
-    said = {}
-    monkeypatch.setattr(prediction, "show_guesses", said.__setitem__)
-    yield said
-    built.clear()
+    said, build = {}, functools.cache(reproductions.build_model)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (evaluation, prediction):
+            patch.setattr(module, "prepare_tensorflow", lambda *_: tf.distribute.get_strategy())
+        patch.setattr(reproductions, "build_model", build)
+        patch.setattr(inputs, "TEST_INPUTS", 2)
+        patch.setattr(prediction, "show_guesses", said.__setitem__)
+        yield said
+    build.cache_clear()
     keras.backend.clear_session()
 
 
-def command(*words, **flags):
-    return launch(*words, **flags)
-
-
-def photographs(folder, sizes=SIZES):
+def photographs(folder, side=None):
     """FOLDER/WNID/*.jpg: two smooth photographs that no crop leaves alike."""
     files = []
+    sizes = SIZES if side is None else ((side, side),) * 2
     for number, (size, wnid) in enumerate(zip(sizes, imagenet.WNIDS[5:], strict=False)):
         rng = np.random.default_rng(number)
         coarse = rng.integers(0, 256, (9, 7, 3), np.uint8)
@@ -227,38 +159,41 @@ def softmax(logits):
     return powers / powers.sum(-1, keepdims=True)
 
 
-def published(case, files, folder):
-    """(source file for import, logits that its publisher gets, (N, C))."""
+def publish(case, files, folder):
+    """(what evaluate and others are given, probabilities that its publisher gets, (N, C)).
+
+    The file of weights was written by `import`, from the publisher's.
+    """
     seen = np.stack([case.see(file) for file in files]).astype("float32")
+    weights = importlib.import_module(f"reproductions.{case.paper}.weights")
     if case.layout == "keras":
-        weights = importlib.import_module(f"reproductions.{case.paper}.weights")
-        application = weights.KERAS_APPLICATIONS[case.variant]
-        model = publishers.keras_network(application)
+        model = publishers.keras_network(weights.KERAS_APPLICATIONS[case.variant])
         last = model.layers[-1]
         last.activation = keras.activations.linear
         factor = SPREAD / model(seen).numpy().std()
         last.set_weights([factor * values for values in last.get_weights()])
         source = folder / "theirs.weights.h5"
         model.save_weights(source)
-        return source, model(seen).numpy().astype("float64")
-    model = publishers.our_network(case.paper, case.variant)
-    state = publishers.torch_state(case.paper, case.layout, model, case.first)
-    put = importlib.import_module(f"reproductions.{case.paper}.weights").LAYOUTS
-    put[case.layout](state, model)
-    logits = model(seen)
-    main = logits[0] if isinstance(logits, list | tuple) else logits
-    factor = np.float32(SPREAD / main.numpy().std())
-    for entry in (f"{case.classifier}.weight", f"{case.classifier}.bias"):
-        state[entry] = factor * state[entry]
-    source = folder / "theirs.npz"
-    np.savez(source, **state)
-    return source, main.numpy().astype("float64") * factor
-
-
-def imported(case, source, target):
+        logits = model(seen).numpy().astype("float64")
+    else:
+        model = reproductions.build_model(case.paper, case.variant)
+        state = publishers.torch_state(case.paper, case.layout, model, case.first)
+        weights.LAYOUTS[case.layout](state, model)
+        logits = model(seen)
+        main = (logits[0] if isinstance(logits, list | tuple) else logits).numpy()
+        factor = np.float32(SPREAD / main.std())
+        for entry in (f"{case.classifier}.weight", f"{case.classifier}.bias"):
+            state[entry] = factor * state[entry]
+        source = folder / "theirs.npz"
+        np.savez(source, **state)
+        logits = main.astype("float64") * factor
+    target = folder / "ours.weights.h5"
     words = ("import", case.variant, source)
-    assert command(*words, **{"from": case.layout, "out": str(target)}) == 0
-    return {"weights": str(target), "data_dir": str(target.parent)}
+    assert launch(*words, **{"from": case.layout, "out": str(target)}) == 0
+    source.unlink()
+    wanted = softmax(logits)
+    assert 0.01 < wanted.max() < 0.99  # neither flat nor certain
+    return {"weights": str(target), "data_dir": str(folder)}, wanted
 
 
 def require_close(best, wanted):
@@ -269,25 +204,16 @@ def require_close(best, wanted):
     assert abs(np.array(found) - wanted[order]).max() < CLOSE
 
 
-def check(case, said, folder):
-    cifar = case.paper == "resnet_cifar"
-    sizes = ((32, 32), (32, 32)) if cifar else SIZES
-    files = photographs(folder / "photographs", sizes)
-    source, logits = published(case, files, folder)
-    wanted = softmax(logits)
-    assert 0.01 < wanted.max() < 0.99  # neither flat nor certain
-    given = imported(case, source, folder / "ours.weights.h5")
-    source.unlink()
-    # predict
-    assert command("predict", case.variant, *files, **given) == 0
-    names = [f"class {k}" for k in range(10)] if cifar else imagenet.names()
-    names = list(names)
+def require_same_answers(case, said, folder, files, given, wanted):
+    """Of predict, the exported model and evaluate."""
+    cifar = case is CIFAR
+    assert launch("predict", case.variant, *files, **given) == 0
+    names = [f"class {k}" for k in range(10)] if cifar else list(imagenet.names())
     for file, probabilities in zip(files, wanted, strict=True):
         best = [(names.index(name), p) for name, p in said[file]]
         require_close(best, probabilities)
-    # the exported model
     out = folder / "served"
-    assert command("export", case.variant, **given, out=str(out)) == 0
+    assert launch("export", case.variant, **given, out=str(out)) == 0
     served = tf.saved_model.load(str(out)).signatures["files"]
     jpegs = tf.constant([file.read_bytes() for file in files])
     answer = {name: v.numpy() for name, v in served(files=jpegs).items()}
@@ -295,84 +221,107 @@ def check(case, said, folder):
         pairs = (answer["labels"][row], answer["probabilities"][row])
         require_close(list(zip(*pairs, strict=True)), probabilities)
     shutil.rmtree(out)  # of VGG, half a gigabyte
-    if cifar:  # whose folder would have other classes
-        return
-    # evaluate
-    found = scores(case.variant, files, folder, "centre_crop", **given)
-    assert abs(softmax(found) - wanted).max() < CLOSE
-    (folder / "ours.weights.h5").unlink()
+    if not cifar:  # whose folder would have other classes
+        found = scores(case.variant, files, folder, "centre_crop", **given)
+        assert abs(softmax(found) - wanted).max() < CLOSE
 
 
 def scores(variant, files, folder, view, **given):
     """Those that evaluate writes, in the files' order."""
     target = folder / f"{view}.npz"
     flags = {"data": f"folder:{files[0].parents[1]}", "views": [view], "predictions": str(target)}
-    assert command("evaluate", variant, **given, **flags) == 0
+    assert launch("evaluate", variant, **given, **flags) == 0
     kept = read(target)
     places = {pathlib.Path(name).name: n for n, name in enumerate(kept.ids)}
     rows = [places[file.name] for file in files]
     return kept.scores[rows].astype("float64")
 
 
-@pytest.mark.parametrize("case", QUICK + SLOW, ids=named)
-def test_the_network_sees_what_the_publishers_does(case, tmp_path):
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    """(files, what a recipe's network sees of each); the same recipe's, made once."""
+    folder = tmp_path_factory.mktemp("shown")
+    files = {side: photographs(folder / f"{side}", side) for side in (None, 32)}
+
+    @functools.cache
+    def make(side, size, monitor, *chain):
+        recipe = dataclasses.replace(
+            RESNET18.recipe, image_size=size, test_transforms=chain[:-1], normalize=chain[-1]
+        )
+        source = Photographs(files[side], side=side, digits=False)
+        view = FrameView(name=monitor, size=size)
+        batches = inputs.test_batches(source, SPLIT, recipe, None, view, batch_size=1)
+        return [images[0, 0].numpy() for (images,), *_ in batches]
+
+    return files, make
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_network_sees_what_the_publishers_does(case, shown):
     """Of all layouts; what it answers is tried of few, or by hand."""
-    cifar = case.paper == "resnet_cifar"
-    sizes = ((32, 32), (32, 32)) if cifar else SIZES
-    files = photographs(tmp_path, sizes)
-    weights = importlib.import_module(f"reproductions.{case.paper}.weights")
-    recipe = reproductions.load(case.paper).RECIPES[case.variant]
-    recipe = weights.PREPROCESSING[case.layout].of(recipe)
-    source = Photographs(files, side=32 if cifar else None, digits=False)
-    view = FrameView(name=recipe.monitor, size=recipe.image_size)
-    batches = inputs.test_batches(source, SPLIT, recipe, None, view, batch_size=1)
-    for file, ((images,), *_) in zip(files, batches, strict=True):
+    files, make = shown
+    recipe, side = case.recipe, 32 if case is CIFAR else None
+    chain = (*recipe.test_transforms, recipe.normalize)
+    seen = make(side, recipe.image_size, recipe.monitor, *chain)
+    for file, found in zip(files[side], seen, strict=True):
         wanted = case.see(file)
-        scale = abs(wanted).max()
-        assert abs(images[0, 0].numpy() - wanted).max() < 1e-5 * scale
+        assert abs(found - wanted).max() < 1e-5 * abs(wanted).max()
 
 
-@pytest.mark.parametrize("case", QUICK, ids=named)
-def test_probabilities_are_the_publishers(case, one_process, tmp_path):
-    check(case, one_process, tmp_path)
+@pytest.fixture(scope="module")
+def resnet18(here, tmp_path_factory):
+    """(folder, files, what commands are given, the publisher's probabilities)."""
+    folder = tmp_path_factory.mktemp("resnet18")
+    files = photographs(folder / "photographs")
+    return folder, files, *publish(RESNET18, files, folder)
 
 
-@pytest.mark.full
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("case", SLOW, ids=named)
-def test_more_probabilities_are_the_publishers(case, one_process, tmp_path):
-    check(case, one_process, tmp_path)
+def test_probabilities_are_the_publishers(here, resnet18):
+    require_same_answers(RESNET18, here, *resnet18)
 
 
-def test_what_the_file_says_changes_the_answer(one_process, tmp_path):
+@pytest.mark.parametrize(
+    "case",
+    [
+        CIFAR,
+        *(pytest.param(one, marks=[pytest.mark.full, pytest.mark.timeout(3600)]) for one in SLOW),
+    ],
+    ids=str,
+)
+def test_more_probabilities_are_the_publishers(case, here, tmp_path):
+    files = photographs(tmp_path / "photographs", 32 if case is CIFAR else None)
+    require_same_answers(case, here, tmp_path, files, *publish(case, files, tmp_path))
+    (tmp_path / "ours.weights.h5").unlink()
+    if case is not CIFAR:  # they are large
+        reproductions.build_model.cache_clear()
+        keras.backend.clear_session()
+
+
+def test_what_the_file_says_changes_the_answer(here, resnet18):
     """Under the recipe's own normalisation they are others: the old fault."""
-    case, said = QUICK[0], one_process
-    files = photographs(tmp_path / "photographs")
-    source, logits = published(case, files, tmp_path)
-    weights = tmp_path / "ours.weights.h5"
-    given = imported(case, source, weights)
+    folder, files, given, probabilities = resnet18
+    weights = shutil.copy(given["weights"], folder / "old.weights.h5")
+    given = given | {"weights": str(weights)}
     with h5py.File(weights, "r+") as file:  # as an older version wrote it
         del file.attrs[preprocessing.ATTRIBUTE]
-    words = ("predict", case.variant, files[0])
+    words = ("predict", "resnet18", files[0])
     with pytest.raises(UsageError, match="does not say .* torchvision"):
-        command(*words, **given)
+        launch(*words, **given)
     names = list(imagenet.names())
     for whose, right in (("torchvision", True), ("recipe", False)):
-        assert command(*words, **given, preprocessing=whose) == 0
-        best = [(names.index(name), p) for name, p in said[files[0]]]
-        wanted = softmax(logits[0])
+        assert launch(*words, **given, preprocessing=whose) == 0
+        best = [(names.index(name), p) for name, p in here[files[0]]]
         if right:
-            require_close(best, wanted)
+            require_close(best, probabilities[0])
         else:
-            assert max(abs(p - wanted[k]) for k, p in best) > 0.1
+            assert max(abs(p - probabilities[0][k]) for k, p in best) > 0.1
     given["preprocessing"] = "torchvision"
-    network = publishers.our_network(case.paper, case.variant)
-    network.load_weights(weights)
+    network = reproductions.build_model("resnet", "resnet18")
     for view, see in (("ten_crop", ten_crops), ("centre_crop_224_of_232", of_232)):
-        found = scores(case.variant, files, tmp_path, view, **given)
+        found = scores("resnet18", files, folder, view, **given)
         for row, file in enumerate(files):
-            inputs = (see(file) / 255 - publishers.MEAN) / publishers.STD
-            many = network(inputs.astype("float32")).numpy().astype("float64")
+            seen = (see(file) / 255 - publishers.MEAN) / publishers.STD
+            many = network(seen.astype("float32")).numpy().astype("float64")
             wanted = softmax(many).mean(axis=0)
             assert abs(softmax(found[row]) - wanted).max() < CLOSE
 

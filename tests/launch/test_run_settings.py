@@ -16,7 +16,7 @@ from common.errors import RunError, UsageError
 from common.recipes.recipe import Override
 from common.recipes.serialization import describe
 from common.training.run_record import overrides_of
-from launch.inference import evaluation
+from launch.inference import evaluation, network_inputs
 from launch.settings.overrides import apply, combine, with_data
 from launch.weights import bundled_weights, run_weights
 from tests.launch import test_predict
@@ -72,8 +72,9 @@ def find(command, folder, *, measures=False, **given):
 
 
 def measured(folder, capsys, **given):
-    """(exit code, lines of stdout, stderr) of evaluate."""
-    code = launch("evaluate", "colours", **{"weights": str(folder)} | given)
+    """(exit code, lines of stdout, stderr) of evaluate, under one view if none are given."""
+    usual = {"weights": str(folder), "views": ["centre_crop"]}
+    code = launch("evaluate", "colours", **usual | given)
     said = capsys.readouterr()
     return code, said.out.splitlines(), said.err
 
@@ -137,9 +138,11 @@ def test_a_setting_replaces_the_runs_of_its_field_and_its_parts():
 def test_labels_of_other_images_go_by_the_names_of_the_classes(run, tmp_path, capsys):
     """The folders sort as blue, green, red; the network's order is theirs."""
     folder = run()
-    code, (line, note, *_), err = measured(folder, capsys)
+    code, (line, note, *_), err = measured(folder, capsys, views=None)
     assert code == 0 and "top-1 error 0.00" in line and "classes" not in err
     assert note.startswith("Written into")
+    record = json.loads((folder / "run.json").read_text())
+    assert [r["view"] for r in record["results"]] == list(test_predict.COLOURS.views)
     fewer = {name: RGB[name] for name in ("red", "blue")}
     other = folder_of(tmp_path / "other", fewer)
     code, (line, note, *_), err = measured(folder, capsys, data=other)
@@ -193,12 +196,12 @@ def test_a_result_under_other_settings_is_no_part_of_the_run(run, capsys):
     folder = run("views=ten_crop")
     before = (folder / "run.json").read_text()
     settings = ["test_transforms.0.size=20", "test_transforms.1.size=20"]
-    _, (line, note, *_), _ = measured(folder, capsys, set=settings)
+    _, (line, note, *_), _ = measured(folder, capsys, set=settings, views=None)
     assert line.startswith("ten_crop")
     assert note == "Not written into the run: its recipe was another one."
     assert (folder / "run.json").read_text() == before
     same = ["views=ten_crop"]  # changes nothing
-    assert "Written into" in measured(folder, capsys, set=same)[1][1]
+    assert "Written into" in measured(folder, capsys, set=same, views=None)[1][1]
 
 
 def test_a_result_in_other_arithmetic_is_no_part_of_the_run(run, capsys):
@@ -214,7 +217,7 @@ def test_nothing_is_written_into_weights_that_come_with_the_code(run, tmp_path, 
     run().rename(place)
     before = (place / "run.json").read_text()
     for weights in (None, str(place)):
-        _, lines, _ = measured(place, capsys, weights=weights)
+        _, lines, _ = measured(place, capsys, weights=weights, views=None)
         said = [line.partition(":")[0] for line in lines if "top-1 error" in line]
         assert said == list(test_predict.COLOURS.views)
     assert (place / "run.json").read_text() == before
@@ -234,7 +237,7 @@ def test_what_was_subtracted_in_training_is_subtracted_now(run, tmp_path, capsys
     save(kept, folder / run_weights.STATISTICS)
     seen = []
     monkeypatch.setattr(
-        evaluation, "training_statistics", lambda *a: pytest.fail("the run has its own")
+        network_inputs, "training_statistics", lambda *a: pytest.fail("the run has its own")
     )
     real = evaluation.Evaluator
 
@@ -270,12 +273,3 @@ def test_the_cost_of_a_runs_views_is_that_of_its_settings(run, capsys, monkeypat
     folder = run("image_size=8")
     code, _, _ = measured(folder, capsys, dry_run=True)
     assert code == 0 and seen[0].input_shape[1:3] == (8, 8)
-
-
-def test_a_record_is_json_as_it_was(run, capsys):
-    folder = run()
-    measured(folder, capsys)
-    record = json.loads((folder / "run.json").read_text())
-    assert [r["view"] for r in record["results"]] == list(test_predict.COLOURS.views)[:1] + [
-        "ten_crop"
-    ]

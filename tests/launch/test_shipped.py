@@ -2,10 +2,7 @@
 
 import dataclasses
 import json
-import os
 import re
-import subprocess
-import sys
 
 import h5py
 import numpy as np
@@ -25,10 +22,9 @@ from launch.report import records
 from launch.settings.overrides import apply
 from launch.weights import run_weights, shipped
 from tests.launch import test_predict
-from tests.launch.flags import launch
-from tests.launch.test_command_line import ROOT
+from tests.launch.flags import answer, launch
 
-colours = test_predict.colours
+colours, here = test_predict.colours, test_predict.here
 MEGABYTES = 1.5  # of a shipped run, at most
 QUICK = ("lenet5",)  # to evaluate
 SHIPPED = shipped.list_variants()
@@ -60,6 +56,10 @@ def test_a_shipped_run_is_whole_small_and_of_the_papers_recipe(variant):
     assert run_weights.read_recipe(run, variant, recipe) == recipe
     assert len(run.record["class_names"]) == recipe.num_classes
     assert not needed(recipe) or load(run.folder / run_weights.STATISTICS)
+    with h5py.File(run.folder / run_weights.WEIGHTS) as stored:
+        assert "optimizer" not in stored
+    model = reproductions.build_model(paper, variant)
+    run_weights.load_weights(model, run.folder / run_weights.WEIGHTS, recipe)
 
 
 @pytest.mark.parametrize("variant", SHIPPED)
@@ -75,24 +75,28 @@ def test_a_shipped_run_tells_how_it_was_made_and_on_no_machine(variant):
     assert not re.search(r"[\s\"=:]~?/\w", json.dumps(record))
 
 
-@pytest.mark.parametrize("variant", SHIPPED)
-def test_shipped_weights_are_the_networks_and_nothing_else(variant):
-    paper, recipe, run = run_of(variant)
-    file = run.folder / run_weights.WEIGHTS
-    with h5py.File(file) as stored:
-        assert "optimizer" not in stored
-    model = reproductions.build_model(paper, variant)
-    run_weights.load_weights(model, file, recipe)
+@pytest.fixture
+def command(here, tmp_path, monkeypatch, capsys):
+    """(lines of stdout, stderr) of a command in a fresh working directory."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words, data_dir):
+        monkeypatch.setenv("TFDS_DATA_DIR", str(data_dir))
+        code, out, err = answer(capsys, *words)
+        assert code == 0, err
+        return out.splitlines(), err
+
+    return run
 
 
 @pytest.mark.parametrize(
     "variant",
     [pytest.param(name, marks=() if name in QUICK else pytest.mark.full) for name in SHIPPED],
 )
-def test_the_recorded_error_is_measured_again(variant, shared_data, tmp_path):
+def test_the_recorded_error_is_measured_again(variant, shared_data, command):
     """To the image, by the run's record and by the row in reproduced.toml."""
     paper, recipe, run = run_of(variant)
-    out, err = launched(tmp_path, "evaluate", variant, data_dir=shared_data / "tfds")
+    out, err = command("evaluate", variant, data_dir=shared_data / "tfds")
     assert str(run.folder) in err and run.record["precision"] in err
     rows = {
         row["views"]: row
@@ -112,27 +116,13 @@ def test_the_recorded_error_is_measured_again(variant, shared_data, tmp_path):
         assert error == rows[view]["top1_error"]
 
 
-def launched(folder, *words, data_dir):
-    """(lines of stdout, stderr) of a command in a fresh working directory."""
-    where = {"PYTHONPATH": str(ROOT), "TFDS_DATA_DIR": str(data_dir)}
-    done = subprocess.run(
-        [sys.executable, "-m", "launch", *map(str, words)],
-        cwd=folder,
-        env=os.environ | where,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines(), done.stderr
-
-
-def test_errors_on_other_images_than_those_of_the_tests(tmp_path):
+def test_errors_on_other_images_than_those_of_the_tests(command, tmp_path):
     sample = ("lenet5", "--data", "sample", "--split", "train")
-    (line, *_), _ = launched(tmp_path, "evaluate", *sample, data_dir=tmp_path)
+    (line, *_), _ = command("evaluate", *sample, data_dir=tmp_path)
     assert "1,437 images of UCI handwritten digits (sample), train" in line
 
 
-def test_lenet5_reads_digits_without_any_data(tmp_path):
+def test_lenet5_reads_digits_without_any_data(command, tmp_path):
     """As drawn here with a pen: no folder of data, no --weights."""
     files = [tmp_path / f"{digit}.png" for digit in STROKES]
     for file, stroke in zip(files, STROKES.values(), strict=True):
@@ -140,7 +130,7 @@ def test_lenet5_reads_digits_without_any_data(tmp_path):
         ImageDraw.Draw(paper).line(stroke, "black", width=14, joint="curve")
         paper.save(file)
     before = set(tmp_path.iterdir())
-    out, err = launched(tmp_path, "predict", "lenet5", *files, data_dir=tmp_path / "none")
+    out, err = command("predict", "lenet5", *files, data_dir=tmp_path / "none")
     assert [line.split()[-1] for line in out[1::6]] == list(STROKES)
     assert "lenet5, seed" in err and err.count("\n") == 1
     assert set(tmp_path.iterdir()) == before
@@ -184,12 +174,12 @@ def finished(folder, recipe=test_predict.COLOURS, **more):
     return folder
 
 
-def ship_here(*folders, data_dir="/nowhere"):
-    return launch("ship", *folders, data_dir=data_dir)
+def ship_here(*folders):
+    return launch("ship", *folders, data_dir="/nowhere")
 
 
-def without_weights(*words, **given):
-    return launch(*words, data_dir="/nowhere", **given)
+def predict_here(*photographs, **given):
+    return launch("predict", "colours", *photographs, data_dir="/nowhere", **given)
 
 
 def test_predict_takes_what_was_shipped(colours, tmp_path, capsys):
@@ -197,12 +187,12 @@ def test_predict_takes_what_was_shipped(colours, tmp_path, capsys):
     grow_an_optimizer(colours)
     before = {f.name: f.read_bytes() for f in finished(colours).iterdir()}
     photograph = test_predict.colour(tmp_path / "a.png", (0, 200, 10))
-    assert without_predict(photograph, weights=str(colours)) == 0
+    assert predict_here(photograph, weights=str(colours)) == 0
     answer = capsys.readouterr().out
     assert ship_here(colours) == 0
     assert "seed 3, float32, top-1 error 50.00 %" in capsys.readouterr().out
     assert {f.name: f.read_bytes() for f in colours.iterdir()} == before
-    assert without_predict(photograph) == 0
+    assert predict_here(photograph) == 0
     said = capsys.readouterr()
     assert said.out == answer and "green" in answer
     assert "colours, seed 3, trained in float32, used here in" in said.err
@@ -213,10 +203,6 @@ def test_predict_takes_what_was_shipped(colours, tmp_path, capsys):
     [session], [result] = record["sessions"], record["results"]
     assert session["command"] == "python -m launch colours --seed 3"
     assert session["reason"] == "RunError" and result["top1_error"] == 50
-
-
-def without_predict(*photographs, **given):
-    return without_weights("predict", "colours", *photographs, **given)
 
 
 def grow_an_optimizer(folder):
@@ -260,9 +246,13 @@ UNFIT = {
 
 
 @pytest.mark.parametrize("name", UNFIT)
-def test_what_is_not_fit_to_be_shipped_replaces_nothing(name, colours, tmp_path, monkeypatch):
+def test_a_later_run_is_shipped_instead_and_what_is_unfit_replaces_nothing(
+    name, colours, tmp_path, monkeypatch
+):
+    assert ship_here(finished(colours, seed=2)) == 0
     assert ship_here(finished(colours)) == 0
     target = tmp_path / "trained" / "colours"
+    assert json.loads((target / "run.json").read_text())["seed"] == 3  # the later one's
     before = {f: f.read_bytes() for f in target.iterdir()}
     changed, said = UNFIT[name]
     if name == "a large network":
@@ -273,13 +263,6 @@ def test_what_is_not_fit_to_be_shipped_replaces_nothing(name, colours, tmp_path,
     assert list(target.parent.iterdir()) == [target]
 
 
-def test_a_later_run_takes_the_place_of_an_earlier_one(colours, tmp_path):
-    for seed in (3, 4):
-        assert ship_here(finished(colours, seed=seed)) == 0
-    file = tmp_path / "trained" / "colours" / "run.json"
-    assert json.loads(file.read_text())["seed"] == 4
-
-
 def test_evaluate_measures_in_the_runs_precision_and_says_so(
     colours, tmp_path, monkeypatch, capsys
 ):
@@ -288,11 +271,11 @@ def test_evaluate_measures_in_the_runs_precision_and_says_so(
     assert "seed 3, mixed_bfloat16" in capsys.readouterr().out
     used = []
     monkeypatch.setattr(evaluation, "run", lambda network, devices, *_: used.append(devices))
-    without_weights("evaluate", "colours")
+    launch("evaluate", "colours", data_dir="/nowhere")
     assert used[0].precision == "mixed_bfloat16"
     err = capsys.readouterr().err
     assert "trained in mixed_bfloat16, used here in mixed_bfloat16" in err
-    without_predict(test_predict.colour(tmp_path / "a.png", (0, 0, 255)))
+    predict_here(test_predict.colour(tmp_path / "a.png", (0, 0, 255)))
     assert "mixed_bfloat16, used here in float32" in capsys.readouterr().err
 
 
@@ -304,8 +287,8 @@ def test_a_variant_without_weights_names_those_with_some(colours, tmp_path):
     ):
         test_predict.colour(tmp_path / "a.png", (1, 2, 3))
         with pytest.raises(UsageError, match="come with: no variant"):
-            without_weights(*words, **given)
+            launch(*words, data_dir="/nowhere", **given)
     (tmp_path / "trained" / "others").mkdir(parents=True)
     (tmp_path / "trained" / "others" / "run.json").touch()
     with pytest.raises(UsageError, match="RUN_OR_FILE.*come with: others"):
-        without_weights("evaluate", "colours")
+        launch("evaluate", "colours", data_dir="/nowhere")

@@ -4,10 +4,11 @@ import re
 
 import pytest
 
-from common.data import imagenet
+from common.data import catalog, imagenet
 from common.errors import UsageError
 from common.evaluation import predictions
 from common.evaluation.metrics import wrong
+from launch.commands import submission as command
 from reproductions.ilsvrc2016 import submission_file
 from tests.common.test_test_server import predictions as drawn
 from tests.launch import flags
@@ -46,13 +47,17 @@ def test_a_prediction_file_is_written_for_the_server_and_scored(folder):
     assert found[4] == str(top5)
 
 
-def test_50000_images_are_also_counted_without_the_blacklist(folder, capsys):
-    (folder / "g.txt").write_text("7 0 0 1 1\n" * 50_000)
-    (folder / "t.txt").write_text("7\n" * 49_999 + "8\n")
+def test_the_validation_set_is_also_counted_without_the_blacklist(folder, capsys, monkeypatch):
+    there = catalog.find("imagenet2012").splits["validation"]
+    assert command.VALIDATION_IMAGES == there
+    monkeypatch.setattr(command, "VALIDATION_IMAGES", 100)
+    monkeypatch.setattr(imagenet, "blacklist", lambda: {3, 7})
+    (folder / "g.txt").write_text("7 0 0 1 1\n" * 100)
+    (folder / "t.txt").write_text("7\n" * 99 + "8\n")
     assert submission("g.txt", "t.txt") == 0
     said = capsys.readouterr().out
-    assert re.search(r"(?m)^All  +50,000  +1 ", said)
-    assert re.search(r"(?m)^Without the blacklist  +48,238  +1 ", said)
+    assert re.search(r"(?m)^All  +100  +1 ", said)
+    assert re.search(r"(?m)^Without the blacklist  +98  +1 ", said)
 
 
 def test_other_words_and_files_that_are_there_are_refused(folder):

@@ -6,7 +6,7 @@ import reproductions
 from common.errors import UsageError
 from launch.settings.overrides import apply
 from launch.sweep import search_space
-from launch.sweep.workers import gpu_shares
+from launch.sweep.workers import share_gpus
 from reproductions.resnet_cifar.recipe import RESNET20
 from tests.launch.sweep_fakes import request
 
@@ -138,13 +138,13 @@ def test_values_are_given_to_a_trial_as_set_reads_them():
 
 
 def test_each_worker_has_gpus_of_its_own():
-    shares = gpu_shares(2, ["4", "5", "6", "7"], 2)
+    shares = share_gpus(2, ["4", "5", "6", "7"], 2)
     assert [s["CUDA_VISIBLE_DEVICES"] for s in shares] == ["4,5", "6,7"]
-    assert gpu_shares(2, ["0", "1"], None)[1] == {"CUDA_VISIBLE_DEVICES": "1"}
-    assert gpu_shares(3, [], 2) == [{}] * 3
-    assert gpu_shares(2, ["0"], 0) == [{}] * 2
+    assert share_gpus(2, ["0", "1"], None)[1] == {"CUDA_VISIBLE_DEVICES": "1"}
+    assert share_gpus(3, [], 2) == [{}] * 3
+    assert share_gpus(2, ["0"], 0) == [{}] * 2
     with pytest.raises(UsageError, match="there are 1"):
-        gpu_shares(2, ["0"], None)
+        share_gpus(2, ["0"], None)
 
 
 @pytest.mark.parametrize("missing", ["PORT", "TUNER_ID"])

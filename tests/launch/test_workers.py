@@ -1,20 +1,19 @@
 """Several worker processes on one machine train as one process does."""
 
+import contextlib
 import json
 import os
-import pathlib
 import random
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import pytest
 
+from tests.launch import test_resume
 from tests.launch.test_resume import assert_same_end, checkpoint_seen, metrics, record
 
-ROOT = pathlib.Path(__file__).parents[2]
+pytestmark = pytest.mark.full
 LENET = (
     *("lenet5", "--data", "sample", "--platform", "cpu"),
     *("--set", "global_batch_size=12", "--set", "epochs=3"),
@@ -23,27 +22,18 @@ LONG = (*LENET[:-1], "epochs=300")
 
 
 def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    with contextlib.ExitStack() as opened:
+        sockets = [opened.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
 
 
 def start(command, folder, index, ports, *flags):
     """Worker `index` of as many as there are ports."""
     hosts = [f"127.0.0.1:{port}" for port in ports]
     config = {"cluster": {"worker": hosts}, "task": {"type": "worker", "index": index}}
-    return subprocess.Popen(
-        [sys.executable, "-m", "launch", *command, *flags] + ["--workdir", str(folder)],
-        cwd=ROOT,
-        env=os.environ | {"TF_CONFIG": json.dumps(config)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    return test_resume.start(command, folder, *flags, TF_CONFIG=json.dumps(config))
 
 
 def start_all(command, folder, count, *flags):
@@ -67,22 +57,10 @@ def finish(processes):
     return [output for _, output in done]
 
 
-def launch(command, *flags, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "launch", *command, *flags],
-        cwd=ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory):
     folder = tmp_path_factory.mktemp("alone")
-    done = launch(LENET, "--workdir", str(folder))
-    assert done.returncode == 0, done.stderr
+    test_resume.finish(test_resume.start(LENET, folder))
     return folder
 
 
@@ -101,13 +79,11 @@ def assert_same_curve(one, other):
             assert a[key] == b[key]
 
 
-@pytest.mark.full
 def test_two_workers_have_the_curve_of_one_process(alone, tmp_path):
     finish(start_all(LENET, tmp_path, 2))
     assert_same_curve(alone, tmp_path)
 
 
-@pytest.mark.full
 def test_three_workers_have_it_and_only_the_chief_speaks(alone, three):
     folder, (chief, *others) = three
     assert_same_curve(alone, folder)
@@ -118,7 +94,6 @@ def test_three_workers_have_it_and_only_the_chief_speaks(alone, three):
     assert session["workers"] == session["devices"] == 3
 
 
-@pytest.mark.full
 @pytest.mark.parametrize("victim", [0, 2], ids=["chief", "another"])
 def test_a_lost_worker_is_reported_and_the_run_goes_on(three, tmp_path, victim):
     flags = ("--checkpoint_minutes", "0")
@@ -138,7 +113,6 @@ def test_a_lost_worker_is_reported_and_the_run_goes_on(three, tmp_path, victim):
     assert_same_end(three[0], tmp_path)
 
 
-@pytest.mark.full
 def test_a_worker_that_hangs_is_reported(tmp_path):
     processes = start_all(LONG, tmp_path, 2, "--checkpoint_minutes", "0")
     assert checkpoint_seen(processes[0], tmp_path)
@@ -153,14 +127,12 @@ def test_a_worker_that_hangs_is_reported(tmp_path):
     assert time.monotonic() - began < 60
 
 
-@pytest.mark.full
 def test_workers_begin_with_the_weights_of_another_network(tmp_path):
     """VGG's B begins with layers of A, which the same command trains first."""
     settings = ("image_size=32", "global_batch_size=64", "epochs=1")
     command = ("vgg13", "--data", "sample", "--platform", "cpu")
     command += tuple(f"--set={setting}" for setting in settings)
-    done = launch(command, "--workdir", str(tmp_path / "alone"))
-    assert done.returncode == 0, done.stderr
+    test_resume.finish(test_resume.start(command, tmp_path / "alone"))
     finish(start_all(command, tmp_path / "two", 2))
     for folder in ("", "begins_with_vgg11"):
         (one,), (two,) = (metrics(tmp_path / run / folder) for run in ("alone", "two"))
@@ -168,7 +140,6 @@ def test_workers_begin_with_the_weights_of_another_network(tmp_path):
             assert one[key] == pytest.approx(two[key], rel=1e-5)
 
 
-@pytest.mark.full
 def test_a_signal_to_one_worker_stops_all_at_the_same_step(tmp_path):
     processes = start_all(LONG, tmp_path, 2)
     while not (line := processes[0].stdout.readline()).startswith("epoch 1/"):
@@ -179,7 +150,6 @@ def test_a_signal_to_one_worker_stops_all_at_the_same_step(tmp_path):
     assert other == (75, "")
 
 
-@pytest.mark.full
 def test_workers_with_other_commands_all_refuse(tmp_path):
     ports = free_ports(2)
     commands = (LENET, (*LENET[:-1], "epochs=2"))
@@ -189,7 +159,6 @@ def test_workers_with_other_commands_all_refuse(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.full
 def test_who_does_not_come_is_named(tmp_path):
     ports = free_ports(2)
     process = start(LENET, tmp_path, 0, ports)
@@ -200,11 +169,9 @@ def test_who_does_not_come_is_named(tmp_path):
     assert f"no answer from 127.0.0.1:{ports[1]}" in line
 
 
-@pytest.mark.full
 def test_a_dry_run_tells_the_workers_and_needs_none(tmp_path):
     hosts = '["a:1", "b:1", "c:1"]'
     config = f'{{"cluster": {{"worker": {hosts}}}, "task": {{"type": "worker", "index": 1}}}}'
-    done = launch(LENET, "--dry_run", TF_CONFIG=config)
-    assert done.returncode == 0, done.stderr
-    assert "3: a:1, b:1, c:1" in done.stdout
-    assert "12 = 3 workers x 1 devices" in done.stdout
+    said = test_resume.finish(test_resume.start(LENET, tmp_path, "--dry_run", TF_CONFIG=config))
+    assert "3: a:1, b:1, c:1" in said
+    assert "12 = 3 workers x 1 devices" in said

@@ -18,6 +18,7 @@ import reproductions
 from common.training import checkpoints
 from common.training.optimizers import build_optimizer
 from common.training.steps import MAX_UPDATES, TrainSteps, repeat_bit_for_bit
+from common.training.train_step import TrainStep
 from tests.reproductions.test_contract import VARIANTS, small_image
 
 BATCH, STEPS = 2, 24
@@ -82,15 +83,8 @@ class Training:
         if self.recipe.channels == 1:  # LeNet-5's input is about 0 .. 1
             images /= 60.0
         self.batch = (images, np.array([3, 7]))
-        self.run = TrainSteps(
-            self.model,
-            self.optimizer,
-            self.recipe.loss,
-            tf.distribute.get_strategy(),
-            global_batch_size=BATCH,
-            seed=0,
-            **settings,
-        )
+        parts = (self.model, self.optimizer, self.recipe.loss, tf.distribute.get_strategy())
+        self.run = TrainSteps(TrainStep(*parts, global_batch_size=BATCH, seed=0, **settings))
 
     def updates(self, first, count):
         """The losses of `count` updates."""

@@ -12,8 +12,6 @@ import io
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from common.data.images.jpeg import Header, read_header
 
 if TYPE_CHECKING:
@@ -104,6 +102,7 @@ def _formats() -> list[str]:
 
 def _eight_bits(image: "Image.Image") -> "Image.Image":
     """RGB or RGBA; of 16 bits the upper 8, as TensorFlow takes of a PNG."""
+    import numpy as np
     from PIL import Image
 
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):

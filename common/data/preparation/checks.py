@@ -9,7 +9,7 @@ import dataclasses
 import json
 import math
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from common.data import imagenet
@@ -22,29 +22,16 @@ from common.data.sources.look import Look
 
 _FEW_CLASSES = 12  # whose images are counted one by one
 TOLERATED = 1e-3  # of a test split: less than 0.1 points of an error rate
+_AGAIN = "Prepare the set again with python -m launch prepare"
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """Something that was found.
+    """Something that was found."""
 
-    Attributes:
-        matters: Whether results would be wrong; else it is for information.
-        what: What is so.
-        advice: What to do; "" where nothing needs to be done.
-    """
-
-    matters: bool
+    matters: bool  # whether results would be wrong; else it is for information
     what: str
-    advice: str = ""
-
-
-def _wrong(what: str, advice: str) -> Finding:
-    return Finding(True, what, advice)
-
-
-def _note(what: str, advice: str = "") -> Finding:
-    return Finding(False, what, advice)
+    advice: str = ""  # what to do
 
 
 def findings(dataset: DataSet, where: pathlib.Path, seen: list[Examined]) -> list[Finding]:
@@ -55,23 +42,17 @@ def findings(dataset: DataSet, where: pathlib.Path, seen: list[Examined]) -> lis
         where: Its folder.
         seen: Every record file, examined.
     """
-    manifest = read_manifest(where)
-    classes = _classes(where)
+    manifest, classes = read_manifest(where), _read_classes(where)
     found = [
         *_files(where, manifest, seen),
-        *_bad(
-            seen, "Prepare the set again with python -m launch prepare, which mends or names them."
-        ),
+        *_bad(seen, f"{_AGAIN}, which mends or names them."),
         *_counts(dataset, manifest, classes, seen),
         *_duplicates(seen),
+        *_class_order(classes, expected.ORDER.get(dataset.name, tuple(classes))),
+        *(_validation(seen) if dataset.name == "imagenet2012" else ()),
+        *_pixels(dataset, seen),
+        *(_done(manifest) if manifest else ()),
     ]
-    if dataset.name in expected.ORDER:
-        found += _class_order(classes, expected.ORDER[dataset.name])
-    if dataset.name == "imagenet2012":
-        found += _validation(seen)
-    found += _pixels(dataset, seen)
-    if manifest:
-        found += _done(manifest)
     return sorted(found, key=lambda finding: not finding.matters)
 
 
@@ -91,32 +72,18 @@ def of_folder(dataset: DataSet, labels: dict[str, int], found: ClassFolders) -> 
             file.turned += looks[path].turned
         seen.append(file)
     bad = [f"{path}: {look.why}" for path, look in looks.items() if look.why]
-    seen.append(Examined(split="", file="", bad=bad))
-    advice = "They are left out. Mend these files, or take them away."
+    left_out = Examined(split="", file="", bad=bad)
     findings = [
-        *_bad(seen, advice),
-        *_counts(dataset, None, list(labels), seen[:-1]),
+        *_bad([*seen, left_out], "They are left out. Mend these files, or take them away."),
+        *_counts(dataset, None, list(labels), seen),
         *_sizes([look for look in looks.values() if not look.why]),
-        *_duplicates(seen[:-1]),
-        *(_note(note) for note in found.notes if folder.DAMAGED not in note),
+        *_duplicates(seen),
+        *(Finding(False, note) for note in found.notes if folder.DAMAGED not in note),
     ]
     return sorted(findings, key=lambda finding: not finding.matters)
 
 
-def _sizes(looks: list[Look]) -> Iterable[Finding]:
-    """Kinds of files and the pixels of their sides."""
-    if looks:
-        kinds = collections.Counter(look.kind for look in looks).most_common()
-        shorter = sorted(min(look.height, look.width) for look in looks)
-        middle, longest = shorter[len(looks) // 2], max(max(k.height, k.width) for k in looks)
-        told = ", ".join(f"{count:,} {kind}" for kind, count in kinds)
-        yield _note(
-            f"{told}; shorter sides of {shorter[0]:,} to {shorter[-1]:,} pixels, half of them "
-            f"{middle:,} or more; no side above {longest:,}."
-        )
-
-
-def _classes(where: pathlib.Path) -> list[str]:
+def _read_classes(where: pathlib.Path) -> list[str]:
     """Names in the order of the labels; numbers where TFDS keeps no names."""
     names = where / "label.labels.txt"
     if names.is_file():
@@ -126,44 +93,56 @@ def _classes(where: pathlib.Path) -> list[str]:
     return [str(i) for i in range(int(label["numClasses"]))]
 
 
-def _files(where: pathlib.Path, manifest: dict | None, seen: list[Examined]) -> Iterable[Finding]:
-    again = "Remove it and prepare the set again from the originals: python -m launch prepare."
+def _files(where: pathlib.Path, manifest: dict | None, seen: list[Examined]) -> Iterator[Finding]:
     for file in seen:
         known = manifest["files"].get(file.file) if manifest else None
         if file.damage:
-            what = f"{where / file.file}: {file.damage}."
+            what = f": {file.damage}."
         elif known and known["sha256"] != file.sha256:
-            what = f"{where / file.file} is not what was written: its hash."
-        elif known and known["images"] != len(file.records):
-            what = f"{where / file.file} has {len(file.records)} records."
+            what = " is not what was written: its hash."
         else:
             continue
-        yield _wrong(what, again)
+        yield Finding(
+            True,
+            f"{where / file.file}{what}",
+            "Remove it and prepare the set again from the originals: python -m launch prepare.",
+        )
     if manifest is None:
-        yield _note(
-            "No manifest: hashes were not compared.", "python -m launch prepare writes one."
+        yield Finding(
+            False, "No manifest: hashes were not compared.", "python -m launch prepare writes one."
         )
 
 
-def _bad(seen: list[Examined], advice: str) -> Iterable[Finding]:
-    bad = [line for file in seen for line in file.bad]
-    if bad:
-        yield _wrong(
-            f"{len(bad):,} images cannot be used: {'; '.join(bad[:5])}"
-            + (" ..." if len(bad) > 5 else "."),
-            advice,
+def _bad(seen: list[Examined], advice: str) -> Iterator[Finding]:
+    if bad := [line for file in seen for line in file.bad]:
+        shown = "; ".join(bad[:5]) + (" ..." if len(bad) > 5 else ".")
+        yield Finding(True, f"{len(bad):,} images cannot be used: {shown}", advice)
+    if turned := sum(file.turned for file in seen):
+        yield Finding(
+            False,
+            f"{turned:,} images ask by EXIF to be turned; they are used as they are stored, as "
+            "the papers did.",
         )
-    turned = sum(file.turned for file in seen)
-    if turned:
-        yield _note(
-            f"{turned:,} images ask by EXIF to be turned; they are "
-            "used as they are stored, as the papers did."
+
+
+def _sizes(looks: list[Look]) -> Iterator[Finding]:
+    """Kinds of files and the pixels of their sides."""
+    if looks:
+        kinds = collections.Counter(look.kind for look in looks).most_common()
+        shorter = sorted(min(look.height, look.width) for look in looks)
+        middle, longest = shorter[len(looks) // 2], max(max(k.height, k.width) for k in looks)
+        told = ", ".join(f"{count:,} {kind}" for kind, count in kinds)
+        yield Finding(
+            False,
+            f"{told}; shorter sides of {shorter[0]:,} to {shorter[-1]:,} pixels, half of them "
+            f"{middle:,} or more; no side above {longest:,}.",
         )
 
 
 def _counts(
     dataset: DataSet, manifest: dict | None, classes: list[str], seen: list[Examined]
-) -> Iterable[Finding]:
+) -> Iterator[Finding]:
+    """Images of each class: beside the manifest's, the official ones, and as a note."""
     counts: dict[str, collections.Counter] = {}
     outside = 0
     for file in seen:
@@ -176,36 +155,9 @@ def _counts(
             else:
                 outside += 1
     if outside:
-        yield _wrong(
-            f"{outside:,} labels are not 0 .. {len(classes) - 1}.", "Prepare the set again."
-        )
-    yield from _against(dataset, manifest, counts)
-    # Parts of ImageNet lack classes by intent; a folder's notes say more.
-    if not dataset.name.startswith(("imagenet2012", "folder:")):
-        yield from _of_classes(classes, counts)
-    for split, of_split in counts.items():
-        each = of_split.values()
-        told = f"{min(each, default=0):,} to {max(each, default=0):,} of each"
-        if len(of_split) <= _FEW_CLASSES:
-            told = ", ".join(f"{name} {count:,}" for name, count in sorted(of_split.items()))
-        yield _note(f"{split}: {of_split.total():,} images of {len(of_split):,} classes: {told}.")
-
-
-def _of_classes(classes: list[str], counts: dict) -> Iterable[Finding]:
-    """What common.data.sources.folder says of the classes of the splits."""
-    every = {split: {name: each[name] for name in classes} for split, each in counts.items()}
-    wrong = folder.find_untrained(every)
-    if wrong:
-        yield _wrong(wrong, "Mend the names of the class folders, and prepare it again.")
-    for note in folder.class_notes(every):
-        yield _note(note)
-
-
-def _against(dataset: DataSet, manifest: dict | None, counts: dict) -> Iterable[Finding]:
-    """Counts beside the official ones, and beside the manifest's."""
+        yield Finding(True, f"{outside:,} labels are not 0 .. {len(classes) - 1}.", f"{_AGAIN}.")
     official = expected.OFFICIAL.get(dataset.name, expected.Expected(totals=dataset.splits))
-    wrong = expected.differences(official, counts) if dataset.splits else []
-    if wrong:
+    if dataset.splits and (wrong := expected.differences(official, counts)):
         yield Finding(
             manifest is None,  # else the part was asked for
             f"It is not the whole of {dataset.title}. {'. '.join(wrong)}.",
@@ -215,10 +167,24 @@ def _against(dataset: DataSet, manifest: dict | None, counts: dict) -> Iterable[
     if manifest:
         written = expected.Expected(totals=manifest["splits"], classes=manifest["classes"])
         for sentence in expected.differences(written, counts):
-            yield _wrong(f"It is not what was prepared. {sentence}.", "Prepare it again.")
+            yield Finding(True, f"It is not what was prepared. {sentence}.", f"{_AGAIN}.")
+    # Parts of ImageNet lack classes by intent; a folder's notes say more.
+    if not dataset.name.startswith(("imagenet2012", "folder:")):
+        every = {split: {name: each[name] for name in classes} for split, each in counts.items()}
+        if wrong := folder.find_untrained(every):
+            yield Finding(True, wrong, f"Mend the names of the class folders. {_AGAIN}.")
+        for note in folder.class_notes(every):
+            yield Finding(False, note)
+    for split, of_split in counts.items():
+        each = of_split.values()
+        told = f"{min(each, default=0):,} to {max(each, default=0):,} of each"
+        if len(of_split) <= _FEW_CLASSES:
+            told = ", ".join(f"{name} {count:,}" for name, count in sorted(of_split.items()))
+        what = f"{split}: {of_split.total():,} images of {len(of_split):,} classes: {told}."
+        yield Finding(False, what)
 
 
-def _duplicates(seen: list[Examined]) -> Iterable[Finding]:
+def _duplicates(seen: list[Examined]) -> Iterator[Finding]:
     splits: dict[str, dict[bytes, str]] = {}
     totals, within = collections.Counter(), collections.Counter()
     for file in seen:
@@ -226,26 +192,25 @@ def _duplicates(seen: list[Examined]) -> Iterable[Finding]:
         for i, (name, _, digest) in enumerate(file.records):
             within[file.split] += digest in digests
             digests.setdefault(digest, name or f"{file.file}, record {i}")
-            totals[file.split] += 1
+        totals[file.split] += len(file.records)
     for split, count in within.items():
         if count:
-            yield _note(f"{split}: {count:,} images are the same as another one.")
-    train = splits.get("train", {})
+            yield Finding(False, f"{split}: {count:,} images are the same as another one.")
+    train = splits.pop("train", {})
     for split, digests in splits.items():
-        shared = [] if split == "train" else [d for d in digests if d in train]
-        if not shared:
-            continue
-        pairs = [f"{train[d]} = {digests[d]}" for d in shared[:3]]
-        yield Finding(
-            len(shared) > TOLERATED * totals[split],
-            f"{len(shared):,} images of {split} are in train as well: "
-            f"{'; '.join(pairs)}{' ...' if len(shared) > 3 else ''}.",
-            "Take them out of train and prepare the set again; below 0.1 % of the split they "
-            "change an error rate by less than 0.1 points.",
-        )
+        pairs = [f"{train[d]} = {name}" for d, name in digests.items() if d in train]
+        if pairs:
+            more = " ..." if len(pairs) > 3 else ""
+            yield Finding(
+                len(pairs) > TOLERATED * totals[split],
+                f"{len(pairs):,} images of {split} are in train as well: "
+                f"{'; '.join(pairs[:3])}{more}.",
+                "Take them out of train and prepare the set again; below 0.1 % of the split they "
+                "change an error rate by less than 0.1 points.",
+            )
 
 
-def _pixels(dataset: DataSet, seen: list[Examined]) -> Iterable[Finding]:
+def _pixels(dataset: DataSet, seen: list[Examined]) -> Iterator[Finding]:
     """Means and deviations of the training set beside the known ones."""
     official = expected.OFFICIAL.get(dataset.name)
     train = [file for file in seen if file.split == "train" and file.pixels]
@@ -260,7 +225,7 @@ def _pixels(dataset: DataSet, seen: list[Examined]) -> Iterable[Finding]:
         std.append(round(math.sqrt(second - first**2) / 255, 4))
     found = f"mean {_format(mean)}, deviation {_format(std)}"
     if (tuple(mean), tuple(std)) == (official.mean, official.std):
-        yield _note(f"The pixels of train are right: {found}.")
+        yield Finding(False, f"The pixels of train are right: {found}.")
         return
     images = sum(len(file.records) for file in train)
     yield Finding(
@@ -276,21 +241,21 @@ def _format(values: Iterable[float]) -> str:
     return ", ".join(f"{value:.4f}" for value in values)
 
 
-def _class_order(classes: list[str], known: tuple[str, ...]) -> Iterable[Finding]:
+def _class_order(classes: list[str], known: tuple[str, ...]) -> Iterator[Finding]:
     if tuple(classes) != known:
         pairs = enumerate(zip(classes, known, strict=False))
         differ = (label for label, (one, other) in pairs if one != other)
         first = next(differ, min(len(classes), len(known)))
-        yield _wrong(
+        yield Finding(
+            True,
             f"The classes are not the {len(known):,} official ones in "
             f"their order; label {first} is the first that differs.",
-            "Published weights would answer wrong classes. Prepare "
-            "the set again with python -m launch prepare.",
+            f"Published weights would answer wrong classes. {_AGAIN}.",
         )
 
 
-def _validation(seen: list[Examined]) -> Iterable[Finding]:
-    """Labels of the validation images against those known by number."""
+def _validation(seen: list[Examined]) -> Iterator[Finding]:
+    """Labels of ImageNet's validation images against those known by number."""
     known = expected.validation_labels()
     numbers = {expected.VALIDATION.format(i): i for i in range(1, 50_001)}
     there = {
@@ -303,45 +268,40 @@ def _validation(seen: list[Examined]) -> Iterable[Finding]:
     wrong = sorted(n for n, label in there.items() if label != known[n - 1])
     first = [there.get(number, "missing") for number in range(1, 9)]
     if wrong:
-        yield _wrong(
+        yield Finding(
+            True,
             f"{len(wrong):,} of {len(there):,} validation labels are wrong, first that of "
             f"{expected.VALIDATION.format(wrong[0])}. The first eight are {first}, and must be "
             f"{list(expected.FIRST_EIGHT)}.",
-            "TFDS's own builder shifts all labels after a file that is "
-            "missing. Prepare the set again with python -m launch prepare.",
+            f"TFDS's own builder shifts all labels after a file that is missing. {_AGAIN}.",
         )
     elif there:
-        yield _note(
-            f"The labels of {len(there):,} validation images are right; "
-            f"the first eight are {first}."
+        yield Finding(
+            False,
+            f"The labels of {len(there):,} validation images are right; the first eight are "
+            f"{first}.",
         )
     listed = len(imagenet.blacklist() & there.keys())
-    yield _note(
+    yield Finding(
+        False,
         f"{listed:,} of the validation images are on the blacklist of "
-        "2014 (1,762 in all); error rates of the papers count all 50,000."
+        "2014 (1,762 in all); error rates of the papers count all 50,000.",
     )
 
 
-def _done(manifest: dict[str, Any]) -> Iterable[Finding]:
+def _done(manifest: dict[str, Any]) -> Iterator[Finding]:
     """What prepare did, from its manifest."""
-    if manifest["shorter_side"]:
-        yield _note(
-            "Images were shrunk to a shorter side of "
-            f"{manifest['shorter_side']} pixels and encoded again."
-        )
+    if side := manifest["shorter_side"]:
+        what = f"Images were shrunk to a shorter side of {side} pixels and encoded again."
+        yield Finding(False, what)
     for split, pixels in manifest.get("pixels", {}).items():
-        told = [f"{count:,} {what}" for what, count in pixels.items()]
-        yield _note(f"{split}: {'; '.join(told)}.")
+        told = "; ".join(f"{count:,} {what}" for what, count in pixels.items())
+        yield Finding(False, f"{split}: {told}.")
     for note in manifest.get("notes", ()):
         if note.startswith("Left out"):  # the others were seen in the records
-            yield _note(note)
-    for key, words in (
-        ("repaired", "images were repaired by prepare"),
-        ("left_out", "images were left out by prepare"),
-    ):
+            yield Finding(False, note)
+    for key in ("repaired", "left_out"):
         if manifest[key]:
             name, why = next(iter(manifest[key].items()))
-            yield _note(
-                f"{len(manifest[key]):,} {words}, such as {name}: {why}.",
-                f"{MANIFEST} names them all.",
-            )
+            what = f"images were {key.replace('_', ' ')} by prepare, such as {name}: {why}."
+            yield Finding(False, f"{len(manifest[key]):,} {what}", f"{MANIFEST} names them all.")

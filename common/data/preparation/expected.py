@@ -25,21 +25,14 @@ FIRST_EIGHT = (65, 970, 230, 809, 516, 57, 334, 415)  # labels, files 1 .. 8
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What there must be.
+    """What there must be, by split."""
 
-    Attributes:
-        totals: Images in each split.
-        of_class: The fewest and most of one class in each split.
-        classes: Images of each class, where that is known, by split.
-        md5: Of files, by name.
-        mean, std: Of the training set's pixels, red, green and blue, of 0 .. 1,
-            with the digits that are given; or nothing.
-    """
-
-    totals: dict[str, int]
+    totals: dict[str, int]  # images
+    # The fewest and most images of one class; those of each class, where they are known.
     of_class: dict[str, tuple[int, int]] = dataclasses.field(default_factory=dict)
     classes: dict[str, dict[str, int]] = dataclasses.field(default_factory=dict)
-    md5: dict[str, str] = dataclasses.field(default_factory=dict)
+    md5: dict[str, str] = dataclasses.field(default_factory=dict)  # of files, by name
+    # Of the training set's pixels: red, green and blue, of 0 .. 1, to the digits given.
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
 
@@ -99,7 +92,7 @@ def from_file(path: pathlib.Path) -> Expected:
     form = '{"train": {"n01440764": 1300}, "validation": {"n01440764": 50}}'
     try:
         read = json.loads(path.read_text())
-        md5 = {str(k): str(v) for k, v in read.pop("md5", {}).items()}
+        md5 = {str(name): str(digest) for name, digest in read.pop("md5", {}).items()}
         classes = {
             split: {str(name): int(count) for name, count in counts.items()}
             for split, counts in read.items()
@@ -125,26 +118,19 @@ def differences(expected: Expected, found: dict[str, dict[str, int]]) -> list[st
         total, wanted = sum(counts.values()), expected.totals.get(split, 0)
         if total != wanted:
             sentences.append(f"{split}: {total:,} images, and it must have {wanted:,}")
-        odd = list(_odd_classes(expected, split, counts))
+        odd = []
+        if (exact := expected.classes.get(split)) is not None:
+            pairs = ((n, counts.get(n, 0), exact.get(n, 0)) for n in sorted({*exact, *counts}))
+            odd = [f"{n} has {has:,} of {wanted:,}" for n, has, wanted in pairs if has != wanted]
+        elif split in expected.of_class:
+            low, high = expected.of_class[split]
+            wanted = f"{low:,} to {high:,}" if low < high else f"{low:,}"
+            pairs = ((name, counts.get(name, 0)) for name in WNIDS)
+            odd = [f"{n} has {has:,}, not {wanted}" for n, has in pairs if not low <= has <= high]
         if odd:
             more = f", and {len(odd) - 3} more" if len(odd) > 3 else ""
             sentences.append(f"{split}: {', '.join(odd[:3])}{more}")
     return sentences
-
-
-def _odd_classes(expected: Expected, split: str, counts: dict[str, int]):
-    exact = expected.classes.get(split)
-    if exact is not None:
-        for name in sorted({*exact, *counts}):
-            has, wanted = counts.get(name, 0), exact.get(name, 0)
-            if has != wanted:
-                yield f"{name} has {has:,} of {wanted:,}"
-    elif split in expected.of_class:
-        low, high = expected.of_class[split]
-        wanted = f"{low:,} to {high:,}" if low < high else f"{low:,}"
-        for name in WNIDS:
-            if not low <= counts.get(name, 0) <= high:
-                yield f"{name} has {counts.get(name, 0):,}, not {wanted}"
 
 
 def validation_labels() -> list[int]:
@@ -156,18 +142,15 @@ def validation_labels() -> list[int]:
     import importlib.util
 
     package = importlib.util.find_spec("tensorflow_datasets").origin
-    file = pathlib.Path(package).parent / ("datasets/imagenet2012/validation_labels.txt")
+    file = pathlib.Path(package).parent / "datasets/imagenet2012/validation_labels.txt"
     place = {wnid: label for label, wnid in enumerate(WNIDS)}
     try:
         labels = [place[wnid] for wnid in file.read_text().split()]
-    except (OSError, KeyError) as error:
+        if len(labels) != 50_000 or tuple(labels[:8]) != FIRST_EIGHT:
+            raise ValueError(f"{len(labels):,} labels, first {labels[:8]}")
+    except (OSError, KeyError, ValueError) as error:
         raise RunError(
             "The validation labels that tensorflow-datasets brings are not as they must be "
             f"({file}: {error}). Install the version of constraints.txt."
         ) from error
-    if len(labels) != 50_000 or tuple(labels[:8]) != FIRST_EIGHT:
-        raise RunError(
-            f"{file} has {len(labels)} labels, first {labels[:8]}; it must have 50,000, first "
-            f"{list(FIRST_EIGHT)}. Install the version of tensorflow-datasets in constraints.txt."
-        )
     return labels

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
+from typing import Any
 
 from common.data.images.jpeg import read_header
 from common.data.images.repair import Unreadable, require_decodable
@@ -21,10 +22,10 @@ class Examined:
     damage: str = ""
     turned: int = 0
     # Of every pixel, 0 .. 255, if it was asked for: how many, and the sums of
-    # each channel's values and of their squares.
+    # each channel's values and of their squares, (3,) int64.
     pixels: int = 0
-    sums: tuple[int, ...] = ()
-    squares: tuple[int, ...] = ()
+    sums: Any = 0
+    squares: Any = 0
 
 
 def examine(path: pathlib.Path, split: str, deep: bool, add_up: bool = False) -> Examined:
@@ -36,6 +37,7 @@ def examine(path: pathlib.Path, split: str, deep: bool, add_up: bool = False) ->
         deep: Decodes every image, too.
         add_up: Adds up the pixels of small colour images.
     """
+    import numpy as np
     import tensorflow as tf
 
     seen = Examined(split=split, file=path.name)
@@ -45,26 +47,17 @@ def examine(path: pathlib.Path, split: str, deep: bool, add_up: bool = False) ->
         for serialized in tf.data.TFRecordDataset(str(path)):
             data = _examine_record(seen, serialized.numpy(), deep=deep)
             if add_up and not seen.bad:
-                _add_up(seen, data)
+                image = tf.io.decode_image(data, 3, expand_animations=False).numpy()
+                values = image.reshape(-1, 3).astype(np.int64)
+                seen.pixels += len(values)
+                seen.sums += values.sum(0)
+                seen.squares += (values**2).sum(0)
     except FileNotFoundError:
         seen.damage = "it is not there"
     except (tf.errors.OpError, OSError) as error:
         reason = getattr(error, "message", str(error)).partition(" [Op:")[0]
         seen.damage = f"it cannot be read after record {len(seen.records):,}: {reason}"
     return seen
-
-
-def _add_up(seen: Examined, data: bytes) -> None:
-    import numpy as np
-    import tensorflow as tf
-
-    image = tf.io.decode_image(data, 3, expand_animations=False).numpy()
-    values = image.reshape(-1, 3).astype(np.int64)
-    before = seen.sums or (0, 0, 0), seen.squares or (0, 0, 0)
-    sums, squares = values.sum(0), (values**2).sum(0)
-    seen.pixels += len(values)
-    seen.sums = tuple(np.add(before[0], sums).tolist())
-    seen.squares = tuple(np.add(before[1], squares).tolist())
 
 
 def _examine_record(seen: Examined, serialized: bytes, *, deep: bool) -> bytes:
@@ -76,10 +69,8 @@ def _examine_record(seen: Examined, serialized: bytes, *, deep: bool) -> bytes:
     [label] = features["label"].int64_list.value or [-1]
     [name] = features["file_name"].bytes_list.value or [b""]
     name = name.decode(errors="surrogateescape")
-    own = f" ({name})" if name else ""
-    where = f"{seen.file}, record {len(seen.records)}{own}"
-    digest = hashlib.blake2b(data, digest_size=16).digest()
-    seen.records.append((name, label, digest))
+    where = f"{seen.file}, record {len(seen.records)}" + (f" ({name})" if name else "")
+    seen.records.append((name, label, hashlib.blake2b(data, digest_size=16).digest()))
     try:
         header = read_header(data)
         seen.turned += header.orientation != 1

@@ -21,22 +21,20 @@ from typing import Any
 
 from common.data.dataset import read_manifest
 from common.data.preparation import arrays, folders, imagenet, metadata, shards
-from common.data.preparation.expected import IMAGENET, Expected, differences
-from common.data.preparation.file_cache import FileCache, md5
-from common.data.preparation.raw_images import Originals
+from common.data.preparation.expected import IMAGENET, VALIDATION, Expected, differences
+from common.data.preparation.raw_images import Originals, remembered
 from common.data.processes import Each, workers
 from common.errors import RunError, UsageError
 from common.files import write_json
 
 Progress = Callable[[str, int, int], None]
-_VERSIONS = {
-    "mnist": "3.0.1",
-    "cifar10": "3.0.2",
-    "cifar100": "3.0.2",
-    "svhn_cropped": "3.1.0",
-    "imagenet2012": "5.1.0",
+_SETS = {  # TFDS's name and version, and who finds the images
+    "mnist": ("mnist", "3.0.1", arrays.mnist),
+    "cifar10": ("cifar10", "3.0.2", arrays.cifar10),
+    "cifar100": ("cifar100", "3.0.2", arrays.cifar100),
+    "svhn": ("svhn_cropped", "3.1.0", arrays.svhn),
+    "imagenet2012": ("imagenet2012", "5.1.0", imagenet.find),
 }
-_TFDS_NAMES = {"svhn": "svhn_cropped"}  # where TFDS's is not ours
 _MARGIN = 2**28  # bytes of disk that are left free
 _LOCK = "lock"
 _SOURCE = "source.json"
@@ -44,29 +42,15 @@ _SOURCE = "source.json"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Request:
-    """What is to be prepared, from what, and how.
+    """What is to be prepared, from what, and how."""
 
-    Attributes:
-        name: "imagenet2012", "mnist", "cifar10", "cifar100", "svhn",
-            "imagenette", or any other for class folders.
-        source: The folder with the downloads.
-        data_dir: Where TFDS's data sets lie; nothing else is written.
-        expected: What must be in it; None asks for nothing.
-        shorter_side: Pixels to shrink larger images to; or None.
-        jobs: Processes.
-        leave_out_bad: Whether a file that is no whole image is left
-            out, on record, rather than an error.
-        images_per_shard: Where not the usual number.
-    """
-
-    name: str
-    source: pathlib.Path
-    data_dir: pathlib.Path
-    expected: Expected | None
-    shorter_side: int | None
-    jobs: int
-    leave_out_bad: bool = False
-    images_per_shard: int | None = None
+    name: str  # one of _SETS, "imagenette", or any other for class folders
+    source: pathlib.Path  # the folder with the downloads
+    data_dir: pathlib.Path  # where TFDS's data sets lie; nothing else is written
+    expected: Expected | None  # what must be in it; None asks for nothing
+    shorter_side: int | None  # pixels to shrink larger images to
+    jobs: int  # processes
+    leave_out_bad: bool = False  # on record; else a file that is no whole image is an error
 
 
 def prepare(request: Request, progress: Progress) -> pathlib.Path:
@@ -83,71 +67,52 @@ def prepare(request: Request, progress: Progress) -> pathlib.Path:
     """
     if not request.source.is_dir():
         raise UsageError(f"There is no folder {request.source} (given with --source).")
-    name = _TFDS_NAMES.get(request.name, request.name)
-    version = _VERSIONS.get(name, "1.0.0")
-    parent = request.data_dir / name
-    config = ""
+    name, version, _ = _SETS.get(request.name, (request.name, "1.0.0", None))
+    identity, parent = {"name": name, "version": version}, request.data_dir / name
     if request.name == "imagenette":
-        config = folders.imagenette_config(folders.find(request.source))
-        parent /= config
+        identity["configName"] = folders.imagenette_config(folders.find(request.source))
+        parent /= identity["configName"]
     final = parent / version
-    part = parent.with_name(f"{parent.name}.part") / version
     if final.exists():
-        return _existing(final, request, progress)
-    is_new = not request.data_dir.exists()
-    with _lock(part, request.data_dir), _tidy_after_errors(part, request, is_new):
-        originals, notes = _work(request, part, progress)
-        made = metadata.manifest(originals, notes, request.shorter_side)
-        identity = {"name": name, "version": version}
-        if config:
-            identity["configName"] = config
-        write_json(part / _SOURCE, _source(request, originals))
-        metadata.write(part, identity, originals, notes, made)
-        parent.mkdir(parents=True, exist_ok=True)
-        os.replace(part, final)
-        part.parent.rmdir()
-    _tidy(final)
-    return final
-
-
-def _tidy(final: pathlib.Path) -> None:
+        _require_the_same(final, request, progress)
+    else:
+        part = parent.with_name(f"{parent.name}.part") / version
+        with _at_work(part, request.data_dir):
+            _make(part, identity, request, progress)
+            parent.mkdir(parents=True, exist_ok=True)
+            os.replace(part, final)
+            part.parent.rmdir()
     shutil.rmtree(final / shards.NOTES, ignore_errors=True)
     with contextlib.suppress(OSError):  # it may lie on a read-only disk
         (final / _LOCK).unlink(missing_ok=True)
-
-
-def _existing(final: pathlib.Path, request: Request, progress: Progress) -> pathlib.Path:
-    """The set that is there, if it is what would be made."""
-    made = read_manifest(final)
-    if made is None or made["shorter_side"] != request.shorter_side:
-        how = "by another program"
-        if made is not None:
-            side = made["shorter_side"]
-            how = f"with --shorter_side {side}" if side else "without --shorter_side"
-        raise _kept_as_it_is(final, f"prepared {how}")
-    if made["left_out"] and not request.leave_out_bad:
-        count = len(made["left_out"])
-        raise _kept_as_it_is(final, f"prepared with --leave_out_bad: {count:,} files left out")
-    try:
-        before = json.loads((final / _SOURCE).read_text())
-    except (OSError, ValueError):
-        raise _kept_as_it_is(final, "and does not say from which files it was made") from None
-    with tempfile.TemporaryDirectory() as folder, workers(request.jobs) as each:
-        cache = FileCache(pathlib.Path(folder))
-        originals = _find(request, each, cache, progress)
-    _check_counts(request, originals)
-    now = _source(request, originals)
-    if now["sha256"] != before["sha256"]:
-        raise _kept_as_it_is(final, _changes(before, now))
-    _tidy(final)
     return final
 
 
-def _kept_as_it_is(final: pathlib.Path, how: str) -> UsageError:
-    return UsageError(
-        f"{final} is there already, {how}. It stays as it is: give another "
-        "--data_dir, or remove it."
-    )
+def _require_the_same(final: pathlib.Path, request: Request, progress: Progress) -> None:
+    """Refuses a set that is there and is not what would be made."""
+    made, other = read_manifest(final), None
+    if made is None:
+        other = "prepared by another program"
+    elif made["shorter_side"] != request.shorter_side:
+        side = made["shorter_side"]
+        other = f"prepared {f'with --shorter_side {side}' if side else 'without --shorter_side'}"
+    elif made["left_out"] and not request.leave_out_bad:
+        other = f"prepared with --leave_out_bad: {len(made['left_out']):,} files left out"
+    else:
+        try:
+            before = json.loads((final / _SOURCE).read_text())
+        except (OSError, ValueError):
+            other = "and does not say from which files it was made"
+        else:
+            with tempfile.TemporaryDirectory() as notes, workers(request.jobs) as each:
+                now = _source(request, _find(request, each, pathlib.Path(notes), progress))
+            if now["sha256"] != before["sha256"]:
+                other = _changes(before, now)
+    if other:
+        raise UsageError(
+            f"{final} is there already, {other}. It stays as it is: give another "
+            "--data_dir, or remove it."
+        )
 
 
 def _source(request: Request, originals: Originals) -> dict[str, Any]:
@@ -155,11 +120,10 @@ def _source(request: Request, originals: Originals) -> dict[str, Any]:
     digest = hashlib.sha256()
     for split, images in originals.splits.items():
         for image in images:
-            facts = image._replace(path=split)
-            digest.update(repr(tuple(facts)).encode())
+            digest.update(repr(tuple(image._replace(path=split))).encode())
     return {
         "folder": str(request.source.absolute()),
-        "images": _counts(originals),
+        "images": _count(originals),
         "sha256": digest.hexdigest(),
     }
 
@@ -176,12 +140,14 @@ def _changes(before: dict[str, Any], now: dict[str, Any]) -> str:
                 f"{split}: {sum(has.values()):,} images, not {sum(had.values()):,}, other numbers "
                 f"of {', '.join(classes[:3])}{more}"
             )
-    what = "; ".join(told) or ("as many images, but other files, or some that were changed since")
+    what = "; ".join(told) or "as many images, but other files, or some that were changed since"
     return f"prepared from {before['folder']} as it was; {now['folder']} now has {what}"
 
 
 @contextlib.contextmanager
-def _lock(part: pathlib.Path, data_dir: pathlib.Path) -> Iterator[None]:
+def _at_work(part: pathlib.Path, data_dir: pathlib.Path) -> Iterator[None]:
+    """Alone in the folder; after an error removes what was begun, if nothing is finished."""
+    is_new = not data_dir.exists()
     try:
         (part / shards.NOTES).mkdir(parents=True, exist_ok=True)
         lock = open(part / _LOCK, "a+")
@@ -194,101 +160,96 @@ def _lock(part: pathlib.Path, data_dir: pathlib.Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunError(f"Another prepare is at work in {part}. Wait for it.") from None
-        for stale in [*part.glob(".*.part"), *part.glob("*/.*.part")]:
+        for stale in part.rglob(".*"):
             stale.unlink(missing_ok=True)
-        yield
+        try:
+            yield
+        except Exception:
+            if not any(path.is_file() and path.name != _LOCK for path in part.rglob("*")):
+                with contextlib.suppress(OSError):
+                    shutil.rmtree(part)
+                    part.parent.rmdir()
+                    if is_new:
+                        data_dir.rmdir()
+            raise
 
 
-@contextlib.contextmanager
-def _tidy_after_errors(part: pathlib.Path, request: Request, is_new: bool) -> Iterator[None]:
-    """After an error removes what was begun, if nothing of it is finished."""
-    try:
-        yield
-    except Exception:
-        begun = {path.name for path in part.iterdir()} - {_LOCK, shards.NOTES}
-        if not begun and not any((part / shards.NOTES).iterdir()):
-            with contextlib.suppress(OSError):
-                shutil.rmtree(part)
-                part.parent.rmdir()
-                if is_new:
-                    request.data_dir.rmdir()
-        raise
-
-
-def _work(request: Request, part: pathlib.Path, progress: Progress) -> tuple[Originals, list[dict]]:
-    """Finds, checks and writes everything; the notes in the files' order."""
-    cache = FileCache(part / shards.NOTES)
-    _check_sums(request, cache, progress)
+def _make(
+    part: pathlib.Path, identity: dict[str, str], request: Request, progress: Progress
+) -> None:
+    """Finds, checks and writes everything."""
+    _check_sums(request, part / shards.NOTES, progress)
     with workers(request.jobs) as each:
-        originals = _find(request, each, cache, progress)
-        if request.images_per_shard:
-            originals.images_per_shard = request.images_per_shard
-        _check_counts(request, originals)
-        name = _TFDS_NAMES.get(request.name, request.name)
-        todo = shards.plan_shards(name, originals, part, request.shorter_side)
+        originals = _find(request, each, part / shards.NOTES, progress)
+        todo = shards.plan_shards(identity["name"], originals, part, request.shorter_side)
         notes = _write_all(todo, each, progress)
-    _check_unreadable(request, part, notes)
-    return originals, notes
+    bad = [pair for note in notes for pair in note["unreadable"].items()]
+    if bad and not request.leave_out_bad:
+        listing = part / shards.NOTES / "unreadable.txt"
+        listing.write_text("".join(f"{name}: {why} ({path})\n" for name, (why, path) in bad))
+        name, (why, path) = bad[0]
+        raise RunError(
+            f"{len(bad):,} of the files are no whole images; {name}: {why} ({path}). {listing} "
+            "names them all. Replace them and run the same command again: only their shards are "
+            "written anew. Or leave them out, on record: --leave_out_bad."
+        )
+    write_json(part / _SOURCE, _source(request, originals))
+    metadata.write(part, identity, originals, notes, request.shorter_side)
 
 
-def _find(request: Request, each: Each, cache: FileCache, progress: Progress) -> Originals:
-    if request.name == "imagenet2012":
-        return imagenet.find(request.source, each, cache, progress)
-    finders = {
-        "mnist": arrays.mnist,
-        "cifar10": arrays.cifar10,
-        "cifar100": arrays.cifar100,
-        "svhn": arrays.svhn,
-    }
-    return finders.get(request.name, folders.find)(request.source)
-
-
-def _check_sums(request: Request, cache: FileCache, progress: Progress) -> None:
+def _check_sums(request: Request, notes: pathlib.Path, progress: Progress) -> None:
     sums = request.expected.md5 if request.expected else {}
-    for path in (request.source / name for name in sums):
+    for name, official in sums.items():
+        path = request.source / name
         if not path.is_file():
             continue
-        found = cache.get("md5", path)
-        if found is None:
-            found = md5(path, functools.partial(progress, f"md5 of {path.name}"))
-            cache.put("md5", path, found)
-        if found != sums[path.name]:
+        found = remembered(notes, "md5", path, functools.partial(_md5, path, progress))
+        if found != official:
             raise RunError(
-                f"{path} has the md5 sum {found}; the official file has {sums[path.name]}. It was "
+                f"{path} has the md5 sum {found}; the official file has {official}. It was "
                 "cut off or damaged on the way: download it again. If you packed it yourself, "
                 "unpack it, and give the folders train and val as --source."
             )
 
 
-def _check_counts(request: Request, originals: Originals) -> None:
-    found, expected = _counts(originals), request.expected
-    if not expected:
+def _md5(path: pathlib.Path, progress: Progress) -> str:
+    digest, done, total = hashlib.md5(), 0, path.stat().st_size
+    with open(path, "rb", buffering=0) as file:
+        while piece := file.read(2**24):
+            digest.update(piece)
+            done += len(piece)
+            progress(f"md5 of {path.name}", done // 10**6, total // 10**6)  # MB
+    return digest.hexdigest()
+
+
+def _find(request: Request, each: Each, notes: pathlib.Path, progress: Progress) -> Originals:
+    """The images, as many of each class as there must be."""
+    if request.name == "imagenet2012":
+        originals = imagenet.find(request.source, each, notes, progress)
+    else:
+        find = _SETS[request.name][2] if request.name in _SETS else folders.find
+        originals = find(request.source)
+    if not request.expected:
         empty = [name for name, images in originals.splits.items() if not images]
         if empty or not originals.splits:
             raise RunError(f"{request.source} has no images for {', '.join(empty) or 'it'}.")
-        return
-    if expected is IMAGENET:
-        counts = imagenet.training_counts(request.source)
-        if counts:
-            classes = {"train": counts}
-            expected = dataclasses.replace(expected, classes=classes)
-    wrong = differences(expected, found)
-    if not wrong:
-        return
-    missing = ""
-    if expected.md5 == IMAGENET.md5:
-        names = imagenet.missing_validation(originals.splits.get("validation", []))
-        if names:
-            more = " ..." if len(names) > 3 else ""
-            missing = f" Missing: {', '.join(names[:3])}{more}."
-    raise RunError(
-        f"{originals.layout} is not the whole of {request.name}. "
-        f"{'. '.join(wrong)}.{missing} Nothing was written. Complete it; or, "
-        "if a part is what you mean, say which with --counts FILE."
-    )
+    elif wrong := differences(request.expected, _count(originals)):
+        missing = ""
+        if request.expected is IMAGENET:
+            there = {image.name for image in originals.splits.get("validation", [])}
+            names = [n for n in map(VALIDATION.format, range(1, 50_001)) if n not in there]
+            if names:
+                more = " ..." if len(names) > 3 else ""
+                missing = f" Missing: {', '.join(names[:3])}{more}."
+        raise RunError(
+            f"{originals.layout} is not the whole of {request.name}. "
+            f"{'. '.join(wrong)}.{missing} Nothing was written. Complete it; or, "
+            "if a part is what you mean, say which with --counts FILE."
+        )
+    return originals
 
 
-def _counts(originals: Originals) -> dict[str, dict[str, int]]:
+def _count(originals: Originals) -> dict[str, dict[str, int]]:
     """Split -> class -> images."""
     return {
         split: collections.Counter(originals.classes[image.label] for image in images)
@@ -297,42 +258,23 @@ def _counts(originals: Originals) -> dict[str, dict[str, int]]:
 
 
 def _write_all(todo: list[shards.Shard], each: Each, progress: Progress) -> list[dict]:
+    """The notes of all shards, in their order; those that are not done are written."""
     notes = [shard.done() for shard in todo]
     left = [place for place, note in enumerate(notes) if note is None]
     total = sum(len(shard.images) for shard in todo)
     done = total - sum(len(todo[place].images) for place in left)
-    _require_room([todo[place] for place in left])
+    if left and not todo[0].shorter_side:  # else the size is not known before
+        needed = _MARGIN + sum(image.size for place in left for image in todo[place].images)
+        free = shutil.disk_usage(todo[0].folder).free
+        if needed > free:
+            raise RunError(
+                f"{todo[0].folder} needs {needed / 1e9:.1f} GB more, and {free / 1e9:.1f} "
+                "GB are free there. Make room, or give another --data_dir; the same command "
+                "continues. --shorter_side 256 needs about 40 % of it."
+            )
     progress("writing images", done, total)
     for i, note in each(shards.write, [(todo[place],) for place in left]):
         notes[left[i]] = note
         done += len(todo[left[i]].images)
         progress("writing images", done, total)
     return notes
-
-
-def _require_room(left: list[shards.Shard]) -> None:
-    """Of images that stay as they are the size is known before."""
-    if not left or left[0].shorter_side:
-        return
-    needed = sum(image.size for shard in left for image in shard.images)
-    free = shutil.disk_usage(left[0].folder).free
-    if needed + _MARGIN > free:
-        raise RunError(
-            f"{left[0].folder} needs {(needed + _MARGIN) / 1e9:.1f} GB more, and {free / 1e9:.1f} "
-            "GB are free there. Make room, or give another --data_dir; the same command "
-            "continues. --shorter_side 256 needs about 40 % of it."
-        )
-
-
-def _check_unreadable(request: Request, part: pathlib.Path, notes: list[dict]) -> None:
-    bad = [pair for note in notes for pair in note["unreadable"].items()]
-    if not bad or request.leave_out_bad:
-        return
-    listing = part / shards.NOTES / "unreadable.txt"
-    listing.write_text("".join(f"{name}: {why} ({path})\n" for name, (why, path) in bad))
-    name, (why, path) = bad[0]
-    raise RunError(
-        f"{len(bad):,} of the files are no whole images; {name}: {why} ({path}). {listing} names "
-        "them all. Replace them and run the same command again: only their shards are written "
-        "anew. Or leave them out, on record: --leave_out_bad."
-    )

@@ -8,65 +8,40 @@ keep theirs.
 
 import dataclasses
 import hashlib
-import os
+import json
 import pathlib
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
-from common.data.preparation.tars import Member
+from common.files import write_text
+
+IMAGES_PER_SHARD = 1252  # ImageNet's training set then makes 1,024 files
 
 
 class Original(NamedTuple):
-    """One image before it is prepared.
+    """One image before it is prepared."""
 
-    Attributes:
-        name: Its own; what the records call file_name.
-        label: 0 .. classes - 1.
-        path: The file that it lies in.
-        kind: "bytes", "parquet", "array", or "png": a file that is written
-            as its pixels are, like an array's.
-        at: Offset, row or index in that file.
-        size: Bytes, 0 where that is not known.
-        stamp: When the file was changed last, in nanoseconds.
-    """
-
-    name: str
-    label: int
-    path: str
-    kind: str
-    at: int
-    size: int
-    stamp: int
+    name: str  # its own; what the records call file_name
+    label: int  # 0 .. classes - 1
+    path: str  # of the file that it lies in
+    kind: str  # "bytes", "parquet", "array", or "png": written as its pixels, like an array's
+    at: int  # offset, row or index in that file
+    size: int  # bytes; 0 where that is not known
+    stamp: int  # when the file was changed last, nanoseconds
 
 
 @dataclasses.dataclass(kw_only=True)
 class Originals:
-    """A whole data set before it is prepared.
+    """A whole data set before it is prepared."""
 
-    Attributes:
-        layout: How its files lie, for people.
-        classes: Names, in the order of the labels.
-        splits: The images in the order in which they are written.
-        images_per_shard: About so many go into one record file.
-        image_shape: (height, width, channels) where all have the same.
-        lossless: As `common.data.images.repair.mend` takes it.
-        ignored: Files that are not used.
-        notes: What a person must know of the classes and of those files.
-    """
-
-    layout: str
-    classes: tuple[str, ...]
-    splits: dict[str, list[Original]]
-    images_per_shard: int = 10_000
-    image_shape: tuple[int, int, int] | None = None
-    lossless: bool = False
-    ignored: list[str] = dataclasses.field(default_factory=list)
-    notes: tuple[str, ...] = ()
-
-
-def stamp(path: pathlib.Path) -> int:
-    """When a file was changed last, in nanoseconds."""
-    return path.stat().st_mtime_ns
+    layout: str  # how its files lie, for people
+    classes: tuple[str, ...]  # in the order of the labels
+    splits: dict[str, list[Original]]  # in the order in which they are written
+    images_per_shard: int = 10_000  # about so many go into one record file
+    image_shape: tuple[int, int, int] | None = None  # (height, width, channels) of all
+    lossless: bool = False  # as `common.data.images.repair.mend` takes it
+    ignored: list[str] = dataclasses.field(default_factory=list)  # files that are not used
+    notes: tuple[str, ...] = ()  # what a person must know of the classes and of those files
 
 
 def mix_by_name(images: Iterable[Original]) -> list[Original]:
@@ -79,8 +54,16 @@ def mix_by_name(images: Iterable[Original]) -> list[Original]:
     return sorted(images, key=key)
 
 
-def folder_files(folder: pathlib.Path) -> list[Member]:
-    """(name, mtime in ns, bytes) of the files in a folder, by name."""
-    with os.scandir(folder) as entries:
-        files = [(e.name, e.stat()) for e in entries if e.is_file()]
-    return sorted((n, s.st_mtime_ns, s.st_size) for n, s in files)
+def remembered(
+    folder: pathlib.Path, question: str, file: pathlib.Path, answer: Callable[[], Any]
+) -> Any:
+    """`answer()`, JSON-able; from a note in `folder` until the file changes."""
+    state = file.stat()
+    key = json.dumps([question, str(file), state.st_size, state.st_mtime_ns])
+    note = folder / f"kept-{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    try:
+        return json.loads(note.read_bytes())
+    except (FileNotFoundError, ValueError):
+        found = answer()
+        write_text(note, json.dumps(found))
+        return found

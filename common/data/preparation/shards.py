@@ -15,10 +15,10 @@ from typing import Any
 
 from common.data.images.jpeg import read_header
 from common.data.images.repair import Unreadable, encode_png, mend
-from common.data.preparation import arrays, parquet
+from common.data.preparation import archives, arrays
 from common.data.preparation.raw_images import Original, Originals
 from common.errors import RunError
-from common.files import write_atomically
+from common.files import whole, write_text, writing
 
 NOTES = "notes"
 _VERSION = 2  # of how an image is written; another one makes notes stale
@@ -26,22 +26,13 @@ _VERSION = 2  # of how an image is written; another one makes notes stale
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Shard:
-    """A record file that is to be written.
-
-    Attributes:
-        folder: Where to.
-        file: Its name.
-        split: Which it is part of.
-        images: Its images, in its order.
-        shorter_side: As `mend` takes it.
-        lossless: Likewise.
-    """
+    """A record file that is to be written."""
 
     folder: pathlib.Path
     file: str
     split: str
-    images: list[Original]
-    shorter_side: int | None
+    images: list[Original]  # in its order
+    shorter_side: int | None  # as `mend` takes it, like `lossless`
     lossless: bool
 
     @property
@@ -51,11 +42,10 @@ class Shard:
 
     def fingerprint(self) -> str:
         """What the file follows from; not where the images lie."""
-        how = f"{_VERSION} {self.shorter_side} {self.lossless}"
-        digest = hashlib.sha256(how.encode())
+        digest = hashlib.sha256(f"{_VERSION} {self.shorter_side} {self.lossless}".encode())
         for image in self.images:
-            values = (image.name, image.label, image.at, image.size)
-            digest.update(repr((*values, image.stamp)).encode())
+            facts = (image.name, image.label, image.at, image.size, image.stamp)
+            digest.update(repr(facts).encode())
         return digest.hexdigest()
 
     def done(self) -> dict[str, Any] | None:
@@ -97,82 +87,69 @@ def write(shard: Shard) -> dict[str, Any]:
     Raises:
         RunError: if an image cannot be read or the file not be written.
     """
+    import tensorflow as tf
+
     examples, note = _examples(shard)
-    target = shard.folder / shard.file
-    beside = target.with_name(f".{shard.file}.{os.getpid()}.part")
     try:
-        _write_records(beside, examples)
-        with open(beside, "rb+") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
-        size = beside.stat().st_size
-        os.replace(beside, target)
-        note |= {"sha256": digest, "size": size}
-        text = json.dumps(note).encode()
-        write_atomically(shard.note, lambda file: file.write(text))
-    except OSError as error:
-        raise RunError(
-            f"{target} could not be written: {error.strerror or error}. What was finished is "
-            "kept. Make room, then run the same command again: it continues."
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
+        with whole(shard.folder / shard.file) as made:
+            with tf.io.TFRecordWriter(str(made)) as writer:
+                for example in examples:
+                    writer.write(example)
+            with open(made, "rb+") as file:
+                note["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()
+                note["size"] = os.fstat(file.fileno()).st_size
+                os.fsync(file.fileno())
+        with writing(shard.note):
+            write_text(shard.note, json.dumps(note))
+    except RunError as error:
+        raise RunError(f"{error} What was finished is kept: it continues.") from error
     return note
 
 
 def _examples(shard: Shard) -> tuple[list[bytes], dict[str, Any]]:
     """The serialized examples, and what there is to say of them."""
     examples: dict[int, bytes] = {}
-    repaired, unreadable = {}, {}
-    turned, classes = 0, collections.Counter()
-    pixels, forms = collections.Counter(), set()
-    for place, content in _read(shard):
-        image = shard.images[place]
-        try:
+    repaired, unreadable, turned = {}, {}, 0
+    classes, pixels, forms = collections.Counter(), collections.Counter(), set()
+    try:
+        for place, content in _contents(shard.images):
+            image = shard.images[place]
             if isinstance(content, bytes):
-                mended = mend(content, shard.shorter_side, lossless=shard.lossless)
+                try:
+                    mended = mend(content, shard.shorter_side, lossless=shard.lossless)
+                except Unreadable as error:
+                    unreadable[image.name] = [str(error), image.path]
+                    continue
                 if mended.repairs:
                     repaired[image.name] = "; ".join(mended.repairs)
                 turned += mended.turned
-                pixels[mended.pixels] += 1
-                content = mended.data
+                content, form = mended.data, mended.pixels
             else:
-                content = encode_png(content)
-                pixels["pixels as they were, written as PNG"] += 1
-        except Unreadable as error:
-            unreadable[image.name] = [str(error), image.path]
-            continue
-        header = read_header(content)
-        forms.add((header.kind, header.height, header.width))
-        examples[place] = _serialize(image, content)
-        classes[image.label] += 1
-    ordered = [examples[place] for place in sorted(examples)]
-    kinds = sorted({kind for kind, *_ in forms})
-    [same] = [form[1:] for form in forms] if len(forms) == 1 else [None]
-    return ordered, {
-        "file": shard.file,
-        "split": shard.split,
-        "fingerprint": shard.fingerprint(),
-        "images": len(ordered),
-        "bytes": sum(map(len, ordered)),
-        "classes": dict(sorted(classes.items())),
-        "repaired": dict(sorted(repaired.items())),
-        "unreadable": dict(sorted(unreadable.items())),
-        "turned": turned,
-        "pixels": dict(sorted(pixels.items())),
-        "kinds": kinds,
-        "sides": same,
-    }
-
-
-def _read(shard: Shard):
-    try:
-        yield from _contents(shard.images)
+                content, form = encode_png(content), "pixels as they were, written as PNG"
+            pixels[form] += 1
+            header = read_header(content)
+            forms.add((header.kind, header.height, header.width))
+            examples[place] = _serialize(image, content)
+            classes[image.label] += 1
     except OSError as error:
         raise RunError(
             f"The images of {shard.file} could not be read: {error}. What was finished is kept: "
             "run the same command again when the source is there."
         ) from error
+    return [examples[place] for place in sorted(examples)], {
+        "file": shard.file,
+        "split": shard.split,
+        "fingerprint": shard.fingerprint(),
+        "images": len(examples),
+        "bytes": sum(map(len, examples.values())),
+        "classes": dict(sorted(classes.items())),
+        "repaired": dict(sorted(repaired.items())),
+        "unreadable": dict(sorted(unreadable.items())),
+        "turned": turned,
+        "pixels": dict(sorted(pixels.items())),
+        "kinds": sorted({kind for kind, *_ in forms}),
+        "sides": next(iter(forms))[1:] if len(forms) == 1 else None,
+    }
 
 
 def _contents(images: list[Original]) -> Iterator[tuple[int, Any]]:
@@ -181,26 +158,24 @@ def _contents(images: list[Original]) -> Iterator[tuple[int, Any]]:
     Raises:
         OSError: if a file cannot be read.
     """
-    places = sorted(range(len(images)), key=lambda i: (images[i].path, images[i].at))
     by_file: dict[str, list[int]] = {}
-    for place in places:
+    for place in sorted(range(len(images)), key=lambda i: (images[i].path, images[i].at)):
         by_file.setdefault(images[place].path, []).append(place)
     for path, inside in by_file.items():
         rows = [images[place].at for place in inside]
-        kind = images[inside[0]].kind
-        if kind == "bytes":
-            with open(path, "rb", buffering=0) as file:
-                for place in inside:
-                    # One call reads at most 2 GiB, far more than an image has.
-                    image = images[place]
-                    yield place, os.pread(file.fileno(), image.size, image.at)
-        elif kind == "parquet":
-            yield from zip(inside, parquet.images(path, rows), strict=True)
-        elif kind == "png":
-            yield inside[0], arrays.png(path)
-        else:
-            pixels = arrays.pixels(path)
-            yield from zip(inside, (pixels[i] for i in rows), strict=True)
+        match images[inside[0]].kind:
+            case "bytes":
+                with open(path, "rb", buffering=0) as file:
+                    for place, at in zip(inside, rows, strict=True):
+                        # One call reads at most 2 GiB, far more than an image has.
+                        yield place, os.pread(file.fileno(), images[place].size, at)
+            case "parquet":
+                yield from zip(inside, archives.parquet_images(path, rows), strict=True)
+            case "png":
+                yield inside[0], arrays.read_png(path)
+            case "array":
+                pixels, _ = arrays.read(path)
+                yield from zip(inside, (pixels[i] for i in rows), strict=True)
 
 
 def _serialize(image: Original, content: bytes) -> bytes:
@@ -215,14 +190,3 @@ def _serialize(image: Original, content: bytes) -> bytes:
     }
     example = example_pb2.Example(features=feature_pb2.Features(feature=features))
     return example.SerializeToString(deterministic=True)
-
-
-def _write_records(path: pathlib.Path, examples: list[bytes]) -> None:
-    import tensorflow as tf
-
-    try:
-        with tf.io.TFRecordWriter(str(path)) as writer:
-            for example in examples:
-                writer.write(example)
-    except tf.errors.OpError as error:
-        raise OSError(error.message) from error

@@ -6,18 +6,7 @@ clutter and noise are drawn at random and tell nothing of the class.
 
 import numpy as np
 
-CLASSES = (
-    "disc",
-    "ring",
-    "square",
-    "triangle",
-    "cross",
-    "stripes",
-    "checkerboard",
-    "dots",
-    "flower",
-    "crescent",
-)
+CLASSES = tuple("disc ring square triangle cross stripes checkerboard dots flower crescent".split())
 
 _CLUTTER = 5  # small rectangles behind the object
 _NOISE = 10.0  # standard deviation, grey levels
@@ -32,8 +21,15 @@ def draw(label: int, rng: np.random.Generator) -> np.ndarray:
     short = int(long * rng.uniform(0.6, 0.9))
     height, width = (short, long) if rng.random() < 0.75 else (long, short)
     ground, ink = _two_colours(rng)
-    image = _lit_ground(height, width, ground, rng)
-    _scatter(image, rng)
+    # Light that falls off in some direction, on a plain ground.
+    down, across = rng.uniform(-25, 25, 2).astype(np.float32)
+    light = np.linspace(-down, down, height, dtype=np.float32)[:, None, None]
+    image = ground + light + np.linspace(-across, across, width, dtype=np.float32)[None, :, None]
+    for _ in range(_CLUTTER):
+        top, left = int(rng.integers(height)), int(rng.integers(width))
+        tall, wide = rng.integers(8, 40, 2)
+        patch = image[top : top + tall, left : left + wide]
+        patch[...] = rng.uniform(0, 255, 3)
     size = short * rng.uniform(0.34, 0.46)
     centre_y, centre_x = (rng.uniform(0.9 * size, side - 0.9 * size) for side in (height, width))
     top, left = (max(0, int(centre_y - 1.5 * size)), max(0, int(centre_x - 1.5 * size)))
@@ -41,8 +37,11 @@ def draw(label: int, rng: np.random.Generator) -> np.ndarray:
     y, x = np.ogrid[: part.shape[0], : part.shape[1]]
     u = (x + np.float32(left - centre_x)) / np.float32(size)
     v = (y + np.float32(top - centre_y)) / np.float32(size)
-    part[_mask(label, *_rotate(u, v, rng.uniform(0, 2 * np.pi)))] = ink
-    image += _noise(image.shape, rng)
+    angle = rng.uniform(0, 2 * np.pi)
+    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    part[_mask(label, u * cos - v * sin, u * sin + v * cos)] = ink
+    # Of brightness, the same in all channels.
+    image += rng.standard_normal((height, width, 1), np.float32) * np.float32(_NOISE)
     return np.clip(image, 0, 255).astype(np.uint8)
 
 
@@ -52,31 +51,6 @@ def _two_colours(rng: np.random.Generator) -> np.ndarray:
         colours = rng.uniform(30, 225, (2, 3)).astype(np.float32)
         if np.abs(colours[0] - colours[1]).sum() > 200:
             return colours
-
-
-def _lit_ground(
-    height: int, width: int, colour: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """A plain ground under light that falls off in some direction."""
-    down, across = rng.uniform(-25, 25, 2).astype(np.float32)
-    y = np.linspace(-down, down, height, dtype=np.float32)[:, None, None]
-    x = np.linspace(-across, across, width, dtype=np.float32)[None, :, None]
-    return colour + y + x
-
-
-def _scatter(image: np.ndarray, rng: np.random.Generator) -> None:
-    """Small rectangles of any colour."""
-    height, width, _ = image.shape
-    for _ in range(_CLUTTER):
-        top, left = int(rng.integers(height)), int(rng.integers(width))
-        tall, wide = rng.integers(8, 40, 2)
-        patch = image[top : top + tall, left : left + wide]
-        patch[...] = rng.uniform(0, 255, 3)
-
-
-def _rotate(u: np.ndarray, v: np.ndarray, angle: float) -> tuple:
-    cos, sin = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-    return u * cos - v * sin, u * sin + v * cos
 
 
 def _mask(label: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -106,9 +80,3 @@ def _mask(label: int, u: np.ndarray, v: np.ndarray) -> np.ndarray:
             return radius < 0.6 + 0.4 * np.cos(5 * np.arctan2(v, u))
         case "crescent":
             return (radius < 1) & (np.hypot(u - 0.45, v) > 0.75)
-
-
-def _noise(shape: tuple, rng: np.random.Generator) -> np.ndarray:
-    """Of brightness, the same in all channels."""
-    noise = rng.standard_normal((*shape[:2], 1), np.float32)
-    return noise * np.float32(_NOISE)

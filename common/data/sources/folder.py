@@ -18,19 +18,15 @@ from collections.abc import Iterable, Iterator
 from common.data.imagenet import WNIDS
 from common.errors import RunError
 
-Listing = dict[str, list[tuple[str, str]]]
+Listing = dict[str, list[tuple[str, str]]]  # split -> (path, class) of each image
 Counts = dict[str, dict[str, int]]  # split -> class -> images
 
-SUFFIXES = (
-    *(".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg"),
-    *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+SUFFIXES = tuple(
+    ".avif .bmp .gif .jfif .jp2 .jpe .jpeg .jpg .pbm .pgm .png .pnm .ppm .tif .tiff .webp".split()
 )
 _TOOLS = frozenset(
-    (
-        *("@eadir", "#recycle", "@recycle", "$recycle.bin", "__macosx"),
-        *("lost+found", "system volume information", "__pycache__"),
-        *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
-    )
+    {"@eadir", "#recycle", "@recycle", "$recycle.bin", "__macosx", "lost+found", "__pycache__"}
+    | {"system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"}
 )
 # A folder of such a name is no class.
 SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
@@ -72,37 +68,53 @@ def is_image(path: str) -> bool:
 
 @dataclasses.dataclass(kw_only=True)
 class Layout:
-    """Class folders as they were found.
-
-    Attributes:
-        root: The folder that was asked for.
-        images: Split -> class folder -> names of its images, sorted; [] of a
-            folder that has none.
-        places: Split -> its folder, relative to `root`.
-        left_out: Why -> paths, relative to `root`.
-    """
+    """Folders of images as they were found; paths are relative to `root`."""
 
     root: pathlib.Path
-    images: dict[str, dict[str, list[str]]]
-    places: dict[str, str] = dataclasses.field(default_factory=dict)
-    left_out: dict[str, list[str]] = dataclasses.field(default_factory=dict)
+    # Split -> class folder -> names of its images, sorted; [] of a folder that has none.
+    images: dict[str, dict[str, list[str]]] = dataclasses.field(default_factory=dict)
+    places: dict[str, str] = dataclasses.field(default_factory=dict)  # split -> its folder
+    left_out: dict[str, list[str]] = dataclasses.field(default_factory=dict)  # why -> paths
 
     def leave_out(self, why: str, paths: Iterable[str]) -> None:
         """Notes paths that are not used."""
         for path in paths:
             self.left_out.setdefault(why, []).append(path)
 
+    def sort_out(self, place: str) -> tuple[list[str], list[str]]:
+        """(folders, images) in the folder `place`, by name; the rest is left out.
+
+        Raises:
+            RunError: if it cannot be read.
+        """
+        folders, images = [], []
+        try:
+            with os.scandir(self.root / place) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            raise RunError(
+                f"The folder {self.root / place} cannot be read: {error.strerror}."
+            ) from error
+        for entry in found:
+            if why := _unusable(entry):
+                self.leave_out(why, [os.path.join(place, entry.name)])
+            else:
+                (folders if entry.is_dir() else images).append(entry.name)
+        return folders, images
+
     def listing(self) -> Listing:
         """(path relative to root, class) of each image, mixed, of each split that has any."""
         listing = {}
         for split, classes in self.images.items():
-            listing[split] = [
+            images = [
                 (os.path.join(self.places[split], label, name), label)
                 for label, names in classes.items()
                 for name in names
             ]
-            random.Random(split).shuffle(listing[split])
-        return {split: images for split, images in listing.items() if images}
+            random.Random(split).shuffle(images)
+            if images:
+                listing[split] = images
+        return listing
 
     def take_away(self, damaged: dict[str, str]) -> None:
         """Leaves out files that cannot be used: path -> why."""
@@ -134,8 +146,7 @@ class Layout:
 
     def classes(self) -> tuple[str, ...]:
         """Those with an image in any split, sorted."""
-        totals = _totals(self.counts())
-        return tuple(label for label, total in totals.items() if total)
+        return tuple(label for label, total in _totals(self.counts()).items() if total)
 
     def counts(self) -> Counts:
         """Images of each class folder."""
@@ -144,36 +155,45 @@ class Layout:
             for split, each in self.images.items()
         }
 
+    def omissions(self) -> list[str]:
+        """What is left out, how much of it, and examples, as sentences."""
+        told = []
+        for why, paths in self.left_out.items():
+            kinds = ""
+            if why == NO_IMAGE:
+                ends = (os.path.splitext(path)[1].lower() or "no ending" for path in paths)
+                shown = [f"{n:,} {end}" for end, n in collections.Counter(ends).most_common(5)]
+                kinds = f" ({', '.join(shown)})"
+            told.append(f"Left out: {len(paths):,} {why}{kinds}: {_few(paths)}.")
+        return told
+
     def notes(self) -> tuple[str, ...]:
         """What a person must know of what was taken and what was not."""
-        left_out = [omission(*pair) for pair in self.left_out.items()]
-        return (*class_notes(self.counts()), *left_out)
+        return (*class_notes(self.counts()), *self.omissions())
 
 
-def omission(why: str, paths: list[str]) -> str:
-    """What is left out, how much of it, and an example."""
-    kinds = ""
-    if why == NO_IMAGE:
-        ends = collections.Counter(
-            os.path.splitext(path)[1].lower() or "no ending" for path in paths
-        )
-        shown = [f"{n:,} {end}" for end, n in ends.most_common(5)]
-        kinds = f" ({', '.join(shown)})"
-    return f"Left out: {len(paths):,} {why}{kinds}: {_few(paths)}."
+def _unusable(entry: os.DirEntry) -> str | None:
+    """Why it is neither a folder nor an image; None if it is."""
+    if of_tools(entry.name):
+        return OF_TOOLS
+    try:
+        if entry.is_dir() or (entry.is_file() and is_image(entry.name)):
+            return None
+        return BROKEN if entry.is_symlink() and not entry.is_file() else NO_IMAGE
+    except OSError:  # links in a circle
+        return BROKEN
 
 
 def class_notes(counts: Counts) -> Iterator[str]:
     """What is odd about the classes of the splits, though it may be meant."""
     totals = _totals(counts)
-    empty = [label for label, total in totals.items() if not total]
-    if empty:
+    if empty := [label for label, total in totals.items() if not total]:
         yield f"{_classes(empty)} no image at all, and no class: {_few(empty)}."
     for split, each in counts.items():
         missing = [label for label, total in totals.items() if total and not each.get(label)]
         if missing and "train" in counts and any(each.values()):
             yield f"{_classes(missing)} no image in {split}: {_few(missing)}."
-    alike = [f"{a} and {b}" for a, b in _alike(totals)]
-    if alike:
+    if alike := [f"{a} and {b}" for a, b in _alike(totals)]:
         yield (
             "These classes differ by case, a plural or marks only, and are "
             f"taken as different ones: {_few(alike)}."
@@ -182,11 +202,9 @@ def class_notes(counts: Counts) -> Iterator[str]:
 
 def find_untrained(counts: Counts) -> str | None:
     """The classes that other splits have and train has not, as a sentence."""
-    train, totals = counts.get("train"), _totals(counts)
-    if not train or not any(train.values()):
-        return None
+    train, totals = counts.get("train", {}), _totals(counts)
     missing = [k for k, total in totals.items() if total and not train.get(k)]
-    if not missing:
+    if not missing or not any(train.values()):
         return None
     splits = [s for s, each in counts.items() if any(map(each.get, missing))]
     near = {b: a for pair in _alike(totals) for a, b in (pair, pair[::-1])}
@@ -198,11 +216,12 @@ def find_untrained(counts: Counts) -> str | None:
     )
 
 
-def _totals(counts: Counts) -> collections.Counter:
+def _totals(counts: Counts) -> dict[str, int]:
+    """Class -> images of all splits, by name."""
     totals = collections.Counter()
     for each in counts.values():
         totals.update(each)
-    return collections.Counter(dict(sorted(totals.items())))
+    return dict(sorted(totals.items()))
 
 
 def _alike(names: Iterable[str]) -> list[tuple[str, str]]:
@@ -222,8 +241,7 @@ def _alike(names: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def _classes(names: list[str]) -> str:
-    one = len(names) == 1
-    return "1 class has" if one else f"{len(names):,} classes have"
+    return "1 class has" if len(names) == 1 else f"{len(names):,} classes have"
 
 
 def _few(things: list[str]) -> str:
@@ -245,20 +263,27 @@ def scan(root: pathlib.Path, places: dict[str, str]) -> Layout:
             has images only in folders of its own, or is in other splits and
             not in train.
     """
-    layout = Layout(root=root, images={}, places=dict(places))
+    layout = Layout(root=root, places=dict(places))
     for split, place in places.items():
-        layout.images[split] = classes = {}
-        folders, files = _sorted_out(layout, place)
+        folders, files = layout.sort_out(place)
         layout.leave_out(OUTSIDE, (os.path.join(place, f) for f in files))
-        for label in folders:
-            classes[label] = _of_class(layout, os.path.join(place, label))
+        classes = {label: _of_class(layout, os.path.join(place, label)) for label in folders}
+        layout.images[split] = classes
     layout.require_trained()
     return layout
 
 
 def _of_class(layout: Layout, place: str) -> list[str]:
     """The images of a class folder; those in folders inside are left out."""
-    folders, images = _sorted_out(layout, place)
+    folders, images = layout.sort_out(place)
+    for path in (place, *(os.path.join(place, name) for name in images)):
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise RunError(
+                f"{layout.root} has a name that is no UTF-8, {os.fsencode(path)!r}: from an old "
+                "archive, perhaps. Rename it (convmv does)."
+            ) from None
     deeper = [
         os.path.relpath(os.path.join(above, file), layout.root)
         for folder in folders
@@ -277,63 +302,22 @@ def _of_class(layout: Layout, place: str) -> list[str]:
     return images
 
 
-def _sorted_out(layout: Layout, place: str) -> tuple[list[str], list[str]]:
-    """(folders, images) in a folder, sorted; the rest is left out."""
-    folders, images = [], []
-    try:
-        with os.scandir(layout.root / place) as entries:
-            found = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        raise RunError(
-            f"The folder {layout.root / place} cannot be read: {error.strerror}."
-        ) from error
-    for entry in found:
-        path = os.path.join(place, entry.name)
-        if why := _unusable(entry):
-            layout.leave_out(why, [path])
-            continue
-        try:
-            entry.name.encode()
-        except UnicodeEncodeError:
-            raise RunError(
-                f"{layout.root} has a name that is no UTF-8, {os.fsencode(path)!r}: from an old "
-                "archive, perhaps. Rename it (convmv does)."
-            ) from None
-        (folders if entry.is_dir() else images).append(entry.name)
-    return folders, images
-
-
-def _unusable(entry: os.DirEntry) -> str | None:
-    """Why it is neither a folder nor an image; None if it is."""
-    if of_tools(entry.name):
-        return OF_TOOLS
-    try:
-        if entry.is_dir():
-            return None
-        if not entry.is_file():
-            return BROKEN if entry.is_symlink() else NO_IMAGE
-    except OSError:  # links in a circle
-        return BROKEN
-    return None if is_image(entry.name) else NO_IMAGE
-
-
 def find_layout(root: pathlib.Path) -> tuple[Layout, bool]:
     """The class folders, and whether they are still to be divided: all are in `train`.
 
     Raises:
         RunError: see `scan`.
     """
-    outside = Layout(root=root, images={})
-    folders, files = _sorted_out(outside, "")
-    flat = bool(folders) and not {name.lower() for name in folders} & _LIKE_SPLITS
-    if not flat:
-        layout = scan(root, {name: name for name in folders})
-        layout.leave_out(OUTSIDE, files)
-        for why, paths in outside.left_out.items():
-            layout.leave_out(why, paths)
-        return layout, False
-    tested = set(folders) <= set(WNIDS)
-    return scan(root, {"test" if tested else "train": ""}), not tested
+    outside = Layout(root=root)
+    folders, files = outside.sort_out("")
+    if folders and not {name.lower() for name in folders} & _LIKE_SPLITS:
+        tested = set(folders) <= set(WNIDS)
+        return scan(root, {"test" if tested else "train": ""}), not tested
+    layout = scan(root, {name: name for name in folders})
+    layout.leave_out(OUTSIDE, files)
+    for why, paths in outside.left_out.items():
+        layout.leave_out(why, paths)
+    return layout, False
 
 
 def class_names(listing: Listing) -> tuple[str, ...]:
@@ -343,14 +327,10 @@ def class_names(listing: Listing) -> tuple[str, ...]:
     """
     if only_tests_imagenet(listing):
         return WNIDS
-    return tuple(sorted(_labels(listing)))
+    return tuple(sorted({label for images in listing.values() for _, label in images}))
 
 
 def only_tests_imagenet(listing: Listing) -> bool:
     """Whether nothing trains on it, and all its classes are ImageNet's."""
-    classes = _labels(listing)
+    classes = {label for images in listing.values() for _, label in images}
     return "train" not in listing and bool(classes) and classes <= set(WNIDS)
-
-
-def _labels(listing: Listing) -> set[str]:
-    return {label for images in listing.values() for _, label in images}

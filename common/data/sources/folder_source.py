@@ -1,6 +1,5 @@
 """Where encoded images come from: a folder of image files."""
 
-import collections
 import dataclasses
 import hashlib
 import pathlib
@@ -16,19 +15,12 @@ from common.data.sources.look import Look, look_at
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ClassFolders:
-    """What is used of class folders, and what there is to say of them.
-
-    Attributes:
-        listing: Split -> (path relative to the root, class) of each image.
-        looks: Every image file by its path, those that cannot be used, too.
-        divided: Whether train and test were divided here.
-        notes: What a person must know.
-    """
+    """What is used of class folders, and what there is to say of them."""
 
     listing: folder_layout.Listing
-    looks: dict[str, Look]
-    divided: bool
-    notes: tuple[str, ...]
+    looks: dict[str, Look]  # by path, also of those that cannot be used
+    divided: bool  # whether train and test were divided here
+    notes: tuple[str, ...]  # what a person must know
 
 
 def read_folder(
@@ -51,11 +43,10 @@ def read_folder(
     notes = []
     if divided:
         layout.divide({path: look.digest for path, look in looks.items()})
-        sizes = {s: sum(map(len, each.values())) for s, each in layout.images.items()}
-        notes = [f"{folder_layout.DIVIDED}: {sizes['train']:,} and {sizes['test']:,} images."]
+        train, test = (sum(map(len, layout.images[s].values())) for s in ("train", "test"))
+        notes.append(f"{folder_layout.DIVIDED}: {train:,} and {test:,} images.")
     layout.require_trained()
-    forms = collections.Counter(look.kind for look in looks.values() if not look.why)
-    if cmyk := forms["CMYK JPEG"]:
+    if cmyk := sum(look.kind == "CMYK JPEG" for look in looks.values() if not look.why):
         notes.append(f"CMYK JPEG files that are read as RGB: {cmyk:,}.")
     notes = (*notes, *layout.notes())
     return ClassFolders(listing=layout.listing(), looks=looks, divided=divided, notes=notes)
@@ -65,8 +56,7 @@ class FolderSource(TrainingSource):
     """Image files, read when they are needed."""
 
     def __init__(self, dataset: DataSet, root: pathlib.Path, cache_dir: str):
-        self.dataset = dataset
-        self.where = str(root)
+        self.dataset, self.where = dataset, str(root)
         self._found = read_folder(root, cache_dir)
         self._listing = self._found.listing
 
@@ -87,14 +77,6 @@ class FolderSource(TrainingSource):
         order = permute(first or self.dataset.splits[split], seed, epoch)
         return Shuffled(number(order, skip), self._reader(split))
 
-    def files(self) -> dict[str, list[tuple[str, int]]]:
-        """Split -> (path relative to `where`, label) of its images."""
-        labels = {name: i for i, name in enumerate(self.class_names())}
-        return {
-            split: [(path, labels[name]) for path, name in images]
-            for split, images in self._listing.items()
-        }
-
     def class_names(self) -> tuple[str, ...]:
         """Names in the order of the labels."""
         return folder_layout.class_names(self._listing)
@@ -102,10 +84,9 @@ class FolderSource(TrainingSource):
     def fingerprint(self) -> dict[str, Any]:
         """What tells this folder from another one: its files and sizes, and what was done."""
         digest = hashlib.sha256()
-        root = pathlib.Path(self.where)
         for split in sorted(self._listing):
             for path, _ in self._listing[split]:
-                size = (root / path).stat().st_size
+                size = pathlib.Path(self.where, path).stat().st_size
                 digest.update(f"{path}\0{size}\0".encode())
         told = {
             "name": self.dataset.name,
@@ -133,10 +114,10 @@ class FolderSource(TrainingSource):
     def _reader(self, split: str) -> Callable[[Any], dict[str, Any]]:
         import tensorflow as tf
 
-        images = self.files()[split]
+        images, labels = self._listing[split], {n: i for i, n in enumerate(self.class_names())}
         with tf.device("CPU:0"):
             ids = tf.constant([path for path, _ in images])
-            classes = tf.constant([label for _, label in images], tf.int64)
+            classes = tf.constant([labels[name] for _, name in images], tf.int64)
 
         def read(index: Any) -> dict[str, Any]:
             path = tf.gather(ids, index)

@@ -5,6 +5,7 @@ is known before the first step, so training never meets it. The answers are kept
 until a file changes.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import importlib.metadata
@@ -21,27 +22,20 @@ from common.errors import RunError
 from common.files import write_json
 
 _WORTH_KEEPING = 1.0  # seconds that a look took
+_JUDGED_AT_ONCE = 50  # files that are worth another process, whose start takes seconds
 _VERSION = 1  # of what a Look says
 _seen: dict[pathlib.Path, dict[str, list]] = {}  # by the file that keeps them
 
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """What a file is.
+    """What a file is."""
 
-    Attributes:
-        digest: Hash of its bytes, 32 hexadecimal digits.
-        why: It cannot be used; "" if it can.
-        kind: As `Encoded.kind`, of its content; CMYK is "CMYK JPEG".
-        turned: Whether EXIF says that it should be shown turned.
-        height, width: Pixels, as stored.
-    """
-
-    digest: str
-    why: str = ""
-    kind: str = ""
-    turned: bool = False
-    height: int = 0
+    digest: str  # hash of its bytes, 32 hexadecimal digits
+    why: str = ""  # it cannot be used; "" if it can
+    kind: str = ""  # as `Encoded.form`
+    turned: bool = False  # whether EXIF says that it should be shown turned
+    height: int = 0  # pixels, as stored
     width: int = 0
 
 
@@ -79,11 +73,10 @@ def look_at(
         for path in paths
     }
     if new and time.monotonic() - began > _WORTH_KEEPING:
-        try:
+        # A disk may be full or read-only: it is looked at again.
+        with contextlib.suppress(OSError, RunError):
             place.parent.mkdir(parents=True, exist_ok=True)
             write_json(place, {"versions": versions, "files": _seen[place]})
-        except (OSError, RunError):
-            pass  # a disk that is full or read-only: it is looked at again
     return {path: Look(*values) for path, (_, values) in _seen[place].items()}
 
 
@@ -107,8 +100,8 @@ def _look_at_all(
 
     from common.data.processes import workers
 
-    looks, doubtful = {}, []
-    with ThreadPoolExecutor(min(16, len(os.sched_getaffinity(0)))) as threads:
+    looks, doubtful, cores = {}, [], len(os.sched_getaffinity(0))
+    with ThreadPoolExecutor(min(16, cores)) as threads:
         found = threads.map(_look, [root / path for path in paths])
         for done, (path, (look, sound)) in enumerate(zip(paths, found, strict=True), 1):
             looks[path] = look
@@ -116,10 +109,12 @@ def _look_at_all(
                 doubtful.append(path)
             progress("looking at image files", done, len(paths))
     if doubtful:
-        with workers(max(2, min(len(doubtful), len(os.sched_getaffinity(0))))) as each:
-            for place, why in each(_judge, [(root / path,) for path in doubtful]):
-                path = doubtful[place]
-                looks[path] = dataclasses.replace(looks[path], why=why)
+        count = min(cores, -(-len(doubtful) // _JUDGED_AT_ONCE))
+        parts = [(root, doubtful[k::count]) for k in range(count)]
+        with workers(max(2, count)) as each:
+            for _, judged in each(_judge, parts):
+                for path, why in judged.items():
+                    looks[path] = dataclasses.replace(looks[path], why=why)
     return looks
 
 
@@ -127,13 +122,13 @@ def _look(path: pathlib.Path) -> tuple[Look, bool]:
     """What it is, and whether that is certain."""
     from PIL import Image
 
+    digest = ""
     try:
         data = path.read_bytes()
-    except OSError as error:
-        return Look("", f"it cannot be read: {error.strerror}"), True
-    digest = hashlib.blake2b(data, digest_size=16).hexdigest()
-    try:
+        digest = hashlib.blake2b(data, digest_size=16).hexdigest()
         found = readable(data)
+    except OSError as error:
+        return Look(digest, f"it cannot be read: {error.strerror}"), True
     except ValueError as error:
         return Look(digest, str(error)), True
     header, sound = found.header, found.header.complete
@@ -147,12 +142,12 @@ def _look(path: pathlib.Path) -> tuple[Look, bool]:
     return look, sound
 
 
-def _judge(path: pathlib.Path) -> str:
-    """Why `prepare` would leave the file out; "" if it would not."""
-    try:
-        mend(path.read_bytes(), None, lossless=True)
-    except Unreadable as error:
-        return str(error)
-    except OSError as error:
-        return f"it cannot be read: {error.strerror}"
-    return ""
+def _judge(root: pathlib.Path, paths: Sequence[str]) -> dict[str, str]:
+    """Why `prepare` would leave each file out; "" if it would not."""
+    found = dict.fromkeys(paths, "")
+    for path in paths:
+        try:
+            mend((root / path).read_bytes(), None, lossless=True)
+        except (Unreadable, OSError) as error:
+            found[path] = str(error)
+    return found

@@ -46,72 +46,41 @@ def find(words: Sequence[str]) -> tuple[tuple[pathlib.Path, ...], list[str]]:
 
     Raises:
         UsageError: if there is no such file, or no image in a folder.
+        RunError: if a folder cannot be read.
     """
     paths, notes = [], []
     for word in words:
         path = pathlib.Path(word).expanduser()
-        if path.is_dir():
-            inside, left_out = _images_in(path)
-            paths += inside
-            notes += left_out
-        elif path.exists():
-            paths.append(path)
-        elif path.is_symlink():
-            raise UsageError(f"{path} is a link that leads nowhere.")
-        else:
+        if not path.exists():
             raise UsageError(f"There is no photograph {path}.")
+        inside, left_out = _images_in(path) if path.is_dir() else ([path], [])
+        paths += inside
+        notes += left_out
     return tuple(paths), notes
 
 
 def _images_in(path: pathlib.Path) -> tuple[list[pathlib.Path], list[str]]:
     """The images of a folder and of all folders inside of it, by name; and notes."""
-    images, left_out = [], {}
+    layout = folder.Layout(root=path)
 
-    def leave_out(why: str, file: str) -> None:
-        left_out.setdefault(why, []).append(os.path.relpath(file, path))
+    def inside(place: str) -> Iterator[pathlib.Path]:
+        folders, images = layout.sort_out(place)
+        yield from (path / place / name for name in images)
+        for here in (os.path.join(place, name) for name in folders):
+            if os.path.islink(path / here):
+                layout.leave_out(LINKS, [here])
+            else:
+                yield from inside(here)
 
-    def fail(error: OSError) -> None:
-        raise UsageError(
-            f"The folder {error.filename} cannot be read: {error.strerror}."
-        ) from error
-
-    for above, folders, files in os.walk(path, onerror=fail):
-        folders.sort()
-        links = {name for name in folders if os.path.islink(os.path.join(above, name))}
-        for name in [*folders, *sorted(files)]:
-            here = os.path.join(above, name)
-            if folder.of_tools(name):
-                leave_out(folder.OF_TOOLS, here)
-            elif name in links:
-                leave_out(LINKS, here)
-            elif folder.is_image(name) and not os.path.isdir(here):
-                images.append(pathlib.Path(here))
-            elif not os.path.isdir(here):
-                leave_out(folder.NO_IMAGE, here)
-        folders[:] = [name for name in folders if name not in links and not folder.of_tools(name)]
-    notes = [f"{path}: {folder.omission(*pair)}" for pair in left_out.items()]
+    images = list(inside(""))
+    notes = [f"{path}: {note}" for note in layout.omissions()]
     if not images:
-        raise UsageError(
-            " ".join(
-                [
-                    f"The folder {path} has no photographs: no file, in it or in folders inside "
-                    f"of it, that ends in {', '.join(folder.SUFFIXES)}.",
-                    *notes,
-                ]
-            )
+        none = (
+            f"The folder {path} has no photographs: no file, in it or in folders inside of it, "
+            f"that ends in {', '.join(folder.SUFFIXES)}."
         )
+        raise UsageError(" ".join([none, *notes]))
     return images, notes
-
-
-def read(path: pathlib.Path) -> Image.Image:
-    """The image upright, RGB, 8 bits; what is transparent becomes white.
-
-    Raises:
-        OSError: if the file cannot be read.
-        ValueError: if it is no image, or is damaged; says why.
-    """
-    found = decoder.readable(path.read_bytes())
-    return _upright(_pixels(found), found)
 
 
 def thumbnail(data: bytes) -> Image.Image:
@@ -135,11 +104,6 @@ def _pixels(found: decoder.Encoded) -> Image.Image:
         return Image.fromarray(decode(found.data, found.header, 3).numpy())
     except Unreadable as error:
         raise ValueError(str(error)) from None
-
-
-def _upright(image: Image.Image, found: decoder.Encoded) -> Image.Image:
-    turn = _UPRIGHT.get(found.orientation)
-    return image if turn is None else image.transpose(turn)
 
 
 class Photographs(Source):
@@ -197,29 +161,25 @@ class Photographs(Source):
             try:
                 found = decoder.readable(path.read_bytes())
                 stored = _pixels(found)
-            except OSError as error:
-                self.unreadable[path] = error.strerror or str(error)
+            except (OSError, ValueError) as error:
+                self.unreadable[path] = getattr(error, "strerror", None) or str(error)
                 continue
-            except ValueError as error:
-                self.unreadable[path] = str(error)
-                continue
-            image = _upright(stored, found)
-            if image is not stored:
+            image = stored
+            if found.orientation in _UPRIGHT:
+                image = stored.transpose(_UPRIGHT[found.orientation])
                 self.turned.append(path)
             self.thumbnails[place] = _small(image)
-            seen, data = self._fit(image), found.data
-            if seen is not stored:
+            if self.image_shape is not None and image.size != self.image_shape:
+                if self._digits:
+                    image = as_digit(image, self.image_shape[0])
+                else:
+                    image = ImageOps.fit(image, self.image_shape, Image.Resampling.LANCZOS)
+            data = found.data
+            if image is not stored:
                 made = io.BytesIO()
-                seen.save(made, "png", compress_level=0)
+                image.save(made, "png", compress_level=0)
                 data = made.getvalue()
             yield {"image": data, "label": 0, "id": str(place)}
-
-    def _fit(self, image: Image.Image) -> Image.Image:
-        if self.image_shape is None or image.size == self.image_shape:
-            return image
-        if self._digits:
-            return as_digit(image, self.image_shape[0])
-        return ImageOps.fit(image, self.image_shape, Image.Resampling.LANCZOS)
 
 
 def as_digit(image: Image.Image, side: int) -> Image.Image:

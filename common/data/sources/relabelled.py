@@ -38,8 +38,7 @@ def relabel(source: TrainingSource, names: tuple[str, ...], whose: str) -> Sourc
 def _some(names: list[str]) -> str:
     shown = ", ".join(map(repr, names[:5]))
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    kind = "the class" if len(names) == 1 else "the classes"
-    return f"{kind} {shown}{more}"
+    return f"the class{'es' if len(names) > 1 else ''} {shown}{more}"
 
 
 class Relabelled(Source):

@@ -39,20 +39,12 @@ def prepare(name: str, cache_dir: str, shapes: dict[str, int] | None = None) -> 
         shapes: Images in each split of sample_shapes; `SHAPES` if None. Ask
             for other numbers only in a cache of its own.
     """
-    parent = pathlib.Path(cache_dir) / "data" / name
-    final = parent / _VERSION
-    if (final / "dataset_info.json").exists():
-        return final
     try:
-        _make(name, parent, shapes or SHAPES)
+        return _make(name, pathlib.Path(cache_dir, "data", name), shapes or SHAPES)
     except Exception as error:
         if reason(error) is None:
             raise
-        parent = pathlib.Path(_own_cache(), name)
-        final = parent / _VERSION
-        if not final.exists():
-            _make(name, parent, shapes or SHAPES)
-    return final
+        return _make(name, pathlib.Path(_own_cache(), name), shapes or SHAPES)
 
 
 @functools.cache
@@ -63,8 +55,11 @@ def _own_cache() -> str:
     return folder
 
 
-def _make(name: str, parent: pathlib.Path, shapes: dict[str, int]) -> None:
+def _make(name: str, parent: pathlib.Path, shapes: dict[str, int]) -> pathlib.Path:
+    """The set's folder in `parent`, whole."""
     final = parent / _VERSION
+    if (final / "dataset_info.json").exists():
+        return final
     parent.mkdir(parents=True, exist_ok=True)
     temporary = tempfile.mkdtemp(dir=parent, prefix="partial-")
     try:
@@ -79,6 +74,7 @@ def _make(name: str, parent: pathlib.Path, shapes: dict[str, int]) -> None:
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+    return final
 
 
 def _write_shapes(folder: str, sizes: dict[str, int]) -> str:

@@ -53,13 +53,12 @@ class TrainingSubset(TrainingSource):
     """
 
     def __init__(self, source: TrainingSource, train_images: int | None, held_out: int):
-        whole = source.dataset.splits.get("train", 0)
-        self.num_train = _count_train(source.dataset, train_images, held_out)
-        self.dataset = _divide(source.dataset, self.num_train, held_out)
+        self.dataset = _cut(source.dataset, train_images, held_out)
+        self.num_train = self.dataset.splits["train"]
         self.where, self.jpeg = source.where, source.jpeg
-        self.shorter_side = source.shorter_side
-        self.image_shape, self.class_names = (source.image_shape, source.class_names)
-        self._source, self._first_held_out = source, whole - held_out
+        self.shorter_side, self.image_shape = source.shorter_side, source.image_shape
+        self.class_names, self._source = source.class_names, source
+        self._first_held_out = source.dataset.splits["train"] - held_out
 
     def records(self, split: str) -> Any:
         """A tf.data.Dataset of the records in the order of the files."""
@@ -79,8 +78,7 @@ class TrainingSubset(TrainingSource):
 
     def fingerprint(self) -> dict[str, Any]:
         """That of the whole set, with the splits made here."""
-        splits = dict(self.dataset.splits)
-        return self._source.fingerprint() | {"splits": splits}
+        return self._source.fingerprint() | {"splits": dict(self.dataset.splits)}
 
 
 def plan_subset(dataset: DataSet, recipe: Recipe) -> DataSet:
@@ -91,25 +89,19 @@ def plan_subset(dataset: DataSet, recipe: Recipe) -> DataSet:
     """
     if not recipe.held_out and recipe.train_images is None:
         return dataset
-    num_train = _count_train(dataset, recipe.train_images, recipe.held_out)
-    return _divide(dataset, num_train, recipe.held_out)
+    return _cut(dataset, recipe.train_images, recipe.held_out)
 
 
-def _count_train(dataset: DataSet, train_images: int | None, held_out: int) -> int:
-    """Images that are trained on."""
-    whole = dataset.splits.get("train", 0)
+def _cut(dataset: DataSet, train_images: int | None, held_out: int) -> DataSet:
+    whole, title = dataset.splits.get("train", 0), dataset.title
     num_train = whole - held_out if train_images is None else train_images
     if held_out < 0 or not 0 < num_train <= whole - held_out:
         raise UsageError(
             f"{dataset.name} has {whole} training images: train_images={train_images} and "
             f"held_out={held_out} cannot be cut from it."
         )
-    return num_train
-
-
-def _divide(dataset: DataSet, num_train: int, held_out: int) -> DataSet:
-    splits, title = dataset.splits | {"train": num_train}, dataset.title
-    if num_train + held_out < dataset.splits["train"]:
+    splits = dataset.splits | {"train": num_train}
+    if num_train + held_out < whole:
         title = f"{title}, {num_train:,} training images"
     if not held_out:
         return dataclasses.replace(dataset, title=title, splits=splits)

@@ -112,8 +112,26 @@ class RecordSource(TrainingSource):
         }
 
     def damage(self, split: str) -> str | None:
-        """Which file of the split is damaged, and how."""
-        return find_damage(self.where, self._builder.info.splits[split])
+        """The first damaged TFRecord file of the split and what is wrong with it.
+
+        Reads them all: TFRecord has a checksum for each record, and TFDS keeps
+        how many each file should hold.
+        """
+        import tensorflow as tf
+
+        info = self._builder.info.splits[split]
+        for name, length in zip(info.filenames, info.shard_lengths, strict=True):
+            path = pathlib.Path(self.where, name)
+            if "tfrecord" not in name:
+                continue
+            records = tf.data.TFRecordDataset(str(path))
+            try:
+                count = int(records.reduce(0, lambda number, _: number + 1))
+            except tf.errors.OpError as error:
+                return f"{path}: {line_of(error)}"
+            if count != length:
+                return f"{path} has {count} whole records, not {length}."
+        return None
 
     def _is_small(self, split: str) -> bool:
         info = self._builder.info.splits[split]
@@ -121,40 +139,33 @@ class RecordSource(TrainingSource):
         return few and info.num_bytes <= HELD_BYTES
 
     def _hold(self, split: str) -> dict[str, Any]:
-        if split not in self._held:
-            import tensorflow as tf
-
-            with tf.device("CPU:0"):
-                held = self._whole(split)
-                if "file_name" in held:
-                    held["id"] = held.pop("file_name")
-                else:
-                    held["id"] = tf.constant(list_ids(self._builder.info.splits[split]))
-            self._held[split] = held
-        return self._held[split]
-
-    def _whole(self, split: str) -> dict[str, Any]:
+        """All records, read once; of damaged files a RunError."""
+        if split in self._held:
+            return self._held[split]
         import tensorflow as tf
 
-        names = ["image", "label"] + ["file_name"] * self._has_names
-        files = list(map(str, self._builder.info.splits[split].filepaths))
+        info, names = self._builder.info.splits[split], self._names
+        files = list(map(str, info.filepaths))
         try:
-            if all(".tfrecord" in file for file in files):
-                held = read_records(files, names)
-            else:
-                parts = list(self._read(split, batch_size=1000))
-                held = {n: tf.concat([p[n] for p in parts], 0) for n in names}
+            with tf.device("CPU:0"):
+                if all(".tfrecord" in file for file in files):
+                    held = read_records(files, names)
+                else:
+                    parts = list(self._read(split, batch_size=1000))
+                    held = {n: tf.concat([p[n] for p in parts], 0) for n in names}
+                ids = held.pop("file_name") if "file_name" in held else tf.constant(list_ids(info))
             whole = len(held["label"]) == self.dataset.splits[split]
             problem = None if whole else "images are missing."
         except tf.errors.OpError as error:
             problem = line_of(error)
-        if problem is None:
-            return held
-        raise RunError(
-            f"{self.dataset.name}: the files of the split {split!r} in "
-            f"{self.where} are damaged: {self.damage(split) or problem} "
-            f"Prepare the data set again. {self.dataset.how_to_get}"
-        )
+        if problem:
+            raise RunError(
+                f"{self.dataset.name}: the files of the split {split!r} in "
+                f"{self.where} are damaged: {self.damage(split) or problem} "
+                f"Prepare the data set again. {self.dataset.how_to_get}"
+            )
+        self._held[split] = held | {"id": ids}
+        return self._held[split]
 
     def _read_held(self, split: str, index: Any) -> dict[str, Any]:
         import tensorflow as tf
@@ -174,13 +185,15 @@ class RecordSource(TrainingSource):
         return self._decoded[split, channels]
 
     @property
-    def _has_names(self) -> bool:
-        """Whether the images have file names, as ImageNet's have."""
-        return "file_name" in self._builder.info.features
+    def _names(self) -> list[str]:
+        """Features that are read; images may have file names, as ImageNet's do."""
+        named = "file_name" in self._builder.info.features
+        return ["image", "label"] + ["file_name"] * named
 
     def _stream(self, split: str, shuffle_seed: int | None = None) -> Any:
-        name = "file_name" if self._has_names else "tfds_id"
-        records = self._read(split, add_tfds_id=not self._has_names, shuffle_seed=shuffle_seed)
+        named = "file_name" in self._names
+        name = "file_name" if named else "tfds_id"
+        records = self._read(split, add_tfds_id=not named, shuffle_seed=shuffle_seed)
         return records.map(lambda r: {"image": r["image"], "label": r["label"], "id": r[name]})
 
     def _read(self, split: str, batch_size: int | None = None, **read_config: Any) -> Any:
@@ -190,13 +203,12 @@ class RecordSource(TrainingSource):
         options = tf.data.Options()
         options.deterministic = True
         shuffled = read_config.get("shuffle_seed") is not None
-        wanted = ["image", "label"] + ["file_name"] * self._has_names
         return self._builder.as_dataset(
             split=split,
             batch_size=batch_size,
             shuffle_files=shuffled,
             decoders=tfds.decode.PartialDecoding(
-                dict.fromkeys(wanted, True), decoders={"image": tfds.decode.SkipDecoding()}
+                dict.fromkeys(self._names, True), decoders={"image": tfds.decode.SkipDecoding()}
             ),
             read_config=tfds.ReadConfig(
                 options=options,
@@ -265,33 +277,6 @@ def decode_together(encoded: Any, shape: tuple[int, int, int]) -> Any:
         return None
     with tf.device("CPU:0"):
         return tf.constant(pixels)
-
-
-def find_damage(folder: str, split_info: Any) -> str | None:
-    """The first damaged file of a split and what is wrong with it.
-
-    Reads them all: TFRecord has a checksum for each record, and TFDS keeps
-    how many each file should hold.
-
-    Args:
-        folder: Of the data set.
-        split_info: A tfds SplitInfo; only TFRecord files are looked at.
-    """
-    import tensorflow as tf
-
-    files = zip(split_info.filenames, split_info.shard_lengths, strict=True)
-    for name, length in files:
-        path = pathlib.Path(folder, name)
-        if "tfrecord" not in name:
-            continue
-        records = tf.data.TFRecordDataset(str(path))
-        try:
-            count = int(records.reduce(0, lambda number, _: number + 1))
-        except tf.errors.OpError as error:
-            return f"{path}: {line_of(error)}"
-        if count != length:
-            return f"{path} has {count} whole records, not {length}."
-    return None
 
 
 def line_of(error: Exception) -> str:

@@ -4,12 +4,13 @@ Importing this module imports no TensorFlow.
 """
 
 import dataclasses
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from common.data.rng import Rng
 from common.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -23,10 +24,10 @@ class Statistics:
         covariance: (C, C) float64, of the channels, over the same pixels.
     """
 
-    mean_image: np.ndarray
-    pixel_mean: np.ndarray
-    pixel_std: np.ndarray
-    covariance: np.ndarray
+    mean_image: "np.ndarray"
+    pixel_mean: "np.ndarray"
+    pixel_std: "np.ndarray"
+    covariance: "np.ndarray"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,8 +8,6 @@ Importing this module imports no TensorFlow.
 import dataclasses
 from typing import Any, ClassVar
 
-import numpy as np
-
 from common.data.transforms.operation import Context, Operation
 from common.data.transforms.view import Box, gather_windows, mirror, with_zero_pixel
 from common.errors import UsageError
@@ -29,6 +27,7 @@ class SubtractMeanImage(Operation):
     needs_statistics: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
+        import numpy as np
         import tensorflow as tf
 
         mean = self.require_statistics(context).mean_image
@@ -82,6 +81,8 @@ class SubtractChannelMean(Operation):
     needs_statistics: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
+        import numpy as np
+
         mean = self.require_statistics(context).pixel_mean
         # As rows: three numbers at a time would take three times as long.
         rows = np.tile(np.float32(mean), (image.shape[-2] or 1, 1))
@@ -103,6 +104,8 @@ class Standardize(Operation):
     on_device: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
+        import numpy as np
+
         # No division: TensorFlow turns some by constants into products, so
         # that bits would depend on where it is computed.
         mean, std = (np.float64(v) for v in (self.mean, self.std))
@@ -123,6 +126,7 @@ class SubtractMeanPixel(Operation):
     mean: tuple[float, ...]
 
     def __call__(self, image: Any, context: Context) -> Any:
+        import numpy as np
         import tensorflow as tf
 
         if self.order not in ("RGB", "BGR"):
@@ -189,6 +193,7 @@ class PcaColourNoise(Operation):
     needs_statistics: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
+        import numpy as np
         import tensorflow as tf
 
         if image.shape[-1] != 3:
@@ -208,6 +213,7 @@ class PcaColourNoise(Operation):
 
     def draw(self, context: Context) -> Any:
         """What is added to one image's channels, (3,)."""
+        import numpy as np
         import tensorflow as tf
 
         covariance = self.require_statistics(context).covariance

@@ -7,15 +7,16 @@ decoding all, resizing all and cropping.
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from common.data.images.decoder import decode
 from common.data.transforms.resampling import resize, span, triangle, whole_triangle
 from common.errors import UsageError
 
-_OUTSIDE = np.int32(-(2**30))  # no sum of places with it is positive
+if TYPE_CHECKING:
+    import numpy as np
+
+_OUTSIDE = -(2**30)  # no sum of places with it is positive
 _MARGIN = 2  # libjpeg's chroma upsampling differs in a cut's border column
 
 
@@ -222,8 +223,10 @@ def mirror(image: Any, mirrored: Any) -> Any:
     return tf.cond(mirrored, lambda: tf.reverse(image, [1]), lambda: image)
 
 
-def with_zero_pixel(images: np.ndarray) -> np.ndarray:
+def with_zero_pixel(images: "np.ndarray") -> "np.ndarray":
     """(..., channels) -> (pixels + 1, channels): zeros, and then the images."""
+    import numpy as np
+
     pixels = images.reshape(-1, images.shape[-1])
     return np.concatenate([np.zeros_like(pixels[:1]), pixels])
 
