@@ -1,4 +1,4 @@
-"""Weights of other GoogLeNets into ours."""
+"""Weights of other GoogLeNets into ours; refusals are RunErrors, as assign_torch's."""
 
 import keras
 
@@ -14,20 +14,12 @@ from reproductions.googlenet.model import MODULES
 
 
 def from_caffe(state: State, model: keras.Model) -> None:
-    """Sets the model's weights from a bvlc_googlenet's.
+    """Takes a bvlc_googlenet's "inception_3a/5x5_reduce.weight" ..., for a plain conv1.
 
     Colour channels stay in the file's order: the released model was trained
     on BGR images. A state without any entry of the auxiliary classifiers
     ("loss1/...", "loss2/..."; Caffe's deploy network has none) leaves ours as
     they are; one with some of them must have all.
-
-    Args:
-        state: LAYER.weight and LAYER.bias by Caffe's names, such as
-            "inception_3a/5x5_reduce.weight"; see assign_torch.
-        model: Any variant with a plain conv1.
-
-    Raises:
-        RunError: as assign_torch, or if the model's conv1 is separable.
     """
     require_variant(
         model, ("bvlc_googlenet", "googlenet"), "Caffe's GoogLeNet has a plain 7x7 conv1"
