@@ -184,11 +184,11 @@ def _say_setting(name: str, line: list[str]) -> str | None:
     import reproductions
     from launch.settings.overrides import NETWORK, spell_out
 
-    papers = map(reproductions.load, reproductions.names())
-    recipes = [recipe for paper in papers for recipe in paper.RECIPES.values()]
-    in_network = spell_out(name).startswith(NETWORK)
-    if in_network and not any(hasattr(recipe.network, name) for recipe in recipes):
-        return None
+    if spell_out(name).startswith(NETWORK):
+        papers = map(reproductions.load, reproductions.names())
+        recipes = (recipe for paper in papers for recipe in paper.RECIPES.values())
+        if not any(hasattr(recipe.network, name) for recipe in recipes):
+            return None
     words = [word for text in line for word in text.lstrip("-").split("=", 1)]
     given = next(iter(words[words.index(name) + 1 :]), "VALUE")
     return f"{name} is the recipe's; it is changed, on record, by --set {name}={given}."
