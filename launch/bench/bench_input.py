@@ -129,7 +129,7 @@ def draw_windows(recipe: Recipe, source: Encoded) -> tf.data.Dataset:
         for place, op in geometric:
             view = op(view, ExampleRng(fold_in(0, 0, place), position))
         if view.patch:
-            return tf.stack(list(vars(view.patch.box).values()))
+            return tf.stack(list(view.patch.box))
         window, (height, width), (tall, wide) = view.window, view.source, view.canvas
         top, rows, *_ = span(window.top, window.height, height, tall)
         left, columns, *_ = span(window.left, window.width, width, wide)
