@@ -20,7 +20,7 @@ SHARED_PAPERS: set[tuple[str, str]] = {
 }
 # The lowest first: a package or module imports itself and lower floors.
 FLOORS = (
-    ("common.errors",),
+    ("common.errors", "common.lazy"),
     ("common.files",),
     ("common.recipes",),
     (

@@ -1,7 +1,4 @@
-"""The data sets: what exists, how large it is, and how to obtain it.
-
-Importing this module imports no TensorFlow.
-"""
+"""The data sets: what exists, how large it is, and how to obtain it."""
 
 import dataclasses
 import json
@@ -10,102 +7,79 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from common.data.dataset import DataSet, TrainingSource, read_manifest
+from common.data.dataset import DataSet, Source, TrainingSource, read_manifest
 from common.data.sources import folder
 from common.errors import RunError, UsageError, did_you_mean
 
-_DOWNLOAD = (
-    "`python -m launch prepare {} --download` lets TFDS fetch it ({}); with "
-    "--source FOLDER it is made from files that you have."
-)
+_DOWNLOADS = {"mnist": "11 MB", "cifar10": "163 MB", "cifar100": "161 MB", "svhn": "1.5 GB"}
+_DOWNLOADS["imagenette"] = "95 MB"
+_HOW_TO_GET = {
+    **{
+        name: f"`python -m launch prepare {name} --download` lets TFDS fetch it ({size}); "
+        "with --source FOLDER it is made from files that you have."
+        for name, size in _DOWNLOADS.items()
+    },
+    "imagenet2012": "Get both tar files from image-net.org, then run `python -m launch "
+    "prepare imagenet2012 --source DIR --data_dir DATA_DIR`.",
+    "sample_shapes": "It is drawn here when it is first used.",
+    "sample_digits": "It is written from scikit-learn when it is first used.",
+}
+
+
+def _known(
+    name: str, title: str, num_classes: int, channels: int, *tfds_names: str, **splits: int
+) -> DataSet:
+    """A row of the catalogue; the second split is tested on."""
+    return DataSet(
+        name=name,
+        title=title,
+        num_classes=num_classes,
+        channels=channels,
+        splits=splits,
+        test_split=tuple(splits)[1],
+        tfds_names=tfds_names,
+        how_to_get=_HOW_TO_GET.get(name) or _HOW_TO_GET[tfds_names[0]],
+    )
+
 
 _KNOWN = (
-    DataSet(
-        name="mnist",
-        title="MNIST",
-        num_classes=10,
-        channels=1,
-        splits={"train": 60_000, "test": 10_000},
-        test_split="test",
-        tfds_names=("mnist",),
-        how_to_get=_DOWNLOAD.format("mnist", "11 MB"),
+    _known("mnist", "MNIST", 10, 1, "mnist", train=60_000, test=10_000),
+    _known("cifar10", "CIFAR-10", 10, 3, "cifar10", train=50_000, test=10_000),
+    _known("cifar100", "CIFAR-100", 100, 3, "cifar100", train=50_000, test=10_000),
+    _known(
+        "svhn",
+        "SVHN (cropped digits)",
+        10,
+        3,
+        "svhn_cropped",
+        train=73_257,
+        test=26_032,
+        extra=531_131,
     ),
-    DataSet(
-        name="cifar10",
-        title="CIFAR-10",
-        num_classes=10,
-        channels=3,
-        splits={"train": 50_000, "test": 10_000},
-        test_split="test",
-        tfds_names=("cifar10",),
-        how_to_get=_DOWNLOAD.format("cifar10", "163 MB"),
+    _known(
+        "imagenette",
+        "Imagenette (160 px)",
+        10,
+        3,
+        "imagenette160_s",
+        "imagenette/160px-v2",
+        train=9_469,
+        validation=3_925,
     ),
-    DataSet(
-        name="cifar100",
-        title="CIFAR-100",
-        num_classes=100,
-        channels=3,
-        splits={"train": 50_000, "test": 10_000},
-        test_split="test",
-        tfds_names=("cifar100",),
-        how_to_get=_DOWNLOAD.format("cifar100", "161 MB"),
+    _known(
+        "imagenet2012",
+        "ImageNet (ILSVRC-2012)",
+        1000,
+        3,
+        "imagenet2012",
+        train=1_281_167,
+        validation=50_000,
     ),
-    DataSet(
-        name="svhn",
-        title="SVHN (cropped digits)",
-        num_classes=10,
-        channels=3,
-        splits={"train": 73_257, "test": 26_032, "extra": 531_131},
-        test_split="test",
-        tfds_names=("svhn_cropped",),
-        how_to_get=_DOWNLOAD.format("svhn", "1.5 GB"),
-    ),
-    DataSet(
-        name="imagenette",
-        title="Imagenette (160 px)",
-        num_classes=10,
-        channels=3,
-        splits={"train": 9_469, "validation": 3_925},
-        test_split="validation",
-        tfds_names=("imagenette160_s", "imagenette/160px-v2"),
-        how_to_get=_DOWNLOAD.format("imagenette", "95 MB"),
-    ),
-    DataSet(
-        name="imagenet2012",
-        title="ImageNet (ILSVRC-2012)",
-        num_classes=1000,
-        channels=3,
-        splits={"train": 1_281_167, "validation": 50_000},
-        test_split="validation",
-        tfds_names=("imagenet2012",),
-        how_to_get=(
-            "Get both tar files from image-net.org, then run `python -m launch "
-            "prepare imagenet2012 --source DIR --data_dir DATA_DIR`."
-        ),
-    ),
-    DataSet(
-        name="sample",
-        title="synthetic shapes (sample)",
-        num_classes=10,
-        channels=3,
-        splits={"train": 1_000, "test": 200},
-        test_split="test",
-        tfds_names=("sample_shapes",),
-        how_to_get="It is drawn here when it is first used.",
-    ),
-    DataSet(
-        name="sample",
-        title="UCI handwritten digits (sample)",
-        num_classes=10,
-        channels=1,
-        splits={"train": 1_437, "test": 360},
-        test_split="test",
-        tfds_names=("sample_digits",),
-        how_to_get="It is written from scikit-learn when it is first used.",
+    _known("sample", "synthetic shapes (sample)", 10, 3, "sample_shapes", train=1_000, test=200),
+    _known(
+        "sample", "UCI handwritten digits (sample)", 10, 1, "sample_digits", train=1_437, test=360
     ),
 )
-
-
 ALSO = {"imagenet": "imagenet2012"}  # what people call it
 
 
@@ -150,18 +124,11 @@ def find(
 
 
 @dataclasses.dataclass(frozen=True)
-class NotHere:
-    """A data set that is known and not at hand: enough for a plan.
-
-    Attributes:
-        dataset: Its row of the catalogue, with the sizes as published.
-        where: For messages.
-    """
+class NotHere(Source):
+    """A data set that is known, with its sizes as published, and not at hand: for a plan."""
 
     dataset: DataSet
     where: str = "(not here; sizes as published)"
-    image_shape: None = None
-    jpeg: None = None
 
 
 def is_missing(dataset: DataSet, data_dir: str | None) -> bool:
@@ -221,24 +188,22 @@ def builder_dir(dataset: DataSet, data_dir: str | None) -> pathlib.Path:
     Raises:
         RunError: if there is none; says how to get it.
     """
+
+    def version(folder: pathlib.Path) -> list[int]:
+        return [int(part) if part.isdigit() else -1 for part in folder.name.split(".")]
+
     root = pathlib.Path(
         data_dir or os.environ.get("TFDS_DATA_DIR") or os.path.expanduser("~/tensorflow_datasets")
     )
     for name in dataset.tfds_names:
-        infos = (root / name).glob("*/dataset_info.json")
-        versions = [info.parent for info in infos]
+        versions = [info.parent for info in (root / name).glob("*/dataset_info.json")]
         if versions:
-            return max(versions, key=_version)
+            return max(versions, key=version)
     raise RunError(
         f"The data set {dataset.name!r} ({dataset.title}) is not under {root}: there is no "
         f"{' or '.join(dataset.tfds_names)}/VERSION prepared by TFDS in it. {dataset.how_to_get} "
         "Nothing was downloaded. To try without it: --data sample --set epochs=1."
     )
-
-
-def _version(folder: pathlib.Path) -> tuple[int, ...]:
-    parts = folder.name.split(".")
-    return tuple(int(part) if part.isdigit() else -1 for part in parts)
 
 
 def _read_info(folder: pathlib.Path) -> dict[str, Any]:

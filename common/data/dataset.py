@@ -1,45 +1,29 @@
-"""What a data set is, and what all that reads one goes by.
-
-Importing this module imports no TensorFlow.
-"""
+"""What a data set is, and what all that reads one goes by."""
 
 import dataclasses
 import json
 import pathlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-if TYPE_CHECKING:
-    import numpy as np
+from common.lazy import np, tf
 
 MANIFEST = "manifest.json"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataSet:
-    """A data set, as far as it is known without reading it.
+    """A data set, as far as it is known without reading it."""
 
-    Attributes:
-        name: What users type, such as "mnist" or "folder:/data/birds".
-        title: What tables show.
-        num_classes: Labels are 0 .. num_classes - 1.
-        channels: 1 (grey) or 3 (RGB), as stored.
-        splits: Examples in each split.
-        test_split: The split that errors are measured on.
-        tfds_names: Its names under TFDS's data directory, best first.
-        how_to_get: A sentence for people who do not have it.
-        notes: What a person must know of a folder's classes and files.
-    """
-
-    name: str
-    title: str
-    num_classes: int
-    channels: int
-    splits: dict[str, int]
-    test_split: str
-    tfds_names: tuple[str, ...]
-    how_to_get: str
-    notes: tuple[str, ...] = ()
+    name: str  # what users type, such as "mnist" or "folder:/data/birds"
+    title: str  # what tables show
+    num_classes: int  # labels are 0 .. num_classes - 1
+    channels: int  # 1 (grey) or 3 (RGB), as stored
+    splits: dict[str, int]  # examples in each split
+    test_split: str  # the one that errors are measured on
+    tfds_names: tuple[str, ...]  # under TFDS's data directory, best first
+    how_to_get: str  # a sentence for people who do not have it
+    notes: tuple[str, ...] = ()  # what a person must know of a folder's classes and files
 
 
 @runtime_checkable
@@ -48,21 +32,13 @@ class Source(Protocol):
 
     A record is a dict of scalars: `image` (encoded bytes), `label` (int64) and
     `id` (string).
-
-    Attributes:
-        dataset: What it is, with the sizes found here.
-        where: The folder, for messages.
-        image_shape: (height, width) if all images have the same, else None.
-        jpeg: Whether all images are JPEG; None if it is not known.
-        shorter_side: Pixels that no image's shorter side is above; None if
-            they are not known.
     """
 
-    dataset: DataSet
-    where: str = ""
-    image_shape: tuple[int, int] | None = None
-    jpeg: bool | None = None
-    shorter_side: int | None = None
+    dataset: DataSet  # with the sizes found here
+    where: str = ""  # the folder, for messages
+    image_shape: tuple[int, int] | None = None  # (height, width), if all have the same
+    jpeg: bool | None = None  # whether all images are JPEG
+    shorter_side: int | None = None  # pixels that no image's shorter side is above
 
     def records(self, split: str) -> Any:
         """A tf.data.Dataset of the records of a split in the order of the files."""
@@ -91,34 +67,24 @@ class TrainingSource(Source, Protocol):
 class Shuffled:
     """Training records in the order of one epoch.
 
-    Attributes:
-        elements: A tf.data.Dataset of (position in the epoch, element).
-        read: From an element to its record, inside a `Dataset.map`.
-        decoded: From channels to all that elements are indices of: `image`, the
-            pixels as common.data.sources.tfds.decode_together gives them, and
-            `label`; None if there is no such.
-        order: The indices from the epoch's first position on, a NumPy array;
-            None if elements are no indices.
+    `decoded` gives, of `channels`, all that elements are indices of: `image`, the
+    pixels as common.data.sources.tfds.decode_together gives them, and `label`; or
+    None.
     """
 
-    elements: Any
-    read: Callable[[Any], dict[str, Any]]
+    elements: Any  # a tf.data.Dataset of (position in the epoch, element)
+    read: Callable[[Any], dict[str, Any]]  # from element to record, inside a `Dataset.map`
     decoded: Callable[[int], dict[str, Any] | None] | None = None
-    order: Any = None
+    order: Any = None  # (examples,) indices from the first position on, if elements are such
 
 
 def permute(size: int, seed: int, epoch: int) -> "np.ndarray":
     """The order of an epoch: (size,) indices."""
-    import numpy as np
-
     return np.random.default_rng((seed, epoch)).permutation(size)
 
 
 def number(order: "np.ndarray", skip: int) -> Any:
     """A tf.data.Dataset of (position, index), from position `skip` on."""
-    import numpy as np
-    import tensorflow as tf
-
     positions = np.arange(skip, len(order))
     return tf.data.Dataset.from_tensor_slices((positions, order[skip:]))
 

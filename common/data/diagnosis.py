@@ -4,22 +4,19 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from common.data.dataset import Source
 from common.data.images.decoder import readable
 from common.data.pipeline import frame
 from common.data.sharding import parallel_map
 from common.data.sources.tfds import line_of
 from common.errors import RunError
+from common.lazy import tf
 from common.recipes.recipe import Recipe
 
 
 @contextlib.contextmanager
 def explained(source: Source, split: str, recipe: Recipe) -> Iterator[None]:
     """Turns a failure of the input pipeline inside into a RunError."""
-    import tensorflow as tf
-
     try:
         yield
     except (
@@ -34,18 +31,11 @@ def explained(source: Source, split: str, recipe: Recipe) -> Iterator[None]:
 
 
 def explain(error: Exception, source: Source, split: str, recipe: Recipe) -> RunError:
-    """The error to show after the input pipeline failed.
+    """The error to show after the input pipeline failed with one that `explained` turns.
 
-    Reads the split once more, in file order, up to its first bad record.
-
-    Args:
-        error: One of those that `explained` turns.
-        source: See common.data.catalog.open_source.
-        split: What was being read.
-        recipe: Its channels, classes and test_transforms are tried.
+    Reads the split once more, in file order, up to its first bad record; the
+    recipe's channels, classes and test_transforms are tried.
     """
-    import tensorflow as tf
-
     what = f"{source.dataset.name}, split {split!r} in {source.where}"
     fix = f"Mend it or prepare the data set again. {source.dataset.how_to_get}"
     try:
@@ -85,16 +75,12 @@ def _first_bad(source: Source, split: str, recipe: Recipe) -> int | None:
 
 def _try(source: Source, record: dict[str, Any], recipe: Recipe) -> tuple:
     """Decodes all of the image, not only the part that the frame needs."""
-    import tensorflow as tf
-
     whole = tf.io.decode_image(record["image"], channels=recipe.channels, expand_animations=False)
     return whole, frame(source, record, recipe)
 
 
 def _reason(source: Source, record: dict[str, Any], recipe: Recipe) -> str:
-    import tensorflow as tf
-
-    label = int(np.asarray(record["label"]))
+    label = int(record["label"])
     if not 0 <= label < recipe.num_classes:
         return f"has the label {label}, which is not one of 0 .. {recipe.num_classes - 1}."
     try:

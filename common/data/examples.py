@@ -15,9 +15,16 @@ from common.data.transforms.operation import Operation, Statistics
 from common.data.transforms.resampling import enlarge
 from common.data.transforms.view import View, excerpt, image_size, realize
 from common.errors import UsageError
+from common.lazy import tf
 from common.recipes.recipe import Recipe
 
-Operations = list[tuple[int, Operation]]  # each with its place in the recipe
+
+class Operations(NamedTuple):
+    """Of an epoch, each with its place in the recipe, which its draws depend on."""
+
+    geometric: list[tuple[int, Operation]]  # those on views
+    pixel: list[tuple[int, Operation]]  # those on pixel values
+    device: list[tuple[int, Operation]]  # the same, if a device can do all of them; or none
 
 
 class HostBatch(NamedTuple):
@@ -29,28 +36,21 @@ class HostBatch(NamedTuple):
             resampling left no whole numbers.
         taps: What common.data.transforms.resampling.enlarge makes windows of excerpts
             by: (B, 2, H) int32 and (B, 2, H, 2) float64; or empty.
-        top: (B,) int32, the windows' places in their frames.
-        left: (B,) int32.
-        mirrored: (B,) bool; `enlarge` and the host have seen to it.
-        drawn: What each of the device's operations has drawn, (B, n) float32;
-            (B, 0) if nothing.
     """
 
     pixels: Any
     taps: tuple
-    top: Any
+    top: Any  # (B,) int32, the windows' places in their frames
     left: Any
-    mirrored: Any
-    drawn: tuple
+    mirrored: Any  # (B,) bool; `enlarge` and the host have seen to it
+    drawn: tuple  # by each of the device's operations, (B, n) float32; (B, 0) if nothing
 
 
-def split_operations(recipe: Recipe, epoch: int) -> tuple[Operations, Operations]:
-    """The geometric operations of an epoch, and those of pixel values.
-
-    Their places in the recipe are what their draws depend on.
+def split_operations(recipe: Recipe, epoch: int) -> Operations:
+    """Those at work in an epoch; the same ones in two epochs are equal.
 
     Raises:
-        UsageError: if they are mixed.
+        UsageError: if some on views come after one on pixel values.
     """
     chain = (*recipe.train_transforms, recipe.normalize, *recipe.train_noise)
     operations = active(chain, epoch)
@@ -61,18 +61,9 @@ def split_operations(recipe: Recipe, epoch: int) -> tuple[Operations, Operations
             "A recipe's geometric transforms (resize, crop, flip, pad) must "
             "come before those of pixel values."
         )
-    return geometric, pixel
-
-
-def split_pixel_operations(recipe: Recipe, epoch: int) -> tuple[Operations, Operations]:
-    """The operations on pixel values that the host does, and the device.
-
-    The same ones in two epochs are equal.
-    """
-    _, pixel = split_operations(recipe, epoch)
-    if all(op.on_device for _, op in pixel):
-        return [], pixel
-    return pixel, []  # what comes after others gives float32 no fewer bytes
+    # What comes after others on the host gives float32 no fewer bytes.
+    on_device = all(op.on_device for _, op in pixel)
+    return Operations(geometric, pixel, pixel if on_device else [])
 
 
 def make_example(
@@ -84,22 +75,14 @@ def make_example(
     epoch: int,
     for_device: bool,
 ) -> Callable[[Any, dict], tuple[Any, Any]]:
-    """From (position in the epoch, record) to (image, label).
+    """From (position in the epoch, record) to (image, label); see train_batches.
 
-    Args:
-        source: Of the records.
-        recipe: Its transforms.
-        statistics: See common.data.statistics; None if none are needed.
-        seed: Of the run.
-        epoch: Counted from 0.
-        for_device: Whether the image is one of a HostBatch; its `taps` have yet
-            to go through common.data.transforms.resampling.taps.
+    `for_device` the image is one of a HostBatch, whose `taps` have yet to go
+    through common.data.transforms.resampling.taps.
     """
-    geometric, host = split_operations(recipe, epoch)
-    device, enlarged = [], False
-    if for_device:
-        host, device = split_pixel_operations(recipe, epoch)
-        enlarged = is_enlarged(source, recipe, epoch)
+    geometric, pixel, device = split_operations(recipe, epoch)
+    host = [] if for_device and device else pixel
+    enlarged = for_device and is_enlarged(source, recipe, epoch)
 
     def make(position: Any, record: dict[str, Any]) -> tuple[Any, Any]:
         def rng_of(place: int) -> ExampleRng:
@@ -129,9 +112,8 @@ def is_enlarged(source: Source, recipe: Recipe, epoch: int) -> bool:
 
     Then its own pixels are all that has to travel.
     """
-    geometric, _ = split_operations(recipe, epoch)
-    host, _ = split_pixel_operations(recipe, epoch)
-    if host or not geometric or source.shorter_side is None:
+    geometric, _, device = split_operations(recipe, epoch)
+    if not device or not geometric or source.shorter_side is None:
         return False
     (_, resize), *cuts = geometric
     match resize:
@@ -145,20 +127,13 @@ def finish_on_device(
 ) -> Callable[[HostBatch], Any]:
     """From a HostBatch to the network's input, (B, H, W, C) float32.
 
-    Args:
-        recipe: Its operations on pixel values.
-        statistics: See common.data.statistics; None if none are needed.
-        epoch: Decides which operations are active, and nothing else: see
-            `split_pixel_operations`.
+    `epoch` decides which operations are at work, and nothing else; `statistics`
+    are those that they need.
     """
-    _, operations = split_pixel_operations(recipe, epoch)
+    operations = split_operations(recipe, epoch).device
 
     def finish(batch: HostBatch) -> Any:
-        import tensorflow as tf
-
-        images = batch.pixels
-        if batch.taps:
-            images = enlarge(images, *batch.taps)
+        images = enlarge(batch.pixels, *batch.taps) if batch.taps else batch.pixels
         images = tf.cast(images, tf.float32)
         for (_, op), drawn in zip(operations, batch.drawn, strict=True):
             place = (batch.top, batch.left, batch.mirrored)
@@ -193,7 +168,5 @@ def require_size(image: Any, recipe: Recipe) -> Any:
 
 def require_class(label: Any, recipe: Recipe) -> Any:
     """The label, or labels; fails if it is not one of 0 .. num_classes - 1."""
-    import tensorflow as tf
-
     # One cheap operation in the place of two assertions.
     return tf.gather(tf.range(recipe.num_classes, dtype=tf.int64), label)

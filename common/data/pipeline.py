@@ -4,7 +4,7 @@ Whatever the threads, the replicas or the resumes: a training batch is a
 function of (seed, epoch, position) only, a test batch of its position.
 """
 
-import functools
+import dataclasses
 from typing import Any
 
 from common.data import resident
@@ -66,8 +66,7 @@ def train_batches(
         source: See common.data.catalog.open_source.
         recipe: Its transforms and batch size.
         statistics: See common.data.statistics; None if none are needed.
-        seed: Of the run.
-        epoch: Counted from 0; each has its own order and its own draws.
+        seed, epoch: Each has its own order and its own draws; epochs count from 0.
         skip_steps: Batches that a resumed run has seen; they are not decoded.
         shard: Of each batch, what this worker computes.
         for_device: Whether they are what the host sends to a device, of which
@@ -83,8 +82,23 @@ def train_batches(
     """
     left = steps_per_epoch(source, recipe) - skip_steps
     size = recipe.global_batch_size
-    order = (seed, epoch, skip_steps * size)
-    made = _batches(source, recipe, statistics, order, size, shard, for_device)
+    shuffled = source.shuffled("train", seed=seed, epoch=epoch, skip=skip_steps * size)
+    elements = shard.select(shuffled.elements, size)
+    kept = None if for_device else resident.open_on_host(source, recipe, statistics, epoch)
+    if kept is not None:
+        made = shard.make_batches(elements, size, kept.make_examples(seed=seed, epoch=epoch))
+    else:
+        order = {"seed": seed, "epoch": epoch}
+        make = make_example(source, recipe, statistics, **order, for_device=for_device)
+        made = parallel_map(elements, lambda position, e: make(position, shuffled.read(e)))
+        made = shard.batch(made, size)
+    if for_device and is_enlarged(source, recipe, epoch):
+
+        def finish(batch: HostBatch, labels: Any) -> tuple[HostBatch, Any]:
+            numbers = taps(batch.taps, recipe.image_size, batch.mirrored)
+            return batch._replace(taps=numbers), labels
+
+        made = parallel_map(made, finish)
     return made.take(left * shard.devices)
 
 
@@ -106,56 +120,10 @@ def sample_batch(
     """
     if size > source.dataset.splits["train"]:
         raise UsageError(f"{source.dataset.name} has fewer than {size} training examples.")
-    order = (fold_in(seed, resident.SAMPLE_STREAM), epoch, 0)
-    made = _batches(source, recipe, statistics, order, size, WHOLE)
+    one = dataclasses.replace(recipe, global_batch_size=size)
+    own = fold_in(seed, resident.SAMPLE_STREAM)
+    made = train_batches(source, one, statistics, seed=own, epoch=epoch)
     return made.take(1).get_single_element()
-
-
-def _batches(
-    source: TrainingSource,
-    recipe: Recipe,
-    statistics: Statistics | None,
-    order: tuple[int, int, int],
-    size: int,
-    shard: WorkerShard,
-    for_device: bool = False,
-) -> Any:
-    """Of `size` examples each; `order`: seed, epoch, and how many are left out."""
-    seed, epoch, skip = order
-    shuffled = source.shuffled("train", seed=seed, epoch=epoch, skip=skip)
-    elements = shard.select(shuffled.elements, size)
-    kept = None if for_device else resident.open_on_host(source, recipe, statistics, epoch)
-    if kept is not None:
-        return shard.make_batches(elements, size, _make_together(kept, source, recipe, seed, epoch))
-    make = make_example(source, recipe, statistics, seed=seed, epoch=epoch, for_device=for_device)
-
-    def finish(batch: HostBatch, labels: Any) -> tuple[HostBatch, Any]:
-        numbers = taps(batch.taps, recipe.image_size, batch.mirrored)
-        return batch._replace(taps=numbers), labels
-
-    made = parallel_map(elements, lambda position, e: make(position, shuffled.read(e)))
-    made = shard.batch(made, size)
-    if for_device and is_enlarged(source, recipe, epoch):
-        return parallel_map(made, finish)
-    return made
-
-
-def _make_together(
-    kept: resident.ResidentSet, source: TrainingSource, recipe: Recipe, seed: int, epoch: int
-) -> Any:
-    """From many positions in the epoch to (images, labels)."""
-    import tensorflow as tf
-
-    drawn = kept.draw(seed=seed, epoch=epoch, count=source.dataset.splits["train"])
-    with tf.device("CPU:0"):
-        drawn = {name: tf.constant(numbers) for name, numbers in drawn.items()}
-
-    def make(positions: Any, _: Any) -> tuple[Any, Any]:
-        rows = {name: tf.gather(numbers, positions) for name, numbers in drawn.items()}
-        images, labels = kept.examples(rows, *kept.tables)
-        return images, require_class(labels, recipe)
-
-    return make
 
 
 def frames(source: Source, split: str, recipe: Recipe) -> Any:
@@ -176,14 +144,7 @@ def frame(source: Source, record: dict[str, Any], recipe: Recipe) -> dict[str, A
     Raises:
         UsageError: if a test transform changes pixel values.
     """
-    view = view_of(source, record["image"])
-    for _, op in active(recipe.test_transforms, epoch=0):
-        if not op.geometric:
-            raise UsageError(
-                f"{op} is in test_transforms, which are geometric; what "
-                "changes pixel values goes into normalize."
-            )
-        view = op(view, None)
+    view = _frame_of(view_of(source, record["image"]), recipe)
     return {
         "image": realize(view, record["image"], recipe.channels, source.jpeg),
         "label": require_class(record["label"], recipe),
@@ -193,12 +154,18 @@ def frame(source: Source, record: dict[str, Any], recipe: Recipe) -> dict[str, A
 
 def frame_side(recipe: Recipe, side: int) -> int:
     """Of the frame that a square image of `side` pixels gives."""
-    view = functools.reduce(
-        lambda seen, op: op[1](seen, None),
-        active(recipe.test_transforms, epoch=0),
-        View.whole(side, side),
-    )
-    return view.window.height
+    return _frame_of(View.whole(side, side), recipe).window.height
+
+
+def _frame_of(view: View, recipe: Recipe) -> View:
+    for _, op in active(recipe.test_transforms, epoch=0):
+        if not op.geometric:
+            raise UsageError(
+                f"{op} is in test_transforms, which are geometric; what "
+                "changes pixel values goes into normalize."
+            )
+        view = op(view, None)
+    return view
 
 
 def stored_side(recipe: Recipe) -> int | None:

@@ -3,9 +3,10 @@
 MNIST and CIFAR-10 fit into memory, as uint8. What is made on the host, or on the
 devices as a part of the training step, are the images of one example after the
 other: bit for bit where XLA does not compile them, and to its rounding of the
-normalisation where it does. Importing this module imports no TensorFlow.
+normalisation where it does.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from common.data.rng import BatchRng, draw_uniform, fold_in
 from common.data.transforms import ResizeShorterSide
 from common.data.transforms.operation import Statistics
 from common.data.transforms.view import View, gather_windows
+from common.lazy import tf
 from common.recipes.recipe import Recipe
 
 LIMIT = 2**29  # bytes of a set that is kept decoded
@@ -49,7 +51,7 @@ class ResidentSet:
         """
         shuffled = self._source.shuffled("train", seed=seed, epoch=epoch, skip=0)
         rows = {"image": shuffled.order[:count].astype(np.int32)}
-        geometric, pixel = examples.split_operations(self._recipe, epoch)
+        geometric, pixel, _ = examples.split_operations(self._recipe, epoch)
         for place, op in geometric + pixel:
             rows[str(place)] = np.zeros((count, 0), np.float32)
             if op.uniforms:
@@ -62,17 +64,28 @@ class ResidentSet:
         rows = self.draw(seed=fold_in(seed, SAMPLE_STREAM), epoch=epoch, count=size)
         return self.examples(rows, *self.tables)
 
+    def make_examples(self, *, seed: int, epoch: int) -> Callable[[Any, Any], tuple[Any, Any]]:
+        """From many (position in the epoch, element) to (images, labels)."""
+        drawn = self.draw(seed=seed, epoch=epoch, count=self._source.dataset.splits["train"])
+        with tf.device("CPU:0"):
+            drawn = {name: tf.constant(numbers) for name, numbers in drawn.items()}
+
+        def make(positions: Any, _: Any) -> tuple[Any, Any]:
+            rows = {name: tf.gather(numbers, positions) for name, numbers in drawn.items()}
+            images, labels = self.examples(rows, *self.tables)
+            return images, examples.require_class(labels, self._recipe)
+
+        return make
+
     def examples(self, rows: dict[str, Any], pixels: Any, labels: Any) -> tuple[Any, Any]:
         """(images, labels) of rows of `draw`; the others are the `tables`.
 
         (examples, H, W, C) float32 and (examples,) int64.
         """
-        import tensorflow as tf
-
         size, which = self._source.image_shape, rows["image"]
         view = View.whole(*size)
         # Those of the first epoch; in a later one some may be at work no more.
-        geometric, pixel = examples.split_operations(self._recipe, epoch=0)
+        geometric, pixel, _ = examples.split_operations(self._recipe, epoch=0)
         for place, op in geometric:
             if str(place) in rows:
                 view = op(view, BatchRng(rows[str(place)]))
@@ -95,12 +108,11 @@ def kept_bytes(source: TrainingSource, recipe: Recipe, epoch: int = 0) -> int:
         return 0
     height, width = source.image_shape
     needed = source.dataset.splits["train"] * height * width * recipe.channels
-    geometric, pixel = examples.split_operations(recipe, epoch)
-    operations = [op for _, op in geometric + pixel]
-    resized = any(
-        isinstance(op, ResizeShorterSide) and op.size != min(height, width) for op in operations
+    geometric, pixel, _ = examples.split_operations(recipe, epoch)
+    together = all(
+        op.batched and not (isinstance(op, ResizeShorterSide) and op.size != min(height, width))
+        for _, op in geometric + pixel
     )
-    together = not resized and all(op.batched for op in operations)
     return needed if together and needed <= LIMIT else 0
 
 
@@ -108,8 +120,7 @@ def open_on_host(
     source: TrainingSource, recipe: Recipe, statistics: Statistics | None, epoch: int
 ) -> ResidentSet | None:
     """The recipe's training set in the host's memory; None if it is not kept there."""
-    decoded = _decode(source, recipe, epoch)
-    tables = decoded and [decoded["image"], decoded["label"]]
+    tables = _decode(source, recipe, epoch)
     return tables and ResidentSet(source, recipe, statistics, tables)
 
 
@@ -122,15 +133,13 @@ def open_resident(
     on one image at a time or that XLA does not know, or there are several
     workers: TensorFlow cannot send them the first values of a uint8 variable.
     """
-    import tensorflow as tf
-
-    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+    several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+    if several or not examples.split_operations(recipe, epoch=0).device:
         return None
-    _, pixel = examples.split_operations(recipe, epoch=0)
-    decoded = _decode(source, recipe, epoch=0) if all(op.on_device for _, op in pixel) else None
+    decoded = _decode(source, recipe, epoch=0)
     if decoded is None:
         return None
-    values = decoded["image"], examples.require_class(decoded["label"], recipe)
+    values = decoded[0], examples.require_class(decoded[1], recipe)
     if strategy.num_replicas_in_sync == 1:
         with tf.device(strategy.extended.worker_devices[0]):
             tables = [tf.identity(value) for value in values]
@@ -140,9 +149,10 @@ def open_resident(
     return ResidentSet(source, recipe, statistics, tables)
 
 
-def _decode(source: TrainingSource, recipe: Recipe, epoch: int) -> dict[str, Any] | None:
+def _decode(source: TrainingSource, recipe: Recipe, epoch: int) -> list[Any] | None:
     """The pixels and labels, if they are kept, and no image is damaged."""
     if not kept_bytes(source, recipe, epoch):
         return None
     shuffled = source.shuffled("train", seed=0, epoch=0, skip=0)
-    return shuffled.decoded and shuffled.decoded(recipe.channels)
+    decoded = shuffled.decoded and shuffled.decoded(recipe.channels)
+    return decoded and [decoded["image"], decoded["label"]]

@@ -1,14 +1,10 @@
-"""Randomness per example: a function of (seed, epoch, position, operation).
-
-Importing this module imports no TensorFlow.
-"""
+"""Randomness per example: a function of (seed, epoch, position, operation)."""
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
+from common.lazy import np, tf
 
 _LOW = 2**32 - 1
 _FACTORS = 0xD2511F53, 0xCD9E8D57
@@ -18,56 +14,37 @@ _SEED_KEY = 0x3EC8F720, 0x02461E29  # TensorFlow's, to scramble seeds with
 
 def fold_in(*numbers: int) -> int:
     """One number of 63 random bits out of several that are not negative."""
-    import numpy as np
-
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1
 
 
 @dataclasses.dataclass(frozen=True)
 class ExampleRng:
-    """What one operation draws for one example.
+    """What one operation draws for one example."""
 
-    Attributes:
-        stream: `fold_in(seed, epoch, operation)`; an int.
-        position: The example's place in the epoch; a scalar int64 tensor.
-    """
-
-    stream: int
-    position: Any
+    stream: int  # `fold_in(seed, epoch, operation)`
+    position: Any  # the example's place in the epoch; a scalar int64 tensor
 
     def uniform(self, count: int) -> Any:
         """`count` numbers in [0, 1)."""
-        import tensorflow as tf
-
         return tf.random.stateless_uniform((count,), self._seed())
 
     def normal(self, count: int) -> Any:
         """`count` numbers from the standard normal distribution."""
-        import tensorflow as tf
-
         return tf.random.stateless_normal((count,), self._seed())
 
     def _seed(self) -> Any:
-        import tensorflow as tf
-
         stream = tf.constant(self.stream, tf.int64)
         return tf.stack([stream, tf.cast(self.position, tf.int64)])
 
 
 @dataclasses.dataclass(frozen=True)
 class BatchRng:
-    """What one operation draws for many examples, all of it drawn before.
+    """What one operation draws for many examples, all of it drawn before."""
 
-    Attributes:
-        numbers: (examples, n) in [0, 1); see `draw_uniform`.
-    """
-
-    numbers: Any
+    numbers: Any  # (examples, n) in [0, 1); see `draw_uniform`
 
     def uniform(self, count: int) -> Any:
         """(count, examples) numbers: those that ExampleRng gives each of them."""
-        import tensorflow as tf
-
         return tf.transpose(self.numbers[:, :count])
 
 
@@ -81,12 +58,9 @@ def draw_uniform(stream: int, positions: "np.ndarray", count: int) -> "np.ndarra
     position))` on a CPU: Philox 4x32 with ten rounds (Salmon et al. 2011).
 
     Args:
-        stream: The first number of the seed, not negative.
-        positions: The second, (positions,) int64, not negative.
+        stream, positions: The seeds' numbers, not negative: an int, and (positions,) int64.
         count: Numbers of each seed.
     """
-    import numpy as np
-
     places = positions.astype(np.uint64)
     halves = (stream & _LOW, stream >> 32)
     counter = [np.full_like(places, half) for half in halves]

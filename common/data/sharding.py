@@ -10,21 +10,17 @@ import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from common.lazy import tf
+
 MANY = 128  # examples, or a few less, that are made together
 
 
 class WorkerShard(NamedTuple):
-    """Positions index * B / count ... of every global batch of B.
+    """Positions index * B / count ... of every global batch of B."""
 
-    Attributes:
-        index: Of this worker.
-        count: Of workers.
-        devices: Of this worker; each element is the share of one of them.
-    """
-
-    index: int = 0
-    count: int = 1
-    devices: int = 1
+    index: int = 0  # of this worker
+    count: int = 1  # of workers
+    devices: int = 1  # of this worker; each element is the share of one of them
 
     def select(self, numbered: Any, batch_size: int) -> Any:
         """Of a tf.data.Dataset of (position, element), this worker's."""
@@ -53,8 +49,6 @@ class WorkerShard(NamedTuple):
 
     def make_batches(self, elements: Any, batch_size: int, make: Callable) -> Any:
         """The same, where `make` makes the examples of many elements."""
-        import tensorflow as tf
-
         share = self._share(batch_size)
         shares = elements.batch(share, drop_remainder=True)
         if share >= MANY:
@@ -77,8 +71,6 @@ class WorkerShard(NamedTuple):
 
 def _prefetch(batches: Any) -> Any:
     """The batches, some of them made before they are asked for."""
-    import tensorflow as tf
-
     options = tf.data.Options()
     options.deterministic = True
     # Each worker has taken its part already; replicas split the rest.
@@ -93,8 +85,6 @@ def parallel_map(dataset: Any, function: Callable, at_once: int | None = None) -
     iterator is deleted, may look before the deletion can be seen, and then
     waits for its next turn, which is up to a minute away; so did each epoch.
     """
-    import tensorflow as tf
-
     plain = tf.autograph.experimental.do_not_convert(function)
     options = tf.data.Options()
     options.autotune.enabled = False

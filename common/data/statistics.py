@@ -1,7 +1,4 @@
-"""Means and covariances of a training set, computed once and kept.
-
-Importing this module imports no TensorFlow.
-"""
+"""Means and covariances of a training set, computed once and kept."""
 
 import contextlib
 import hashlib
@@ -54,7 +51,7 @@ def statistics_for(
     if (found := kept(source, recipe, cache_dir)) is not None:
         return found
     computed = compute(source, recipe, progress)
-    file = _file(source, recipe, cache_dir)
+    file = kept_file(source, recipe, cache_dir)
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
         save(computed, file)
@@ -63,24 +60,19 @@ def statistics_for(
 
 def kept(source: TrainingSource, recipe: Recipe, cache_dir: str) -> Statistics | None:
     """What an earlier `statistics_for` kept; None if there was none."""
-    return load(_file(source, recipe, cache_dir))
+    return load(kept_file(source, recipe, cache_dir))
 
 
-def _file(source: TrainingSource, recipe: Recipe, cache_dir: str) -> pathlib.Path:
-    name = f"{cache_key(source, recipe)}.npz"
-    return pathlib.Path(cache_dir, "statistics", name)
-
-
-def cache_key(source: TrainingSource, recipe: Recipe) -> str:
-    """What the statistics depend on, as one word."""
+def kept_file(source: TrainingSource, recipe: Recipe, cache_dir: str) -> pathlib.Path:
+    """Where they are kept, by all that they depend on."""
     facts = {
         "version": _VERSION,
         "data": source.fingerprint(),
         "transforms": repr(recipe.test_transforms),
         "channels": recipe.channels,
     }
-    text = json.dumps(facts, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
+    return pathlib.Path(cache_dir, "statistics", f"{key}.npz")
 
 
 def compute(

@@ -73,7 +73,7 @@ class Stated:
         Raises:
             RunError: if there is no such operation here.
         """
-        known = {name: getattr(transforms, name) for name in transforms.__all__}
+        known = vars(transforms)
         try:
             stated = Preprocessing(
                 normalize=restore(self.described["normalize"], known),

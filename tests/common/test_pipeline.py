@@ -9,6 +9,7 @@ import tensorflow as tf
 from common.data import catalog, diagnosis, pipeline
 from common.data.sharding import WorkerShard
 from common.data.sources import tfds
+from common.data.sources.subset import TrainingSubset
 from common.data.statistics import compute
 from common.data.transforms import (
     PcaColourNoise,
@@ -39,9 +40,15 @@ from tests.common.data_fixtures import (
 CENTRE = FrameView(name="centre_crop", size=56)
 
 
+def untuned(dataset):
+    """Deleting an iterator may take a minute while tf.data's tuner is on."""
+    assert dataset.options().autotune.enabled is False
+    return dataset
+
+
 def batches(source, recipe, statistics=None, *, threads=None, **asked):
     asked = {"seed": 0, "epoch": 0} | asked
-    dataset = pipeline.train_batches(source, recipe, statistics, **asked)
+    dataset = untuned(pipeline.train_batches(source, recipe, statistics, **asked))
     options = tf.data.Options()
     if threads:
         options.threading.private_threadpool_size = threads
@@ -54,65 +61,66 @@ def same(first, second):
     return all((x == u).all() and (y == v).all() for (x, y), (u, v) in pairs)
 
 
-@pytest.fixture(params=["held", "streamed", "folder"])
-def source(request, tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return image_folder(tmp_path_factory.mktemp("folder"), train=30, validation=10)
+
+
+@pytest.fixture(scope="module", params=["held", "streamed", "folder"])
+def kind(request):
     """The three ways in which records are read, 30 training images each."""
-    if request.param == "folder":
-        return image_folder(tmp_path, train=30, validation=10)
-    if request.param == "streamed":
-        monkeypatch.setattr(tfds, "HELD_BYTES", 0)
-        monkeypatch.setattr(tfds, "SHUFFLE_BUFFER", 10)
-    return shapes()
+    return request.param
+
+
+def open_source(kind, folder, patch):
+    if kind == "streamed":
+        patch.setattr(tfds, "HELD_BYTES", 0)
+        patch.setattr(tfds, "SHUFFLE_BUFFER", 10)
+    return folder if kind == "folder" else shapes()
 
 
 @pytest.fixture
-def recipe(source):
-    return dataclasses.replace(PHOTOS, num_classes=source.dataset.num_classes)
+def source(kind, folder, monkeypatch):
+    return open_source(kind, folder, monkeypatch)
 
 
-def test_batches_have_the_recipes_shape(source, recipe):
-    found = batches(source, recipe)
-    assert len(found) == pipeline.steps_per_epoch(source, recipe) == 3
-    for images, labels in found:
+@pytest.fixture(scope="module")
+def recipe(kind):
+    return dataclasses.replace(PHOTOS, num_classes=2 if kind == "folder" else 10)
+
+
+@pytest.fixture(scope="module")
+def whole(kind, folder, recipe):
+    """The batches of epoch 0 under seed 0."""
+    with pytest.MonkeyPatch.context() as patch:
+        return batches(open_source(kind, folder, patch), recipe)
+
+
+def test_batches_have_the_recipes_shape(source, recipe, whole):
+    assert len(whole) == pipeline.steps_per_epoch(source, recipe) == 3
+    for images, labels in whole:
         assert images.shape == (8, 56, 56, 3) and images.dtype == np.float32
         assert labels.shape == (8,) and labels.dtype == np.int64
 
 
-def test_no_iterator_waits_for_the_tuner(source, recipe):
-    """Deleting one may take a minute while tf.data's tuner is on."""
-    made = pipeline.train_batches(source, recipe, None, seed=1, epoch=0)
-    split = source.dataset.test_split
-    tested = inputs.test_batches(source, split, recipe, None, CENTRE, batch_size=2)
-    frames = pipeline.frames(source, "train", recipe)
-    for batches in (made, tested, frames):
-        assert batches.options().autotune.enabled is False
-
-
-def test_skipped_steps_leave_the_tail_bit_for_bit(source, recipe):
-    whole = batches(source, recipe)
-    assert same(batches(source, recipe, skip_steps=1), whole[1:])
+def test_skipped_steps_leave_the_tail_bit_for_bit(source, recipe, whole):
     assert same(batches(source, recipe, skip_steps=2), whole[2:])
     assert batches(source, recipe, skip_steps=3) == []
 
 
-def test_batches_repeat_and_differ_by_seed_and_epoch(source, recipe):
-    first = batches(source, recipe)
-    assert same(batches(source, recipe), first)
-    assert not same(batches(source, recipe, seed=1), first)
-    assert not same(batches(source, recipe, epoch=1), first)
+def test_batches_repeat_on_any_threads_and_differ_by_seed_and_epoch(source, recipe, whole):
+    assert same(batches(source, recipe, threads=1), whole)
+    assert not same(batches(source, recipe, seed=1), whole)
+    assert not same(batches(source, recipe, epoch=1), whole)
 
 
-def test_one_image_is_cut_elsewhere_in_another_epoch_and_seed(tmp_path):
-    source = image_folder(tmp_path, train=1, validation=1)
-    recipe = dataclasses.replace(PHOTOS, num_classes=2, global_batch_size=1)
-    epochs = [batches(source, recipe, epoch=i)[0][0] for i in range(4)]
-    seeds = [batches(source, recipe, seed=i)[0][0] for i in range(4)]
-    for images in (epochs, seeds):
-        assert len({image.tobytes() for image in images}) >= 3
-
-
-def test_batches_do_not_depend_on_threads(source, recipe):
-    assert same(batches(source, recipe, threads=1), batches(source, recipe, threads=4))
+def test_one_image_is_cut_elsewhere_in_another_epoch_and_seed():
+    one = TrainingSubset(shapes(), 1, 0)
+    recipe = dataclasses.replace(PHOTOS, global_batch_size=1)
+    first, *others = [{"epoch": i} for i in range(4)] + [{"seed": i} for i in range(1, 4)]
+    first, *others = (batches(one, recipe, **asked)[0][0].tobytes() for asked in (first, *others))
+    for images in (others[:3], others[3:]):
+        assert len({first, *images}) >= 3
 
 
 FILTERS = ("bilinear", "area", "nearest", "bicubic")
@@ -131,16 +139,14 @@ def test_what_is_drawn_does_not_depend_on_threads(operations):
     alone = batches(shapes(), recipe, threads=1)
     assert same(batches(shapes(), recipe, threads=4), alone)
     assert not same(batches(shapes(), recipe, seed=1), alone)
-    assert not same(batches(shapes(), PHOTOS), alone)
 
 
 def test_an_epoch_has_each_image_once(source, recipe):
     recipe = dataclasses.replace(
-        recipe, global_batch_size=30, train_transforms=recipe.test_transforms
+        recipe, global_batch_size=30, train_transforms=recipe.test_transforms, image_size=64
     )
-    recipe = dataclasses.replace(recipe, image_size=64)
     [(images, labels)] = batches(source, recipe)
-    stored = list(pipeline.frames(source, "train", recipe))
+    stored = list(untuned(pipeline.frames(source, "train", recipe)))
     key = [float(image.sum()) for image in images]
     expected = [float(r["image"].numpy().sum()) for r in stored]
     np.testing.assert_allclose(sorted(key), sorted(expected), rtol=1e-6)
@@ -148,17 +154,26 @@ def test_an_epoch_has_each_image_once(source, recipe):
     assert sorted(labels) == sorted(int(r["label"]) for r in stored)
 
 
-def test_draws_of_one_operation_do_not_move_the_others(source, recipe):
+def test_draws_of_one_operation_do_not_move_the_others(source, recipe, whole):
     """The noise ends at epoch 1; crops and flips of epoch 0 do not notice."""
     off = UntilEpoch(0, ScalePixels(1.0, 2.0))
     without = dataclasses.replace(recipe, train_noise=(off,))
-    assert same(batches(source, without), batches(source, recipe))
+    assert same(batches(source, without), whole)
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 4, 10, 64])
-def test_every_test_image_counts_once(source, recipe, batch_size):
+def test_every_test_image_counts_once(source, recipe):
+    assert_each_counts_once(source, recipe, 4)
+
+
+@pytest.mark.parametrize("batch_size", [1, 10, 64])
+def test_every_test_image_counts_once_in_batches_of_any_size(batch_size):
+    assert_each_counts_once(shapes(), PHOTOS, batch_size)
+
+
+def assert_each_counts_once(source, recipe, batch_size):
     split = source.dataset.test_split
-    found = list(inputs.test_batches(source, split, recipe, None, CENTRE, batch_size=batch_size))
+    made = inputs.test_batches(source, split, recipe, None, CENTRE, batch_size=batch_size)
+    found = list(untuned(made))
     assert len(found) == -(-10 // batch_size)
     assert all(x.shape == (batch_size, 1, 56, 56, 3) for (x,), *_ in found)
     labels, counts, ids = (np.concatenate([batch[i].numpy() for batch in found]) for i in (1, 2, 3))
@@ -194,7 +209,7 @@ def test_training_subtracts_the_mean_at_the_crops_place():
     recipe = dataclasses.replace(PHOTOS, normalize=SubtractMeanImage(), global_batch_size=30)
     stored = [record["image"].numpy() for record in pipeline.frames(shapes(), "train", recipe)]
     statistics = compute(shapes(), PHOTOS)
-    for frame in stored[:4]:
+    for frame in stored[:2]:
         as_mean = dataclasses.replace(statistics, mean_image=frame)
         [(images, _)] = batches(shapes(), recipe, as_mean)
         assert sum(np.abs(image).max() < 0.05 for image in images) == 1
@@ -279,24 +294,17 @@ def test_a_damaged_record_file_is_named(tmp_path, monkeypatch, held, damage, wor
     assert "repare the data set again" in str(caught.value)
 
 
-@pytest.mark.parametrize("count", [2, 4])
-def test_the_workers_parts_are_the_whole_batches(source, recipe, count):
-    whole = batches(source, recipe, skip_steps=1)
+def test_the_workers_parts_are_the_whole_batches(kind, source, recipe, whole):
+    count = 4 if kind == "held" else 2
     parts = [
-        list(
-            pipeline.train_batches(
-                *(source, recipe, None),
-                **{"seed": 0, "epoch": 0, "skip_steps": 1},
-                shard=WorkerShard(index, count),
-            )
-        )
+        batches(source, recipe, skip_steps=1, shard=WorkerShard(index, count))
         for index in range(count)
     ]
     together = [
-        tuple(np.concatenate([x.numpy() for x in share]) for share in zip(*row, strict=True))
+        tuple(np.concatenate(shares) for shares in zip(*row, strict=True))
         for row in zip(*parts, strict=True)
     ]
-    assert same(together, whole)
+    assert same(together, whole[1:])
 
 
 def test_error_that_is_not_the_datas_is_said_so():

@@ -1,4 +1,4 @@
-"""A training set on the devices: the batches of the one that is streamed."""
+"""Many examples at a time, on host or device, are bit for bit the same one by one."""
 
 import dataclasses
 import types
@@ -7,76 +7,146 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.data import pipeline
-from common.data.resident import open_resident
-from common.data.transforms import RandomFlip, RandomShift, UntilEpoch
+from common.data import pipeline, resident, transforms
+from common.data.rng import ExampleRng, draw_uniform, fold_in
+from common.data.sharding import WHOLE, WorkerShard
+from common.data.sources.tfds import decode_together, list_ids
+from common.data.transforms import (
+    Binarize,
+    CentreCrop,
+    Pad,
+    PcaColourNoise,
+    RandomAffine,
+    RandomCrop,
+    RandomFlip,
+    RandomShift,
+    ResizeShorterSide,
+    ScalePixels,
+    Standardize,
+    SubtractCentreMean,
+    SubtractChannelMean,
+    SubtractMeanImage,
+    UntilEpoch,
+    ZeroBorder,
+)
+from common.data.transforms.view import with_zero_pixel
 from common.training.steps import repeat_bit_for_bit
-from tests.common.data_fixtures import digits
-from tests.common.test_decoded import CASES, STATISTICS
+from tests.common.data_fixtures import DIGITS, digits, shapes, statistics_of
 
+FRAME = (ResizeShorterSide(28), CentreCrop(28))
+AFFINE = RandomAffine(probability=0.9, translate_pixels=2.0, scale=0.15, squeeze=0.1, shear=0.3)
+COLOUR = dataclasses.replace(DIGITS, image_size=28, channels=3)
+MEAN = np.random.default_rng(0).uniform(0, 255, (28, 28, 3)).astype("float32")
+STATISTICS = statistics_of(MEAN)
 CPU = types.SimpleNamespace(
     num_replicas_in_sync=1, extended=types.SimpleNamespace(worker_devices=("/CPU:0",))
 )
-CASES = {name: dataclasses.replace(recipe, global_batch_size=8) for name, recipe in CASES.items()}
-FLIPPED_AT_FIRST = dataclasses.replace(
-    CASES["flip, then shift"],
-    train_transforms=(
-        *CASES["flip, then shift"].train_transforms[:2],
-        UntilEpoch(1, RandomFlip()),
-        RandomShift(4),
+
+
+def of(recipe, *transforms, normalize, **fields):
+    return dataclasses.replace(recipe, train_transforms=transforms, normalize=normalize, **fields)
+
+
+CASES = {
+    "LeNet-5": dataclasses.replace(DIGITS, global_batch_size=1),
+    "black and white": of(DIGITS, Pad(2), normalize=Binarize(128)),
+    "distorted": of(DIGITS, Pad(2), AFFINE, normalize=ScalePixels(0.0, 1.0)),
+    "shift, then flip, mean image": of(
+        *(COLOUR, *FRAME, RandomShift(4), RandomFlip()), normalize=SubtractMeanImage()
     ),
-)
+    "flip, then shift": of(
+        *(COLOUR, *FRAME, RandomFlip(), RandomShift(4)),
+        normalize=Standardize(mean=(0.1, 0.2, 0.3), std=(0.3, 0.2, 0.1)),
+    ),
+    "padded after the normalisation": of(
+        *(COLOUR, *FRAME, RandomFlip(), RandomShift(4)),
+        normalize=Standardize(mean=(0.1, 0.2, 0.3), std=(0.3, 0.2, 0.1)),
+        train_noise=(ZeroBorder(),),
+    ),
+    "crops of the mean image": of(
+        *(COLOUR, RandomCrop(20), RandomFlip()), normalize=SubtractMeanImage(), image_size=20
+    ),
+    "crops of a padded image": of(
+        *(COLOUR, Pad(3), RandomCrop(28)), normalize=SubtractChannelMean()
+    ),
+    "the mean image's centre": of(
+        *(COLOUR, RandomCrop(20)), normalize=SubtractCentreMean(), image_size=20
+    ),
+}
+
+
+def batches(recipe, epoch, skip, part=WHOLE, take=5):
+    asked = {"seed": 3, "epoch": epoch, "skip_steps": skip, "shard": part}
+    return list(pipeline.train_batches(digits(), recipe, STATISTICS, **asked).take(take))
+
+
+def assert_same(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+        assert one.dtype == other.dtype
 
 
 def open_digits(recipe):
-    return open_resident(digits(), recipe, STATISTICS, CPU)
+    return resident.open_resident(digits(), recipe, STATISTICS, CPU)
 
 
-def assert_same_batches(recipe, epoch):
-    resident = open_digits(recipe)
-    drawn = resident.draw(seed=3, epoch=epoch, count=16)
-    streamed = pipeline.train_batches(digits(), recipe, STATISTICS, seed=3, epoch=epoch)
-    make = tf.function(resident.examples)
-    for start, batch in zip((0, 8), streamed.take(2), strict=True):
-        rows = {name: x[start : start + 8] for name, x in drawn.items()}
-        made = make(rows, *resident.tables)
-        for found, wanted in zip(made, batch, strict=True):
-            np.testing.assert_array_equal(found, wanted)
-            assert found.dtype == wanted.dtype
+def on_device(recipe, epoch, count):
+    """The batches that a training set on the device makes, or None."""
+    kept = open_digits(recipe)
+    if kept is None:
+        return None
+    size = recipe.global_batch_size
+    drawn = kept.draw(seed=3, epoch=epoch, count=count * size)
+    make = tf.function(kept.examples)
+    rows = [{n: x[i * size :][:size] for n, x in drawn.items()} for i in range(count)]
+    return [make(row, *kept.tables) for row in rows]
 
 
-@pytest.mark.parametrize("name", [n for n in CASES if n != "distorted"])
-def test_batches_have_the_bits_of_those_that_are_streamed(name):
+@pytest.mark.parametrize("name", CASES)
+def test_two_epochs_a_resume_and_the_device_are_those_of_one_by_one(name, monkeypatch):
+    recipe = CASES[name]
     repeat_bit_for_bit()
-    assert_same_batches(CASES[name], epoch=2)
+    assert resident.kept_bytes(digits(), recipe)  # else one way is compared with itself
+    last = pipeline.steps_per_epoch(digits(), recipe) - 2
+    half = WorkerShard(1, 2, 2) if recipe.global_batch_size > 1 else WHOLE
+    asked = [(0, 0, WHOLE), (1, last, half)]
+    together = [batches(recipe, *what) for what in asked]
+    resident_ones = on_device(recipe, 0, 5)
+    monkeypatch.setattr(resident, "LIMIT", 0)
+    alone = [batches(recipe, *what) for what in asked]
+    assert [len(found) for found in together] == [5, 2 if half is WHOLE else 4]
+    for found, expected in zip(together, alone, strict=True):
+        for one, other in zip(found, expected, strict=True):
+            assert_same(one, other)
+    assert (resident_ones is None) == (name == "distorted")  # which XLA does not know
+    for one, other in zip(resident_ones or alone[0], alone[0], strict=True):
+        assert_same(one, other)
 
 
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_an_operation_of_the_first_epochs_is_left_out_later(epoch):
-    assert_same_batches(FLIPPED_AT_FIRST, epoch)
-    drawn = open_digits(FLIPPED_AT_FIRST).draw(seed=3, epoch=epoch, count=8)
+    crop, shift = (*FRAME, UntilEpoch(1, RandomFlip())), RandomShift(4)
+    recipe = dataclasses.replace(CASES["flip, then shift"], train_transforms=(*crop, shift))
+    for one, other in zip(
+        on_device(recipe, epoch, 2), batches(recipe, epoch, 0, take=2), strict=True
+    ):
+        assert_same(one, other)
+    drawn = open_digits(recipe).draw(seed=3, epoch=epoch, count=8)
     assert ("2" in drawn) == (epoch == 0)
 
 
 def test_xla_computes_them_to_its_rounding():
-    resident = open_digits(CASES["LeNet-5"])
-    drawn = resident.draw(seed=3, epoch=0, count=8)
-    plain, _ = tf.function(resident.examples)(drawn, *resident.tables)
-    compiled, _ = tf.function(resident.examples, jit_compile=True)(drawn, *resident.tables)
+    kept = open_digits(CASES["LeNet-5"])
+    drawn = kept.draw(seed=3, epoch=0, count=8)
+    plain, _ = tf.function(kept.examples)(drawn, *kept.tables)
+    compiled, _ = tf.function(kept.examples, jit_compile=True)(drawn, *kept.tables)
     np.testing.assert_allclose(plain, compiled, rtol=0, atol=2e-7)
 
 
 def test_the_examples_before_an_epoch_are_those_of_the_pipeline():
-    recipe = CASES["flip, then shift"]
-    how = {"seed": 3, "epoch": 2, "size": 20}
+    recipe, how = CASES["flip, then shift"], {"seed": 3, "epoch": 2, "size": 20}
     wanted = pipeline.sample_batch(digits(), recipe, STATISTICS, **how)
-    found = open_digits(recipe).sample_batch(**how)
-    for one, other in zip(found, wanted, strict=True):
-        np.testing.assert_array_equal(one, other)
-
-
-def test_what_xla_does_not_know_is_streamed():
-    assert open_digits(CASES["distorted"]) is None
+    assert_same(open_digits(recipe).sample_batch(**how), wanted)
 
 
 def test_several_workers_stream_it():
@@ -84,11 +154,74 @@ def test_several_workers_stream_it():
     several = tf.distribute.MultiWorkerMirroredStrategy.__new__(
         tf.distribute.MultiWorkerMirroredStrategy
     )
-    found = open_resident(digits(), CASES["LeNet-5"], STATISTICS, several)
-    assert found is None
+    assert resident.open_resident(digits(), CASES["LeNet-5"], STATISTICS, several) is None
 
 
 def test_a_label_that_is_no_class_is_an_error():
-    few = dataclasses.replace(CASES["LeNet-5"], num_classes=9)
     with pytest.raises(tf.errors.InvalidArgumentError):
-        open_digits(few)
+        open_digits(dataclasses.replace(CASES["LeNet-5"], num_classes=9))
+
+
+def test_every_operation_that_says_that_it_is_batched_was_tried():
+    known = vars(transforms).values()
+    tried = {
+        type(op)
+        for recipe in CASES.values()
+        for op in (*recipe.train_transforms, recipe.normalize, *recipe.train_noise)
+    }
+    assert tried == {op for op in known if getattr(op, "batched", False)}
+
+
+def test_what_is_kept_is_counted():
+    assert resident.kept_bytes(digits(), DIGITS) == 1437 * 28 * 28
+    assert resident.kept_bytes(shapes(), COLOUR) == 0
+
+
+def test_what_is_large_or_is_resized_is_made_one_by_one(monkeypatch):
+    def fits(*operations, source=None):
+        recipe = of(DIGITS, *operations, normalize=DIGITS.normalize)
+        return resident.kept_bytes(source or digits(), recipe)
+
+    assert fits(Pad(2)) and not fits(Pad(2), source=shapes())
+    assert not fits(ResizeShorterSide(32))
+    assert not fits(PcaColourNoise(std=0.1, shrink=1.0))
+    monkeypatch.setattr(resident, "LIMIT", 1437 * 28 * 28 - 1)
+    assert not fits(Pad(2))
+
+
+@pytest.mark.parametrize("count", [1, 4, 6])
+def test_philox_is_tensorflows(count):
+    stream = fold_in(5, 1, 2)
+    positions = np.array([0, 1, 59_999, 2**31 - 1, 2**32, 2**40 + 5])
+    expected = [ExampleRng(stream, tf.constant(p)).uniform(count) for p in positions]
+    np.testing.assert_array_equal(draw_uniform(stream, positions, count), expected)
+
+
+def test_decoded_pixels_are_the_files():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (7, 4, 5, 3), dtype=np.uint8)
+    files = tf.stack([tf.io.encode_png(image) for image in images])
+    pixels = decode_together(files, (4, 5, 3))
+    np.testing.assert_array_equal(pixels, with_zero_pixel(images))
+    grey = decode_together(files, (4, 5, 1))
+    np.testing.assert_array_equal(
+        tf.reshape(grey[1:], (7, 4, 5, 1)), [tf.io.decode_png(file, 1) for file in files]
+    )
+
+
+@pytest.mark.parametrize("file", [b"<html>", None], ids=["damaged", "odd"])
+def test_a_bad_image_leaves_it_to_who_can_name_it(file):
+    one = np.zeros((4, 5, 3), np.uint8)
+    other = np.zeros((5, 4, 3), np.uint8)
+    files = [tf.io.encode_png(one).numpy()] * 3
+    files[1] = file or tf.io.encode_png(other).numpy()
+    assert decode_together(tf.constant(files), (4, 5, 3)) is None
+
+
+def test_whole_files_are_read_as_tfds_reads_them():
+    source = digits()
+    read = source.records("test").as_numpy_iterator()
+    streamed = source._stream("test").as_numpy_iterator()
+    for one, other in zip(read, streamed, strict=True):
+        assert one == other
+    assert list_ids(source._builder.info.splits["test"])[0].endswith("__0")

@@ -3,41 +3,30 @@
 TensorFlow decodes JPEG and PNG, in training, `predict` and an exported model
 alike; what is transparent is laid on white. Files of other kinds become PNG
 first, which loses nothing. EXIF's orientation is another matter: see
-common.data.sources.photographs. Importing this module imports neither TensorFlow nor
-Pillow.
+common.data.sources.photographs. Importing this module does not import Pillow.
 """
 
 import dataclasses
 import io
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from common.data.images.jpeg import Header, read_header
-
-if TYPE_CHECKING:
-    from PIL import Image
+from common.data.images.jpeg import ORIENTATION, Header, Unreadable, read_header
+from common.lazy import np, tf
 
 PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_BYTES = 2**29  # TensorFlow's limit for a JPEG file, decoded
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG2000", "PPM", "TIFF", "WEBP")
-_ORIENTATION = 0x0112
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """An image file as TensorFlow decodes it.
+    """An image file as TensorFlow decodes it."""
 
-    Attributes:
-        data: JPEG or PNG.
-        kind: Of the file, such as "JPEG" or "WEBP"; by content, not by name.
-        header: As `read_header` has it, of `data`.
-        orientation: EXIF's, 1 .. 8, which is not applied to `data`.
-    """
-
-    data: bytes
-    kind: str
-    header: Header
-    orientation: int
+    data: bytes  # JPEG or PNG
+    kind: str  # of the file, such as "JPEG" or "WebP"; by content, not by name
+    header: Header  # of `data`
+    orientation: int  # EXIF's, 1 .. 8, which is not applied to `data`
 
     @property
     def form(self) -> str:
@@ -53,81 +42,62 @@ def readable(data: bytes) -> Encoded:
     file is JPEG or PNG.
 
     Raises:
-        ValueError: if it is no image, or none that can be decoded; says why.
+        Unreadable: if it is no image, or none that can be decoded.
     """
     header = read_header(data)
-    if header.kind in ("JPEG", "PNG"):
-        layers = header.components if header.kind == "JPEG" else 3
-        _require_size(header.width, header.height, layers)
-        kind, turned = header.kind, header.orientation
+    kind, turned = header.kind, header.orientation
+    if kind in ("JPEG", "PNG"):
+        _require_size(header.width, header.height, header.components if kind == "JPEG" else 3)
     else:
-        kind = header.kind
         try:
             data, turned = _as_png(data)
-        except ValueError:
+        except Unreadable:
             raise
         except Exception as error:  # Pillow raises many kinds
-            raise ValueError(f"it is {kind}, and damaged: {error}") from error
+            raise Unreadable(f"it is {kind}, and damaged: {error}") from error
         header = read_header(data)
     return Encoded(data=data, kind=kind, header=header, orientation=turned)
 
 
 def _as_png(data: bytes) -> tuple[bytes, int]:
     """By Pillow; and EXIF's orientation, which is not applied."""
-    from PIL import Image
+    from PIL import Image, features
 
     # The limit is TensorFlow's; a warning below it would go to the screen.
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    parts = {"AVIF": "avif", "WEBP": "webp", "JPEG2000": "jpg_2000"}
+    built = [f for f in _FORMATS if f not in parts or features.check(parts[f])]
     try:
-        with Image.open(io.BytesIO(data), formats=_formats()) as image:
+        with Image.open(io.BytesIO(data), formats=built) as image:
             _require_size(*image.size, 3)
             image.load()
-            turned = image.getexif().get(_ORIENTATION, 1)
-            image = _eight_bits(image)
+            turned = image.getexif().get(ORIENTATION, 1)
+            if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
+                # Of 16 bits the upper 8, as TensorFlow takes of a PNG.
+                upper = np.asarray(image).astype(np.int64) >> 8
+                image = Image.fromarray(upper.clip(0, 255).astype(np.uint8))
+            if image.mode in ("I", "F"):
+                raise Unreadable(
+                    "its pixels are no 8 or 16 bits, and what is white is not known: "
+                    "save it as 8 bits"
+                )
+            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     except Image.DecompressionBombError as error:
         digits = "".join(filter(str.isdigit, str(error).partition(")")[0]))
-        raise ValueError(_too_large(int(digits), 3)) from None
+        _require_size(int(digits), 1, 3)
+        raise
     file = io.BytesIO()
     image.save(file, "png", compress_level=1)
     return file.getvalue(), turned if turned in range(1, 9) else 1
 
 
-def _formats() -> list[str]:
-    """Those of _FORMATS that this Pillow was built with."""
-    from PIL import features
-
-    parts = {"AVIF": "avif", "WEBP": "webp", "JPEG2000": "jpg_2000"}
-    return [f for f in _FORMATS if f not in parts or features.check(parts[f])]
-
-
-def _eight_bits(image: "Image.Image") -> "Image.Image":
-    """RGB or RGBA; of 16 bits the upper 8, as TensorFlow takes of a PNG."""
-    import numpy as np
-    from PIL import Image
-
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
-        upper = np.asarray(image).astype(np.int64) >> 8
-        image = Image.fromarray(upper.clip(0, 255).astype(np.uint8))
-    if image.mode in ("I", "F"):
-        raise ValueError(
-            "its pixels are no 8 or 16 bits, and what is white is not known: save it as 8 bits"
-        )
-    if image.has_transparency_data:
-        return image.convert("RGBA")
-    return image.convert("RGB")
-
-
 def _require_size(width: int, height: int, layers: int) -> None:
     """Refuses what TensorFlow would call damaged, for its size alone."""
     if width * height * layers > _MOST_BYTES:
-        raise ValueError(_too_large(width * height, layers))
-
-
-def _too_large(pixels: int, layers: int) -> str:
-    return (
-        f"it has {pixels / 1e6:,.0f} megapixels, and at most "
-        f"{_MOST_BYTES / layers / 1e6:,.0f} can be decoded: save it smaller"
-    )
+        raise Unreadable(
+            f"it has {width * height / 1e6:,.0f} megapixels, and at most "
+            f"{_MOST_BYTES / layers / 1e6:,.0f} can be decoded: save it smaller"
+        )
 
 
 def decode(encoded: Any, channels: int, *, jpeg: bool) -> Any:
@@ -136,8 +106,6 @@ def decode(encoded: Any, channels: int, *, jpeg: bool) -> Any:
     What is transparent is laid on white. A grey image is repeated; colour
     becomes luminance.
     """
-    import tensorflow as tf
-
     if jpeg:
         return tf.io.decode_jpeg(encoded, channels, dct_method="INTEGER_ACCURATE")
 
@@ -159,8 +127,6 @@ def has_alpha(encoded: Any) -> Any:
     By its header: asked for four channels, TensorFlow makes opaque files of
     1, 2 and 4 bits transparent.
     """
-    import tensorflow as tf
-
     colour_type = tf.strings.substr(encoded, 25, 1)
     own = (colour_type == b"\4") | (colour_type == b"\6")
     header = tf.strings.split(encoded, "IDAT", maxsplit=1)[0]
@@ -172,25 +138,17 @@ def as_readable(encoded: Any) -> Any:
 
     JPEG and PNG files pass without a call of Python.
     """
-    import tensorflow as tf
 
-    def converted(data: bytes) -> bytes:
-        return readable(data).data
+    def convert() -> Any:
+        # As stateful it would be kept from running beside others.
+        converted = tf.numpy_function(
+            lambda data: readable(data).data, [encoded], tf.string, stateful=False
+        )
+        return tf.ensure_shape(converted, ())
 
-    known = tf.io.is_jpeg(encoded) | is_png(encoded)
-    return tf.cond(
-        known,
-        lambda: encoded,
-        lambda: tf.ensure_shape(
-            # As stateful it would be kept from running beside others.
-            tf.numpy_function(converted, [encoded], tf.string, stateful=False),
-            (),
-        ),
-    )
+    return tf.cond(tf.io.is_jpeg(encoded) | is_png(encoded), lambda: encoded, convert)
 
 
 def is_png(encoded: Any) -> Any:
     """Whether a scalar string tensor is a PNG file."""
-    import tensorflow as tf
-
     return tf.strings.substr(encoded, 0, len(PNG)) == tf.constant(PNG)

@@ -11,7 +11,7 @@ _SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 .. SOF15
 _ALONE = frozenset(range(0xD0, 0xD9)) | {0x01}  # markers without a length
 _SCAN, _END, _APP1 = 0xDA, b"\xff\xd9", 0xE1
 _EXIF = b"Exif\0\0"
-_ORIENTATION = 0x0112
+ORIENTATION = 0x0112  # EXIF's tag
 _VALUE_BYTES = (0, 1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8)  # of each TIFF type
 _OTHERS = {
     b"\x89PNG\r\n\x1a\n": "PNG",
@@ -36,37 +36,31 @@ _KNOWN = {  # what else people have in the place of an image
 }
 
 
+class Unreadable(ValueError):
+    """An image file that cannot be used; the message says why."""
+
+
 @dataclasses.dataclass(kw_only=True)
 class Header:
-    """What is known of an image file before it is decoded.
+    """What is known of an image file before it is decoded."""
 
-    Attributes:
-        kind: "JPEG", "PNG", "GIF", "BMP", "WebP", "TIFF", "AVIF", "PNM" or
-            "JPEG 2000"; by content, not by name.
-        height, width, components: Of a JPEG or PNG, else 0; a PNG's palette
-            or grey is 1, its RGBA 4.
-        complete: Whether the file ends as a whole one does.
-        orientation: EXIF's, 1 .. 8; 1 where there is none.
-        broken_exif: Where EXIF data that cannot be read begins and ends.
-    """
-
-    kind: str
-    height: int = 0
+    kind: str  # "JPEG", "PNG", "GIF", ...; by content, not by name
+    height: int = 0  # of a JPEG or PNG, else 0
     width: int = 0
-    components: int = 0
-    complete: bool = True
-    orientation: int = 1
-    broken_exif: tuple[int, int] | None = None
+    components: int = 0  # likewise; a PNG's palette or grey is 1, its RGBA 4
+    complete: bool = True  # whether the file ends as a whole one does
+    orientation: int = 1  # EXIF's, 1 .. 8; 1 where there is none
+    broken_exif: tuple[int, int] | None = None  # where such that cannot be read begins and ends
 
 
 def read_header(data: bytes) -> Header:
     """The header of an encoded image.
 
     Raises:
-        ValueError: if it is none, or ends before its pixels begin; says why.
+        Unreadable: if it is none, or ends before its pixels begin.
     """
     if not data:
-        raise ValueError("it has zero bytes")
+        raise Unreadable("it has zero bytes")
     if data.startswith(b"\xff\xd8"):
         return _jpeg(data)
     for signature, kind in _OTHERS.items():
@@ -76,26 +70,21 @@ def read_header(data: bytes) -> Header:
         return Header(kind="WebP")
     if data[4:8] == b"ftyp" and data[8:12] in _BOXES:
         return Header(kind=_BOXES[data[8:12]])
-    raise ValueError(_no_image(data))
-
-
-def _no_image(data: bytes) -> str:
     if not data.strip(b"\0"):
-        return f"its {len(data)} bytes are all zero"
+        raise Unreadable(f"its {len(data)} bytes are all zero")
+    if data[4:8] == b"ftyp" and data[8:11] in (b"hei", b"hev", b"mif"):
+        raise Unreadable("it is HEIC, which is not read here: save it as JPEG")
     begin = data[:64].lstrip().lower()
     for signature, kind in _KNOWN.items():
         if begin.startswith(signature):
-            return f"it is no image but {kind}"
-    if data[4:8] == b"ftyp" and data[8:11] in (b"hei", b"hev", b"mif"):
-        return "it is HEIC, which is not read here: save it as JPEG"
-    return f"it is no image: it begins with {data[:8]!r}"
+            raise Unreadable(f"it is no image but {kind}")
+    raise Unreadable(f"it is no image: it begins with {data[:8]!r}")
 
 
 def _png(data: bytes) -> Header:
     if len(data) < 33:
-        raise ValueError(f"it is cut off after {len(data)} bytes")
-    orientation = 1
-    at = 33
+        raise Unreadable(f"it is cut off after {len(data)} bytes")
+    orientation, at = 1, 33
     while data[at + 4 : at + 8] not in (b"IDAT", b""):
         (length,) = struct.unpack_from(">I", data, at)
         if data[at + 4 : at + 8] == b"eXIf":
@@ -139,9 +128,9 @@ def _jpeg(data: bytes) -> Header:
                     header.broken_exif = (at - 2, at + length)
             at += length
     except (IndexError, struct.error):
-        raise ValueError(f"it is cut off after {len(data)} bytes") from None
+        raise Unreadable(f"it is cut off after {len(data)} bytes") from None
     if not header.components:
-        raise ValueError("it is a JPEG file without a size")
+        raise Unreadable("it is a JPEG file without a size")
     header.complete = data.rfind(_END, at) >= 0
     return header
 
@@ -160,6 +149,6 @@ def _orientation(tiff: bytes) -> int:
         size = _VALUE_BYTES[kind] * count
         if size > 4 and at + size > len(tiff):
             raise ValueError("a value lies outside of the data")
-        if tag == _ORIENTATION and kind == 3:
+        if tag == ORIENTATION and kind == 3:
             (found,) = struct.unpack_from(order + "H", tiff, place + 8)
     return found if 1 <= found <= 8 else 1

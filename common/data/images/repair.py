@@ -12,33 +12,22 @@ from typing import Any
 
 from common.data.images import decoder
 from common.data.images.decoder import Encoded, readable
-from common.data.images.jpeg import Header, read_header
+from common.data.images.jpeg import Header, Unreadable, read_header
+from common.lazy import tf
 
 REPAIR_QUALITY = 100  # as TFDS's builder
 RESIZE_QUALITY = 95
 
 
-class Unreadable(Exception):
-    """An image file that cannot be used; the message says why."""
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Mended:
-    """An image as it is written.
-
-    Attributes:
-        data: The encoded image.
-        kind: "JPEG" or "PNG".
-        repairs: What was done to it beside resizing; mostly nothing.
-        pixels: What its pixels went through, in words.
-        turned: Whether EXIF says that it should be shown turned.
-    """
+    """An image as it is written."""
 
     data: bytes
-    kind: str
-    repairs: tuple[str, ...]
-    pixels: str
-    turned: bool
+    kind: str  # "JPEG" or "PNG"
+    repairs: tuple[str, ...]  # what was done to it beside resizing; mostly nothing
+    pixels: str  # what its pixels went through, in words
+    turned: bool  # whether EXIF says that it should be shown turned
 
 
 def mend(data: bytes, shorter_side: int | None, *, lossless: bool = False) -> Mended:
@@ -54,13 +43,10 @@ def mend(data: bytes, shorter_side: int | None, *, lossless: bool = False) -> Me
     Raises:
         Unreadable: if it is no image, or is cut off; `lossless`, also if it cannot be decoded.
     """
-    try:
-        found = readable(data)
-    except ValueError as error:
-        raise Unreadable(str(error)) from None
+    found = readable(data)
     data, header, repairs = found.data, found.header, []
     if not header.complete:
-        _decode(data, header)  # it may lack its end mark only
+        decode(data, header)  # it may lack its end mark only
         repairs.append("kept: no end mark, and every pixel is there")
     if header.broken_exif:
         begin, end = header.broken_exif
@@ -71,8 +57,12 @@ def mend(data: bytes, shorter_side: int | None, *, lossless: bool = False) -> Me
         repairs.append(change)
     pixels = change or f"{found.form}, as they were"
     header = read_header(data)
-    if shorter_side and min(header.height, header.width) > shorter_side:
-        data = _shrunk(data, header, shorter_side)
+    sides = (header.height, header.width)
+    if shorter_side and min(sides) > shorter_side:
+        size = [round(n * shorter_side / min(sides)) for n in sides]
+        image = tf.image.resize(decode(data, header), size, antialias=True)
+        image = tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
+        data = encode_png(image) if header.kind == "PNG" else _encode(image, RESIZE_QUALITY)
         pixels += f"; shrunk and encoded as {header.kind} again"
     return Mended(
         data=data,
@@ -85,7 +75,7 @@ def mend(data: bytes, shorter_side: int | None, *, lossless: bool = False) -> Me
 
 def _lossless(found: Encoded, data: bytes) -> tuple[bytes, str]:
     """(what is written, what was done to its pixels or ""); every pixel is decoded."""
-    whole = _decode(data, found.header)
+    whole = decode(data, found.header)
     if found.kind == "JPEG":
         return data, ""
     if bool(decoder.has_alpha(data)):
@@ -99,11 +89,9 @@ def _as_jpeg(found: Encoded, data: bytes) -> tuple[bytes, str]:
 
     It looks at what is under transparent pixels, and decodes CMYK less exactly.
     """
-    import tensorflow as tf
-
     if found.kind == "JPEG" and found.header.components < 4:
         return data, ""
-    _decode(data, found.header)  # says what is wrong, if that fails
+    decode(data, found.header)  # says what is wrong, if that fails
     if found.kind == "JPEG":
         change = "CMYK, re-encoded as RGB JPEG"
         whole = tf.io.decode_jpeg(data, 3)
@@ -119,34 +107,24 @@ def require_decodable(data: bytes) -> None:
     Raises:
         Unreadable: if that fails.
     """
-    try:
-        found = readable(data)
-    except ValueError as error:
-        raise Unreadable(str(error)) from None
-    _decode(found.data, found.header)
+    found = readable(data)
+    decode(found.data, found.header)
 
 
 def encode_png(pixels: Any) -> bytes:
     """(H, W, C) uint8 as TFDS stores arrays."""
-    import tensorflow as tf
-
     return tf.io.encode_png(pixels).numpy()
 
 
-def _decode(data: bytes, header: Header) -> Any:
-    """(H, W, 3) uint8 of JPEG or PNG, or (H, W, 1) for grey JPEG."""
-    grey = (header.kind, header.components) == ("JPEG", 1)
-    return decode(data, header, 1 if grey else 3)
-
-
-def decode(data: bytes, header: Header, channels: int) -> Any:
+def decode(data: bytes, header: Header, channels: int | None = None) -> Any:
     """All pixels of a JPEG or PNG file, (H, W, channels) uint8.
+
+    Without `channels` 1 of a grey JPEG, else 3.
 
     Raises:
         Unreadable: if that fails.
     """
-    import tensorflow as tf
-
+    channels = channels or (1 if (header.kind, header.components) == ("JPEG", 1) else 3)
     try:
         return decoder.decode(data, channels, jpeg=header.kind == "JPEG")
     except tf.errors.InvalidArgumentError as error:
@@ -158,18 +136,4 @@ def decode(data: bytes, header: Header, channels: int) -> Any:
 
 
 def _encode(image: Any, quality: int) -> bytes:
-    import tensorflow as tf
-
     return tf.io.encode_jpeg(image, quality=quality).numpy()
-
-
-def _shrunk(data: bytes, header: Header, shorter_side: int) -> bytes:
-    import tensorflow as tf
-
-    sides = (header.height, header.width)
-    size = [round(side * shorter_side / min(sides)) for side in sides]
-    image = tf.image.resize(_decode(data, header), size, antialias=True)
-    image = tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
-    if header.kind == "PNG":
-        return encode_png(image)
-    return _encode(image, RESIZE_QUALITY)

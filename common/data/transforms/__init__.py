@@ -1,8 +1,7 @@
 """Preprocessing, one frozen value per operation of a paper.
 
 Geometric operations map (view, rng) to a view; they come first. Pixel
-operations map (image, context) to an image. See
-common.data.transforms.operation. Importing this module imports no TensorFlow.
+operations map (image, context) to an image. See common.data.transforms.operation.
 """
 
 from common.data.transforms.colour import Lighting, PhotometricDistortions
@@ -36,34 +35,3 @@ from common.data.transforms.random_resized_crop import (
     FirstFittingAreaCrop,
     RandomAreaCrop,
 )
-
-__all__ = [
-    "Binarize",
-    "CentreCrop",
-    "Context",
-    "DistortedBoxCrop",
-    "FirstFittingAreaCrop",
-    "Lighting",
-    "Pad",
-    "PcaColourNoise",
-    "PhotometricDistortions",
-    "RandomAffine",
-    "RandomAreaCrop",
-    "RandomCrop",
-    "RandomFlip",
-    "RandomShift",
-    "RandomShorterSide",
-    "ResizeShorterSide",
-    "ScalePixels",
-    "Squash",
-    "Standardize",
-    "SubtractCentreMean",
-    "SubtractChannelMean",
-    "SubtractMeanImage",
-    "SubtractMeanPixel",
-    "TorchvisionCentreCrop",
-    "TorchvisionResize",
-    "UntilEpoch",
-    "ZeroBorder",
-    "active",
-]

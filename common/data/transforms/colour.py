@@ -1,7 +1,4 @@
-"""The colour distortions of Howard 2013 and of fb.resnet.torch.
-
-Importing this module imports no TensorFlow.
-"""
+"""The colour distortions of Howard 2013 and of fb.resnet.torch."""
 
 import dataclasses
 import functools
@@ -10,45 +7,31 @@ from typing import Any, ClassVar
 
 from common.data.transforms.operation import Context, Operation
 from common.errors import UsageError
+from common.lazy import np, tf
 
 _LUMINANCE = (0.299, 0.587, 0.114)  # of red, green, blue: PIL's "L"
 
 
 def brightness(image: Any, amount: Any) -> Any:
     """A blend with black: 0 is black, 1 the image, above 1 lighter."""
-    return _cut_off(amount * image)
+    return tf.clip_by_value(amount * image, 0.0, 255.0)
 
 
 def contrast(image: Any, amount: Any) -> Any:
     """A blend with the image's mean grey level: 0 is that grey alone."""
-    import tensorflow as tf
-
     # Rows first: three numbers at a time would take twice as long.
     mean = tf.reduce_mean(tf.reduce_mean(image, axis=0), axis=0)
     level = tf.reduce_sum(mean * tf.constant(_LUMINANCE))
-    return _cut_off(_blend(level, image, amount))
+    return tf.clip_by_value(amount * image + (1 - amount) * level, 0.0, 255.0)
 
 
 def colour(image: Any, amount: Any) -> Any:
     """A blend with the grey image: 0 is grey, above 1 more saturated."""
-    import numpy as np
-    import tensorflow as tf
-
     # Constants: what TensorFlow computes in a branch, it computes each time.
     grey = np.repeat(np.float32(_LUMINANCE)[:, None], 3, axis=1)
     same = np.eye(3, dtype=np.float32)
-    mix = _blend(grey, same, amount)  # of the channels, into each
-    return _cut_off(tf.tensordot(image, mix, 1))
-
-
-def _blend(without: Any, image: Any, amount: Any) -> Any:
-    return amount * image + (1 - amount) * without
-
-
-def _cut_off(image: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.clip_by_value(image, 0.0, 255.0)
+    mix = amount * same + (1 - amount) * grey  # of the channels, into each
+    return tf.clip_by_value(tf.tensordot(image, mix, 1), 0.0, 255.0)
 
 
 _MANIPULATIONS = (contrast, brightness, colour)
@@ -74,8 +57,6 @@ class PhotometricDistortions(Operation):
     high: float
 
     def __call__(self, image: Any, context: Context) -> Any:
-        import tensorflow as tf
-
         if image.shape[2] != 3:
             raise UsageError("PhotometricDistortions is for RGB images")
         drawn = context.rng.uniform(4)
@@ -113,9 +94,6 @@ class Lighting(Operation):
     )
 
     def __call__(self, image: Any, context: Context) -> Any:
-        import numpy as np
-        import tensorflow as tf
-
         scaled = np.float32(self.vectors) * np.float32(self.values)
         draws = context.rng.normal(3) * (255 * self.std)
         noise = tf.linalg.matvec(scaled, draws)

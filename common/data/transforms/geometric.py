@@ -1,44 +1,40 @@
 """Operations on views: resizes, crops, flips and padding.
 
-They choose what part of an image is seen, and how large; random resized crops
-are in common.data.transforms.random_resized_crop. Importing this module imports
-no TensorFlow.
+Random resized crops are in common.data.transforms.random_resized_crop.
 """
 
 import dataclasses
 from typing import Any, ClassVar
 
 from common.data.rng import Rng
-from common.data.transforms.operation import Operation
+from common.data.transforms.operation import Geometric
 from common.data.transforms.view import Box, Patch, View
 from common.errors import UsageError
+from common.lazy import tf
 
 
-def _to_shorter_side(view: View, size: Any) -> tuple[Any, Any]:
-    """(height, width) whose shorter side is `size`; rounded to the nearest."""
-    import tensorflow as tf
-
+def _to_shorter_side(view: View, size: Any, *, rounded: bool = True) -> tuple[Any, Any]:
+    """(height, width) whose shorter side is `size`; the longer one rounded, or cut off."""
     height, width = view.canvas
     known = isinstance(height, int) and isinstance(width, int)
     short = min(height, width) if known else tf.minimum(height, width)
-    return tuple((side * size + short // 2) // short for side in view.canvas)
+    half = short // 2 if rounded else 0
+    return tuple((side * size + half) // short for side in view.canvas)
 
 
 @dataclasses.dataclass(frozen=True)
-class ResizeShorterSide(Operation):
+class ResizeShorterSide(Geometric):
     """Resize so that the shorter side is `size`; the shape stays."""
 
     size: int
-    geometric: ClassVar[bool] = True
     batched: ClassVar[bool] = True
-    lengths: ClassVar[tuple[str, ...]] = ("size",)
 
     def __call__(self, view: View, rng: Rng) -> View:
         return view.resize(*_to_shorter_side(view, self.size))
 
 
 @dataclasses.dataclass(frozen=True)
-class TorchvisionResize(Operation):
+class TorchvisionResize(Geometric):
     """torchvision.transforms.Resize(size) of a PIL image, bit for bit.
 
     The shorter side becomes `size`, the longer one is rounded down; bilinear
@@ -46,21 +42,14 @@ class TorchvisionResize(Operation):
     """
 
     size: int
-    geometric: ClassVar[bool] = True
-    lengths: ClassVar[tuple[str, ...]] = ("size",)
 
     def __call__(self, view: View, rng: Rng) -> View:
-        import tensorflow as tf
-
-        height, width = view.canvas
-        known = isinstance(height, int) and isinstance(width, int)
-        short = min(height, width) if known else tf.minimum(height, width)
-        canvas = (side * self.size // short for side in view.canvas)
+        canvas = _to_shorter_side(view, self.size, rounded=False)
         return view.resize(*canvas, whole_values=True)
 
 
 @dataclasses.dataclass(frozen=True)
-class Squash(Operation):
+class Squash(Geometric):
     """Resize to size x size, whatever the aspect.
 
     Attributes:
@@ -70,8 +59,6 @@ class Squash(Operation):
 
     size: int
     resampling: str
-    geometric: ClassVar[bool] = True
-    lengths: ClassVar[tuple[str, ...]] = ("size",)
 
     def __call__(self, view: View, rng: Rng) -> View:
         whole = Patch(Box(0, 0, *view.source), (self.resampling,), 0)
@@ -80,7 +67,7 @@ class Squash(Operation):
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomShorterSide(Operation):
+class RandomShorterSide(Geometric):
     """Resize so that the shorter side is drawn from low .. high, both included.
 
     Whole pixels, all equally likely; the shape stays. Simonyan and Zisserman
@@ -90,12 +77,9 @@ class RandomShorterSide(Operation):
 
     low: int
     high: int
-    geometric: ClassVar[bool] = True
     lengths: ClassVar[tuple[str, ...]] = ("low", "high")
 
     def __call__(self, view: View, rng: Rng) -> View:
-        import tensorflow as tf
-
         if not 1 <= self.low <= self.high:
             raise UsageError(f"{self}: 1 <= low <= high must hold")
         drawn = rng.uniform(1)[0] * (self.high - self.low + 1)
@@ -109,8 +93,6 @@ def _room(view: View, size: int) -> tuple[Any, Any]:
     Raises:
         UsageError: if the view is known to be smaller than the crop.
     """
-    import tensorflow as tf
-
     sides = (view.window.height, view.window.width)
     for side in sides:
         if not isinstance(side, int):
@@ -121,14 +103,12 @@ def _room(view: View, size: int) -> tuple[Any, Any]:
 
 
 @dataclasses.dataclass(frozen=True)
-class CentreCrop(Operation):
+class CentreCrop(Geometric):
     """Cut the size x size window in the middle."""
 
     size: int
-    geometric: ClassVar[bool] = True
     batched: ClassVar[bool] = True
     inside: ClassVar[bool] = True
-    lengths: ClassVar[tuple[str, ...]] = ("size",)
 
     def __call__(self, view: View, rng: Rng) -> View:
         down, across = _room(view, self.size)
@@ -136,15 +116,13 @@ class CentreCrop(Operation):
 
 
 @dataclasses.dataclass(frozen=True)
-class TorchvisionCentreCrop(Operation):
+class TorchvisionCentreCrop(Geometric):
     """torchvision.transforms.CenterCrop(size): half a pixel goes to the even.
 
     It begins at round((side - size) / 2) of Python: 58 for 58.5, 60 for 59.5.
     """
 
     size: int
-    geometric: ClassVar[bool] = True
-    lengths: ClassVar[tuple[str, ...]] = ("size",)
 
     def __call__(self, view: View, rng: Rng) -> View:
         down, across = (room // 2 + (room % 2) * (room // 2 % 2) for room in _room(view, self.size))
@@ -152,22 +130,18 @@ class TorchvisionCentreCrop(Operation):
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomCrop(Operation):
+class RandomCrop(Geometric):
     """Cut a size x size window, all places equally likely.
 
     From 256 to 224 there are 33 x 33 places.
     """
 
     size: int
-    geometric: ClassVar[bool] = True
     batched: ClassVar[bool] = True
     uniforms: ClassVar[int] = 2
     inside: ClassVar[bool] = True
-    lengths: ClassVar[tuple[str, ...]] = ("size",)
 
     def __call__(self, view: View, rng: Rng) -> View:
-        import tensorflow as tf
-
         drawn = tf.unstack(rng.uniform(self.uniforms))
         top, left = (
             tf.cast(d * tf.cast(room + 1, tf.float32), tf.int32)
@@ -177,10 +151,9 @@ class RandomCrop(Operation):
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomFlip(Operation):
+class RandomFlip(Geometric):
     """Exchange left and right of half of the images."""
 
-    geometric: ClassVar[bool] = True
     batched: ClassVar[bool] = True
     uniforms: ClassVar[int] = 1
     inside: ClassVar[bool] = True
@@ -190,20 +163,18 @@ class RandomFlip(Operation):
 
 
 @dataclasses.dataclass(frozen=True)
-class Pad(Operation):
+class Pad(Geometric):
     """Add `pixels` of zeros on each side, before any normalisation."""
 
     pixels: int
-    geometric: ClassVar[bool] = True
     batched: ClassVar[bool] = True
-    lengths: ClassVar[tuple[str, ...]] = ("pixels",)
 
     def __call__(self, view: View, rng: Rng) -> View:
         return view.pad(self.pixels)
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomShift(Operation):
+class RandomShift(Geometric):
     """Move the square window by up to `pixels` along each axis, to a random place.
 
     Like padding zeros on all sides and cutting the old size from anywhere, but
@@ -212,14 +183,10 @@ class RandomShift(Operation):
     """
 
     pixels: int
-    geometric: ClassVar[bool] = True
     batched: ClassVar[bool] = True
     uniforms: ClassVar[int] = 2
-    lengths: ClassVar[tuple[str, ...]] = ("pixels",)
 
     def __call__(self, view: View, rng: Rng) -> View:
-        import tensorflow as tf
-
         drawn = tf.cast(rng.uniform(self.uniforms) * (2 * self.pixels + 1), tf.int32)
         down, right = tf.unstack(drawn - self.pixels)
         return view.crop(down, right, view.window.height, chance=True)

@@ -2,7 +2,6 @@
 
 They map (image, context) to an image, both (height, width, channels) float32;
 those that are `batched` or `on_device`, (images, height, width, channels), too.
-Importing this module imports no TensorFlow.
 """
 
 import dataclasses
@@ -11,10 +10,18 @@ from typing import Any, ClassVar
 from common.data.transforms.operation import Context, Operation
 from common.data.transforms.view import Box, gather_windows, mirror, with_zero_pixel
 from common.errors import UsageError
+from common.lazy import np, tf
+
+
+class _OfMany(Operation):
+    """Works on many images as on one."""
+
+    batched: ClassVar[bool] = True
+    on_device: ClassVar[bool] = True
 
 
 @dataclasses.dataclass(frozen=True)
-class SubtractMeanImage(Operation):
+class SubtractMeanImage(_OfMany):
     """Subtract the training mean of each pixel of the frame.
 
     Krizhevsky et al. 2012, Sec. 2. A crop loses its own part of the mean image,
@@ -22,14 +29,9 @@ class SubtractMeanImage(Operation):
     mean had been subtracted before zeros were padded.
     """
 
-    batched: ClassVar[bool] = True
-    on_device: ClassVar[bool] = True
     needs_statistics: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
-        import numpy as np
-        import tensorflow as tf
-
         mean = self.require_statistics(context).mean_image
         _check_fits(mean, image)
         if len(image.shape) == 4:  # many, each with a place of its own
@@ -48,41 +50,33 @@ class SubtractMeanImage(Operation):
 
 
 @dataclasses.dataclass(frozen=True)
-class SubtractCentreMean(Operation):
+class SubtractCentreMean(_OfMany):
     """Subtract the mean image's centre, wherever the crop is, never mirrored.
 
     What the published source of Krizhevsky et al. 2012 does (net 145).
     """
 
-    batched: ClassVar[bool] = True
-    on_device: ClassVar[bool] = True
     needs_statistics: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
         mean = self.require_statistics(context).mean_image
         _check_fits(mean, image)
-        top, left = (
-            (frame - size) // 2 for frame, size in zip(mean.shape, image.shape[-3:-1], strict=False)
-        )
         height, width = image.shape[-3:-1]
+        top, left = (mean.shape[0] - height) // 2, (mean.shape[1] - width) // 2
         part = mean[top : top + height, left : left + width]
         return image - part.astype("float32")
 
 
 @dataclasses.dataclass(frozen=True)
-class SubtractChannelMean(Operation):
+class SubtractChannelMean(_OfMany):
     """Subtract the training mean of each channel.
 
     Simonyan and Zisserman 2014, Sec. 2.1: "the mean RGB value".
     """
 
-    batched: ClassVar[bool] = True
-    on_device: ClassVar[bool] = True
     needs_statistics: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
-        import numpy as np
-
         mean = self.require_statistics(context).pixel_mean
         # As rows: three numbers at a time would take three times as long.
         rows = np.tile(np.float32(mean), (image.shape[-2] or 1, 1))
@@ -90,7 +84,7 @@ class SubtractChannelMean(Operation):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Standardize(Operation):
+class Standardize(_OfMany):
     """(pixel / 255 - mean) / std, channel by channel.
 
     Attributes:
@@ -100,12 +94,8 @@ class Standardize(Operation):
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    batched: ClassVar[bool] = True
-    on_device: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
-        import numpy as np
-
         # No division: TensorFlow turns some by constants into products, so
         # that bits would depend on where it is computed.
         mean, std = (np.float64(v) for v in (self.mean, self.std))
@@ -126,9 +116,6 @@ class SubtractMeanPixel(Operation):
     mean: tuple[float, ...]
 
     def __call__(self, image: Any, context: Context) -> Any:
-        import numpy as np
-        import tensorflow as tf
-
         if self.order not in ("RGB", "BGR"):
             raise UsageError(f"{self}: order must be RGB or BGR")
         channels = ["RGB".index(channel) for channel in self.order]
@@ -143,7 +130,7 @@ def _check_fits(mean: Any, image: Any) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class ScalePixels(Operation):
+class ScalePixels(_OfMany):
     """Map 0 to `background` and 255 to `foreground`, linearly.
 
     LeCun et al. 1998, Sec. II-B: -0.1 and 1.175.
@@ -151,8 +138,6 @@ class ScalePixels(Operation):
 
     background: float
     foreground: float
-    batched: ClassVar[bool] = True
-    on_device: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
         span = self.foreground - self.background
@@ -160,16 +145,12 @@ class ScalePixels(Operation):
 
 
 @dataclasses.dataclass(frozen=True)
-class Binarize(Operation):
+class Binarize(_OfMany):
     """1 where a pixel is at least `threshold` of 255, else 0."""
 
     threshold: int
-    batched: ClassVar[bool] = True
-    on_device: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
-        import tensorflow as tf
-
         return tf.cast(image >= self.threshold, tf.float32)
 
 
@@ -193,9 +174,6 @@ class PcaColourNoise(Operation):
     needs_statistics: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
-        import numpy as np
-        import tensorflow as tf
-
         if image.shape[-1] != 3:
             raise UsageError("PcaColourNoise is for RGB images")
         drawn = context.drawn
@@ -213,9 +191,6 @@ class PcaColourNoise(Operation):
 
     def draw(self, context: Context) -> Any:
         """What is added to one image's channels, (3,)."""
-        import numpy as np
-        import tensorflow as tf
-
         covariance = self.require_statistics(context).covariance
         values, vectors = np.linalg.eigh(covariance)
         scaled = vectors * (self.std * np.sqrt(np.maximum(values, 0)))
@@ -224,19 +199,14 @@ class PcaColourNoise(Operation):
 
 
 @dataclasses.dataclass(frozen=True)
-class ZeroBorder(Operation):
+class ZeroBorder(_OfMany):
     """Set to 0 what is outside of the frame, as if zeros had been padded now.
 
     After `normalize`, so that the border has the mean colour and not black.
     The window is as large as the frame: see RandomShift.
     """
 
-    batched: ClassVar[bool] = True
-    on_device: ClassVar[bool] = True
-
     def __call__(self, image: Any, context: Context) -> Any:
-        import tensorflow as tf
-
         def inside(start: Any, places: Any, length: int) -> Any:
             places += tf.expand_dims(start, -1)
             return (places >= 0) & (places < length)
@@ -279,43 +249,30 @@ class RandomAffine(Operation):
     lengths: ClassVar[tuple[str, ...]] = ("translate_pixels",)
 
     def __call__(self, image: Any, context: Context) -> Any:
-        import tensorflow as tf
-
         *drawn, chance = tf.unstack(context.rng.uniform(self.uniforms))
         pixels = self.translate_pixels
         amplitudes = (pixels, pixels, self.scale, self.squeeze, self.shear)
         distorted = tf.cast(chance < self.probability, tf.float32)
-        pairs = zip(drawn, amplitudes, strict=True)
-        by = [(2 * d - 1) * most * distorted for d, most in pairs]
-        *_, height, width, channels = image.shape
-        distort = tf.raw_ops.ImageProjectiveTransformV3(
-            images=tf.reshape(image, [-1, height, width, channels]),
-            transforms=tf.reshape(self._inverse(*by, height, width), [-1, 8]),
-            output_shape=[height, width],
-            fill_value=0.0,
-            interpolation="BILINEAR",
-            fill_mode="CONSTANT",
+        right, down, scale, squeeze, shear = (
+            (2 * d - 1) * most * distorted for d, most in zip(drawn, amplitudes, strict=True)
         )
-        distort = tf.reshape(distort, tf.shape(image))
-        return tf.ensure_shape(distort, image.shape)
-
-    @staticmethod
-    def _inverse(
-        right: Any, down: Any, scale: Any, squeeze: Any, shear: Any, height: int, width: int
-    ) -> Any:
-        """From output to input coordinates, eight numbers.
-
-        Forwards, about the centre: x' = a x + shear y + right, y' = b y + down
-        with a = (1 + scale) (1 + squeeze), b = (1 + scale) / (1 + squeeze).
-        """
-        import tensorflow as tf
-
+        # About the centre: x' = a x + shear y + right, y' = b y + down. TensorFlow
+        # takes the way back, from output to input, as eight numbers.
         a = (1 + scale) * (1 + squeeze)
         b = (1 + scale) / (1 + squeeze)
+        *_, height, width, channels = image.shape
         x, y = (width - 1) / 2, (height - 1) / 2
         slant = -shear / (a * b)
         from_x = x - (x + right) / a - slant * (y + down)
         from_y = y - (y + down) / b
         zero = tf.zeros_like(a)
-        numbers = [1 / a, slant, from_x, zero, 1 / b, from_y, zero, zero]
-        return tf.stack(numbers, axis=-1)
+        back = tf.stack([1 / a, slant, from_x, zero, 1 / b, from_y, zero, zero], axis=-1)
+        moved = tf.raw_ops.ImageProjectiveTransformV3(
+            images=tf.reshape(image, [-1, height, width, channels]),
+            transforms=tf.reshape(back, [-1, 8]),
+            output_shape=[height, width],
+            fill_value=0.0,
+            interpolation="BILINEAR",
+            fill_mode="CONSTANT",
+        )
+        return tf.ensure_shape(tf.reshape(moved, tf.shape(image)), image.shape)

@@ -2,29 +2,34 @@
 
 Three rules of how the window is drawn, one class each. They come before other
 resizes and crops. The pixels around the window have no part in the result, and
-a mean image has no place for it: the frame stays what it was. Importing this
-module imports no TensorFlow.
+a mean image has no place for it: the frame stays what it was.
+
+`size` is that of the result, pixels; `area` the (lowest, highest) share of the
+image's area, `aspect` the (lowest, highest) width / height of the window;
+`resampling` names filters, all equally likely: see
+common.data.transforms.resampling.
 """
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 from common.data.rng import Rng
-from common.data.transforms.operation import Operation
+from common.data.transforms.operation import Geometric
 from common.data.transforms.view import Box, Patch, View
 from common.errors import UsageError
+from common.lazy import tf
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomAreaCrop(Operation):
+class RandomAreaCrop(Geometric):
     """Areas evenly distributed, as Szegedy et al. write.
 
-    Sec. 6: "sampling of various sized patches of the image
-    whose size is distributed evenly between 8% and 100% of the image area with
-    aspect ratio constrained to the interval [3/4, 4/3]" (CVPR 2015); "whose
-    aspect ratio is chosen randomly between 3/4 and 4/3", "random interpolation
-    methods (bilinear, area, nearest neighbor and cubic, with equal
-    probability) for resizing" (arXiv 2014).
+    Sec. 6: "sampling of various sized patches of the image whose size is
+    distributed evenly between 8% and 100% of the image area with aspect ratio
+    constrained to the interval [3/4, 4/3]" (CVPR 2015); "whose aspect ratio is
+    chosen randomly between 3/4 and 4/3", "random interpolation methods (bilinear,
+    area, nearest neighbor and cubic, with equal probability) for resizing" (arXiv
+    2014).
 
     What the paper leaves open is chosen so that the quoted sentence is true:
 
@@ -38,61 +43,43 @@ class RandomAreaCrop(Operation):
       that it has a window for; one too long even for the smallest area gives
       the largest window of a permitted aspect.
     * All places of the window are equally likely.
-
-    Attributes:
-        size: Of the result, pixels.
-        area: (lowest, highest) share of the image's area.
-        aspect: (lowest, highest) width / height of the window.
-        resampling: Names of filters, all equally likely: see
-            common.data.transforms.resampling.
     """
 
     size: int
     area: tuple[float, float]
     aspect: tuple[float, float]
     resampling: tuple[str, ...]
-    geometric: ClassVar[bool] = True
-    lengths: ClassVar[tuple[str, ...]] = ("size",)
 
     def __call__(self, view: View, rng: Rng) -> View:
-        (small, large), (tall, wide) = self.area, self.aspect
-        if not (0 < small <= large <= 1 and 0 < tall <= wide):
+        (small, large), (tall, flat) = self.area, self.aspect
+        if not (0 < small <= large <= 1 and 0 < tall <= flat):
             raise UsageError(
                 f"{self}: 0 < lowest <= highest must hold for area and aspect, "
                 "and no area is above 1"
             )
         drawn = rng.uniform(5)
-        height, width = self._window(view.source, drawn[0], drawn[1])
-        return _zoom(view, height, width, drawn[2:], self)
-
-    def _window(self, source: tuple, first: Any, second: Any) -> tuple:
-        """(height, width), whole pixels, from two draws of 0 .. 1.
-
-        A window of the share a and the aspect r is sqrt(a H W / r) high and
-        sqrt(a H W r) wide. It fits if a s <= r <= s / a, where s = W / H.
-        """
-        import tensorflow as tf
-
-        high, wide = (tf.cast(side, tf.float32) for side in source)
+        # A window of the share a and the aspect r is sqrt(a H W / r) high and
+        # sqrt(a H W r) wide. It fits if a s <= r <= s / a, where s = W / H.
+        high, wide = (tf.cast(side, tf.float32) for side in view.source)
         shape = wide / high
-        lowest, highest = self.aspect
-        most = tf.minimum(highest / shape, shape / lowest)
-        most = tf.minimum(most, self.area[1])
-        least = tf.minimum(most, self.area[0])
-        area = least + first * (most - least)
-        lowest = tf.maximum(lowest, area * shape)
-        highest = tf.maximum(tf.minimum(highest, shape / area), lowest)
-        aspect = lowest + second * (highest - lowest)
+        most = tf.minimum(tf.minimum(flat / shape, shape / tall), large)
+        least = tf.minimum(most, small)
+        area = least + drawn[0] * (most - least)
+        lowest = tf.maximum(tall, area * shape)
+        highest = tf.maximum(tf.minimum(flat, shape / area), lowest)
+        aspect = lowest + drawn[1] * (highest - lowest)
         total = area * high * wide
-        sides = (tf.sqrt(total / aspect), tf.sqrt(total * aspect))
-        return tuple(
+        height, width = (
             tf.clip_by_value(tf.cast(tf.round(side), tf.int32), 1, limit)
-            for side, limit in zip(sides, source, strict=True)
+            for side, limit in zip(
+                (tf.sqrt(total / aspect), tf.sqrt(total * aspect)), view.source, strict=True
+            )
         )
+        return _zoom(view, height, width, drawn[2:], self)
 
 
 @dataclasses.dataclass(frozen=True)
-class FirstFittingAreaCrop(Operation):
+class FirstFittingAreaCrop(Geometric):
     """Drawn again until it fits, as FAIR does.
 
     RandomSizedCrop of fb.resnet.torch (datasets/transforms.lua): area and
@@ -103,13 +90,6 @@ class FirstFittingAreaCrop(Operation):
     differs by less than a pixel, and what is around it is seen at its edges.
 
     Large areas fit less often: they are rarer than with `RandomAreaCrop`.
-
-    Attributes:
-        size: Of the result, pixels.
-        area: (lowest, highest) share of the image's area.
-        aspect: (lowest, highest) width / height, before they change places.
-        attempts: Windows that are drawn.
-        resampling: As RandomAreaCrop's.
     """
 
     size: int
@@ -117,37 +97,28 @@ class FirstFittingAreaCrop(Operation):
     aspect: tuple[float, float]
     attempts: int
     resampling: tuple[str, ...]
-    geometric: ClassVar[bool] = True
-    lengths: ClassVar[tuple[str, ...]] = ("size",)
 
     def __call__(self, view: View, rng: Rng) -> View:
-        import tensorflow as tf
-
+        (small, large), (tall, wide) = self.area, self.aspect
         drawn = rng.uniform(3 + 3 * self.attempts)
+        area, aspect, swap = tf.unstack(tf.reshape(drawn[3:], (3, self.attempts)))
         source = tf.stack(view.source)
+        area = (small + area * (large - small)) * tf.reduce_prod(tf.cast(source, tf.float32))
+        aspect = tall + aspect * (wide - tall)
+        aspect = tf.where(swap < 0.5, 1 / aspect, aspect)
+        sides = tf.stack([tf.sqrt(area / aspect), tf.sqrt(area * aspect)], 1)
+        sizes = tf.maximum(tf.cast(tf.round(sides), tf.int32), 1)
         square = tf.fill([1, 2], tf.reduce_min(source))
-        sizes = tf.concat([self._sizes(source, drawn[3:]), square], axis=0)
+        sizes = tf.concat([sizes, square], axis=0)
         chosen = tf.where(tf.reduce_all(sizes <= source, axis=1))[0, 0]
         height, width = tf.unstack(sizes[chosen])
         middle = tf.stack([0.5, 0.5, drawn[2]])
         place = tf.where(chosen == self.attempts, middle, drawn[:3])
         return _zoom(view, height, width, place, self)
 
-    def _sizes(self, source: Any, drawn: Any) -> Any:
-        """(attempts, 2), heights and widths; some do not fit into `source`."""
-        import tensorflow as tf
-
-        area, aspect, swap = tf.unstack(tf.reshape(drawn, (3, self.attempts)))
-        (small, large), (tall, wide) = self.area, self.aspect
-        area = (small + area * (large - small)) * tf.reduce_prod(tf.cast(source, tf.float32))
-        aspect = tall + aspect * (wide - tall)
-        aspect = tf.where(swap < 0.5, 1 / aspect, aspect)
-        sides = tf.stack([tf.sqrt(area / aspect), tf.sqrt(area * aspect)], 1)
-        return tf.maximum(tf.cast(tf.round(sides), tf.int32), 1)
-
 
 @dataclasses.dataclass(frozen=True)
-class DistortedBoxCrop(Operation):
+class DistortedBoxCrop(Geometric):
     """As TensorFlow's sample_distorted_bounding_box without boxes.
 
     The aspect is drawn uniformly, then the height, in whole pixels, from that
@@ -159,12 +130,8 @@ class DistortedBoxCrop(Operation):
     last row and the last column of places).
 
     Attributes:
-        size: Of the result, pixels.
-        area: (lowest, highest) share of the image's area.
-        aspect: (lowest, highest) width / height of the window.
         covered: The least share of a box that is seen; the box is the image.
         attempts: Pairs of aspect and height that are drawn at the most.
-        resampling: As RandomAreaCrop's.
     """
 
     size: int
@@ -173,29 +140,12 @@ class DistortedBoxCrop(Operation):
     covered: float
     attempts: int
     resampling: tuple[str, ...]
-    geometric: ClassVar[bool] = True
-    lengths: ClassVar[tuple[str, ...]] = ("size",)
 
     def __call__(self, view: View, rng: Rng) -> View:
-        import tensorflow as tf
-
+        (small, large), (tall, flat) = self.area, self.aspect
         drawn = rng.uniform(3 + 2 * self.attempts)
         first, second = tf.unstack(tf.reshape(drawn[3:], (2, self.attempts)))
-        height, width = self._window(view.source, first, second)
-        return _zoom(view, height, width, drawn[:3], self)
-
-    def _window(self, source: tuple, first: Any, second: Any) -> tuple:
-        """(height, width), whole pixels, of the first attempt that succeeds.
-
-        Args:
-            source: (height, width) of the image.
-            first: (attempts,) draws of 0 .. 1, for the aspect.
-            second: (attempts,) draws of 0 .. 1, for the height.
-        """
-        import tensorflow as tf
-
-        high, wide = (tf.cast(side, tf.float32) for side in source)
-        (small, large), (tall, flat) = self.area, self.aspect
+        high, wide = (tf.cast(side, tf.float32) for side in view.source)
         aspect = tall + first * (flat - tall)
         least = tf.round(tf.sqrt(small * high * wide / aspect))
         most = tf.round(tf.sqrt(large * high * wide / aspect))
@@ -205,13 +155,13 @@ class DistortedBoxCrop(Operation):
         height = least + tf.floor(second * (most - least + 1))
         width = tf.round(height * aspect)
         share = height * width / (high * wide)
-        good = (share >= max(small, self.covered)) & (share <= large)
-        good = tf.concat([good & (width <= wide), [True]], 0)
-        chosen = tf.where(good)[0, 0]
-        return tuple(
+        good = (share >= max(small, self.covered)) & (share <= large) & (width <= wide)
+        chosen = tf.where(tf.concat([good, [True]], 0))[0, 0]
+        height, width = (
             tf.cast(tf.concat([sides, [whole]], 0)[chosen], tf.int32)
             for sides, whole in ((height, high), (width, wide))
         )
+        return _zoom(view, height, width, drawn[:3], self)
 
 
 def _zoom(view: View, height: Any, width: Any, drawn: Any, crop: Any) -> View:
@@ -220,8 +170,6 @@ def _zoom(view: View, height: Any, width: Any, drawn: Any, crop: Any) -> View:
     Raises:
         UsageError: if the image was cut or resized before.
     """
-    import tensorflow as tf
-
     room = tf.stack([view.source[0] - height, view.source[1] - width]) + 1
     place = tf.cast(drawn[:2] * tf.cast(room, tf.float32), tf.int32)
     choice = tf.cast(drawn[2] * len(crop.resampling), tf.int32)

@@ -1,52 +1,26 @@
 """How pixels are resampled when an image changes its size.
 
-Pixel centres are at halves: pixel i covers i .. i + 1. Importing this module
-imports no TensorFlow.
+Pixel centres are at halves: pixel i covers i .. i + 1.
 """
 
+import functools
 from typing import Any
 
 from common.errors import UsageError
+from common.lazy import tf
 
-
-def _bilinear(images: Any, size: Any) -> Any:
-    """Between the nearest 2 x 2 pixels, also where the image shrinks."""
-    import tensorflow as tf
-
-    return tf.raw_ops.ResizeBilinear(images=images, size=size, half_pixel_centers=True)
-
-
-def _area(images: Any, size: Any) -> Any:
-    """The average over what an output pixel covers, parts of pixels too."""
-    import tensorflow as tf
-
-    return tf.raw_ops.ResizeArea(images=images, size=size)
-
-
-def _nearest(images: Any, size: Any) -> Any:
-    """The pixel in which the output pixel's centre is."""
-    import tensorflow as tf
-
-    resized = tf.raw_ops.ResizeNearestNeighbor(images=images, size=size, half_pixel_centers=True)
-    return tf.cast(resized, tf.float32)
-
-
-def _bicubic(images: Any, size: Any) -> Any:
-    """Keys's cubic with a = -0.5 over 4 x 4 pixels, cut off at 0 and 255."""
-    import tensorflow as tf
-
-    resized = tf.raw_ops.ResizeBicubic(images=images, size=size, half_pixel_centers=True)
-    return tf.clip_by_value(resized, 0.0, 255.0)
-
-
-FILTERS = {"bilinear": _bilinear, "area": _area, "nearest": _nearest, "bicubic": _bicubic}
+FILTERS = (
+    "bilinear",  # between the nearest 2 x 2 pixels, also where the image shrinks
+    "area",  # the average over what an output pixel covers, parts of pixels too
+    "nearest",  # the pixel in which the output pixel's centre is
+    "bicubic",  # Keys's with a = -0.5 over 4 x 4 pixels, cut off at 0 and 255
+)
 
 
 def resize(image: Any, size: tuple[int, int], filters: tuple[str, ...], choice: Any) -> Any:
-    """The image at another size, by one of several filters.
+    """The image at another size, by one of several filters, as tf.image.resize.
 
-    None but "area" looks at all pixels of an image that shrinks: as
-    tf.image.resize without antialiasing.
+    None but "area" looks at all pixels of an image that shrinks.
 
     Args:
         image: (height, width, channels) uint8.
@@ -57,32 +31,29 @@ def resize(image: Any, size: tuple[int, int], filters: tuple[str, ...], choice: 
     Raises:
         UsageError: if a filter has another name.
     """
-    import tensorflow as tf
+    if not filters or not set(filters) <= set(FILTERS):
+        raise UsageError(f"resampling is {filters}; it takes one or more of {FILTERS}.")
 
-    unknown = [name for name in filters if name not in FILTERS]
-    if unknown or not filters:
-        raise UsageError(f"resampling is {filters}; it takes one or more of {(*FILTERS,)}.")
-    images = image[None]
-    branches = [lambda f=FILTERS[name]: f(images, tf.constant(size)) for name in filters]
-    if len(branches) == 1:
-        return branches[0]()[0]
-    return tf.switch_case(tf.convert_to_tensor(choice), branches)[0]
+    def by(name: str) -> Any:
+        resized = tf.cast(tf.image.resize(image, size, name), tf.float32)
+        return tf.clip_by_value(resized, 0.0, 255.0) if name == "bicubic" else resized
+
+    if len(filters) == 1:
+        return by(filters[0])
+    branches = [functools.partial(by, name) for name in filters]
+    return tf.switch_case(tf.convert_to_tensor(choice), branches)
 
 
 def span(start: Any, length: Any, source: Any, canvas: Any) -> tuple:
     """What `triangle` needs for one axis of a window of a resized image.
 
     Args:
-        start: Of the window on the canvas, pixels.
-        length: Of the window.
-        source: Pixels of the source on this axis.
-        canvas: Pixels that they are resized to.
+        start, length: Of the window on the canvas, pixels.
+        source, canvas: Pixels on this axis, and those that they are resized to.
 
     Returns:
         First source pixel, how many, scale, translation.
     """
-    import tensorflow as tf
-
     source = tf.cast(source, tf.float64)
     scale = tf.cast(canvas, tf.float64) / source
     start, length = (tf.cast(n, tf.float64) for n in (start, length))
@@ -103,11 +74,8 @@ def triangle(part: Any, size: tuple, y: tuple, x: tuple) -> Any:
     Args:
         part: The source's pixels that `y` and `x` name.
         size: (height, width) of the window.
-        y: See `span`.
-        x: See `span`.
+        y, x: See `span`.
     """
-    import tensorflow as tf
-
     # Channels stay with their columns: a matrix is transposed, which takes
     # 0.6 of the time of exchanging rows and columns of pixels.
     columns = tf.transpose(_rows(part, size[0], y), [1, 2, 0])
@@ -132,8 +100,6 @@ def taps(place: Any, length: int, mirrored: Any) -> tuple[Any, Any]:
         for rows and for columns; (images, 2, length, 2), both weights, numbers
         of float32 as float64, as `enlarge` says.
     """
-    import tensorflow as tf
-
     start, source, canvas, excerpt = tf.unstack(place[..., None], axis=1)
     first, count, scale, translation = span(start, length, source, canvas)
     places = (tf.range(length, dtype=tf.float32) + 0.5) * (1 / scale)
@@ -158,13 +124,11 @@ def enlarge(excerpts: Any, near: Any, weights: Any) -> Any:
     Args:
         excerpts: (images, S, S, channels) uint8; what lies around the windows
             on the images, see common.data.transforms.view.excerpt.
-        near: See `taps`.
-        weights: See `taps`.
+        near, weights: See `taps`.
 
     Returns:
         (images, length, length, channels), with the bits of `triangle`.
     """
-    import tensorflow as tf
 
     def along(axis: int, images: Any) -> Any:
         last, shape = images.shape[axis] - 1, [-1, 1, 1, 1]
@@ -190,8 +154,6 @@ def _rows(image: Any, count: Any, axis: tuple) -> Any:
     one: a whole row as the channels of one column takes half of the time,
     both transpositions included, and gives the same bits.
     """
-    import tensorflow as tf
-
     height, width, channels = tf.unstack(tf.shape(image))
     rows = tf.raw_ops.ScaleAndTranslate(
         images=tf.reshape(image, [1, height, 1, width * channels]),
@@ -214,12 +176,9 @@ def whole_triangle(part: Any, rows: tuple, columns: tuple) -> Any:
 
     Args:
         part: The source's pixels that the spans name, (h, w, channels) uint8.
-        rows: start, length, source and canvas as for `span`, then the first
-            source pixel and how many, which it returns.
-        columns: Likewise.
+        rows, columns: start, length, source and canvas as for `span`, then the
+            first source pixel and how many, which it returns.
     """
-    import tensorflow as tf
-
     height, width, channels = tf.unstack(tf.shape(part))
     down, across = _whole_weights(*rows), _whole_weights(*columns)
     lines = tf.transpose(tf.cast(part, tf.float64), [0, 2, 1])
@@ -235,8 +194,6 @@ def _whole_weights(
     start: Any, length: Any, source: Any, canvas: Any, first: Any, count: Any
 ) -> Any:
     """(length, count) float64: each source pixel's in each pixel; PIL's."""
-    import tensorflow as tf
-
     scale = tf.cast(source, tf.float64) / tf.cast(canvas, tf.float64)
     seen = tf.cast(start + tf.range(length), tf.float64) + 0.5
     there = tf.cast(first + tf.range(count), tf.float64) + 0.5
