@@ -234,7 +234,7 @@ def test_doctor_looks_at_a_part_that_another_program_made(shared_data, capsys):
 @pytest.mark.full
 def test_doctor_looks_at_what_tfds_prepared(shared_data, capsys):
     code, output = doctor(capsys, shared_data / "tfds", "mnist")
-    assert code == 0 and "train: 60,000 images of 10 classes, 5,421 to 6,742" in output
+    assert code == 0 and "train: 60,000 images of 10 classes: 0 5,923, 1 6,742, " in output
     assert "No manifest" in output
 
 
