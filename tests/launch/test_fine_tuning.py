@@ -207,7 +207,9 @@ def test_the_body_learns_at_a_rate_of_its_own():
         with keras.name_scope(layer):
             variables.append(keras.Variable(0.0, name=name))
     layers = [keras.layers.Dense(1, name=name) for name in ("conv1", "fc", "fc_not")]
-    weights = keras.Sequential([keras.Input((1,)), *layers]).trainable_variables
+    for layer in layers:
+        layer.build((None, 1))
+    weights = [weight for layer in layers for weight in layer.trainable_variables]
     optimizer = build_optimizer(scaled)
     optimizer.build(weights)
     rates = rates_at(scaled, epoch=0, step=0, steps_per_epoch=1, history=[])
