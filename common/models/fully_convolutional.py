@@ -98,9 +98,12 @@ def _on_a_map(layer):
         return keras.layers.Identity(name=layer.name)
     if not isinstance(layer, keras.layers.Dense):
         return layer
-    before = layer.input._keras_history.operation
+    return DenseOnMap(layer, (flattened_map(layer) or (1, 1))[:2], name=layer.name)
+
+
+def flattened_map(dense: keras.layers.Dense) -> tuple[int, int, int] | None:
+    """(height, width, maps) that a dense layer is given flattened; None where it was no map."""
+    before = dense.input._keras_history.operation
     while isinstance(before, _ELEMENTWISE):
         before = before.input._keras_history.operation
-    flattens = isinstance(before, keras.layers.Flatten)
-    window = tuple(before.input.shape[1:3]) if flattens else (1, 1)
-    return DenseOnMap(layer, window, name=layer.name)
+    return tuple(before.input.shape[1:]) if isinstance(before, keras.layers.Flatten) else None

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 
 from common.errors import RunError
+from common.models.fully_convolutional import flattened_map
 from common.models.state_dicts import State
 
 Shapes = dict[str, list[tuple[int, ...]]]  # of layers' weights, by the layers' names
@@ -25,33 +26,24 @@ _TORCH_NAMES = {  # all others are "weight"
 }
 
 
-def assign_torch(
-    model: keras.Model,
-    state: State,
-    prefixes: dict[str, str],
-    *,
-    flattened: dict[str, tuple[int, int, int]] | None = None,
-) -> None:
+def assign_torch(model: keras.Model, state: State, prefixes: dict[str, str]) -> None:
     """Sets every weight of `model` from a state dict in torch's layout, which is Caffe's, too.
 
     Args:
         state: PREFIX.weight, PREFIX.bias, PREFIX.running_mean, PREFIX.running_var;
             `num_batches_tracked` is ignored. Convolutions (out, in / groups, height, width), dense
-            (out, in).
+            (out, in), with maps flattened as (maps, height, width), ours as (height, width, maps).
         prefixes: Our layer's name -> PREFIX, for every layer with weights.
-        flattened: Our dense layer's name -> (maps, height, width) that theirs flattens in this
-            order, where ours has (height, width, maps).
 
     Raises:
         RunError: if an entry is missing, left over, or of another shape; nothing is set then.
     """
     wanted = {}
     for layer in _weighted(model):
-        maps = (flattened or {}).get(layer.name)
         for variable in layer.variables:
             entry, adapt = _TORCH_NAMES.get(variable.name, "weight"), np.asarray
             if variable.name == "kernel":
-                adapt = functools.partial(_kernel_from_torch, layer, flattened=maps)
+                adapt = functools.partial(_kernel_from_torch, layer)
             wanted[f"{prefixes[layer.name]}.{entry}"] = (variable, adapt)
     state = {e: v for e, v in state.items() if not e.endswith("num_batches_tracked")}
     _assign(model, state, wanted)
@@ -179,12 +171,6 @@ def main_head(model: keras.Model) -> keras.Model:
     return keras.Model(model.input, model.outputs[0], name=model.name)
 
 
-def flattened_map(model: keras.Model, layer: str) -> tuple[int, int, int]:
-    """(maps, height, width) of a layer's output, as `assign_torch` takes them."""
-    height, width, maps = model.get_layer(layer).output.shape[1:]
-    return maps, height, width
-
-
 def numbered_layers(state: State, model: keras.Model, ours: Sequence[str]) -> dict[str, str]:
     """Our layer's name -> the automatic name that keras.applications gave it.
 
@@ -225,10 +211,12 @@ def _weighted(model: keras.Model) -> list[keras.layers.Layer]:
     return [layer for layer in model.layers if layer.weights]
 
 
-def _kernel_from_torch(layer, kernel: np.ndarray, flattened: tuple | None) -> np.ndarray:
+def _kernel_from_torch(layer: keras.layers.Layer, kernel: np.ndarray) -> np.ndarray:
     if isinstance(layer, keras.layers.Dense) and kernel.ndim > 1:
-        if flattened and kernel.shape[1] == np.prod(flattened):
-            kernel = kernel.reshape(-1, *flattened).transpose(0, 2, 3, 1)
+        kernel = kernel.reshape(len(kernel), -1)
+        height, width, maps = flattened_map(layer) or (1, 1, kernel.shape[1])
+        if kernel.shape[1] == height * width * maps:
+            kernel = kernel.reshape(-1, maps, height, width).transpose(0, 2, 3, 1)
         return kernel.reshape(len(kernel), -1).T
     return kernel.transpose(2, 3, 1, 0) if kernel.ndim == 4 else kernel
 

@@ -27,7 +27,7 @@ from common.training.health import require_finite, require_moved
 from common.training.optimizers import rates_at
 from common.training.run_record import Run
 from common.training.signals import Signals, Stopped
-from common.training.steps import MAX_UPDATES, Rows, TrainSteps, padded
+from common.training.steps import MAX_UPDATES, Rows, TrainSteps
 from common.training.train_step import TrainStep
 
 RECOVERY = 0.1  # times the rate, each time that a training goes back
@@ -323,9 +323,7 @@ class Loop:
         self.callbacks.on_train_batch_begin(state.step)
         began = time.monotonic()
         with explained(self.job.source, "train", recipe):
-            losses, own, wrong, waited = self._run_steps(
-                batches, tf.constant(state.step, tf.int64), *padded(rates)
-            )
+            losses, own, wrong, waited = self._run_steps(batches, state.step, rates)
             losses, own, wrong = losses.numpy(), own.numpy(), wrong.numpy()
         seconds = time.monotonic() - began
         folder = self.job.run.checkpoints

@@ -33,7 +33,7 @@ class Rows(NamedTuple):
 
 
 class TrainSteps:
-    """`run(batches, step, updates, rates)` makes up to MAX_UPDATES updates.
+    """`run(batches, step, rates)` makes up to MAX_UPDATES updates.
 
     Args (of `__init__`):
         compile_loop: Whether XLA compiles the loop over a resident set's batches, too, if it
@@ -50,15 +50,14 @@ class TrainSteps:
         self._of_iterator = tf.function(self._run_iterator)
 
     def __call__(
-        self, batches: Any, step: tf.Tensor, updates: tf.Tensor, rates
+        self, batches: Any, step: int, rates: list[list[float]]
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, float]:
-        """Makes `updates` updates.
+        """Makes an update with each of `rates`.
 
         Args:
             batches: Of a resident set Rows, else an iterator.
-            step: Updates made before, an int64 scalar.
-            updates: An int32 scalar.
-            rates: Learning rates, (MAX_UPDATES, groups) float32.
+            step: Updates made before.
+            rates: Learning rates, (updates, groups).
 
         Returns:
             Three (updates,) tensors of what TrainStep returns, and the seconds waited for input.
@@ -66,10 +65,14 @@ class TrainSteps:
         Raises:
             UsageError: if there is something that XLA cannot compile.
         """
+        updates, groups = np.shape(rates)
+        table = np.zeros((MAX_UPDATES, groups), np.float32)  # of one shape, to trace but once
+        table[:updates] = rates
+        where, table = tf.constant(step, tf.int64), tf.constant(table)
         try:
             if not isinstance(batches, Rows):
-                return self._stream(batches, step, int(updates), rates)
-            totals = self._of_rows(batches, step, updates, rates)
+                return self._stream(batches, where, updates, table)
+            totals = self._of_rows(batches, where, tf.constant(updates), table)
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
             said = [n for n in str(error).splitlines() if "XLA" in n]
             if not said:
@@ -78,7 +81,7 @@ class TrainSteps:
             raise UsageError(
                 f"XLA cannot compile {name}: {said[0][:300]}. Add --nojit_compile."
             ) from error
-        return *(total[: int(updates)] for total in totals), 0.0
+        return *(total[:updates] for total in totals), 0.0
 
     def _stream(self, iterator, step, updates, rates):
         """The first update by itself, then the others: see `waited`.
@@ -138,10 +141,3 @@ class TrainSteps:
             if i < updates:
                 batch = following(here + 1)
         return losses.stack(), own.stack(), wrong.stack()
-
-
-def padded(rates: list[list[float]]) -> tuple[tf.Tensor, tf.Tensor]:
-    """(number of updates, rates): always of one shape, to trace but once."""
-    table = np.zeros((MAX_UPDATES, len(rates[0])), np.float32)
-    table[: len(rates)] = rates
-    return tf.constant(len(rates)), tf.constant(table)

@@ -8,7 +8,6 @@ and Keras's own input. They take turns; CPU seconds are of all threads.
 import dataclasses
 import functools
 import pathlib
-import statistics
 import tempfile
 import time
 from typing import Any
@@ -34,8 +33,8 @@ from common.data.transforms.view import View, image_size
 from common.distribution.strategy import feed_gpus
 from common.errors import UsageError
 from common.recipes.recipe import Recipe
-from launch.bench.rows import Request, Row, Turns, compare, find_data, take_turns
-from launch.terminal.quiet import quiet
+from launch.bench.rows import Request, Row, find_data, list_rows, take_turns
+from launch.terminal.quiet import count_visible_gpus, quiet
 
 NAMES = ("alexnet", "googlenet", "resnet34")
 BATCH = 32  # images; the papers' batches would not be full with few files
@@ -71,29 +70,31 @@ def run(request: Request) -> list[Row]:
     Raises:
         UsageError: for a network that is not trained on JPEG files.
     """
+    if count_visible_gpus():
+        feed_gpus()
     with quiet():
-        if tf.config.list_physical_devices("GPU"):
-            feed_gpus()
         tf.zeros(())  # TensorFlow says what it found no GPU by
     rows = []
     for name in request.names or NAMES:
         paper, variant = reproductions.find(name)
         recipe = reproductions.load(paper).RECIPES[variant]
         source = encode(recipe, request)
-        recipe = dataclasses.replace(recipe, global_batch_size=BATCH)
+        recipe, own = dataclasses.replace(recipe, global_batch_size=BATCH), f"{variant} input"
         with tempfile.TemporaryDirectory() as folder:
             known = compute(source, recipe)
             boxes = tf.stack(list(draw_windows(recipe, source)))
             both = tf.data.Dataset.from_tensor_slices((source.images, boxes))
             ways = {
-                f"{variant} input": pipeline.train_batches(source, recipe, known, seed=0, epoch=0),
+                own: pipeline.train_batches(source, recipe, known, seed=0, epoch=0),
                 CROP: both.map(_decode_window, tf.data.AUTOTUNE),
                 FULL: both.map(_decode, tf.data.AUTOTUNE),
                 KERAS: _augment_by_keras(recipe, source, known, pathlib.Path(folder)),
             }
             passes = {what: _time_passes(data) for what, data in ways.items()}
-            turns = take_turns(f"{variant} input", passes, request.rounds, warm_up=True)
-        rows += rows_of(variant, turns, source.dataset)
+            turns = take_turns(own, passes, request.rounds, warm_up=True)
+        limits = {own: CROP, FULL: CROP, KERAS: own}
+        images, title = source.dataset.splits["train"], source.dataset.title
+        rows += list_rows(turns, limits, images=images, note=title)
     return rows
 
 
@@ -191,27 +192,3 @@ def _time_passes(dataset: tf.data.Dataset) -> Any:
         return time.process_time() - cpu, time.monotonic() - began
 
     return go
-
-
-def rows_of(variant: str, turns: dict[str, Turns], dataset: DataSet) -> list[Row]:
-    """A row of each way: the suite's and the full decode over the crop decode, Keras's over ours.
-
-    Args:
-        dataset: What was read in each turn.
-    """
-    own, images, rows = f"{variant} input", dataset.splits["train"], []
-    limits = {own: CROP, FULL: CROP, KERAS: own}
-    for what, took in turns.items():
-        cpu, seconds = map(statistics.median, zip(*took, strict=True))
-        limit = limits.get(what, "")
-        rows.append(
-            Row(
-                what=what,
-                cpu_seconds_per_image=cpu / images,
-                images_per_second=images / seconds,
-                ratio=compare(took, turns[limit]) if limit else None,
-                limit=limit,
-                note=dataset.title,
-            )
-        )
-    return rows

@@ -6,14 +6,13 @@ seconds of all its threads.
 
 import functools
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
 from common.errors import RunError
-from launch.bench.rows import Request, Row, compare, find_data, take_turns
+from launch.bench.rows import Request, Row, find_data, list_rows, take_turns
 
 NAME = "cifar_resnet20"
 IMPORT, FIRST = "import tensorflow", f"first step of {NAME}"
@@ -39,21 +38,7 @@ def run(request: Request) -> list[Row]:
             for what, words in list_commands(request, folder).items()
         }
         turns = take_turns("starts", ways, request.rounds, warm_up=False)
-    rows = []
-    for what, took in turns.items():
-        cpu, seconds = map(statistics.median, zip(*took, strict=True))
-        compared = what == FIRST
-        rows.append(
-            Row(
-                what=what,
-                value=cpu,
-                unit="CPU s",
-                ratio=compare(took, turns[IMPORT]) if compared else None,
-                limit=IMPORT if compared else "",
-                note=f"{seconds:.2f} s by the clock",
-            )
-        )
-    return rows
+    return list_rows(turns, {FIRST: IMPORT})
 
 
 def list_commands(request: Request, folder: str) -> dict[str, list[str]]:

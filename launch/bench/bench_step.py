@@ -21,7 +21,7 @@ from common.recipes.recipe import Recipe, is_small
 from launch.bench.rows import Request, Row, compare
 from launch.settings.overrides import apply
 from launch.terminal.display import Counting
-from launch.terminal.quiet import quiet
+from launch.terminal.quiet import count_visible_gpus
 
 NAMES = ("cifar_resnet20", "lenet5", "alexnet")
 SECONDS = 2.0  # of a turn; a step that takes longer is finished
@@ -138,10 +138,7 @@ def count_gpus(request: Request, recipe: Recipe) -> int:
     """
     if request.platform == "cpu" or request.gpus == 0:
         return 0
-    with quiet():
-        import tensorflow as tf
-
-        present = len(tf.config.list_physical_devices("GPU"))
+    present = count_visible_gpus()
     if request.gpus is None and request.platform == "auto" and is_small(recipe):
         return 0
     wanted = present if request.gpus is None else request.gpus

@@ -92,3 +92,24 @@ def take_turns(
 def compare(one: Turns, other: Turns, *, clock: bool = False) -> float:
     """The median over the rounds of one's cost over the other's."""
     return statistics.median(a[clock] / b[clock] for a, b in zip(one, other, strict=True))
+
+
+def list_rows(
+    turns: dict[str, Turns], limits: dict[str, str], *, images: int | None = None, note: str = ""
+) -> list[Row]:
+    """A row of each way, beside its limit if it has one.
+
+    Args:
+        images: Of a turn, and `note` says which; None where no images are counted.
+    """
+    rows = []
+    for what, took in turns.items():
+        cpu, seconds = map(statistics.median, zip(*took, strict=True))
+        cost = {"value": cpu, "unit": "CPU s", "note": f"{seconds:.2f} s by the clock"}
+        if images:
+            cost = {"cpu_seconds_per_image": cpu / images, "images_per_second": images / seconds}
+            cost["note"] = note
+        limit = limits.get(what, "")
+        ratio = compare(took, turns[limit]) if limit else None
+        rows.append(Row(what=what, ratio=ratio, limit=limit, **cost))
+    return rows

@@ -50,25 +50,12 @@ from launch.terminal.progress import Progress
 MATRIX = 2048  # rows and columns of the matrices whose product is timed
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Network:
-    """A network with its recipe's optimizer, and one batch of noise."""
-
-    recipe: Recipe
-    model: keras.Model
-    optimizer: keras.optimizers.Optimizer
-    strategy: tf.distribute.Strategy
-    images: np.ndarray
-    labels: np.ndarray
-
-
-def build(way: dict, strategy: tf.distribute.Strategy) -> Network:
-    """The network that `way` names, for its batches."""
+def build(way: dict, strategy: tf.distribute.Strategy) -> Job:
+    """The training of the network that `way` names, endless and on noise, in its batches."""
     paper, variant = reproductions.find(way["name"])
-    batch = way["batch"]
     recipe = dataclasses.replace(
         apply(reproductions.load(paper).RECIPES[variant], way["changes"]),
-        global_batch_size=batch,
+        global_batch_size=way["batch"],
         epochs=2**20,
         updates=None,
         before_epoch=None,
@@ -78,16 +65,30 @@ def build(way: dict, strategy: tf.distribute.Strategy) -> Network:
         model = reproductions.build_model(paper, variant, image_size=size, num_classes=classes)
         optimizer = build_optimizer(recipe)
         optimizer.build(model.trainable_variables)
-    draws = np.random.default_rng(0)
-    shape = (batch, size, size, recipe.channels)
-    return Network(
+    splits = {"train": 2**40, "test": 1}
+    noise = types.SimpleNamespace(name="noise", splits=splits, test_split="test")
+    return Job(
         recipe=recipe,
+        source=types.SimpleNamespace(dataset=noise),
+        statistics=None,
+        resident=None,
         model=model,
         optimizer=optimizer,
         strategy=strategy,
-        images=draws.normal(size=shape).astype("float32"),
-        labels=draws.integers(classes, size=batch),
+        run=Onlooker(pathlib.Path(way["folder"])),
+        seed=0,
+        microbatches=1,
+        jit_compile=way["jit_compile"],
+        checkpoint_seconds=2**40,
     )
+
+
+def draw_noise(recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """(images, labels) of one batch."""
+    draws, size = np.random.default_rng(0), recipe.image_size
+    shape = (recipe.global_batch_size, size, size, recipe.channels)
+    images = draws.normal(size=shape).astype("float32")
+    return images, draws.integers(recipe.num_classes, size=len(images))
 
 
 class Untested(Loop):
@@ -100,11 +101,9 @@ class Untested(Loop):
 class FromMemory(Loop):
     """The suite's loop; its batches are one, again and again, which nothing has to finish."""
 
-    batch: tuple[np.ndarray, np.ndarray]
-
     def batches(self, skip_steps: int) -> tf.data.Dataset:
-        """The network's noise."""
-        return tf.data.Dataset.from_tensors(self.batch).repeat()
+        """Of noise."""
+        return tf.data.Dataset.from_tensors(draw_noise(self.job.recipe)).repeat()
 
     def _operations(self) -> list:
         return []
@@ -143,96 +142,74 @@ class Terminal(io.StringIO):
         return True
 
 
-def run_loop(network: Network, way: dict, empty: int) -> None:
+def run_loop(job: Job, way: dict, empty: int) -> None:
     """As launch.session.training makes it: bar, log, TensorBoard, watchdog, checkpoints.
 
     A "run" has its own input, a "loop" one batch in memory. In a turn there
     would be one checkpoint or none, by chance: what it takes is said before,
     and the bytes that were taken above `empty`.
     """
-    recipe, strategy, batch = network.recipe, network.strategy, way["batch"]
-    folder, real = pathlib.Path(way["folder"]), way["kind"] == "run"
-    if real:
-        data_dir = way["data_dir"]
+    recipe, batch, kind = job.recipe, way["batch"], FromMemory
+    if way["kind"] == "run":
+        kind, data_dir = Untested, way["data_dir"]
         dataset = find_data(way["data"], recipe.data, recipe.channels, data_dir)
         source = catalog.open_source(dataset, data_dir)
         statistics = training_statistics(source, recipe, lambda *_: None)
-        resident = open_resident(source, recipe, statistics, strategy)
-    else:
-        endless = types.SimpleNamespace(name="noise", splits={"train": 2**40})
-        source = types.SimpleNamespace(dataset=endless)
-        statistics = resident = None
-    job = Job(
-        recipe=recipe,
-        source=source,
-        statistics=statistics,
-        resident=resident,
-        model=network.model,
-        optimizer=network.optimizer,
-        strategy=strategy,
-        run=Onlooker(folder),
-        seed=0,
-        microbatches=1,
-        jit_compile=way["jit_compile"],
-        checkpoint_seconds=2**40,
-    )
+        resident = open_resident(source, recipe, statistics, job.strategy)
+        job = dataclasses.replace(job, source=source, statistics=statistics, resident=resident)
 
     def begin() -> None:
-        if real:
+        if kind is Untested:
             return say(data=source.dataset.title)
-        taken, began = peak_bytes(strategy) - empty, cpu_seconds()
+        taken, began = peak_bytes(job.strategy) - empty, cpu_seconds()
         training.save()
         took, share = cpu_seconds() - began, batch // way["devices"]
-        parts = estimate_memory(network.model, network.optimizer, share, batch)
+        parts = estimate_memory(job.model, job.optimizer, share, batch)
         say(save_cpu=took, bytes=taken, predicted=sum(parts.values()))
 
+    folder = job.run.folder
     with (
         open(folder / "log.txt", "a", buffering=1) as log,
         Signals() as signals,
         Watchdog(900) as watchdog,
     ):
         bar = Progress(log, images_per_step=batch, screen=Terminal())
-        callbacks = [bar, Board(folder, "test"), watchdog, Turns(batch, begin)]
-        if real:
-            training = Untested(job, callbacks)
-        else:
-            training = FromMemory(job, callbacks)
-            training.batch = network.images, network.labels
+        training = kind(job, [bar, Board(folder, "test"), watchdog, Turns(batch, begin)])
         training.train(signals, lambda *_: None)
 
 
-def run_bare(network: Network, jit_compile: bool) -> None:
+def run_bare(job: Job) -> None:
     """One update of common.training.train_step, called for each."""
-    recipe, model = network.recipe, network.model
+    recipe, model, size = job.recipe, job.model, job.recipe.global_batch_size
     step = TrainStep(
         model,
-        network.optimizer,
+        job.optimizer,
         recipe.loss,
-        network.strategy,
-        global_batch_size=recipe.global_batch_size,
+        job.strategy,
+        global_batch_size=size,
         seed=0,
-        jit_compile=jit_compile,
+        jit_compile=job.jit_compile,
     )
-    run = tf.function(step, jit_compile=jit_compile)
-    batch = tf.constant(network.images), tf.constant(network.labels)
+    run = tf.function(step, jit_compile=job.jit_compile)
+    batch = tuple(map(tf.constant, draw_noise(recipe)))
     number = tf.constant(0, tf.int64)
     rates = tf.zeros((len(recipe.group_schedules) + 1,))
     macs = sum(row.macs for row in layer_table(model))
     run(batch, number, rates)[0].numpy()
-    facts = {"flop": 6 * macs, "bytes": peak_bytes(network.strategy)}
-    take_turns(lambda: run(batch, number, rates)[0], recipe.global_batch_size, **facts)
+    facts = {"flop": 6 * macs, "bytes": peak_bytes(job.strategy)}
+    take_turns(lambda: run(batch, number, rates)[0], size, **facts)
 
 
-def run_fit(network: Network) -> None:
+def run_fit(job: Job) -> None:
     """Keras's own loop with nothing on; XLA as Keras decides."""
-    recipe, model = network.recipe, network.model
+    recipe = job.recipe
 
     def loss(labels, outputs):
         return recipe.loss(outputs, tf.cast(labels, tf.int64))  # from floats
 
-    model.compile(network.optimizer, loss=loss)
-    model.fit(
-        tf.data.Dataset.from_tensors((network.images, network.labels)).repeat(),
+    job.model.compile(job.optimizer, loss=loss)
+    job.model.fit(
+        tf.data.Dataset.from_tensors(draw_noise(recipe)).repeat(),
         steps_per_epoch=2**40,
         callbacks=[Turns(recipe.global_batch_size, say)],
         verbose=0,
@@ -306,7 +283,7 @@ def main(way: dict) -> None:
         with tf.device(strategy.extended.worker_devices[0]):
             run_fit(build(way, tf.distribute.get_strategy()))
     elif way["kind"] == "bare":
-        run_bare(build(way, strategy), way["jit_compile"])
+        run_bare(build(way, strategy))
     else:
         run_loop(build(way, strategy), way, empty)
 

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from common.errors import RunError, UsageError
 from common.papers.expected import Expected, read_expected
 from common.papers.folders import locate
 from launch.commands.names import find, refuse_words
-from launch.terminal.display import Display, duration
+from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet
 from launch.terminal.tables import show
 
@@ -39,18 +38,22 @@ def run(words: list[str], flags: FlagValues) -> int:
 
     expected = {paper: read_expected(reproductions.folder(paper)) for paper in papers}
     variants = {variant for claims in expected.values() for variant in networks(claims)}
-    building = Building(len(variants))
-    cells, counted = [], {}
+    cells, counted, counting = [], {}, Counting()
+
+    def build_model(variant: str) -> "keras.Model":
+        counting.show("building networks", len(counted), len(variants))
+        return build(variant)
+
     for paper, claims in expected.items():
         try:
-            found = audit_paper(reproductions.folder(paper), building.build_model, counted)
+            found = audit_paper(reproductions.folder(paper), build_model, counted)
         except RunError as error:
             if words:
                 raise
             faults = {**faults, paper: str(error)}
             continue
         finally:
-            building.display.clear()
+            counting.clear()
         show_tables(paper, claims, found)
         cells += found
     counts = Counter(cell.verdict for cell in cells)
@@ -61,35 +64,20 @@ def run(words: list[str], flags: FlagValues) -> int:
     return 1 if faults or any(cell.verdict == MISFIT for cell in cells) else 0
 
 
-class Building:
-    """Builds networks, and says on stderr how far it is if that takes long."""
+def build(variant: str) -> "keras.Model":
+    """The variant's network, of any paper, at its paper's size.
 
-    def __init__(self, total: int):
-        self.total, self.done = total, 0
-        self.began = time.monotonic()
-        self.display = Display()
-
-    def build_model(self, variant: str) -> "keras.Model":
-        """The variant's network, of any paper, at its paper's size.
-
-        Raises:
-            RunError: if there is no such variant, or its code fails.
-        """
-        try:
-            paper, name = reproductions.find(variant)
-        except UsageError as error:
-            raise RunError(f"A paper's expected.toml: {error}") from error
-        line = f"building {name} ({self.done + 1} of {self.total})"
-        if self.done:
-            left = (time.monotonic() - self.began) / self.done * (self.total - self.done)
-            line += f", about {duration(left)} left"
-        self.display.show(line)
-        try:
-            model = reproductions.build_model(paper, name)
-        except Exception as error:  # of a model.py that is being written
-            raise RunError(locate(error, reproductions.folder(paper))) from error
-        self.done += 1
-        return model
+    Raises:
+        RunError: if there is no such variant, or its code fails.
+    """
+    try:
+        paper, name = reproductions.find(variant)
+    except UsageError as error:
+        raise RunError(f"A paper's expected.toml: {error}") from error
+    try:
+        return reproductions.build_model(paper, name)
+    except Exception as error:  # of a model.py that is being written
+        raise RunError(locate(error, reproductions.folder(paper))) from error
 
 
 def show_tables(paper: str, expected: Expected, cells: "list[CellVerdict]") -> None:

@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 import pathlib
 import sys
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,6 +17,7 @@ from common.training.run_record import versions
 from launch.report import fusion_records, leaderboard
 from launch.report.error_counts import Missed, missed, without_blacklist
 from launch.settings.flags import items, switch, text, whole
+from launch.terminal.display import Counting
 from launch.terminal.new_files import require_new
 from launch.terminal.tables import show
 from reproductions.ilsvrc2016.fusion import (
@@ -106,18 +106,12 @@ def _fuse_all(spec: Spec, ensemble: Ensemble, seed: int) -> Iterator[tuple[Rule,
     if not apply:
         whys = "; ".join(f"{r.name}: {why}" for r, why in reasons.items())
         raise UsageError(f"No rule of {spec.title} applies: {whys}.")
-    began = time.monotonic()
-    for done, rule in enumerate(apply):
-        seconds = time.monotonic() - began
-        if seconds >= 5:
-            spent, ahead = (sum(one.cost for one in part) for part in (apply[:done], apply[done:]))
-            print(
-                f"fusing: {rule.name}, {done + 1} of {len(apply)} rules, about "
-                f"{seconds * ahead / spent:,.0f} s left",
-                file=sys.stderr,
-                flush=True,
-            )
+    counting, spent = Counting(), 0
+    for rule in apply:
+        counting.show("fusing", spent, sum(one.cost for one in apply))
+        spent += rule.cost
         yield rule, fuse(rule, ensemble, seed)
+    counting.clear()
 
 
 def _report(

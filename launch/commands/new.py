@@ -32,12 +32,16 @@ def run(words: list[str], flags: FlagValues) -> int:
     if not words:
         raise UsageError("new takes a name: python -m launch new zfnet2.")
     name = words[0]
-    require_free(name)
-    folder = reproductions.folder(name)
+    folder, tests = reproductions.folder(name), reproductions.REPOSITORY / "tests/reproductions"
+    elsewhere = {
+        "test.txt": tests / f"test_{name}.py",
+        "facts.toml": tests / "facts" / f"{name}.toml",
+    }
+    _check_name(name, [folder, *elsewhere.values()])
     for source in sorted(TEMPLATE.glob("*.*")):
         text = source.read_text(encoding="utf-8")
         text = text.replace(NAME, name).replace(NAME.upper(), name.upper())
-        target = test_files(name).get(source.name, folder / source.name)
+        target = elsewhere.get(source.name, folder / source.name)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_text(target, text)
         print(f"{target.relative_to(reproductions.REPOSITORY)} is written.")
@@ -50,14 +54,8 @@ def run(words: list[str], flags: FlagValues) -> int:
     return 0
 
 
-def test_files(name: str) -> dict[str, pathlib.Path]:
-    """By their names in the template, the files that are not in the paper's folder."""
-    tests = reproductions.REPOSITORY / "tests" / "reproductions"
-    return {"test.txt": tests / f"test_{name}.py", "facts.toml": tests / "facts" / f"{name}.toml"}
-
-
-def require_free(name: str) -> None:
-    """Raises a UsageError if a paper cannot be called that."""
+def _check_name(name: str, paths: list[pathlib.Path]) -> None:
+    """Refuses what cannot be a paper's name, or is a network's, a command's or its files'."""
     reproductions.require_repository("new")
     plain = name.isidentifier() and name.isascii() and name == name.lower()
     if not plain or keyword.iskeyword(name) or name in (NAME, "_"):
@@ -65,11 +63,10 @@ def require_free(name: str) -> None:
             f"{name!r} cannot be a paper's name: it is its folder's and its network's, so a Python "
             "name of a-z, 0-9 and _, such as zfnet or cifar_resnet20."
         )
-    for path in (reproductions.folder(name), *test_files(name).values()):
-        if path.exists():
-            raise UsageError(
-                f"{name} is taken: {path} is there. Choose another name, or remove it."
-            )
+    if there := [path for path in paths if path.exists()]:
+        raise UsageError(
+            f"{name} is taken: {there[0]} is there. Choose another name, or remove it."
+        )
     papers = map(reproductions.load, reproductions.names())
     network = any(name in paper.RECIPES for paper in papers)
     if network or name in COMMANDS:

@@ -26,12 +26,11 @@ from launch.report import records
 from launch.settings.flags import share, switch
 from launch.settings.options import name_workdir, read_experiment
 from launch.terminal.exits import as_called
-from launch.terminal.quiet import quiet
+from launch.terminal.quiet import count_visible_gpus
 from launch.terminal.tables import show
 
 FILE = pathlib.Path(reproductions.__file__).parent / "queue.toml"
 FOLDER = pathlib.Path("runs")
-PROGRAM = (sys.executable, "-m", "launch")
 STOPPED = (75, 130)  # of a training that goes on with the same command
 POLL_SECONDS = 0.2
 
@@ -118,7 +117,7 @@ def run(words: list[str], flags: FlagValues) -> int:
     """
     refuse_words("queue", words)
     runs = read(flags.data_dir)
-    gpu = flags.platform != "cpu" and _has_gpu()
+    gpu = flags.platform != "cpu" and count_visible_gpus() > 0
     if flags.dry_run:
         rows = [
             [one.command, one.state + ("" if gpu or one.small else ", needs a GPU")] for one in runs
@@ -140,13 +139,6 @@ def run(words: list[str], flags: FlagValues) -> int:
     return 0
 
 
-def _has_gpu() -> bool:
-    with quiet():
-        import tensorflow as tf
-
-        return bool(tf.config.list_physical_devices("GPU"))
-
-
 def _train(one: Queued, flags: FlagValues, began: float) -> int:
     """The exit code of the training, which a signal to us stops, too."""
     words = [*one.words, "--data_dir", flags.data_dir, "--platform", flags.platform]
@@ -155,7 +147,7 @@ def _train(one: Queued, flags: FlagValues, began: float) -> int:
         words += ["--max_hours", str(max(left, 0.0))]
     print(one.command, flush=True)
     with Signals() as signals:
-        child = subprocess.Popen([*PROGRAM, *words])
+        child = subprocess.Popen([sys.executable, "-m", "launch", *words])
         told = False
         while child.poll() is None:
             time.sleep(POLL_SECONDS)

@@ -43,7 +43,9 @@ def draw(title: str, names: Sequence[str], counts: np.ndarray) -> str:
         "darker: a larger share of the row; blue: right, red: wrong",
     ]
     if len(names) > MOST:
-        shown = _choose(counts)
+        errors = counts.sum(axis=1) - np.diag(counts)
+        there = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
+        shown = np.sort(there[np.argsort(-errors[there], kind="stable")[:MOST]])  # in their order
         facts.append(f"{len(shown)} of {len(names):,} classes, those with most errors")
         rest = np.delete(counts[shown], shown, axis=1).sum(axis=1, keepdims=True)
         counts = np.hstack([counts[np.ix_(shown, shown)], *([rest] if rest.any() else [])])
@@ -51,12 +53,13 @@ def draw(title: str, names: Sequence[str], counts: np.ndarray) -> str:
     rows, columns = counts.shape
     cell = min(_LARGEST, max(_SMALLEST, _SIDE // columns))
     size = min(12, cell - 1)
-    names = [_short(name) for name in [*names, OTHERS][:columns]]
+    names = [name.encode(errors="replace").decode() for name in [*names, OTHERS][:columns]]
+    names = [n if len(n) <= _LETTERS else f"{n[: _LETTERS - 1]}…" for n in names]
     widest = max(map(text_width, names)) * size / 12
     upright = widest > cell - _GAP
     left = _MARGIN + widest + _GAP
     top = _MARGIN + _LINE * (len(facts) + 1) + (widest if upright else _LINE) + 2 * _GAP
-    markup = [_columns(names, left, top, cell, size, upright)]
+    markup = [_columns(names, left, top - _GAP, cell, size / 3 if upright else None)]
     markup += [
         _row(names, place, row, left, top + place * cell, cell) for place, row in enumerate(counts)
     ]
@@ -66,6 +69,7 @@ def draw(title: str, names: Sequence[str], counts: np.ndarray) -> str:
     width = left + columns * cell + _GAP + said * size / 12 + _MARGIN
     width = max(width, *(_MARGIN * 2 + text_width(line) for line in facts), 9 * len(title))
     height = top + rows * cell + _MARGIN
+    heads = [(title, "title"), *((fact, "fact") for fact in facts)]
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
@@ -74,10 +78,9 @@ def draw(title: str, names: Sequence[str], counts: np.ndarray) -> str:
             f"<title>{escape(title)}</title>",
             f"<style>{_STYLE.format(size=size)}</style>",
             '<rect width="100%" height="100%" fill="#fff"/>',
-            line_of_text(_MARGIN, _MARGIN + 12, title, "title"),
             *(
-                line_of_text(_MARGIN, _MARGIN + 12 + _LINE * k, line, "fact")
-                for k, line in enumerate(facts, 1)
+                line_of_text(_MARGIN, _MARGIN + 12 + _LINE * k, line, look)
+                for k, (line, look) in enumerate(heads)
             ),
             f'<path d="{"".join(lines)}" class="grid"/>',
             *markup,
@@ -86,24 +89,15 @@ def draw(title: str, names: Sequence[str], counts: np.ndarray) -> str:
     )
 
 
-def _choose(counts: np.ndarray) -> np.ndarray:
-    """Which classes are shown, in their order."""
-    errors = counts.sum(axis=1) - np.diag(counts)
-    there = np.flatnonzero(counts.sum(axis=0) + counts.sum(axis=1))
-    return np.sort(there[np.argsort(-errors[there], kind="stable")[:MOST]])
-
-
-def _columns(names, left: float, top: float, cell: int, size: int, upright: bool) -> str:
-    places = [left + (k + 0.5) * cell for k in range(len(names))]
-    if not upright:
-        return "".join(
-            line_of_text(x, top - _GAP, name, "count")
-            for x, name in zip(places, names, strict=True)
-        )
+def _columns(names, left: float, y: float, cell: int, aside: float | None) -> str:
+    """Names above the columns; upright if they stand `aside` of the middle."""
+    places = ((left + (k + 0.5) * cell, name) for k, name in enumerate(names))
+    if aside is None:
+        return "".join(line_of_text(x, y, name, "count") for x, name in places)
     return "".join(
-        f'<g transform="translate({x + size / 3:.4g} {top - _GAP:g}) rotate(-90)">'
+        f'<g transform="translate({x + aside:.4g} {y:g}) rotate(-90)">'
         f"{line_of_text(0, 0, name)}</g>"
-        for x, name in zip(places, names, strict=True)
+        for x, name in places
     )
 
 
@@ -132,8 +126,3 @@ def _row(names, place: int, counts: np.ndarray, left: float, y: float, cell: int
 def _rightly(counts: np.ndarray, place: int) -> str:
     total = counts.sum()
     return f"{counts[place]:,} of {total:,}" if total else "no images"
-
-
-def _short(name: str) -> str:
-    name = name.encode(errors="replace").decode()
-    return name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}…"

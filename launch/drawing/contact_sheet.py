@@ -81,17 +81,12 @@ def _draw(
     bars.set_xlim(0, 1)
     bars.set_ylim(len(guesses) - 0.5, -0.5)
     for place, (name, probability) in enumerate(guesses):
-        _bar(bars, place, name, probability)
-
-
-def _bar(axes: Any, place: int, name: str, probability: float) -> None:
-    colour = _OTHER if place else _BEST
-    axes.barh(place + 0.28, 1, 0.2, color=_GROUND)
-    axes.barh(place + 0.28, probability, 0.2, color=colour)
-    style = {"fontsize": 8.5, "va": "center", "color": _INK}
-    style |= {"fontweight": "normal" if place else "bold"}
-    axes.text(0, place - 0.1, _short(name), parse_math=False, **style)
-    axes.text(1, place - 0.1, f"{100 * probability:.1f} %", ha="right", **style)
+        bars.barh(place + 0.28, 1, 0.2, color=_GROUND)
+        bars.barh(place + 0.28, probability, 0.2, color=_OTHER if place else _BEST)
+        style = {"fontsize": 8.5, "va": "center", "color": _INK}
+        style |= {"fontweight": "normal" if place else "bold"}
+        bars.text(0, place - 0.1, _short(name), parse_math=False, **style)
+        bars.text(1, place - 0.1, f"{100 * probability:.1f} %", ha="right", **style)
 
 
 def _short(text: str) -> str:

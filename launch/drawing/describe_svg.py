@@ -7,7 +7,7 @@ import dataclasses
 from dataclasses import replace
 from xml.sax.saxutils import escape
 
-from common.models.graph import Block, Box, Network, folded
+from common.models.graph import Box, Network, folded
 from launch.drawing.svg_shapes import (
     GAP,
     HEIGHT,
@@ -78,8 +78,7 @@ def draw(title: str, network: Network) -> str:
     after = max(text_width(line) for g in groups for line in g.facts)
     x = _MARGIN + before + middle / 2
     facts_at = x + middle / 2 + _ASIDE
-    image = "×".join(map(str, network.image))
-    markup = [line_of_text(x, _TITLE, f"image {image}", "in")]
+    markup = [line_of_text(x, _TITLE, f"image {'×'.join(map(str, network.image))}", "in")]
     y, ports, ends = _TITLE + 6.0, (Port(x, x, _TITLE + 6.0),), {}
     inside = False
     for group in groups:
@@ -90,8 +89,7 @@ def draw(title: str, network: Network) -> str:
                 f'<rect x="{x - middle / 2:g}" y="{y - _FRAME:g}" width="{middle:g}" '
                 f'height="{here.height + 2 * _FRAME - 4:g}" rx="8" class="frame"/>'
             )
-        markup.append(connect(ports, here.tops, cross=group.crossed))
-        markup.append(here.markup)
+        markup += [connect(ports, here.tops, cross=group.crossed), here.markup]
         centre = y + here.height / 2 + 4
         markup.append(line_of_text(_MARGIN + before - _ASIDE, centre, group.name, "name"))
         top = centre - 7.5 * (len(group.facts) - 1)
@@ -99,10 +97,9 @@ def draw(title: str, network: Network) -> str:
             line_of_text(facts_at, top + 15 * k, words, "fact")
             for k, words in enumerate(group.facts)
         ]
-        ends |= {place: here for place in group.places}
+        ends |= dict.fromkeys(group.places, here)
         y, ports, inside = y + here.height, here.bottoms, group.framed
-    right = facts_at + after + _MARGIN
-    heads, right, low = _heads(network, ends, right)
+    heads, right, low = _heads(network, ends, facts_at + after + _MARGIN)
     return _document(title, network, right + _MARGIN, max(y, low) + 2 * _MARGIN, markup + heads)
 
 
@@ -114,9 +111,13 @@ def _groups(network: Network) -> list[_Group]:
     groups, wide = [], 0.0
     for first, period, times in folded(network.blocks):
         blocks = network.blocks[first : first + period * times]
-        drawn = _pattern(blocks[:period], wide, tower_width, times)
         only = blocks[0].chain[0]
         in_towers = isinstance(only, Box) and only.towers > 1
+        if period > 1 or not isinstance(only, Box):
+            drawn = stack([chain(block.chain) for block in blocks[:period]], 2 * GAP)
+        else:  # a norm or pool of all towers is as wide as those above
+            whole = wide if only.kind in ("norm", "pool") else 0.0
+            drawn = box(only, tower_width if in_towers else whole, copies=times)
         wide = drawn.width if in_towers else 0.0
         last = blocks[-1].name
         parameters = sum(block.rows.params for block in blocks[:period])
@@ -135,20 +136,6 @@ def _groups(network: Network) -> list[_Group]:
             )
         )
     return groups
-
-
-def _pattern(blocks: tuple[Block, ...], above: float, tower: float, times: int) -> Drawn:
-    """One or two blocks.
-
-    Args:
-        above: The width of towers above, which a norm or pool of all has, too.
-        tower: The width of one.
-    """
-    only = blocks[0].chain[0]
-    if len(blocks) == 1 and isinstance(only, Box):
-        whole = above if only.kind in ("norm", "pool") else 0.0
-        return box(only, tower if only.towers > 1 else whole, copies=times)
-    return stack([chain(block.chain) for block in blocks], 2 * GAP)
 
 
 def _heads(network: Network, ends: dict[int, Drawn], left: float) -> tuple[list[str], float, float]:
@@ -182,9 +169,8 @@ def _document(title: str, network: Network, width: float, height: float, markup:
         head.append(line_of_text(_MARGIN, height - 8, note, "fact"))
     return "\n".join(
         [
-            '<svg xmlns="http://www.w3.org/2000/svg" '
-            f'viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
-            f'height="{height:g}" role="img">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
+            f'width="{width:g}" height="{height:g}" role="img">',
             f"<title>{escape(title)}: {escape(about)}</title>",
             f"<style>{_STYLE}</style><defs>{_TIP}</defs>",
             '<rect width="100%" height="100%" fill="#fff"/>',

@@ -63,13 +63,11 @@ class Drawn:
 
     def at(self, x: float, y: float) -> "Drawn":
         """The same elsewhere; width and height stay."""
-        moved = f'<g transform="translate({x:g} {y:g})">{self.markup}</g>'
-        return Drawn(
-            self.width,
-            self.height,
-            moved,
-            tuple(port.move(x, y) for port in self.tops),
-            tuple(port.move(x, y) for port in self.bottoms),
+        return dataclasses.replace(
+            self,
+            markup=f'<g transform="translate({x:g} {y:g})">{self.markup}</g>',
+            tops=tuple(port.move(x, y) for port in self.tops),
+            bottoms=tuple(port.move(x, y) for port in self.bottoms),
         )
 
 
@@ -83,18 +81,16 @@ def line_of_text(x: float, y: float, words: str, look: str = "") -> str:
     return f'<text x="{x:g}" y="{y:g}" class="{look}">{escape(words)}</text>'
 
 
-def chain(parts: Chain, least: float = 0) -> Drawn:
-    """One below the other, with arrows; the first single box `least` wide."""
+def chain(parts: Chain) -> Drawn:
+    """One below the other, with arrows; what joins paths is as wide as they are."""
     pieces: list[Drawn] = []
     for part in parts:
         if isinstance(part, Parallel):
             pieces.append(parallel(part))
         else:
-            above = pieces[-1].width if pieces else least
-            joins = part.kind == "concat"
-            pieces.append(box(part, above if joins or not pieces else 0))
-    crossing = [isinstance(p, Parallel) and p.crossing for p in parts]
-    return stack(pieces, GAP, lines=not any(crossing))
+            pieces.append(box(part, pieces[-1].width if pieces and part.kind == "concat" else 0))
+    crossing = any(isinstance(part, Parallel) and part.crossing for part in parts)
+    return stack(pieces, GAP, lines=not crossing)
 
 
 def stack(pieces: Sequence[Drawn], gap: float, *, lines=True) -> Drawn:
@@ -153,19 +149,27 @@ def place_beside(columns: Sequence[Drawn]) -> Drawn:
 
 
 def box(layer: Box, least: float = 0, *, copies: int = 1) -> Drawn:
-    """A layer, or each of its towers; `copies`: whether it is a pile."""
+    """A layer, or each of its towers, at least so wide; several `copies` are a pile of two."""
     if layer.kind == "sum":
         r = _RADIUS
         markup = (
             f'<circle cx="0" cy="{r}" r="{r}" class="box sum"/>'
             f'<path d="M-5 {r}H5M0 {r - 5}V{r + 5}" class="line"/>'
         )
-        top = Port(-r, r, 0, round=True)
-        return Drawn(2 * r, 2 * r, markup, (top,), (Port(0, 0, 2 * r),))
+        return Drawn(2 * r, 2 * r, markup, (Port(-r, r, 0, round=True),), (Port(0, 0, 2 * r),))
     words = label(layer)
     height = _FLAT if layer.kind == "concat" else HEIGHT
     width = max(text_width(words) + 18, least)
-    one = _box(layer, words, width, height, copies)
+    look = layer.kind + " again" * layer.again
+    pile = [4, 0] if copies > 1 else [0]
+    markup = "".join(
+        f'<rect x="{away - width / 2:g}" y="{away:g}" width="{width:g}" height="{height:g}" '
+        f'rx="4" class="box {look}"/>'
+        for away in pile
+    )
+    markup += line_of_text(0, height / 2 + 4, words, "in")
+    top, bottom = (Port(-width / 2, width / 2, y) for y in (0, height))
+    one = Drawn(width, height + pile[0], markup, (top,), (bottom,))
     return one if layer.towers == 1 else place_beside([one] * layer.towers)
 
 
@@ -177,24 +181,6 @@ def label(layer: Box) -> str:
     if layer.groups > layer.towers:
         words += f", {layer.groups} groups"
     return words + (f", /{layer.strides}" if layer.strides > 1 else "")
-
-
-def _box(layer: Box, words: str, width, height, copies: int) -> Drawn:
-    again = " again" if layer.again else ""
-    one = '<rect x="{:g}" y="{:g}" width="{:g}" height="{:g}" rx="4" class="box {}"/>'
-    look = layer.kind + again
-    markup = one.format(-width / 2, 0, width, height, look)
-    if copies > 1:
-        pile = one.format(4 - width / 2, 4, width, height, look)
-        markup = pile + markup
-    markup += line_of_text(0, height / 2 + 4, words, "in")
-    return Drawn(
-        width,
-        height + (4 if copies > 1 else 0),
-        markup,
-        (Port(-width / 2, width / 2, 0),),
-        (Port(-width / 2, width / 2, height),),
-    )
 
 
 def connect(bottoms: Sequence[Port], tops: Sequence[Port], *, cross: bool = False) -> str:

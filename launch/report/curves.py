@@ -8,12 +8,11 @@ import dataclasses
 import json
 import math
 import pathlib
-from typing import Any
 
 import reproductions
 from common.errors import RunError, UsageError
 from common.recipes.serialization import recipe_hash, spell
-from common.training.run_record import overrides_of
+from common.training.run_record import overrides_of, read_json
 from launch.report.row_file import RowFile
 
 KEY = ("variant", "data", "recipe", "precision", "seed")
@@ -43,10 +42,8 @@ class Curve:
         loss: The training loss, one value an epoch, as the two that follow.
         train_error: Top-1.
         test_error: Top-1, of `split`.
-        images: Of the last epoch, which may be shorter than the others; 0 if
-            that is not known.
-        cross_entropy: Of the main head in training, where the loss holds
-            more; else empty.
+        images: Of the last epoch, which may be shorter than the others; 0 if not known.
+        cross_entropy: Of the main head in training, where the loss holds more; else empty.
     """
 
     variant: str
@@ -64,13 +61,6 @@ class Curve:
     images: int = 0
     cross_entropy: tuple[float, ...] = ()
 
-    def row(self) -> dict[str, Any]:
-        """For curves.toml; without what the loss does not have."""
-        row = dict(vars(self))
-        if not self.cross_entropy:
-            del row["cross_entropy"]
-        return row
-
     def plain_loss(self) -> float:
         """The last epoch's, comparable between networks if it was recorded."""
         return (self.cross_entropy or self.loss)[-1]
@@ -87,7 +77,7 @@ def read_run(folder: pathlib.Path) -> tuple[dict, list[dict]]:
         UsageError: if the folder holds no run.
     """
     try:
-        run = json.loads((folder / "run.json").read_text())
+        run = read_json(folder / "run.json")
         file = folder / "metrics.jsonl"
         lines = file.read_text().splitlines() if file.exists() else []
         return run, [json.loads(line) for line in lines]
@@ -134,7 +124,9 @@ def add(folders: list[str]) -> list[pathlib.Path]:
     for folder in folders:
         run, history = read_run(pathlib.Path(folder))
         if history:
-            added.setdefault(run["paper"], []).append(of_run(run, history).row())
+            curve = vars(of_run(run, history)).items()
+            row = {name: value for name, value in curve if name != "cross_entropy" or value}
+            added.setdefault(run["paper"], []).append(row)
     return [file(paper).path for paper, rows in added.items() if file(paper).add(rows)]
 
 

@@ -19,6 +19,9 @@ ORDER = (
 )
 
 
+COUNTED = ("Wrong, top-1", "Top-1 error", "Wrong, top-5", "Top-5 error")
+
+
 def file() -> RowFile:
     """Where the measured fusions are."""
     return RowFile(
@@ -77,20 +80,6 @@ def name_rows(rows: list[dict]) -> list[tuple[str, dict]]:
     return [(row["members"][0] if row["rule"] == "alone" else row["rule"], row) for row in rows]
 
 
-def _say_selected(members: list[str]) -> str:
-    """How published weights among the members were chosen, if by these errors.
-
-    A member is the variant whose name it begins with.
-    """
-    found = {
-        claim.selected: None
-        for name in reproductions.readable()
-        for claim in read_expected(reproductions.folder(name)).result
-        if claim.selected and any(m.startswith(claim.variant) for m in members)
-    }
-    return "".join(f" (members selected {how})" for how in found)
-
-
 def _find_lowest(pairs: list[tuple[str, dict]]) -> str:
     if not pairs:
         return ""
@@ -113,27 +102,42 @@ def section() -> str:
     found = group_rows()
     if not found:
         return ""
-    head = ["Ensemble", "Images", "Best member alone", "`simple` average"]
-    head += ["Lowest of the rules (seen afterwards)"]
-    every = ["Rule", "How", "Wrong, top-1", "Top-1 error", "Wrong, top-5", "Top-5 error"]
+    names = map(reproductions.folder, reproductions.readable())
+    claims = [claim for folder in names for claim in read_expected(folder).result]
     rows, parts = [], []
     for group in found:
         pairs = name_rows(group)
         alone = [pair for pair in pairs if pair[1]["rule"] == "alone"]
         rules = [pair for pair in pairs if pair[1]["rule"] != "alone"]
         simple = [pair for pair in rules if pair[0] == "simple"]
-        counts = [
-            [name, one["how"], *Count(one["n"], one["wrong1"], one.get("wrong5")).cells()]
-            for name, one in pairs
-        ]
+        counts = []
+        for name, one in pairs:
+            cells = Count(one["n"], one["wrong1"], one.get("wrong5")).cells()
+            counts.append(
+                {"Rule": name, "How": one["how"], **dict(zip(COUNTED, cells, strict=True))}
+            )
         first = group[-1]
-        where, members = f"{first['data']}, {first['split']}", first["members"]
-        who = f"{', '.join(members)}{_say_selected(members)}"
-        cells = [_find_lowest(found) for found in (alone, simple, rules)]
-        rows.append([f"{where}: {who}", f"{first['n']:,}", *cells])
+        where, who = f"{first['data']}, {first['split']}", ", ".join(first["members"])
+        # How published weights among the members were chosen, if by these errors; a member is
+        # the variant whose name it begins with.
+        selected = {
+            claim.selected: None
+            for claim in claims
+            if claim.selected and any(m.startswith(claim.variant) for m in first["members"])
+        }
+        who += "".join(f" (members selected {how})" for how in selected)
+        rows.append(
+            {
+                "Ensemble": f"{where}: {who}",
+                "Images": f"{first['n']:,}",
+                "Best member alone": _find_lowest(alone),
+                "`simple` average": _find_lowest(simple),
+                "Lowest of the rules (seen afterwards)": _find_lowest(rules),
+            }
+        )
         parts.append(
-            f"### {where}, {first['n']:,} images: {who}\n\n{table(every, counts)}\n\n"
+            f"### {where}, {first['n']:,} images: {who}\n\n{table(counts)}\n\n"
             f"Prediction files (sha256): {', '.join(first['predictions'])}."
             f" `{first['command']}`, commit {first['commit']}."
         )
-    return "\n\n".join([_INTRODUCTION, table(head, rows), *parts])
+    return "\n\n".join([_INTRODUCTION, table(rows), *parts])

@@ -6,12 +6,11 @@ import reproductions
 from launch.report.error_counts import percent
 from launch.terminal.tables import show
 
-FOLDER = reproductions.folder("ilsvrc2016")
-
 
 def read() -> dict:
-    """leaderboard.toml."""
-    return tomli.loads((FOLDER / "leaderboard.toml").read_text(encoding="utf-8"))
+    """leaderboard.toml; empty where there is none."""
+    file = reproductions.folder("ilsvrc2016") / "leaderboard.toml"
+    return tomli.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 def read_members(team: str) -> tuple[list[str], list[str]]:
@@ -19,7 +18,8 @@ def read_members(team: str) -> tuple[list[str], list[str]]:
 
     Read here, as reproductions.ilsvrc2016.spec takes NumPy, and so a third of `report`'s time.
     """
-    spec = tomli.loads((FOLDER / f"{team}.toml").read_text(encoding="utf-8"))
+    file = reproductions.folder("ilsvrc2016") / f"{team}.toml"
+    spec = tomli.loads(file.read_text(encoding="utf-8"))
     found: dict[bool, list[str]] = {True: [], False: []}
     for row in spec.get("member", []):
         found["file" in row].append(row.get("name") or row["variant"])

@@ -6,39 +6,34 @@ from common.errors import RunError
 from common.recipes.recipe import Deviation, Recipe
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table; "none" if it has no rows."""
+def table(rows: list[dict[str, str]]) -> str:
+    """A Markdown table of rows by heading; "None." without any."""
     if not rows:
         return "None."
     lines = [
         " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in line)
-        for line in (head, ["---"] * len(head), *rows)
+        for line in (rows[0], ["---"] * len(rows[0]), *(row.values() for row in rows))
     ]
     return "\n".join(f"| {line} |" for line in lines)
 
 
-def deviation_table(recipes: dict[str, Recipe]) -> str:
-    """Every deviation of a paper's recipes, each once, with its variants."""
+def with_deviations(readme: pathlib.Path, recipes: dict[str, Recipe]) -> str:
+    """A paper's README with its table of deviations written anew, each once."""
     variants: dict[Deviation, list[str]] = {}
     for variant, recipe in recipes.items():
         for deviation in recipe.deviations:
             variants.setdefault(deviation, []).append(variant)
     rows = [
-        [
-            f"**{d.field}**",
-            d.paper,
-            d.here,
-            d.reason,
-            "all" if len(names) == len(recipes) else ", ".join(names),
-        ]
-        for d, names in variants.items()
+        {
+            "What": f"**{one.field}**",
+            "Paper": one.paper,
+            "Here": one.here,
+            "Why": one.reason,
+            "Variants": "all" if len(names) == len(recipes) else ", ".join(names),
+        }
+        for one, names in variants.items()
     ]
-    return table(["What", "Paper", "Here", "Why", "Variants"], rows)
-
-
-def with_deviations(readme: pathlib.Path, recipes: dict[str, Recipe]) -> str:
-    """A paper's README with its block of deviations written anew."""
-    return with_block(readme, "deviations", deviation_table(recipes))
+    return with_block(readme, "deviations", table(rows))
 
 
 def with_block(readme: pathlib.Path, name: str, block: str) -> str:

@@ -16,7 +16,7 @@ RATE = 1e13  # multiply-accumulates a second: a round figure, no measurement
 _PRECISION = "precision "  # how that change begins
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Measurement:
     """The runs that differ in their seed only.
 
@@ -40,30 +40,27 @@ class Measurement:
 
     def departures(self, recipe: Recipe) -> list[str]:
         """Where a whole run leaves what its paper states, for its row."""
-        stated = [
-            f"{one.field}: {one.here} (stated: {one.paper})"
-            for one in recipe.deviations
-            if one.departs
-        ]
-        return [*stated, *self.changes]
+        left = [one for one in recipe.deviations if one.departs]
+        return [*(f"{one.field}: {one.here} (stated: {one.paper})" for one in left), *self.changes]
+
+    def values(self, name: str) -> list[float]:
+        """`top1_error` or `top5_error` of the runs that have it, percent."""
+        return [row[name] for row in self.rows if name in row]
 
     def error(self, name: str) -> str:
-        """`top1_error` or `top5_error`: mean and spread, or an interval."""
-        values = [row[name] for row in self.rows if name in row]
+        """Mean and spread, or an interval; empty if it was not measured."""
+        values, images = self.values(name), self.rows[0]["num_images"]
         if not values:
             return ""
         if len(values) > 1:
             mean, spread = statistics.mean(values), statistics.stdev(values)
             return f"{mean:.2f} ± {spread:.2f} % ({len(values)} seeds)"
-        images = self.rows[0]["num_images"]
-        shares = wilson(values[0] / 100 * images, images)
-        low, high = (100 * share for share in shares)
+        low, high = (100 * share for share in wilson(values[0] / 100 * images, images))
         return f"{values[0]:.2f} % (1 run, {low:.2f} to {high:.2f} for {images:,} images)"
 
     def mean(self, name: str) -> float:
         """The mean error, percent; NaN if it was not measured."""
-        values = [row[name] for row in self.rows if name in row]
-        return statistics.mean(values) if values else math.nan
+        return statistics.mean(self.values(name) or [math.nan])
 
     def compare(self, name: str, printed: float) -> str:
         """Whether the mean error "agrees" with a printed one, or is "lower" or "higher".
@@ -71,8 +68,8 @@ class Measurement:
         Of two runs on as many images each: what chance leaves open agrees (95 %).
         """
         images = self.rows[0]["num_images"]
-        here = self.mean(name)
-        low, high = unpaired((here / 100 * images, images), (printed / 100 * images, images))
+        here, there = ((error / 100 * images, images) for error in (self.mean(name), printed))
+        low, high = unpaired(here, there)
         return "agrees" if low <= 0 <= high else "lower" if high < 0 else "higher"
 
 
@@ -82,14 +79,9 @@ def measurements(paper: str, rows: list[dict]) -> list[Measurement]:
     groups: dict[tuple, list[dict]] = {}
     for row in sorted(rows, key=lambda row: row["seed"]):
         changes = changes_of(row, recipes.get(row["variant"]))
-        what = (row["variant"], row["data"], row["split"], row["views"])
-        groups.setdefault((*what, changes, row["recipe"]), []).append(row)
-    return [
-        Measurement(
-            variant=variant, data=data, split=split, views=views, changes=changes, rows=tuple(group)
-        )
-        for (variant, data, split, views, changes, _), group in groups.items()
-    ]
+        what = (row["variant"], row["data"], row["split"], row["views"], changes)
+        groups.setdefault((*what, row["recipe"]), []).append(row)
+    return [Measurement(*what, tuple(group)) for (*what, _), group in groups.items()]
 
 
 def changes_of(row: dict, recipe: Recipe | None) -> tuple[str, ...]:
@@ -117,11 +109,7 @@ def of_claim(claim: Result, measured: list[Measurement]) -> list[Measurement]:
     that they stand in has their `departures`.
     """
     what = (claim.variant, claim.data, claim.split, claim.views)
-    found = [
-        one
-        for one in measured
-        if what == (one.variant, one.data, one.split, one.views) and one.whole
-    ]
+    found = [m for m in measured if m.whole and what == (m.variant, m.data, m.split, m.views)]
     return sorted(found, key=lambda one: one.changes)
 
 
@@ -149,24 +137,6 @@ def multiply_accumulates(count: float) -> str:
     return f"{digits}e{int(power)} MAC"
 
 
-def status(variant: str, expected: Expected, found: list[Measurement]) -> str:
-    """The measured error beside the paper's, or what there is instead."""
-    for claim in expected.result:
-        whole = of_claim(claim, found)
-        if claim.variant == variant and whole and claim.top1_error is not None:
-            return _shown(whole[0], f"paper {claim.top1_error} %")
-    own = [one for one in found if one.variant == variant]
-    whole = [one for one in own if one.whole]
-    if whole:
-        return _shown(whole[0], "no such number in the paper")
-    return "with deviations only" if own else "not run"
-
-
-def _shown(one: Measurement, beside: str) -> str:
-    words = "; ".join([beside, *one.changes])
-    return f"{one.mean('top1_error'):.2f} % ({words})"
-
-
 def time_at_rate(macs: float) -> str:
     """How long so many multiply-accumulates take at RATE."""
     hours = macs / RATE / 3600
@@ -174,3 +144,18 @@ def time_at_rate(macs: float) -> str:
         return f"{hours / 24:,.0f} days at 1e13 a second"
     short = f"{hours:.0f} hours" if hours >= 1 else "less than an hour"
     return f"{short} at 1e13 a second"
+
+
+def status(variant: str, expected: Expected, found: list[Measurement]) -> str:
+    """The measured error beside the paper's, or what there is instead."""
+    own = [one for one in found if one.variant == variant]
+    beside = [
+        (runs[0], f"paper {claim.top1_error} %")
+        for claim in expected.result
+        if claim.top1_error is not None and (runs := of_claim(claim, own))
+    ]
+    beside += [(one, "no such number in the paper") for one in own if one.whole]
+    if beside:
+        one, said = beside[0]
+        return f"{one.mean('top1_error'):.2f} % ({'; '.join([said, *one.changes])})"
+    return "with deviations only" if own else "not run"

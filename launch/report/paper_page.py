@@ -1,8 +1,6 @@
 """One paper's claims and what was measured, in full: reproductions/<paper>/results.md."""
 
-from collections import Counter
-
-from common.papers.expected import CLAIM_VERDICTS, Expected, Result
+from common.papers.expected import CLAIM_VERDICTS, Result
 from launch.report import sweep_records
 from launch.report.experiments import Names, label, link
 from launch.report.markdown import table
@@ -15,39 +13,67 @@ from launch.report.measurements import (
 )
 from launch.report.papers import Paper, count_differing, read_oracles
 
+DEPARTS = "Departs from what the paper states"
+
 
 def page(paper: Paper, names: Names) -> str:
     """The whole page; `names` are of the settings of changed runs."""
     about = paper.expected
-    others = paper.others()
-    as_paper = [one for one in others if one.whole]
-    changed = [one for one in others if not one.whole]
-    head = ["Statement", "Source", "Verdict", "Why"]
-    statements = table(head, [[c.text, c.source, c.verdict, c.note] for c in about.claim])
-    prints_none = "## Measured with the paper's recipe, where the paper has no such number"
-    parts = [
+    head = (
         f"# {paper.network()}: claims and results\n\n"
         "Written by `python -m launch report`; do not edit.\n\n"
-        f"*{about.title}*. {about.authors}. {about.venue}. <{about.url}>",
+        f"*{about.title}*. {about.authors}. {about.venue}. <{about.url}>\n\n"
         f"* **Claim.** {_first_claim(paper)}\n"
         f"* **Checked.** {_checked(paper)}\n"
         f"* **Not run.** {_not_run(paper)}\n"
         "* **More.** [Where the recipes leave the paper](README.md#differences-and-gaps), "
-        f"`python -m launch audit {paper.name}`, [all networks](../../results.md).",
-        f"## The paper's error rates\n\n{_claims(paper)}",
-        f"{prints_none}\n\n{_measured(paper, as_paper, names)}" if as_paper else "",
-        "## Measured with changes (not the paper's experiment)\n\n"
-        f"{_measured(paper, changed, names)}"
-        if changed
-        else "",
-        f"## Runs\n\n{_runs(paper.measured)}" if paper.measured else "",
-        "![Training curves of the recorded runs](curves.svg)" if paper.curves else "",
-        sweep_records.section(paper.name),
-        f"## Its structural tables\n\n{_tables(about)}" if about.table else "",
-        f"## Its networks beside others\n\n{_ratios(about)}" if about.ratio else "",
-        f"## Its other statements\n\n{statements}" if about.claim else "",
+        f"`python -m launch audit {paper.name}`, [all networks](../../results.md).\n\n"
+        f"## The paper's error rates\n\n{_claims(paper)}"
+    )
+    others = paper.others()
+    parts = {
+        "## Measured with the paper's recipe, where the paper has no such number": [
+            _measured(one) | {DEPARTS: paper.departures(one)} for one in others if one.whole
+        ],
+        "## Measured with changes (not the paper's experiment)": [
+            _measured(one) | {"Setting": link(label(one, names), names, "../settings.md")}
+            for one in others
+            if not one.whole
+        ],
+        "## Runs": _runs(paper.measured),
+        "curves": "![Training curves of the recorded runs](curves.svg)" if paper.curves else "",
+        "sweeps": sweep_records.section(paper.name),
+        "## Its structural tables": [
+            {
+                "Table": f"{one.title}: {one.note}" if one.note else one.title,
+                "Variant": one.variant,
+                "Source": one.source,
+                "Cells": str(len(one.cell)),
+                "Differ, explained": str(count_differing(one.cell)),
+            }
+            for one in about.table
+        ],
+        "## Its networks beside others": [
+            {
+                "Claim": one.text,
+                "Source": one.source,
+                "Ratio": f"{one.quantity} of {one.of} / {one.to}",
+                "Paper": one.paper,
+                "Verdict": f"differs: {one.explanation}" if one.explanation else "agrees",
+            }
+            for one in about.ratio
+        ],
+        "## Its other statements": [
+            {"Statement": one.text, "Source": one.source, "Verdict": one.verdict, "Why": one.note}
+            for one in about.claim
+        ],
+    }
+    texts = [
+        part if isinstance(part, str) else f"{heading}\n\n{table(part)}"
+        for heading, part in parts.items()
+        if part
     ]
-    return "\n\n".join(filter(None, parts)) + "\n"
+    return "\n\n".join([head, *texts]) + "\n"
 
 
 def _first_claim(paper: Paper) -> str:
@@ -69,7 +95,8 @@ def _checked(paper: Paper) -> str:
         "and are explained"
     ]
     if verdicts:
-        parts.append(f"{verdicts.total()} other statements ({count_verdicts(verdicts)})")
+        counts = ", ".join(f"{verdicts[v]} {v}" for v in CLAIM_VERDICTS if verdicts[v])
+        parts.append(f"{verdicts.total()} other statements ({counts})")
     same: dict[str, list[str]] = {}
     for oracle in read_oracles():
         for variant in oracle["variants"]:
@@ -79,46 +106,45 @@ def _checked(paper: Paper) -> str:
     return f"{'; '.join(parts)}."
 
 
-def count_verdicts(verdicts: Counter) -> str:
-    """Such as "3 checked, 1 not run"."""
-    return ", ".join(f"{verdicts[v]} {v}" for v in CLAIM_VERDICTS if verdicts[v])
-
-
 def _not_run(paper: Paper) -> str:
     missing = paper.not_run()
     if not missing:
         return "Nothing: every recipe was trained."
-    macs = sum(map(paper.macs, missing))
-    first = missing[0]
-    price = f"{multiply_accumulates(paper.macs(first))} ({time_at_rate(paper.macs(first))})"
+    first, macs = missing[0], [paper.macs(variant) for variant in missing]
     text = (
-        f"{len(missing)} of {len(paper.recipes)} recipes, {multiply_accumulates(macs)} in all "
-        f"({time_at_rate(macs)}); first `python -m launch {first}`, {price}."
+        f"{len(missing)} of {len(paper.recipes)} recipes, {multiply_accumulates(sum(macs))} in all "
+        f"({time_at_rate(sum(macs))}); first `python -m launch {first}`, "
+        f"{multiply_accumulates(macs[0])} ({time_at_rate(macs[0])})."
     )
     notes = [c.note for c in paper.expected.cost if c.variant == first]
     return f"{text} The paper's own cost: {notes[0]}." if notes else text
 
 
 def _claims(paper: Paper) -> str:
-    head = ["Variant", "Data, split", "Views", "Paper: top-1", "top-5"]
-    head += ["Source", "Measured: top-1", "top-5"]
-    if paper.beside():
-        head.append("Departs from what the paper states")
     rows = []
     for claim in paper.expected.result:
-        notes = [claim.note, claim.selected and f"selected {claim.selected}"]
-        more = "; ".join(filter(None, notes))
-        what = [claim.variant, f"{claim.data}, {claim.split}", claim.views]
-        what += [as_printed(claim.top1_error), as_printed(claim.top5_error)]
-        what.append(f"{claim.source} ({more})" if more else claim.source)
-        runs = of_claim(claim, paper.measured)
-        for one in runs:
-            errors = [one.error("top1_error"), one.error("top5_error")]
-            rows.append([*what, *errors, paper.departures(one)])
-        if not runs:
-            rest = [""] * (len(head) - len(what) - 1)
-            rows.append([*what, why_not(paper, claim), *rest])
-    return table(head, rows)
+        more = "; ".join(
+            filter(None, [claim.note, claim.selected and f"selected {claim.selected}"])
+        )
+        printed = {
+            "Variant": claim.variant,
+            "Data, split": f"{claim.data}, {claim.split}",
+            "Views": claim.views,
+            "Paper: top-1": as_printed(claim.top1_error),
+            "top-5": as_printed(claim.top5_error),
+            "Source": f"{claim.source} ({more})" if more else claim.source,
+        }
+        found = [
+            (one.error("top1_error"), one.error("top5_error"), paper.departures(one))
+            for one in of_claim(claim, paper.measured)
+        ]
+        for top1, top5, departs in found or [(why_not(paper, claim), "", "")]:
+            # Two columns are headed alike: the second has a blank, which `table` takes out.
+            rows.append(printed | {"Measured: top-1": top1, "top-5 ": top5, DEPARTS: departs})
+    if not paper.beside():
+        for row in rows:
+            del row[DEPARTS]
+    return table(rows)
 
 
 def as_printed(value: float | None) -> str:
@@ -139,67 +165,28 @@ def why_not(paper: Paper, claim: Result) -> str:
     return f"not run: {price}, `python -m launch {claim.variant}`"
 
 
-def _measured(paper: Paper, found: list[Measurement], names: Names) -> str:
-    whole = found[0].whole
-    head = ["Variant", "Data, split", "Views", "Top-1", "Top-5"]
-    head.append("Departs from what the paper states" if whole else "Setting")
+def _measured(one: Measurement) -> dict[str, str]:
+    return {
+        "Variant": one.variant,
+        "Data, split": f"{one.data}, {one.split}",
+        "Views": one.views,
+        "Top-1": one.error("top1_error"),
+        "Top-5": one.error("top5_error"),
+    }
+
+
+def _runs(found: list[Measurement]) -> list[dict[str, str]]:
     rows = [
-        [
-            one.variant,
-            f"{one.data}, {one.split}",
-            one.views,
-            one.error("top1_error"),
-            one.error("top5_error"),
-            paper.departures(one) if whole else link(label(one, names), names, "../settings.md"),
-        ]
-        for one in found
-    ]
-    return table(head, rows)
-
-
-def _runs(found: list[Measurement]) -> str:
-    head = ["Command", "Seed", "Data read", "Finished", "Devices", "Images/s", "Commit"]
-    rows = {
-        (
-            f"`{row['command']}`",
-            str(row["seed"]),
-            row["read"],
-            row["finished"],
-            row["devices"],
-            f"{row['images_per_second']:,.1f}",
-            row["commit"],
-        ): None
+        {
+            "Command": f"`{row['command']}`",
+            "Seed": str(row["seed"]),
+            "Data read": row["read"],
+            "Finished": row["finished"],
+            "Devices": row["devices"],
+            "Images/s": f"{row['images_per_second']:,.1f}",
+            "Commit": row["commit"],
+        }
         for one in found
         for row in one.rows
-    }
-    return table(head, [list(row) for row in rows])
-
-
-def _tables(expected: Expected) -> str:
-    head = ["Table", "Variant", "Source", "Cells", "Differ, explained"]
-    rows = [
-        [
-            f"{one.title}: {one.note}" if one.note else one.title,
-            one.variant,
-            one.source,
-            str(len(one.cell)),
-            str(count_differing(one.cell)),
-        ]
-        for one in expected.table
     ]
-    return table(head, rows)
-
-
-def _ratios(expected: Expected) -> str:
-    head = ["Claim", "Source", "Ratio", "Paper", "Verdict"]
-    rows = [
-        [
-            one.text,
-            one.source,
-            f"{one.quantity} of {one.of} / {one.to}",
-            one.paper,
-            f"differs: {one.explanation}" if one.explanation else "agrees",
-        ]
-        for one in expected.ratio
-    ]
-    return table(head, rows)
+    return [row for place, row in enumerate(rows) if row not in rows[:place]]

@@ -4,9 +4,10 @@ import pathlib
 import re
 
 import reproductions
-from common.errors import RunError, UsageError
+from common.errors import RunError
 from common.recipes.serialization import recipe_hash, spell
-from common.training.run_record import overrides_of, read_json
+from common.training.run_record import overrides_of
+from launch.report.curves import read_run
 from launch.report.row_file import RowFile
 
 KEY = ("variant", "data", "split", "views", "recipe", "precision", "seed", "deviations")
@@ -27,8 +28,8 @@ def file(paper: str) -> RowFile:
 
 def of_recipes(paper: str) -> set[tuple[str, str, str, int]]:
     """(variant, recipe's hash, precision, seed) of the rows that nothing was changed in."""
-    rows = file(paper).read()
     names = ("variant", "recipe", "precision", "seed")
+    rows = file(paper).read()
     return {tuple(row[name] for name in names) for row in rows if not row["deviations"]}
 
 
@@ -51,50 +52,64 @@ def find_toys(folders: list[str]) -> dict[str, str]:
 
     Raises as `add` does.
     """
-    rows = {folder: rows_of(pathlib.Path(folder))[1][0] for folder in folders}
-    return {folder: why for folder, row in rows.items() if (why := _find_reason(row))}
-
-
-def _find_reason(row: dict) -> str | None:
-    kind, own, _ = row["data"].partition(":")
-    if kind == "sample":
-        return "its images are synthetic (sample)"
-    if own and kind == "folder":
-        return "its images are a folder of your own"
-    set_here = any(change.startswith("epochs ") for change in row["deviations"])
-    few = set_here and row["epochs"] < FEW
-    return f"it has {row['epochs']} epochs by --set, fewer than {FEW}" if few else None
+    found = {}
+    for folder in folders:
+        row = rows_of(pathlib.Path(folder))[1][0]
+        kind, own, _ = row["data"].partition(":")
+        set_here = any(change.startswith("epochs ") for change in row["deviations"])
+        if kind == "sample":
+            found[folder] = "its images are synthetic (sample)"
+        elif own and kind == "folder":
+            found[folder] = "its images are a folder of your own"
+        elif set_here and row["epochs"] < FEW:
+            found[folder] = f"it has {row['epochs']} epochs by --set, fewer than {FEW}"
+    return found
 
 
 def rows_of(folder: pathlib.Path) -> tuple[str, list[dict]]:
     """(paper, rows) of a run's folder: one row for each view measured."""
-    try:
-        run = read_json(folder / "run.json")
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{folder} is no run's folder: its run.json cannot be read ({error})."
-        ) from error
+    run, _ = read_run(folder)
     if run.get("status") != "finished" or not run.get("results"):
         raise RunError(
-            f"The run in {folder} is not finished (status "
-            f"{run.get('status')!r}), so its numbers do not count. The command "
-            "that started it continues it."
+            f"The run in {folder} is not finished (status {run.get('status')!r}), so its numbers "
+            "do not count. The command that started it continues it."
         )
     if run["variant"] not in reproductions.load(run["paper"]).RECIPES:
         raise RunError(
             f"The run in {folder} is of {run['variant']!r}, which "
             f"reproductions/{run['paper']} no longer has."
         )
-    shared = _about(run)
-    rows = [shared | _result(result) for result in run["results"]]
-    return run["paper"], [{name: row[name] for name in KEY} | row for row in rows]
+    shared, rows = _about(run), []
+    for result in run["results"]:
+        row = {
+            "split": result["split"],
+            "views": result["view"],
+            "num_images": result["num_images"],
+        }
+        for name in ("top1_error", "top5_error", "loss"):
+            if result[name] is not None:
+                row[name] = round(result[name], 4)
+        if "command" in result:  # measured later, by `evaluate`
+            row["command"] = without_places(result["command"])
+            row |= {name: result[name] for name in ("commit", "finished")}
+        row = shared | row
+        rows.append({name: row[name] for name in KEY} | row)
+    return run["paper"], rows
 
 
 def _about(run: dict) -> dict:
+    """What all rows of a run have."""
     session = run["sessions"][-1]
     changes = [f"{one.field} {spell(one.new)}" for one in overrides_of(run)]
     if side := run["data"].get("shorter_side"):  # of `prepare`
         changes.append(f"data shrunk once to a shorter side of {side} pixels")
+    facts = dict(session.get("hardware", {}))
+    processor = facts.pop("processor", None)
+    devices = [f"{session['devices']} x {session['platform']}", facts.pop("gpu", processor)]
+    names = {"compute_capability": "capability", "cuda": "CUDA", "cudnn": "cuDNN"}
+    devices += [f"{names.get(name, name)} {value}" for name, value in facts.items()]
+    if run.get("peak_bytes"):
+        devices.append(f"at most {run['peak_bytes'] / 2**20:,.0f} MiB")
     return {
         "variant": run["variant"],
         "data": run["recipe"]["data"],
@@ -104,7 +119,7 @@ def _about(run: dict) -> dict:
         "deviations": changes,
         "epochs": run.get("epochs", run["recipe"]["epochs"]),
         "images_per_second": run["images_per_second"],
-        "devices": _devices(session, run.get("peak_bytes")),
+        "devices": ", ".join(filter(None, devices)),
         "sessions": len(run["sessions"]),
         "started": run["sessions"][0]["started"],
         "finished": run["finished"],
@@ -115,33 +130,8 @@ def _about(run: dict) -> dict:
     }
 
 
-def _devices(session: dict, peak_bytes: int | None) -> str:
-    """How many of which, as far as the record says."""
-    facts = dict(session.get("hardware", {}))
-    processor = facts.pop("processor", None)
-    names = {"compute_capability": "capability", "cuda": "CUDA", "cudnn": "cuDNN"}
-    model = facts.pop("gpu", processor)
-    more = [f"{names.get(name, name)} {value}" for name, value in facts.items()]
-    if peak_bytes:
-        more.append(f"at most {peak_bytes / 2**20:,.0f} MiB")
-    return ", ".join(
-        [f"{session['devices']} x {session['platform']}", *([model] if model else []), *more]
-    )
-
-
 def without_places(command: str) -> str:
     """The command without the folders of the machine that it ran on."""
     command = re.sub(r" --(data_dir|workdir|predictions|out)[ =]\S+", "", command)
     command = re.sub(r"(?<=launch evaluate) \S*/\S*", " RUN", command)
     return re.sub(r" --weights[ =]\S+", " --weights RUN", command)
-
-
-def _result(result: dict) -> dict:
-    row = {"split": result["split"], "views": result["view"], "num_images": result["num_images"]}
-    for name in ("top1_error", "top5_error", "loss"):
-        if result[name] is not None:
-            row[name] = round(result[name], 4)
-    if "command" in result:  # measured later, by `evaluate`
-        row["command"] = without_places(result["command"])
-        row |= {name: result[name] for name in ("commit", "finished")}
-    return row

@@ -56,12 +56,14 @@ def run(folders: list[str], results: pathlib.Path = RESULTS, *, record_all: bool
 def texts(papers: dict[str, Paper], results: pathlib.Path = RESULTS) -> dict[pathlib.Path, str]:
     """Every generated text, by its file."""
     settings = experiments.name_settings(papers)
-    pages = reproductions.folder("ilsvrc2016").parent
+    contest = reproductions.folder("ilsvrc2016")
+    pages = contest.parent
     found = {
         results: results_page.page(papers),
         pages / "questions.md": questions.page(papers, settings),
         pages / "settings.md": experiments.page(papers, settings),
         pages / "slides.md": results_slides.page(papers),
+        contest / "results.md": _contest_page(),
     }
     for front, name, table in (
         (results.with_name("README.md"), "results", results_page.front_table(papers)),
@@ -73,20 +75,18 @@ def texts(papers: dict[str, Paper], results: pathlib.Path = RESULTS) -> dict[pat
         folder = reproductions.folder(name)
         found[folder / "results.md"] = paper_page.page(paper, settings)
         found[folder / "README.md"] = with_deviations(folder / "README.md", paper.recipes)
-    contest = reproductions.folder("ilsvrc2016")
-    found[contest / "results.md"] = _contest_page((contest / "leaderboard.toml").exists())
     return {file: text for file, text in found.items() if text}
 
 
-def _contest_page(leaderboard: bool) -> str:
-    fusions = fusion_records.section()
-    if not leaderboard and not fusions:
+def _contest_page() -> str:
+    entries, fusions = results_slides.entries(), fusion_records.section()
+    if not entries and not fusions:
         return ""
     parts = [
         "# ILSVRC2016: leaderboard and fusions",
         "Written by `python -m launch report`; do not edit.",
-        *(("![The leaderboard](leaderboard.svg)", results_slides.entries()) * leaderboard),
-        *((fusions, "![The fusions](fusion.svg)") * bool(fusions)),
+        *(["![The leaderboard](leaderboard.svg)", entries] if entries else []),
+        *([fusions, "![The fusions](fusion.svg)"] if fusions else []),
     ]
     return "\n\n".join(parts) + "\n"
 

@@ -60,7 +60,7 @@ def page(papers: dict[str, Paper]) -> str:
         "# Results\n\nWritten by `python -m launch report`; do not edit.",
         "What was reproduced: networks trained here by a paper's whole recipe, beside its number.",
         *list_reproduced(every),
-        *_published(every),
+        _published(every),
         "## Every network",
         _overview(every),
         PAGES,
@@ -81,11 +81,10 @@ def list_reproduced(papers: list[Paper]) -> tuple[str, str]:
             stated = [text for text in departs if text not in one.changes]
             found = sorted(numbers.setdefault(text, len(numbers) + 1) for text in stated)
             marks = [*(f"d{number}" for number in found), *one.changes]
-            rows.append([*_compare(paper, claim, one), ", ".join(marks) or "-"])
-    head = ["Network", "Data", "Views", "Error here", "In the paper", "Verdict", "Departs in"]
+            rows.append(_compare(paper, claim, one) | {"Departs in": ", ".join(marks) or "-"})
     key = '<a id="departures"></a>Where these recipes depart from what their papers state:\n'
     lines = [f"* **d{number}** {text}" for text, number in numbers.items()]
-    return table(head, rows), "\n".join([key, *lines]) if lines else ""
+    return table(rows), "\n".join([key, *lines]) if lines else ""
 
 
 def list_papers(papers: dict[str, Paper]) -> str:
@@ -97,13 +96,13 @@ def list_papers(papers: dict[str, Paper]) -> str:
         first, *others = claims.authors.split(", ")
         who = f"{first} et al." if others else first
         rows.append(
-            [
-                f"[{paper.network()}]({paper.name}/README.md)",
-                f"{who}: [{claims.title}]({claims.url}), {claims.venue}",
-                ", ".join(names[:SHOWN]) + more,
-            ]
+            {
+                "Network": f"[{paper.network()}]({paper.name}/README.md)",
+                "Paper": f"{who}: [{claims.title}]({claims.url}), {claims.venue}",
+                "Variants": ", ".join(names[:SHOWN]) + more,
+            }
         )
-    return table(["Network", "Paper", "Variants"], rows)
+    return table(rows)
 
 
 def front_table(papers: dict[str, Paper]) -> str:
@@ -115,26 +114,24 @@ def front_table(papers: dict[str, Paper]) -> str:
     )
 
 
-def _compare(paper: Paper, claim: Result, one: Measurement) -> list[str]:
-    name, which = "top1_error", ""
-    if claim.top1_error is None:
-        name, which = "top5_error", " top-5"
+def _compare(paper: Paper, claim: Result, one: Measurement) -> dict[str, str]:
+    name, which = ("top1_error", "") if claim.top1_error is not None else ("top5_error", " top-5")
     printed = getattr(claim, name)
-    return [
-        _network(paper, claim.variant),
-        f"{one.data}, {one.split}",
-        one.views,
-        one.error(name) + which,
-        as_printed(printed) + which,
-        one.compare(name, printed),
-    ]
+    return {
+        "Network": _network(paper, claim.variant),
+        "Data": f"{one.data}, {one.split}",
+        "Views": one.views,
+        "Error here": one.error(name) + which,
+        "In the paper": as_printed(printed) + which,
+        "Verdict": one.compare(name, printed),
+    }
 
 
 def _network(paper: Paper, shown: str) -> str:
     return f"[{shown}](reproductions/{paper.name}/results.md)"
 
 
-def _published(papers: list[Paper]) -> list[str]:
+def _published(papers: list[Paper]) -> str:
     """Members of fusions that have a variant's name: published weights."""
     alone = {
         (row["members"][0], row["data"], row["split"]): row
@@ -148,47 +145,40 @@ def _published(papers: list[Paper]) -> list[str]:
             if row is None or claim.variant not in paper.recipes:
                 continue
             rows.append(
-                [
-                    _network(paper, claim.variant),
-                    f"{claim.data}, {claim.split}",
-                    claim.views,
-                    f"{100 * row['wrong1'] / row['n']:.2f} %",
-                    as_printed(claim.top1_error),
-                    claim.selected or "not known",
-                ]
+                {
+                    "Network": _network(paper, claim.variant),
+                    "Data": f"{claim.data}, {claim.split}",
+                    "Views": claim.views,
+                    "Error here": f"{100 * row['wrong1'] / row['n']:.2f} %",
+                    "As published": as_printed(claim.top1_error),
+                    "Selected": claim.selected or "not known",
+                }
             )
-            sources.append(
-                f"* {claim.variant}: {'; '.join(filter(None, (claim.source, claim.note)))}."
-            )
-    if not rows:
-        return []
-    head = ["Network", "Data", "Views", "Error here", "As published", "Selected"]
-    return [
-        "## Published weights, tested again here: no reproduction of a training",
-        table(head, rows),
-        "\n".join(sources),
-    ]
+            about = "; ".join(filter(None, (claim.source, claim.note)))
+            sources.append(f"* {claim.variant}: {about}.")
+    title = "## Published weights, tested again here: no reproduction of a training"
+    return "\n\n".join([title, table(rows), "\n".join(sources)]) if rows else ""
 
 
 def _overview(papers: list[Paper]) -> str:
-    verdicts = [verdict.capitalize() for verdict in CLAIM_VERDICTS]
-    head = ["Network", "Trained as a whole", "Structural numbers", "Differ, explained"]
-    head += [f"Statements: {verdicts[0]}", *verdicts[1:], "Error rates measured"]
+    first, *others = CLAIM_VERDICTS
+    heads = {first: f"Statements: {first.capitalize()}"} | {v: v.capitalize() for v in others}
     rows = []
     for paper in papers:
         printed, counts = paper.printed(), paper.verdicts()
         trained = len(paper.recipes) - len(paper.not_run())
         rows.append(
-            [
-                _network(paper, paper.network()),
-                f"{trained} of {len(paper.recipes)}",
-                str(len(printed)),
-                str(count_differing(printed)),
-                *(str(counts[verdict]) for verdict in CLAIM_VERDICTS),
-                f"{paper.claims_measured()} of {len(paper.expected.result)}",
-            ]
+            {
+                "Network": _network(paper, paper.network()),
+                "Trained as a whole": f"{trained} of {len(paper.recipes)}",
+                "Structural numbers": str(len(printed)),
+                "Differ, explained": str(count_differing(printed)),
+                **{head: str(counts[verdict]) for verdict, head in heads.items()},
+                "Error rates measured": f"{paper.claims_measured()} of "
+                f"{len(paper.expected.result)}",
+            }
         )
-    return table(head, rows)
+    return table(rows)
 
 
 def _proven(papers: list[Paper]) -> str:

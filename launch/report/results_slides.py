@@ -28,16 +28,12 @@ def on_slides(one: Table | Ratio | Claim) -> bool:
 def page(papers: dict[str, Paper]) -> str:
     """The whole page, without what the given papers lack; empty if that is all."""
     rows = [
-        [heading if not i else "", *_row(papers[name])]
+        {"Slides": heading if not i else "", **_row(papers[name])}
         for heading, names in SYSTEMS.items()
         for i, name in enumerate(names)
         if name in papers
     ]
-    if not rows:
-        return ""
-    head = ["Slides", "Paper", "Numbers in the slides' tables"]
-    head += ["Its statements", "Headline network: trained here?"]
-    return "\n\n".join([_INTRODUCTION, table(head, rows), _teams()])
+    return "\n\n".join([_INTRODUCTION, table(rows), _teams()]) if rows else ""
 
 
 _INTRODUCTION = """\
@@ -50,7 +46,7 @@ papers. ResNeXt, Wide and pre-activation ResNets are not on the slides but in
 the ensembles of their last table."""
 
 
-def _row(paper: Paper) -> list[str]:
+def _row(paper: Paper) -> dict[str, str]:
     about = paper.expected
     cells = [cell for t in about.table if on_slides(t) for cell in t.cell]
     cells += [ratio for ratio in about.ratio if on_slides(ratio)]
@@ -59,15 +55,15 @@ def _row(paper: Paper) -> list[str]:
     trained = status(variant, about, paper.measured)
     if variant in paper.not_run():
         trained += f": {cost(recipe, about.macs[variant])}"
-    numbers = f"{len(cells)} recomputed"
+    numbers = f"{len(cells)} recomputed" if cells else "none printed"
     if count_differing(cells):
         numbers += f", {count_differing(cells)} differ and are explained"
-    return [
-        f"[{paper.network()}]({paper.name}/results.md)",
-        numbers if cells else "none printed",
-        ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items()) or "none",
-        f"{variant}: {trained}",
-    ]
+    return {
+        "Paper": f"[{paper.network()}]({paper.name}/results.md)",
+        "Numbers in the slides' tables": numbers,
+        "Its statements": ", ".join(f"{n} {verdict}" for verdict, n in verdicts.items()) or "none",
+        "Headline network: trained here?": f"{variant}: {trained}",
+    }
 
 
 def _teams() -> str:
@@ -76,40 +72,44 @@ def _teams() -> str:
     for team, name in data["spec"].items():
         entries = [one for one in data["entry"] if one["team"] == team]
         best = min(entries, key=lambda e: e.get("classification", 1))
-        _, error, _ = leaderboard.errors(best, data["classification_images"])
         here, _ = leaderboard.read_members(name)
-        rules = {e["rule"]: None for e in entries if e["rule"] != "unknown"}
+        rules = dict.fromkeys(e["rule"] for e in entries if e["rule"] != "unknown")
+        runs = "not run: no member is trained on ImageNet here" if here else "cannot be run"
         rows.append(
-            [
-                team,
-                str(len(entries)),
-                error,
-                ", ".join(rules) or "not known",
-                ", ".join(here) or "not known",
-                "not run: no member is trained on ImageNet here" if here else "cannot be run",
-            ]
+            {
+                "Team": team,
+                "Entries": str(len(entries)),
+                "Best top-5 test error": leaderboard.errors(best, data["classification_images"])[1],
+                "Rules that run here": ", ".join(rules) or "not known",
+                "Members built here": ", ".join(here) or "not known",
+                "Status": runs,
+            }
         )
-    head = ["Team", "Entries", "Best top-5 test error", "Rules that run here"]
-    head += ["Members built here", "Status"]
-    total = sum(int(row[1]) for row in rows)
     return (
-        f"ILSVRC2016, the last table: all {total} entries are "
+        f"ILSVRC2016, the last table: all {len(data['entry'])} entries are "
         "[here](ilsvrc2016/results.md), with each team's rule.\n"
         f"{leaderboard.claims(data)}\n"
-        f"\n{table(head, rows)}\n\n"
+        f"\n{table(rows)}\n\n"
         "![The leaderboard with its intervals](ilsvrc2016/leaderboard.svg)\n"
     )
 
 
 def entries() -> str:
-    """Every row of the leaderboard, for the challenge's own page."""
+    """Every row of the leaderboard, for the challenge's own page; empty where it is not."""
     data = leaderboard.read()
+    if not data:
+        return ""
     images = data["classification_images"]
-    rows = [
-        [f"{one['team']}: {one['entry']}", *leaderboard.errors(one, images), one["rule"]]
-        for one in data["entry"]
-    ]
-    head = ["Entry", f"Wrong of {images:,}", "Top-5 test error"]
-    head += ["Localisation", "Rule, as read here"]
-    shown = table(head, rows)
-    return f"## The slides' leaderboard\n\n{leaderboard.claims(data)}\n\n{shown}"
+    rows = []
+    for one in data["entry"]:
+        wrong, error, boxes = leaderboard.errors(one, images)
+        rows.append(
+            {
+                "Entry": f"{one['team']}: {one['entry']}",
+                f"Wrong of {images:,}": wrong,
+                "Top-5 test error": error,
+                "Localisation": boxes,
+                "Rule, as read here": one["rule"],
+            }
+        )
+    return f"## The slides' leaderboard\n\n{leaderboard.claims(data)}\n\n{table(rows)}"

@@ -98,22 +98,20 @@ def section(paper: str) -> str:
     rows = file(paper).read()
     if not rows:
         return ""
-    head = ["Row", "Data", "Searched", "Best", "The recipe's"]
-    head += ["Held-out error of the best", "How"]
     lines = []
     for row in rows:
         commit, changed, _ = row["commit"].partition("+")
         lines.append(
-            [
-                row["name"],
-                f"{row['data']}, {row['held_out']:,} training images held out",
-                f"`{'`, `'.join(row['space'])}`",
-                ", ".join(row["best"]),
-                ", ".join(row["paper_values"]),
-                f"{row['held_out_error']:.2f} %",
-                f"`{row['command']}`; {row['failed']} trials failed; in "
+            {
+                "Row": row["name"],
+                "Data": f"{row['data']}, {row['held_out']:,} training images held out",
+                "Searched": f"`{'`, `'.join(row['space'])}`",
+                "Best": ", ".join(row["best"]),
+                "The recipe's": ", ".join(row["paper_values"]),
+                "Held-out error of the best": f"{row['held_out_error']:.2f} %",
+                "How": f"`{row['command']}`; {row['failed']} trials failed; in "
                 f"{row['sessions']} session(s); seed {row['seed']}, commit {commit[:7]}"
                 + (" with uncommitted changes" if changed else ""),
-            ]
+            }
         )
-    return f"## Sweeps: tuned here\n\n{_INTRODUCTION}\n\n{table(head, lines)}"
+    return f"## Sweeps: tuned here\n\n{_INTRODUCTION}\n\n{table(lines)}"

@@ -18,7 +18,7 @@ from common.models.layer_table import layer_table, totals, without_weights
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import spell
 from common.training.optimizers import build_optimizer
-from common.training.steps import MAX_UPDATES, TrainSteps
+from common.training.steps import TrainSteps
 from common.training.train_step import TrainStep
 from launch.session.fine_tuning import describe_start
 from launch.session.recipe_table import list_rows
@@ -250,11 +250,10 @@ def images_per_second(model, recipe: Recipe, strategy, jit_compile: bool = False
     iterator = distribute(strategy, data.repeat())
     settings = {"global_batch_size": batch, "seed": 0, "jit_compile": jit_compile}
     run = TrainSteps(TrainStep(model, optimizer, recipe.loss, strategy, **settings))
-    step = tf.constant(0, tf.int64)
-    rates = tf.zeros((MAX_UPDATES, len(recipe.group_schedules) + 1))
-    run(iterator, step, tf.constant(1), rates)
+    rates = [0.0] * (len(recipe.group_schedules) + 1)
+    run(iterator, 0, [rates])
     began, steps = time.perf_counter(), 0
     while time.perf_counter() - began < 1:
-        run(iterator, step, tf.constant(4), rates)
+        run(iterator, 0, [rates] * 4)
         steps += 4
     return batch * steps / (time.perf_counter() - began)

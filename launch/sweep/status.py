@@ -7,6 +7,7 @@ process that was started first, and again whenever something has changed.
 import json
 import pathlib
 import shlex
+import time
 from typing import Any
 
 from common.errors import RunError
@@ -15,7 +16,7 @@ from common.training.run_record import differences
 from launch.sweep.search_space import settings_of
 from launch.sweep.trials import OBJECTIVE, folder_of, read_object, read_outcome
 from launch.terminal import tables
-from launch.terminal.display import duration
+from launch.terminal.display import Display, duration
 from launch.terminal.exits import as_called
 
 # What must not change between the sessions of one sweep.
@@ -24,6 +25,7 @@ IDENTITY = ("variant", "recipe", "data", "space", "tuner", "seed", "precision")
 BUDGET = ("epochs", "updates", "held_out", "views")
 # What the process of a trial knows of it.
 OUTCOME = ("reason", "seconds", "started", "ended", "worker", "words")
+REFRESH_SECONDS = 2.0
 
 
 def read_trials(sweep: pathlib.Path) -> list[dict]:
@@ -110,6 +112,68 @@ def _train_in_full(facts: dict[str, Any], trial: dict) -> str:
     kept = [text for text in facts["settings"] if text.partition("=")[0] not in BUDGET]
     sets = [f"--set {shlex.quote(text)}" for text in (*kept, *trial["values"])]
     return " ".join(["python -m launch", facts["variant"], *facts["flags"], *sets])
+
+
+class Overview:
+    """Shows the trials and the time left; keeps sweep.json in step with the sweep's files."""
+
+    def __init__(self, sweep: pathlib.Path, facts: dict[str, Any], *, trials: int, epochs: int):
+        self.sweep, self.facts = sweep, facts
+        self.trials, self.epochs = trials, epochs
+        self._began, self._refreshed = time.monotonic(), 0.0
+        earlier = read_trials(sweep)
+        self._before = self._count_epochs(earlier)
+        self._told = {t["id"] for t in earlier if t["status"] != "under way"}
+        self._display = Display()
+
+    def tick(self) -> None:
+        """Called as often as one likes."""
+        if time.monotonic() - self._refreshed >= REFRESH_SECONDS:
+            self._refreshed = time.monotonic()
+            self._refresh()
+
+    def close(self) -> None:
+        """Writes sweep.json for the last time."""
+        self._refresh()
+        self._display.clear()
+
+    def _refresh(self) -> None:
+        trials = write(self.sweep, self.facts)
+        for trial in trials:
+            if trial["status"] != "under way" and trial["id"] not in self._told:
+                self._told.add(trial["id"])
+                values = ", ".join(trial["values"])
+                self._display.say(
+                    f"trial {trial['id']} failed ({values}): {trial['reason']}"
+                    if trial["status"] == "failed"
+                    else f"trial {trial['id']}: {trial['best']:.2f} % ({values})"
+                )
+        parts = [f"{len(self._told)} of {self.trials} trials done"]
+        for best in rank(trials)[:1]:
+            parts.append(f"best {best['best']:.2f} % ({best['id']})")
+        for trial in trials:
+            if trial["status"] == "under way":
+                parts.append(f"{trial['id']}: {self._find_place(trial['id'])}")
+        done = self._count_epochs(trials)
+        if done > self._before:
+            each = (time.monotonic() - self._began) / (done - self._before)
+            parts.append(f"about {duration(max(0, each * (self.epochs - done)))} left")
+        self._display.show("; ".join(parts))
+
+    def _count_epochs(self, trials: list[dict]) -> int:
+        """Epochs that need not be trained any more."""
+        whole = self.facts["recipe"]["epochs"]
+        return sum(
+            (t["epochs"] or whole) if t["status"] == "failed" else len(t["objective"])
+            for t in trials
+        )
+
+    def _find_place(self, trial_id: str) -> str:
+        """Where a trial stands, from the last line of its own log."""
+        log = folder_of(self.sweep, trial_id) / "log.txt"
+        lines = log.read_text().splitlines() if log.exists() else []
+        last = next((line for line in reversed(lines) if line.startswith("epoch")), "starting")
+        return ", ".join(last.split("  ")[:2]).partition(":")[0]
 
 
 def show(facts: dict[str, Any]) -> None:

@@ -25,7 +25,6 @@ from common.training.signals import Signals, Stopped
 from launch.session.plan import images_per_second
 from launch.session.setup import build_network, plan_data, prepare_tensorflow
 from launch.sweep import hparams, status, workers
-from launch.sweep.overview import Overview
 from launch.sweep.search_space import as_text, part_of
 from launch.sweep.sweep_request import Request
 from launch.sweep.tuners import PROJECT, Tuner, plan_trials
@@ -125,7 +124,7 @@ def _lead_locked(request: Request, signals: Signals) -> int:
     planned = plan_trials(request)
     # This reads all files, before the tuner, which cannot say what is wrong with one.
     epochs = sum(last - first for first, last in planned)
-    overview = Overview(folder, facts, trials=len(planned), epochs=epochs)
+    overview = status.Overview(folder, facts, trials=len(planned), epochs=epochs)
     try:
         if request.workers > 1 or workers.read_role() == "chief":
             workers.serve(request, signals, overview.tick)

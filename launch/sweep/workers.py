@@ -19,7 +19,7 @@ from launch.sweep import child
 from launch.sweep.sweep_request import MEMBER, Request
 from launch.sweep.trials import POLL_SECONDS, STOPPED
 from launch.sweep.tuners import Tuner
-from launch.terminal.quiet import quiet
+from launch.terminal.quiet import count_visible_gpus
 
 
 def read_role() -> str:
@@ -77,13 +77,9 @@ def _name_gpus(platform: str) -> list[str]:
     """The names that CUDA knows the visible GPUs by."""
     if platform == "cpu":
         return []
-    with quiet():  # CUDA's words about a machine without it
-        import tensorflow as tf
-
-        count = len(tf.config.list_physical_devices("GPU"))
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    names = [name for name in visible.split(",") if name]
-    return (names or [str(number) for number in range(count)])[:count]
+    count = count_visible_gpus()
+    names = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return (names or list(map(str, range(count))))[:count]
 
 
 def share_gpus(workers: int, names: list[str], each: int | None) -> list[dict[str, str]]:

@@ -90,7 +90,8 @@ class Counting:
         before, at = self._began
         if done > before and now > at:
             speed = (done - before) / (now - at)
-            line += f", {speed:,.0f}/s, {duration((total - done) / speed)} left"
+            line += f", {speed:,.0f}/s" * (speed >= 1)
+            line += f", {duration((total - done) / speed)} left"
         self._display.show(line)
 
 

@@ -47,3 +47,11 @@ def import_keras() -> None:
     finally:
         for name in hidden:
             del sys.modules[name]
+
+
+def count_visible_gpus() -> int:
+    """As TensorFlow sees them; CUDA's words about a machine without it are held back."""
+    with quiet():
+        import tensorflow as tf
+
+        return len(tf.config.list_physical_devices("GPU"))

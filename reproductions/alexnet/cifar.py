@@ -12,6 +12,7 @@ import math
 import keras
 import tensorflow as tf
 
+from common.models.blocks import classifier, gaussian
 from common.models.layers import LocalResponseNormalization
 
 
@@ -58,12 +59,7 @@ def build_network(variant: str, size: int, classes: int) -> keras.Model:
     x = LocallyConnected(32, name="local4")(x)  # 6x6x32
     x = keras.layers.ReLU(name="relu4")(x)
     x = keras.layers.Flatten(name="flatten")(x)  # 1152
-    logits = keras.layers.Dense(
-        classes,
-        kernel_initializer=keras.initializers.RandomNormal(0.0, 0.01),
-        dtype="float32",
-        name="fc10",
-    )(x)
+    logits = classifier(x, classes, gaussian(0.01), name="fc10")
     return keras.Model(image, logits, name=variant)
 
 
@@ -74,7 +70,7 @@ def convolution(x, index, *, std):
         5,
         padding="same",
         activation="relu",
-        kernel_initializer=keras.initializers.RandomNormal(0.0, std),
+        kernel_initializer=gaussian(std),
         name=f"conv{index}",
     )(x)
 
@@ -86,9 +82,8 @@ def pool(x, index):
 
 def normalize(x, index):
     """Across 9 maps; layer.py divides the file's scale by the size."""
-    return LocalResponseNormalization(n=9, k=1.0, alpha=0.001 / 9, beta=0.75, name=f"rnorm{index}")(
-        x
-    )
+    constants = {"n": 9, "k": 1.0, "alpha": 0.001 / 9, "beta": 0.75}
+    return LocalResponseNormalization(**constants, name=f"rnorm{index}")(x)
 
 
 @keras.saving.register_keras_serializable(package="alexnet")
@@ -108,7 +103,7 @@ class LocallyConnected(keras.layers.Layer):
         height, width, maps = input_shape[1:]
         self.kernel = self.add_weight(
             shape=(height, width, 9 * maps, self.filters),
-            initializer=keras.initializers.RandomNormal(0.0, 0.04),  # initW
+            initializer=gaussian(0.04),  # initW
             name="kernel",
         )
         self.bias = self.add_weight(

@@ -1,7 +1,4 @@
-"""What tells the forms of AlexNet apart; see model.py.
-
-Importing this module imports no TensorFlow.
-"""
+"""What tells the forms of AlexNet apart; see model.py; imports no TensorFlow."""
 
 import dataclasses
 from typing import Literal
@@ -11,7 +8,7 @@ Layer = Literal["relu", "norm", "spatial", "pool"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Form:
-    """What tells the forms of the network apart.
+    """The defaults are the paper's.
 
     Attributes:
         filters: Kernels of conv1 to conv5, of all towers together.
@@ -31,38 +28,23 @@ class Form:
             not in training.
     """
 
-    filters: tuple[int, ...]
-    towers: int
-    after_conv1: tuple[Layer, ...]
-    after_conv2: tuple[Layer, ...]
-    lrn: bool
-    lrn_k: float
-    lrn_alpha: float
-    lrn_groups: int
-    overlapping: bool
-    conv345_std: float
-    fc67_std: float
-    bias: float
-    dropout: float
-    halved: bool
+    filters: tuple[int, ...] = (96, 256, 384, 384, 256)  # Sec. 3.5
+    towers: int = 2  # Sec. 3.2
+    after_conv1: tuple[Layer, ...] = ("relu", "norm", "pool")  # Sec. 3.3, 3.5
+    after_conv2: tuple[Layer, ...] = ("relu", "norm", "pool")
+    lrn: bool = True  # Sec. 3.3
+    lrn_k: float = 2.0
+    lrn_alpha: float = 1e-4
+    lrn_groups: int = 1
+    overlapping: bool = True  # Sec. 3.4
+    conv345_std: float = 0.01  # Sec. 5
+    fc67_std: float = 0.01
+    bias: float = 1.0
+    dropout: float = 0.5  # Sec. 4.2
+    halved: bool = True
 
 
-PAPER = Form(
-    filters=(96, 256, 384, 384, 256),  # Sec. 3.5
-    towers=2,  # Sec. 3.2
-    after_conv1=("relu", "norm", "pool"),  # Sec. 3.3, 3.5
-    after_conv2=("relu", "norm", "pool"),
-    lrn=True,  # Sec. 3.3
-    lrn_k=2.0,
-    lrn_alpha=1e-4,
-    lrn_groups=1,
-    overlapping=True,  # Sec. 3.4
-    conv345_std=0.01,  # Sec. 5
-    fc67_std=0.01,
-    bias=1.0,
-    dropout=0.5,  # Sec. 4.2
-    halved=True,
-)
+PAPER = Form()
 CAFFE = dataclasses.replace(
     PAPER,
     lrn_k=1.0,  # caffe.proto's default

@@ -19,45 +19,11 @@ Differences from the paper:
 import keras
 import tensorflow as tf
 
+from common.models.blocks import classifier, gaussian
 from common.models.layers import Dropout, GroupedConv2D, LocalResponseNormalization
 from reproductions.alexnet import cifar
 from reproductions.alexnet.forms import FORMS, Form
 
-
-def relu(x, form, index):
-    """Of conv`index`."""
-    return keras.layers.ReLU(name=f"relu{index}")(x)
-
-
-def norm(x, form, index):
-    """Across 5 maps (Sec. 3.3)."""
-    if not form.lrn:
-        return x
-    return LocalResponseNormalization(
-        n=5,
-        k=form.lrn_k,
-        alpha=form.lrn_alpha,
-        beta=0.75,
-        groups=form.lrn_groups,
-        name=f"norm{index}",
-    )(x)
-
-
-def spatial(x, form, index):
-    """Across 5x5 places, which the paper does not mention (layers-145.cfg)."""
-    return SpatialResponseNormalization(
-        size=5, k=1.0, alpha=1e-3 / 25, beta=0.75, name=f"spatial{index}"
-    )(x)
-
-
-def pool(x, form, index):
-    """Maxima, two apart (Sec. 3.4)."""
-    return keras.layers.MaxPooling2D(3 if form.overlapping else 2, strides=2, name=f"pool{index}")(
-        x
-    )
-
-
-LAYERS = {"relu": relu, "norm": norm, "spatial": spatial, "pool": pool}
 # What leaves one place after the third pooling.
 SMALLEST_IMAGE = dict.fromkeys(FORMS, 64) | {"alexnet_non_overlapping": 36}
 
@@ -76,26 +42,35 @@ def build_model(
     x = keras.layers.ZeroPadding2D(((0, 3), (0, 3)), name="pad1")(image)
     x = convolution(x, form, 1, kernel_size=11, strides=4)  # 55x55x96
     for layer in form.after_conv1:  # 27x27x96
-        x = LAYERS[layer](x, form, 1)
+        x = add(layer, x, form, 1)
     x = convolution(x, form, 2, kernel_size=5, groups=form.towers)
     for layer in form.after_conv2:  # 13x13x256
-        x = LAYERS[layer](x, form, 2)
-    x = relu(convolution(x, form, 3), form, 3)  # 13x13x384, sees both towers
-    x = relu(convolution(x, form, 4, groups=form.towers), form, 4)
-    x = relu(convolution(x, form, 5, groups=form.towers), form, 5)
-    x = pool(x, form, 5)  # 6x6x256
+        x = add(layer, x, form, 2)
+    for index, groups in ((3, 1), (4, form.towers), (5, form.towers)):  # 13x13
+        x = add("relu", convolution(x, form, index, groups=groups), form, index)
+    x = add("pool", x, form, 5)  # 6x6x256
     x = keras.layers.Flatten(name="flatten")(x)  # 9216
     x = hidden_layer(x, form, 6)
     x = hidden_layer(x, form, 7)
-    logits = keras.layers.Dense(
-        num_classes, kernel_initializer=gaussian(0.01), name="fc8", dtype="float32"
-    )(x)
+    logits = classifier(x, num_classes, gaussian(0.01), name="fc8")  # Sec. 5
     return keras.Model(image, logits, name=variant)
 
 
-def gaussian(std: float) -> keras.initializers.Initializer:
-    """N(0, std^2), Sec. 5."""
-    return keras.initializers.RandomNormal(0.0, std)
+def add(layer, x, form, index):
+    """A layer behind conv`index`."""
+    if layer == "relu":
+        return keras.layers.ReLU(name=f"relu{index}")(x)
+    if layer == "pool":  # maxima, two apart (Sec. 3.4)
+        size = 3 if form.overlapping else 2
+        return keras.layers.MaxPooling2D(size, strides=2, name=f"pool{index}")(x)
+    if layer == "spatial":  # across 5x5 places, which the paper does not mention (layers-145.cfg)
+        constants = {"size": 5, "k": 1.0, "alpha": 1e-3 / 25, "beta": 0.75}
+        return SpatialResponseNormalization(**constants, name=f"spatial{index}")(x)
+    if not form.lrn:
+        return x
+    constants = {"k": form.lrn_k, "alpha": form.lrn_alpha, "groups": form.lrn_groups}
+    lrn = LocalResponseNormalization(n=5, beta=0.75, **constants, name=f"norm{index}")
+    return lrn(x)  # across 5 maps (Sec. 3.3)
 
 
 def convolution(x, form, index, *, kernel_size=3, strides=1, groups=1):

@@ -1,7 +1,4 @@
-"""Momentum with weight costs that differ from layer to layer.
-
-Importing this module imports no TensorFlow.
-"""
+"""Momentum with weight costs that differ from layer to layer; imports no TensorFlow."""
 
 import dataclasses
 import re

@@ -1,4 +1,4 @@
-"""Weights of other AlexNets into ours."""
+"""Weights of other AlexNets into ours; refusals are RunErrors, as assign_torch's."""
 
 import keras
 import numpy as np
@@ -6,24 +6,17 @@ import numpy as np
 from common.data.transforms import Squash, SubtractMeanPixel
 from common.errors import RunError
 from common.models.preprocessing import Preprocessing
-from common.models.weight_import import State, assign_torch, flattened_map
+from common.models.weight_import import State, assign_torch
 
 LAYERS = ("conv1", "conv2", "conv3", "conv4", "conv5", "fc6", "fc7", "fc8")
 
 
 def from_caffe(state: State, model: keras.Model) -> None:
-    """Sets the model's weights from a Caffe AlexNet's.
+    """Takes a Caffe AlexNet's LAYER.weight and LAYER.bias; for any of our forms for ImageNet.
 
     Colour channels stay in the file's order: the released Caffe models were
     trained on BGR images. A network that halves its hidden outputs at test
     time gets fc7 and fc8 doubled, and so the same logits.
-
-    Args:
-        state: LAYER.weight and LAYER.bias; see assign_torch.
-        model: Any form of our AlexNet for ImageNet.
-
-    Raises:
-        RunError: as assign_torch, or if the model is one of those for CIFAR-10.
     """
     names = {layer.name for layer in model.layers}
     if "pool5" not in names:
@@ -37,7 +30,7 @@ def from_caffe(state: State, model: keras.Model) -> None:
         if halved in names and entry in state:
             state = state | {entry: state[entry] * np.float32(2)}
     names = {layer: layer for layer in LAYERS}
-    assign_torch(model, state, names, flattened={"fc6": flattened_map(model, "pool5")})
+    assign_torch(model, state, names)
 
 
 # Caffe trains and tests on images squashed to 256x256 (create_imagenet.sh),

@@ -1,7 +1,4 @@
-"""What tells BN-Inception's forms apart; see model.py.
-
-Importing this module imports no TensorFlow.
-"""
+"""What tells BN-Inception's forms apart; see model.py; imports no TensorFlow."""
 
 import dataclasses
 from typing import Literal

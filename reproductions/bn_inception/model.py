@@ -26,6 +26,7 @@ Not in the paper:
 import keras
 
 from common.errors import UsageError
+from common.models.blocks import classifier, gaussian
 from common.models.layers import (
     BatchNormalization,
     Dropout,
@@ -52,7 +53,6 @@ BIAS = 0.2  # bvlc_googlenet: bias_filler
 # TF-slim, inception_v2: of truncated normal distributions, by the beginning or
 # the end of a layer's name; of the others, variance 2 / fan_in.
 DEVIATIONS = {"conv1": 1.0, "conv2_3x3_reduce": 0.1, "reduce": 0.09, "pool_proj": 0.1}
-
 
 # Sec. 4.1, whether with batch normalisation.
 MNIST = {"bn_mnist": True, "bn_mnist_baseline": False}
@@ -88,12 +88,7 @@ def build_model(
     x = keras.layers.Flatten(name="flatten")(x)  # 1024
     if form.as_googlenet:
         x = Dropout(0.4, name="dropout")(x)  # Sec. 4.2.3: 40 %
-    logits = keras.layers.Dense(
-        num_classes,
-        kernel_initializer=initial_kernel(form, "classifier"),
-        dtype="float32",
-        name="classifier",
-    )(x)
+    logits = classifier(x, num_classes, initial_kernel(form, "classifier"), name="classifier")
     return keras.Model(image, logits, name=variant)
 
 
@@ -103,20 +98,18 @@ def mnist_network(variant: str, image_size: int, num_classes: int) -> keras.Mode
     With batch normalisation between each layer's sum and its sigmoid (Sec. 3.2), which
     then has no bias, or without.
     """
-    gaussian = keras.initializers.RandomNormal(0.0, SPREAD)
+    initial = gaussian(SPREAD)
     normalized = MNIST[variant]
     image = keras.Input((image_size, image_size, 1), name="image")
     x = keras.layers.Flatten(name="pixels")(image)  # 784
     for i, units in enumerate(HIDDEN_UNITS, 1):
         x = keras.layers.Dense(
-            units, use_bias=not normalized, kernel_initializer=gaussian, name=f"hidden{i}"
+            units, use_bias=not normalized, kernel_initializer=initial, name=f"hidden{i}"
         )(x)
         if normalized:
             x = BatchNormalization(momentum=0.9997, epsilon=1e-3, name=f"hidden{i}_bn")(x)
         x = keras.layers.Activation("sigmoid", name=f"hidden{i}_sigmoid")(x)
-    logits = keras.layers.Dense(
-        num_classes, kernel_initializer=gaussian, dtype="float32", name="classifier"
-    )(x)
+    logits = classifier(x, num_classes, initial, name="classifier")
     return keras.Model(image, logits, name=variant)
 
 

@@ -1,4 +1,4 @@
-"""Weights of the released BN-Inception into ours."""
+"""Weights of the released BN-Inception into ours; refusals are RunErrors, as assign_torch's."""
 
 import keras
 
@@ -15,18 +15,10 @@ _CONV1 = "conv1_7x7_s2.weight"
 
 
 def from_cadene(state: State, model: keras.Model) -> None:
-    """Sets the model's weights from Cadene's bninception.
+    """Takes Cadene's bninception, for bn_inception_caffe: our names but in `_RENAMED`.
 
     The released network was trained on BGR images of 0 .. 255, minus 104, 117
     and 128: conv1's colours are turned to RGB, as the recipe gives them.
-
-    Args:
-        state: LAYER.weight and so on by our names, but for conv1 and the classifier;
-            see assign_torch.
-        model: bn_inception_caffe.
-
-    Raises:
-        RunError: as assign_torch, or if the model is another variant.
     """
     require_variant(
         model,

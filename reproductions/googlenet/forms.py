@@ -1,7 +1,4 @@
-"""What tells GoogLeNet's forms apart; see model.py.
-
-Importing this module imports no TensorFlow.
-"""
+"""What tells GoogLeNet's forms apart; see model.py; imports no TensorFlow."""
 
 import dataclasses
 

@@ -20,6 +20,7 @@ Not in the paper:
 
 import keras
 
+from common.models.blocks import classifier
 from common.models.layers import Dropout, LocalResponseNormalization
 from reproductions.googlenet.forms import FORMS, Form
 
@@ -66,7 +67,7 @@ def build_model(
     x = keras.layers.AveragePooling2D(x.shape[1:3], 1, name="pool5")(x)
     x = keras.layers.Flatten(name="flatten")(x)  # 1024
     x = Dropout(form.dropout, name="dropout")(x)
-    logits = linear(x, num_classes, "classifier")
+    logits = classifier(x, num_classes, xavier(), name="classifier")
     return keras.Model(image, [logits, *heads] if heads else logits, name=variant)
 
 
@@ -163,11 +164,4 @@ def auxiliary_classifiers(x, form, num_classes, name):
         name=f"{name}_fc",
     )(x)
     x = Dropout(0.7, name=f"{name}_dropout")(x)
-    return [linear(x, num_classes, f"{name}_classifier")]
-
-
-def linear(x, num_classes, name):
-    """Logits, float32 under any dtype policy."""
-    return keras.layers.Dense(num_classes, kernel_initializer=xavier(), dtype="float32", name=name)(
-        x
-    )
+    return [classifier(x, num_classes, xavier(), name=f"{name}_classifier")]

@@ -1,4 +1,4 @@
-"""Weights of other GoogLeNets into ours."""
+"""Weights of other GoogLeNets into ours; refusals are RunErrors, as assign_torch's."""
 
 import keras
 
@@ -7,7 +7,6 @@ from common.models.preprocessing import Preprocessing
 from common.models.weight_import import (
     State,
     assign_torch,
-    flattened_map,
     main_head,
     require_variant,
 )
@@ -15,20 +14,12 @@ from reproductions.googlenet.model import MODULES
 
 
 def from_caffe(state: State, model: keras.Model) -> None:
-    """Sets the model's weights from a bvlc_googlenet's.
+    """Takes a bvlc_googlenet's "inception_3a/5x5_reduce.weight" ..., for a plain conv1.
 
     Colour channels stay in the file's order: the released model was trained
     on BGR images. A state without any entry of the auxiliary classifiers
     ("loss1/...", "loss2/..."; Caffe's deploy network has none) leaves ours as
     they are; one with some of them must have all.
-
-    Args:
-        state: LAYER.weight and LAYER.bias by Caffe's names, such as
-            "inception_3a/5x5_reduce.weight"; see assign_torch.
-        model: Any variant with a plain conv1.
-
-    Raises:
-        RunError: as assign_torch, or if the model's conv1 is separable.
     """
     require_variant(
         model, ("bvlc_googlenet", "googlenet"), "Caffe's GoogLeNet has a plain 7x7 conv1"
@@ -44,13 +35,10 @@ def from_caffe(state: State, model: keras.Model) -> None:
     for module in MODULES:
         for branch in ("1x1", "3x3_reduce", "3x3", "5x5_reduce", "5x5", "pool_proj"):
             names[f"inception_{module}_{branch}"] = f"inception_{module}/{branch}"
-    flattened = {}
     for head in (1, 2):
         for part in ("conv", "fc", "classifier"):
             names[f"aux{head}_{part}"] = f"loss{head}/{part}"
-        if len(model.outputs) > 1:
-            flattened[f"aux{head}_fc"] = flattened_map(model, f"aux{head}_conv")
-    assign_torch(model, state, names, flattened=flattened)
+    assign_torch(model, state, names)
 
 
 # BVLC, bvlc_googlenet/train_val.prototxt: mean_value 104, 117 and 123, of blue,

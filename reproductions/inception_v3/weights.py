@@ -2,7 +2,7 @@
 
 torchvision's average pooling counts the zeros around a map, TensorFlow's does
 not: no shape differs, and the logits do. So each layout goes into the variant
-that computes what it was trained for.
+that computes what it was trained for; refusals are RunErrors, as assign_torch's.
 """
 
 import re
@@ -10,6 +10,7 @@ import re
 import keras
 
 from common.data.transforms import ScalePixels
+from common.models.inception import convolutions
 from common.models.preprocessing import Preprocessing, torchvision_frame
 from common.models.weight_import import (
     State,
@@ -20,24 +21,17 @@ from common.models.weight_import import (
     require_variant,
     unit_scales,
 )
-from reproductions.inception_v3.modules import FORMS, convolutions
+from reproductions.inception_v3.networks import FORMS
 
 KERAS_APPLICATIONS = {"inception_v3": "InceptionV3"}
 
 
 def from_torchvision(state: State, model: keras.Model) -> None:
-    """Sets the model's weights from torchvision's inception_v3.
+    """Takes torchvision's Mixed_5b.branch1x1.conv.weight ..., for inception_v3_torchvision.
 
     Its weights expect RGB in -1 .. 1 (torchvision's `transform_input` makes
     that of standardised pixels). A state without any entry of the auxiliary
     head ("AuxLogits...") leaves ours as it is; one with some must have all.
-
-    Args:
-        state: Mixed_5b.branch1x1.conv.weight and so on; see assign_torch.
-        model: inception_v3_torchvision.
-
-    Raises:
-        RunError: as assign_torch, or if the model is another variant.
     """
     require_variant(
         model,
@@ -47,7 +41,7 @@ def from_torchvision(state: State, model: keras.Model) -> None:
     if not any(entry.startswith("AuxLogits") for entry in state):
         model = main_head(model)
     names = {"logits": "fc", "aux_logits": "AuxLogits.fc"}
-    for name in (*convolutions(FORMS[model.name]), "aux_conv0", "aux_conv1"):
+    for name in (*_convolutions(model.name), "aux_conv0", "aux_conv1"):
         theirs = name.replace("conv_", "Conv2d_").replace("aux_", "AuxLogits.")
         if match := re.fullmatch(r"mixed_(\w\w)_(branch\w+)", name):
             theirs = "Mixed_{}.{}".format(*match.groups())
@@ -56,18 +50,10 @@ def from_torchvision(state: State, model: keras.Model) -> None:
 
 
 def from_keras(state: State, model: keras.Model) -> None:
-    """Sets the main head's weights from keras.applications' InceptionV3.
+    """Takes keras.applications' InceptionV3, for the main head of inception_v3.
 
     It has no auxiliary head: ours stays as it is. Its batch normalisation has
     no scale: ours becomes 1. Its convolutions have automatic names.
-
-    Args:
-        state: conv2d/kernel, batch_normalization_7/beta, predictions/kernel
-            and so on.
-        model: inception_v3.
-
-    Raises:
-        RunError: as from_torchvision.
     """
     require_variant(
         model,
@@ -75,9 +61,15 @@ def from_keras(state: State, model: keras.Model) -> None:
         "keras.applications' network leaves the zeros around a map out of its average pooling",
     )
     model = main_head(model)
-    names = numbered_layers(state, model, list(convolutions(FORMS[model.name])))
+    names = numbered_layers(state, model, _convolutions(model.name))
     names |= {"logits": "predictions"}
     assign_keras(model, state | unit_scales(model, names), names)
+
+
+def _convolutions(variant: str) -> list[str]:
+    """The names of all up to the logits, in the order of building."""
+    form = FORMS[variant]
+    return [place.name for _, place in convolutions(form.stem | form.modules)]
 
 
 _HALVES = ScalePixels(-1.0, 1.0)

@@ -24,9 +24,10 @@ Not in the paper:
 
 import keras
 
-from common.models.layers import BatchNormalization, Dropout
-from reproductions.inception_v4.modules import XAVIER, Convolution, Pooling, places
-from reproductions.inception_v4.networks import FORMS
+from common.models.blocks import classifier
+from common.models.inception import Convolution, conv, convolve, inception
+from common.models.layers import Dropout
+from reproductions.inception_v4.networks import FORMS, xavier
 
 # What leaves one place of the last map, and 5x5 of what an auxiliary head pools.
 SMALLEST_IMAGE = {name: 107 if form.aux_after else 75 for name, form in FORMS.items()}
@@ -49,85 +50,15 @@ def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
     x = keras.layers.AveragePooling2D(x.shape[1:3], 1, name="avg_pool")(x)
     x = keras.layers.Flatten(name="flatten")(x)
     x = Dropout(0.2, name="dropout")(x)  # Fig. 9, 15: keep 0.8
-    logits = linear(x, num_classes, "logits")
+    logits = classifier(x, num_classes, xavier(), name="logits")
     return keras.Model(image, [logits, *aux] if aux else logits, name=variant)
-
-
-def inception(x, name, module, initial):
-    """A module: its branches, joined, and its residual connection."""
-    branches: dict[int, list] = {}  # the one or two ends of each
-    for place in places(name, module):
-        if place.side != "b":  # which stands beside "a", on the same maps
-            y = branches[place.branch][0] if place.step else x
-            branches[place.branch] = []
-        branches[place.branch].append(layer(y, place, initial))
-    ends = [end for branch in branches.values() for end in branch]
-    if len(ends) == 1:
-        return ends[0]
-    joined = "output" if module.residual is None else "mixed"
-    mixed = keras.layers.Concatenate(name=f"{name}_{joined}")(ends)
-    if module.residual is None:
-        return mixed
-    return residual(x, mixed, name, module.residual, initial)
-
-
-def residual(x, mixed, name, form, initial):
-    """The sum x + scale * (1x1 convolution to x's number of maps) (Fig. 20)."""
-    up = keras.layers.Conv2D(
-        x.shape[-1],
-        1,
-        kernel_initializer=keras.initializers.VarianceScaling(*initial),
-        name=f"{name}_linear",
-    )(mixed)
-    up = keras.layers.Rescaling(form.scale, name=f"{name}_scale")(up)
-    last = f"{name}_sum" if form.relu else f"{name}_output"
-    x = keras.layers.Add(name=last)([x, up])
-    return keras.layers.ReLU(name=f"{name}_output")(x) if form.relu else x
-
-
-def layer(x, place, initial):
-    """The convolution, with its normalisation and ReLU, or the pooling at a place of a module.
-
-    An average is over what there is of the window.
-    """
-    form, name = place.layer, place.name
-    padding = "same" if form.padded else "valid"
-    if isinstance(form, Pooling):
-        kinds = {"max": keras.layers.MaxPooling2D, "avg": keras.layers.AveragePooling2D}
-        return kinds[form.kind](form.height, form.strides, padding, name=name)(x)
-    return convolution(x, form, name, initial)
-
-
-def convolution(x, form, name, initial):
-    """Convolution, batch normalisation, ReLU."""
-    x = keras.layers.Conv2D(
-        form.filters,
-        (form.height, form.width),
-        form.strides,
-        "same" if form.padded else "valid",
-        use_bias=False,
-        kernel_initializer=keras.initializers.VarianceScaling(*initial),
-        name=name,
-    )(x)
-    x = BatchNormalization(momentum=0.9997, epsilon=1e-3, name=f"{name}_bn")(x)
-    return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 
 def auxiliary_head(x, num_classes, initial):
     """Pooling, 1x1, as large as the map, logits (release)."""
     x = keras.layers.AveragePooling2D(5, 3, name="aux_pool")(x)  # 5x5
-    x = convolution(x, Convolution(128, 1, 1), "aux_conv0", initial)
+    x = convolve(x, conv(128, 1, 1), "aux_conv0", initial)
     whole = Convolution(768, *x.shape[1:3], padded=False)
-    x = convolution(x, whole, "aux_conv1", initial)
+    x = convolve(x, whole, "aux_conv1", initial)
     x = keras.layers.Flatten(name="aux_flatten")(x)  # 768
-    return linear(x, num_classes, "aux_logits")
-
-
-def linear(x, num_classes, name):
-    """Logits, float32 under any dtype policy."""
-    return keras.layers.Dense(
-        num_classes,
-        kernel_initializer=keras.initializers.VarianceScaling(*XAVIER),
-        dtype="float32",
-        name=name,
-    )(x)
+    return classifier(x, num_classes, xavier(), name="aux_logits")

@@ -13,19 +13,47 @@ cost is that of Inception-v4.
 
 import dataclasses
 
-from reproductions.inception_v4.modules import (
-    AVERAGE,
-    HE,
-    MAX,
-    XAVIER,
-    Form,
+import keras
+
+from common.models.inception import (
+    Initial,
     Module,
+    Pooling,
     Residual,
     alone,
     conv,
     repeated,
     valid,
 )
+
+MAX = Pooling("max", 3, 2, padded=False, label="maxpool")
+AVERAGE = Pooling("avg", 3, 1, padded=True, label="avgpool")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Form:
+    """A network up to its last average pooling.
+
+    Attributes:
+        modules: By name, in order.
+        initial: Of the kernels.
+        aux_after: The module that an auxiliary head stands on, or None.
+    """
+
+    modules: dict[str, Module]
+    initial: Initial
+    aux_after: str | None = None
+
+
+def he() -> keras.initializers.Initializer:
+    """Of Inception-v4's convolutions."""
+    return keras.initializers.VarianceScaling(2.0, "fan_in", "truncated_normal")
+
+
+def xavier() -> keras.initializers.Initializer:
+    """Of Inception-ResNet's convolutions and all logits."""
+    return keras.initializers.VarianceScaling(1.0, "fan_avg", "uniform")
+
 
 Kernel = tuple[int, int]
 
@@ -156,13 +184,13 @@ def inception_v4(stem: dict, b: Module, c: Module) -> dict[str, Module]:
 
 V4 = Form(
     modules=inception_v4(STEM_3, inception_b((1, 7), (7, 1)), inception_c((1, 3), (3, 1))),
-    initial=HE,
+    initial=he,
 )
 V4_RELEASED = Form(
     modules=inception_v4(
         STEM_V4_RELEASED, inception_b((7, 1), (1, 7)), inception_c((3, 1), (1, 3))
     ),
-    initial=HE,
+    initial=he,
     aux_after="inception_b_7",
 )
 
@@ -240,14 +268,14 @@ RESNET_V1 = Form(
             reduction_b(256, 256, 256),
         ),
     },
-    initial=XAVIER,
+    initial=xavier,
 )
 RESNET_V2 = Form(
     modules={
         **STEM_3,  # 35x35x384
         **residual_stages(V2_BLOCKS, (5, 10, 5), *V2_REDUCTIONS),  # 1152, 2144 maps
     },
-    initial=XAVIER,
+    initial=xavier,
 )
 RESNET_V2_RELEASED = Form(
     modules={
@@ -258,7 +286,7 @@ RESNET_V2_RELEASED = Form(
         ),
         "conv_7b": alone(conv(1536, 1, 1)),
     },
-    initial=XAVIER,
+    initial=xavier,
     aux_after="inception_resnet_b_20",
 )
 

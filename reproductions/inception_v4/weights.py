@@ -3,7 +3,7 @@
 TensorFlow's checkpoints were ported to PyTorch by Cadene (inceptionv4,
 inceptionresnetv2) and to Keras (InceptionResNetV2). The ports have no auxiliary
 heads: ours stay as they are. The networks of the paper's figures are others,
-and these weights are refused for them.
+and these weights are refused for them; refusals are RunErrors, as assign_torch's.
 """
 
 import re
@@ -11,6 +11,7 @@ import re
 import keras
 
 from common.data.transforms import ScalePixels
+from common.models.inception import Place, convolutions
 from common.models.preprocessing import Preprocessing, torchvision_frame
 from common.models.weight_import import (
     State,
@@ -21,8 +22,7 @@ from common.models.weight_import import (
     require_variant,
     unit_scales,
 )
-from reproductions.inception_v4.modules import Form, Place, convolutions
-from reproductions.inception_v4.networks import FORMS
+from reproductions.inception_v4.networks import FORMS, Form
 
 KERAS_APPLICATIONS = {"inception_resnet_v2_released": "InceptionResNetV2"}
 _CADENE_RESNET = {
@@ -43,15 +43,9 @@ _BLOCK = re.compile(r"inception_resnet_([abc])_(\d+)")
 
 
 def from_cadene(state: State, model: keras.Model) -> None:
-    """Sets the main head's weights from Cadene's ports.
+    """Takes Cadene's inceptionv4 (features.0.conv.weight ...) or inceptionresnetv2.
 
-    Args:
-        state: Of inceptionv4 (features.0.conv.weight ...) or inceptionresnetv2
-            (conv2d_1a.conv.weight ...); see assign_torch.
-        model: inception_v4_released or inception_resnet_v2_released.
-
-    Raises:
-        RunError: as assign_torch, or if the model is another variant.
+    For the main heads of inception_v4_released and inception_resnet_v2_released.
     """
     if "features.0.conv.weight" in state:
         _require(model, "inception_v4_released", "inceptionv4")
@@ -68,23 +62,15 @@ def from_cadene(state: State, model: keras.Model) -> None:
 
 
 def from_keras(state: State, model: keras.Model) -> None:
-    """Sets the main head's weights from keras.applications' InceptionResNetV2.
+    """Takes keras.applications' InceptionResNetV2, for inception_resnet_v2_released's main head.
 
     Its batch normalisation has no scale: ours becomes 1. Most of its
     convolutions have automatic names.
-
-    Args:
-        state: conv2d/kernel, batch_normalization_7/beta,
-            block35_1_conv/kernel, conv_7b/kernel, predictions/kernel and so on.
-        model: inception_resnet_v2_released.
-
-    Raises:
-        RunError: as from_cadene.
     """
     name = "inception_resnet_v2_released"
     _require(model, name, "keras.applications' InceptionResNetV2")
     model = main_head(model)
-    ours = [place.name for _, place in convolutions(FORMS[name]) if place.name != "conv_7b"]
+    ours = [place.name for _, place in convolutions(FORMS[name].modules) if place.name != "conv_7b"]
     names = numbered_layers(state, model, ours)
     names |= {"conv_7b": "conv_7b", "conv_7b_bn": "conv_7b_bn", "logits": "predictions"}
     for module in FORMS[name].modules:
@@ -101,7 +87,7 @@ def _require(model: keras.Model, variant: str, whose: str) -> None:
 def _cadene_names(form: Form, modules: dict[str, str]) -> dict[str, str]:
     """Our layer's name -> theirs; `modules`: our module's -> theirs."""
     names = {"logits": "last_linear"}
-    for ours, place in convolutions(form):
+    for ours, place in convolutions(form.modules):
         theirs = modules[ours] + _cadene_place(form, ours, place)
         names[place.name] = f"{theirs}.conv"
         names[f"{place.name}_bn"] = f"{theirs}.bn"
@@ -116,7 +102,7 @@ def _cadene_place(form: Form, name: str, place: Place) -> str:
     module = form.modules[name]
     if len(module.branches) == 1:
         return ""
-    if sum(name == other for other, _ in convolutions(form)) == 1:
+    if sum(name == other for other, _ in convolutions(form.modules)) == 1:
         return ".conv"  # beside a pooling, in the stem
     chain = list(module.branches.values())[place.branch]
     branch = f".branch{place.branch}"

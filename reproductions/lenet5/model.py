@@ -79,6 +79,16 @@ C3_OF_LENET4 = (
     *((i, (i + 2) % 8, (i + 4) % 8) for i in range(8)),
 )
 
+# Maps of C1, maps of S2 for each of them, and the links of C3.
+CONVOLUTIONS = {
+    "lenet5": (6, 1, C3_INPUTS),
+    # Sec. III-C, item 8: "4 first-level feature maps, followed by 8 subsampling maps
+    # connected in pairs to each first-layer feature maps, then 16 feature maps, followed by
+    # 16 subsampling maps, followed by a fully connected layer with 120 units".
+    "lenet4": (4, 2, C3_OF_LENET4),
+    "lenet1": (4, 1, C3_OF_LENET1),  # Sec. III-C, item 7: the network of 1989
+}
+
 # Sec. III-C, items 1, 5 and 6: hidden units of the fully connected networks.
 HIDDEN_UNITS = {
     "mnist_linear": (),
@@ -118,50 +128,26 @@ def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
     if network in HIDDEN_UNITS:
         logits = _fully_connected(image, network, start)
     else:
-        build = {"lenet5": _lenet5, "lenet4": _lenet4, "lenet1": _lenet1}
-        logits = build[network](image, start)
+        logits = _convolutional(image, network, start)
     return keras.Model(image, logits, name=network)
 
 
-def _lenet5(image, start):
-    """Sec. II-B, Fig. 2."""
-    x = _conv(image, 6, start, name="C1")  # 28x28x6
-    x = _squashed(Subsampling(name="S2"), x)  # 14x14x6
-    c3 = SparseConv2D(C3_INPUTS, KERNEL, start=start, name="C3")
-    x = _squashed(c3, x)  # 10x10x16
+def _convolutional(image, network, start):
+    """C1 to S4 of LeNet-5 (Sec. II-B, Fig. 2), and what each network has behind them."""
+    maps, copies, links = CONVOLUTIONS[network]
+    x = _conv(image, maps, start, name="C1")  # 28x28x6
+    x = _squashed(Subsampling(copies=copies, name="S2"), x)  # 14x14x6
+    x = _squashed(SparseConv2D(links, KERNEL, start=start, name="C3"), x)  # 10x10x16
     x = _squashed(Subsampling(name="S4"), x)  # 5x5x16
-    x = _conv(x, 120, start, name="C5")  # 1x1x120
-    x = keras.layers.Flatten(name="C5_flat")(x)  # 120
-    f6 = keras.layers.Dense(WIDTH * HEIGHT, **_uniform(120, start), name="F6")
-    x = _squashed(f6, x)  # 84
-    return Rbf(NUM_CLASSES, dtype="float32", name="OUT")(x)  # 10
-
-
-def _lenet4(image, start):
-    """Sec. III-C, item 8.
-
-    "4 first-level feature maps, followed by 8 subsampling maps connected in
-    pairs to each first-layer feature maps, then 16 feature maps, followed by
-    16 subsampling maps, followed by a fully connected layer with 120 units".
-    """
-    x = _conv(image, 4, start, name="C1")  # 28x28x4
-    x = _squashed(Subsampling(copies=2, name="S2"), x)  # 14x14x8
-    c3 = SparseConv2D(C3_OF_LENET4, KERNEL, start=start, name="C3")
-    x = _squashed(c3, x)  # 10x10x16
-    x = _squashed(Subsampling(name="S4"), x)  # 5x5x16
-    x = keras.layers.Flatten(name="S4_flat")(x)  # 400
-    f5 = keras.layers.Dense(120, **_uniform(400, start), name="F5")
-    return _outputs(_squashed(f5, x), start)
-
-
-def _lenet1(image, start):
-    """Sec. III-C, item 7; its layers are those of the network of 1989."""
-    x = _conv(image, 4, start, name="C1")  # 24x24x4
-    x = _squashed(Subsampling(name="S2"), x)  # 12x12x4
-    c3 = SparseConv2D(C3_OF_LENET1, KERNEL, start=start, name="C3")
-    x = _squashed(c3, x)  # 8x8x12
-    x = _squashed(Subsampling(name="S4"), x)  # 4x4x12
-    x = keras.layers.Flatten(name="S4_flat")(x)  # 192
+    if network == "lenet5":
+        x = _conv(x, 120, start, name="C5")  # 1x1x120
+        x = keras.layers.Flatten(name="C5_flat")(x)  # 120
+        f6 = keras.layers.Dense(WIDTH * HEIGHT, **_uniform(120, start), name="F6")
+        return Rbf(NUM_CLASSES, dtype="float32", name="OUT")(_squashed(f6, x))  # 84 -> 10
+    x = keras.layers.Flatten(name="S4_flat")(x)  # LeNet-4: 400; LeNet-1: 192
+    if network == "lenet4":
+        f5 = keras.layers.Dense(120, **_uniform(400, start), name="F5")
+        x = _squashed(f5, x)
     return _outputs(x, start)
 
 

@@ -32,6 +32,7 @@ import keras
 import tensorflow as tf
 
 from common.distribution import batch_slice
+from common.models.blocks import classifier, gaussian
 from common.models.layers import Dropout, he_normal
 from reproductions.polynet.forms import FORMS, POLYNOMIALS, Form, evaluate
 from reproductions.polynet.recipe import STOCHASTIC_PATHS_FROM
@@ -99,13 +100,7 @@ def network(
             x = reduction(x, REDUCTIONS[stage], f"reduction_{stage}")
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     x = Dropout(0.2, name="dropout")(x)
-    logits = keras.layers.Dense(
-        num_classes,
-        kernel_initializer=keras.initializers.RandomNormal(0.0, 0.01),
-        name="fc",
-        dtype="float32",
-    )(x)
-    return keras.Model(image, logits, name=name)
+    return keras.Model(image, classifier(x, num_classes, gaussian(0.01)), name=name)
 
 
 def module(x, form, stage, kind, add, name):

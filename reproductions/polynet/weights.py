@@ -1,4 +1,4 @@
-"""Weights of the released PolyNet into ours."""
+"""Weights of the released PolyNet into ours; refusals are RunErrors, as assign_torch's."""
 
 import re
 
@@ -12,16 +12,9 @@ _OURS = re.compile(r"stage_([abc])_(\d+)_([fgh]+)_(path\d|expand)(?:_(\d+))?")
 
 
 def from_cadene(state: State, model: keras.Model) -> None:
-    """Sets the weights from Cadene's port of the authors' Caffe network.
+    """Takes Cadene's port of the authors' Caffe network, for polynet.
 
     Its weights expect RGB in 0 .. 1, standardised, as the recipe does.
-
-    Args:
-        state: stage_b.0.path0_1x7.bn_blocks.2.weight and so on; see assign_torch.
-        model: polynet.
-
-    Raises:
-        RunError: as assign_torch, or if the model is another variant.
     """
     require_variant(model, ("polynet",), "the release is the Very Deep PolyNet")
     names = {"fc": "last_linear"}

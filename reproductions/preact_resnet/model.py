@@ -19,7 +19,8 @@ Not in the paper:
 
 import keras
 
-from common.models.layers import Dropout, ParameterFreeShortcut, he_normal, symmetric_conv2d
+from common.models.blocks import classifier, convolution, gaussian, residual_stem
+from common.models.layers import Dropout, ParameterFreeShortcut, he_normal
 from reproductions.preact_resnet.forms import FORMS, Form
 
 
@@ -39,13 +40,7 @@ def network(form: Form, image_size: int, num_classes: int, *, name: str) -> kera
             x = residual_unit(x, form, stage, index)
     x = activation(x, form.order.before, "last")  # Appendix: an extra one
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    logits = keras.layers.Dense(
-        num_classes,
-        kernel_initializer=keras.initializers.RandomNormal(0.0, 0.01),
-        name="fc",
-        dtype="float32",
-    )(x)
-    return keras.Model(image, logits, name=name)
+    return keras.Model(image, classifier(x, num_classes, gaussian(0.01)), name=name)
 
 
 def stem(image, form):
@@ -56,12 +51,8 @@ def stem(image, form):
     (batch, S, S, 3) -> (batch, S, S, 16), or (batch, S/4, S/4, 64).
     """
     if len(form.units) == 3:
-        x = convolution(image, 16, 3, 1, "conv1")
-        return activation(x, "bn_relu", "conv1")
-    x = convolution(image, 64, 7, 2, "conv1")
-    x = activation(x, "bn_relu", "conv1")
-    x = keras.layers.ZeroPadding2D(1, name="pool1_pad")(x)
-    return keras.layers.MaxPooling2D(3, strides=2, name="pool1")(x)
+        return activation(convolution(image, 16, 3, name="conv1"), "bn_relu", "conv1")
+    return residual_stem(image)
 
 
 def residual_unit(x, form, stage, index):
@@ -82,10 +73,12 @@ def residual_unit(x, form, stage, index):
     y = branch(ready, form, base, strides, name)
     if projected or form.shortcut == "conv":
         # Appendix: projections "are also with pre-activation".
-        short = convolution(ready, filters, 1, strides, f"{name}_shortcut")
+        short = convolution(ready, filters, 1, strides, name=f"{name}_shortcut")
         short = activation(short, order.end, f"{name}_shortcut")
-    else:
-        short = identity(x, filters, strides, name)
+    elif strides == 1 and x.shape[-1] == filters:
+        short = x
+    else:  # option A of the first paper
+        short = ParameterFreeShortcut(filters, strides, name=f"{name}_shortcut")(x)
     short, y = modulated(short, y, ready, form, strides, name)
     x = keras.layers.Add(name=f"{name}_add")([short, y])
     return activation(x, order.after, f"{name}_add")
@@ -101,23 +94,12 @@ def branch(x, form, base, strides, name):
     else:
         kernels, filters = (3,) * form.layers, (base,) * form.layers
     strided = 2 if form.stride_on_3x3 else 1
-    for layer, (kernel, maps) in enumerate(zip(kernels, filters, strict=True)):
-        layer += 1
+    for layer, (kernel, maps) in enumerate(zip(kernels, filters, strict=True), 1):
         step = strides if layer == strided else 1
-        x = convolution(x, maps, kernel, step, f"{name}_conv{layer}")
+        x = convolution(x, maps, kernel, step, name=f"{name}_conv{layer}")
         follows = form.order.end if layer == form.layers else "bn_relu"
         x = activation(x, follows, f"{name}_conv{layer}")
     return x
-
-
-def identity(x, filters, strides, name):
-    """The input, subsampled and with maps of zeros where the unit changes it.
-
-    Option A of the first paper.
-    """
-    if strides == 1 and x.shape[-1] == filters:
-        return x
-    return ParameterFreeShortcut(filters, strides, name=f"{name}_shortcut")(x)
 
 
 def modulated(short, y, x, form, strides, name):
@@ -135,34 +117,21 @@ def modulated(short, y, x, form, strides, name):
         short = layers.Rescaling(0.5, name=f"{name}_shortcut_scale")(short)
     if form.branch == "scale":
         y = layers.Rescaling(0.5, name=f"{name}_branch_scale")(y)
-    if form.shortcut == "gate":
-        g = gate(x, y.shape[-1], strides, form.gate_bias, f"{name}_gate")
+    if form.shortcut == "gate":  # g(x) = sigmoid(W_g x + b_g), a 1x1 convolution (Sec. 3.1)
+        g = layers.Conv2D(
+            y.shape[-1],
+            1,
+            strides=strides,
+            activation="sigmoid",
+            kernel_initializer=he_normal(),
+            bias_initializer=keras.initializers.Constant(form.gate_bias),
+            name=f"{name}_gate",
+        )(x)
         rest = layers.Rescaling(-1.0, offset=1.0, name=f"{name}_gate_rest")(g)
         short = layers.Multiply(name=f"{name}_shortcut_gated")([short, rest])
         if form.branch == "gate":
             y = layers.Multiply(name=f"{name}_branch_gated")([y, g])
     return short, y
-
-
-def gate(x, filters, strides, bias, name):
-    """g(x) = sigmoid(W_g x + b_g), a 1x1 convolution (Sec. 3.1)."""
-    return keras.layers.Conv2D(
-        filters,
-        1,
-        strides=strides,
-        activation="sigmoid",
-        kernel_initializer=he_normal(),
-        bias_initializer=keras.initializers.Constant(bias),
-        name=name,
-    )(x)
-
-
-def convolution(x, filters, kernel_size, strides, name):
-    """A symmetric convolution without bias."""
-    initial = he_normal()  # [23] of the paper
-    return symmetric_conv2d(
-        x, filters, kernel_size, strides, use_bias=False, kernel_initializer=initial, name=name
-    )
 
 
 def activation(x, kind, name):

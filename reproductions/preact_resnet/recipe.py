@@ -27,6 +27,7 @@ from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import ByEpoch, ByStep
+from reproductions.preact_resnet.forms import FORMS
 
 FRAME = (ResizeShorterSide(32), CentreCrop(32))  # CIFAR-10 as it is
 SGD = Sgd(
@@ -127,6 +128,7 @@ FAIR = dataclasses.replace(
 )
 
 RECIPES = {
+    **{variant: CIFAR for variant in FORMS},
     "preact_resnet200": IMAGENET,
     "preact_resnet152": IMAGENET,
     "preact_resnet101": IMAGENET,
@@ -135,26 +137,7 @@ RECIPES = {
     "preact_resnet18": IMAGENET,
     "preact_resnet200_fair": FAIR,
     "resnet200_original": IMAGENET,
-    "cifar_preact_resnet110": CIFAR,
-    "cifar_preact_resnet164": CIFAR,
-    "cifar_preact_resnet1001": CIFAR,
     "cifar_preact_resnet1001_released": RELEASED,
-    "cifar_preact_resnet110_one_layer": CIFAR,
-    "cifar_resnet110_original": CIFAR,
-    "cifar_resnet164_original": CIFAR,
-    "cifar_resnet1001_original": CIFAR,
-    "cifar_resnet110_one_layer": CIFAR,
-    "cifar_resnet110_bn_after_addition": CIFAR,
-    "cifar_resnet110_relu_before_addition": CIFAR,
-    "cifar_resnet110_relu_only_preactivation": CIFAR,
-    "cifar_resnet110_scaled_shortcut": CIFAR,
-    "cifar_resnet110_scaled_both": CIFAR,
-    "cifar_resnet110_exclusive_gating": CIFAR,
-    "cifar_resnet110_exclusive_gating_bias7": CIFAR,
-    "cifar_resnet110_shortcut_gating": CIFAR,
-    "cifar_resnet110_shortcut_gating_bias0": CIFAR,
-    "cifar_resnet110_conv_shortcut": CIFAR,
-    "cifar_resnet110_dropout_shortcut": CIFAR,
 }
 
 # The test protocols of "Identity Mappings" on ImageNet, Section 5.

@@ -1,7 +1,4 @@
-"""What tells the networks of Table 1 apart; see model.py.
-
-Importing this module imports no TensorFlow.
-"""
+"""What tells the networks of Table 1 apart; see model.py; imports no TensorFlow."""
 
 import dataclasses
 from typing import Literal

@@ -20,7 +20,8 @@ Not in the paper:
 
 import keras
 
-from common.models.layers import ParameterFreeShortcut, he_normal, symmetric_conv2d
+from common.models.blocks import classifier, convolution, each_block, gaussian, normalized
+from common.models.layers import ParameterFreeShortcut
 from reproductions.resnet.forms import FORMS, Form
 
 # Without padding the first pooling has no window in less.
@@ -33,41 +34,18 @@ def build_model(
     """See reproductions.build_model; the comments' sizes are for 224 pixels."""
     form = form or FORMS[variant]
     image = keras.Input((image_size, image_size, 3), name="image")
-    x = convolution(image, 64, 7, 2, name="conv1")  # 112x112x64
+    x = normalized_conv(image, 64, 7, 2, name="conv1")  # 112x112x64
     x = max_pooling(x, form)  # 56x56x64
-    x = stages(x, form)  # 7x7x512, or 2048
+    for stage, index, strides in each_block(form.blocks):  # 56, 28, 14 and 7 pixels
+        name = f"conv{stage + 1}_{index}"  # of conv2_x to conv5_x, Table 1
+        x = block(x, form, filters=32 * 2**stage, strides=strides, name=name)
     x = keras.layers.GlobalAveragePooling2D(name="pool5")(x)
-    logits = keras.layers.Dense(
-        num_classes,
-        kernel_initializer=keras.initializers.RandomNormal(0.0, 0.01),
-        name="fc",
-        dtype="float32",
-    )(x)
-    return keras.Model(image, logits, name=variant)
+    return keras.Model(image, classifier(x, num_classes, gaussian(0.01)), name=variant)
 
 
-def stages(x, form):
-    """conv2_x to conv5_x of Table 1: maps of 56, 28, 14 and 7 pixels."""
-    for stage, blocks in enumerate(form.blocks, 2):
-        for index in range(1, blocks + 1):
-            x = block(
-                x,
-                form,
-                filters=64 * 2 ** (stage - 2),
-                strides=2 if stage > 2 and index == 1 else 1,
-                name=f"conv{stage}_{index}",
-            )
-    return x
-
-
-def convolution(x, filters, kernel_size, strides, *, name, relu=True):
-    """A symmetric convolution, its batch normalisation and, if asked for, ReLU."""
-    initial = he_normal()  # Sec. 3.4
-    x = symmetric_conv2d(
-        x, filters, kernel_size, strides, use_bias=False, kernel_initializer=initial, name=name
-    )
-    x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
-    return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
+def normalized_conv(x, filters, kernel_size, strides, *, name, relu=True):
+    """A convolution with He's weights (Sec. 3.4), its normalisation and, if asked for, ReLU."""
+    return normalized(convolution(x, filters, kernel_size, strides, name=name), name, relu=relu)
 
 
 def max_pooling(x, form):
@@ -82,33 +60,22 @@ def max_pooling(x, form):
 
 
 def block(x, form, *, filters, strides, name):
-    """A building block: its convolutions, and what they are added to."""
-    branch = bottleneck_branch if form.bottleneck else basic_branch
-    y = branch(x, form, filters=filters, strides=strides, name=name)
+    """Two 3x3 convolutions (Fig. 5, left), or 1x1, 3x3 and 1x1 (right), and the shortcut.
+
+    (batch, H, W, C) -> (batch, H / strides, W / strides, filters, or 4 * filters)
+    """
+    layers = [(3, filters, strides), (3, filters, 1)]
+    if form.bottleneck:
+        on_1x1, on_3x3 = (1, strides) if form.stride_on_3x3 else (strides, 1)
+        layers = [(1, filters, on_1x1), (3, filters, on_3x3), (1, 4 * filters, 1)]
+    y = x
+    for part, (kernel, maps, step) in zip("abc", layers, strict=False):
+        relu = part != "abc"[len(layers) - 1]
+        y = normalized_conv(y, maps, kernel, step, name=f"{name}_{part}", relu=relu)
     if form.shortcuts:
         short = shortcut(x, form.shortcuts, y.shape[-1], strides, name=f"{name}_shortcut")
         y = keras.layers.Add(name=f"{name}_add")([short, y])
     return keras.layers.ReLU(name=f"{name}_relu")(y)
-
-
-def basic_branch(x, form, *, filters, strides, name):
-    """Two 3x3 convolutions (Fig. 5, left).
-
-    (batch, H, W, C) -> (batch, H / strides, W / strides, filters)
-    """
-    y = convolution(x, filters, 3, strides, name=f"{name}_a")
-    return convolution(y, filters, 3, 1, name=f"{name}_b", relu=False)
-
-
-def bottleneck_branch(x, form, *, filters, strides, name):
-    """1x1, 3x3 and 1x1 convolutions (Fig. 5, right).
-
-    (batch, H, W, C) -> (batch, H / strides, W / strides, 4 * filters)
-    """
-    on_1x1, on_3x3 = (1, strides) if form.stride_on_3x3 else (strides, 1)
-    y = convolution(x, filters, 1, on_1x1, name=f"{name}_a")
-    y = convolution(y, filters, 3, on_3x3, name=f"{name}_b")
-    return convolution(y, 4 * filters, 1, 1, name=f"{name}_c", relu=False)
 
 
 def shortcut(x, option, filters, strides, *, name):
@@ -120,4 +87,4 @@ def shortcut(x, option, filters, strides, *, name):
         return x
     if option == "A":
         return ParameterFreeShortcut(filters, strides, name=name)(x)
-    return convolution(x, filters, 1, strides, name=name, relu=False)
+    return normalized_conv(x, filters, 1, strides, name=name, relu=False)

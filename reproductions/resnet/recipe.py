@@ -17,6 +17,7 @@ from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import DivideOnPlateau
+from reproductions.resnet.forms import FORMS
 
 RESNET = Recipe(
     data="imagenet2012",  # Sec. 4.1
@@ -61,24 +62,7 @@ RESNET = Recipe(
     monitor="centre_crop",  # Fig. 4: the curves are of centre crops
 )
 
-RECIPES = {
-    "resnet50": RESNET,
-    "resnet101": RESNET,
-    "resnet152": RESNET,
-    "plain18": RESNET,
-    "plain34": RESNET,
-    "resnet18": RESNET,
-    "resnet34": RESNET,
-    "resnet18_a": RESNET,
-    "resnet34_a": RESNET,
-    "resnet34_c": RESNET,
-    "resnet50_caffe": RESNET,
-    "resnet101_caffe": RESNET,
-    "resnet152_caffe": RESNET,
-    "resnet50_v1_5": RESNET,
-    "resnet101_v1_5": RESNET,
-    "resnet152_v1_5": RESNET,
-}
+RECIPES = dict.fromkeys(FORMS, RESNET)
 
 # ResNet's test protocols beyond its ten crops, Sections 3.4 and 4.1.
 VIEWS = {

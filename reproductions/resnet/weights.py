@@ -1,7 +1,8 @@
 """Weights of other ResNets into ours.
 
 The stride of a bottleneck and the padding of the pooling change the logits and
-no shape, so each layout goes into the variants that compute what it holds.
+no shape, so each layout goes into the variants that compute what it holds; refusals are
+RunErrors, as assign_torch's.
 """
 
 import re
@@ -18,16 +19,7 @@ _OURS = re.compile(r"conv(\d)_(\d+)_(a|b|c|shortcut)(_bn)?")
 
 
 def from_torchvision(state: State, model: keras.Model) -> None:
-    """Sets the weights from torchvision's resnet18 to resnet152.
-
-    Args:
-        state: layer1.0.conv1.weight and so on; see assign_torch.
-        model: resnet18, resnet34, resnet50_v1_5, resnet101_v1_5 or
-            resnet152_v1_5.
-
-    Raises:
-        RunError: as assign_torch, or if the model is another variant.
-    """
+    """Takes torchvision's resnet18 to resnet152: layer1.0.conv1.weight ..."""
     require_variant(
         model,
         ["resnet18", "resnet34", *(f"{name}_v1_5" for name in KERAS_APPLICATIONS)],
@@ -38,19 +30,11 @@ def from_torchvision(state: State, model: keras.Model) -> None:
 
 
 def from_caffe(state: State, model: keras.Model) -> None:
-    """Sets the weights from the authors' released Caffe networks.
+    """Takes the authors' released Caffe networks under Cadene's names, for the _caffe variants.
 
-    Colour channels stay in the file's order: the release was trained on BGR
-    images. The bias of conv1, which the 50-layer release has and batch
-    normalisation subtracts again, goes into the running mean, exactly.
-
-    Args:
-        state: The release in torch's layout with Cadene's names:
-            torchvision's, but last_linear for fc.
-        model: resnet50_caffe, resnet101_caffe or resnet152_caffe.
-
-    Raises:
-        RunError: as from_torchvision.
+    These are torchvision's, but last_linear for fc. Colour channels stay in the file's
+    order: the release was trained on BGR images. The bias of conv1, which the 50-layer
+    release has and batch normalisation subtracts again, goes into the running mean, exactly.
     """
     require_variant(
         model,
@@ -63,18 +47,11 @@ def from_caffe(state: State, model: keras.Model) -> None:
 
 
 def from_keras(state: State, model: keras.Model) -> None:
-    """Sets the weights from keras.applications' ResNet50, 101 and 152.
+    """Takes keras.applications' ResNet50, 101 and 152: conv2_block1_1_conv/kernel ...
 
     Exact: batch normalisation subtracts the biases of the convolutions again,
     so they go into the running means; the difference of the epsilons goes
     into the running variances.
-
-    Args:
-        state: conv2_block1_1_conv/kernel and so on.
-        model: resnet50, resnet101 or resnet152.
-
-    Raises:
-        RunError: as from_torchvision.
     """
     require_variant(
         model,

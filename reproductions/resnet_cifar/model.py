@@ -10,33 +10,21 @@ batch normalisation, the biases of the convolutions, and the side of the zero
 channels (deviations.toml).
 """
 
-import functools
-
 import keras
 
-from common.models.layers import ParameterFreeShortcut, he_normal, symmetric_conv2d
-
-FILTERS = (16, 32, 64)  # Sec. 4.2
+from common.models.blocks import classifier, convolution, each_block, normalized
+from common.models.layers import ParameterFreeShortcut, he_normal
 
 
 def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
     """See reproductions.build_model."""
     family, depth = split_name(variant)
-    block = functools.partial(
-        plain_block if family == "cifar_plain" else residual_block,
-        zeros_first=family == "akamaster_resnet",
-    )
     image = keras.Input((image_size, image_size, 3), name="image")
-    x = conv_bn(image, 16, 1, "conv1")
-    x = keras.layers.ReLU(name="conv1_relu")(x)
-    for stage, filters in enumerate(FILTERS, 1):
-        for index in range(1, (depth - 2) // 6 + 1):
-            strides = 2 if stage > 1 and index == 1 else 1
-            x = block(x, filters, strides, f"stage{stage}_{index}")
+    x = normalized(convolution(image, 16, 3, name="conv1"), "conv1")
+    for stage, index, strides in each_block([(depth - 2) // 6] * 3):
+        x = block(x, 8 * 2**stage, strides, f"stage{stage}_{index}", family)  # Sec. 4.2: 16, 32, 64
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    logits = keras.layers.Dense(
-        num_classes, kernel_initializer=he_normal(), name="fc", dtype="float32"
-    )(x)
+    logits = classifier(x, num_classes, he_normal())  # as all weights: [13] of the paper
     return keras.Model(image, logits, name=variant)
 
 
@@ -46,38 +34,18 @@ def split_name(variant: str) -> tuple[str, int]:
     return family, int(variant.removeprefix(family))
 
 
-def conv_bn(x, filters, strides, name):
-    """3x3 convolution, padded by 1 on each side, and batch normalisation."""
-    initial = he_normal()  # [13] of the paper
-    x = symmetric_conv2d(
-        x, filters, 3, strides, use_bias=False, kernel_initializer=initial, name=name
-    )
-    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
-
-
-def two_layers(x, filters, strides, name):
-    """Two convolutions with BN, and a ReLU between them (Fig. 2)."""
-    x = conv_bn(x, filters, strides, f"{name}_conv1")
-    x = keras.layers.ReLU(name=f"{name}_relu1")(x)
-    return conv_bn(x, filters, 1, f"{name}_conv2")
-
-
-def plain_block(x, filters, strides, name, *, zeros_first):
-    """Two layers and a ReLU."""
-    x = two_layers(x, filters, strides, name)
-    return keras.layers.ReLU(name=f"{name}_relu2")(x)
-
-
-def residual_block(x, filters, strides, name, *, zeros_first):
-    """Two layers, plus the input (option A), and a ReLU (Eq. 1).
-
-    With `zeros_first`, half of the zero channels come first.
-    """
-    shortcut, new = x, filters - x.shape[-1]
-    if strides > 1 or new:
-        shortcut = ParameterFreeShortcut(
-            filters, strides, zeros_before=new // 2 if zeros_first else 0, name=f"{name}_shortcut"
-        )(x)
-    x = two_layers(x, filters, strides, name)
-    x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
-    return keras.layers.ReLU(name=f"{name}_relu2")(x)
+def block(x, filters, strides, name, family):
+    """Two 3x3 convolutions with BN (Fig. 2) and, but in plain networks, the input (Eq. 1)."""
+    y = convolution(x, filters, 3, strides, name=f"{name}_conv1")
+    y = normalized(y, f"{name}_conv1", relu=False)
+    y = keras.layers.ReLU(name=f"{name}_relu1")(y)
+    y = convolution(y, filters, 3, name=f"{name}_conv2")
+    y = normalized(y, f"{name}_conv2", relu=False)
+    if family != "cifar_plain":
+        new = filters - x.shape[-1]
+        if strides > 1 or new:  # option A; half of akamaster's zero channels come first
+            before = new // 2 if family == "akamaster_resnet" else 0
+            shortcut = f"{name}_shortcut"
+            x = ParameterFreeShortcut(filters, strides, zeros_before=before, name=shortcut)(x)
+        y = keras.layers.Add(name=f"{name}_add")([x, y])
+    return keras.layers.ReLU(name=f"{name}_relu2")(y)

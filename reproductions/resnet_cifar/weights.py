@@ -1,4 +1,4 @@
-"""Published weights for the CIFAR-10 networks."""
+"""Published weights for the CIFAR-10 networks; refusals are RunErrors, as assign_torch's."""
 
 import re
 
@@ -10,15 +10,7 @@ from reproductions.resnet_cifar.recipe import RECIPES
 
 
 def from_akamaster(state: State, model: keras.Model) -> None:
-    """Sets the weights from a file of akamaster/pytorch_resnet_cifar10.
-
-    Args:
-        state: `conv1.weight`, `layer2.0.bn1.weight`, `linear.bias` ...; see assign_torch.
-        model: An akamaster_resnetN.
-
-    Raises:
-        RunError: as assign_torch, or if the model is another variant.
-    """
+    """Takes akamaster/pytorch_resnet_cifar10's `layer2.0.bn1.weight` ..., for akamaster_resnetN."""
     require_variant(
         model,
         [variant for variant in RECIPES if variant.startswith("akamaster_resnet")],

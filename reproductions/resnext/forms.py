@@ -1,14 +1,11 @@
-"""What tells the networks of ResNeXt's tables apart; see model.py.
-
-Importing this module imports no TensorFlow.
-"""
+"""What tells the networks of ResNeXt's tables apart; see model.py; imports no TensorFlow."""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Form:
-    """What tells the networks of the paper apart.
+    """C x d of Table 1.
 
     Attributes:
         blocks: Of each stage, conv2 and on.

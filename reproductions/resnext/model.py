@@ -15,7 +15,8 @@ of fc. They are those of the release, facebookresearch/ResNeXt.
 
 import keras
 
-from common.models.layers import GroupedConv2D, he_normal, symmetric_conv2d
+from common.models import blocks
+from common.models.layers import GroupedConv2D, he_normal
 from reproductions.resnext.forms import FORMS, Form
 
 
@@ -29,17 +30,10 @@ def build_model(
         x = convolution(image, 64, 3, name="conv1")  # 32x32x64
     else:
         x = convolution(image, 64, 7, strides=2, name="conv1")  # 112x112x64
-        x = keras.layers.ZeroPadding2D(1, name="pool1_pad")(x)
-        x = keras.layers.MaxPooling2D(3, strides=2, name="pool1")(x)  # 56x56
+        x = blocks.padded_pool(x)  # 56x56
     x = stages(x, form)  # 7x7x2048; CIFAR: 8x8x1024
     x = keras.layers.GlobalAveragePooling2D(name="pool5")(x)
-    logits = keras.layers.Dense(
-        num_classes,
-        # torch's nn.Linear: uniform within 1 / sqrt(fan-in).
-        kernel_initializer=keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform"),
-        name="fc",
-        dtype="float32",
-    )(x)
+    logits = blocks.classifier(x, num_classes, blocks.torch_linear())
     return keras.Model(image, logits, name=variant)
 
 
@@ -49,16 +43,10 @@ def stages(x, form):
     Sec. 3.1: blocks of one stage are equal; where the map halves, the width
     of the blocks doubles.
     """
-    for index, blocks in enumerate(form.blocks):
-        for number in range(1, blocks + 1):
-            x = block(
-                x,
-                cardinality=form.cardinality,
-                width=form.width * 2**index,
-                filters=256 * 2**index,
-                strides=2 if index and number == 1 else 1,
-                name=f"conv{index + 2}_{number}",
-            )
+    for stage, index, strides in blocks.each_block(form.blocks):
+        width, filters = (maps * 2 ** (stage - 1) for maps in (form.width, 256))
+        paths = {"cardinality": form.cardinality, "width": width, "filters": filters}
+        x = block(x, **paths, strides=strides, name=f"conv{stage + 1}_{index}")
     return x
 
 
@@ -80,17 +68,7 @@ def block(x, *, cardinality, width, filters, strides, name):
 
 def convolution(x, filters, kernel_size, *, name, strides=1, groups=1, relu=True):
     """A symmetric convolution, its batch normalisation and, if asked for, ReLU."""
-    x = symmetric_conv2d(
-        x,
-        filters,
-        kernel_size,
-        strides,
-        layer=GroupedConv2D,
-        groups=groups,
-        use_bias=False,
-        # Sec. 4: He et al. 2015; release: the maps of all groups are the fan.
-        kernel_initializer=he_normal("fan_out"),
-        name=name,
-    )
-    x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
-    return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
+    # Sec. 4: He et al. 2015; release: the maps of all groups are the fan.
+    options = {"initial": he_normal("fan_out"), "layer": GroupedConv2D, "groups": groups}
+    x = blocks.convolution(x, filters, kernel_size, strides, name=name, **options)
+    return blocks.normalized(x, name, relu=relu)

@@ -22,6 +22,7 @@ from common.evaluation import views
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import ByEpoch
+from reproductions.resnext.forms import FORMS
 
 IMAGENET_RECIPE = Recipe(
     data="imagenet2012",  # Sec. 5.1
@@ -89,19 +90,7 @@ CIFAR_RECIPE = dataclasses.replace(
 )
 
 RECIPES = {
-    "resnext50_32x4d": IMAGENET_RECIPE,
-    "resnext50_8x14d": IMAGENET_RECIPE,
-    "resnext50_4x24d": IMAGENET_RECIPE,
-    "resnext50_2x40d": IMAGENET_RECIPE,
-    "resnet50_1x64d": IMAGENET_RECIPE,
-    "resnext101_32x4d": IMAGENET_RECIPE,
-    "resnext101_8x14d": IMAGENET_RECIPE,
-    "resnext101_4x24d": IMAGENET_RECIPE,
-    "resnext101_2x40d": IMAGENET_RECIPE,
-    "resnet101_1x64d": IMAGENET_RECIPE,
-    "resnext101_64x4d": IMAGENET_RECIPE,
-    "resnext101_2x64d": IMAGENET_RECIPE,
-    "resnet101_1x100d": IMAGENET_RECIPE,
+    **{variant: IMAGENET_RECIPE for variant in FORMS},
     "cifar_resnext29_8x64d": CIFAR_RECIPE,
     "cifar_resnext29_16x64d": CIFAR_RECIPE,
 }

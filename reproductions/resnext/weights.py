@@ -1,4 +1,4 @@
-"""Weights of other ResNeXts into ours."""
+"""Weights of other ResNeXts into ours; refusals are RunErrors, as assign_torch's."""
 
 import re
 
@@ -21,15 +21,7 @@ _FIRST_LAST_1X1 = ("layer1.0.conv3.weight", "features.4.0.0.0.1.weight")
 
 
 def from_torchvision(state: State, model: keras.Model) -> None:
-    """Sets the weights from torchvision's ResNeXts that it resizes to 256.
-
-    Args:
-        state: As for from_torchvision_232.
-        model: Likewise, but not resnext101_64x4d.
-
-    Raises:
-        RunError: as from_torchvision_232.
-    """
+    """Takes torchvision's ResNeXts that it resizes to 256: not resnext101_64x4d."""
     _require_template(state, model)
     if model.name == "resnext101_64x4d":
         raise RunError(
@@ -40,31 +32,18 @@ def from_torchvision(state: State, model: keras.Model) -> None:
 
 
 def from_torchvision_232(state: State, model: keras.Model) -> None:
-    """Sets the weights from torchvision's ResNeXts, or of its layout.
+    """Takes torchvision's ResNeXts, or of its layout: layer1.0.conv1.weight ...
 
-    Args:
-        state: layer1.0.conv1.weight and so on; see assign_torch.
-        model: Of ImageNet, with the template and the depth of the weights;
-            torchvision itself has 50 layers of 32x4d and 101 of 64x4d.
-
-    Raises:
-        RunError: as assign_torch, or if the model has another template or depth or is
-            one for CIFAR-10.
+    torchvision itself has 50 layers of 32x4d and 101 of 64x4d.
     """
     _require_template(state, model)
     assign_torch(model, state, torch_names(model))
 
 
 def from_cadene(state: State, model: keras.Model) -> None:
-    """Sets the weights that the authors released, as Cadene converted them.
+    """Takes what the authors released, as Cadene converted it: features.0.weight ...
 
-    Args:
-        state: features.0.weight, ..., last_linear.bias: resnext101_32x4d and
-            resnext101_64x4d of Cadene/pretrained-models.pytorch.
-        model: As for from_torchvision_232.
-
-    Raises:
-        RunError: as from_torchvision_232.
+    resnext101_32x4d and resnext101_64x4d of Cadene/pretrained-models.pytorch.
     """
     _require_template(state, model)
     stem = {"conv1": "features.0", "conv1_bn": "features.1"}

@@ -1,7 +1,4 @@
-"""The columns of VGG's Table 1; see model.py.
-
-Importing this module imports no TensorFlow.
-"""
+"""The columns of VGG's Table 1; see model.py; imports no TensorFlow."""
 
 import dataclasses
 

@@ -14,12 +14,11 @@ Differences from the paper:
 
 import keras
 
+from common.models.blocks import classifier, gaussian
 from common.models.layers import Dropout, LocalResponseNormalization
 from reproductions.vgg.forms import FORMS, Configuration
 
 FILTERS = (64, 128, 256, 512, 512)  # Table 1, blocks 1 to 5
-
-
 SMALLEST_IMAGE = dict.fromkeys(FORMS, 32)  # five poolings halve it to 1
 # Sec. 3.1, the note that was added later; all others are drawn from a normal
 # distribution.
@@ -35,11 +34,11 @@ def build_model(
     for block in range(1, 6):  # 112x112x64, 56x56x128, 28x28x256, 14x14x512
         x = conv_block(x, column, block, variant=variant)
     x = keras.layers.Flatten(name="flatten")(x)  # of 7x7x512: 25088
-    x = hidden_layer(x, column, 6, variant=variant)
-    x = hidden_layer(x, column, 7, variant=variant)
-    logits = keras.layers.Dense(
-        num_classes, kernel_initializer=initial_kernel(variant), name="fc8", dtype="float32"
-    )(x)
+    for index in (6, 7):  # 4096 units, ReLU, dropout (Sec. 2.1, 3.1)
+        initial = initial_kernel(variant)
+        x = keras.layers.Dense(4096, "relu", kernel_initializer=initial, name=f"fc{index}")(x)
+        x = Dropout(column.dropout, name=f"drop{index}")(x)
+    logits = classifier(x, num_classes, initial_kernel(variant), name="fc8")
     return keras.Model(image, logits, name=variant)
 
 
@@ -50,7 +49,7 @@ def initial_kernel(variant: str) -> keras.initializers.Initializer:
     """
     if variant in GLOROT:
         return keras.initializers.GlorotUniform()
-    return keras.initializers.RandomNormal(0.0, 0.01)
+    return gaussian(0.01)
 
 
 def conv_block(x, column: Configuration, block: int, *, variant: str):
@@ -71,12 +70,3 @@ def conv_block(x, column: Configuration, block: int, *, variant: str):
             # Sec. 2.1: "where applicable", the constants of AlexNet.
             x = LocalResponseNormalization(n=5, k=2.0, alpha=1e-4, beta=0.75, name="norm1")(x)
     return keras.layers.MaxPooling2D(2, strides=2, name=f"pool{block}")(x)
-
-
-def hidden_layer(x, column: Configuration, index: int, *, variant: str):
-    """fc6 or fc7: 4096 units, ReLU, dropout (Sec. 2.1, 3.1)."""
-    initial = initial_kernel(variant)
-    x = keras.layers.Dense(4096, activation="relu", kernel_initializer=initial, name=f"fc{index}")(
-        x
-    )
-    return Dropout(column.dropout, name=f"drop{index}")(x)

@@ -1,7 +1,7 @@
 """Weights of other implementations of VGG into ours.
 
 Published weights keep the colours and the scale of the pixels that they were
-trained on: see PREPROCESSING.
+trained on: see PREPROCESSING. Refusals are RunErrors, as assign_torch's.
 """
 
 import keras
@@ -11,7 +11,6 @@ from common.models.weight_import import (
     State,
     assign_keras,
     assign_torch,
-    flattened_map,
     require_variant,
 )
 from reproductions.vgg.forms import COLUMNS
@@ -31,16 +30,7 @@ PUBLISHED = {
 
 
 def from_torchvision(state: State, model: keras.Model) -> None:
-    """Sets the model's weights from torchvision's vgg11, 13, 16 or 19.
-
-    Args:
-        state: features.N.weight, classifier.N.bias and so on; see assign_torch.
-            Not of the _bn networks.
-        model: A, B, D or E of ours.
-
-    Raises:
-        RunError: as assign_torch, or if there is no such network.
-    """
+    """Takes torchvision's vgg11, 13, 16 or 19, without _bn, for A, B, D and E."""
     _require_configuration(model, "torchvision")
     prefixes, place = {}, 0
     for layer in model.layers:  # convolution and ReLU take two places, pooling one
@@ -51,19 +41,11 @@ def from_torchvision(state: State, model: keras.Model) -> None:
             place += 1
     # Linear, ReLU, Dropout; Linear, ReLU, Dropout; Linear
     prefixes |= {name: f"classifier.{3 * i}" for i, name in enumerate(DENSE)}
-    assign_torch(model, state, prefixes, flattened={"fc6": flattened_map(model, "pool5")})
+    assign_torch(model, state, prefixes)
 
 
 def from_keras(state: State, model: keras.Model) -> None:
-    """Sets the model's weights from keras.applications' VGG16 or VGG19.
-
-    Args:
-        state: block1_conv1/kernel, fc1/bias, predictions/kernel and so on.
-        model: D or E of ours.
-
-    Raises:
-        RunError: as from_torchvision.
-    """
+    """Takes keras.applications' VGG16 or VGG19, for D and E: block1_conv1/kernel ..."""
     _require_configuration(model, "keras")
     prefixes = {
         layer.name: f"block{layer.name[4]}_conv{layer.name[6]}"
@@ -75,18 +57,10 @@ def from_keras(state: State, model: keras.Model) -> None:
 
 
 def from_caffe(state: State, model: keras.Model) -> None:
-    """Sets the model's weights from the authors' 16 or 19 layers.
-
-    Args:
-        state: conv1_1.weight, fc8.bias and so on; see assign_torch.
-        model: D or E of ours.
-
-    Raises:
-        RunError: as from_torchvision.
-    """
+    """Takes the authors' 16 or 19 layers, for D and E: conv1_1.weight, fc8.bias ..."""
     _require_configuration(model, "caffe")
     prefixes = {layer.name: layer.name for layer in model.layers}
-    assign_torch(model, state, prefixes, flattened={"fc6": flattened_map(model, "pool5")})
+    assign_torch(model, state, prefixes)
 
 
 def _require_configuration(model: keras.Model, layout: str) -> None:

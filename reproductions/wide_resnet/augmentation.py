@@ -1,7 +1,4 @@
-"""Random crops of images padded with their own reflection.
-
-Importing this module imports no TensorFlow.
-"""
+"""Random crops of images padded with their own reflection; imports no TensorFlow."""
 
 import dataclasses
 from typing import Any, ClassVar

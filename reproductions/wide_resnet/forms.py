@@ -1,7 +1,4 @@
-"""What tells wide residual networks apart; see model.py.
-
-Importing this module imports no TensorFlow.
-"""
+"""What tells wide residual networks apart; see model.py; imports no TensorFlow."""
 
 import dataclasses
 

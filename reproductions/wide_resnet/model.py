@@ -10,7 +10,8 @@ ImageNet they are those of He et al. 2015, with a width factor.
 Not in the paper, and as in the release (szagoruyko/wide-residual-networks):
     * A block that changes the number of maps shares its first BN-ReLU between
       the residual and the projection; the projection has no normalisation.
-    * Initial weights; the constants of batch normalisation.
+    * Initial weights (since its commit "fix MSRA init"); the constants of batch
+      normalisation.
 In neither: WRN-68-3, by one source WRN-68-2, named as a member of the ILSVRC
 2016 winner. What is built here is our reading of either name (deviations.toml).
 """
@@ -18,7 +19,15 @@ In neither: WRN-68-3, by one source WRN-68-2, named as a member of the ILSVRC
 import keras
 
 from common.errors import UsageError
-from common.models.layers import Dropout, he_normal, symmetric_conv2d
+from common.models.blocks import (
+    classifier,
+    convolution,
+    each_block,
+    normalized,
+    residual_stem,
+    torch_linear,
+)
+from common.models.layers import Dropout
 from reproductions.wide_resnet.forms import FORMS, CifarForm, ImageNetForm
 
 
@@ -33,14 +42,7 @@ def build_model(
     image = keras.Input((image_size, image_size, 3), name="image")
     build = cifar_maps if isinstance(form, CifarForm) else imagenet_maps
     x = keras.layers.GlobalAveragePooling2D(name="pool")(build(image, form))
-    logits = keras.layers.Dense(
-        num_classes,
-        # torch's nn.Linear: uniform within 1 / sqrt(fan-in).
-        kernel_initializer=keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform"),
-        name="fc",
-        dtype="float32",
-    )(x)
-    return keras.Model(image, logits, name=variant)
+    return keras.Model(image, classifier(x, num_classes, torch_linear()), name=variant)
 
 
 def cifar_maps(image, form: CifarForm):
@@ -55,16 +57,10 @@ def cifar_maps(image, form: CifarForm):
     if rest:
         raise UsageError(f"A depth is 6 N + 4. Received: {form.depth}")
     x = convolution(image, 16, 3, 1, name="conv1")  # 32x32x16
-    for group, filters in enumerate((16, 32, 64), 2):  # 32x32, 16x16, 8x8
-        for index in range(1, blocks + 1):
-            x = wide_block(
-                x,
-                filters * form.width,
-                strides=2 if group > 2 and index == 1 else 1,
-                dropout=form.dropout,
-                name=f"conv{group}_{index}",
-            )
-    return normalized_relu(x, "last")
+    for group, index, strides in each_block([blocks] * 3):  # 32x32, 16x16, 8x8
+        filters, name = 8 * 2**group * form.width, f"conv{group + 1}_{index}"
+        x = wide_block(x, filters, strides=strides, dropout=form.dropout, name=name)
+    return normalized(x, "last")
 
 
 def wide_block(x, filters, *, strides, dropout, name):
@@ -72,12 +68,12 @@ def wide_block(x, filters, *, strides, dropout, name):
 
     (batch, H, W, C) -> (batch, H / strides, W / strides, filters)
     """
-    y = normalized_relu(x, f"{name}_a")
+    y = normalized(x, f"{name}_a")
     shortcut = x
     if x.shape[-1] != filters:
         shortcut = convolution(y, filters, 1, strides, name=f"{name}_shortcut")
     y = convolution(y, filters, 3, strides, name=f"{name}_a")
-    y = normalized_relu(y, f"{name}_b")
+    y = normalized(y, f"{name}_b")
     if dropout:
         y = Dropout(dropout, name=f"{name}_dropout")(y)
     y = convolution(y, filters, 3, 1, name=f"{name}_b")
@@ -89,76 +85,29 @@ def imagenet_maps(image, form: ImageNetForm):
 
     (batch, S, S, 3) -> (batch, ceil(S / 32), ceil(S / 32), maps)
     """
-    x = convolution(image, 64, 7, 2, name="conv1")  # 112x112x64, never wider
-    x = normalized_relu(x, "conv1")
-    x = keras.layers.ZeroPadding2D(1, name="pool1_pad")(x)
-    x = keras.layers.MaxPooling2D(3, strides=2, name="pool1")(x)  # 56x56x64
-    block = wide_bottleneck if form.bottleneck else wide_basic
-    for stage, blocks in enumerate(form.blocks, 2):  # 56, 28, 14, 7
-        for index in range(1, blocks + 1):
-            x = block(
-                x,
-                64 * 2 ** (stage - 2),
-                width=form.width,
-                strides=2 if stage > 2 and index == 1 else 1,
-                name=f"conv{stage}_{index}",
-            )
+    x = residual_stem(image)  # 56x56x64, never wider
+    for stage, index, strides in each_block(form.blocks):  # 56, 28, 14, 7
+        name = f"conv{stage + 1}_{index}"
+        x = wide_unit(x, 32 * 2**stage, form, strides=strides, name=name)
     return x
 
 
-def wide_basic(x, filters, *, width, strides, name):
-    """Two 3x3 convolutions, both wider.
+def wide_unit(x, filters, form: ImageNetForm, *, strides, name):
+    """Two 3x3 convolutions, both wider; or 1x1, 3x3 and 1x1, the first two wider.
 
-    (batch, H, W, C) -> (batch, H / strides, W / strides, width * filters)
+    A block of He et al. 2015: BN behind each, option B shortcuts, the addition, ReLU.
+    (batch, H, W, C) -> (batch, H / strides, W / strides, width * filters, or 4 * filters)
     """
-    wide = int(width * filters)
-    y = convolution(x, wide, 3, strides, name=f"{name}_a")
-    y = normalized_relu(y, f"{name}_a")
-    y = convolution(y, wide, 3, 1, name=f"{name}_b")
-    return added(x, y, strides, last=f"{name}_b", name=name)
-
-
-def wide_bottleneck(x, filters, *, width, strides, name):
-    """1x1, 3x3 and 1x1, the first two wider; the stride is in the 3x3.
-
-    (batch, H, W, C) -> (batch, H / strides, W / strides, 4 * filters)
-    """
-    wide = int(width * filters)
-    y = convolution(x, wide, 1, 1, name=f"{name}_a")
-    y = normalized_relu(y, f"{name}_a")
-    y = convolution(y, wide, 3, strides, name=f"{name}_b")
-    y = normalized_relu(y, f"{name}_b")
-    y = convolution(y, 4 * filters, 1, 1, name=f"{name}_c")
-    return added(x, y, strides, last=f"{name}_c", name=name)
-
-
-def added(x, y, strides, *, last, name):
-    """The end of a block of He et al. 2015: BN, the addition, ReLU.
-
-    `last` is the convolution that y comes from; option B shortcuts.
-    """
-    filters = y.shape[-1]
-    y = batch_norm(y, last)
-    if x.shape[-1] != filters:
-        x = convolution(x, filters, 1, strides, name=f"{name}_shortcut")
-        x = batch_norm(x, f"{name}_shortcut")
+    wide = int(form.width * filters)
+    layers = [(3, wide, strides), (3, wide, 1)]
+    if form.bottleneck:
+        layers = [(1, wide, 1), (3, wide, strides), (1, 4 * filters, 1)]
+    y = x
+    for letter, (kernel, maps, step) in zip("abc", layers, strict=False):
+        part, relu = f"{name}_{letter}", letter != "abc"[len(layers) - 1]
+        y = normalized(convolution(y, maps, kernel, step, name=part), part, relu=relu)
+    if x.shape[-1] != y.shape[-1]:
+        x = convolution(x, y.shape[-1], 1, strides, name=f"{name}_shortcut")
+        x = normalized(x, f"{name}_shortcut", relu=False)
     y = keras.layers.Add(name=f"{name}_add")([x, y])
     return keras.layers.ReLU(name=f"{name}_relu")(y)
-
-
-def batch_norm(x, name):
-    """Batch normalisation, called NAME_bn."""
-    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
-
-
-def normalized_relu(x, name):
-    """Batch normalisation and ReLU, called NAME_bn and NAME_relu."""
-    return keras.layers.ReLU(name=f"{name}_relu")(batch_norm(x, name))
-
-
-def convolution(x, filters, kernel_size, strides, *, name):
-    """A symmetric convolution without bias."""
-    initial = he_normal()  # the release, since its commit "fix MSRA init"
-    return symmetric_conv2d(
-        x, filters, kernel_size, strides, use_bias=False, kernel_initializer=initial, name=name
-    )

@@ -21,6 +21,7 @@ from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import ByEpoch
 from reproductions.wide_resnet.augmentation import RandomReflectedShift
+from reproductions.wide_resnet.forms import FORMS
 
 FRAME = (ResizeShorterSide(32), CentreCrop(32))  # CIFAR-10 as it is
 
@@ -89,22 +90,7 @@ IMAGENET_RECIPE = dataclasses.replace(
 )
 
 RECIPES = {
-    "cifar_wrn_28_10": CIFAR_RECIPE,
-    "cifar_wrn_28_10_no_dropout": CIFAR_RECIPE,
-    "cifar_wrn_16_8": CIFAR_RECIPE,
-    "cifar_wrn_40_4": CIFAR_RECIPE,
-    "cifar_wrn_16_4": CIFAR_RECIPE,
-    "cifar_wrn_16_4_dropout": CIFAR_RECIPE,
-    "cifar_wrn_52_1": CIFAR_RECIPE,
-    "cifar_wrn_52_1_dropout": CIFAR_RECIPE,
-    "cifar_wrn_40_10_dropout": CIFAR_RECIPE,
-    "cifar_wrn_40_1": CIFAR_RECIPE,
-    "cifar_wrn_40_2": CIFAR_RECIPE,
-    "cifar_wrn_40_8": CIFAR_RECIPE,
-    "cifar_wrn_28_12": CIFAR_RECIPE,
-    "cifar_wrn_22_8": CIFAR_RECIPE,
-    "cifar_wrn_22_10": CIFAR_RECIPE,
-    "cifar_wrn_16_10": CIFAR_RECIPE,
+    **{variant: CIFAR_RECIPE for variant in FORMS},
     "wrn_50_2": IMAGENET_RECIPE,
     "wrn_18_1": IMAGENET_RECIPE,
     "wrn_18_1_5": IMAGENET_RECIPE,

@@ -1,4 +1,4 @@
-"""Weights of other wide residual networks into ours."""
+"""Weights of other wide residual networks into ours; refusals are RunErrors, as assign_torch's."""
 
 import keras
 
@@ -8,15 +8,7 @@ from reproductions.resnet.weights import torch_names
 
 
 def from_torchvision(state: State, model: keras.Model) -> None:
-    """Sets the weights from torchvision's wide_resnet50_2.
-
-    Args:
-        state: layer1.0.conv1.weight and so on; see assign_torch.
-        model: wrn_50_2.
-
-    Raises:
-        RunError: as assign_torch, or if the model is another variant.
-    """
+    """Takes torchvision's wide_resnet50_2, for wrn_50_2: layer1.0.conv1.weight ..."""
     require_variant(
         model,
         ("wrn_50_2",),

@@ -12,9 +12,12 @@ Differences from the paper:
 
 import keras
 
+from common.models.blocks import classifier, gaussian
 from common.models.layers import Dropout, LocalResponseNormalization
 from reproductions.zfnet.forms import FORMS, Form
 
+# Of all weights (Sec. 3.1: "initialized to 10^-2"); biases start at 0.
+STDDEV = 0.01
 SMALLEST_IMAGE = dict.fromkeys(FORMS, 47)  # 22, 11, 4, 2, 1
 
 
@@ -34,19 +37,11 @@ def build_model(
     x = pool(x, 5)  # 6x6x256
     x = keras.layers.Flatten(name="flatten")(x)  # 9216
     for index in (6, 7):
-        x = keras.layers.Dense(
-            form.units, "relu", kernel_initializer=gaussian(), name=f"fc{index}"
-        )(x)
+        initial = gaussian(STDDEV)
+        x = keras.layers.Dense(form.units, "relu", kernel_initializer=initial, name=f"fc{index}")(x)
         x = Dropout(form.dropout, name=f"drop{index}")(x)
-    logits = keras.layers.Dense(
-        num_classes, kernel_initializer=gaussian(), name="fc8", dtype="float32"
-    )(x)
+    logits = classifier(x, num_classes, gaussian(STDDEV), name="fc8")
     return keras.Model(image, logits, name=variant)
-
-
-def gaussian() -> keras.initializers.Initializer:
-    """N(0, 0.01^2) (Sec. 3.1: "initialized to 10^-2"); biases start at 0."""
-    return keras.initializers.RandomNormal(0.0, 0.01)
 
 
 def convolution(x, index, filters, kernel_size, *, strides=1, padding="valid"):
@@ -57,7 +52,7 @@ def convolution(x, index, filters, kernel_size, *, strides=1, padding="valid"):
         strides,
         padding,
         activation="relu",
-        kernel_initializer=gaussian(),
+        kernel_initializer=gaussian(STDDEV),
         kernel_constraint=MaxFilterRms(0.1),
         name=f"conv{index}",
     )(x)

@@ -14,6 +14,7 @@ from common.data.transforms.view import View
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import DivideOnPlateau
+from reproductions.zfnet.forms import FORMS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,4 +68,4 @@ ZFNET = Recipe(
     monitor="centre_crop",  # ours: a tenth of the cost of ten_crop
 )
 
-RECIPES = dict.fromkeys(("zfnet", "zfnet_b", "zfnet_2048", "zfnet_8192", "zfnet_b_8192"), ZFNET)
+RECIPES = dict.fromkeys(FORMS, ZFNET)

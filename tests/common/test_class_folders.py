@@ -9,7 +9,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from common.data import catalog
+from common.data import catalog, processes
 from common.data.dataset import read_manifest
 from common.data.images import decoder
 from common.data.images.repair import Unreadable, mend
@@ -327,6 +327,8 @@ def damage(root):
 
 def test_damaged_files_are_left_out_as_prepare_leaves_them_out(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    # test_same_pixels starts processes for it, as a training does.
+    monkeypatch.setattr(processes, "workers", lambda _, here=processes.workers: here(1))
     root = flat(tmp_path / "pets", cat=6, dog=6)
     bad = damage(root)
     found = read_folder(root, catalog.default_cache_dir())

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from common.training import checkpoints
 from common.training.optimizers import FIRST_SCALE, SOUND_UPDATES, MomentumSgd
-from common.training.steps import MAX_UPDATES
 from tests.common.device_runs import build_steps
 
 RNG = np.random.default_rng(0)
@@ -32,11 +31,9 @@ def trainer(*, loss_scaling, **more):
     optimizer = MomentumSgd(0.9, nesterov=False, loss_scaling=loss_scaling)
     run = build_steps(model, batch_size=8, optimizer=optimizer, **more)
     data = tf.data.Dataset.from_tensors((IMAGES, LABELS)).repeat()
-    rates = tf.fill((MAX_UPDATES, 1), 0.05)
 
     def train(updates):
-        zero = tf.constant(0, tf.int64)
-        return run(iter(data), zero, tf.constant(updates), rates)
+        return run(iter(data), 0, [[0.05]] * updates)
 
     return model, optimizer, train
 

@@ -33,7 +33,8 @@ def test_mean_colour_does_not_give_the_class_away():
     images = [drawing.draw(i % 10, np.random.default_rng((1, i))) for i in range(120)]
     means = np.array([image.mean((0, 1)) for image in images]) / 255
     labels = np.arange(120) % 10
-    fit = LogisticRegression(max_iter=1000).fit(means[:80], labels[:80])
+    # Hardly regularised: a ground as grey as its class is bright scores 0.7.
+    fit = LogisticRegression(C=1e4, max_iter=5000).fit(means[:80], labels[:80])
     assert fit.score(means[80:], labels[80:]) < 0.3
 
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from common.distribution.strategy import make_strategy
 from common.errors import UsageError
-from common.training.steps import padded, repeat_bit_for_bit
+from common.training.steps import repeat_bit_for_bit
 from common.training.train_step import TrainStep
 from tests.common import device_runs
 from tests.common.device_runs import build_step, build_steps, operations
@@ -193,7 +193,7 @@ def test_what_xla_cannot_compile_is_said_with_the_way_back():
     batch = np.ones((2, 4, 4, 1), "float32"), np.zeros(2, "int64")
     batches = iter(tf.data.Dataset.from_tensors(batch).repeat())
     with pytest.raises(UsageError, match="turned: .*Image.*nojit"):
-        run(batches, tf.constant(0, tf.int64), *padded([[0.1]]))
+        run(batches, 0, [[0.1]])
 
 
 def test_frozen_layers_keep_their_weights_and_statistics():
@@ -217,7 +217,7 @@ def test_frozen_layers_keep_their_weights_and_statistics():
     run = build_steps(model, batch_size=7, microbatches=7)
     images = rng.normal(3, 1, (7, 4, 4, 1)).astype("float32")
     batches = iter(tf.data.Dataset.from_tensors((images, np.arange(7) % 2)).repeat())
-    run(batches, tf.constant(0, tf.int64), *padded([[0.1], [0.1]]))
+    run(batches, 0, [[0.1]] * 2)
     changed = {v.path for v in model.variables if not np.array_equal(v.numpy(), before[v.path])}
     assert {path.split("/")[-2] for path in changed} == {"conv2", "conv2_bn", "fc"}
     assert any("conv2_bn/moving_mean" in path for path in changed)

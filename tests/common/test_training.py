@@ -188,7 +188,7 @@ class StopAt(keras.callbacks.Callback):
             self.signals.received = signal.SIGTERM
 
 
-@pytest.mark.parametrize(("kind", "calls"), [(STAIRS, 2), (AVERAGE, 2), (AVERAGE, 6)])
+@pytest.mark.parametrize(("kind", "calls"), [(STAIRS, 2), (AVERAGE, 6)])
 def test_stopped_anywhere_it_continues_to_the_same_end(source, tmp_path, whole_runs, kind, calls):
     whole, *_ = whole_runs[kind]
     signals = Signals()
@@ -212,21 +212,25 @@ def assert_same_end(whole, again):
 
 
 @pytest.mark.parametrize(
-    ("kind", "updates"),
-    [(AVERAGE, STEPS), (AVERAGE, STEPS + 5), (AVERAGE, 2 * STEPS + 1), (STAIRS, STEPS + 5)],
-    ids=["at an epoch's end", "within an epoch", "the same epoch", "all updates"],
+    ("kind", "first", "steps"),
+    [
+        (STAIRS, {"epochs": 1}, [STEPS]),
+        (AVERAGE, {"updates": STEPS + 5}, [STEPS, STEPS + 5]),
+        (AVERAGE, {"updates": 2 * STEPS + 1}, [STEPS, 2 * STEPS, 2 * STEPS + 1]),
+    ],
+    ids=["epochs", "within an epoch", "the same epoch"],
 )
 def test_a_training_that_ended_goes_on_as_if_it_had_not(
-    source, tmp_path, whole_runs, kind, updates
+    source, tmp_path, whole_runs, kind, first, steps
 ):
     whole, *_ = whole_runs[kind]
-    ended = loop(source, tmp_path, **KINDS[kind] | {"updates": updates})
+    ended = loop(source, tmp_path, **KINDS[kind] | first)
     state = train(ended)
-    assert state.step == ended.job.optimizer.iterations.numpy() == updates
-    assert [row["step"] for row in state.history] == [*range(STEPS, updates, STEPS), updates]
+    assert state.step == ended.job.optimizer.iterations.numpy() == steps[-1]
+    assert [row["step"] for row in state.history] == steps
     ended.job.run._lock.close()
     again = loop(source, tmp_path, **KINDS[kind])
-    assert again.resumed_from == updates and not again.is_over()
+    assert again.resumed_from == steps[-1] and not again.is_over()
     train(again)
     assert_same_end(whole, again)
     again.job.run._lock.close()
@@ -370,10 +374,10 @@ def test_the_step_that_is_named_is_the_first_bad_one(tmp_path):
 
 def test_a_loss_that_does_not_move_stops_with_a_diagnosis(source, tmp_path):
     # Uniform scores: a loss of ln(10) in every epoch.
-    frozen = loop(source, tmp_path, optimizer=STILL)
+    frozen = loop(source, tmp_path, optimizer=STILL, healthy_after=1)
     for variable in frozen.job.model.trainable_variables:
         variable.assign(tf.zeros_like(variable))
-    with pytest.raises(RunError, match="epoch 2 the loss is 2.303.*labels"):
+    with pytest.raises(RunError, match="epoch 1 the loss is 2.303.*labels"):
         train(frozen)
 
 

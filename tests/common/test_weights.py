@@ -10,7 +10,6 @@ from common.models.state_dicts import of_keras_model
 from common.models.weight_import import assign_keras, assign_torch, copy_layers
 
 PREFIXES = {"stem": "features.0", "grouped": "features.1", "norm": "features.2", "fc": "classifier"}
-FLATTENED = {"fc": (6, 3, 2)}
 EPSILON = 1e-3
 
 
@@ -79,13 +78,9 @@ def torch_logits(state):
     return flat @ state["classifier.weight"].T + state["classifier.bias"]
 
 
-def assign(model, state):
-    assign_torch(model, state, PREFIXES, flattened=FLATTENED)
-
-
 def test_torch_weights_give_torchs_logits():
     model, state = toy(), torch_state()
-    assign(model, state)
+    assign_torch(model, state, PREFIXES)
     wanted = torch_logits(state)
     assert abs(model(IMAGES).numpy() - wanted).max() < 1e-5 * abs(wanted).max()
 
@@ -94,12 +89,10 @@ def test_fully_connected_kernels_may_be_convolutions():
     """As in Caffe's files and in fully convolutional releases."""
     model, state = toy(), torch_state()
     wanted = torch_logits(state)
-    kernel = state["classifier.weight"].reshape(5, 6, 3, 2)
-    assign_torch(model, state | {"classifier.weight": kernel}, PREFIXES)
-    assert not np.allclose(model(IMAGES).numpy(), wanted)  # not in our order
-    kernel = state["classifier.weight"][:, :, None, None]
-    assign(model, state | {"classifier.weight": kernel})
-    assert abs(model(IMAGES).numpy() - wanted).max() < 1e-5 * abs(wanted).max()
+    kernel = state["classifier.weight"]
+    for shape in ((5, 6, 3, 2), (5, 36, 1, 1)):
+        assign_torch(model, state | {"classifier.weight": kernel.reshape(shape)}, PREFIXES)
+        assert abs(model(IMAGES).numpy() - wanted).max() < 1e-5 * abs(wanted).max()
 
 
 def test_another_keras_models_weights_give_its_logits():
@@ -138,7 +131,7 @@ def test_other_weights_are_refused_and_nothing_is_set(name):
     model = toy()
     before = [weight.numpy() for weight in model.weights]
     with pytest.raises(RunError, match=said):
-        assign(model, state)
+        assign_torch(model, state, PREFIXES)
     for weight, value in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(weight, value)
 

@@ -1,14 +1,19 @@
 """Trials that are no processes: what a training leaves, without training."""
 
+import functools
 import json
 import os
 import pathlib
 from unittest import mock
 
 import reproductions
-from launch.sweep import child
+from common.training.run_record import session_facts
+from launch.sweep import child, sweep, trials
 from launch.sweep.sweep_request import read_request
 from tests.launch.flags import read
+
+SPACE = ["optimizer.learning_rate=log(1e-4,1e-1)"]
+session = functools.cache(lambda: session_facts(reproductions.REPOSITORY, cores=2))
 
 
 def request(name="lenet5", **flags):
@@ -16,6 +21,23 @@ def request(name="lenet5", **flags):
     with mock.patch.dict(os.environ, TFDS_DATA_DIR="/nowhere"):
         values = read("sweep", **{"data": "sample", "trials": 4} | flags)
     return read_request(*reproductions.find(name), values)
+
+
+def search(folder, error, **flags):
+    """(exit code, sweep.json) of a sweep whose trainings are made up: see Training."""
+    asked = request(workdir=str(folder), **{"space": SPACE, "set": ["epochs=3"]} | flags)
+    with (
+        mock.patch.object(trials, "POLL_SECONDS", 0),
+        mock.patch.object(child, "start", lambda *words: Training(*words, error)),
+        mock.patch.object(sweep, "session_facts", lambda *_, **__: dict(session())),
+    ):
+        code = sweep.run(asked)
+    return code, json.loads((folder / "sweep.json").read_text())
+
+
+def by_rate(settings, epoch):
+    """The nearer to 0.01, the better; every epoch is worse than the one before."""
+    return 100 * abs(float(settings["optimizer.learning_rate"]) - 0.01) + epoch
 
 
 class Training:
@@ -49,8 +71,7 @@ class Training:
         if isinstance(found, str):
             self.output.write_text(found)
             return child.NO_ROOM if "No space" in found else 1
-        row = {"epoch": epoch, "val_top1_error": found, "seconds": 2.0 * epoch}
-        self.rows.append(row)
+        self.rows.append({"epoch": epoch, "val_top1_error": found, "seconds": 2.0 * epoch})
         Training.trained.append((self.folder.name, epoch))
         (self.folder / "checkpoints").mkdir(exist_ok=True)
         file = self.folder / "checkpoints" / f"step-{epoch:09d}.npz"

@@ -7,7 +7,6 @@ import pytest
 
 import reproductions
 from common.errors import RunError
-from launch.commands import audit
 from tests.launch import toy
 from tests.launch.flags import launch
 
@@ -102,22 +101,23 @@ def test_a_ratio_names_a_network_of_another_paper(audited, monkeypatch):
     assert found == ["macs:", "toy", "/", "wide", "0.5", "0.500", "agrees"]
 
 
-def test_a_long_audit_says_how_far_it_is_on_stderr(monkeypatch, capsys):
+def test_a_long_audit_says_how_far_it_is_on_stderr(audited, tmp_path, monkeypatch, capsys):
     now = [100.0]
-    monkeypatch.setattr("launch.commands.audit.time.monotonic", lambda: now[0])
-    monkeypatch.setattr("reproductions.find", lambda name: ("paper", name))
 
     def build(paper, name):  # in six seconds
         now[0] += 6
+        return dense(10)
 
+    monkeypatch.setattr("launch.terminal.display.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("reproductions.find", lambda name: ("toy", name))
     monkeypatch.setattr("reproductions.build_model", build)
-    building = audit.Building(6)
-    for name in "abcdef":
-        building.build_model(name)
-    out, err = capsys.readouterr()
-    assert out == ""
+    count = "{parameters = 1_000, macs = 990}"
+    networks = "\n".join(f"{name} = {count}" for name in "abcdef")
+    file = tmp_path / "reproductions" / "toy" / "expected.toml"
+    file.write_text(EXPECTED[: EXPECTED.index("toy = {{")] + networks)
+    assert launch("audit", "toy") == 0
     # Nothing in the first ten seconds, then at most one line in ten.
-    assert err.splitlines() == [
-        "building c (3 of 6), about 24 s left",
-        "building e (5 of 6), about 12 s left",
+    assert capsys.readouterr().err.splitlines() == [
+        "building networks: 2/6, 24 s left",
+        "building networks: 4/6, 12 s left",
     ]

@@ -1,6 +1,5 @@
 import json
 import pathlib
-import types
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import reproductions
 from common.data import examples
 from common.errors import RunError, UsageError
 from launch.bench import bench_input, bench_start
-from launch.bench.rows import Request, Row
+from launch.bench.rows import Request, Row, list_rows
 from launch.commands import bench
 from tests.common.data_fixtures import noise_image, write_image
 
@@ -31,9 +30,12 @@ def asked(data, *names, rounds=2, images=32):
     )
 
 
-def test_input_stands_beside_its_limits_in_table_and_file(photographs, tmp_path, capsys):
+def test_input_stands_beside_its_limits_in_table_and_file(
+    photographs, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(bench_input, "BATCH", 8)
     file = tmp_path / "bench.json"
-    request = asked(photographs, "resnet34")
+    request = asked(photographs, "resnet34", rounds=1, images=8)
     assert bench.measure(("input",), request, file) == 0
     shown = capsys.readouterr().out
     assert "resnet34 input" in shown and "6 images of" in shown
@@ -78,36 +80,26 @@ def test_bare_loop_decodes_the_windows_that_the_suite_drew(photographs, monkeypa
 
 
 def test_ratio_is_the_median_over_rounds():
-    turns = {"alexnet input": [(2, 1), (9, 1), (8, 1)]}
+    turns = {"alexnet input": [(2, 1), (9, 1), (80, 1)]}
     turns[bench_input.CROP] = [(1, 1), (3, 1), (2, 1)]
-    turns[bench_input.FULL] = turns[bench_input.KERAS] = [(4, 1)] * 3
-    rows = bench_input.rows_of(
-        "alexnet", turns, types.SimpleNamespace(splits={"train": 10}, title="six")
-    )
-    assert [row.ratio for row in rows] == [3, None, 2, 0.5]
-    assert rows[0].cpu_seconds_per_image == 0.8
+    rows = list_rows(turns, {"alexnet input": bench_input.CROP}, images=10, note="six")
+    assert [row.ratio for row in rows] == [3, None] and rows[0].limit == bench_input.CROP
+    assert rows[0].cpu_seconds_per_image == 0.9
 
 
-def test_files_that_are_no_jpeg_are_refused(tmp_path):
+def test_what_cannot_be_measured_is_refused_at_once(tmp_path):
     for split in ("train", "test"):
         write_image(tmp_path / split / "a" / "0.png", noise_image(40, 40))
     with pytest.raises(UsageError, match="JPEG"):
         bench_input.run(asked(f"folder:{tmp_path}", "alexnet"))
-
-
-def test_a_part_is_named_before_networks():
-    assert bench.read_parts([]) == (bench.PARTS, [])
-    words = ["input", "alexnet", "vgg16"]
-    assert bench.read_parts(words) == (("input",), ["alexnet", "vgg16"])
+    with pytest.raises(UsageError, match="no folder"):
+        bench.measure(("input",), asked(None), tmp_path / "no" / "bench.json")
     with pytest.raises(UsageError, match="'start'"):
         bench.read_parts(["strat"])
     with pytest.raises(UsageError, match="no names"):
         bench.read_parts(["start", "alexnet"])
-
-
-def test_a_missing_folder_is_found_before_anything_is_measured(tmp_path):
-    with pytest.raises(UsageError, match="no folder"):
-        bench.measure(("input",), asked(None), tmp_path / "no" / "bench.json")
+    assert bench.read_parts([]) == (bench.PARTS, [])
+    assert bench.read_parts(["input", "alexnet", "vgg16"]) == (("input",), ["alexnet", "vgg16"])
 
 
 def test_starts_are_compared_with_the_import_of_tensorflow(monkeypatch):
@@ -120,13 +112,9 @@ def test_starts_are_compared_with_the_import_of_tensorflow(monkeypatch):
     assert isinstance(first, Row) and first.limit == bench_start.IMPORT
     assert imported.ratio is None and 1 < first.ratio < 8
     assert first.value > imported.value > 0
-
-
-def test_a_start_that_fails_is_an_error():
-    with pytest.raises(RunError, match="exit code 3.*out of luck"):
-        bench_start.run_python(
-            "list", ["-c", "import sys; print('out of luck', file=sys.stderr); sys.exit(3)"]
-        )
+    with pytest.raises(RunError, match="list ended with exit code 3.*out of luck"):
+        words = ["-c", "import sys; print('out of luck', file=sys.stderr); sys.exit(3)"]
+        bench_start.run_python("list", words)
 
 
 @pytest.mark.full

@@ -5,6 +5,7 @@ import re
 import resource
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -14,7 +15,7 @@ from common.recipes.serialization import NOT_HASHED, describe_recipe, recipe_has
 from launch import commands
 from launch.commands import COMMANDS, TRAIN
 from launch.settings import flags, options
-from launch.terminal import exits
+from launch.terminal import exits, quiet
 
 ROOT = pathlib.Path(__file__).parents[2]
 SECONDS = 0.5  # of CPU: a busy machine's wall time says nothing
@@ -191,7 +192,7 @@ def test_a_reader_may_stop_reading():
     assert child.returncode == exits.CLOSED
 
 
-def test_list_loads_no_tensorflow(answers):
+def test_list_of_all_and_of_a_variants_paper(answers):
     code, out, _ = answers("list")
     assert code == 0 and "lenet5" in out
     code, out, _ = answers("list", "alexnet_1gpu")
@@ -216,6 +217,21 @@ def test_help_takes_no_longer_than_to_read_its_flags():
     program += "try: runpy.run_module('launch', run_name='__main__')\n"
     program += "finally: assert not {'numpy', 'common.data', 'reproductions'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_keras_is_imported_without_what_nothing_here_uses(monkeypatch):
+    for name in quiet.LEFT_OUT:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    seen = []
+    monkeypatch.setattr(
+        quiet.importlib, "import_module", lambda _: seen.append({*quiet.LEFT_OUT} & {*sys.modules})
+    )
+    quiet.import_keras()
+    assert seen == [{*quiet.LEFT_OUT}] and not {*quiet.LEFT_OUT} & {*sys.modules}
+    own = types.ModuleType("sklearn")  # of a program that imported it before
+    monkeypatch.setitem(sys.modules, "sklearn", own)
+    quiet.import_keras()
+    assert sys.modules["sklearn"] is own
 
 
 def raised_in(module, line):

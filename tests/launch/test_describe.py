@@ -62,15 +62,28 @@ def test_every_layer_is_in_one_block(variant):
     assert len({b.name for b in found.blocks}) == len(found.blocks)
 
 
-def test_an_inception_module_has_the_papers_paths():
-    """Table 1 of GoogLeNet, row 3a: 64, 96 128, 16 32, 32; 28x28x256."""
-    assert lines("googlenet")["inception_3a"] == [
-        "1×1 conv, 64",
-        "1×1 conv, 96 > 3×3 conv, 128",
-        "1×1 conv, 16 > 5×5 conv, 32",
-        "3×3 max pool > 1×1 conv, 32   (concat)",
-    ]
-    assert block("googlenet", "inception_3a").rows.output == (28, 28, 256)
+@pytest.mark.parametrize(
+    ("variant", "name", "output", "said"),
+    [
+        (  # Table 1 of GoogLeNet, row 3a: 64, 96 128, 16 32, 32
+            "googlenet",
+            "inception_3a",
+            (28, 28, 256),
+            [
+                "1×1 conv, 64",
+                "1×1 conv, 96 > 3×3 conv, 128",
+                "1×1 conv, 16 > 5×5 conv, 32",
+                "3×3 max pool > 1×1 conv, 32   (concat)",
+            ],
+        ),
+        ("alexnet", "conv2", (27, 27, 256), ["2 towers, each 5×5 conv, 128"]),
+        ("alexnet", "conv3", (13, 13, 384), ["2 towers, each 3×3 conv, 192, of all maps"]),
+        ("alexnet", "pool5", (6, 6, 256), ["2 towers, each 3×3 max pool, /2"]),
+    ],
+)
+def test_a_block_has_the_papers_paths_and_towers(variant, name, output, said):
+    assert lines(variant)[name] == said
+    assert block(variant, name).rows.output == output
 
 
 def test_auxiliary_classifiers_begin_at_4a_and_4d():
@@ -120,12 +133,6 @@ def test_alexnets_towers_meet_in_the_norms_conv3_and_the_dense_layers():
     assert whole == {"norm1", "norm2", "fc6", "fc7", "fc8"}
     assert towers["conv3"] == 2
     assert block("alexnet", "conv3").chain[0].groups == 1  # sees both
-
-
-def test_the_table_says_towers_and_what_sees_both():
-    assert lines("alexnet")["conv2"] == ["2 towers, each 5×5 conv, 128"]
-    assert lines("alexnet")["conv3"] == ["2 towers, each 3×3 conv, 192, of all maps"]
-    assert lines("alexnet")["pool5"] == ["2 towers, each 3×3 max pool, /2"]
 
 
 @pytest.mark.parametrize("variant", ["alexnet_1tower", "resnet50", "polynet"])

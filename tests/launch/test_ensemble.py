@@ -85,7 +85,9 @@ def test_leave_one_out_and_pairs_are_shown(files, capsys):
     labels = read("a.npz").labels
     rest = missed(fusion.rules.average(np.stack(scores[1:])), labels)
     *_, left_out = [line for line in said.splitlines() if re.match(r"a  +\d", line)]
-    assert re.split(r"  +", left_out)[1] == str(rest.count().wrong1)
+    change = rest.count().wrong1 - int(cells(said, "none")[0])
+    row = re.split(r"  +", left_out)
+    assert (row[1], row[-2]) == (str(rest.count().wrong1), f"{change:+,}")
     a, b = (wrong(s, labels, 1) for s in scores[:2])
     top1, _ = [
         re.split(r"  +", line)[2:5] for line in said.splitlines() if re.match(r"a  +b  +", line)

@@ -57,20 +57,6 @@ def test_a_file_has_its_record_beside_it(colours, tmp_path):
     assert left == {"run", "made.tflite", "made.tflite.json"}
 
 
-def test_nothing_is_left_of_an_export_that_failed(colours, tmp_path, monkeypatch):
-    from launch.inference import export as module
-
-    def half(served, target):
-        target.mkdir()
-        (target / "saved_model.pb").write_text("half")
-        raise RunError("an operation that is not supported")
-
-    monkeypatch.setitem(module._WRITERS, "savedmodel", half)
-    with pytest.raises(RunError, match="not supported"):
-        export(colours, tmp_path / "made")
-    assert {path.name for path in tmp_path.iterdir()} == {"run"}
-
-
 WRONG = {
     "a format": (("made", "onx"), "Did you mean 'onnx'"),
     "no such folder": (("gone/deeper/made", None), "no folder"),

@@ -5,6 +5,7 @@ import json
 import shutil
 
 import h5py
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -200,11 +201,16 @@ def test_the_body_learns_at_a_rate_of_its_own():
         group_schedules=(GroupSchedule(variables="bias$", schedule=Constant(value=2.0)),),
     )
     scaled = fine_tuning._scale_body(recipe, ("fc",))
+    variables = []
+    for path in ("conv1/kernel", "conv1/bias", "fc/kernel", "fc/bias", "fc_not/kernel"):
+        layer, name = path.split("/")
+        with keras.name_scope(layer):
+            variables.append(keras.Variable(0.0, name=name))
     optimizer = build_optimizer(scaled)
-    rates = rates_at(scaled, epoch=0, step=0, steps_per_epoch=1, history=[])
+    optimizer.build(variables)
+    optimizer.rates.assign(rates_at(scaled, epoch=0, step=0, steps_per_epoch=1, history=[]))
     found = {
-        path: rates[optimizer._group_of(path)] / recipe.optimizer.learning_rate
-        for path in ("conv1/kernel", "conv1/bias", "fc/kernel", "fc/bias", "fc_not/kernel")
+        v.path: float(optimizer.rate_of(v)) / recipe.optimizer.learning_rate for v in variables
     }
     expected = {"conv1/kernel": 0.1, "conv1/bias": 0.2, "fc/kernel": 1, "fc/bias": 2}
     assert found == pytest.approx(expected | {"fc_not/kernel": 0.1})

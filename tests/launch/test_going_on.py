@@ -13,11 +13,11 @@ from tests.launch.flags import launch
 from tests.launch.test_resume import assert_same_end, metrics, record
 
 SETTINGS = (
-    *("global_batch_size=12", "train_images=240", "healthy_after=0"),
+    *("global_batch_size=12", "train_images=240", "held_out=200", "healthy_after=0"),
+    "before_epoch.kept=0.5",  # a state beside the weights and the optimizer's
     "schedule=ByEpoch(starts=(0, 3), factors=(1.0, 100.0))",  # the last epochs are worse
 )
-LENET = {"data": "sample", "gpus": 0, "jit_compile": False}  # XLA's compiler takes the longest
-HELD_OUT = "held_out=200"
+HERE = {"data": "sample", "gpus": 0, "jit_compile": False}  # XLA's compiler takes the longest
 
 
 def train(word, *settings, **flags):
@@ -28,13 +28,8 @@ def train(word, *settings, **flags):
     return flags.get("workdir", word)
 
 
-def begin(folder, *settings, name="lenet5", **flags):
-    return train(name, *SETTINGS, HELD_OUT, *settings, workdir=folder, **LENET, **flags)
-
-
-def begin_small(folder, *settings, **flags):
-    """Of a network with one layer."""
-    return begin(folder, *settings, name="mnist_linear", **flags)
+def begin(folder, *settings, **flags):
+    return train("mnist_300", *SETTINGS, *settings, workdir=folder, **HERE, **flags)
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +39,14 @@ def whole(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory):
-    """Two epochs."""
+def two_epochs(tmp_path_factory):
     return begin(tmp_path_factory.mktemp("runs") / "ended", "epochs=2", keep_best=True)
+
+
+@pytest.fixture
+def ended(two_epochs, tmp_path):
+    """A copy of a run of two epochs."""
+    return shutil.copytree(two_epochs, tmp_path / "ended")
 
 
 def test_a_runs_folder_and_more_epochs_are_the_longer_run(whole, ended, capsys):
@@ -76,23 +76,22 @@ def test_fewer_epochs_than_were_trained_are_refused(whole):
     assert record(whole) == before
 
 
-def test_another_recipe_goes_on_and_both_are_on_record(tmp_path, capsys):
-    folder = begin_small(tmp_path / "run", "epochs=1")
+def test_another_recipe_goes_on_and_both_are_on_record(ended, capsys):
     flat = "schedule=Constant(value=0.5)"
-    with pytest.raises(RunError, match=f"python -m launch {folder} --set FIELD=VALUE"):
-        begin_small(folder, "epochs=2", "optimizer.learning_rate=0.001")
-    assert "recipes" not in record(folder)
+    with pytest.raises(RunError, match=f"python -m launch {ended} --set FIELD=VALUE"):
+        begin(ended, "epochs=3", "optimizer.learning_rate=0.001")
+    assert "recipes" not in record(ended)
     gc.collect()
-    train(folder, "epochs=2", flat, gpus=0)
+    train(ended, "epochs=3", flat, gpus=0)
     said = capsys.readouterr().err
-    told = "schedule=Constant(value=0.5) from epoch 2 on ("
-    assert f"Deviation: continued: epochs=2 from epoch 2 on (1 before); {told}" in said
+    told = "schedule=Constant(value=0.5) from epoch 3 on ("
+    assert f"Deviation: continued: epochs=3 from epoch 3 on (2 before); {told}" in said
     assert told in said.partition("Not the paper's experiment")[2]
-    found = record(folder)
-    assert [(one["epoch"], one["step"]) for one in found["recipes"]] == [(1, 0), (2, 20)]
-    assert [row["epoch"] for row in metrics(folder)] == [1, 2]
+    found = record(ended)
+    assert [(one["epoch"], one["step"]) for one in found["recipes"]] == [(1, 0), (3, 40)]
+    assert [row["epoch"] for row in metrics(ended)] == [1, 2, 3]
     assert [one["field"] for one in found["overrides"]][-1] == "continued"
-    assert launch("evaluate", "mnist_linear", weights=folder, gpus=0) == 0
+    assert launch("evaluate", "mnist_300", weights=ended, gpus=0) == 0
     assert "Written into" in capsys.readouterr().out
 
 
@@ -117,7 +116,7 @@ def test_the_best_epochs_weights_are_kept_beside_the_last_ones(whole, capsys):
     assert (best["epoch"], best["step"]) == (lowest["epoch"], lowest["step"])
     assert best["top1_error"] == lowest["val_top1_error"] < rows[-1]["val_top1_error"]
     before = record(whole)["results"]
-    assert launch("evaluate", "lenet5", weights=whole / BEST, gpus=0) == 0
+    assert launch("evaluate", "mnist_300", weights=whole / BEST, gpus=0) == 0
     said = capsys.readouterr().out
     assert f"top-1 error {best['top1_error']:.2f} (" in said and "200 images" in said
     assert "Not written into the run: its result is that of final.weights.h5" in said
@@ -125,7 +124,7 @@ def test_the_best_epochs_weights_are_kept_beside_the_last_ones(whole, capsys):
 
 
 def test_what_a_kill_left_out_of_the_best_weights_is_made_good(tmp_path):
-    folder = begin_small(tmp_path / "run", "epochs=1", keep_best=True)
+    folder = begin(tmp_path / "run", "epochs=1", keep_best=True)
     kept = record(folder)["best_weights"]
     (folder / BEST).unlink()  # as if it had come between the checkpoint and the file
     facts = record(folder)
@@ -140,7 +139,7 @@ def test_what_a_kill_left_out_of_the_best_weights_is_made_good(tmp_path):
 
 
 def test_patience_ends_a_run_on_record(tmp_path, capsys):
-    folder = begin_small(tmp_path / "run", "epochs=9", "optimizer.learning_rate=0", patience=2)
+    folder = begin(tmp_path / "run", "epochs=9", "optimizer.learning_rate=0", patience=2)
     said = capsys.readouterr().err
     assert "Ended early: patience=2 epochs had no lower held-out error." in said
     found = record(folder)
@@ -165,5 +164,5 @@ def test_patience_ends_a_run_on_record(tmp_path, capsys):
 )
 def test_nothing_is_chosen_by_the_test_split(tmp_path, flags, named):
     with pytest.raises(UsageError, match=f"^{named} would choose by the test split.*held_out=N"):
-        launch("lenet5", workdir=tmp_path / "run", **LENET, **flags)
+        launch("mnist_300", workdir=tmp_path / "run", **HERE, **flags)
     assert not (tmp_path / "run").exists()

@@ -28,20 +28,22 @@ SMALLER = {  # batches that a CPU makes, too, in minutes
 }
 
 
-def first_updates(name, folder, *settings, platform=DEVICE, gpus=1):
-    data = os.environ.get("TFDS_DATA_DIR")
-    where = ("data=sample",)
-    if data and name != "alexnet":
-        where = (f"data_dir={data}",)
-    words = [name, platform, str(gpus), str(folder), *where, *settings]
+def run(module, *words):
     done = subprocess.run(
-        [sys.executable, "-m", "tests.launch.first_updates", *words],
+        [sys.executable, "-m", module, *map(str, words)],
         cwd=ROOT,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return done.stdout
+
+
+def first_updates(name, folder, *settings, platform=DEVICE, gpus=1):
+    data = os.environ.get("TFDS_DATA_DIR")
+    where = f"data_dir={data}" if data and name != "alexnet" else "data=sample"
+    said = run("tests.launch.first_updates", name, platform, gpus, folder, where, *settings)
+    return json.loads(said.splitlines()[-1])
 
 
 @pytest.mark.gpu
@@ -72,22 +74,11 @@ def test_every_papers_network_trains_evaluates_and_predicts(paper, tmp_path):
     name = next(iter(reproductions.load(paper).RECIPES))
     folder, photograph = tmp_path / "run", tmp_path / "photograph.jpg"
     write_image(photograph, noise_image(300, 320))
-
-    def launch(*words):
-        done = subprocess.run(
-            [sys.executable, "-m", "launch", *map(str, words)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        return done.stdout
-
     small = ("--set", "global_batch_size=16", "--set", "updates=20")
     on = ("--data", "sample", "--workdir", folder, "--platform", DEVICE)
-    launch(name, *on, *small)
+    run("launch", name, *on, *small)
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == "finished" and record["peak_bytes"] > 0
     trained = ("--weights", folder, "--platform", DEVICE)
-    assert "top-1 error" in launch("evaluate", name, *trained)
-    assert "%" in launch("predict", name, photograph, *trained)
+    assert "top-1 error" in run("launch", "evaluate", name, *trained)
+    assert "%" in run("launch", "predict", name, photograph, *trained)

@@ -8,7 +8,6 @@ from safetensors.numpy import save_file
 
 import reproductions
 from common.errors import RunError, UsageError
-from common.files import save_weights
 from common.models.weight_import import read_layers
 from tests import golden
 from tests.launch import flags
@@ -56,22 +55,6 @@ def test_weights_of_another_network_leave_no_file(tmp_path):
     with pytest.raises(RunError, match="not the weights of akamaster_resnet20. Missing"):
         import_here("akamaster_resnet20", "akamaster", source, tmp_path / "b.weights.h5")
     assert list(tmp_path.iterdir()) == [source]
-
-
-class Unwritable:
-    """A network on a disk that fills up half-way."""
-
-    variables = ()
-
-    def save_weights(self, path):
-        path.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-
-def test_a_full_disk_leaves_no_half_file(tmp_path):
-    with pytest.raises(RunError, match="No space left"):
-        save_weights(Unwritable(), tmp_path / "a.weights.h5", lambda file: None)
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_variant_that_keras_has_not_is_refused(tmp_path):

@@ -22,6 +22,8 @@ def test_a_line_for_each_variant_with_size_data_and_cost(paper, capsys):
     expected = ["toy", "toy", "1,000", "2,000", "mnist", "7.2e9", "MAC"]
     assert first.split() == [*expected, "not", "run"]
     assert second.split()[1] == "toy_small"
+    right = head.index("parameters") + len("parameters")
+    assert first[:right].endswith(" 1,000") and second[:right].endswith("   500")
 
 
 def test_the_measured_error_stands_beside_the_papers(paper, tmp_path, capsys):

@@ -67,6 +67,7 @@ RECIPE = dataclasses.replace(
         ("optimizer.learning_rate=0.02", 0.02),
         ("optimizer.learning_rate=1", 1.0),
         ("optimizer.nesterov=true", True),
+        ("optimizer.nesterov=True", True),  # as it is shown
         ("clip_global_norm=5", 5.0),
         ("weight_decay=None", None),
         ("weight_decay.rate=1e-4", 1e-4),

@@ -24,7 +24,7 @@ from launch.terminal.display import Counting
 from tests.common import synthetic_imagenet as synthetic
 from tests.common.data_fixtures import image_folder, noise_image, write_image
 from tests.common.prepare_runs import hashes, run, small
-from tests.common.test_small_sets import write_idx
+from tests.common.test_small_sets import assert_read_back, write_idx
 from tests.launch import flags
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -354,12 +354,12 @@ def test_imagenet_in_its_official_form_is_prepared_and_trained_on(tmp_path):
 @pytest.mark.full
 def test_many_processes_give_what_one_gives(made, prepared, tmp_path):
     other = tmp_path / "other"
-    prepared = run_command(
+    done = run_command(
         *("prepare", "imagenet2012", "--source", made.folder, "--jobs", 3),
         *("--data_dir", other, "--counts", made.counts, "--leave_out_bad"),
     )
-    assert prepared.returncode == 0, prepared.stderr
-    assert "TensorFlow" not in prepared.stderr
+    assert done.returncode == 0, done.stderr
+    assert "TensorFlow" not in done.stderr
     assert hashes(other / IMAGENET) == hashes(prepared / IMAGENET)
 
 
@@ -368,20 +368,13 @@ def test_mnist_of_tfds_is_the_idx_files(shared_data, tmp_path, capsys):
     """TFDS's set, written as idx files and prepared, is TFDS's set."""
     mnist = catalog.find("mnist", channels=1)
     theirs = catalog.open_source(mnist, str(shared_data / "tfds"))
-    arrays = pixels_and_labels(theirs)
+    arrays = {}
+    for split in ("train", "test"):
+        records = theirs.records(split).batch(60_000).get_single_element()
+        images = [tf.io.decode_png(png)[..., 0] for png in records["image"]]
+        arrays[split] = np.uint8(images), np.uint8(records["label"])
     write_idx(tmp_path, arrays)
     _, ours = small("mnist", tmp_path, tmp_path / "data")
     assert doctor(capsys, tmp_path / "data", "mnist")[0] == 0
-    for split, found in pixels_and_labels(ours).items():
-        for one, other in zip(found, arrays[split], strict=True):
-            np.testing.assert_array_equal(one, other)
-
-
-def pixels_and_labels(source):
-    """split -> ((N, H, W), (N,)) uint8."""
-    found = {}
-    for split in ("train", "test"):
-        records = source.records(split).batch(60_000).get_single_element()
-        images = [tf.io.decode_png(png)[..., 0] for png in records["image"]]
-        found[split] = np.uint8(images), np.uint8(records["label"])
-    return found
+    for split, (images, labels) in arrays.items():
+        assert_read_back(ours, split, images, labels.tolist())

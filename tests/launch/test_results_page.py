@@ -3,12 +3,10 @@
 import re
 from collections import Counter
 
-import pytest
-
 import reproductions
 from common.papers.expected import CLAIM_VERDICTS
 from launch.report import leaderboard, paper_page, report, results_page, results_slides
-from launch.report.papers import Paper, read_papers
+from launch.report.papers import Paper
 from tests.launch import toy
 
 TABLES = """
@@ -37,35 +35,22 @@ paper = "1"
 """
 
 
-@pytest.fixture
-def lines(tmp_path, monkeypatch):
+def test_tables_ratios_and_statements_are_listed_and_counted(tmp_path, monkeypatch):
     folder = toy.make(tmp_path, monkeypatch)
     (folder / "expected.toml").write_text(toy.EXPECTED + TABLES)
     paper = Paper("toy")
-    return [
-        *results_page.page({"toy": paper}).splitlines(),
-        *paper_page.page(paper, {}).splitlines(),
-    ]
-
-
-def test_a_table_is_listed_with_its_note_and_its_differences(lines):
-    row = "| Table 1: K is 1024 | toy | Sec. 2 | 2 | 1 |"
-    assert row in lines
-
-
-def test_a_ratio_is_listed_with_its_verdict(lines):
+    own = paper_page.page(paper, {})
     ratio = "params of another / toy"
-    assert (f"| 12x fewer parameters | Sec. 1 | {ratio} | 12 | differs: it is 9 |") in lines
-    assert "| as deep | Sec. 1 | depth of another / toy | 1 | agrees |" in lines
-
-
-def test_the_overview_counts_cells_and_ratios(lines):
-    assert "| [Toy](reproductions/toy/results.md) | 0 of 2 | 4 | 2 | 1 | 0 |" in "\n".join(lines)
-    assert "4 structural numbers, of which 2 differ and are explained;" in "\n".join(lines)
-
-
-def test_other_statements_are_listed_with_their_verdict(lines):
-    assert "| It is small. | Sec. 1 | checked |  |" in lines
+    for line in (
+        "| Table 1: K is 1024 | toy | Sec. 2 | 2 | 1 |",
+        f"| 12x fewer parameters | Sec. 1 | {ratio} | 12 | differs: it is 9 |",
+        "| as deep | Sec. 1 | depth of another / toy | 1 | agrees |",
+        "| It is small. | Sec. 1 | checked |  |",
+    ):
+        assert line in own.splitlines()
+    assert "4 structural numbers, of which 2 differ and are explained;" in own
+    counts = "| [Toy](reproductions/toy/results.md) | 0 of 2 | 4 | 2 | 1 | 0 |"
+    assert counts in results_page.page({"toy": paper})
 
 
 def test_verdicts_are_counted_and_have_a_meaning():
@@ -85,17 +70,18 @@ def test_without_the_papers_text_no_statement_of_it_is_wrong():
 
 
 def test_every_system_and_table_of_the_slides_is_accounted_for():
-    text = (report.RESULTS.parent / "reproductions" / "slides.md").read_text()
-    for heading in ("LeNet-5", "AlexNet", "VGGNet", "GoogLeNet", "ResNet"):
+    folder = report.RESULTS.parent / "reproductions"
+    text, challenge = ((folder / p).read_text() for p in ("slides.md", "ilsvrc2016/results.md"))
+    for heading in results_slides.SYSTEMS:
         assert f"| {heading} |" in text
-    for heading in ("Inception", "PolyNet"):  # a title and no number
-        assert f"| {heading} |" in text
-    # 22 rows of the leaderboard, by 7 teams.
-    assert "all 22 entries" in text
-    challenge = report.RESULTS.parent / "reproductions/ilsvrc2016/results.md"
+    assert [*results_slides.SYSTEMS][:5] == ["LeNet-5", "AlexNet", "VGGNet", "GoogLeNet", "ResNet"]
+    assert [*results_slides.SYSTEMS][5:] == ["Inception", "PolyNet"]  # a title and no number
+    assert "all 22 entries" in text  # the leaderboard's rows, by 7 teams
     for entry in leaderboard.read()["entry"]:
-        assert f"| {entry['team']}: {entry['entry']} |" in (challenge.read_text())
+        assert f"| {entry['team']}: {entry['entry']} |" in challenge
         assert f"| {entry['team']} |" in text
+    said = '"16% better performance" (slides, ILSVRC2016): checked;'
+    assert said in text and said in challenge
 
 
 def test_the_leaderboard_has_all_of_the_slides_digits():
@@ -107,11 +93,3 @@ def test_the_leaderboard_has_all_of_the_slides_digits():
     ):
         assert f" | {numbers} | " in text
     assert "Normalization |  | not in the slides | 9.9349 % |" in text
-
-
-def test_the_slides_statement_about_ilsvrc2016_is_on_both_pages():
-    pages = report.texts(read_papers())
-    folder = report.RESULTS.parent / "reproductions"
-    for file in (folder / "slides.md", folder / "ilsvrc2016" / "results.md"):
-        said = '"16% better performance" (slides, ILSVRC2016): checked;'
-        assert said in pages[file]

@@ -14,8 +14,6 @@ from common.data.statistics import Statistics, save
 from common.data.transforms.pixels import SubtractMeanImage
 from common.errors import RunError, UsageError
 from common.recipes.recipe import Override
-from common.recipes.serialization import describe
-from common.training.run_record import overrides_of
 from launch.inference import evaluation, network_inputs
 from launch.settings.overrides import apply, combine, with_data
 from launch.weights import bundled_weights, run_weights
@@ -115,15 +113,6 @@ def test_other_images_are_not_cut_as_the_runs_were(run, tmp_path):
     assert (now.held_out, now.train_images) == (0, None)
     now = experiment(folder, **other, set=["held_out=1"]).recipe
     assert (now.held_out, now.train_images) == (1, None)
-
-
-def test_all_that_set_said_is_read_again_from_the_record():
-    recipe = test_predict.COLOURS
-    settings = ("views=single,ten_crop", "average_decay=0.5", "updates=7")
-    changed = apply(recipe, (*settings, "optimizer.nesterov=true"))
-    record = json.loads(json.dumps({"overrides": describe(changed.overrides)}))
-    again = apply(recipe, overrides_of(record))
-    assert again == changed
 
 
 def test_a_setting_replaces_the_runs_of_its_field_and_its_parts():

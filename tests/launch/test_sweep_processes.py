@@ -8,11 +8,12 @@ import socket
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
 
-from tests.launch.test_command_line import launch
+from launch.sweep.sweep_request import MEMBER
 from tests.launch.test_resume import ROOT, finish, start, weights
 
 BASE = (*("lenet5", "--data", "sample", "--platform", "cpu"), *("--set", "global_batch_size=48"))
@@ -43,58 +44,63 @@ def assert_same_weights(one, other):
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["sweep", "lenet5"], "--trials N"),
-        (["sweep"], "--trials N"),
-        (["sweep", "lenet5", "--trials", "0"], "--trials"),
-        (["sweep", "lenet5", "--trials", "2", "--tuner", "grid"], "bayesian"),
-        (["sweep", "lenet5", "--trials", "2", "--weights", "x"], "--weights"),
-        (["lenet5", "--trials", "2"], "--trials"),
-        (
-            ["sweep", "lenet5", "--data", "sample", "--trials", "2"]
-            + ["--space", "optimizer.lerning_rate=log(1,2)"],
-            "'learning_rate'",
-        ),
-    ],
-)
-def test_wrong_usage_is_told_before_tensorflow_loads(words, said):
-    code, out, err = launch(*words)
-    assert (code, out) == (2, "")
-    assert said in err and err.count("\n") == 1
+WRONG = {  # what is said of it
+    "sweep lenet5": "--trials N",
+    "sweep": "--trials N",
+    "sweep lenet5 --trials 0": "--trials",
+    "sweep lenet5 --data sample --trials 2 --workers 3": "at most as many workers",
+    "sweep lenet5 --trials 2 --tuner grid": "bayesian",
+    "sweep lenet5 --trials 2 --weights x": "--weights",
+    "lenet5 --trials 2": "--trials",
+    "sweep lenet5 --data sample --trials 2 --space optimizer.lerning_rate=log(1,2)": (
+        "'learning_rate'"
+    ),
+}
+PROGRAM = """
+import sys
+from launch.__main__ import main
+from launch.terminal.exits import exit_code
+for line in sys.argv[1:]:
+    print(exit_code(lambda: main(["launch", *line.split()])))
+print({"tensorflow", "keras", "keras_tuner"} & set(sys.modules))
+"""
+
+
+def test_wrong_usage_is_told_before_tensorflow_loads(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *WRONG],
+        cwd=ROOT,
+        env=os.environ | {"TFDS_DATA_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines() == ["2"] * len(WRONG) + ["set()"], done.stderr
+    for said, line in zip(WRONG.values(), done.stderr.splitlines(), strict=True):
+        assert said in line
 
 
 @pytest.mark.full
-def test_killed_at_random_moments_it_ends_the_same(tmp_path):
+def test_stopped_and_killed_it_ends_the_same(tmp_path):
     finish(start(SWEEP, tmp_path / "whole"))
     broken = tmp_path / "broken"
-    for trial in ("0", "2"):
+    for trial, signum in {"0": signal.SIGTERM, "2": signal.SIGKILL}.items():
         process = start(SWEEP, broken, "--checkpoint_minutes", "0")
-        checkpoints = broken / "trials" / trial / "checkpoints"
-        wait_for(lambda c=checkpoints: list(c.glob("step-*")), process)
-        time.sleep(random.uniform(0, 1))
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
+        folder = broken / "trials" / trial
+        wait_for(lambda folder=folder: list(folder.glob("checkpoints/step-*")), process)
+        time.sleep(random.uniform(0, 1) * (signum == signal.SIGKILL))
+        os.kill(process.pid, signum)
+        output, _ = process.communicate(timeout=60)
+        if signum == signal.SIGTERM:
+            assert process.returncode == 75 and "Traceback" not in output
+            assert "The same command continues" in " ".join(output.split())
+            run = json.loads((folder / "run.json").read_text())
+            assert run["sessions"][-1]["reason"] == "SIGTERM"
     finish(start(SWEEP, broken, "--checkpoint_minutes", "0"))
     assert results(broken) == results(tmp_path / "whole")
     for trial in ("0", "1", "2"):
         assert_same_weights(broken / "trials" / trial, tmp_path / "whole" / "trials" / trial)
     run = json.loads((broken / "trials" / "1" / "run.json").read_text())
     assert len(run["sessions"]) == 1
-
-
-@pytest.mark.full
-def test_sigterm_stops_the_trial_too_and_exits_75(tmp_path):
-    process = start((*SWEEP[:-3], "epochs=200", *SWEEP[-2:]), tmp_path)
-    trial = tmp_path / "trials" / "0"
-    wait_for(lambda: list(trial.glob("checkpoints/step-*")), process)
-    os.kill(process.pid, signal.SIGTERM)
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 75 and "Traceback" not in output
-    assert "The same command continues" in " ".join(output.split())
-    run = json.loads((trial / "run.json").read_text())
-    assert run["sessions"][-1]["reason"] == "SIGTERM"
 
 
 @pytest.mark.full
@@ -134,22 +140,11 @@ def test_workers_on_several_hosts_find_the_chief_by_the_environment(tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "launch", *SWEEP]
 
     def member(name):
-        address = {
-            "KERASTUNER_ORACLE_IP": "127.0.0.1",
-            "KERASTUNER_ORACLE_PORT": str(port),
-            "KERASTUNER_TUNER_ID": name,
-        }
-        return subprocess.Popen(
-            [*command, "--workdir", str(tmp_path)],
-            cwd=ROOT,
-            env=os.environ | address,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        address = dict(zip(MEMBER, ("127.0.0.1", str(port), name), strict=True))
+        with mock.patch.dict(os.environ, address):
+            return start(SWEEP, tmp_path)
 
     for process in [member("chief"), member("host0"), member("host1")]:
         finish(process)

@@ -151,7 +151,7 @@ def test_dry_run_says_what_it_would_cost_and_writes_nothing(tmp_path, capsys, mo
     words = (*LENET, "--dry_run", "--time_step", "--nojit_compile", "--workdir", folder)
     code, out, err = answer(capsys, *words)
     assert code == 0, err
-    for fact in ("60,000 parameters", "2 epochs x 500 = 1,000", "MiB"):
+    for fact in ("60,000 parameters", "2 epochs x 500 = 1,000", "MiB", "epochs: 2; paper: 20\n"):
         assert fact in out
     assert re.search(r"time +about .* at [\d,]+ images/s", out)
     assert str(folder) in out and not folder.exists()
@@ -173,6 +173,8 @@ def test_the_plan_of_a_headline_network_needs_no_data(tmp_path, name, capsys):
     assert "not here; sizes as published" in out
     assert re.search(r"steps +[\d.]+ epochs x [\d,]+ = [\d,]+; [\d,]+ im", out)
     assert re.search(r"arithmetic +[\d,]+ multiply-accumulates", out)
+    recipe = reproductions.load(name).RECIPES[reproductions.find(name)[1]]
+    assert out.count("\ndeviation ") == len(recipe.deviations)
     assert not list(tmp_path.iterdir())
 
 

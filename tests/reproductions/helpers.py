@@ -46,51 +46,6 @@ def convolve(x, kernel, strides=1):
     )
 
 
-def residual_counts(
-    blocks,
-    inner,
-    out,
-    *,
-    bottleneck=True,
-    groups=1,
-    project=lambda maps, out: maps != out,
-    stride_on_3x3=False,
-    preactivated=False,
-    cifar_stem=None,
-):
-    """(parameters, multiply-accumulates) of a residual network, by arithmetic.
-
-    Args:
-        inner: Maps of the first stage's 3x3 convolutions; they double.
-        out: Maps that its blocks give; a block of two 3x3 has no others.
-        project: Whether a block from `maps` to `out` has a projection.
-        preactivated: A convolution's input is normalised, not its output; at last, the sum.
-        cifar_stem: Maps of the first 3x3, for images of 32x32; or None: ImageNet's 7x7.
-    """
-    size, maps, side, classes = (3, cifar_stem, 32, 10) if cifar_stem else (7, 64, 112, 1000)
-    convs = [(size * size * 3 * maps, maps, side)]  # weights, maps out, side of the output
-    norms = [] if preactivated else [maps]
-    for stage, number in enumerate(blocks):
-        wide, to = int(inner * 2**stage), int(out * 2**stage)
-        after = (32 if cifar_stem else 56) // 2**stage
-        for index in range(number):
-            before = 2 * after if stage and not index and stride_on_3x3 else after
-            if bottleneck:
-                branch = [(maps * wide, wide, before), (9 * wide * wide // groups, wide, after)]
-                branch.append((wide * to, to, after))
-            else:
-                branch = [(9 * maps * to, to, after), (9 * to * to, to, after)]
-            inputs = [maps, *(o for _, o, _ in branch[:-1])]
-            if project(maps, to):
-                branch.append((maps * to, to, after))
-            convs += branch
-            norms += inputs if preactivated else [o for _, o, _ in branch]
-            maps = to
-    norms += [maps] if preactivated else []
-    weights, macs = sum(w for w, _, _ in convs), sum(w * s * s for w, _, s in convs)
-    return weights + 2 * sum(norms) + classes * (maps + 1), macs + classes * maps
-
-
 def torch_entries(blocks, *, bottleneck=True, groups=1, width=64):
     """The state dict of torchvision's ResNet class by its own loops: name -> shape."""
     shapes = {}
@@ -177,14 +132,63 @@ def renumber(state, first):
     return renamed
 
 
-def check_torch_entries(model, state, **more):
-    """Layers of bottleneck networks got torchvision's constant entries; `more`: ours -> theirs."""
-    for ours, theirs in {
-        "conv2_1_shortcut": "layer1.0.downsample.0",
-        "conv5_3_c": "layer4.2.conv3",
-        **more,
-    }.items():
-        kernel = model.get_layer(ours).kernel.numpy()
-        assert (kernel == state[f"{theirs}.weight"].max()).all()
-    variance = model.get_layer("conv3_4_a_bn").moving_variance.numpy()
-    assert (variance == state["layer2.3.bn1.running_var"]).all()
+def check_numbers_of_keras_names(monkeypatch, weights, model, name):
+    """The numbers in keras.applications' names of layers matter by their order only.
+
+    Args:
+        weights: A paper's module; its `assign_keras` is replaced.
+        name: Of the network in keras.applications.
+    """
+    with without_weights():
+        application = getattr(keras.applications, name)(weights=None)
+        entries = {
+            f"{layer.name}/{variable.name}": tuple(variable.shape)
+            for layer in application.layers
+            for variable in layer.variables
+        }
+    taken = []
+
+    def take(model, state, names):
+        for layer in model.layers:
+            for variable in layer.weights:
+                values = state[f"{names[layer.name]}/{variable.name}"]
+                assert values.shape == tuple(variable.shape), layer.name
+                if variable.name != "gamma":  # theirs have none
+                    taken.append(int(values.flat[0]))
+
+    monkeypatch.setattr(weights, "assign_keras", take)
+    for before in (0, 7):
+        state = renumber(constant(entries), {"conv2d": before, "batch_normalization": before})
+        assert ("conv2d/kernel" in state) == (before == 0)
+        weights.from_keras(dict(reversed(state.items())), model)
+    first, again = taken[: len(entries)], taken[len(entries) :]
+    assert first == again and sorted(first) == list(range(len(entries)))
+
+
+def take(monkeypatch, weights, layout, state, model):
+    """What a layout of a paper's weights.py would assign: {"prefixes", "state", "flattened"}."""
+    taken = {}
+
+    def keep(model, state, prefixes, *, flattened=None):
+        taken.update(prefixes=prefixes, state=state, flattened=flattened)
+
+    for name in {"assign_torch", "assign_keras"} & set(vars(weights)):
+        monkeypatch.setattr(weights, name, keep)
+    weights.LAYOUTS[layout](state, model)
+    return taken
+
+
+def check_torch_entries(model, prefixes, entries, **some):
+    """Each layer has its entries in torch's layout, of its shapes; `some`: ours -> theirs."""
+    modules = {entry.rpartition(".")[0] for entry in entries}
+    layers = [layer for layer in model.layers if layer.weights]
+    assert {prefixes[layer.name] for layer in layers} == modules
+    assert len(layers) == len(modules)
+    for layer in layers:
+        shape = entries[f"{prefixes[layer.name]}.weight"]
+        if hasattr(layer, "kernel"):
+            *area, inputs, outputs = layer.kernel.shape
+            assert (outputs, inputs, *area) == shape, layer.name
+        else:
+            assert tuple(layer.gamma.shape) == shape, layer.name
+    assert {ours: prefixes[ours] for ours in some} == some

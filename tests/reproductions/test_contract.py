@@ -6,12 +6,14 @@ the limits here, as a network that is born sure of itself, or whose outputs are
 no logits, falls outside of them.
 """
 
+import contextlib
 import dataclasses
 import gc
 import importlib
 import json
 import math
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -34,28 +36,47 @@ VARIANTS = [
     for paper in reproductions.names()
     for variant in reproductions.load(paper).RECIPES
 ]
-# Of papers with many variants, those whose graphs are of different kinds; the
-# others are as long again, and marked `full` in the tests that build them.
+# Of each paper, the variants whose graphs are of different kinds; the others are as long
+# again, and marked `full` in the tests that build them with weights.
 EXAMPLES = {
-    "bn_inception": ("bn_inception", "inception_no_bn", "bn_inception_caffe"),
+    "alexnet": ("alexnet", "alexnet_as_run", "cifar_alexnet_11pct"),
+    "bn_inception": ("bn_inception", "inception_no_bn", "bn_inception_caffe", "bn_mnist"),
+    "googlenet": ("googlenet", "googlenet_separable"),
     "inception_v3": ("inception_v3", "inception_v2_table1"),
     "inception_v4": ("inception_v4", "inception_resnet_v2_released"),
+    "lenet5": ("lenet5", "lenet1", "lenet4", "mnist_300_100"),
     "polynet": ("ir_3_6_3_poly3_b",),
     "preact_resnet": (
         "cifar_preact_resnet110",
         "cifar_preact_resnet164",
         "cifar_resnet110_exclusive_gating",
     ),
-    "vgg": ("vgg16", "vgg11_lrn", "vgg16_c"),
     "resnet": ("resnet18", "resnet18_a", "plain18", "resnet50_caffe"),
-    "resnext": ("resnext50_32x4d", "cifar_resnext29_8x64d"),
-    "wide_resnet": ("cifar_wrn_16_8", "wrn_50_2"),
     "resnet_cifar": ("cifar_resnet20", "cifar_plain20", "akamaster_resnet20"),
+    "resnext": ("resnext50_32x4d", "cifar_resnext29_8x64d"),
+    "vgg": ("vgg16", "vgg11_lrn", "vgg16_c"),
+    "wide_resnet": ("cifar_wrn_16_8", "wrn_50_2"),
+    "zfnet": ("zfnet",),
 }
-# Audits of dozens of networks, or of a thousand layers: minutes.
-SLOW_AUDITS = {"polynet", "preact_resnet", "resnet", "resnet_cifar", "resnext", "wide_resnet"}
-TABLES = {}  # the layers of each network at its paper's size; they are built once
-IMAGES = 16
+# Small networks that have every layer of the suite's own among them; what of their forms
+# is changed, so that they are small.
+SAVED = {
+    "alexnet_as_run": {},
+    "bn_mnist": {},
+    "cifar_alexnet_11pct": {},
+    "cifar_resnet20": {},
+    "googlenet": {},
+    "ir_3_6_3": {"stages": {"a": ("poly2",), "b": ("ir",), "c": ("ir",)}},
+    "lenet4": {},
+    "lenet5": {},
+    "zfnet": {"units": 64},
+}
+SAVED |= {  # of a paper that is new
+    variant: {}
+    for paper, variant in VARIANTS
+    if paper not in EXAMPLES and reproductions.find(paper) == (paper, variant)
+}
+IMAGES = 8
 NOISE = 60.0  # grey levels: about the spread of normalised pixels
 HEADINGS = (
     "What the paper claims",
@@ -70,23 +91,20 @@ each_paper = pytest.mark.parametrize("paper", reproductions.names())
 each_variant = pytest.mark.parametrize(("paper", "variant"), VARIANTS)
 
 
-def built(in_every_run):
-    """All variants; those that `in_every_run` does not name are `full`."""
+def chosen(examples):
+    """All variants; those that `examples` of a paper leaves out are `full`."""
     return pytest.mark.parametrize(
         ("paper", "variant"),
         [
-            pytest.param(
-                paper,
-                variant,
-                marks=[] if variant in in_every_run(paper, variant) else [pytest.mark.full],
-            )
-            for paper, variant in VARIANTS
+            pytest.param(paper, v, marks=[] if v in few else [pytest.mark.full])
+            for paper, v in VARIANTS
+            for few in [examples(EXAMPLES.get(paper, (v,)))]
         ],
     )
 
 
-each_built_variant = built(lambda paper, v: EXAMPLES.get(paper, (v,)))
-each_saved_variant = built(lambda paper, v: EXAMPLES.get(paper, (v,))[:1])
+each_example = chosen(lambda variants: variants)
+each_first_example = chosen(lambda variants: variants[:1])
 
 
 def recipe_of(paper, variant):
@@ -99,38 +117,35 @@ def small_image(paper, variant):
     return min(max(smallest, 32), recipe_of(paper, variant).image_size)
 
 
-def variants_of_each_chain():
-    """One variant for each way to prepare images: many share theirs."""
+def first_of_each(key):
+    """A (paper, variant) with each value of `key` but None: an example, if there is one."""
     first = {}
-    for paper, variant in VARIANTS:
-        recipe = recipe_of(paper, variant)
-        chain = (recipe.train_transforms, recipe.normalize, recipe.train_noise)
-        chain += (recipe.test_transforms, recipe.image_size, recipe.views)
-        first.setdefault(chain, (paper, variant))
-    return list(first.values())
+    for paper, variant in sorted(VARIANTS, key=lambda one: one[1] not in EXAMPLES.get(one[0], ())):
+        first.setdefault(key(paper, variant), (paper, variant))
+    first.pop(None, None)
+    return pytest.mark.parametrize(("paper", "variant"), list(first.values()))
 
 
-def limited_variants():
-    """The first variant with each smallest image of a paper that has one."""
-    first = {}
-    for paper, variant in VARIANTS:
-        smallest = reproductions.smallest_image(paper, variant)
-        if smallest > 1:
-            first.setdefault((paper, smallest), (paper, variant))
-    return list(first.values())
+def chain(paper, variant):
+    """How images are prepared: many share theirs."""
+    recipe = recipe_of(paper, variant)
+    chain = (recipe.train_transforms, recipe.normalize, recipe.train_noise)
+    return (*chain, recipe.test_transforms, recipe.image_size, recipe.views)
 
 
-@pytest.fixture
-def network(paper, variant):
-    """Builds the variant; frees it after the test (AlexNet: 240 MB)."""
+def limit(paper, variant):
+    smallest = reproductions.smallest_image(paper, variant)
+    return (paper, smallest) if smallest > 1 else None
+
+
+def small_network(paper, variant, changes=None, classes=None):
+    """The variant's network for small images, the same each time."""
     import keras
 
-    def build(**sizes):
-        keras.utils.set_random_seed(0)
-        return reproductions.build_model(paper, variant, **sizes)
-
-    yield build
-    gc.collect()
+    keras.utils.set_random_seed(0)
+    form = dataclasses.replace(recipe_of(paper, variant).network, **changes) if changes else None
+    sizes = {"image_size": small_image(paper, variant), "num_classes": classes}
+    return reproductions.build_model(paper, variant, network=form, **sizes)
 
 
 def logits_of(outputs):
@@ -204,7 +219,11 @@ def test_network_at_the_papers_size(paper, variant):
         for layer in model.layers
         if type(layer).__name__ == "Dropout"
     }
-    rows = TABLES[variant] = layer_table(model)
+    for layer in model.layers:
+        if type(layer).__module__.startswith("reproductions"):
+            config = layer.get_config()
+            assert type(layer).from_config(config).get_config() == config
+    rows = layer_table(model)
     trainable = sum(math.prod(v.shape) for v in model.trainable_variables)
     assert sum(row.params for row in rows) == trainable
     total = totals(rows)  # without auxiliary heads
@@ -226,20 +245,30 @@ def test_networks_are_of_variants_and_variants_of_networks(paper):
     assert not forms or forms == set(model.FORMS)  # what is built is what --set is told of
 
 
-@pytest.mark.parametrize(
-    "paper",
-    [
-        pytest.param(paper, marks=[pytest.mark.full] if paper in SLOW_AUDITS else [])
-        for paper in reproductions.names()
-    ],
-)
+def test_every_ratio_agrees_or_is_explained():
+    """From the counts of expected.toml, which are the networks': above."""
+    from common.papers.audit import agrees
+
+    expected = [read_expected(reproductions.folder(paper)) for paper in reproductions.names()]
+    counts = {
+        "params": {v: n for one in expected for v, n in one.parameters.items()},
+        "macs": {v: n for one in expected for v, n in one.macs.items()},
+    }
+    for ratio in (ratio for one in expected for ratio in one.ratio):
+        if ratio.quantity in counts:
+            of, to = (counts[ratio.quantity][v] for v in (ratio.of, ratio.to))
+            assert agrees(ratio.paper, Fraction(of, to)) != bool(ratio.explanation), ratio.text
+
+
+@pytest.mark.full
+@each_paper
 def test_every_structural_number_agrees_or_is_explained(paper):
     from common.papers.audit import AGREES, EXPLAINED, audit_paper
 
     def build(variant):
         return reproductions.build_model(reproductions.find(variant)[0], variant)
 
-    cells = audit_paper(reproductions.folder(paper), build, TABLES)
+    cells = audit_paper(reproductions.folder(paper), build)
     assert {cell.verdict for cell in cells} <= {AGREES, EXPLAINED}
 
 
@@ -293,7 +322,7 @@ def test_parts_that_make_no_network_are_refused():
         reproductions.build_model("alexnet", "alexnet", network=changed.network)
 
 
-@pytest.mark.parametrize(("paper", "variant"), limited_variants())
+@first_of_each(limit)
 def test_the_smallest_image_is_the_smallest(paper, variant):
     from common.models.layer_table import without_weights
 
@@ -312,14 +341,15 @@ def test_the_smallest_image_is_the_smallest(paper, variant):
         reproductions.build_model(paper, variant, image_size=smallest - 1)
 
 
-@each_built_variant
-def test_a_new_network_knows_nothing(paper, variant, network):
+@each_example
+def test_a_new_network_knows_nothing(paper, variant):
     import keras
 
     recipe = recipe_of(paper, variant)
-    model = network(image_size=small_image(paper, variant))
+    model = small_network(paper, variant)
     # Batch norm has no statistics yet: it takes the batch's, as in training.
     logits = logits_of(model(noise(model), training=normalized(model))).numpy()
+    gc.collect()  # AlexNet: 240 MB
     assert np.isfinite(logits).all()
     if not isinstance(recipe.loss, SoftmaxCrossEntropy | WithAuxiliary):
         return  # ln(classes) is what guessing costs under that loss only
@@ -331,23 +361,47 @@ def test_a_new_network_knows_nothing(paper, variant, network):
     assert 0.5 < loss / math.log(recipe.num_classes) < limit
 
 
-@each_saved_variant
-def test_a_network_for_other_classes_saves_and_loads(paper, variant, network, tmp_path):
-    import keras
-
+@pytest.fixture(scope="module", params=SAVED)
+def example(request):
+    """(variant, a new network for other classes than the paper's), with weights."""
+    paper, variant = reproductions.find(request.param)
     # LeNet-5's classes are its ten glyphs.
     classes = 10 if recipe_of(paper, variant).data == "mnist" else 7
-    model = network(image_size=small_image(paper, variant), num_classes=classes)
+    return variant, small_network(paper, variant, SAVED[variant], classes)
+
+
+def test_a_network_for_other_classes_saves_and_loads(example, tmp_path):
+    import keras
+
+    _, model = example
     images = noise(model)[:2]
     before = logits_of(model(images, training=False)).numpy()
-    assert before.shape == (2, classes)
+    assert before.shape == (2, model.outputs[0].shape[-1])
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     after = logits_of(loaded(images, training=False)).numpy()
     np.testing.assert_array_equal(before, after)
 
 
-@each_saved_variant
+def test_every_layer_of_our_own_is_in_a_network_that_is_saved():
+    import keras
+
+    from common.models.layer_table import without_weights
+
+    with without_weights():
+        kinds = {
+            type(layer)
+            for variant, changes in SAVED.items()
+            for layer in small_network(*reproductions.find(variant), changes).layers
+        }
+    for paper in reproductions.names():
+        importlib.import_module(f"reproductions.{paper}.model")
+    registered = keras.saving.get_custom_objects().values()
+    ours = {kind for kind in registered if kind.__module__.split(".")[0] != "tests"}
+    assert {kind for kind in ours if hasattr(kind, "compute_dtype")} == kinds & ours
+
+
+@each_first_example
 def test_without_classes_a_network_gives_what_its_classifier_sees(paper, variant):
     from common.models.layer_table import layer_table, without_weights
 
@@ -363,27 +417,24 @@ def test_without_classes_a_network_gives_what_its_classifier_sees(paper, variant
     assert not left & {classifier, *(row.name for row in rows if not row.main)}
 
 
-@each_saved_variant
-def test_logits_are_float32_under_bfloat16(paper, variant, network):
+@each_first_example
+def test_logits_are_float32_under_bfloat16(paper, variant):
     import keras
 
+    from common.models.layer_table import without_weights
+
+    computes = variant in SAVED
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
-        model = network(image_size=small_image(paper, variant))
+        with contextlib.nullcontext() if computes else without_weights():
+            model = small_network(paper, variant)
     finally:
         keras.config.set_dtype_policy("float32")
     assert {output.dtype for output in model.outputs} == {"float32"}
     with_kernel = (keras.layers.Conv2D, keras.layers.Dense)
     kernels = [layer for layer in model.layers if isinstance(layer, with_kernel)]
-    if len(kernels) > 1:  # a linear classifier has no other layer
-        assert kernels[0].compute_dtype == "bfloat16"
-    assert np.isfinite(logits_of(model(noise(model)[:2]))).all()
-
-
-@each_variant
-def test_a_recipe_can_be_written_down(paper, variant):
-    described = describe(recipe_of(paper, variant))
-    assert json.loads(json.dumps(described)) == described
+    assert kernels[0].compute_dtype == "bfloat16"
+    assert not computes or np.isfinite(logits_of(model(noise(model)[:2]))).all()
 
 
 @each_variant
@@ -391,35 +442,27 @@ def test_a_recipe_is_the_papers_field_by_field(paper, variant):
     recipe = recipe_of(paper, variant)
     found = {field.name: spell_field(getattr(recipe, field.name)) for field in FIELDS}
     assert found == recipe_facts(variant)
+    described = describe(recipe)
+    assert json.loads(json.dumps(described)) == described
+    assert not recipe.overrides
 
 
 @each_variant
-def test_updates_end_within_the_last_pass(paper, variant):
+def test_a_recipes_fields_go_together(paper, variant):
     recipe = recipe_of(paper, variant)
-    if recipe.updates is not None:
+    assert recipe.monitor in recipe.views
+    if recipe.updates is not None:  # they end within the last pass
         # A tenth of CIFAR-10 may be held out, as in the papers.
         images = {"imagenet2012": 1_281_167, "cifar10": 45_000, "mnist": 60_000}[recipe.data]
         steps = images // recipe.global_batch_size
         assert (recipe.epochs - 1) * steps < recipe.updates <= recipe.epochs * steps
-
-
-@each_variant
-def test_every_transform_can_be_scaled(paper, variant):
-    recipe = recipe_of(paper, variant)
     transforms = (*recipe.train_transforms, *recipe.train_noise)
-    transforms += (*recipe.test_transforms, recipe.normalize)
-    for transform in transforms:
+    for transform in (*transforms, *recipe.test_transforms, recipe.normalize):
         assert type(transform.scaled(1.0)) is type(transform)
         assert transform.scaled(1.0) == transform
-
-
-@each_variant
-def test_every_deviation_is_complete(paper, variant):
-    assert not recipe_of(paper, variant).overrides
-    for deviation in recipe_of(paper, variant).deviations:
+    for deviation in recipe.deviations:
         for name in ("field", "paper", "here", "reason"):
-            text = getattr(deviation, name)
-            assert text.strip(), f"{name} of {deviation}"
+            assert getattr(deviation, name).strip(), f"{name} of {deviation}"
 
 
 @each_paper
@@ -442,13 +485,7 @@ def deviations(folder):
     return load_toml(folder / "deviations.toml")["deviation"]
 
 
-@each_variant
-def test_the_monitored_view_is_one_of_the_recipes(paper, variant):
-    recipe = recipe_of(paper, variant)
-    assert recipe.monitor in recipe.views
-
-
-@pytest.mark.parametrize(("paper", "variant"), variants_of_each_chain())
+@first_of_each(chain)
 def test_transforms_give_the_networks_input(paper, variant):
     recipe = dataclasses.replace(recipe_of(paper, variant), data="sample", num_classes=10)
     recipe = dataclasses.replace(recipe, global_batch_size=2)

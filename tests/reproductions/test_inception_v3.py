@@ -1,7 +1,6 @@
 """Inception-v3's facts: Table 1, Sections 3 to 9, TensorFlow's release."""
 
 import dataclasses
-import functools
 import itertools
 
 import keras
@@ -11,36 +10,26 @@ import tensorflow as tf
 
 import reproductions
 from common.data.rng import ExampleRng
-from common.data.transforms import (
-    Context,
-)
+from common.data.transforms import Context
 from common.distribution.batch_slice import batch_slice
 from common.errors import RunError
-from common.models.layer_table import layer_table, totals, without_weights
+from common.models.layer_table import layer_table, totals
 from common.models.layers import BatchNormalization
-from common.models.state_dicts import of_keras_model
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Sgd
+from reproductions.inception_v3 import weights
 from reproductions.inception_v3.distortions import ColourDistortions
-from reproductions.inception_v3.modules import FORMS
-from reproductions.inception_v3.weights import from_keras, from_torchvision
+from reproductions.inception_v3.networks import FORMS
+from reproductions.inception_v3.weights import from_torchvision
 from tests import golden
-from tests.reproductions.helpers import difference, draws, keras_application, renumber
+from tests.reproductions.helpers import check_numbers_of_keras_names, draws, graph_of
 
-build_model = functools.partial(reproductions.build_model, "inception_v3")
 RECIPES = reproductions.load("inception_v3").RECIPES
 
 
 @pytest.fixture(scope="module")
 def released():
-    with without_weights():
-        return build_model("inception_v3")
-
-
-@pytest.fixture(scope="module")
-def small():
-    keras.utils.set_random_seed(0)
-    return build_model("inception_v3", image_size=107, num_classes=10)
+    return graph_of("inception_v3", "inception_v3")
 
 
 def test_the_releases_have_as_many_parameters(released):
@@ -76,8 +65,7 @@ def test_7b_joins_1x1_pair_pair_and_pooling_in_this_order(released):
 def test_average_pooling_leaves_out_the_zeros_but_in_torchvisions():
     ones = {}
     for variant in ("inception_v3", "inception_v3_torchvision"):
-        with without_weights():
-            model = build_model(variant, image_size=107)
+        model = graph_of("inception_v3", variant)
         x = np.ones((1, 11, 11, 192), "float32")
         if variant == "inception_v3_torchvision":
             x = model.get_layer("mixed_5b_pool_pad")(x)
@@ -127,8 +115,7 @@ def test_the_auxiliary_head_stands_on_the_last_17x17_grid(released):
 
 def test_the_auxiliary_heads_dense_layer_is_normalised_in_v3_only(released):
     assert released.get_layer("aux_conv1_bn").output.shape[-1] == 768
-    with without_weights():
-        earlier = build_model("inception_v2_table1")
+    earlier = graph_of("inception_v3", "inception_v2_table1")
     names = {layer.name for layer in earlier.layers}
     assert "aux_conv0_bn" in names
     assert "aux_conv1_bn" not in names
@@ -190,166 +177,16 @@ def test_brightness_is_even_and_both_orders_occur():
     assert len(results) == 2
 
 
-# The same weights give the logits of torchvision and keras.applications.
+# Weights of torchvision and keras.applications; the logits: test_golden.py.
 
 
-ORACLE = "torchvision_inception_v3"
-SMALL = 107
-
-
-def in_float64(variant, **sizes):
-    keras.config.set_dtype_policy("float64")
-    try:
-        return build_model(variant, **sizes)
-    finally:
-        keras.config.set_dtype_policy("float32")
-
-
-@pytest.fixture(scope="module")
-def imported():
-    model = build_model("inception_v3_torchvision")
-    from_torchvision(golden.state(ORACLE), model)
-    return model
-
-
-def test_logits_are_torchvisions(imported):
-    # Measured: 3.5e-5 of the largest logit, 2.28; in float64 3.4e-8.
-    logits, _ = imported(golden.image(ORACLE))
-    assert golden.difference(logits.numpy(), ORACLE) < 1e-4
-
-
-@pytest.mark.full
-def test_logits_are_torchvisions_to_the_last_digits_in_float64():
-    model = in_float64("inception_v3_torchvision")
-    from_torchvision(golden.state(ORACLE), model)
-    logits, _ = model(golden.image(ORACLE).astype("float64"))
-    assert golden.difference(logits.numpy(), ORACLE) < 1e-6
-
-
-def auxiliary_logits(x, state, name="AuxLogits"):
-    """torchvision's InceptionAux, in eval mode, of a 17x17 map."""
-
-    def normalized(x, part):
-        scale, offset, mean, variance = (
-            state[f"{name}.{part}.bn.{entry}"].astype("float64")
-            for entry in ("weight", "bias", "running_mean", "running_var")
-        )
-        x = (x - mean) / np.sqrt(variance + 1e-3) * scale + offset
-        return np.maximum(x, 0)
-
-    places = [slice(3 * i, 3 * i + 5) for i in range(5)]
-    x = np.array([[x[:, r, c].mean((1, 2)) for c in places] for r in places])
-    x = normalized(x @ state[f"{name}.conv0.conv.weight"][:, :, 0, 0].T, "conv0")
-    x = np.einsum("hwbi,oihw->bo", x, state[f"{name}.conv1.conv.weight"])
-    x = normalized(x, "conv1")
-    return x @ state[f"{name}.fc.weight"].T + state[f"{name}.fc.bias"]
-
-
-def test_auxiliary_logits_are_those_of_a_numpy_reading(imported):
-    state = golden.state(ORACLE)
-    trunk = imported.get_layer("mixed_6e_output").output
-    head = keras.Model(trunk, imported.outputs[1])
-    maps = np.random.default_rng(0).normal(size=(2, 17, 17, 768))
-    wanted = auxiliary_logits(maps, state)
-    found = head(maps.astype("float32")).numpy()
-    assert abs(found - wanted).max() < 1e-5 * abs(wanted).max()
-
-
-def weights_of(model, prefix):
-    return [
-        weight.numpy()
-        for layer in model.layers
-        if layer.name.startswith(prefix)
-        for weight in layer.weights
-    ]
-
-
-def without_auxiliary(state):
-    return {k: v for k, v in state.items() if not k.startswith("AuxLogits")}
-
-
-def test_a_state_without_auxiliary_head_leaves_ours(imported):
-    bias = imported.get_layer("logits").bias
-    bias.assign(np.zeros(bias.shape))
-    before = weights_of(imported, "aux")
-    from_torchvision(without_auxiliary(golden.state(ORACLE)), imported)
-    after = weights_of(imported, "aux")
-    assert len(after) == 2 * 5 + 2
-    for old, new in zip(before, after, strict=True):
-        np.testing.assert_array_equal(old, new)
-    np.testing.assert_array_equal(bias, golden.state(ORACLE)["fc.bias"])
-
-
-@pytest.fixture(scope="module")
-def no_weights():
-    """Networks whose weights a refused import never comes to."""
-
-    def build(variant, **sizes):
-        with without_weights():
-            return build_model(variant, **sizes)
-
-    return build
-
-
-def test_half_an_auxiliary_head_is_refused(no_weights):
-    state = golden.state(ORACLE)
+def test_half_an_auxiliary_head_is_refused():
+    state = golden.state("torchvision_inception_v3")
     del state["AuxLogits.conv1.bn.bias"]
     with pytest.raises(RunError, match=r"Missing: AuxLogits\.conv1\.bn\.bias"):
-        from_torchvision(state, no_weights("inception_v3_torchvision"))
+        from_torchvision(state, graph_of("inception_v3", "inception_v3_torchvision"))
 
 
-@pytest.mark.full
-def test_torchvisions_pooling_shows_in_the_logits(imported):
-    # The shapes fit; without the refusal the logits would just be wrong.
-    other = build_model("inception_v3")
-    other.set_weights(imported.get_weights())
-    logits, _ = other(golden.image(ORACLE))
-    assert golden.difference(logits.numpy(), ORACLE) > 0.1
-
-
-@pytest.fixture(scope="module")
-def application():
-    keras.layers.Conv2D(1, 1)  # so that theirs begin with conv2d_1 or later
-    return keras_application("InceptionV3", SMALL, 50)
-
-
-@pytest.fixture(scope="module")
-def ours():
-    return build_model("inception_v3", image_size=SMALL, num_classes=50)
-
-
-def test_logits_are_those_of_keras_applications(application, ours):
-    assert "conv2d" not in {layer.name for layer in application.layers}
-    for layer in ours.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.gamma.assign(2 * np.ones(layer.gamma.shape))
-    before = weights_of(ours, "aux")
-    from_keras(of_keras_model(application), ours)
-    assert difference(application, ours, SMALL) < 1e-5
-    for old, new in zip(before, weights_of(ours, "aux"), strict=True):
-        np.testing.assert_array_equal(old, new)
-
-
-@pytest.mark.full
-def test_logits_are_those_of_keras_applications_at_full_size():
-    # Measured: 3e-7 of the largest logit.
-    application = keras_application("InceptionV3", 299, 1000)
-    model = build_model("inception_v3")
-    from_keras(of_keras_model(application), model)
-    assert difference(application, model, 299) < 1e-5
-
-
-@pytest.mark.parametrize(
-    "first", [{"conv2d": 0, "batch_normalization": 0}, {"conv2d": 7, "batch_normalization": 94}]
-)
-def test_the_numbers_of_keras_names_matter_by_their_order_only(first, application, ours):
-    state = of_keras_model(application)
-    main = keras.Model(ours.input, ours.outputs[0])
-    from_keras(state, ours)
-    before = main.get_weights()
-    main.set_weights([np.zeros_like(weight) for weight in before])
-    other = renumber(state, first)
-    assert ("conv2d/kernel" in other) == (first["conv2d"] == 0)
-    from_keras(dict(reversed(other.items())), ours)
-    for one, again in zip(before, main.get_weights(), strict=True):
-        np.testing.assert_array_equal(one, again)
+def test_the_numbers_of_keras_names_matter_by_their_order_only(monkeypatch):
+    model = graph_of("inception_v3", "inception_v3")
+    check_numbers_of_keras_names(monkeypatch, weights, model, "InceptionV3")

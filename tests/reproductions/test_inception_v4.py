@@ -1,7 +1,5 @@
 """The networks and the recipes of Inception-v4's paper."""
 
-import functools
-
 import keras
 import numpy as np
 import pytest
@@ -9,20 +7,16 @@ import tensorflow as tf
 
 import reproductions
 from common.data.rng import ExampleRng
-from common.data.transforms import (
-    Context,
-)
+from common.data.transforms import Context
 from common.errors import RunError
-from common.models.layer_table import find_row, layer_table, totals, without_weights
-from common.models.state_dicts import of_keras_model
+from common.models.inception import Module, Residual, conv, inception
+from common.models.layer_table import find_row, totals
+from reproductions.inception_v4 import weights
 from reproductions.inception_v4.distortions import BrightnessAndSaturation
-from reproductions.inception_v4.model import FORMS, inception
-from reproductions.inception_v4.modules import Module, Residual, conv
+from reproductions.inception_v4.networks import FORMS, he, xavier
 from reproductions.inception_v4.weights import from_cadene, from_keras
-from tests import golden
-from tests.reproductions.helpers import difference, draws, keras_application, renumber
+from tests.reproductions.helpers import check_numbers_of_keras_names, draws, graph_of, rows_of
 
-build_model = functools.partial(reproductions.build_model, "inception_v4")
 RECIPES = reproductions.load("inception_v4").RECIPES
 RESNETS = [name for name in FORMS if "resnet" in name]
 MODULES = {  # how many on each grid, and their maps
@@ -32,23 +26,17 @@ MODULES = {  # how many on each grid, and their maps
     "inception_v4_released": [(4, 384), (7, 1024), (3, 1536)],
     "inception_resnet_v2_released": [(10, 320), (20, 1088), (10, 2080)],
 }
-each_variant = pytest.mark.parametrize("variant", FORMS)
 each_resnet = pytest.mark.parametrize("variant", RESNETS)
 
 
 @pytest.fixture(scope="module")
 def networks():
-    with without_weights():
-        return {variant: build_model(variant) for variant in FORMS}
+    return {variant: graph_of("inception_v4", variant) for variant in FORMS}
 
 
 @pytest.fixture(scope="module")
-def tables(networks):
-    return {name: layer_table(model) for name, model in networks.items()}
-
-
-def shape(model, name):
-    return tuple(model.get_layer(name).output.shape[1:])
+def tables():
+    return {variant: rows_of("inception_v4", variant) for variant in FORMS}
 
 
 def test_the_released_checkpoints_have_as_many_weights(networks, tables):
@@ -81,7 +69,7 @@ def module(scale, *, relu=True):
     form = Module(
         branches={"1x1": (conv(4, 1, 1),), "3x3": (conv(3, 3, 3),)}, residual=Residual(scale, relu)
     )
-    model = keras.Model(x, inception(x, "m", form, (1.0, "fan_avg", "uniform")))
+    model = keras.Model(x, inception(x, "m", form, xavier))
     linear = model.get_layer("m_linear")
     linear.bias.assign(np.random.default_rng(1).normal(size=6))
     return model
@@ -137,7 +125,7 @@ def released_last(variant):
 def test_average_pooling_within_modules_leaves_out_the_zeros():
     x = keras.Input((4, 4, 1))
     form = FORMS["inception_v4"].modules["inception_a_1"]
-    model = keras.Model(x, inception(x, "m", form, (2.0, "fan_in", "normal")))
+    model = keras.Model(x, inception(x, "m", form, he))
     pool = model.get_layer("m_avgpool")
     np.testing.assert_allclose(pool(np.ones((1, 4, 4, 1))), 1, rtol=1e-6)
 
@@ -166,15 +154,16 @@ def test_the_networks_of_the_figures_have_none(networks):
 
 
 def test_initial_weights_are_the_releases():
-    def deviation(initial, shape):
-        weights = keras.initializers.VarianceScaling(*initial, seed=0)(shape)
-        return float(np.std(weights)), float(abs(np.asarray(weights)).max())
+    def deviation(initial):
+        keras.utils.set_random_seed(0)
+        weights = np.asarray(initial()((3, 3, 64, 128)))
+        return float(weights.std()), float(abs(weights).max())
 
     fan_in, fan_out = 3 * 3 * 64, 3 * 3 * 128
-    he, he_most = deviation(FORMS["inception_v4"].initial, kernel := (3, 3, 64, 128))
+    he, he_most = deviation(FORMS["inception_v4"].initial)
     assert he == pytest.approx((2 / fan_in) ** 0.5, rel=0.02)
     assert he_most == pytest.approx(2 * he / 0.8796, rel=0.02)  # truncated
-    xavier, most = deviation(FORMS["inception_resnet_v1"].initial, kernel)
+    xavier, most = deviation(FORMS["inception_resnet_v1"].initial)
     limit = (6 / (fan_in + fan_out)) ** 0.5
     assert xavier == pytest.approx(limit / 3**0.5, rel=0.02)
     assert 0.99 * limit < most <= limit
@@ -235,157 +224,23 @@ def test_one_image_in_four_has_its_brightness_changed_first():
     assert 0.15 < first / len(lighter) < 0.35
 
 
-# The same weights give the logits of independent implementations.
+# Weights of Cadene's ports and keras.applications; the logits: test_golden.py.
 
 
 V4, RESNET = "inception_v4_released", "inception_resnet_v2_released"
-V4_ORACLE, RESNET_ORACLE = "cadene_inceptionv4", "cadene_inceptionresnetv2"
-SMALL = 107
 
 
-def inception_v4():
-    model = build_model(V4)
-    from_cadene(golden.state(V4_ORACLE), model)
-    return lambda image: model(image)[0].numpy()
+def test_weights_are_refused_by_the_other_networks():
+    for variant in FORMS:
+        model = keras.Model(*[keras.Input((1,))] * 2, name=variant)
+        cases = [(V4, from_cadene, {"features.0.conv.weight": None})]
+        cases += [(RESNET, from_cadene, {}), (RESNET, from_keras, {})]
+        for fitting, read, state in cases:
+            if variant != fitting:
+                with pytest.raises(RunError, match=f"Import them into {fitting}\\."):
+                    read(state, model)
 
 
-def in_float64(make):
-    keras.config.set_dtype_policy("float64")
-    try:
-        return make()
-    finally:
-        keras.config.set_dtype_policy("float32")
-
-
-def test_logits_of_inception_v4_are_cadenes():
-    # Measured in float64, but for the last layer: 4.3e-7 of the largest logit,
-    # 1.93.
-    logits = in_float64(inception_v4)
-    found = logits(golden.image(V4_ORACLE))
-    assert golden.difference(found, V4_ORACLE) < 1e-5
-    # One float32 rounding of the image alone moves them by 1.8e-4: no shortcut
-    # carries the signal past these random weights. No float32 network can be
-    # within 1e-4.
-    moved = logits(golden.rounded(V4_ORACLE))
-    assert golden.difference(moved, V4_ORACLE) > 1e-4
-
-
-@pytest.mark.full
-def test_in_float32_rounding_grows_from_module_to_module():
-    # 2e-6 after the stem, by 1.7 in each 17x17 module, 4e-3 in front of the
-    # last pooling, 1e-3 at the logits.
-    found = inception_v4()(golden.image(V4_ORACLE))
-    assert golden.difference(found, V4_ORACLE) < 1e-2
-
-
-@pytest.fixture(scope="module")
-def resnet():
-    model = build_model(RESNET)
-    from_cadene(golden.state(RESNET_ORACLE), model)
-    return model
-
-
-def test_logits_of_inception_resnet_v2_are_cadenes(resnet):
-    # Measured: 6.5e-6 of the largest logit.
-    logits = resnet(golden.image(RESNET_ORACLE))[0].numpy()
-    assert golden.difference(logits, RESNET_ORACLE) < 1e-4
-
-
-def auxiliary(model):
-    return [
-        weight.numpy()
-        for layer in model.layers
-        if layer.name.startswith("aux")
-        for weight in layer.weights
-    ]
-
-
-def test_the_auxiliary_head_stays_as_it_is(resnet):
-    before = auxiliary(resnet)
-    bias = resnet.get_layer("logits").bias
-    bias.assign(np.zeros(bias.shape))
-    from_cadene(golden.state(RESNET_ORACLE), resnet)
-    after = auxiliary(resnet)
-    assert len(after) == 2 * 5 + 2
-    for old, new in zip(before, after, strict=True):
-        np.testing.assert_array_equal(old, new)
-    wanted = golden.state(RESNET_ORACLE)["last_linear.bias"]
-    np.testing.assert_array_equal(bias, wanted)
-
-
-def no_weights(variant, **sizes):
-    """A network whose weights a refused import never comes to."""
-    with without_weights():
-        return build_model(variant, **sizes)
-
-
-@pytest.mark.parametrize(
-    "variant", ["inception_v4", "inception_resnet_v1", "inception_resnet_v2", RESNET]
-)
-def test_inceptionv4_is_refused_for_another_network(variant):
-    with pytest.raises(RunError, match=f"Import them into {V4}\\."):
-        from_cadene({"features.0.conv.weight": None}, no_weights(variant))
-
-
-@pytest.mark.parametrize(
-    "variant", ["inception_v4", "inception_resnet_v1", "inception_resnet_v2", V4]
-)
-def test_inceptionresnetv2_is_refused_for_another_network(variant):
-    model = no_weights(variant)
-    for read in (from_cadene, from_keras):
-        with pytest.raises(RunError, match=f"Import them into {RESNET}\\."):
-            read({}, model)
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("size,classes", [(SMALL, 50), (299, 1000)])
-def test_logits_are_those_of_keras_applications(size, classes):
-    network = keras_application("InceptionResNetV2", size, classes)
-    model = build_model(RESNET, image_size=size, num_classes=classes)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.gamma.assign(2 * np.ones(layer.gamma.shape))
-    before = auxiliary(model)
-    from_keras(of_keras_model(network), model)
-    assert difference(network, model, size) < 1e-5
-    for old, new in zip(before, auxiliary(model), strict=True):
-        np.testing.assert_array_equal(old, new)
-
-
-def keras_entries(*, before):
-    """Keras's entries after `before` other layers; each holds its number."""
-    with without_weights():
-        network = keras.applications.InceptionResNetV2(weights=None)
-        shapes = {
-            f"{layer.name}/{variable.name}": tuple(variable.shape)
-            for layer in network.layers
-            for variable in layer.variables
-        }
-    state = {
-        entry: np.broadcast_to(np.float32(number), shape)
-        for number, (entry, shape) in enumerate(shapes.items())
-    }
-    return renumber(state, {"conv2d": before, "batch_normalization": before})
-
-
-def test_keras_numbers_matter_by_their_order_only(monkeypatch):
-    taken = []
-
-    def take(model, state, names):
-        for layer in model.layers:
-            for variable in layer.weights:
-                values = state[f"{names[layer.name]}/{variable.name}"]
-                assert values.shape == tuple(variable.shape), layer.name
-                taken.append(values.flat[0])
-
-    module = "reproductions.inception_v4.weights"
-    monkeypatch.setattr(f"{module}.assign_keras", take)
-    model = no_weights(RESNET)
-    for before in (0, 7):
-        state = keras_entries(before=before)
-        assert ("conv2d/kernel" in state) == (before == 0)
-        from_keras(dict(reversed(state.items())), model)
-    half = len(taken) // 2
-    assert taken[:half] == taken[half:]
-    # A scale is 1, which stands for the second entry too.
-    assert len(set(taken[:half]) | {1.0}) == len(state)
+def test_the_numbers_of_keras_names_matter_by_their_order_only(monkeypatch):
+    model = graph_of("inception_v4", RESNET)
+    check_numbers_of_keras_names(monkeypatch, weights, model, "InceptionResNetV2")

@@ -15,10 +15,9 @@ from reproductions.lenet5.glyphs import codes
 from reproductions.lenet5.levenberg_marquardt import diagonal_curvature
 from reproductions.lenet5.losses import MapLoss, MseLoss, UnitsMse
 from reproductions.lenet5.model import C3_INPUTS, C3_OF_LENET1, C3_OF_LENET4, Subsampling, squash
+from tests.reproductions.helpers import draws
 
 build_model = functools.partial(reproductions.build_model, "lenet5")
-RECIPES = reproductions.load("lenet5").RECIPES
-
 # Sec. II-B: connections, with the biases; OUT has 840 that are not trained.
 LAYERS = {"C1": 122_304, "S2": 5_880, "C3": 151_600, "S4": 2_000}
 LAYERS |= {"C5": 48_120, "F6": 10_164, "OUT": 840}
@@ -46,15 +45,10 @@ def test_connections_are_the_papers(model):
 
 
 def test_every_layer_up_to_f6_is_squashed(model):
-    squashed = {
-        layer.input._keras_history.operation.name
-        for layer in model.layers
-        if isinstance(layer, keras.layers.Activation)
-    }
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Activation)]
+    squashed = {layer.input._keras_history.operation.name for layer in layers}
     assert squashed == set(LAYERS) - {"OUT"}
-    assert {
-        layer.activation for layer in model.layers if isinstance(layer, keras.layers.Activation)
-    } == {squash}
+    assert {layer.activation for layer in layers} == {squash}
 
 
 def test_squash_maps_one_to_one_and_bends_most_near_one():  # App. A
@@ -113,8 +107,7 @@ def test_subsampling_starts_as_an_average(model):
 
 def test_c3_map_sees_its_inputs_and_no_others(model):
     layer = model.get_layer("C3")
-    images = np.random.default_rng(0).normal(size=(1, 14, 14, 6))
-    images = images.astype("float32")
+    images = draws(1, 14, 14, 6)
     before = layer(images).numpy()
     for i in range(6):
         changed = images.copy()
@@ -125,30 +118,30 @@ def test_c3_map_sees_its_inputs_and_no_others(model):
 
 def test_c3_correlates_each_link_with_its_own_kernel(model):
     layer = model.get_layer("C3")
-    images = np.random.default_rng(0).normal(size=(1, 14, 14, 6))
+    images = draws(1, 14, 14, 6)
     kernel, links = layer.kernel.numpy(), iter(range(60))
     for f, group in enumerate(C3_INPUTS):
         total = layer.bias.numpy()[f]
         for i in group:
             patch = images[0, 2:7, 3:8, i]
             total += (patch * kernel[:, :, next(links)]).sum()
-        found = layer(images.astype("float32"))[0, 2, 3, f]
+        found = layer(images)[0, 2, 3, f]
         assert float(found) == pytest.approx(total, abs=1e-5)
 
 
-def test_convolution_by_patches_is_conv2d():
-    ours = build_model("lenet5").get_layer("C1")
-    images = np.random.default_rng(0).normal(size=(2, 32, 32, 1))
-    theirs = keras.ops.conv(images.astype("float32"), ours.kernel) + ours.bias
-    np.testing.assert_allclose(ours(images.astype("float32")), theirs, rtol=1e-4, atol=1e-5)
+def test_convolution_by_patches_is_conv2d(model):
+    ours = model.get_layer("C1")
+    images = draws(2, 32, 32, 1)
+    theirs = keras.ops.conv(images, ours.kernel) + ours.bias
+    np.testing.assert_allclose(ours(images), theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_subsampling_is_sum_times_coefficient_plus_bias(model):
     layer = model.get_layer("S2")
-    images = np.random.default_rng(0).normal(size=(2, 28, 28, 6))
+    images = draws(2, 28, 28, 6)
     sums = sum(images[:, i::2, j::2] for i, j in itertools.product((0, 1), repeat=2))
     expected = sums * layer.coefficient.numpy() + layer.bias.numpy()
-    np.testing.assert_allclose(layer(images.astype("float32")), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(layer(images), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_logits_are_minus_squared_distances_to_the_codes(model):
@@ -232,8 +225,8 @@ def test_a_map_of_lenet4_is_subsampled_twice():
     layer = Subsampling(copies=2)
     layer.build((None, 4, 4, 3))
     layer.coefficient.assign(np.arange(1.0, 7.0))
-    images = np.random.default_rng(0).normal(size=(1, 4, 4, 3))
-    out = layer(images.astype("float32")).numpy() - layer.bias.numpy()
+    images = draws(1, 4, 4, 3)
+    out = layer(images).numpy() - layer.bias.numpy()
     sums = images.reshape(1, 2, 2, 2, 2, 3).sum((2, 4))
     for place in range(6):
         expected = (place + 1) * sums[..., place // 2]
@@ -243,8 +236,8 @@ def test_a_map_of_lenet4_is_subsampled_twice():
 def test_a_fully_connected_network_is_its_matrices():  # Sec. III-C, item 6
     keras.utils.set_random_seed(0)
     model = build_model("mnist_300_100")
-    images = np.random.default_rng(0).normal(size=(3, 28, 28, 1))
-    x = images.astype("float32").reshape(3, 784)
+    images = draws(3, 28, 28, 1)
+    x = images.reshape(3, 784)
     weights = [v.numpy() for v in model.trainable_variables]
     assert [w.shape for w in weights[::2]] == [(784, 300), (300, 100), (100, 10)]
     for kernel, bias in zip(weights[::2], weights[1::2], strict=True):
@@ -256,7 +249,7 @@ def test_the_linear_classifiers_differ_in_their_units():
     keras.utils.set_random_seed(0)
     plain, squashed = map(build_model, ("mnist_linear", "mnist_linear_squashed"))
     squashed.set_weights(plain.get_weights())
-    images = np.random.default_rng(0).normal(size=(3, 28, 28, 1))
+    images = draws(3, 28, 28, 1)
     sums = plain(images).numpy()
     kernel, bias = plain.get_weights()
     np.testing.assert_allclose(sums, images.reshape(3, 784) @ kernel + bias, 1e-4, 1e-4)
@@ -264,7 +257,7 @@ def test_the_linear_classifiers_differ_in_their_units():
 
 
 def test_units_are_compared_with_targets_of_plus_and_minus_one():
-    units = np.random.default_rng(0).normal(size=(4, 10)).astype("float32")
+    units = draws(4, 10)
     labels = np.array([3, 0, 9, 3])
     targets = np.full((4, 10), -1.0)
     targets[np.arange(4), labels] = 1.0
@@ -276,8 +269,7 @@ def test_curvature_of_the_output_units_neglects_their_bend():
     # App. C: d2E/da^2 = f'(a)^2 d2E/dy^2, and d2E/dy^2 = 2; f'' is left out.
     keras.utils.set_random_seed(0)
     model = build_model("mnist_linear_squashed")
-    images = np.random.default_rng(0).normal(size=(5, 28, 28, 1))
-    images = images.astype("float32")
+    images = draws(5, 28, 28, 1)
     kernel, bias = model.get_weights()
     a = images.reshape(5, 784) @ kernel + bias
     h = 2 * (1.7159 * (2 / 3) / np.cosh(2 * a / 3) ** 2) ** 2

@@ -8,19 +8,14 @@ import numpy as np
 import pytest
 
 import reproductions
-from common.models.state_dicts import of_keras_model
 from common.papers.expected import read_expected
-from reproductions.resnet.weights import (
-    KERAS_APPLICATIONS,
-    from_caffe,
-    from_keras,
-    from_torchvision,
-)
+from reproductions.resnet import weights
 from tests import golden
 from tests.reproductions.helpers import (
-    difference,
-    keras_application,
-    residual_counts,
+    check_torch_entries,
+    draws,
+    graph_of,
+    take,
     torch_entries,
 )
 
@@ -42,14 +37,9 @@ def small(variant, **kwargs):
     return build_model(variant, image_size=32, num_classes=10, **kwargs)
 
 
-def noise(size, batch=2):
-    draws = np.random.default_rng(0).standard_normal((batch, size, size, 3))
-    return draws.astype("float32")
-
-
 def test_plain_networks_add_nothing():
     def additions(variant):
-        layers = small(variant).layers
+        layers = graph_of("resnet", variant).layers
         return sum(isinstance(layer, keras.layers.Add) for layer in layers)
 
     assert additions("plain34") == 0
@@ -57,14 +47,14 @@ def test_plain_networks_add_nothing():
 
 
 def test_identity_shortcuts_have_no_weights():
-    model = small("resnet34_a")
+    model = graph_of("resnet", "resnet34_a")
     shortcuts = [layer for layer in model.layers if "shortcut" in layer.name]
     names = [f"conv{stage}_1_shortcut" for stage in (3, 4, 5)]
     assert [layer.name for layer in shortcuts] == names
     assert all(layer.weights == [] for layer in shortcuts)
     # Each maps (S, S, C) to (S / 2, S / 2, 2 C).
     sides = [layer.output.shape[1:] for layer in shortcuts]
-    assert sides == [(4, 4, 128), (2, 2, 256), (1, 1, 512)]
+    assert sides == [(28, 28, 128), (14, 14, 256), (7, 7, 512)]
 
 
 @pytest.mark.parametrize("name", ["conv2_2", "conv4_1"])
@@ -76,7 +66,7 @@ def test_a_block_with_an_empty_branch_is_its_shortcut(name):
     if name == "conv4_1":  # of the zero padding before a stride
         before = model.get_layer(f"{name}_a_pad").input
     block = keras.Model(model.input, [before, model.get_layer(f"{name}_relu").output])
-    x, y = (t.numpy() for t in block(noise(32)))
+    x, y = (t.numpy() for t in block(draws(2, 32, 32, 3)))
     if name == "conv4_1":
         x = np.pad(x[:, ::2, ::2], [(0, 0)] * 3 + [(0, 128)])
     assert x.any()
@@ -86,7 +76,7 @@ def test_a_block_with_an_empty_branch_is_its_shortcut(name):
 @pytest.mark.parametrize("variant", ["resnet50", "resnet50_caffe"])
 @pytest.mark.parametrize("side", [8, 9])  # of conv1's output
 def test_pooling_windows_begin_where_the_form_says(variant, side):
-    model = build_model(variant, image_size=2 * side, num_classes=2)
+    model = graph_of("resnet", variant, image_size=2 * side)
     pool = keras.Model(model.get_layer("conv1_relu").output, model.get_layer("pool1").output)
     x = abs(np.random.default_rng(0).normal(size=(1, side, side, 64)))
     x = x.astype("float32")
@@ -108,7 +98,7 @@ def test_convolutions_are_padded_alike_on_both_sides():
     for kernel in kernels:
         kernel.assign(kernel + keras.ops.flip(kernel, 1))
     maps = keras.Model(model.input, model.get_layer("conv5_2_relu").output)
-    x = noise(33, 1)
+    x = draws(1, 33, 33, 3)
     there, back = maps(x).numpy(), maps(x[:, :, ::-1]).numpy()[:, :, ::-1]
     assert there.shape[1:3] == (2, 2)
     np.testing.assert_allclose(there, back, rtol=1e-3, atol=1e-3 * there.max())
@@ -116,15 +106,15 @@ def test_convolutions_are_padded_alike_on_both_sides():
 
 @pytest.mark.parametrize("size", [1, 2, 3, 31, 32])
 def test_every_image_size_works(size):
-    model = build_model("resnet18", image_size=size, num_classes=3)
-    assert np.isfinite(model(noise(size))).all()
+    model = graph_of("resnet", "resnet18", image_size=size, num_classes=3)
+    assert all(0 not in layer.output.shape for layer in model.layers)
+    assert model.output.shape == (None, 3)
 
 
 def test_a_training_batch_is_guessed_at_with_even_odds():
     """A new network's loss is ln(classes), its statistics the batch's own."""
-    for variant in ("plain34", "resnet34_a"):
-        model = small(variant)
-        logits = model(60 * noise(32, 16), training=True).numpy()
+    for variant in ("plain18", "resnet18_a"):
+        logits = small(variant)(60 * draws(16, 32, 32, 3), training=True).numpy()
         logs = logits - np.log(np.exp(logits).sum(1, keepdims=True))
         loss = -logs[np.arange(16), np.arange(16) % 10].mean()
         assert 0.8 < loss / math.log(10) < 1.3, variant
@@ -156,52 +146,7 @@ def test_the_variants_deviations_name_biases_and_shortcuts():
         assert ("biases of convolutions" in found) == silent, variant
 
 
-# The same weights give the logits of independent implementations.
-
-
-@pytest.fixture(scope="module")
-def v1_5():
-    model = build_model("resnet50_v1_5")
-    from_torchvision(golden.state("torchvision_resnet50"), model)
-    return model
-
-
-@pytest.fixture(scope="module")
-def caffe():
-    model = build_model("resnet50_caffe")
-    from_caffe(golden.state("caffe_resnet50"), model)
-    return model
-
-
-def test_logits_are_torchvisions(v1_5):
-    logits = v1_5(golden.image("torchvision_resnet50")).numpy()
-    # Measured 1.7e-5.
-    assert golden.difference(logits, "torchvision_resnet50") < 5e-5
-
-
-def test_logits_are_those_of_the_released_caffe_network(caffe):
-    logits = caffe(golden.image("caffe_resnet50")).numpy()
-    # Measured 1.8e-5.
-    assert golden.difference(logits, "caffe_resnet50") < 5e-5
-
-
-def test_the_other_stride_or_pooling_would_show(v1_5, caffe):
-    image = golden.image("caffe_resnet50")
-    paper = build_model("resnet50")
-    for model, oracle in ((v1_5, "torchvision_resnet50"), (caffe, "caffe_resnet50")):
-        paper.set_weights(model.get_weights())  # all shapes agree
-        assert golden.difference(paper(image).numpy(), oracle) > 0.05
-
-
-def test_the_bias_of_the_released_conv1_is_normalised_away(caffe):
-    state = golden.state("caffe_resnet50")
-    bias = np.random.default_rng(0).normal(size=64).astype("float32")
-    state["conv1.bias"] = bias  # conv1 + bias, normalised by mean + bias
-    state["bn1.running_mean"] = state["bn1.running_mean"] + bias
-    model = build_model("resnet50_caffe")
-    from_caffe(state, model)
-    logits = model(golden.image("caffe_resnet50")).numpy()
-    assert golden.difference(logits, "caffe_resnet50") < 5e-5
+# Published weights; the logits: test_golden.py.
 
 
 def test_torch_entries_are_torchvisions():
@@ -212,124 +157,53 @@ def test_torch_entries_are_torchvisions():
     }
 
 
-@pytest.mark.parametrize(
-    "name", ["resnet18", "resnet34", "resnet101", pytest.param("resnet152", marks=pytest.mark.full)]
-)
-def test_torchvisions_entries_fit_at_every_depth(name):
-    bottleneck = name in KERAS_APPLICATIONS
-    variant = f"{name}_v1_5" if bottleneck else name
-    state = {
-        entry: np.full(shape, number, "float32")
-        for number, (entry, shape) in enumerate(
-            torch_entries(BLOCKS[int(name[6:])], bottleneck=bottleneck).items()
-        )
-    }
-    model = build_model(variant, image_size=32)
-    from_torchvision(state, model)
-    stage, blocks = 4, BLOCKS[int(name[6:])][2]
-    theirs = f"layer{stage - 1}.{blocks - 1}"
-    last = model.get_layer(f"conv{stage}_{blocks}_b")
-    assert last.kernel.numpy().max() == state[f"{theirs}.conv2.weight"].max()
-    norm = model.get_layer(f"conv{stage}_{blocks}_b_bn")
-    variance = norm.moving_variance.numpy()
-    assert variance.max() == state[f"{theirs}.bn2.running_var"].max()
-    down = model.get_layer("conv5_1_shortcut").kernel.numpy()
-    assert down.max() == state["layer4.0.downsample.0.weight"].max()
+@pytest.mark.parametrize("depth", BLOCKS)
+def test_torchvisions_entries_fit_at_every_depth(depth, monkeypatch):
+    name, bottleneck = f"resnet{depth}", depth >= 50
+    entries = torch_entries(BLOCKS[depth], bottleneck=bottleneck)
+    model = graph_of("resnet", f"{name}_v1_5" if bottleneck else name)
+    prefixes = take(monkeypatch, weights, "torchvision", {}, model)["prefixes"]
+    blocks = BLOCKS[depth][2]
+    some = {f"conv4_{blocks}_b": f"layer3.{blocks - 1}.conv2"}
+    some |= {f"conv4_{blocks}_b_bn": f"layer3.{blocks - 1}.bn2"}
+    some |= {"conv5_1_shortcut": "layer4.0.downsample.0"}
+    check_torch_entries(model, prefixes, entries, **some)
     if bottleneck:  # and into the release's, with its own name of fc
-        caffe = build_model(f"{name}_caffe", image_size=32)
-        for part in ("weight", "bias"):
-            state[f"last_linear.{part}"] = state.pop(f"fc.{part}")
-        from_caffe(state, caffe)
-        for ours, same in zip(model.weights, caffe.weights, strict=True):
-            np.testing.assert_array_equal(ours, same)
+        caffe = graph_of("resnet", f"{name}_caffe")
+        found = take(monkeypatch, weights, "caffe", {}, caffe)["prefixes"]
+        assert found == prefixes | {"fc": "last_linear"}
 
 
-@pytest.mark.parametrize("variant", KERAS_APPLICATIONS)
-def test_logits_are_those_of_keras_applications(variant):
-    application = keras_application(KERAS_APPLICATIONS[variant], 64, 10)
-    model = build_model(variant, image_size=64, num_classes=10)
-    from_keras(of_keras_model(application), model)
-    # Measured 1.1e-6, 7e-7 and 9e-7.
-    assert difference(application, model, 64, scale=50) < 1e-5
+def test_the_bias_of_the_released_conv1_is_normalised_away(monkeypatch):
+    state = {"conv1.bias": draws(64), "bn1.running_mean": draws(64, seed=1), "other": draws(1)}
+    found = take(monkeypatch, weights, "caffe", state, graph_of("resnet", "resnet50_caffe"))
+    assert found["state"].keys() == {"bn1.running_mean", "other"}
+    mean = state["bn1.running_mean"] - state["conv1.bias"]  # (x + bias) - mean
+    np.testing.assert_array_equal(found["state"]["bn1.running_mean"], mean)
 
 
-def test_the_epsilon_of_keras_applications_is_made_up_for():
-    """In a layer whose variances are of the size of epsilon."""
-    rng = np.random.default_rng(0)
-    shape = {
-        v.path: tuple(v.shape)
-        for v in keras.applications.ResNet50(
-            weights=None, input_shape=(32, 32, 3), classes=2
-        ).variables
-    }
-    state = {e: rng.normal(0, 0.1, s).astype("f4") for e, s in shape.items()}
+def test_the_epsilon_and_biases_of_keras_applications_are_made_up_for(monkeypatch):
+    state = {f"conv1_{entry}": draws(64) for entry in ("conv/bias", "bn/moving_mean")}
     state["conv1_bn/moving_variance"] = np.full(64, 1e-6, "float32")
-    ours = build_model("resnet50", image_size=32, num_classes=2)
-    from_keras(state, ours)
-    norm = ours.get_layer("conv1_bn")
-    np.testing.assert_allclose(norm.moving_variance + norm.epsilon, 1e-6 + 1.001e-5, rtol=1e-6)
-    np.testing.assert_allclose(
-        norm.moving_mean, state["conv1_bn/moving_mean"] - state["conv1_conv/bias"]
-    )
+    ours = graph_of("resnet", "resnet50")
+    found = take(monkeypatch, weights, "keras", state, ours)["state"]
+    assert "conv1_conv/bias" not in found
+    variance = found["conv1_bn/moving_variance"] + ours.get_layer("conv1_bn").epsilon
+    np.testing.assert_allclose(variance, 1e-6 + 1.001e-5, rtol=1e-6)
+    mean = state["conv1_bn/moving_mean"] - state["conv1_conv/bias"]
+    np.testing.assert_array_equal(found["conv1_bn/moving_mean"], mean)
 
 
 # The numbers of the ResNet paper: Table 1, Figure 3, Section 3.3.
 
 
-FOLDER = reproductions.folder("resnet")
-EXPECTED = read_expected(FOLDER)
-
-
-def counts(depth, option, **form):
-    """(parameters, multiply-accumulates) from Table 1; projections by the option."""
-    bottleneck = depth >= 50
-    project = {"A": lambda *_: False, "B": lambda maps, out: maps != out, "C": lambda *_: True}
-    return residual_counts(
-        BLOCKS[depth],
-        64,
-        256 if bottleneck else 64,
-        bottleneck=bottleneck,
-        project=project[option],
-        **form,
-    )
-
-
-@pytest.mark.parametrize(
-    "variant,depth,option",
-    [
-        ("plain18", 18, "A"),
-        ("plain34", 34, "A"),
-        ("resnet18", 18, "B"),
-        ("resnet34", 34, "B"),
-        ("resnet18_a", 18, "A"),
-        ("resnet34_a", 34, "A"),
-        ("resnet34_c", 34, "C"),
-        *(
-            (f"resnet{depth}{form}", depth, "B")
-            for depth in (50, 101, 152)
-            for form in ("", "_caffe", "_v1_5")
-        ),
-    ],
-)
-def test_counts_follow_from_table_1(variant, depth, option):
-    wanted = counts(depth, option, stride_on_3x3=variant.endswith("_v1_5"))
-    assert (EXPECTED.parameters[variant], EXPECTED.macs[variant]) == wanted
+EXPECTED = read_expected(reproductions.folder("resnet"))
 
 
 def test_plain_networks_and_option_a_cost_the_same():  # Sec. 3.3
     for depth in (18, 34):
         for numbers in (EXPECTED.parameters, EXPECTED.macs):
             assert numbers[f"plain{depth}"] == numbers[f"resnet{depth}_a"]
-
-
-def test_a_projection_doubles_a_bottleneck_but_not_the_network():  # Sec. 4.1
-    block = [(1, 256, 64), (3, 64, 64), (1, 64, 256)]
-    weights = sum(k * k * i * o for k, i, o in block)
-    assert (weights + 256 * 256) / weights == pytest.approx(1.94, abs=0.005)
-    with_b, with_c = counts(50, "B"), counts(50, "C")
-    assert with_c[0] == 40_128_552
-    ratios = [c / b for b, c in zip(with_b, with_c, strict=True)]
-    assert ratios == pytest.approx([1.57, 1.64], abs=0.005)
 
 
 def test_differences_of_table_2_are_those_of_the_text():  # Sec. 4.1

@@ -8,12 +8,11 @@ import pytest
 
 import reproductions
 from common.models.layers import ParameterFreeShortcut
-from reproductions.resnet_cifar.weights import from_akamaster
+from reproductions.resnet_cifar import weights
+from tests.reproductions.helpers import draws, graph_of, take
 
 build_model = functools.partial(reproductions.build_model, "resnet_cifar")
 RECIPES = reproductions.load("resnet_cifar").RECIPES
-
-RESIDUAL = [20, 32, 44, 56]
 
 
 def additions(model):
@@ -21,10 +20,12 @@ def additions(model):
     return sum(kind is keras.layers.Add for kind in kinds)
 
 
-@pytest.mark.parametrize("depth", RESIDUAL)
+@pytest.mark.parametrize("depth", [20, 32, 44, 56])
 def test_there_are_3n_shortcuts_and_none_has_weights(depth):
     n = (depth - 2) // 6
-    residual, plain = (build_model(f"cifar_{kind}{depth}") for kind in ("resnet", "plain"))
+    residual, plain = (
+        graph_of("resnet_cifar", f"cifar_{kind}{depth}") for kind in ("resnet", "plain")
+    )
     assert additions(residual) == 3 * n
     assert additions(plain) == 0
     assert residual.count_params() == plain.count_params()
@@ -34,7 +35,7 @@ def test_there_are_3n_shortcuts_and_none_has_weights(depth):
 
 
 def test_a_shortcut_takes_every_second_pixel_and_adds_zero_maps():
-    x = np.random.default_rng(0).normal(size=(2, 5, 6, 3)).astype("float32")
+    x = draws(2, 5, 6, 3)
     y = ParameterFreeShortcut(7, 2)(x).numpy()
     np.testing.assert_array_equal(y[..., :3], x[:, ::2, ::2])
     assert y.shape == (2, 3, 3, 7)
@@ -47,7 +48,8 @@ def test_a_shortcut_takes_every_second_pixel_and_adds_zero_maps():
 def test_a_block_whose_residual_is_zero_is_a_relu_of_its_input():
     model = build_model("cifar_resnet20")
     for norm in ("stage1_2_conv2_bn", "stage2_1_conv2_bn"):
-        model.get_layer(norm).gamma.assign(np.zeros_like(norm_gamma(model, norm)))
+        gamma = model.get_layer(norm).gamma
+        gamma.assign(np.zeros(gamma.shape))
     inside = keras.Model(
         model.input,
         [
@@ -55,15 +57,10 @@ def test_a_block_whose_residual_is_zero_is_a_relu_of_its_input():
             for name in ("stage1_1_relu2", "stage1_2_relu2", "stage1_3_relu2", "stage2_1_relu2")
         ],
     )
-    images = np.random.default_rng(0).normal(size=(1, 32, 32, 3))
-    before, same, last, halved = (t.numpy() for t in inside(images.astype("float32")))
+    before, same, last, halved = (t.numpy() for t in inside(draws(1, 32, 32, 3)))
     np.testing.assert_array_equal(same, before)
     np.testing.assert_array_equal(halved[..., :16], last[:, ::2, ::2])
     assert not halved[..., 16:].any()
-
-
-def norm_gamma(model, name):
-    return model.get_layer(name).gamma.numpy()
 
 
 def test_the_variants_deviations_name_the_shortcut_and_the_warm_up():
@@ -78,32 +75,19 @@ def test_the_variants_deviations_name_the_shortcut_and_the_warm_up():
     assert fields("akamaster_resnet20") == {"model: shortcuts"}
 
 
-def akamaster_state(depth, rng):
-    """Its entries, by the names that its resnet.py gives them."""
-    state = {"conv1.weight": (16, 3, 3, 3), "linear.weight": (10, 64)}
-    state |= {"linear.bias": (10,)} | norm("bn1", 16)
-    maps = 16
-    for stage, filters in enumerate((16, 32, 64), 1):
-        for block in range((depth - 2) // 6):
-            for conv in (1, 2):
-                prefix = f"layer{stage}.{block}"
-                state[f"{prefix}.conv{conv}.weight"] = (filters, maps, 3, 3)
-                state |= norm(f"{prefix}.bn{conv}", filters)
-                maps = filters
-    return {name: rng.uniform(0.5, 1.5, shape).astype("float32") for name, shape in state.items()}
-
-
-def norm(prefix, size):
-    parts = ("weight", "bias", "running_mean", "running_var")
-    return {f"{prefix}.{part}": (size,) for part in parts}
-
-
 @pytest.mark.parametrize("depth", [20, 44])
-def test_published_weights_go_where_their_names_say(depth):
-    model = build_model(f"akamaster_resnet{depth}")
-    state = akamaster_state(depth, np.random.default_rng(0))
-    from_akamaster(state, model)
-    kernel = model.get_layer("stage2_3_conv1").kernel.numpy()
-    np.testing.assert_array_equal(kernel, state["layer2.2.conv1.weight"].transpose(2, 3, 1, 0))
-    mean = model.get_layer("stage3_1_conv2_bn").moving_mean.numpy()
-    np.testing.assert_array_equal(mean, state["layer3.0.bn2.running_mean"])
+def test_published_weights_go_where_their_names_say(depth, monkeypatch):
+    n = (depth - 2) // 6
+    convs = [
+        f"{s}.{b}.{kind}{c}"
+        for s in (1, 2, 3)
+        for b in range(n)
+        for c in (1, 2)
+        for kind in ("conv", "bn")
+    ]
+    model = graph_of("resnet_cifar", f"akamaster_resnet{depth}")
+    found = take(monkeypatch, weights, "akamaster", {}, model)["prefixes"]
+    theirs = {found[layer.name] for layer in model.layers if layer.weights}
+    assert theirs == {"conv1", "bn1", "linear", *(f"layer{name}" for name in convs)}
+    assert found["stage2_3_conv1"] == "layer2.2.conv1"
+    assert found["stage3_1_conv2_bn"] == "layer3.0.bn2"

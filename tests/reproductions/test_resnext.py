@@ -1,55 +1,36 @@
 """What the ResNeXt paper says: Sections 3 and 4, Tables 1 to 4 and 7."""
 
-import functools
+import re
 
 import keras
 import numpy as np
 import pytest
 
-import reproductions
 from common.errors import RunError
-from common.models.layer_table import find_row, without_weights
-from common.papers.expected import read_expected
+from common.models.layer_table import find_row
+from reproductions.resnext import weights
 from reproductions.resnext.model import FORMS, block
-from reproductions.resnext.weights import from_cadene, from_torchvision, from_torchvision_232
+from reproductions.resnext.weights import from_cadene, from_torchvision
 from tests import golden
 from tests.reproductions.helpers import (
     check_torch_entries,
     constant,
     convolve,
-    residual_counts,
+    graph_of,
     rows_of,
+    take,
     torch_entries,
 )
 
-build_model = functools.partial(reproductions.build_model, "resnext")
-RECIPES = reproductions.load("resnext").RECIPES
-
-EXPECTED = read_expected(reproductions.folder("resnext"))
 EPSILON = 1e-5
-DEPTHS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 29: (3, 3, 3)}
 
 
-def template(variant):
-    """(layers, C, d) that a name says."""
-    family, written = variant.rsplit("_", 1)
-    cardinality, width = written.removesuffix("d").split("x")
-    depth = family.removeprefix("cifar_").removeprefix("resnext")
-    return int(depth.removeprefix("resnet")), int(cardinality), int(width)
-
-
-@pytest.mark.parametrize("variant", FORMS)
-def test_counts_follow_from_the_template(variant):
-    depth, cardinality, width = template(variant)
-    wanted = residual_counts(
-        DEPTHS[depth],
-        cardinality * width,
-        256,
-        groups=cardinality,
-        stride_on_3x3=True,
-        cifar_stem=64 if depth == 29 else None,
-    )
-    assert (EXPECTED.parameters[variant], EXPECTED.macs[variant]) == wanted
+def test_a_variants_name_says_its_template():
+    layers = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 29: (3, 3, 3)}
+    for variant, form in FORMS.items():
+        depth, c, d = map(int, re.fullmatch(r"\D*(\d+)_(\d+)x(\d+)d", variant).groups())
+        assert (form.blocks, form.cardinality, form.width) == (layers[depth], c, d)
+        assert form.small_images == (depth == 29)
 
 
 @pytest.mark.parametrize(
@@ -63,16 +44,11 @@ def test_counts_follow_from_the_template(variant):
     ],
 )
 def test_a_template_costs_what_equation_4_says(variant, weights):
-    _, c, d = template(variant)
+    c, d = FORMS[variant].cardinality, FORMS[variant].width
     assert c * (256 * d + 9 * d * d + d * 256) == weights
     row = find_row(rows_of("resnext", variant), "conv2_2")
     assert row.weights == weights
     assert row.macs == weights * 56**2
-
-
-def small(variant, size=32):
-    keras.utils.set_random_seed(0)
-    return build_model(variant, image_size=size, num_classes=10)
 
 
 # The three forms of Fig. 3, in NumPy; x is (H, W, maps).
@@ -174,24 +150,15 @@ def test_paths_of_two_layers_are_one_wide_block():  # Fig. 4
 @pytest.mark.parametrize("variant", ["resnext50_32x4d", "resnet50_1x64d"])
 @pytest.mark.parametrize("size", [1, 33])
 def test_every_image_size_works(variant, size):
-    with without_weights():
-        model = build_model(variant, image_size=size, num_classes=3)
+    model = graph_of("resnext", variant, image_size=size, num_classes=3)
     assert model.output.shape == (None, 3)
 
 
-# The same weights give the logits of torchvision's ResNeXt.
+# Published weights; the logits: test_golden.py.
 
 
 ORACLE = "torchvision_resnext50_32x4d"
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
-
-
-def test_logits_are_torchvisions():
-    model = build_model("resnext50_32x4d")
-    from_torchvision(golden.state(ORACLE), model)
-    logits = model(golden.image(ORACLE)).numpy()
-    # Measured 1.6e-5.
-    assert golden.difference(logits, ORACLE) < 5e-5
 
 
 def test_torch_entries_are_torchvisions():
@@ -202,14 +169,14 @@ def test_torch_entries_are_torchvisions():
     }
 
 
-def test_torchvisions_entries_of_101_64x4d_fit():
-    state = constant(torch_entries(BLOCKS[101], groups=64, width=4))
-    assert state["layer3.22.conv2.weight"].shape == (1024, 16, 3, 3)
-    model = build_model("resnext101_64x4d", image_size=32)
+def test_torchvisions_entries_of_101_64x4d_fit(monkeypatch):
+    entries = torch_entries(BLOCKS[101], groups=64, width=4)
+    assert entries["layer3.22.conv2.weight"] == (1024, 16, 3, 3)
+    model, state = graph_of("resnext", "resnext101_64x4d"), constant(entries)
     with pytest.raises(RunError, match="--from torchvision_232"):
         from_torchvision(state, model)  # it is not resized to 256
-    from_torchvision_232(state, model)
-    check_torch_entries(model, state, conv4_23_b="layer3.22.conv2")
+    found = take(monkeypatch, weights, "torchvision_232", state, model)
+    check_torch_entries(model, found["prefixes"], entries, conv4_23_b="layer3.22.conv2")
 
 
 def empty(variant):
@@ -237,12 +204,11 @@ def test_weights_of_another_network_are_refused(weights, variant, message):
         )
 
 
-def test_the_layout_serves_every_template():
-    state = constant(torch_entries(BLOCKS[50], groups=8, width=14))
-    model = build_model("resnext50_8x14d", image_size=32)
-    from_torchvision(state, model)
-    kernel = model.get_layer("conv3_1_b").kernel.numpy()
-    assert (kernel == state["layer2.0.conv2.weight"].max()).all()
+def test_the_layout_serves_every_template(monkeypatch):
+    entries = torch_entries(BLOCKS[50], groups=8, width=14)
+    model = graph_of("resnext", "resnext50_8x14d")
+    found = take(monkeypatch, weights, "torchvision", constant(entries), model)
+    check_torch_entries(model, found["prefixes"], entries, conv3_1_b="layer2.0.conv2")
 
 
 def converted(entry):
@@ -263,7 +229,7 @@ def converted(entry):
     return f"features.{after}.{index}.0.{place[part]}.{kind}"
 
 
-def test_cadenes_entries_fit():
+def test_cadenes_entries_fit(monkeypatch):
     theirs = constant(torch_entries(BLOCKS[101], groups=32, width=4))
     state = {converted(entry): value for entry, value in theirs.items()}
     for entry in (  # as its source has them
@@ -275,20 +241,20 @@ def test_cadenes_entries_fit():
         "last_linear.bias",
     ):
         assert entry in state
-    model = build_model("resnext101_32x4d", image_size=32)
-    from_cadene(state, model)
-    found = [v.numpy().copy() for v in model.variables]
-    from_torchvision(theirs, model)
-    for one, other in zip(found, model.variables, strict=True):
-        assert (one == other.numpy()).all()
-    del state["features.5.3.0.0.0.4.running_mean"]
+    model = graph_of("resnext", "resnext101_32x4d")
+    incomplete = {e: v for e, v in state.items() if e != "features.5.3.0.0.0.4.running_mean"}
     with pytest.raises(RunError, match="features.5.3.0.0.0.4.running_mean"):
-        from_cadene(state, model)
+        from_cadene(incomplete, model)
+    found = take(monkeypatch, weights, "cadene", state, model)["prefixes"]
+    same = take(monkeypatch, weights, "torchvision", theirs, model)["prefixes"]
+    assert found == {
+        ours: converted(f"{module}.weight").removesuffix(".weight") for ours, module in same.items()
+    }
 
 
 def test_cadenes_weights_of_another_template_are_refused():
     theirs = constant(torch_entries(BLOCKS[101], groups=64, width=4))
     state = {converted(entry): value for entry, value in theirs.items()}
-    model = build_model("resnext101_32x4d", image_size=32)
+    model = graph_of("resnext", "resnext101_32x4d")
     with pytest.raises(RunError, match="into resnext101_64x4d"):
         from_cadene(state, model)

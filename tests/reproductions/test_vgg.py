@@ -9,10 +9,8 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-from common.models.state_dicts import of_keras_model
-from reproductions.vgg.weights import KERAS_APPLICATIONS, from_caffe, from_keras, from_torchvision
-from tests import golden
-from tests.reproductions.helpers import difference, keras_application, rows_of
+from reproductions.vgg import weights
+from tests.reproductions.helpers import graph_of, rows_of, take
 
 build_model = functools.partial(reproductions.build_model, "vgg")
 RECIPES = reproductions.load("vgg").RECIPES
@@ -28,21 +26,20 @@ def with_kernels(model):
     return [layer for layer in model.layers if layer.weights]
 
 
-@functools.cache
 def kernel_shapes(variant):
     """{layer: kernel's shape} in order, for 32x32 pixels."""
-    layers = with_kernels(small(variant))
+    layers = with_kernels(graph_of("vgg", variant, **SMALL))
     return {layer.name: tuple(layer.kernel.shape) for layer in layers}
 
 
 def test_a_lrn_normalises_what_conv1_1_gives():
-    model = small("vgg11_lrn")
+    model = graph_of("vgg", "vgg11_lrn", **SMALL)
     assert model.get_layer("norm1").input is model.get_layer("conv1_1").output
 
 
 @pytest.mark.parametrize("variant", ["vgg11_lrn", "vgg13", "vgg16_c", "vgg19"])
 def test_every_hidden_layer_ends_in_a_relu_and_the_last_does_not(variant):
-    *hidden, last = with_kernels(small(variant))
+    *hidden, last = with_kernels(graph_of("vgg", variant, **SMALL))
     assert {layer.activation.__name__ for layer in hidden} == {"relu"}
     assert last.activation.__name__ == "linear"
 
@@ -105,7 +102,7 @@ def test_first_four_convolutions_and_dense_layers_of_a_are_copied(variant):
     assert list(source.values())[1] != list(target.values())[1]
 
 
-# Weights of torchvision, keras.applications and Caffe give their logits.
+# Published weights; the logits: test_golden.py.
 
 
 # torchvision/models/vgg.py: where the convolutions of each `features` stand,
@@ -119,90 +116,23 @@ TORCHVISION = {
         ("vgg19", (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34), (2, 2, 4, 8)),
     )
 }
-DENSE = {"classifier.0": 4096, "classifier.3": 4096, "classifier.6": 10}
 
 
-def test_logits_are_those_of_torchvisions_vgg16():
-    model = build_model("vgg16")
-    from_torchvision(golden.state("torchvision_vgg16"), model)
-    logits = model(golden.image("torchvision_vgg16")).numpy()
-    # Measured: 2.3e-6, in float32 against their float64.
-    assert golden.difference(logits, "torchvision_vgg16") < 1e-5
-
-
-@pytest.mark.parametrize(
-    ("size", "classes"), [(64, 10), pytest.param(224, 1000, marks=pytest.mark.full)]
-)
-@pytest.mark.parametrize("variant", ["vgg16", "vgg19"])
-def test_logits_are_those_of_keras_applications(variant, size, classes):
-    application = keras_application(KERAS_APPLICATIONS[variant], size, classes)
-    model = build_model(variant, image_size=size, num_classes=classes)
-    from_keras(of_keras_model(application), model)
-    assert difference(application, model, size, scale=60) < 1e-5
-
-
-def numbered(depth):
-    """A state dict, 32x32 pixels, whose entries hold numbers of their own."""
-    shapes, before = {}, 3
-    for place, maps in TORCHVISION[depth].items():
-        shapes[f"features.{place}"] = (maps, before, 3, 3)
-        before = maps
-    for prefix, units in DENSE.items():
-        shapes[prefix] = (units, before)
-        before = units
-    state = {}
-    for number, (prefix, shape) in enumerate(shapes.items(), 1):
-        state[f"{prefix}.weight"] = np.full(shape, number, "float32")
-        state[f"{prefix}.bias"] = np.full(shape[:1], -number, "float32")
-    return state
-
-
-@pytest.mark.parametrize("depth", TORCHVISION)
-def test_every_layer_of_torchvisions_goes_to_its_place(depth):
-    model = build_model(depth, image_size=32, num_classes=10)
-    from_torchvision(numbered(depth), model)
-    layers = [layer for layer in model.layers if layer.weights]
-    assert len(layers) == int(depth[3:])
-    for number, layer in enumerate(layers, 1):
-        assert np.ptp(layer.kernel) == np.ptp(layer.bias) == 0
-        found = layer.kernel.numpy().flat[0], layer.bias.numpy()[0]
-        assert found == (number, -number), layer.name
-
-
-def random_state(rng, model, name_of):
-    """Random weights for `model`, in torch's layout."""
-    state = {}
-    for layer in model.layers:
-        if layer.weights:
-            kernel = layer.kernel.shape
-            order = (3, 2, 0, 1) if len(kernel) == 4 else (1, 0)
-            shape = [kernel[axis] for axis in order]
-            std = np.sqrt(2 / np.prod(shape[1:]))
-            state[f"{name_of(layer.name)}.weight"] = std * rng.standard_normal(shape, "float32")
-            state[f"{name_of(layer.name)}.bias"] = rng.normal(0, 0.1, shape[0])
-    return state
-
-
-@pytest.mark.parametrize("variant", ["vgg16", "vgg19"])
-def test_caffes_weights_are_torchvisions_by_other_names(variant):
-    """fc6 of both flattens maps, rows, columns; here 2x2 of each map."""
-    model = build_model(variant, image_size=64, num_classes=10)
-    caffe = random_state(np.random.default_rng(0), model, lambda name: name)
-    image = np.random.default_rng(1).normal(size=(1, 64, 64, 3))
-    from_caffe(caffe, model)
-    ours = model(image).numpy()
-    places = [f"features.{p}" for p in TORCHVISION[variant]] + list(DENSE)
-    layers = [layer.name for layer in model.layers if layer.weights]
-    renamed = dict(zip(layers, places, strict=True))
-    torchvision = {
-        f"{renamed[entry.partition('.')[0]]}.{entry.partition('.')[2]}": value
-        for entry, value in caffe.items()
-    }
-    from_torchvision(torchvision, model)
-    np.testing.assert_array_equal(model(image), ours)
-    # fc6 as a sum over (map, row, column), from pool5's (row, column, map).
-    pool5 = keras.Model(model.input, model.get_layer("pool5").output)
-    flat = pool5(image).numpy().transpose(0, 3, 1, 2).reshape(1, -1)
-    fc6 = flat @ caffe["fc6.weight"].T + caffe["fc6.bias"]
-    found = keras.Model(model.input, model.get_layer("fc6").output)(image)
-    np.testing.assert_allclose(found, np.maximum(fc6, 0), rtol=0, atol=1e-4)
+@pytest.mark.parametrize("variant", TORCHVISION)
+def test_every_layer_of_torchvisions_and_caffes_goes_to_its_place(variant, monkeypatch):
+    model = graph_of("vgg", variant)
+    layers = with_kernels(model)
+    found = take(monkeypatch, weights, "torchvision", {}, model)
+    places = TORCHVISION[variant]
+    assert [found["prefixes"][layer.name] for layer in layers] == [
+        *(f"features.{place}" for place in places),
+        *(f"classifier.{i}" for i in (0, 3, 6)),
+    ]
+    assert [layer.filters for layer in layers[:-3]] == list(places.values())
+    assert found["flattened"] == {"fc6": (512, 7, 7)}  # maps, rows, columns: golden logits
+    if variant in ("vgg16", "vgg19"):
+        caffe = take(monkeypatch, weights, "caffe", {}, model)
+        assert {name: caffe["prefixes"][name] for name in kernel_shapes(variant)} == {
+            name: name for name in kernel_shapes(variant)
+        }
+        assert caffe["flattened"] == found["flattened"]

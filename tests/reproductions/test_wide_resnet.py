@@ -1,7 +1,7 @@
 """What the paper on wide residual networks says, and published weights."""
 
 import functools
-import re
+import math
 
 import keras
 import numpy as np
@@ -13,9 +13,8 @@ from common.data.rng import ExampleRng
 from common.data.transforms.pixels import Context
 from common.errors import RunError
 from common.models.layer_table import without_weights
-from common.models.weight_import import assign_torch
-from common.papers.expected import read_expected
 from reproductions.resnext import model as resnext
+from reproductions.wide_resnet import weights
 from reproductions.wide_resnet.augmentation import RandomReflectedShift
 from reproductions.wide_resnet.model import (
     FORMS,
@@ -24,54 +23,31 @@ from reproductions.wide_resnet.model import (
     wide_block,
 )
 from reproductions.wide_resnet.weights import from_torchvision
-from tests import golden
 from tests.reproductions.helpers import (
     check_torch_entries,
     constant,
     convolve,
-    residual_counts,
+    draws,
+    graph_of,
+    take,
     torch_entries,
 )
 
 build_model = functools.partial(reproductions.build_model, "wide_resnet")
 RECIPES = reproductions.load("wide_resnet").RECIPES
 
-EXPECTED = read_expected(reproductions.folder("wide_resnet"))
 EPSILON = 1e-5
 LAYERS34 = (3, 4, 6, 3)
 
 
-def cifar_counts(depth, width):
-    """(parameters, multiply-accumulates) from Table 1."""
-    blocks, maps = (depth - 4) // 6, 16 * width
-    return residual_counts(
-        (blocks,) * 3, maps, maps, bottleneck=False, preactivated=True, cifar_stem=16
-    )
-
-
-def imagenet_counts(blocks, bottleneck, width=2):
-    """(parameters, multiply-accumulates) of ResNet's with more maps."""
-    out = 256 if bottleneck else 64 * width
-    return residual_counts(blocks, 64 * width, out, bottleneck=bottleneck, stride_on_3x3=True)
-
-
-def test_counts_follow_from_the_tables():
-    def written(variant):
-        return EXPECTED.parameters[variant], EXPECTED.macs[variant]
-
+def test_an_imagenet_variants_name_says_what_it_is():
+    blocks = {18: (2, 2, 2, 2), 34: LAYERS34, 50: LAYERS34, 68: (3, 4, 23, 3)}
     for variant, form in FORMS.items():
-        if isinstance(form, CifarForm):
-            assert written(variant) == cifar_counts(form.depth, form.width)
-    assert written("wrn_50_2") == imagenet_counts(LAYERS34, True)
-    assert written("wrn_68_2") == imagenet_counts((3, 4, 23, 3), False)
-    assert written("wrn_68_3") == imagenet_counts((3, 4, 23, 3), False, 3)
-    for width in (1, 1.5, 2, 3):
-        name = f"wrn_18_{width}".replace(".", "_")
-        assert written(name) == imagenet_counts((2, 2, 2, 2), False, width)
-    for width in (1, 1.5, 2):
-        name = f"wrn_34_{width}".replace(".", "_")
-        assert written(name) == imagenet_counts(LAYERS34, False, width)
-    assert imagenet_counts(LAYERS34, False) == (86_036_008, 14_094_458_880)
+        if variant.startswith("wrn_"):
+            _, depth, width = variant.split("_", 2)
+            assert form.blocks == blocks[int(depth)]
+            assert form.width == float(width.replace("_", "."))
+            assert form.bottleneck == (depth == "50")
 
 
 def test_a_cifar_variants_name_says_what_it_is():
@@ -86,14 +62,10 @@ def test_a_cifar_variants_name_says_what_it_is():
 
 def test_n_is_the_number_of_convolutions():
     for depth, width in ((28, 10), (16, 8), (40, 4)):
-        with without_weights():
-            image = keras.Input((32, 32, 3))
-            form = CifarForm(depth=depth, width=width, dropout=0.0)
-            model = keras.Model(image, cifar_maps(image, form))
-        kinds = [isinstance(x, keras.layers.Conv2D) for x in model.layers]
-        assert sum(kinds) == depth
+        layers = graph_of("wide_resnet", f"cifar_wrn_{depth}_{width}").layers
+        assert sum(isinstance(x, keras.layers.Conv2D) for x in layers) == depth
     with pytest.raises(ValueError, match="6 N \\+ 4"):
-        cifar_maps(image, CifarForm(depth=27, width=1, dropout=0.0))
+        cifar_maps(keras.Input((32, 32, 3)), CifarForm(depth=27, width=1, dropout=0.0))
 
 
 def block_parameters(sizes, blocks, width=2):
@@ -133,16 +105,6 @@ def test_table_2_counts_blocks_as_if_they_had_two_layers(sizes, label, printed, 
     assert 1 + 3 * blocks * len(sizes) + 3 == depth
 
 
-@pytest.mark.parametrize("quantity", [0, 1])  # parameters, multiply-accumulates
-def test_counts_are_quadratic_in_the_width(quantity):  # Sec. 2.3
-    def count(depth, width):
-        return cifar_counts(depth, width)[quantity]
-
-    assert count(16, 16) / count(16, 8) == pytest.approx(4, rel=0.01)
-    steps = [count(depth, 4) for depth in (16, 22, 28)]
-    assert steps[2] - steps[1] == steps[1] - steps[0]  # linear in the depth
-
-
 def before(tensor):
     """Names of the layers that lead to a tensor one by one, last first."""
     names = []
@@ -155,13 +117,8 @@ def before(tensor):
         tensor = parents[0]
 
 
-def network(variant, size=32):
-    with without_weights():
-        return build_model(variant, image_size=size)
-
-
 def test_cifar_blocks_are_pre_activated():
-    model = network("cifar_wrn_28_10")
+    model = graph_of("wide_resnet", "cifar_wrn_28_10")
     branch = "b dropout b_relu b_bn a a_pad a_relu a_bn".split()
     for layer, chain in {
         "conv3_1_b": [*(f"conv3_1_{part}" for part in branch), "conv2_4_add"],
@@ -178,7 +135,7 @@ def test_cifar_blocks_are_pre_activated():
 def test_dropout_works_in_training_only_and_leaves_the_shortcut():
     image = keras.Input((4, 4, 16))
     model = keras.Model(image, wide_block(image, 16, strides=1, dropout=0.999, name="b"))
-    x = np.random.default_rng(0).normal(size=(2, 4, 4, 16)).astype("float32")
+    x = draws(2, 4, 4, 16)
     none = keras.Model(image, wide_block(image, 16, strides=1, dropout=0.0, name="n"))
     none.set_weights(model.get_weights())
     tested = model(x, training=False).numpy()
@@ -282,46 +239,13 @@ def test_the_same_shift_comes_inside_a_data_set():
         np.testing.assert_array_equal(found, shift(image, context(position)))
 
 
-def test_torchvisions_entries_fit():
-    state = constant(torch_entries(LAYERS34, width=128))
-    trained = [v for e, v in state.items() if "running" not in e]
-    assert sum(v.size for v in trained if v.shape) == 68_883_240
-    model = build_model("wrn_50_2", image_size=32)
-    from_torchvision(state, model)
-    check_torch_entries(model, state, conv4_6_b="layer3.5.conv2")
+def test_torchvisions_entries_fit(monkeypatch):
+    entries, model = torch_entries(LAYERS34, width=128), graph_of("wide_resnet", "wrn_50_2")
+    trained = [shape for entry, shape in entries.items() if "running" not in entry and shape]
+    assert sum(map(math.prod, trained)) == 68_883_240
     with pytest.raises(RunError, match="unknown: layer3.10.bn1.bias"):
         from_torchvision(constant(torch_entries((3, 4, 23, 3), width=128)), model)
     with pytest.raises(RunError, match="it belongs to another network"):
         from_torchvision(constant(torch_entries(LAYERS34)), model)
-
-
-# The same weights give the logits of an independent implementation.
-#
-# pytorchcv's ResNet of two 3x3 convolutions a block, with blocks (3, 4, 6, 3), and twice
-# the maps everywhere but in its first convolution.
-
-
-_OURS = re.compile(r"conv(\d)_(\d+)_(a|b|shortcut)(_bn)?")
-
-
-def pytorchcv_names(model):
-    """What pytorchcv calls our layers."""
-    first = "features.init_block.conv"
-    names = {"conv1": f"{first}.conv", "conv1_bn": f"{first}.bn", "fc": "output"}
-    parts = {"a": "body.conv1", "b": "body.conv2", "shortcut": "identity_conv"}
-    for layer in model.layers:
-        if match := _OURS.fullmatch(layer.name):
-            stage, unit, part, norm = match.groups()
-            kind = "bn" if norm else "conv"
-            unit = f"features.stage{int(stage) - 1}.unit{unit}"
-            names[layer.name] = f"{unit}.{parts[part]}.{kind}"
-    return names
-
-
-def test_logits_are_pytorchcvs():
-    oracle = "pytorchcv_resnet34_wide2"
-    model = reproductions.build_model("wide_resnet", "wrn_34_2")
-    assign_torch(model, golden.state(oracle), pytorchcv_names(model))
-    logits = model(golden.image(oracle)).numpy()
-    # Measured 4.7e-6.
-    assert golden.difference(logits, oracle) < 5e-5
+    found = take(monkeypatch, weights, "torchvision", {}, model)
+    check_torch_entries(model, found["prefixes"], entries, conv4_6_b="layer3.5.conv2")

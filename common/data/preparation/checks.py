@@ -7,10 +7,11 @@ hashes to compare.
 import collections
 import dataclasses
 import json
-import math
 import pathlib
 from collections.abc import Iterable, Iterator
 from typing import Any
+
+import numpy as np
 
 from common.data import imagenet
 from common.data.dataset import MANIFEST, DataSet, read_manifest
@@ -217,20 +218,18 @@ def _pixels(dataset: DataSet, seen: list[Examined]) -> Iterator[Finding]:
     if not train or not official or not official.mean:
         return
     pixels = sum(file.pixels for file in train)
-    mean, std = [], []
-    for channel in range(3):
-        first = sum(file.sums[channel] for file in train) / pixels
-        second = sum(file.squares[channel] for file in train) / pixels
-        mean.append(round(first / 255, 4))
-        std.append(round(math.sqrt(second - first**2) / 255, 4))
-    found = f"mean {_format(mean)}, deviation {_format(std)}"
-    if (tuple(mean), tuple(std)) == (official.mean, official.std):
-        yield Finding(False, f"The pixels of train are right: {found}.")
+    first = sum(file.sums for file in train) / pixels
+    second = sum(file.squares for file in train) / pixels
+    deviation = np.sqrt(second - first**2)
+    found = tuple(tuple((values / 255).round(4).tolist()) for values in (first, deviation))
+    told = f"mean {_format(found[0])}, deviation {_format(found[1])}"
+    if found == (official.mean, official.std):
+        yield Finding(False, f"The pixels of train are right: {told}.")
         return
     images = sum(len(file.records) for file in train)
     yield Finding(
         images == official.totals["train"],  # else a part was chosen
-        f"The pixels of train have {found} of red, green and blue, and "
+        f"The pixels of train have {told} of red, green and blue, and "
         f"must have {_format(official.mean)} and {_format(official.std)}.",
         "They were changed: re-encoded, resized, or the colours' order. "
         "Prepare the set again from the official files.",

@@ -45,13 +45,6 @@ IMAGENET = Expected(
         "ILSVRC2012_img_val.tar": "29b22e2961454d5413ddabcf34fc5622",
     },
 )
-
-
-def _alike(names: tuple[str, ...], **of_each: int) -> dict[str, dict[str, int]]:
-    """As many images of every class, by split."""
-    return {split: dict.fromkeys(names, count) for split, count in of_each.items()}
-
-
 _SVHN = {  # of the digits 0 .. 9
     "train": (4948, 13861, 10585, 8497, 7458, 6882, 5727, 5595, 5045, 4659),
     "test": (1744, 5099, 4149, 2882, 2523, 2384, 1977, 2019, 1660, 1595),
@@ -62,13 +55,13 @@ OFFICIAL = {
     "imagenet2012": IMAGENET,
     "cifar10": Expected(
         totals={"train": 50_000, "test": 10_000},
-        classes=_alike(CIFAR10, train=5_000, test=1_000),
+        classes={"train": dict.fromkeys(CIFAR10, 5_000), "test": dict.fromkeys(CIFAR10, 1_000)},
         mean=(0.4914, 0.4822, 0.4465),
         std=(0.2470, 0.2435, 0.2616),
     ),
     "cifar100": Expected(
         totals={"train": 50_000, "test": 10_000},
-        classes=_alike(CIFAR100, train=500, test=100),
+        classes={"train": dict.fromkeys(CIFAR100, 500), "test": dict.fromkeys(CIFAR100, 100)},
         mean=(0.5071, 0.4865, 0.4409),
         std=(0.2673, 0.2564, 0.2762),
     ),
@@ -84,25 +77,21 @@ ORDER = {"imagenet2012": WNIDS, "cifar10": CIFAR10, "cifar100": CIFAR100}
 def from_file(path: pathlib.Path) -> Expected:
     """Of a subset: {"train": {CLASS: images}, "validation": {...}}.
 
-    "md5" may be there as well: {FILE: sum}.
-
     Raises:
         UsageError: if the file is not of that form.
     """
     form = '{"train": {"n01440764": 1300}, "validation": {"n01440764": 50}}'
     try:
-        read = json.loads(path.read_text())
-        md5 = {str(name): str(digest) for name, digest in read.pop("md5", {}).items()}
         classes = {
             split: {str(name): int(count) for name, count in counts.items()}
-            for split, counts in read.items()
+            for split, counts in json.loads(path.read_text()).items()
         }
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise UsageError(
             f"{path} (given with --counts) is not of the form {form}: {error}."
         ) from error
     totals = {split: sum(counts.values()) for split, counts in classes.items()}
-    return Expected(totals=totals, classes=classes, md5=md5)
+    return Expected(totals=totals, classes=classes)
 
 
 def differences(expected: Expected, found: dict[str, dict[str, int]]) -> list[str]:

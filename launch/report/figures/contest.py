@@ -1,12 +1,9 @@
 """ILSVRC2016's leaderboard, and fusions by its rules as measured here."""
 
-import pathlib
 from typing import TYPE_CHECKING
 
-import tomli
-
 from common.evaluation.metrics import wilson
-from launch.report import fusion_records
+from launch.report import fusion_records, leaderboard
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,20 +12,19 @@ if TYPE_CHECKING:
 DOT, ALONE = "#2166ac", "#888888"
 
 
-def show_entries(file: pathlib.Path) -> list[dict]:
-    """[{name, error, low, high}] in percent; an entry without error is left."""
-    if not file.exists():
-        return []
-    data = tomli.loads(file.read_text(encoding="utf-8"))
-    images = data["classification_images"]
-    found = []
-    for one in data["entry"]:
-        if "classification" not in one:
-            continue
-        wrong = round(one["classification"] * images)
-        name = one["entry"].partition(" [")[0]
-        found.append(_interval(f"{one['team']}: {name}", wrong, images))
-    return found
+def show_entries() -> list[dict]:
+    """[{name, error, low, high}] in percent; without entries that have no error."""
+    data = leaderboard.read()
+    images = data.get("classification_images")
+    return [
+        _interval(
+            f"{one['team']}: {one['entry'].partition(' [')[0]}",
+            round(one["classification"] * images),
+            images,
+        )
+        for one in data.get("entry", [])
+        if "classification" in one
+    ]
 
 
 def show_fusions() -> list[dict]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from launch.report.papers import Paper
 from launch.report.questions import question_spec
-from launch.report.questions.question_runs import Line, find_lines
+from launch.report.questions.question_runs import find_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,26 +24,20 @@ def find_question() -> question_spec.Question:
 
 
 def show(papers: dict[str, Paper]) -> list[list[dict]]:
-    """A panel for each comparison: the shallow network's curve, the deep's.
+    """A panel for each comparison: the first seed's curve of the shallow network, of the deep.
 
     Empty unless every line has a run, and all were changed alike.
     """
     found = find_lines(find_question(), papers)
-    if not found or not all(line.curves for line in found):
+    changes = {line.measured and line.measured.changes for line in found}
+    if len(changes) != 1 or not all(line.curves for line in found):
         return []
-    if len({line.measured.changes for line in found}) > 1:
-        return []
-    by_variant = {line.wanted.variant: line for line in found}
+    first = {line.wanted.variant: vars(line.curves[min(line.curves)]) for line in found}
     return [
-        [_first(by_variant[line.wanted.against]), _first(line)]
+        [dict(first[line.wanted.against]), dict(first[line.wanted.variant])]
         for line in found
         if line.wanted.against
     ]
-
-
-def _first(line: Line) -> dict:
-    """The curve of the first seed."""
-    return dict(vars(line.curves[min(line.curves)]))
 
 
 def draw(panels: list[list[dict]]) -> "Figure":
@@ -53,16 +47,15 @@ def draw(panels: list[list[dict]]) -> "Figure":
     figure = Figure(figsize=(4 * len(panels), 3), layout="constrained")
     grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)
     for axes, curves in zip(grid.flat, panels, strict=True):
-        _panel(axes, curves)
+        _draw_panel(axes, curves)
     return figure
 
 
-def _panel(axes: "Axes", curves: list[dict]) -> None:
+def _draw_panel(axes: "Axes", curves: list[dict]) -> None:
     for colour, curve in zip(COLOURS, curves, strict=True):
         epochs = range(1, len(curve["test_error"]) + 1)
         for name, dashes in (("train", (3, 2)), ("test", (None, None))):
-            label = f"{curve['variant']}, {name}"
-            errors = curve[f"{name}_error"]
+            label, errors = f"{curve['variant']}, {name}", curve[f"{name}_error"]
             axes.plot(epochs, errors, colour, dashes=dashes, label=label, lw=1)
     axes.set_title(f"{curves[0]['data']}: {curves[0]['variant']} and deeper")
     axes.set_xlabel("epoch")

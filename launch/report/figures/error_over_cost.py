@@ -9,7 +9,6 @@ from launch.report.papers import Paper
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.text import Text
 
 # Data, split, the error that most papers print, title of the panel.
 PANELS = (
@@ -67,20 +66,21 @@ def points(papers: dict[str, Paper], data: str, split: str, name: str) -> list[P
                 if (claim.variant, claim.data, claim.split) == (variant, data, split)
                 and getattr(claim, name) is not None
             ]
-            if claims:
-                claim = min(claims, key=_rank_views)
-                found.append(
-                    Point(
-                        paper=paper.name,
-                        variant=variant,
-                        parameters=paper.expected.parameters[variant],
-                        macs=paper.expected.macs[variant],
-                        error=getattr(claim, name),
-                        protocol=PROTOCOLS[_rank_views(claim)],
-                        color=color_of(number),
-                        headline=variant == next(iter(paper.recipes)),
-                    )
+            if not claims:
+                continue
+            claim = min(claims, key=_rank_views)
+            found.append(
+                Point(
+                    paper=paper.name,
+                    variant=variant,
+                    parameters=paper.expected.parameters[variant],
+                    macs=paper.expected.macs[variant],
+                    error=getattr(claim, name),
+                    protocol=PROTOCOLS[_rank_views(claim)],
+                    color=color_of(number),
+                    headline=variant == next(iter(paper.recipes)),
                 )
+            )
     return found
 
 
@@ -111,13 +111,14 @@ def draw(panels: list[list[dict]]) -> "Figure":
     grid = figure.subplots(len(panels), 1, squeeze=False)[:, 0]
     drawn = []
     for axes, shown, (*_, title) in zip(grid, panels, PANELS, strict=False):
-        found = sorted((Point(**p) for p in shown), key=lambda p: -p.parameters)  # small on top
-        largest = 550 / found[0].parameters
-        for point in found:
-            _draw_bubble(axes, point, largest)
+        found = [Point(**point) for point in shown]
+        by_size = sorted(found, key=lambda p: -p.parameters)  # small on top
+        scale = 550 / by_size[0].parameters
+        for point in by_size:
+            _draw_bubble(axes, point, scale)
         _dress(axes, title, found)
-        _draw_legend(axes, found, largest)
-        drawn.append((axes, [Point(**p) for p in shown]))
+        _draw_legend(axes, by_size, scale)
+        drawn.append((axes, found))
     figure.get_layout_engine().execute(figure)
     figure.set_layout_engine("none")  # labels must stay where they are put
     for axes, found in drawn:
@@ -193,8 +194,18 @@ def _label(axes: "Axes", found: list[Point]) -> None:
     for point in sorted(short, key=lambda p: (not p.headline, len(p.variant), p.error)):
         x, y = axes.transData.transform((point.macs, point.error))
         radius = next(r for a, b, r in discs if abs(x - a) + abs(y - b) < 1e-6)
-        for place in PLACES:
-            text = _write_name(axes, point, place, radius)
+        away = 72 / axes.figure.dpi * (radius + MARGIN) + 1  # points
+        for right, up, side in PLACES:
+            text = axes.annotate(
+                point.variant.removeprefix("cifar_"),
+                (point.macs, point.error),
+                (away * right, away * up),
+                textcoords="offset points",
+                ha=side,
+                va="center" if not up else "bottom" if up > 0 else "top",
+                fontsize=7.5,
+                color=point.color,
+            )
             here = text.get_window_extent(renderer).padded(MARGIN)
             hidden = any(map(here.overlaps, taken)) or any(_touch(here, disc) for disc in discs)
             inside = frame.containsx(here.x0) and frame.containsx(here.x1)
@@ -202,21 +213,6 @@ def _label(axes: "Axes", found: list[Point]) -> None:
                 taken.append(here)
                 break
             text.remove()
-
-
-def _write_name(axes: "Axes", point: Point, place: tuple, radius: float) -> "Text":
-    right, up, side = place
-    away = 72 / axes.figure.dpi * (radius + MARGIN) + 1  # points
-    return axes.annotate(
-        point.variant.removeprefix("cifar_"),
-        (point.macs, point.error),
-        (away * right, away * up),
-        textcoords="offset points",
-        ha=side,
-        va="center" if not up else "bottom" if up > 0 else "top",
-        fontsize=7.5,
-        color=point.color,
-    )
 
 
 def _find_disc(axes: "Axes", bubble) -> tuple[float, float, float]:

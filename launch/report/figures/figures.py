@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import pathlib
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -83,35 +82,13 @@ def draw_svg(draw: Callable[[Any], "Figure"], shown: Any) -> str:
     """What `draw` makes of `shown`, as SVG in the pictures' style."""
     import matplotlib
 
+    from launch.report.figures.short_svg import shorten
+
     with matplotlib.rc_context(STYLE):
         text = io.StringIO()
         metadata = {"Date": None, "Creator": None}
         draw(shown).savefig(text, format="svg", metadata=metadata)
-    return _shorten(text.getvalue().rstrip())
-
-
-def _shorten(svg: str) -> str:
-    """A third as long, and looks the same: most of a file places letters."""
-    for long, short in (
-        (r"(?s)<!DOCTYPE.*?>\n|<metadata>.*?</metadata>\n|<!-- .*? -->\n", ""),
-        (r"\n +", "\n"),
-        (r"xlink:href", "href"),
-        (r"DejaVuSans-", "g"),
-        (r'<g id="[a-z0-9_.]+_\d+">', "<g>"),  # nothing refers to these
-        # Whole units of a letter: less than a tenth of a point.
-        (r'(<use .*)transform="translate\((\d+)\S* 0\)"', r'\1x="\2"'),
-    ):
-        svg = re.sub(long, short, svg)
-    return re.sub(r'\b(d|x|y|transform)="[^"]+"', _round, svg)
-
-
-def _round(places: re.Match) -> str:
-    """In hundredths of a point; a letter's scale is a number below 0.1."""
-    rounded = re.sub(r"(?<!\b0)(\.\d\d)\d+", r"\1", places[0])
-    if places[1] == "d":  # no spaces about its commands
-        name, quote, path = rounded.partition('"')
-        rounded = name + quote + re.sub(r"\s*([A-Za-z])\s*", r"\1", path)
-    return rounded
+    return shorten(text.getvalue()).rstrip()
 
 
 def pictures(papers: dict[str, Paper]) -> list[Picture]:
@@ -127,7 +104,7 @@ def pictures(papers: dict[str, Paper]) -> list[Picture]:
         Picture(
             contest_folder / "leaderboard.svg",
             "The leaderboard of ILSVRC2016 with its intervals",
-            contest.show_entries(contest_folder / "leaderboard.toml"),
+            contest.show_entries(),
             contest.draw_entries,
         ),
         Picture(

@@ -15,29 +15,6 @@ if TYPE_CHECKING:
 TEST, TRAIN, PAPER = "#b2182b", "#2166ac", "#222222"
 
 
-def find_changes(paper: str, curve: curves.Curve) -> tuple[str, ...]:
-    """What keeps a run from being the paper's experiment, as it is here."""
-    recipe = reproductions.load(paper).RECIPES.get(curve.variant)
-    return measurements.changes_of(vars(curve), recipe)
-
-
-def find_claims(paper: str, curve: curves.Curve) -> list[float]:
-    """The paper's top-1 errors for this network, data, split and view.
-
-    None for a run that was changed in more than its precision: it is not the
-    paper's experiment.
-    """
-    if not measurements.only_precision(find_changes(paper, curve)):
-        return []
-    what = curve.variant, curve.data, curve.split, curve.view
-    return [
-        claim.top1_error
-        for claim in read_expected(reproductions.folder(paper)).result
-        if what == (claim.variant, claim.data, claim.split, claim.views)
-        and claim.top1_error is not None
-    ]
-
-
 def show(paper: Paper) -> list[dict]:
     """The panels of a paper's picture; empty if it has no recorded run."""
     alike: dict[tuple, list[curves.Curve]] = {}
@@ -47,14 +24,25 @@ def show(paper: Paper) -> list[dict]:
 
 
 def make_panel(paper: str, group: list[curves.Curve]) -> dict:
-    """What is shown of runs that differ in their seed only, as JSON values."""
+    """What is shown of runs that differ in their seed only, as JSON values.
+
+    `paper` has the paper's top-1 errors for this network, data, split and view; none of a run
+    that was changed in more than its precision: it is not the paper's experiment.
+    """
     first = group[0]
-    changed = find_changes(paper, first)
-    what = f"{first.variant} on {first.data}"
+    recipe = reproductions.load(paper).RECIPES.get(first.variant)
+    changed = measurements.changes_of(vars(first), recipe)
+    what, protocol = f"{first.variant} on {first.data}", (first.data, first.split, first.view)
+    claims = [
+        claim.top1_error
+        for claim in read_expected(reproductions.folder(paper)).result
+        if (first.variant, *protocol) == (claim.variant, claim.data, claim.split, claim.views)
+        and claim.top1_error is not None
+    ]
     return {
         "title": f"{what} (changed: {'; '.join(changed)})" if changed else what,
         "view": f"{first.split} error, {first.view}",
-        "paper": find_claims(paper, first),
+        "paper": claims if measurements.only_precision(changed) else [],
         "runs": [dict(vars(curve)) for curve in group],
     }
 

@@ -36,24 +36,22 @@ def page(given: list[str]) -> str:
     pictures = [
         _figure(one.text(), one.title, escape(one.title)) for one in figures.pictures(papers)
     ]
-    parts = {
-        "over": ("Runs over each other", _section("over", "Runs over each other", over)),
-        "runs": ("Runs given", _section("runs", "Runs given", runs)),
-        "summary": ("In short", _summary(list(papers.values()))),
-        **{anchor: (title, make(papers)) for anchor, title, make in tables.all_parts()},
-        "pictures": ("Pictures", _section("pictures", "Pictures", pictures)),
-    }
-    kept = {anchor: part for anchor, part in parts.items() if part[1]}
-    files = {name: (FOLDER / name).read_text(encoding="utf-8") for name in _FILES}
-    return string.Template(files["page.html"]).substitute(
-        css=files["page.css"],
-        js=files["page.js"],
-        nav="".join(f'<a href="#{anchor}">{title}</a>' for anchor, (title, _) in kept.items()),
-        body="\n".join(text for _, text in kept.values()),
+    sections = [
+        _section("over", "Runs over each other", over),
+        _section("runs", "Runs given", runs),
+        _summary(list(papers.values())),
+        *tables.make_parts(papers),
+        _section("pictures", "Pictures", pictures),
+    ]
+    body = "\n".join(filter(None, sections))
+    headings = re.findall(r'<h2 id="(.*?)">(.*?)</h2>', body)  # the menu calls each part so
+    files = {name: (FOLDER / f"page.{name}").read_text() for name in ("html", "css", "js")}
+    return string.Template(files["html"]).substitute(
+        css=files["css"],
+        js=files["js"],
+        nav="".join(f'<a href="#{anchor}">{title}</a>' for anchor, title in headings),
+        body=body,
     )
-
-
-_FILES = ("page.html", "page.css", "page.js")
 
 
 def _section(anchor: str, title: str, inside: list[str]) -> str:
@@ -112,12 +110,8 @@ def _overlay(folders: list[pathlib.Path]) -> list[str]:
     if shown < len(folders):
         said += f" In {len(folders) - shown} more no epoch has ended yet."
     return [
-        _figure(
-            figures.draw_svg(overlay.draw, [panel]),
-            f"{panel['axis']} of {panel['title']}",
-            said,
-        )
-        for panel in panels
+        _figure(figures.draw_svg(overlay.draw, [one]), f"{one['axis']} of {one['title']}", said)
+        for one in panels
     ]
 
 
@@ -126,22 +120,19 @@ def _run(path: pathlib.Path) -> str:
     chart = ""
     if not path.is_file():
         run, history = curves.read_run(path)
-        chart = (
-            _chart(run, history, path.name)
-            if history
-            else (f"<p>{escape(path.name)}: no epoch has ended yet.</p>")
-        )
+        if history:
+            chart = _chart(run, history, path.name)
+        else:
+            chart = f"<p>{escape(path.name)}: no epoch has ended yet.</p>"
     weights = first_filters.weights_of(path)
     kernel = first_filters.first_kernel(weights) if weights else None
     if kernel is not None:
-        height, width, channels, filters = kernel.shape
-        about = (
-            f"{filters} filters of {height}x{width}x{channels}, the first layer ({weights.name})"
-        )
+        size = "{3} filters of {0}x{1}x{2}".format(*kernel.shape)
+        about = escape(f"{size}, the first layer ({weights.name})")
         chart += (
             f'<figure class="filters"><img src="{first_filters.picture(kernel)}" '
-            f'alt="{escape(about)}"><figcaption>{escape(about)}. Grey is 0; each '
-            "filter is scaled by itself.</figcaption></figure>"
+            f'alt="{about}"><figcaption>{about}. Grey is 0; each filter is scaled by itself.'
+            "</figcaption></figure>"
         )
     return f"<div>{chart}</div>"
 
@@ -149,15 +140,13 @@ def _run(path: pathlib.Path) -> str:
 def _chart(run: dict, history: list[dict], folder: str) -> str:
     curve = curves.of_run(run, history)
     panel = training_curves.make_panel(run["paper"], [curve])
-    said = [
-        f"seed {curve.seed}: {curve.test_error[-1]:.2f} % after {len(curve.test_error)} of "
-        f"{curve.total} epochs",
-        *(f"the paper: {error:g} %" for error in panel["paper"]),
-    ]
-    caption = f"{escape('; '.join(said))}. The run is {run['status']} ({escape(folder)})."
-    title = panel["title"]
-    return _figure(
-        figures.draw_svg(training_curves.draw, [panel]),
-        f"Training curves: {title}",
-        f"<b>{escape(title)}</b>. {caption}",
+    said = "; ".join(
+        [
+            f"seed {curve.seed}: {curve.test_error[-1]:.2f} % after {len(curve.test_error)} of "
+            f"{curve.total} epochs",
+            *(f"the paper: {error:g} %" for error in panel["paper"]),
+        ]
     )
+    svg, title = figures.draw_svg(training_curves.draw, [panel]), panel["title"]
+    caption = f"{escape(said)}. The run is {run['status']} ({escape(folder)})."
+    return _figure(svg, f"Training curves: {title}", f"<b>{escape(title)}</b>. {caption}")

@@ -3,17 +3,15 @@
 What to sort by stands in `data-value` where it is a number.
 """
 
-import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from html import escape
 
 from launch.report.experiments import label, name_settings
 from launch.report.measurements import cost, of_claim, status
 from launch.report.paper_page import why_not
 from launch.report.papers import Paper
-from launch.report.questions.question_spec import Question
-from launch.report.questions.question_spec import read as read_questions
-from launch.report.questions.question_tables import make_table
+from launch.report.questions import question_spec
+from launch.report.questions.questions import make_rows
 
 Cell = str | tuple[str, float]  # text, or text and what to sort it by
 Papers = dict[str, Paper]
@@ -24,17 +22,59 @@ LONG |= {"Table and source", "Setting", "Difference", "Error"}
 CHOOSE = {"Data", "Data, split", "Views", "Paper", "Verdict"}
 
 
-def part(anchor: str, title: str, about: str, head: list[str], rows: Iterable[list[Cell]]) -> str:
-    """A section with a table, its fields and a line about it, which is HTML."""
+def make_parts(papers: Papers) -> list[str]:
+    """A section for each question, and of all that was measured, is there, printed and checked."""
+    names = name_settings(papers)
+    return [
+        *(
+            part(one.name, one.title, escape(one.text), make_rows(one, papers, names))
+            for one in question_spec.read()
+        ),
+        part(
+            "measured",
+            "Measured here",
+            "Mean and standard deviation over seeds, or Wilson's 95 % interval of one run. Beside "
+            "a paper's number stands only a run of its whole recipe, with what that departs from.",
+            _list_measured(papers, names),
+        ),
+        part(
+            "variants",
+            "Networks",
+            "Parameters and multiply-accumulates (MACs) of the path that is tested; the cost is "
+            "of one whole training.",
+            _list_variants(papers),
+        ),
+        part(
+            "errors",
+            "The papers' error rates",
+            "As printed, in percent. Other people's systems are among them.",
+            _list_claims(papers),
+        ),
+        part(
+            "audit",
+            "The papers' numbers, checked",
+            "Each number of the papers' and the slides' tables beside what the network has: "
+            "<code>python -m launch audit</code> computes it anew, and the tests fail if a "
+            "verdict does not hold. Then the statements.",
+            (row for paper in papers.values() for row in _judge(paper)),
+        ),
+    ]
+
+
+def part(anchor: str, title: str, about: str, found: Iterable[dict[str, Cell]]) -> str:
+    """A section with a table, its fields and a line about it, which is HTML; "" without rows."""
+    rows = list(found)
+    if not rows:
+        return ""
     fields = "".join(
         f'<label>{escape(name)}<select data-column="{number}">'
         '<option value="">all</option></select></label>'
-        for number, name in enumerate(head)
+        for number, name in enumerate(rows[0])
         if name in CHOOSE
     )
-    heads = "".join(f'<th scope="col"{_look(name)}>{escape(name)}</th>' for name in head)
+    heads = "".join(f'<th scope="col"{_look(name)}>{escape(name)}</th>' for name in rows[0])
     body = "\n".join(
-        f"<tr>{''.join(_cell(*pair) for pair in zip(head, row, strict=True))}</tr>" for row in rows
+        f"<tr>{''.join(_cell(name, cell) for name, cell in row.items())}</tr>" for row in rows
     )
     return (
         f'<section class="part" aria-labelledby="{anchor}">\n'
@@ -54,6 +94,7 @@ def _look(name: str) -> str:
 
 def _cell(name: str, cell: Cell) -> str:
     text, value = (cell, None) if isinstance(cell, str) else cell
+    text = text.replace("`", "")  # Markdown's
     sort = "" if value is None else f' data-value="{value:.12g}"'
     look = f' class="{text.split()[0]}"' if name == "Verdict" and text else _look(name)
     if name in ("Network", "Row or claim"):  # the row's own heading
@@ -62,134 +103,88 @@ def _cell(name: str, cell: Cell) -> str:
     return f"<td{look}{sort}>{escape(text)}</td>"
 
 
-def list_variants(papers: Papers) -> str:
-    """Every network: its size, its cost, what became of it."""
-    head = ["Network", "Parameters", "MACs an image", "Full recipe", "Top-1 error measured here"]
-    rows = [
-        [
-            variant,
-            _number(paper.expected.parameters[variant]),
-            _number(paper.expected.macs[variant]),
-            (cost(recipe, paper.expected.macs[variant]), paper.macs(variant)),
-            status(variant, paper.expected, paper.measured),
-            recipe.data,
-            paper.name,
-        ]
-        for paper in papers.values()
-        for variant, recipe in paper.recipes.items()
-    ]
-    about = (
-        "Parameters and multiply-accumulates (MACs) of the path that is "
-        "tested; the cost is of one whole training."
-    )
-    return part("variants", "Networks", about, [*head, "Data", "Paper"], rows)
-
-
 def _number(value: float | None, form: str = "{:,}") -> Cell:
     return "" if value is None else (form.format(value), value)
 
 
-def list_claims(papers: Papers) -> str:
+def _list_variants(papers: Papers) -> list[dict[str, Cell]]:
+    """Every network: its size, its cost, what became of it."""
+    return [
+        {
+            "Network": variant,
+            "Parameters": _number(paper.expected.parameters[variant]),
+            "MACs an image": _number(paper.expected.macs[variant]),
+            "Full recipe": (cost(recipe, paper.expected.macs[variant]), paper.macs(variant)),
+            "Top-1 error measured here": status(variant, paper.expected, paper.measured),
+            "Data": recipe.data,
+            "Paper": paper.name,
+        }
+        for paper in papers.values()
+        for variant, recipe in paper.recipes.items()
+    ]
+
+
+def _list_claims(papers: Papers) -> Iterable[dict[str, Cell]]:
     """The error rates that the papers print, measured or why not."""
-    head = ["Network", "Top-1", "Top-5", "Measured here, top-1", "Data, split", "Views", "Paper"]
-    rows = []
     for paper in papers.values():
         for claim in paper.expected.result:
             runs = of_claim(claim, paper.measured)
             here = "; ".join(", ".join([one.error("top1_error"), *one.changes]) for one in runs)
-            rows.append(
-                [
-                    claim.variant,
-                    _number(claim.top1_error, "{} %"),
-                    _number(claim.top5_error, "{} %"),
-                    here or why_not(paper, claim).replace("`", ""),  # Markdown's
-                    f"{claim.data}, {claim.split}",
-                    claim.views,
-                    paper.name,
-                    ". ".join(filter(None, (claim.source, claim.note))),
-                ]
-            )
-    about = "As printed, in percent. Other people's systems are among them."
-    return part("errors", "The papers' error rates", about, [*head, "Source"], rows)
+            yield {
+                "Network": claim.variant,
+                "Top-1": _number(claim.top1_error, "{} %"),
+                "Top-5": _number(claim.top5_error, "{} %"),
+                "Measured here, top-1": here or why_not(paper, claim),
+                "Data, split": f"{claim.data}, {claim.split}",
+                "Views": claim.views,
+                "Paper": paper.name,
+                "Source": ". ".join(filter(None, (claim.source, claim.note))),
+            }
 
 
-def list_measured(papers: Papers) -> str:
+def _list_measured(papers: Papers, names) -> Iterable[dict[str, Cell]]:
     """All that was measured here, with what was changed."""
-    head = ["Network", "Top-1 error", "Setting", "Changed", "Data, split", "Views"]
-    names = name_settings(papers)
-    rows = [
-        [
-            one.variant,
-            (one.error("top1_error"), one.mean("top1_error")),
-            label(one, names),
-            f"the paper's recipe; departs in: {paper.departures(one)}"
-            if one.whole
-            else "; ".join(one.changes),
-            f"{one.data}, {one.split}",
-            one.views,
-            (one.error("top5_error"), one.mean("top5_error")) if one.error("top5_error") else "",
-            paper.name,
-            "; ".join(dict.fromkeys(row["command"] for row in one.rows)),
-        ]
-        for paper in papers.values()
-        for one in paper.measured
-    ]
-    about = (
-        "Mean and standard deviation over seeds, or Wilson's 95 % interval of "
-        "one run. Beside a paper's number stands only a run of its whole "
-        "recipe, with what that departs from."
-    )
-    head += ["Top-5 error", "Paper", "Commands"]
-    return part("measured", "Measured here", about, head, rows)
+    for paper in papers.values():
+        for one in paper.measured:
+            whole = f"the paper's recipe; departs in: {paper.departures(one)}" if one.whole else ""
+            top5 = one.error("top5_error")
+            yield {
+                "Network": one.variant,
+                "Top-1 error": (one.error("top1_error"), one.mean("top1_error")),
+                "Setting": label(one, names),
+                "Changed": whole or "; ".join(one.changes),
+                "Data, split": f"{one.data}, {one.split}",
+                "Views": one.views,
+                "Top-5 error": (top5, one.mean("top5_error")) if top5 else "",
+                "Paper": paper.name,
+                "Commands": "; ".join(dict.fromkeys(row["command"] for row in one.rows)),
+            }
 
 
-def list_numbers(papers: Papers) -> str:
+def _judge(paper: Paper) -> Iterable[dict[str, Cell]]:
     """The structural numbers and other statements, with their verdicts."""
-    head = ["Row or claim", "Printed", "Verdict", "Explanation", "Column", "Of"]
-    about = (
-        "Each number of the papers' and the slides' tables beside what the "
-        "network has: <code>python -m launch audit</code> computes it anew, "
-        "and the tests fail if a verdict does not hold. Then the statements."
-    )
-    rows = (row for paper in papers.values() for row in _judge(paper))
-    head += ["Table and source", "Paper"]
-    return part("audit", "The papers' numbers, checked", about, head, rows)
 
+    def row(what: str, printed: str, verdict: str, why: str | None, *place: str) -> dict[str, Cell]:
+        column, of, source = place
+        return {
+            "Row or claim": what,
+            "Printed": printed,
+            "Verdict": verdict,
+            "Explanation": why or "",
+            "Column": column,
+            "Of": of,
+            "Table and source": source,
+            "Paper": paper.name,
+        }
 
-def _judge(paper: Paper) -> Iterable[list[Cell]]:
-    def verdict(explanation: str | None) -> list[Cell]:
-        return ["explained" if explanation else "agrees", explanation or ""]
-
+    words = {True: "agrees", False: "explained"}
     for table in paper.expected.table:
-        end = [table.variant, f"{table.title} ({table.source})", paper.name]
+        end = table.variant, f"{table.title} ({table.source})"
         for cell in table.cell:
-            yield [cell.row, cell.paper, *verdict(cell.explanation), cell.column, *end]
-    for ratio in paper.expected.ratio:
-        end = [f"{ratio.of} / {ratio.to}", ratio.source, paper.name]
-        yield [ratio.text, ratio.paper, *verdict(ratio.explanation), ratio.quantity, *end]
+            why = cell.explanation
+            yield row(cell.row, cell.paper, words[not why], why, cell.column, *end)
+    for one in paper.expected.ratio:
+        end = one.quantity, f"{one.of} / {one.to}", one.source
+        yield row(one.text, one.paper, words[not one.explanation], one.explanation, *end)
     for claim in paper.expected.claim:
-        end = ["", claim.source, paper.name]
-        yield [claim.text, "", claim.verdict, claim.note, "statement", *end]
-
-
-def answer(question: Question, papers: Papers) -> str:
-    """A question's table; empty if the papers have none of its runs."""
-    head, rows = make_table(question, papers, name_settings(papers))
-    plain = [[cell.replace("`", "") for cell in row] for row in rows]
-    if not rows:
-        return ""
-    return part(question.name, question.title, escape(question.text), head, plain)
-
-
-def all_parts() -> list[tuple[str, str, Callable[[Papers], str]]]:
-    """(anchor, name in the menu, what makes it) of every table."""
-    return [
-        *(
-            (one.name, one.name.replace("_", " ").capitalize(), functools.partial(answer, one))
-            for one in read_questions()
-        ),
-        ("measured", "Measured", list_measured),
-        ("variants", "Networks", list_variants),
-        ("errors", "Papers' errors", list_claims),
-        ("audit", "Checked numbers", list_numbers),
-    ]
+        yield row(claim.text, "", claim.verdict, claim.note, "statement", "", claim.source)

@@ -12,6 +12,8 @@ from launch.report.measurements import Measurement
 from launch.report.papers import Paper
 from launch.report.questions.question_spec import Question, Wanted
 
+Errors = dict[int, tuple[float, int]]  # (errors, images) by seed
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Line:
@@ -34,17 +36,27 @@ class Line:
 
     def missing(self) -> list[int]:
         """Seeds that were not recorded."""
-        rows = self.measured.rows if self.measured else ()
-        there = {row["seed"] for row in rows}
-        return [seed for seed in self.wanted.seeds if seed not in there]
+        return [seed for seed in self.wanted.seeds if seed not in self.tests()]
 
-    def tests(self) -> dict[int, tuple[float, int]]:
-        """(errors, images) of the test split, by seed."""
+    def tests(self) -> Errors:
+        """Of the test split."""
         rows = self.measured.rows if self.measured else ()
         return {
             row["seed"]: (row["top1_error"] / 100 * row["num_images"], row["num_images"])
             for row in rows
         }
+
+    def trainings(self) -> Errors:
+        """Of the last epoch's images, as it saw them."""
+        return {
+            seed: (curve.train_error[-1] / 100 * curve.images, curve.images)
+            for seed, curve in self.curves.items()
+            if curve.images
+        }
+
+    def classes(self) -> int:
+        """Of the data that its runs saw."""
+        return catalog.find(self.measured.data, self.recipe.channels).num_classes
 
     def guesses(self) -> bool:
         """Whether one of its runs is no better than guessing."""
@@ -54,50 +66,51 @@ class Line:
             for wrong, images in self.tests().values()
         )
 
-    def classes(self) -> int:
-        """Of the data that its runs saw."""
-        data = self.measured.data
-        return catalog.find(data, self.recipe.channels).num_classes
+    def printed_size(self) -> float:
+        """By how many points the two errors of `wanted.size` differ in print.
 
-    def trainings(self) -> dict[int, tuple[float, int]]:
-        """(errors, images) of the last epoch as it saw them, by seed."""
-        return {
-            seed: (curve.train_error[-1] / 100 * curve.images, curve.images)
-            for seed, curve in self.curves.items()
-            if curve.images
-        }
+        Raises:
+            RunError: if expected.toml has no such two under one protocol.
+        """
+        of, to = self.wanted.size
+        errors: dict[str, dict] = {of: {}, to: {}}  # by protocol
+        for claim in self.paper.expected.result:
+            if claim.variant in errors and claim.top1_error is not None:
+                protocol = (claim.data, claim.split, claim.views)
+                errors[claim.variant].setdefault(protocol, claim.top1_error)
+        for protocol, error in errors[of].items():
+            if protocol in errors[to]:
+                return error - errors[to][protocol]
+        raise RunError(
+            f"questions.toml wants the printed errors of {of} and {to} under one protocol, "
+            f"which reproductions/{self.paper.name}/expected.toml has not."
+        )
 
 
 def find_lines(question: Question, papers: dict[str, Paper]) -> list[Line]:
-    """The lines of a question; without what the given papers lack."""
-    return [
-        _find_runs(question, wanted, paper)
-        for wanted in question.run
-        for paper in papers.values()
-        if wanted.variant in paper.recipes
-    ]
+    """The lines of a question; without what the given papers lack.
 
-
-def _find_runs(question: Question, wanted: Wanted, paper: Paper) -> Line:
-    """Of several groups of seeds the one with the most epochs, then the latest."""
-    what = (wanted.variant, question.data, question.split, question.views)
-    found = [
-        one
-        for one in paper.measured
-        if what == (one.variant, one.data, one.split, one.views) and question.takes(one.changes)
-    ]
-    best = max(
-        found,
-        key=lambda one: max((row["epochs"], row["finished"]) for row in one.rows),
-        default=None,
-    )
-    keys = [tuple(row[name] for name in curves.KEY) for row in best.rows] if best else []
-    return Line(
-        wanted=wanted,
-        paper=paper,
-        measured=best,
-        curves={curve.seed: curve for curve in paper.curves if curve.key() in keys},
-    )
+    Of several groups of seeds the one with the most epochs counts, then the latest.
+    """
+    lines = []
+    for wanted, paper in [(w, p) for w in question.run for p in papers.values()]:
+        if wanted.variant not in paper.recipes:
+            continue
+        what = (wanted.variant, question.data, question.split, question.views)
+        best = max(
+            (
+                one
+                for one in paper.measured
+                if what == (one.variant, one.data, one.split, one.views)
+                and question.takes(one.changes)
+            ),
+            key=lambda one: max((row["epochs"], row["finished"]) for row in one.rows),
+            default=None,
+        )
+        keys = [tuple(row[name] for name in curves.KEY) for row in best.rows] if best else []
+        own = {curve.seed: curve for curve in paper.curves if curve.key() in keys}
+        lines.append(Line(wanted=wanted, paper=paper, measured=best, curves=own))
+    return lines
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -123,47 +136,19 @@ class Difference:
         return "as the paper says" if here == claim else "the other way"
 
 
-def compare_errors(
-    one: dict[int, tuple[float, int]], other: dict[int, tuple[float, int]]
-) -> Difference:
-    """`one` minus `other`, (errors, images) by seed; neither is empty.
+def compare_errors(one: Errors, other: Errors) -> Difference:
+    """`one` minus `other`; neither is empty.
 
     Of two seeds or more that both have: paired by seed, Student's t. Else of
     the images of one run each, which says nothing of other seeds.
     """
-
-    def subtract(first: tuple[float, int], second: tuple[float, int]) -> float:
-        return 100 * (first[0] / first[1] - second[0] / second[1])
-
     both = sorted(one.keys() & other.keys())
-    if len(both) > 1:
-        points = [subtract(one[seed], other[seed]) for seed in both]
-        low, high = paired(points)
-        how = f"{len(both)} seeds, paired"
-        return Difference(mean=sum(points) / len(points), low=low, high=high, how=how)
     first, second = (runs[both[0] if both else min(runs)] for runs in (one, other))
-    low, high = (100 * share for share in unpaired(first, second))
-    how = f"1 run each of {first[1]:,} images"
-    return Difference(mean=subtract(first, second), low=low, high=high, how=how)
-
-
-def find_printed_size(line: Line) -> float:
-    """By how many points the two errors of `wanted.size` differ in print.
-
-    Raises:
-        RunError: if expected.toml has no such two under one protocol.
-    """
-    of, to = line.wanted.size
-    errors: dict[str, dict] = {of: {}, to: {}}  # by protocol
-    for claim in line.paper.expected.result:
-        if claim.variant in errors and claim.top1_error is not None:
-            protocol = (claim.data, claim.split, claim.views)
-            errors[claim.variant].setdefault(protocol, claim.top1_error)
-    for protocol, error in errors[of].items():
-        if protocol in errors[to]:
-            return error - errors[to][protocol]
-    raise RunError(
-        f"questions.toml wants the printed errors of {of} and {to} under one "
-        f"protocol, which reproductions/{line.paper.name}/expected.toml has "
-        "not."
-    )
+    pairs = [(one[seed], other[seed]) for seed in both] or [(first, second)]
+    points = [100 * (a / images - b / others) for (a, images), (b, others) in pairs]
+    if len(both) > 1:
+        (low, high), how = paired(points), f"{len(both)} seeds, paired"
+    else:
+        low, high = (100 * share for share in unpaired(first, second))
+        how = f"1 run each of {first[1]:,} images"
+    return Difference(mean=sum(points) / len(points), low=low, high=high, how=how)

@@ -4,10 +4,9 @@ import dataclasses
 import pathlib
 from typing import Any
 
-import tomli
-
 import reproductions
 from common.errors import RunError
+from common.papers.expected import load_toml, make_row
 
 FILE = pathlib.Path(reproductions.__file__).parent / "questions.toml"
 KINDS = ("working", "differences")
@@ -24,8 +23,8 @@ class Wanted:
         seeds: That are to be run.
         against: The variant of another line, which this one is compared with.
         claim: What the paper says of this error minus that one, in CLAIMS.
-        size: Two of expected.toml's systems whose top-1 errors differ by what
-            the paper prints; or nothing.
+        size: Two of expected.toml's systems whose top-1 errors differ by what the paper
+            prints; or nothing.
         source: Where it says so.
     """
 
@@ -38,6 +37,10 @@ class Wanted:
     size: tuple[str, ...] = ()
     source: str = ""
 
+    def name(self) -> str:
+        """The variant and what it is."""
+        return ": ".join(filter(None, (self.variant, self.what)))
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Question:
@@ -49,8 +52,7 @@ class Question:
         must_contain: Of what was changed in a run; see questions.toml.
         must_not_contain: Likewise.
         training: Whether training errors are compared, too.
-        figure: Shown below the table if it is there; from the project's
-            folder.
+        figure: Shown below the table if it is there; from the project's folder.
     """
 
     name: str
@@ -88,26 +90,21 @@ def read(file: pathlib.Path = FILE) -> tuple[Question, ...]:
         RunError: if a key is unknown or missing, a word is not allowed, or a
             line is compared with one that there is not.
     """
-    try:
-        rows = tomli.loads(file.read_text(encoding="utf-8"))["question"]
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"{file} cannot be read: {error}.") from error
     found = []
+    rows = load_toml(file).get("question")
+    if not rows:
+        raise RunError(f"{file} has no [[question]].")
     for number, row in enumerate(rows, 1):
-        where = f"{file}: question {number}"
-        runs = [_made(Wanted, one, f"{where}, run") for one in row["run"]]
-        question = _made(Question, row | {"run": runs}, where)
-        _check(question, where)
+        where = f"question {number}"
+        runs = [make_row(Wanted, _freeze(one), f"{where}, run", file) for one in row.get("run", [])]
+        question = make_row(Question, _freeze(row | {"run": runs}), where, file)
+        _check(question, f"{file}: {where}")
         found.append(question)
     return tuple(found)
 
 
-def _made(kind: type, row: dict[str, Any], where: str) -> Any:
-    try:
-        return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
-    except TypeError as error:  # it names the key
-        text = str(error).removeprefix(f"{kind.__name__}.__init__() ")
-        raise RunError(f"{where} {text}.") from error
+def _freeze(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in row.items()}
 
 
 def _check(question: Question, where: str) -> None:
