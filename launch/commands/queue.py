@@ -44,6 +44,7 @@ class Row:
 
     names: list[str]
     seeds: list[int] = dataclasses.field(default_factory=lambda: [0])
+    data: str | None = None
     precision: str = "float32"
     small: bool = False
 
@@ -95,12 +96,13 @@ def read(data_dir: str, file: pathlib.Path = FILE) -> list[Queued]:
         if paper not in done:
             done[paper] = records.of_recipes(paper)
         words = [variant]
+        words += ["--data", row.data] if row.data else []
         words += ["--seed", str(seed)] * bool(seed)
         words += ["--precision", row.precision] * (row.precision != "float32")
         recipe = reproductions.load(paper).RECIPES[variant]
-        experiment = read_experiment(paper, variant, recipe, data_dir=data_dir)
+        experiment = read_experiment(paper, variant, recipe, data=row.data, data_dir=data_dir)
         folder = name_workdir(experiment, seed, row.precision, changed=False)
-        key = (variant, recipe_hash(recipe), row.precision, seed)
+        key = (variant, recipe_hash(experiment.recipe), row.precision, seed)
         runs.append(Queued(tuple(words), folder, row.small, key in done[paper]))
     return runs
 

@@ -11,6 +11,7 @@ from common.evaluation.metrics import wilson
 from common.papers.expected import Expected, Result
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import recipe_hash
+from launch.report.records import is_data
 
 RATE = 1e13  # multiply-accumulates a second: a round figure, no measurement
 _PRECISION = "precision "  # how that change begins
@@ -75,24 +76,26 @@ class Measurement:
 
 def measurements(paper: str, rows: list[dict]) -> list[Measurement]:
     """The rows, those that differ in their seed only taken together."""
-    recipes = reproductions.load(paper).RECIPES
+    recipe_on = reproductions.load(paper).recipe_on
     groups: dict[tuple, list[dict]] = {}
     for row in sorted(rows, key=lambda row: row["seed"]):
-        changes = changes_of(row, recipes.get(row["variant"]))
+        changes = changes_of(row, recipe_on(row["variant"], row["data"]))
         what = (row["variant"], row["data"], row["split"], row["views"], changes)
         groups.setdefault((*what, row["recipe"]), []).append(row)
     return [Measurement(*what, tuple(group)) for (*what, _), group in groups.items()]
 
 
 def changes_of(row: dict, recipe: Recipe | None) -> tuple[str, ...]:
-    """What sets a row apart from the paper's recipe; empty if nothing.
+    """What sets a row apart from the paper's recipe for its data; empty if nothing.
 
-    A row of a recipe that was edited after the run does not count either.
+    A row of a recipe that was edited after the run does not count either. `recipe` is None
+    where the paper has none for these data.
     """
-    changes = list(row["deviations"])
+    changes = [one for one in row["deviations"] if not (recipe and is_data(one))]
+    whole = not changes
     if row["precision"] != "float32":
         changes.append(f"{_PRECISION}{row['precision']}")
-    if not row["deviations"] and (recipe is None or row["recipe"] != recipe_hash(recipe)):
+    if whole and (recipe is None or row["recipe"] != recipe_hash(recipe)):
         changes.append(f"an earlier recipe ({row['recipe']})")
     return tuple(changes)
 

@@ -157,12 +157,13 @@ def why_not(paper: Paper, claim: Result) -> str:
     recipe = paper.recipes.get(claim.variant)
     if recipe is None:
         return "not run: no recipe for it here"
-    if claim.data != recipe.data:
+    if not paper.recipe_on(claim.variant, claim.data):
         return f"not run: the recipe is for {recipe.data}"
     if claim.views not in recipe.views:
         return "not run: a run's own views are others; see `evaluate`"
     price = cost(recipe, paper.expected.macs[claim.variant])
-    return f"not run: {price}, `python -m launch {claim.variant}`"
+    data = f" --data {claim.data}" if claim.data != recipe.data else ""
+    return f"not run: {price}, `python -m launch {claim.variant}{data}`"
 
 
 def _measured(one: Measurement) -> dict[str, str]:

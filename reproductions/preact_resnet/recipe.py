@@ -140,6 +140,9 @@ RECIPES = {
     "cifar_preact_resnet1001_released": RELEASED,
 }
 
+# Sec. 4: Tables 3 and 4.
+ALSO_ON = {variant: ("cifar100",) for variant, recipe in RECIPES.items() if recipe is CIFAR}
+
 # The test protocols of "Identity Mappings" on ImageNet, Section 5.
 #
 # "FB" is fb.resnet.torch, the code of the weights that were published.

@@ -103,6 +103,11 @@ RECIPES = {
     "wrn_68_2": IMAGENET_RECIPE,
 }
 
+# Sec. 3; the release's constants for the channels are CIFAR-10's for both.
+ALSO_ON = {
+    variant: ("cifar100",) for variant, recipe in RECIPES.items() if recipe.data == "cifar10"
+}
+
 # A test protocol of the weights that torchvision published.
 VIEWS = {
     variant: {  # torchvision, IMAGENET1K_V2

@@ -102,7 +102,7 @@ def test_every_run_of_the_file_is_one_of_its_own_or_recorded():
     assert {one.small for one in runs} == {True, False}
     states = {" ".join(one.words): one.state for one in runs}
     assert states["mnist_linear"] == "recorded"
-    assert states["cifar_wrn_16_8"] == "new"
+    assert states["cifar_wrn_16_8"] == states["cifar_wrn_16_8 --data cifar100"] == "new"
 
 
 def test_runs_are_trained_in_the_files_order_within_max_hours(start):

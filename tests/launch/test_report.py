@@ -10,12 +10,13 @@ import tomllib
 import pytest
 
 import reproductions
+from common.data import catalog
 from common.errors import RunError, UsageError
 from common.recipes.serialization import describe_recipe
 from launch.report import curves, measurements, records, report
 from launch.report.figures import figures
 from launch.report.papers import read_oracles, read_papers
-from launch.settings.overrides import apply
+from launch.settings.overrides import apply, with_data
 from tests.launch import toy
 
 TESTS = pathlib.Path(__file__).parents[1]
@@ -317,6 +318,22 @@ def test_an_edited_recipe_no_longer_counts():
     edited = apply(toy.RECIPE, ["epochs=19"])
     assert measurements.changes_of(old, toy.RECIPE) == ()
     assert "earlier recipe" in measurements.changes_of(old, edited)[0]
+
+
+def test_a_papers_other_data_set_is_no_change():
+    """Wide ResNets, Sec. 3: CIFAR-100 by the same recipe. SVHN has another one."""
+    paper, variant = reproductions.load("wide_resnet"), "cifar_wrn_16_8"
+    recipes = {d: paper.recipe_on(variant, d) for d in ("cifar10", "cifar100", "svhn")}
+    assert recipes["cifar10"] is paper.RECIPES[variant] and recipes["svhn"] is None
+    row = {"variant": variant, "data": "cifar100", "precision": "float32"}
+    row |= {"deviations": ["data CIFAR-100, 100 classes"]}
+    run = with_data(recipes["cifar10"], catalog.find("cifar100"))
+    row["recipe"] = measurements.recipe_hash(run)
+    assert measurements.changes_of(row, recipes["cifar100"]) == ()
+    edited = apply(recipes["cifar100"], ["epochs=19"])
+    assert "earlier recipe" in measurements.changes_of(row, edited)[0]
+    row |= {"data": "svhn", "deviations": ["data SVHN, 10 classes"]}
+    assert measurements.changes_of(row, recipes["svhn"]) == ("data SVHN, 10 classes",)
 
 
 def test_settings_that_differ_have_different_names(write):
