@@ -214,11 +214,11 @@ def test_a_large_sound_image_is_called_too_large_not_damaged():
     start = FILES["plain.jpg"].index(b"\xff\xc0")
     large = bytearray(FILES["plain.jpg"])
     large[start + 5 : start + 9] = struct.pack(">HH", 10_000, 20_000)
-    with pytest.raises(ValueError, match="200 megapixels, and at most 179"):
+    with pytest.raises(ValueError, match="^it has 200 megapixels, and at most 179"):
         decoder.readable(bytes(large))
     gif = bytearray(FILES["gif_called.jpg"])
     gif[6:10] = struct.pack("<HH", 20_000, 10_000)
-    with pytest.raises(ValueError, match="200 megapixels"):
+    with pytest.raises(ValueError, match="^it has 200 megapixels"):
         decoder.readable(bytes(gif))
 
 
