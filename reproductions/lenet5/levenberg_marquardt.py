@@ -48,7 +48,7 @@ def diagonal_curvature(model: keras.Model, loss, images, labels) -> list:
     found = {}
     for layer, x in zip(reversed(body), reversed(inputs), strict=True):
         if isinstance(layer, keras.layers.Activation):
-            h = slope(layer, x) ** 2 * h
+            h = slope(layer, x) ** 2 * tf.cast(h, x.dtype)  # bfloat16, say
         else:
             h, of_weights = linear_curvature(layer, x, h)
             for variable, value in zip(layer.trainable_variables, of_weights, strict=True):
@@ -93,6 +93,7 @@ def linear_curvature(layer, x, h) -> tuple[tf.Tensor, list[tf.Tensor]]:
     with tf.GradientTape() as tape:
         tape.watch(x)
         a, _ = layer.stateless_call(squares, [], x)
+    h = tf.cast(h, a.dtype)
     of_input = tape.gradient(a, x, output_gradients=h)
     with tf.GradientTape() as tape:
         tape.watch(weights)

@@ -169,6 +169,22 @@ def test_curvature_is_the_mean_over_examples_and_nonnegative():
         np.testing.assert_allclose(h, one / 4 + 3 * three / 4, 1e-3, 1e-6)
 
 
+def test_curvature_in_bfloat16_is_float32s_to_its_digits():
+    loss, found = MapLoss(j=1.0, scale=1.0), {}
+    images, labels = tf.constant(normal(4, 32, 32, 1)), np.arange(4)
+    for policy in ("float32", "mixed_bfloat16"):
+        keras.mixed_precision.set_dtype_policy(policy)
+        try:
+            keras.utils.set_random_seed(0)
+            model = build_model("lenet5")
+        finally:
+            keras.mixed_precision.set_dtype_policy("float32")
+        found[policy] = diagonal_curvature(model, loss, images, labels)
+    for exact, rounded in zip(found["float32"], found["mixed_bfloat16"], strict=True):
+        assert rounded.dtype == "float32"
+        np.testing.assert_allclose(rounded, exact, atol=0.05 * np.max(exact))
+
+
 def test_a_step_divides_the_rate_by_mu_plus_curvature():
     keras.utils.set_random_seed(0)
     model = build_model("lenet5")
