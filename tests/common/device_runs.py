@@ -50,7 +50,9 @@ def bn_shaped(*, synchronized: bool, heads: int = 1) -> keras.Model:
         )
         x = keras.layers.ReLU()(x)
         if i == 0:
-            x = keras.layers.MaxPooling2D(3, 2, "same")(x)
+            # The largest of near ties would go by the rounding of statistics over devices.
+            kind = keras.layers.AveragePooling2D if synchronized else keras.layers.MaxPooling2D
+            x = kind(3, 2, "same")(x)
             x = LocalResponseNormalization(n=5, k=2.0, alpha=1e-4, beta=0.75)(x)
         pooled = keras.layers.GlobalAveragePooling2D()(x)
         pooled = Dropout(0.5, name=f"drop{i}")(pooled)
