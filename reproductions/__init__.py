@@ -9,6 +9,7 @@ import functools
 import importlib.util
 import pathlib
 import sys
+import types
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ except ImportError:
     ) from None
 from common.data import catalog
 from common.papers.deviations import add_deviations
-from common.papers.folders import find_fault, find_folders, find_unclaimed
+from common.papers.folders import find_fault, find_folders, find_unclaimed, locate
 from common.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def build_model(
     Raises:
         UsageError: if the network does not fit such images, cannot have such a form, or
             there cannot be so many classes.
+        RunError: if the paper's model.py fails; says in which line.
     """
     recipe = _recipe(paper, variant)
     size = recipe.image_size if image_size is None else image_size
@@ -174,23 +176,40 @@ def build_model(
         raise UsageError(
             f"{variant} cannot have {classes} classes: 1 or more, or 0 for no classifier."
         )
-    model = importlib.import_module(f"reproductions.{paper}.model")
+    model = _import_model(paper)
     changed = network is not None and network != recipe.network
     form = {"form": network} if changed else {}
     with _deep_graphs():
         try:
             built = model.build_model(variant, size, classes or recipe.num_classes, **form)
         except ValueError as error:
-            if isinstance(error, UsageError) or not changed:
+            if isinstance(error, UsageError):
                 raise
+            if not changed:
+                raise _of_model(paper, error) from error
             raise UsageError(
                 f"{variant} cannot be built of such parts, for {size}x{size} pixels: {error}"
             ) from error
+        except (RunError, MemoryError):
+            raise
+        except Exception as error:
+            raise _of_model(paper, error) from error
         if classes:
             return built
         from common.models.headless import headless
 
         return headless(built)
+
+
+def _import_model(paper: str) -> types.ModuleType:
+    try:
+        return importlib.import_module(f"reproductions.{paper}.model")
+    except Exception as error:  # whatever a file that is being written does
+        raise _of_model(paper, error) from error
+
+
+def _of_model(paper: str, error: Exception) -> RunError:
+    return RunError(f"{paper}'s network cannot be built: {locate(error, folder(paper))}")
 
 
 def load_model(file: pathlib.Path | str) -> "keras.Model":
@@ -289,8 +308,7 @@ def _recipe(paper: str, variant: str) -> Recipe:
 
 def smallest_image(paper: str, variant: str) -> int:
     """The side of the smallest images that the network has windows for; pixels."""
-    model = importlib.import_module(f"reproductions.{paper}.model")
-    return getattr(model, "SMALLEST_IMAGE", {}).get(variant, 1)
+    return getattr(_import_model(paper), "SMALLEST_IMAGE", {}).get(variant, 1)
 
 
 def views(paper: str, variant: str) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""What a network's weights begin as, from its layers' initialisers."""
+"""What a network's weights begin as, and the constants of its response normalisations."""
+
+from collections.abc import Iterable
 
 import keras
 
@@ -7,7 +9,7 @@ _USUAL = {"bias": "Zeros", "beta": "Zeros", "gamma": "Ones"}
 _UNSEEN = ("moving_mean", "moving_variance")
 
 
-def list_initial_weights(model: keras.Model) -> list[str]:
+def list_initial_weights(layers: Iterable[keras.layers.Layer]) -> list[str]:
     """Lines such as "conv1, fc8: kernel RandomNormal(mean=0.0, stddev=0.01), bias Zeros".
 
     Layers that begin alike share a line, in the network's order. Zeros of biases and betas
@@ -15,7 +17,7 @@ def list_initial_weights(model: keras.Model) -> list[str]:
     """
     found: dict[str, list[str]] = {}
     usual, own = set(), []
-    for layer in model.layers:
+    for layer in layers:
         if not layer.weights:
             continue
         starts = {
@@ -36,6 +38,18 @@ def list_initial_weights(model: keras.Model) -> list[str]:
     lines += [f"{_shorten(own)}: as model.py says"] if own else []
     others = [f"{name} {_USUAL[name].lower()}" for name in _USUAL if name in usual]
     return [*lines, f"all other {', '.join(others)}"] if others else lines
+
+
+def list_response_norms(model: keras.Model) -> list[str]:
+    """Lines such as "norm1, norm2: n=5, k=2.0, alpha=0.0001, beta=0.75, groups=1"."""
+    found: dict[str, list[str]] = {}
+    usual = keras.layers.Layer().get_config()
+    for layer in model.layers:
+        if type(layer).__name__.endswith("ResponseNormalization"):
+            own = {k: v for k, v in layer.get_config().items() if k not in usual}
+            text = ", ".join(f"{name}={value}" for name, value in own.items())
+            found.setdefault(text, []).append(layer.name)
+    return [f"{_shorten(names)}: {text}" for text, names in found.items()]
 
 
 def _spell(initializer) -> str:

@@ -60,8 +60,8 @@ def locate(error: Exception, folder: pathlib.Path) -> str:
     said = " ".join(str(error).split())
     if isinstance(error, SyntaxError):
         places, said = [(error.filename, error.lineno)], error.msg
-    file, line = places[-1] if places else (folder, 0)
-    return f"{file}, line {line}: {type(error).__name__}: {said}"
+    where = ", line ".join(map(str, places[-1] if places else (folder,)))
+    return f"{where}: {type(error).__name__}: {said}"
 
 
 def list_left(folder: pathlib.Path) -> list[str]:

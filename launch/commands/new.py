@@ -15,6 +15,7 @@ from common.files import write_text
 from common.papers.folders import list_left
 from launch.commands import COMMANDS
 from launch.commands.names import refuse_words
+from launch.terminal.exits import as_called
 
 USAGE = "new PAPER"
 FLAGS = {}
@@ -46,11 +47,12 @@ def run(words: list[str], flags: FlagValues) -> int:
         write_text(target, text)
         print(f"{target.relative_to(reproductions.REPOSITORY)} is written.")
     left = len(list_left(folder))
-    print(
+    told = (
         f"{left} lines say TODO. Next, in the order of CONTRIBUTING.md:\n"
         f"  python -m pytest tests/reproductions -k {name}    what is missing, and what is wrong\n"
         f"  python -m launch {name} --data sample --dry_run"
     )
+    print(as_called(told))
     return 0
 
 

@@ -18,6 +18,7 @@ from common.errors import RunError, UsageError
 from launch.commands.names import read_data_set
 from launch.settings.flags import share, switch, text, whole
 from launch.terminal.display import Counting
+from launch.terminal.exits import as_called
 from launch.terminal.quiet import quiet
 
 SHOWN = 5  # repaired files that are named on the screen
@@ -138,7 +139,8 @@ def _tell(name: str, folder: pathlib.Path, manifest: dict) -> None:
     if manifest["ignored"] and not manifest.get("notes"):
         print(f"{len(manifest['ignored']):,} files that are no images ignored.")
     print(f"{folder / MANIFEST} has every hash, count and repair.")
-    print(f"python -m launch doctor {name if known else f'tfds:{name}'} --data_dir ... checks it.")
+    told = f"python -m launch doctor {name if known else f'tfds:{name}'} --data_dir ... checks it."
+    print(as_called(told))
 
 
 def _download(name: str, data_dir: pathlib.Path) -> int:

@@ -11,11 +11,13 @@ import numpy as np
 
 import reproductions
 from common.data import imagenet
-from common.data.sources.subset import measure_on, plan_subset
+from common.data.dataset import DataSet
+from common.data.sources.subset import HELD_OUT, measure_on, plan_subset
 from common.evaluation.evaluator import Evaluator, Result
 from common.evaluation.outcomes import Outcomes, confusion
 from common.evaluation.predictions import PredictionWriter
 from common.evaluation.views import NAMES, FrameView, rescale
+from common.recipes.recipe import Recipe
 from common.training.run_record import add_result, command, commit_of, now
 from launch.inference import evaluation_plan, mistakes
 from launch.inference.network_inputs import describe_network, find_statistics, in_english
@@ -33,13 +35,15 @@ from launch.weights.run_weights import (
 )
 
 _OTHER_DATA = "its data set was another one"
+_OTHER_SPLIT = "its results are those of the images that it held out"
 
 
 def plan(experiment: Experiment, devices: Devices, names: Sequence[str], split: str | None) -> int:
     """Prints what each view costs; exit code 0. Needs no weights and no data."""
     strategy = prepare_tensorflow(devices, experiment.recipe)
     model = build_network(experiment, strategy)
-    dataset = measure_on(plan_subset(experiment.dataset, experiment.recipe), split)
+    cut = _restore_split(experiment, split)
+    dataset = measure_on(plan_subset(cut.dataset, cut.recipe), split)
     known = views_of(experiment)
     own = [name for name, view in known.items() if not isinstance(view, FrameView)]
     asked = names or dict.fromkeys((*experiment.recipe.views, *own))
@@ -61,7 +65,7 @@ def run(
 
     Args:
         names: Of the views; empty means the recipe's.
-        split: To measure on; None means the data set's own for tests.
+        split: To measure on; None means the data set's own for tests, or the images held out.
         predictions: The file to write the scores to; or None.
         out: The folder for what is wrong where; None means the run's, if there is one.
 
@@ -72,7 +76,7 @@ def run(
     experiment, recipe = network.experiment, network.experiment.recipe
     known = views_of(experiment)
     strategy = prepare_tensorflow(devices, recipe)
-    source = open_data(experiment)
+    source = open_data(_restore_split(experiment, split))
     show_notes(source.dataset)
     other_data = any(one.field == "data" for one in recipe.overrides)
     if network.run:
@@ -123,6 +127,9 @@ def _show(
         f"error {percent(result.top5_error)}, loss {result.loss:.4f}, "
         f"{result.num_images:,} images of {data.title}, {result.split}"
     )
+    recipe = network.experiment.recipe
+    if _stands_for_held_out(recipe, data):
+        print(f"The network was trained without {recipe.held_out:,} images, held out to choose by.")
     run = None if comes_with_the_code(network) else network.run
     if run:
         why_not = _find_difference(network, precision, source)
@@ -132,7 +139,7 @@ def _show(
             how = {"command": command(), "commit": commit_of(reproductions.REPOSITORY)}
             add_result(run.folder, dataclasses.asdict(result) | how | {"finished": now()})
             print(f"Written into {run.folder}, for `report`.")
-        if why_not in (None, _OTHER_DATA):
+        if why_not in (None, _OTHER_DATA, _OTHER_SPLIT):
             out = out or run.folder / "evaluated" / f"{short_name(data.name)}_{result.split}"
     names = in_english(source.class_names())
     mistakes.show_classes(names, confusion(outcomes, len(names)))
@@ -143,12 +150,27 @@ def _show(
         print("--out FOLDER keeps the confusion matrix and the worst images.")
 
 
+def _restore_split(experiment: Experiment, split: str | None) -> Experiment:
+    """The experiment with the test split that held-out images stand in the place of, if asked."""
+    recipe = experiment.recipe
+    if not recipe.held_out or split == "train" or split not in experiment.dataset.splits:
+        return experiment
+    return dataclasses.replace(experiment, recipe=dataclasses.replace(recipe, held_out=0))
+
+
+def _stands_for_held_out(recipe: Recipe, dataset: DataSet) -> bool:
+    """Whether a split is measured in the place of the recipe's held-out images."""
+    return bool(recipe.held_out) and HELD_OUT not in dataset.splits
+
+
 def _find_difference(network: Network, precision: str, source: Any) -> str | None:
     """Why a result is none of that run's recipe and data; None if it is."""
     run, experiment = network.run, network.experiment
     own = reproductions.load(experiment.paper).RECIPES[experiment.variant]
     trained_as = read_recipe(run, experiment.variant, own)
     same = {name: getattr(trained_as, name) for name in ("data", "deviations", "overrides")}
+    if _stands_for_held_out(experiment.recipe, source.dataset):
+        return _OTHER_SPLIT
     if not has_same_data(run, source):
         return _OTHER_DATA
     if dataclasses.replace(experiment.recipe, **same) != trained_as:

@@ -21,7 +21,7 @@ from common.training.optimizers import build_optimizer
 from common.training.steps import TrainSteps
 from common.training.train_step import TrainStep
 from launch.session.fine_tuning import describe_start
-from launch.session.recipe_table import list_rows
+from launch.session.recipe_table import list_deviations, list_rows
 from launch.session.run_session import kind_of_device
 from launch.session.setup import build_network
 from launch.settings.options import Devices, Experiment, Training
@@ -30,7 +30,7 @@ from launch.terminal.display import duration
 CPU_INFO = pathlib.Path("/proc/cpuinfo")
 INPUT_BATCHES = 4  # in the step, being made, and prefetched
 _TOLD = ("optimizer", "learning rate", "weight decay", "loss")  # of describe --recipe
-_TOLD += ("augmentation", "normalisation", "noise", "initial weights")
+_TOLD += ("augmentation", "normalisation", "noise", "initial weights", "response norm")
 _OF_THE_BATCH = ("activations", "input")  # of the parts, what grows with it
 TIMED_VALUES = 8 * 224 * 224 * 3  # in the images of a timed step, per device
 
@@ -96,9 +96,7 @@ def print_plan(training: Training, source, strategy, cluster=None, *, timed: boo
 
 
 def _list_differences(recipe: Recipe) -> list[tuple[str, str]]:
-    changed = {one.field for one in recipe.overrides}  # of which the paper's words are no more
-    found = [(one.field, one.here, one.paper) for one in recipe.deviations]
-    found = [one for one in found if one[0] not in changed]
+    found = [(one.field, one.here, one.paper) for one in list_deviations(recipe)]
     found += [(one.field, spell(one.new), spell(one.old)) for one in recipe.overrides]
     return [("deviation", f"{field}: {here}; paper: {paper}") for field, here, paper in found]
 

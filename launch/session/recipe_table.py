@@ -1,19 +1,22 @@
 """A recipe for people: what each part of it is, and the paper's section beside it."""
 
 import dataclasses
+import inspect
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import reproductions
-from common.models.initial import list_initial_weights
+from common.models.initial import list_initial_weights, list_response_norms
 from common.models.layer_table import without_weights
 from common.papers.sources import read_sources
 from common.recipes import schedules
-from common.recipes.recipe import Recipe
+from common.recipes.recipe import Deviation, Recipe
 from common.recipes.serialization import NETWORK, spell
 from launch.terminal.tables import show
 
 COLUMNS = ["what", "here", "where the paper says it; ours"]
+WIDTH = 100  # of the tables, characters
 _FIELDS = (
     ("optimizer", "optimizer"),
     ("learning rate", "schedule"),
@@ -40,25 +43,46 @@ def show_recipe(paper: str, variant: str, recipe: Recipe) -> None:
         model = reproductions.build_model(
             paper, variant, image_size=recipe.image_size, network=recipe.network
         )
-    show(f"{variant}, its recipe", COLUMNS, list_rows(paper, variant, recipe, model))
+    show(f"{variant}, its recipe", COLUMNS, list_rows(paper, variant, recipe, model), WIDTH)
     rows = [
         [one.field, one.paper, one.here, "departs" if one.departs else "left open"]
-        for one in recipe.deviations
+        for one in list_deviations(recipe)
     ]
     print()
-    show("Where the two differ", ["field", "paper", "here", "the paper"], rows)
+    show("Where the two differ", ["field", "paper", "here", "the paper"], rows, WIDTH)
+
+
+def list_deviations(recipe: Recipe) -> list[Deviation]:
+    """Those that are true of a training with this recipe, whatever was changed in it.
+
+    What is said of a field, or of a part of it, is no more once either is another.
+    """
+    changed = [one.field for one in recipe.overrides]
+    if "data" in changed:  # its images are counted in both
+        changed += ["held_out", "global_batch_size"]
+    if recipe.fine_tuning and not recipe.fine_tuning.new_layers:
+        changed += ["model: initial weights"]
+
+    def holds(field: str) -> bool:
+        whole = f"{field.partition(':')[0]}."
+        return field not in changed and not any(
+            whole.startswith(f"{one}.") or f"{one}.".startswith(whole) for one in changed
+        )
+
+    return [one for one in recipe.deviations if holds(one.field)]
 
 
 def list_rows(paper: str, variant: str, recipe: Recipe, model) -> list[list[str]]:
     """(what, here, in the paper) rows; a part of several lines has them in several rows.
 
-    The last column is the comment of recipe.py or forms.py beside the value, or what the
-    paper's value was before --set.
+    The last column is the comment of recipe.py or forms.py beside the value, what the form's
+    docstring says of it where there is none, or what the paper's value was before --set.
     """
     folder, rows = reproductions.folder(paper), []
 
-    def add(name: str, lines: list[str], source: str, field: str = "") -> None:
-        changed = [o for o in recipe.overrides if f"{o.field}.".startswith(f"{field}.")]
+    def add(name: str, lines: list[str], source: str, *fields: str) -> None:
+        begin = tuple(f"{field}." for field in fields)
+        changed = [o for o in recipe.overrides if f"{o.field}.".startswith(begin)]
         if changed:
             before = ", ".join(f"{o.field} {spell(o.old)}" for o in changed)
             source = f"set here; paper: {before}"
@@ -75,15 +99,31 @@ def list_rows(paper: str, variant: str, recipe: Recipe, model) -> list[list[str]
         elif isinstance(value, tuple) and field != "views":
             lines = [spell(one) for one in value]
         add(name, lines, sources.get(field, ""), field)
-    if starts := list_initial_weights(model):
+    tuning = recipe.fine_tuning
+    drawn = [one for one in model.layers if not tuning or one.name in tuning.new_layers]
+    if starts := list_initial_weights(drawn):
         said = "; ".join(one.paper for one in recipe.deviations if "initial" in one.field)
         add("initial weights", starts, said or "comments of model.py")
+    forms, parts = {}, ()
     if recipe.network is not None:
-        sources = read_sources(folder / "forms.py", "FORMS", variant)
-        for part in dataclasses.fields(recipe.network):
-            path, value = NETWORK + part.name, getattr(recipe.network, part.name)
-            add(path, [spell(value)], sources.get(part.name, ""), path)
+        forms = _explain_parts(recipe.network)
+        forms |= read_sources(folder / "forms.py", "FORMS", variant)
+        parts = [part.name for part in dataclasses.fields(recipe.network)]
+    if norms := list_response_norms(model):
+        said = "; ".join(one.paper for one in recipe.deviations if "LRN" in one.field)
+        fields = [NETWORK + name for name in parts if name.startswith("lrn")]
+        add("response norm", norms, said or forms.get("lrn", "comments of model.py"), *fields)
+    for name in parts:
+        value = getattr(recipe.network, name)
+        add(NETWORK + name, [spell(value)], forms.get(name, ""), NETWORK + name)
     return rows
+
+
+def _explain_parts(form: Any) -> dict[str, str]:
+    """Field -> what the form's docstring says of it, and where the paper does."""
+    said = inspect.getdoc(form).partition("Attributes:\n")[2]
+    found = re.findall(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", said, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in found}
 
 
 def say_rates(recipe: Recipe) -> Iterator[str]:

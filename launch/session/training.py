@@ -53,7 +53,7 @@ from launch.session.setup import (
 )
 from launch.session.watchdog import Watchdog
 from launch.settings.options import Training
-from launch.terminal.exits import as_typed
+from launch.terminal.exits import as_called
 from launch.terminal.progress import Progress
 from launch.weights.run_weights import STATISTICS, WEIGHTS, load_weights
 
@@ -93,7 +93,7 @@ def run(training: Training) -> int:
     with Workers(strategy).watched():
         code = train(training, strategy)
     if not code and Workers(strategy).chief:
-        print(as_typed("\n".join(next_commands(settings.workdir))), file=sys.stderr)
+        print(as_called("\n".join(next_commands(settings.workdir))), file=sys.stderr)
     return code
 
 

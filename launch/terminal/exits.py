@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import pathlib
+import re
 import shutil
 import sys
 import traceback
@@ -55,18 +56,19 @@ def exit_code(run: Callable[[], int]) -> int:
 
 
 def as_called(text: str) -> str:
-    """The text, its commands as this one was called: by the script's name, if it was."""
-    script = os.path.basename(sys.argv[0]) == SCRIPT
-    return text.replace("python -m launch", SCRIPT) if script else text
+    """The text, its commands as they are to be typed here.
 
-
-def as_typed(text: str) -> str:
-    """As `as_called`, and with the path of a Python whose environment is not activated."""
+    They have the script's name if this one was called by it, and the path of a Python whose
+    environment is not activated.
+    """
+    if os.path.basename(sys.argv[0]) == SCRIPT:
+        text = text.replace("python -m launch", SCRIPT)
     python = pathlib.Path(sys.executable)
     if sys.prefix != sys.base_prefix and shutil.which("python") != sys.executable:
-        with contextlib.suppress(ValueError):  # elsewhere: as long as the command itself
-            text = text.replace("python -m", f"{python.relative_to(pathlib.Path.cwd())} -m")
-    return as_called(text)
+        with contextlib.suppress(ValueError, OSError):  # elsewhere: as long as the command itself
+            here = python.relative_to(pathlib.Path.cwd())
+            text = re.sub(r"(?<![\w./])python -m (?=launch|pytest)", f"{here} -m ", text)
+    return text
 
 
 def _require_output() -> None:

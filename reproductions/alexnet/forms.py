@@ -31,17 +31,17 @@ class Form:
     filters: tuple[int, ...] = (96, 256, 384, 384, 256)  # Sec. 3.5
     towers: int = 2  # Sec. 3.2
     after_conv1: tuple[Layer, ...] = ("relu", "norm", "pool")  # Sec. 3.3, 3.5
-    after_conv2: tuple[Layer, ...] = ("relu", "norm", "pool")
+    after_conv2: tuple[Layer, ...] = ("relu", "norm", "pool")  # Sec. 3.3, 3.5
     lrn: bool = True  # Sec. 3.3
-    lrn_k: float = 2.0
-    lrn_alpha: float = 1e-4
-    lrn_groups: int = 1
+    lrn_k: float = 2.0  # Sec. 3.3
+    lrn_alpha: float = 1e-4  # Sec. 3.3
+    lrn_groups: int = 1  # Sec. 3.3: over all N maps of the layer
     overlapping: bool = True  # Sec. 3.4
     conv345_std: float = 0.01  # Sec. 5
-    fc67_std: float = 0.01
-    bias: float = 1.0
+    fc67_std: float = 0.01  # Sec. 5
+    bias: float = 1.0  # Sec. 5
     dropout: float = 0.5  # Sec. 4.2
-    halved: bool = True
+    halved: bool = True  # Sec. 4.2
 
 
 PAPER = Form()
@@ -57,11 +57,11 @@ FORMS = {
     "alexnet": PAPER,
     "alexnet_as_run": dataclasses.replace(
         PAPER,
-        after_conv1=("norm", "pool", "relu"),
-        after_conv2=("relu", "norm", "spatial", "pool"),
+        after_conv1=("norm", "pool", "relu"),  # net 145
+        after_conv2=("relu", "norm", "spatial", "pool"),  # net 145
         lrn_alpha=2e-5,  # layer.py divides 1e-4 by n
         lrn_groups=2,
-        conv345_std=0.03,
+        conv345_std=0.03,  # net 145
     ),
     # Every map sees every map below: the slides' counts.
     "alexnet_1tower": dataclasses.replace(PAPER, towers=1),

@@ -261,6 +261,26 @@ def test_exit_codes(line, code, said, capsys):
 
 
 @pytest.mark.parametrize(
+    ("script", "said"),
+    [("__main__.py", ".venv/bin/python -m launch list"), (exits.SCRIPT, f"{exits.SCRIPT} list")],
+)
+def test_a_message_names_the_python_that_is_not_activated(
+    script, said, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [script])
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    run = raised_in("common.toy", "raise UsageError('See python -m launch list.')")
+    assert exits.exit_code(run) == 2
+    assert capsys.readouterr().err == f"See {said}.\n"
+    assert exits.as_called(exits.as_called("python -m pytest")) == ".venv/bin/python -m pytest"
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(exits.shutil, "which", lambda _: sys.executable)  # activated
+    assert exits.as_called("python -m pytest") == "python -m pytest"
+
+
+@pytest.mark.parametrize(
     ("module", "line", "error"),
     [
         ("common.toy", "int('x')", ValueError),

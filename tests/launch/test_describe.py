@@ -14,6 +14,7 @@ from common.models.layer_table import layer_table, totals, without_weights
 from launch.drawing import block_table
 from launch.drawing.describe_svg import draw
 from launch.session import recipe_table
+from launch.settings.overrides import apply
 from tests.launch.flags import launch
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -152,7 +153,8 @@ def test_what_is_called_the_same_has_the_same_numbers(variant):
     assert variant != "alexnet_1tower" or {"conv3", "conv4", "fc6", "fc7"} <= set(names)
 
 
-def test_a_recipe_is_told_with_the_papers_sections(capsys):
+def test_a_recipe_is_told_with_the_papers_sections(capsys, monkeypatch):
+    monkeypatch.setattr(recipe_table, "WIDTH", None)
     assert launch("describe", "alexnet", recipe=True, set=["epochs=3", "dropout=0"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     for words in (
@@ -162,11 +164,59 @@ def test_a_recipe_is_told_with_the_papers_sections(capsys):
         "epochs 3 set here; paper: epochs 90",
         "network.dropout 0.0 set here; paper: network.dropout 0.5",
         "network.towers 2 Sec. 3.2",
+        "response norm norm1, norm2: n=5, k=2.0, alpha=0.0001, beta=0.75, groups=1 Sec. 3.3",
+        "network.lrn_k 2.0 Sec. 3.3",
         "conv2, conv4, conv5, fc6, fc7: kernel RandomNormal(mean=0.0, stddev=0.01), bias Constant",
         "Where the two differ",
         "divided by 10 by hand when the validation error stopped improving",
     ):
         assert words in said, words
+
+
+def test_recipes_fit_a_terminal_of_100_columns_and_lose_no_word(capsys, monkeypatch):
+    said = []
+    for width in (100, None):
+        monkeypatch.setattr(recipe_table, "WIDTH", width)
+        launch("describe", "alexnet", recipe=True)
+        said.append(capsys.readouterr().out)
+    assert max(map(len, said[0].splitlines())) == 100
+    assert sorted(said[0].split()) == sorted(said[1].split())
+
+
+def test_every_response_norm_has_its_constants_and_every_part_of_a_form_is_explained():
+    for paper in reproductions.names():
+        for variant, recipe in reproductions.load(paper).RECIPES.items():
+            if variant not in (*DRAWN, "alexnet_as_run", "zfnet", "vgg11_lrn", "bn_baseline"):
+                continue
+            with without_weights():
+                model = reproductions.build_model(paper, variant)
+            rows = recipe_table.list_rows(paper, variant, recipe, model)
+            said = " ".join(here for _, here, _ in rows)
+            for layer in model.layers:
+                if type(layer).__name__ == "LocalResponseNormalization":
+                    constants = f"n={layer.n}, k={layer.k}, alpha={layer.alpha}, beta={layer.beta}"
+                    assert layer.name in said and constants in said
+            assert all(where for what, _, where in rows if what.startswith("network.")), variant
+
+
+def test_deviations_are_those_of_the_training_that_was_asked_for():
+    recipe = reproductions.load("resnet_cifar").RECIPES["cifar_resnet20"]
+    told = [one.field for one in recipe_table.list_deviations(recipe)]
+    assert told == [one.field for one in recipe.deviations]
+    for setting, gone in (
+        ("global_batch_size=64", ["global_batch_size: last batch of an epoch"]),
+        ("weight_decay.rate=0.1", []),
+        ("train_transforms=()", ["train_transforms: the padding's value"]),
+    ):
+        left = [one.field for one in recipe_table.list_deviations(apply(recipe, [setting]))]
+        assert left == [field for field in told if field not in gone], setting
+    alexnet = apply(reproductions.load("alexnet").RECIPES["alexnet"], ["schedule.patience=2"])
+    assert "schedule" not in [one.field for one in recipe_table.list_deviations(alexnet)]
+    for paper in reproductions.names():  # --set and --from change it
+        for each in reproductions.load(paper).RECIPES.values():
+            for one in each.deviations:
+                if one.field == "synchronized_batch_norm":
+                    assert str(each.global_batch_size) not in one.here.split(), one
 
 
 def test_rates_over_time_are_a_line_for_each():

@@ -32,6 +32,7 @@ from common.recipes.serialization import describe, describe_recipe
 from common.training.optimizers import build_optimizer, rates_at
 from common.training.run_record import is_finished
 from launch.session import fine_tuning
+from launch.session.recipe_table import list_deviations, list_rows
 from launch.session.run_session import identify
 from launch.session.setup import build_network
 from launch.settings.options import read_training
@@ -153,6 +154,9 @@ def test_other_classes_have_a_new_head_and_all_else_has_the_weights(tmp_path):
         assert layer.trainable != layer.name.startswith("conv1")
     kept, mean = fine_tuning.find_statistics(asked), load(SHIPPED / run_weights.STATISTICS)
     np.testing.assert_array_equal(kept.mean_image, mean.mean_image)
+    told = list_rows("resnet_cifar", "cifar_resnet20", asked.experiment.recipe, model)
+    begun = [here for _, here, _ in told if "VarianceScaling" in here]
+    assert len(begun) == 1 and begun[0].startswith("fc: ")
     rows = dict(fine_tuning.describe_start(asked, model))
     assert "new, for 3 classes: fc" in rows["begins with"]
     assert "10 classes, recipe " in rows["begins with"] and "2 layers" in rows["frozen"]
@@ -160,7 +164,13 @@ def test_other_classes_have_a_new_head_and_all_else_has_the_weights(tmp_path):
 
 def test_the_head_stays_if_its_classes_do(tmp_path):
     same, _ = settle("cifar_resnet20", "cifar_resnet20", folder_of(tmp_path / "a", CIFAR, 1))
-    assert same.experiment.recipe.fine_tuning.new_layers == ()
+    recipe = same.experiment.recipe
+    assert recipe.fine_tuning.new_layers == ()
+    model = build_network(same.experiment, tf.distribute.get_strategy())
+    told = list_rows("resnet_cifar", "cifar_resnet20", recipe, model)
+    assert "initial weights" not in [what for what, *_ in told]
+    left = [one.field for one in list_deviations(recipe)]
+    assert "model: shortcuts" in left and not {"held_out", "model: initial weights"} & set(left)
     names = [f"other {name}" for name in CIFAR]
     other, _ = settle("cifar_resnet20", "cifar_resnet20", folder_of(tmp_path / "b", names, 1))
     assert other.experiment.recipe.fine_tuning.new_layers == ("fc",)

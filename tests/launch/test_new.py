@@ -3,9 +3,12 @@
 import shutil
 import subprocess
 import sys
+import types
 
 import pytest
 
+import reproductions
+from common.errors import RunError
 from common.papers import folders
 from launch.commands import new
 from tests.conftest import ROOT
@@ -132,3 +135,21 @@ def test_an_error_is_placed_in_the_papers_own_folder(tmp_path):
         exec(compile(file.read_text(), file, "exec"), {})
     except ValueError as error:
         assert folders.locate(error, tmp_path).startswith(f"{file}, line 3: JSONDecodeError: ")
+
+
+@pytest.mark.parametrize("text", ["1 / 0", "def build_model(*about):\n    return 1 / 0"])
+def test_a_model_that_fails_is_a_sentence_with_its_line(tmp_path, monkeypatch, text):
+    file, own = tmp_path / "model.py", {}
+    reproductions.load("zfnet")
+
+    def read(name):
+        exec(compile(text, file, "exec"), own)
+        return types.SimpleNamespace(**own)
+
+    monkeypatch.setattr(reproductions, "folder", lambda paper: tmp_path)
+    monkeypatch.setattr(reproductions.importlib, "import_module", read)
+    with pytest.raises(RunError) as told:
+        reproductions.build_model("zfnet", "zfnet")
+    place = f"{file}, line {1 + text.count(chr(10))}"
+    said = f"zfnet's network cannot be built: {place}: ZeroDivisionError: division by zero"
+    assert str(told.value) == said

@@ -193,6 +193,21 @@ def test_a_result_under_other_settings_is_no_part_of_the_run(run, capsys):
     assert "Written into" in measured(folder, capsys, set=same, views=None)[1][1]
 
 
+def test_the_test_split_of_a_run_that_held_images_out_is_measured_but_not_its_result(run, capsys):
+    folder = run("held_out=2")
+    code, out, _ = measured(folder, capsys)
+    assert code == 0 and out[0].endswith("2 images of data, 2 training images held out, held_out")
+    code, out, _ = measured(folder, capsys, split="validation")
+    assert code == 0 and out[0].endswith(" 6 images of data, validation")
+    assert out[1] == "The network was trained without 2 images, held out to choose by."
+    assert out[2] == (
+        "Not written into the run: its results are those of the images that it held out."
+    )
+    assert (folder / "evaluated" / "data_validation").is_dir()
+    with pytest.raises(UsageError, match="no split called 'tests'"):
+        measured(folder, capsys, split="tests")
+
+
 def test_a_result_in_other_arithmetic_is_no_part_of_the_run(run, capsys):
     folder = run(precision="mixed_bfloat16")
     _, lines, _ = measured(folder, capsys, precision="float32")
