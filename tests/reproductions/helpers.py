@@ -166,11 +166,11 @@ def check_numbers_of_keras_names(monkeypatch, weights, model, name):
 
 
 def take(monkeypatch, weights, layout, state, model):
-    """What a layout of a paper's weights.py would assign: {"prefixes", "state", "flattened"}."""
+    """What a layout of a paper's weights.py would assign: {"prefixes", "state"}."""
     taken = {}
 
-    def keep(model, state, prefixes, *, flattened=None):
-        taken.update(prefixes=prefixes, state=state, flattened=flattened)
+    def keep(model, state, prefixes):
+        taken.update(prefixes=prefixes, state=state)
 
     for name in {"assign_torch", "assign_keras"} & set(vars(weights)):
         monkeypatch.setattr(weights, name, keep)
