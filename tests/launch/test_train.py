@@ -16,7 +16,9 @@ from launch.session import plan
 from tests.launch.flags import answer
 
 ROOT = pathlib.Path(__file__).parents[2]
-LENET = ("lenet5", "--data", "sample", "--set", "epochs=2", "--set", "train_images=500")
+SHORT = ("--data", "sample", "--set", "epochs=2", "--set", "train_images=500")
+LENET = ("lenet5", *SHORT)
+SMALL = ("mnist_300", *SHORT)  # whose graphs cost less than LeNet-5's
 
 
 def launch(*arguments, timeout=300):
@@ -32,9 +34,9 @@ def launch(*arguments, timeout=300):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """(a short run of LeNet-5 on the UCI digits, in a process of its own; what it said)."""
-    folder = tmp_path_factory.mktemp("run") / "lenet5"
-    code, out, err = launch(*LENET, "--workdir", folder)
+    """(a short run on the UCI digits, in a process of its own; what it said)."""
+    folder = tmp_path_factory.mktemp("run") / "mnist_300"
+    code, out, err = launch(*SMALL, "--workdir", folder)
     assert code == 0, err
     return folder, err
 
@@ -68,7 +70,7 @@ def test_the_run_can_be_told_from_its_record(trained):
     (result,) = record["results"]
     assert result["view"] == "single" and result["num_images"] == 360
     (session,) = record["sessions"]
-    assert session["command"].startswith("python -m launch lenet5 --data")
+    assert session["command"].startswith("python -m launch mnist_300 --data")
     assert {"tensorflow", "keras", "numpy"} <= session["versions"].keys()
     assert session["platform"] == "cpu" and session["devices"] == 1
     # The best epoch stands beside the last, which is the result.
@@ -119,12 +121,13 @@ def test_evaluate_writes_what_is_recorded_and_the_same_command_only_says_it(trai
     assert "command" not in before and "command" in after
     for name in ("view", "split", "num_images", "top1_error", "top5_error"):
         assert after[name] == before[name]
-    code, out, err = answer(capsys, "evaluate", "lenet5", "--weights", folder, "--split", "train")
+    words = ("evaluate", "mnist_300", "--weights", folder, "--split", "train")
+    code, out, err = answer(capsys, *words)
     assert code == 0, err
     tests, seen = read(folder)[0]["results"]
     assert (tests, seen["split"]) == (after, "train")
     gc.collect()  # whose lock is open
-    code, _, err = answer(capsys, *LENET, "--workdir", folder)
+    code, _, err = answer(capsys, *SMALL, "--workdir", folder)
     assert code == 0, err
     assert "Continues from step 1,000" in err
     assert re.search(r"single +360 .*\nsingle, train +500 ", err)  # nothing is lost
@@ -136,8 +139,8 @@ def test_weights_of_another_network_and_another_recipe_are_plain_errors(trained,
     file = folder / "final.weights.h5"
     other = ("alexnet", "--data", "sample", "--set", "image_size=67", "--weights", file)
     code, _, err = answer(capsys, "evaluate", *other)
-    assert code == 2 and "holds a run of lenet5, not of alexnet" in err
-    code, _, err = answer(capsys, *LENET, "--set", "optimizer.mu=0.5", "--workdir", folder)
+    assert code == 2 and "holds a run of mnist_300, not of alexnet" in err
+    code, _, err = answer(capsys, *SMALL, "--set", "optimizer.mu=0.5", "--workdir", folder)
     assert code == 1
     assert "recipe.optimizer.mu is 0.02 there, 0.5 here" in err and err.count("\n") == 1
     assert {file: file.stat().st_mtime for file in before} == before
