@@ -45,14 +45,14 @@ except ModuleNotFoundError as error:
         f"{sys.executable} has no {error.name}. `make demo` sets all up in .venv, and README.md "
         "says how by hand; then: . .venv/bin/activate"
     )
-from launch.terminal.exits import as_called, exit_code
+from launch.terminal.exits import by_script, exit_code
 
 
 def main(argv: list[str]) -> int:
     """Runs one command; the exit code."""
     line = argv[1:]
     if {"--help", "-h"} & set(line):
-        print(as_called(_help([word for word in line if not word.startswith("-")])))
+        print(by_script(_help([word for word in line if not word.startswith("-")])))
         return 0
     command = line.pop(0) if line and line[0] in COMMANDS else TRAIN
     module = commands.load(command)

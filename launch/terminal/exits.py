@@ -55,14 +55,19 @@ def exit_code(run: Callable[[], int]) -> int:
     return code
 
 
+def by_script(text: str) -> str:
+    """The text, its commands with the script's name if this one was called by it."""
+    called = os.path.basename(sys.argv[0]) == SCRIPT
+    return text.replace("python -m launch", SCRIPT) if called else text
+
+
 def as_called(text: str) -> str:
     """The text, its commands as they are to be typed here.
 
-    They have the script's name if this one was called by it, and the path of a Python whose
-    environment is not activated.
+    They have the script's name, and else the path of a Python whose environment is not
+    activated.
     """
-    if os.path.basename(sys.argv[0]) == SCRIPT:
-        text = text.replace("python -m launch", SCRIPT)
+    text = by_script(text)
     python = pathlib.Path(sys.executable)
     if sys.prefix != sys.base_prefix and shutil.which("python") != sys.executable:
         with contextlib.suppress(ValueError, OSError):  # elsewhere: as long as the command itself

@@ -99,7 +99,7 @@ WRONG = {
     "a data set": (["alexnet", "--data", "imagenete"], "'imagenette'"),
     "too many names": (["alexnet", "lenet5"], "'lenet5'"),
     "words after list": (["list", "alexnet", "vgg"], "'vgg'"),
-    "a verb that there is not": (["train", "alexnet"], "no verb: python -m launch alexnet"),
+    "a verb that there is not": (["train", "alexnet"], "python -m launch alexnet"),
     "a field as a flag": (["alexnet", "--epochs", "3"], "by --set epochs=3."),
     "another's word for it": (["alexnet", "--lr=0.1"], "by --set lr=0.1."),
     "a field without a value": (["alexnet", "-epochs"], "by --set epochs=VALUE."),
