@@ -72,7 +72,7 @@ def launch(*words, **where):
 
 
 def answers_at_once(*words, env=None):
-    """Whether Python does that in SECONDS, once of three times: a busy machine does not count."""
+    """Whether Python does that in SECONDS, once of ten times: a busy machine does not count."""
 
     def measure():
         start = child_seconds()
@@ -80,7 +80,6 @@ def answers_at_once(*words, env=None):
         assert done.returncode in (0, 2), done.stderr
         return child_seconds() - start
 
-    # The best of ten, so that a busy machine does not count.
     return any(measure() < SECONDS for _ in range(10))
 
 
