@@ -24,7 +24,6 @@ except ImportError:
         "Python where it is not on the path: in another folder, or as python -P.",
         name="common",
     ) from None
-from common.data import catalog
 from common.papers.deviations import add_deviations
 from common.papers.folders import find_fault, find_folders, find_unclaimed, locate
 from common.recipes.recipe import Recipe
@@ -74,20 +73,10 @@ class Paper:
         RECIPES: Variant -> recipe, the headline network's first.
         VIEWS: Variant -> name -> test protocol (common.evaluation.views), of those that
             the paper tests otherwise than by the common views.
-        ALSO_ON: Variant -> the data sets that the paper trains it on by the same recipe.
     """
 
     RECIPES: dict[str, Recipe]
     VIEWS: dict[str, dict[str, Any]]
-    ALSO_ON: dict[str, tuple[str, ...]]
-
-    def recipe_on(self, variant: str, data: str) -> Recipe | None:
-        """The paper's recipe of the variant for a data set, or None."""
-        recipe = self.RECIPES.get(variant)
-        if data not in self.ALSO_ON.get(variant, ()):
-            return recipe if recipe and recipe.data == data else None
-        classes = catalog.find(data, recipe.channels).num_classes
-        return dataclasses.replace(recipe, data=data, num_classes=classes)
 
 
 def load(paper: str) -> Paper:
@@ -116,8 +105,7 @@ def _load(paper: str) -> Paper:
     if (own / "forms.py").exists():
         forms = importlib.import_module(f"reproductions.{paper}.forms").FORMS
         recipes = {v: dataclasses.replace(r, network=forms.get(v)) for v, r in recipes.items()}
-    more = {name: getattr(module, name, {}) for name in ("VIEWS", "ALSO_ON")}
-    return Paper(RECIPES=recipes, **more)
+    return Paper(RECIPES=recipes, VIEWS=getattr(module, "VIEWS", {}))
 
 
 def require_repository(command: str) -> None:

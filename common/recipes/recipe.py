@@ -138,6 +138,7 @@ class Recipe:
 
     Attributes:
         data: The paper's data set, a name of common.data.catalog.
+        also_on: Others that the paper trains on by the same recipe; neither described nor hashed.
         image_size: Height and width of the network's input, pixels.
         channels: 1 (grey) or 3 (RGB).
         num_classes: Labels are 0 .. num_classes - 1.
@@ -183,6 +184,7 @@ class Recipe:
     """
 
     data: str
+    also_on: tuple[str, ...] = ()
     image_size: int
     channels: int
     num_classes: int

@@ -53,8 +53,9 @@ def describe_recipe(recipe: Any) -> dict[str, Any]:
 
     Of the network only what the command line changed: the rest is in the paper's code.
     """
-    described = describe(dataclasses.replace(recipe, deviations=(), overrides=(), network=None))
-    del described["overrides"], described["network"]
+    left_out = {"deviations": (), "overrides": (), "also_on": (), "network": None}
+    described = describe(dataclasses.replace(recipe, **left_out))
+    del described["overrides"], described["also_on"], described["network"]
     changed = [one for one in recipe.overrides if one.field.startswith(NETWORK)]
     if changed:
         described["network"] = {

@@ -11,7 +11,7 @@ from common.evaluation.metrics import wilson
 from common.papers.expected import Expected, Result
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import recipe_hash
-from launch.report.records import is_data
+from launch.settings.overrides import with_data
 
 RATE = 1e13  # multiply-accumulates a second: a round figure, no measurement
 _PRECISION = "precision "  # how that change begins
@@ -76,26 +76,31 @@ class Measurement:
 
 def measurements(paper: str, rows: list[dict]) -> list[Measurement]:
     """The rows, those that differ in their seed only taken together."""
-    recipe_on = reproductions.load(paper).recipe_on
     groups: dict[tuple, list[dict]] = {}
     for row in sorted(rows, key=lambda row: row["seed"]):
-        changes = changes_of(row, recipe_on(row["variant"], row["data"]))
+        changes = changes_of(row, recipe_on(paper, row["variant"], row["data"]))
         what = (row["variant"], row["data"], row["split"], row["views"], changes)
         groups.setdefault((*what, row["recipe"]), []).append(row)
     return [Measurement(*what, tuple(group)) for (*what, _), group in groups.items()]
 
 
-def changes_of(row: dict, recipe: Recipe | None) -> tuple[str, ...]:
-    """What sets a row apart from the paper's recipe for its data; empty if nothing.
+def recipe_on(paper: str, variant: str, data: str) -> Recipe | None:
+    """The paper's recipe of a variant, for that one of its data sets; None if there is none."""
+    recipe = reproductions.load(paper).RECIPES.get(variant)
+    if recipe and data in recipe.also_on:
+        return with_data(recipe, catalog.find(data, recipe.channels))
+    return recipe
 
-    A row of a recipe that was edited after the run does not count either. `recipe` is None
-    where the paper has none for these data.
+
+def changes_of(row: dict, recipe: Recipe | None) -> tuple[str, ...]:
+    """What sets a row apart from the paper's recipe; empty if nothing.
+
+    A row of a recipe that was edited after the run does not count either.
     """
-    changes = [one for one in row["deviations"] if not (recipe and is_data(one))]
-    whole = not changes
+    changes = list(row["deviations"])
     if row["precision"] != "float32":
         changes.append(f"{_PRECISION}{row['precision']}")
-    if whole and (recipe is None or row["recipe"] != recipe_hash(recipe)):
+    if not row["deviations"] and (recipe is None or row["recipe"] != recipe_hash(recipe)):
         changes.append(f"an earlier recipe ({row['recipe']})")
     return tuple(changes)
 

@@ -157,7 +157,7 @@ def why_not(paper: Paper, claim: Result) -> str:
     recipe = paper.recipes.get(claim.variant)
     if recipe is None:
         return "not run: no recipe for it here"
-    if not paper.recipe_on(claim.variant, claim.data):
+    if claim.data not in (recipe.data, *recipe.also_on):
         return f"not run: the recipe is for {recipe.data}"
     if claim.views not in recipe.views:
         return "not run: a run's own views are others; see `evaluate`"

@@ -20,9 +20,7 @@ class Paper:
     def __init__(self, name: str):
         folder = reproductions.folder(name)
         self.name = name
-        loaded = reproductions.load(name)
-        self.recipes: dict[str, Recipe] = loaded.RECIPES
-        self.recipe_on = loaded.recipe_on
+        self.recipes: dict[str, Recipe] = reproductions.load(name).RECIPES
         self.expected: Expected = read_expected(folder)
         self.measured = measurements(name, records.file(name).read())
         self.curves: list[Curve] = curves.read(name)

@@ -20,6 +20,7 @@ from launch.settings.limits import check
 
 _NOT_SET = {
     "data": "use --data NAME",
+    "also_on": "it says what the paper does",
     "num_classes": "it follows from --data",
     "channels": "it follows from --data",
     "deviations": "it is the record of where the recipe leaves its paper",
@@ -124,7 +125,7 @@ def scale_with_batch(recipe: Recipe, paper: Recipe) -> Recipe:
 
 
 def with_data(recipe: Recipe, dataset: Any) -> Recipe:
-    """The recipe on another data set, as `--data` asks for.
+    """The recipe on another data set, as `--data` asks for: changed, if the paper does not so.
 
     Args:
         recipe: The paper's.
@@ -137,12 +138,13 @@ def with_data(recipe: Recipe, dataset: Any) -> Recipe:
         old=f"{recipe.data}, {recipe.num_classes} classes",
         new=f"{dataset.title}, {dataset.num_classes} classes",
     )
+    own = dataset.name in recipe.also_on
     return dataclasses.replace(
         recipe,
         data=dataset.name,
         num_classes=dataset.num_classes,
         channels=dataset.channels,
-        overrides=(*recipe.overrides, override),
+        overrides=recipe.overrides if own else (*recipe.overrides, override),
     )
 
 

@@ -117,6 +117,7 @@ def _read_run(
     settings = combine(("train_images=None", "held_out=0"), flags.set)
     recipe = run_weights.read_recipe(run, variant, paper, settings)
     kept = {"num_classes": recipe.num_classes, "channels": recipe.channels}
+    recipe = dataclasses.replace(recipe, also_on=())  # it was not trained on these
     return dataclasses.replace(with_data(recipe, found), **kept), found, data_dir
 
 

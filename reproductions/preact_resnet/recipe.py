@@ -41,6 +41,7 @@ FAIR_DECAY = WeightDecay(rate=1e-4, variables=".")  # FB: all variables
 
 CIFAR = Recipe(
     data="cifar10",  # Sec. 3.1
+    also_on=("cifar100",),  # Sec. 4, Table 3
     image_size=32,
     channels=3,
     num_classes=10,
@@ -66,6 +67,7 @@ CIFAR = Recipe(
 
 RELEASED = dataclasses.replace(
     CIFAR,
+    also_on=(),  # FB: constants of its own for CIFAR-100
     epochs=200,  # RK: -nEpochs 200
     updates=None,
     global_batch_size=64,  # RK: -batchSize 64
@@ -139,9 +141,6 @@ RECIPES = {
     "resnet200_original": IMAGENET,
     "cifar_preact_resnet1001_released": RELEASED,
 }
-
-# Sec. 4: Tables 3 and 4.
-ALSO_ON = {variant: ("cifar100",) for variant, recipe in RECIPES.items() if recipe is CIFAR}
 
 # The test protocols of "Identity Mappings" on ImageNet, Section 5.
 #

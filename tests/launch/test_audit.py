@@ -88,7 +88,7 @@ def test_a_ratio_names_a_network_of_another_paper(audited, monkeypatch):
     # Of 20 units, the network of a second paper.
     papers = {
         "toy": reproductions.load("toy"),
-        "widenet": reproductions.Paper(RECIPES={"wide": None}, VIEWS={}, ALSO_ON={}),
+        "widenet": reproductions.Paper(RECIPES={"wide": None}, VIEWS={}),
     }
     units = {"toy": 10, "widenet": 20}
     monkeypatch.setattr("reproductions.build_model", lambda paper, _: dense(units[paper]))

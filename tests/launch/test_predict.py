@@ -78,7 +78,7 @@ def colours(tmp_path, monkeypatch):
     The other flags have the values that nobody gave them.
     """
     compute_here(monkeypatch)
-    paper = reproductions.Paper(RECIPES={"colours": COLOURS}, VIEWS={}, ALSO_ON={})
+    paper = reproductions.Paper(RECIPES={"colours": COLOURS}, VIEWS={})
     monkeypatch.setattr(reproductions, "names", lambda: ("colours",))
     monkeypatch.setattr(reproductions, "load", lambda _: paper)
     monkeypatch.setattr(

@@ -322,18 +322,17 @@ def test_an_edited_recipe_no_longer_counts():
 
 def test_a_papers_other_data_set_is_no_change():
     """Wide ResNets, Sec. 3: CIFAR-100 by the same recipe. SVHN has another one."""
-    paper, variant = reproductions.load("wide_resnet"), "cifar_wrn_16_8"
-    recipes = {d: paper.recipe_on(variant, d) for d in ("cifar10", "cifar100", "svhn")}
-    assert recipes["cifar10"] is paper.RECIPES[variant] and recipes["svhn"] is None
-    row = {"variant": variant, "data": "cifar100", "precision": "float32"}
-    row |= {"deviations": ["data CIFAR-100, 100 classes"]}
-    run = with_data(recipes["cifar10"], catalog.find("cifar100"))
-    row["recipe"] = measurements.recipe_hash(run)
-    assert measurements.changes_of(row, recipes["cifar100"]) == ()
-    edited = apply(recipes["cifar100"], ["epochs=19"])
-    assert "earlier recipe" in measurements.changes_of(row, edited)[0]
-    row |= {"data": "svhn", "deviations": ["data SVHN, 10 classes"]}
-    assert measurements.changes_of(row, recipes["svhn"]) == ("data SVHN, 10 classes",)
+    variant = "cifar_wrn_16_8"
+    own = reproductions.load("wide_resnet").RECIPES[variant]
+    for data, changed in (("cifar10", 0), ("cifar100", 0), ("svhn", 1)):
+        run = with_data(own, catalog.find(data))
+        assert len(run.overrides) == changed
+        recipe = measurements.recipe_on("wide_resnet", variant, data)
+        row = {"precision": "float32", "recipe": measurements.recipe_hash(run)}
+        row["deviations"] = [f"data {one.new}" for one in run.overrides]
+        assert len(measurements.changes_of(row, recipe)) == changed
+        edited = apply(recipe, ["epochs=19"])
+        assert measurements.changes_of(row, edited)
 
 
 def test_settings_that_differ_have_different_names(write):

@@ -60,7 +60,7 @@ def make(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     (folder / "expected.toml").write_text(EXPECTED)
     (folder / "README.md").write_text(README)
-    paper = reproductions.Paper(RECIPES=RECIPES, VIEWS={}, ALSO_ON={})
+    paper = reproductions.Paper(RECIPES=RECIPES, VIEWS={})
     monkeypatch.setattr("reproductions.names", lambda: ("toy",))
     monkeypatch.setattr("reproductions.faults", dict)
     monkeypatch.setattr("reproductions.load", lambda _: paper)

@@ -16,7 +16,7 @@ from common.training.optimizers import build_optimizer
 from reproductions.alexnet.cifar import LocallyConnected
 from reproductions.alexnet.model import SpatialResponseNormalization
 from reproductions.alexnet.weights import from_caffe
-from tests.reproductions.helpers import draws, graph_of
+from tests.reproductions.graphs import draws, graph_of
 
 build_model = functools.partial(reproductions.build_model, "alexnet")
 RECIPES = reproductions.load("alexnet").RECIPES

@@ -12,7 +12,7 @@ from common.data.transforms import Binarize
 from common.data.transforms.pixels import Context
 from common.errors import UsageError
 from reproductions.bn_inception.model import FORMS, MODULES, SPREAD
-from tests.reproductions.helpers import draws, graph_of
+from tests.reproductions.graphs import draws, graph_of
 
 build_model = functools.partial(reproductions.build_model, "bn_inception")
 RECIPES = reproductions.load("bn_inception").RECIPES

@@ -17,7 +17,7 @@ from common.models.layer_table import without_weights
 from common.models.state_dicts import of_keras_model
 from common.models.weight_import import assign_torch
 from tests import golden
-from tests.reproductions.helpers import difference, keras_application, take
+from tests.reproductions.layouts import difference, keras_application, take
 
 # (variant, layout of its weights.py or a map of names below, oracle, limit)
 GOLDEN = [

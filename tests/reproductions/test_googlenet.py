@@ -13,7 +13,7 @@ from common.training.optimizers import rates_at
 from reproductions.googlenet.forms import FORMS
 from reproductions.googlenet.weights import from_caffe
 from tests import golden
-from tests.reproductions.helpers import draws, graph_of
+from tests.reproductions.graphs import draws, graph_of
 from tests.reproductions.test_golden import auxiliary_state
 
 build_model = functools.partial(reproductions.build_model, "googlenet")

@@ -22,7 +22,8 @@ from reproductions.inception_v3.distortions import ColourDistortions
 from reproductions.inception_v3.networks import FORMS
 from reproductions.inception_v3.weights import from_torchvision
 from tests import golden
-from tests.reproductions.helpers import check_numbers_of_keras_names, draws, graph_of
+from tests.reproductions.graphs import draws, graph_of
+from tests.reproductions.layouts import check_numbers_of_keras_names
 
 RECIPES = reproductions.load("inception_v3").RECIPES
 

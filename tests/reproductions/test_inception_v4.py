@@ -15,7 +15,8 @@ from reproductions.inception_v4 import weights
 from reproductions.inception_v4.distortions import BrightnessAndSaturation
 from reproductions.inception_v4.networks import FORMS, he, xavier
 from reproductions.inception_v4.weights import from_cadene, from_keras
-from tests.reproductions.helpers import check_numbers_of_keras_names, draws, graph_of, rows_of
+from tests.reproductions.graphs import draws, graph_of, rows_of
+from tests.reproductions.layouts import check_numbers_of_keras_names
 
 RECIPES = reproductions.load("inception_v4").RECIPES
 RESNETS = [name for name in FORMS if "resnet" in name]

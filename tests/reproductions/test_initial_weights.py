@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import reproductions
-from tests.reproductions.helpers import graph_of
+from tests.reproductions.graphs import graph_of
 
 VGG = ("vgg11", "vgg11_lrn", "vgg13", "vgg16_c", "vgg16", "vgg19")
 

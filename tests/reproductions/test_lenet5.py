@@ -15,7 +15,7 @@ from reproductions.lenet5.glyphs import codes
 from reproductions.lenet5.levenberg_marquardt import diagonal_curvature
 from reproductions.lenet5.losses import MapLoss, MseLoss, UnitsMse
 from reproductions.lenet5.model import C3_INPUTS, C3_OF_LENET1, C3_OF_LENET4, Subsampling, squash
-from tests.reproductions.helpers import draws
+from tests.reproductions.graphs import draws
 
 build_model = functools.partial(reproductions.build_model, "lenet5")
 # Sec. II-B: connections, with the biases; OUT has 840 that are not trained.

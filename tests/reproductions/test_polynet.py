@@ -15,7 +15,7 @@ from reproductions.polynet.forms import FORMS, POLYNOMIALS, first_order, with_st
 from reproductions.polynet.model import network
 from reproductions.polynet.weights import _torch_name
 from tests import golden
-from tests.reproductions.helpers import graph_of, rows_of
+from tests.reproductions.graphs import graph_of, rows_of
 
 RECIPES = reproductions.load("polynet").RECIPES
 

@@ -22,7 +22,7 @@ from reproductions.polynet.forms import (
     with_stage,
 )
 from reproductions.polynet.model import PathSum, module, network
-from tests.reproductions.helpers import draws
+from tests.reproductions.graphs import draws
 
 KINDS = [kind for kind in POLYNOMIALS if kind != "ir"]
 

@@ -16,7 +16,7 @@ import tensorflow as tf
 from common.models.layer_table import layer_table, totals, without_weights
 from common.models.layers import ParameterFreeShortcut
 from reproductions.preact_resnet.model import FORMS, network
-from tests.reproductions.helpers import draws, rows_of
+from tests.reproductions.graphs import draws, rows_of
 
 ORDERS = {  # Fig. 4: ahead of a unit, behind its last convolution, at the end
     "cifar_resnet110_original": ("", "bn", "relu"),

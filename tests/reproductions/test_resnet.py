@@ -11,13 +11,8 @@ import reproductions
 from common.papers.expected import read_expected
 from reproductions.resnet import weights
 from tests import golden
-from tests.reproductions.helpers import (
-    check_torch_entries,
-    draws,
-    graph_of,
-    take,
-    torch_entries,
-)
+from tests.reproductions.graphs import draws, graph_of
+from tests.reproductions.layouts import check_torch_entries, take, torch_entries
 
 build_model = functools.partial(reproductions.build_model, "resnet")
 RECIPES = reproductions.load("resnet").RECIPES

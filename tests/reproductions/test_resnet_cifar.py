@@ -9,7 +9,8 @@ import pytest
 import reproductions
 from common.models.layers import ParameterFreeShortcut
 from reproductions.resnet_cifar import weights
-from tests.reproductions.helpers import draws, graph_of, take
+from tests.reproductions.graphs import draws, graph_of
+from tests.reproductions.layouts import take
 
 build_model = functools.partial(reproductions.build_model, "resnet_cifar")
 RECIPES = reproductions.load("resnet_cifar").RECIPES

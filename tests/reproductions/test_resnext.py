@@ -12,15 +12,8 @@ from reproductions.resnext import weights
 from reproductions.resnext.model import FORMS, block
 from reproductions.resnext.weights import from_cadene, from_torchvision
 from tests import golden
-from tests.reproductions.helpers import (
-    check_torch_entries,
-    constant,
-    convolve,
-    graph_of,
-    rows_of,
-    take,
-    torch_entries,
-)
+from tests.reproductions.graphs import convolve, graph_of, rows_of
+from tests.reproductions.layouts import check_torch_entries, constant, take, torch_entries
 
 EPSILON = 1e-5
 

@@ -11,7 +11,8 @@ import tensorflow as tf
 import reproductions
 from common.models.fully_convolutional import flattened_map
 from reproductions.vgg import weights
-from tests.reproductions.helpers import graph_of, rows_of, take
+from tests.reproductions.graphs import graph_of, rows_of
+from tests.reproductions.layouts import take
 
 build_model = functools.partial(reproductions.build_model, "vgg")
 RECIPES = reproductions.load("vgg").RECIPES

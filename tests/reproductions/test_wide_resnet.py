@@ -23,15 +23,8 @@ from reproductions.wide_resnet.model import (
     wide_block,
 )
 from reproductions.wide_resnet.weights import from_torchvision
-from tests.reproductions.helpers import (
-    check_torch_entries,
-    constant,
-    convolve,
-    draws,
-    graph_of,
-    take,
-    torch_entries,
-)
+from tests.reproductions.graphs import convolve, draws, graph_of
+from tests.reproductions.layouts import check_torch_entries, constant, take, torch_entries
 
 build_model = functools.partial(reproductions.build_model, "wide_resnet")
 RECIPES = reproductions.load("wide_resnet").RECIPES

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import reproductions
 from common.recipes.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy
-from tests.reproductions.helpers import draws, graph_of
+from tests.reproductions.graphs import draws, graph_of
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ def make_panel(paper: str, group: list[curves.Curve]) -> dict:
     that was changed in more than its precision: it is not the paper's experiment.
     """
     first = group[0]
-    recipe = reproductions.load(paper).recipe_on(first.variant, first.data)
+    recipe = measurements.recipe_on(paper, first.variant, first.data)
     changed = measurements.changes_of(vars(first), recipe)
     what, protocol = f"{first.variant} on {first.data}", (first.data, first.split, first.view)
     claims = [
