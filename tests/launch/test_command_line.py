@@ -117,7 +117,7 @@ WRONG = {
     "a view": (["alexnet", "--set", "monitor=ten_crp"], "'ten_crop'"),
     "a batch that does not divide": (["alexnet", "--gpus", "3"], "128"),
     "a part of bench": (["bench", "inptu"], "'input'"),
-    "a person's folder": (["runs", "~nobody_of_that_name"], "the name of nobody"),
+    "a person's folder": (["runs", "~nobody_of_that_name"], "whose folder that is is not known"),
     "a folder without a run": (["report", "no_such_run"], "no_such_run"),
 }
 
@@ -206,7 +206,9 @@ def test_report_takes_no_time_and_no_tensorflow(tmp_path):
     assert answers_at_once("-c", PAGE, env=env)
 
 
-@pytest.mark.parametrize("words", [["list"], ["alexnet", "--a=1"]])
+@pytest.mark.parametrize(
+    "words", [["list"], ["alexnt"], ["alexnet", "--set", "a=1"], ["alexnet", "--a=1"]]
+)
 def test_answers_at_once(words, tmp_path):
     # As on a person's machine, all but the first have the bytecode.
     env = os.environ | {"PYTHONPYCACHEPREFIX": str(tmp_path)}

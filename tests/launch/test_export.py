@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -42,6 +43,23 @@ def test_it_answers_as_predict(colours, tmp_path, capsys):
         ]
     test_predict.predict_here(colours, *files)
     assert capsys.readouterr().out.splitlines() == lines
+
+
+def test_of_several_heads_the_first_answers(colours, tmp_path, monkeypatch):
+    build = test_predict.build_model
+
+    def build_two_headed(*words, **sizes):
+        model = build(*words, **sizes)
+        other = keras.layers.Rescaling(-1)(model.output)  # has no weights
+        return keras.Model(model.input, [model.output, other], name=model.name)
+
+    monkeypatch.setattr(test_predict, "build_model", build_two_headed)
+    photograph = test_predict.colour(tmp_path / "a.png", (250, 0, 0))
+    assert export(colours, tmp_path / "made") == 0
+    served = tf.saved_model.load(str(tmp_path / "made")).signatures["serving_default"]
+    answer = served(files=tf.constant([photograph.read_bytes()]))
+    assert answer["names"].numpy()[0, 0] == b"red"
+    assert answer["probabilities"].shape == (1, 3)
 
 
 def test_a_file_has_its_record_beside_it(colours, tmp_path):

@@ -269,7 +269,7 @@ def test_download_is_tfdss_and_its_failure_is_told(tmp_path, monkeypatch):
         launch("prepare", "imagenette", data_dir=str(tmp_path), download=True)
 
 
-@pytest.mark.parametrize("name", ["folder:/x", "Birds", "a/b", "sample", ".."])
+@pytest.mark.parametrize("name", ["folder:/x", "Birds", "a/b", "sample", "..", "_", "__"])
 def test_names_that_cannot_be_are_refused(tmp_path, name):
     with pytest.raises(UsageError, match="no name for a data set"):
         launch("prepare", name, source=str(tmp_path), data_dir=str(tmp_path))
@@ -281,6 +281,16 @@ def test_progress_shows_speed_and_time_left(capsys, monkeypatch):
         monkeypatch.setattr("launch.terminal.display.time.monotonic", lambda now=now: now)
         counting.show("writing images", done, 1100)
     assert capsys.readouterr().err == ("writing images: 300/1,100, 10/s, 80 s left\n")
+
+
+def test_the_count_after_a_whole_one_begins_anew(capsys, monkeypatch):
+    counting = Counting()
+    steps = (0, 0, 100), (10, 100, 100), (3610, 256, 10_000), (3621, 3072, 10_000)
+    for now, done, total in steps:
+        monkeypatch.setattr("launch.terminal.display.time.monotonic", lambda now=now: now)
+        counting.show("measuring images", done, total)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "measuring images: 3,072/10,000, 256/s, 27 s left"
 
 
 def run_command(*words):

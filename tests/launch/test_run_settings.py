@@ -208,6 +208,15 @@ def test_the_test_split_of_a_run_that_held_images_out_is_measured_but_not_its_re
         measured(folder, capsys, split="tests")
 
 
+def test_what_was_not_held_out_in_training_is_not_said_to_have_been(run, capsys):
+    for settings in ([], ["held_out=3"]):
+        folder = run(*settings)
+        for dry_run in (False, True):
+            with pytest.raises(UsageError, match="no split called 'validation'.*held_out=0"):
+                given = {"set": ["held_out=2"], "split": "validation", "dry_run": dry_run}
+                measured(folder, capsys, **given)
+
+
 def test_a_result_in_other_arithmetic_is_no_part_of_the_run(run, capsys):
     folder = run(precision="mixed_bfloat16")
     _, lines, _ = measured(folder, capsys, precision="float32")
