@@ -165,7 +165,8 @@ def _restore_split(experiment: Experiment, run: Trained | None, split: str | Non
     recipe = experiment.recipe
     if not recipe.held_out or split == "train" or split not in experiment.dataset.splits:
         return experiment
-    if run and run.record["recipe"].get("held_out", 0) != recipe.held_out:
+    own = reproductions.load(experiment.paper).RECIPES[experiment.variant]
+    if recipe.held_out != (run.record["recipe"].get("held_out", 0) if run else own.held_out):
         return experiment
     return dataclasses.replace(experiment, recipe=dataclasses.replace(recipe, held_out=0))
 

@@ -55,8 +55,9 @@ def show_recipe(paper: str, variant: str, recipe: Recipe) -> None:
 def list_deviations(recipe: Recipe) -> list[Deviation]:
     """Those that are true of a training with this recipe, whatever was changed in it.
 
-    What is said of fields is no more once one of them, or a part of one, is another; what is
-    said of something about them ("FIELD: something") only if that names the part.
+    What is said of fields ("FIELD, FIELD") is no more once one of them, or a part of one, is
+    another; what is said of something about them ("FIELD: something") once a whole one is, or a
+    part by the name of which it is called ("optimizer: decay and epsilon").
     """
     changed = [one.field for one in recipe.overrides]
     if "data" in changed:  # its images are counted in both

@@ -19,7 +19,10 @@ CLOSED = 141  # what a shell says of a program that SIGPIPE ended
 LOST = 69  # EX_UNAVAILABLE of sysexits.h: another host is gone
 SCRIPT = "classic-convnets"  # of pyproject.toml
 NO_HOME = "Could not determine home directory."  # pathlib's, of ~NAME and of ~ itself
-UNKNOWN_HOME = "A path begins with ~, and whose folder that is is not known here: write it out."
+UNKNOWN_HOME = (
+    "A path begins with ~, and whose folder that is is not known here: write it out or, if it is "
+    "yours, set HOME."
+)
 MAKE_ROOM = "Make room, then run the same command again: it continues."
 
 

@@ -1,6 +1,7 @@
 import json
 import os
 import pathlib
+import pwd
 import re
 import resource
 import subprocess
@@ -263,6 +264,19 @@ def raised_in(module, line):
 def test_exit_codes(line, code, said, capsys):
     assert exits.exit_code(raised_in("common.toy", line)) == code
     assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("path", ["~/runs", "~nobody_of_that_name/runs"])
+def test_a_folder_of_nobody_known_is_not_said_to_have_been_named(path, capsys, monkeypatch):
+    def fail(_):
+        raise KeyError
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", fail)  # as in a container, of a number without a name
+    assert exits.exit_code(lambda: pathlib.Path(path).expanduser()) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("A path begins with ~, and whose folder that is is not known here: ")
+    assert said.endswith(" set HOME.\n")
 
 
 @pytest.mark.parametrize(

@@ -210,14 +210,16 @@ def test_deviations_are_those_of_the_training_that_was_asked_for():
     ):
         left = [one.field for one in recipe_table.list_deviations(apply(recipe, [setting]))]
         assert left == [field for field in told if field not in gone], setting
+    resized = "train_transforms, test_transforms: ResizeShorterSide"
     for variant, setting, field, stays in (
         ("alexnet", "schedule.patience=2", "schedule", False),
         ("preact_resnet200_fair", "learning_rate=0.123", "optimizer: rate and velocity", True),
         ("polynet", "optimizer.decay=0.5", "optimizer: decay and epsilon", False),
+        ("cifar_wrn_28_10", "optimizer.momentum=0.5", "optimizer: velocity at a drop", True),
         ("mnist_linear", "epochs=3", "epochs, schedule, before_epoch", False),
         ("vgg16", "views=single", "views, test_transforms", False),
         ("vgg16", "epochs=3", "views, test_transforms", True),
-        ("lenet1", "test_transforms=()", "train_transforms, test_transforms: ResizeShorterSide", 0),
+        ("lenet1", "test_transforms=()", resized, False),
     ):
         recipe = reproductions.load(reproductions.find(variant)[0]).RECIPES[variant]
         assert field in [one.field for one in recipe_table.list_deviations(recipe)]
