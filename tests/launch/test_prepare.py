@@ -1,5 +1,6 @@
 """`python -m launch prepare` and `doctor`: what a person is told."""
 
+import io
 import json
 import pathlib
 import shutil
@@ -20,7 +21,7 @@ from common.data.preparation.checks import findings
 from common.data.preparation.expected import OFFICIAL, Expected
 from common.data.preparation.inspection import examine
 from common.errors import RunError, UsageError
-from launch.terminal.display import Counting
+from launch.terminal.display import Counting, Display
 from tests.common import synthetic_imagenet as synthetic
 from tests.common.data_fixtures import image_folder, noise_image, write_image
 from tests.common.prepare_runs import hashes, run, small
@@ -291,6 +292,17 @@ def test_the_count_after_a_whole_one_begins_anew(capsys, monkeypatch):
         counting.show("measuring images", done, total)
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == "measuring images: 3,072/10,000, 256/s, 27 s left"
+
+
+def test_a_line_that_was_wiped_is_drawn_again_at_once(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    counting = Counting(Display(terminal))
+    for done in (1, 2):
+        counting.show("fusing", done, 3)
+        assert f"fusing: {done}/3" in terminal.getvalue()
+        counting.clear()
 
 
 def run_command(*words):
