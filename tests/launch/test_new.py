@@ -14,6 +14,7 @@ from launch.commands import new
 from tests.conftest import ROOT
 from tests.launch.flags import launch
 
+CALL = "classifier(None, 10, None)"
 COPIED = ("common", "launch", "reproductions", "pyproject.toml", "results.md", "README.md")
 
 
@@ -137,19 +138,37 @@ def test_an_error_is_placed_in_the_papers_own_folder(tmp_path):
         assert folders.locate(error, tmp_path).startswith(f"{file}, line 3: JSONDecodeError: ")
 
 
-@pytest.mark.parametrize("text", ["1 / 0", "def build_model(*about):\n    return 1 / 0"])
-def test_a_model_that_fails_is_a_sentence_with_its_line(tmp_path, monkeypatch, text):
-    file, own = tmp_path / "model.py", {}
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """A file to be written: ZFNet's model.py from now on."""
+    file = tmp_path / "model.py"
     reproductions.load("zfnet")
 
     def read(name):
-        exec(compile(text, file, "exec"), own)
+        own = {}
+        exec(compile(file.read_text(), file, "exec"), own)
         return types.SimpleNamespace(**own)
 
     monkeypatch.setattr(reproductions, "folder", lambda paper: tmp_path)
     monkeypatch.setattr(reproductions.importlib, "import_module", read)
+    return file
+
+
+@pytest.mark.parametrize("text", ["1 / 0", "def build_model(*about):\n    return 1 / 0"])
+def test_a_model_that_fails_is_a_sentence_with_its_line(model, text):
+    model.write_text(text)
     with pytest.raises(RunError) as told:
         reproductions.build_model("zfnet", "zfnet")
-    place = f"{file}, line {1 + text.count(chr(10))}"
+    place = f"{model}, line {1 + text.count(chr(10))}"
     said = f"zfnet's network cannot be built: {place}: ZeroDivisionError: division by zero"
     assert str(told.value) == said
+
+
+@pytest.mark.parametrize("text", ["{}", "def build_model(*about):\n    return {}"])
+def test_a_bug_of_the_suite_keeps_its_traceback(model, text, monkeypatch):
+    """Of what the model calls, on import and while it builds; what that calls is not asked."""
+    monkeypatch.setattr("keras.layers.Dense", lambda *about, **more: 1 / 0)
+    model.write_text("from common.models.blocks import classifier\n" + text.format(CALL))
+    with pytest.raises(ZeroDivisionError) as told:
+        reproductions.build_model("zfnet", "zfnet")
+    assert "classifier" in [entry.name for entry in told.traceback]
