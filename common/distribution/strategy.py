@@ -29,6 +29,10 @@ def make_strategy(
     """
     present = [] if platform == "cpu" else tf.config.list_physical_devices("GPU")
     wanted = len(present) if gpus is None or platform == "cpu" else gpus
+    if platform == "gpu" and gpus == 0:
+        raise UsageError(
+            "--platform gpu --gpus 0 asks for GPUs and for none: leave one of them out."
+        )
     asked = max(wanted, 1) if platform == "gpu" else wanted
     if asked > len(present):
         raise UsageError(

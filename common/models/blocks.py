@@ -42,12 +42,16 @@ def each_block(blocks: Sequence[int]) -> Iterator[tuple[int, int, int]]:
             yield stage, block, 2 if stage > 1 and block == 1 else 1
 
 
-def padded_pool(x):
+def padded_pool(x, before=1):
     """Maxima of 3x3, two apart, of maps that are padded by a pixel: 112x112 -> 56x56.
 
     What follows a ReLU can be padded with zeros.
+
+    Args:
+        before: Pixels above and to the left; with 0 the last window overhangs where it must
+            (Caffe rounds the number of windows up).
     """
-    x = keras.layers.ZeroPadding2D(1, name="pool1_pad")(x)
+    x = keras.layers.ZeroPadding2D(((before, 1), (before, 1)), name="pool1_pad")(x)
     return keras.layers.MaxPooling2D(3, strides=2, name="pool1")(x)
 
 

@@ -152,6 +152,8 @@ class Dropout(keras.layers.Dropout):
         where = batch_slice.current()
         if not training or not self.rate or where is None:
             return super().call(inputs, training=training)
+        if self.noise_shape is not None:
+            raise ValueError(f"{self.name}: every value is drawn of its own, without noise_shape.")
         draws = where.uniform(self.name, (where.size, *inputs.shape[1:]))
         # A slice of a known size: XLA compiles no other.
         begin = [tf.cast(where.start, tf.int32)] + [0] * (len(inputs.shape) - 1)

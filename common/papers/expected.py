@@ -311,7 +311,8 @@ def make_row(kind: type, data: Any, where: str, path: pathlib.Path) -> Any:
     for name, value in data.items():
         wanted = fields[name].type
         if isinstance(wanted, type | types.UnionType) and not isinstance(value, wanted):
-            noun = "text" if isinstance("", wanted) else "number"
+            nouns = {bool: "truth value (true or false)", int: "whole number"}
+            noun = nouns.get(wanted, "text" if isinstance("", wanted) else "number")
             raise RunError(f"{path}: {name} of {where} is {value!r}, which is no {noun}.")
     return kind(**data)
 

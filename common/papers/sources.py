@@ -67,7 +67,11 @@ class _File:
         match self.names.get(table):
             case ast.Dict(keys, values):
                 named = {getattr(k, "value", k): v for k, v in zip(keys, values, strict=True)}
-                unpacked = [v.value for k, v in zip(keys, values, strict=True) if k is None]
+                unpacked = [
+                    getattr(v, "value", None)
+                    for k, v in zip(keys, values, strict=True)
+                    if k is None
+                ]
                 return named.get(variant, *unpacked[:1])  # or of {one: VALUE for one in ...}
             case ast.Call(func=ast.Attribute(attr="fromkeys"), args=[_, value]):
                 return value

@@ -6,6 +6,7 @@ quick_solver.prototxt, which trained the released weights.
 """
 
 import dataclasses
+from typing import Any
 
 from common.data.transforms import (
     CentreCrop,
@@ -36,7 +37,7 @@ class Polynomial:
     power: float
     updates: int
 
-    def factor(self, *, epoch: int, step: int, steps_per_epoch: int, history: list) -> float:
+    def factor(self, *, step: int, **now: Any) -> float:
         """Of update `step`, counted from 0 at the start of the training."""
         left = max(0.0, 1 - step / self.updates)
         return self.start * left**self.power

@@ -20,7 +20,14 @@ Not in the paper:
 
 import keras
 
-from common.models.blocks import classifier, convolution, each_block, gaussian, normalized
+from common.models.blocks import (
+    classifier,
+    convolution,
+    each_block,
+    gaussian,
+    normalized,
+    padded_pool,
+)
 from common.models.layers import ParameterFreeShortcut
 from reproductions.resnet.forms import FORMS, Form
 
@@ -35,7 +42,7 @@ def build_model(
     form = form or FORMS[variant]
     image = keras.Input((image_size, image_size, 3), name="image")
     x = normalized_conv(image, 64, 7, 2, name="conv1")  # 112x112x64
-    x = max_pooling(x, form)  # 56x56x64
+    x = padded_pool(x, form.pool_padding)  # 56x56x64
     for stage, index, strides in each_block(form.blocks):  # 56, 28, 14 and 7 pixels
         name = f"conv{stage + 1}_{index}"  # of conv2_x to conv5_x, Table 1
         x = block(x, form, filters=32 * 2**stage, strides=strides, name=name)
@@ -46,17 +53,6 @@ def build_model(
 def normalized_conv(x, filters, kernel_size, strides, *, name, relu=True):
     """A convolution with He's weights (Sec. 3.4), its normalisation and, if asked for, ReLU."""
     return normalized(convolution(x, filters, kernel_size, strides, name=name), name, relu=relu)
-
-
-def max_pooling(x, form):
-    """3x3, stride 2 (Table 1); what follows a ReLU can be padded with zeros.
-
-    Without padding the last window overhangs where it must (Caffe rounds the
-    number of windows up).
-    """
-    sides = (form.pool_padding, 1)
-    x = keras.layers.ZeroPadding2D((sides, sides), name="pool1_pad")(x)
-    return keras.layers.MaxPooling2D(3, strides=2, name="pool1")(x)
 
 
 def block(x, form, *, filters, strides, name):

@@ -72,6 +72,7 @@ def test_a_row_holds_for_the_variants_that_its_patterns_fit_and_the_suite_fills_
         ('field = "loss"', "", "deviation 1 lacks field"),
         ('field = "last batch"', 'field = "last"', "deviation 2 lacks paper, here, reason"),
         ("departs", "depart", "unknown key in deviation 1: depart"),
+        ("departs = true", "departs = 1", "departs of .* is 1, which is no truth value"),
         ("[[deviation]]", "[[deviations]]", "keys other than deviation: deviations"),
         ("[[deviation]]", "[[deviation", "cannot be read"),
     ],

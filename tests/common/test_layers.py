@@ -133,6 +133,13 @@ def test_dropout_keeps_the_mean_and_the_share():
     assert abs(kept.mean() - 1) < 0.1
 
 
+def test_dropout_of_whole_maps_is_refused_in_a_training_step():
+    layer = Dropout(0.5, noise_shape=(None, 1))
+    step = batch_slice(seed=1, step=tf.constant(0, tf.int64), start=0, size=8)
+    with step, pytest.raises(ValueError, match="noise_shape"):
+        layer(np.ones((8, 256), "float32"), training=True)
+
+
 def test_dropout_outside_of_our_training_steps_is_keras():
     x = np.ones((8, 4), "float32")
     np.testing.assert_array_equal(Dropout(0.5)(x), x)

@@ -109,7 +109,7 @@ def test_a_row_of_a_table_is_its_cells(tmp_path):
         ),
         ('source = "Table 2"', "source = 2", "source of result 1 is 2, which is no text"),
         ("macs = 5", "mac = 5", "networks.net: mac"),
-        ("macs = 5", "macs = 5.5", "macs of networks.net is 5.5, which is no number"),
+        ("macs = 5", "macs = 5.5", "macs of networks.net is 5.5, which is no whole number"),
         (", macs = 5", "", "networks.net lacks macs"),
         ("{parameters = 60_965_224, macs = 5}", "5", "networks.net is 5, not {parameters"),
         ("[networks]\nnet = {parameters = 60_965_224, macs = 5}", "", "lacks networks"),

@@ -39,6 +39,8 @@ FILE = """
         **{name: BASE for name in ("a", "b")},
     }
     ALIKE = dict.fromkeys(("c", "d"), LONGER)
+    COMMON = {"base": BASE}
+    UNITED = {**COMMON, "e": Recipe(epochs=9)}  # Sec. 6
 """
 OF_BASE = {
     "epochs": "Sec. 2",
@@ -64,6 +66,10 @@ def test_a_replaced_value_has_the_comment_of_its_replacement_alone(sources):
     longer["noise"] = OF_BASE["optimizer"]
     assert sources("longer") == sources("c", "ALIKE") == longer
     assert sources("smaller") == longer | {"size": "Sec. 5"}
+
+
+def test_a_table_may_begin_with_another(sources):
+    assert sources("e", "UNITED") == {"epochs": "Sec. 6"}
 
 
 @pytest.mark.parametrize("paper", reproductions.names())

@@ -132,9 +132,12 @@ def test_xla_makes_the_same_run(case, like, devices):
         np.testing.assert_allclose(a, b, rtol=0, atol=5e-5 * np.abs(a).max())
 
 
-def test_more_gpus_than_present_are_refused():
+def test_more_gpus_than_present_are_refused(monkeypatch):
     with pytest.raises(UsageError, match="asked for: 99; .* --platform cpu"):
         make_strategy(99, "auto")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: "ab")
+    with pytest.raises(UsageError, match="--platform gpu"):
+        make_strategy(0, "gpu")  # was a training on the CPU
 
 
 @pytest.mark.parametrize("gpus, threads", [(None, [1]), (2, [1]), (1, [1]), (0, [])])

@@ -65,7 +65,7 @@ BROKEN = {  # a folder's name -> a file in it, what becomes of it, what is said
     "count_of_text": (
         "expected.toml",
         HEAD + 'count_of_text={parameters="many",macs=1}\n',
-        "expected.toml: parameters of networks.count_of_text is 'many', which is no number",
+        "expected.toml: parameters of networks.count_of_text is 'many', which is no whole number",
     ),
 }
 

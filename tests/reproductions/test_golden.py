@@ -317,7 +317,7 @@ def test_logits_are_those_of_keras_applications(variant, size, classes, scale):
         np.testing.assert_array_equal(old, new)
 
 
-@pytest.mark.parametrize("variant", ["resnet101", "vgg16", "vgg19"])
+@pytest.mark.parametrize("variant", ["resnet101", "resnet152", "vgg16", "vgg19"])
 def test_every_layer_of_theirs_has_its_place(variant, monkeypatch):
     paper, _ = reproductions.find(variant)
     weights = importlib.import_module(f"reproductions.{paper}.weights")

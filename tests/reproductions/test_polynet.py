@@ -44,6 +44,76 @@ def test_a_shared_convolution_costs_what_its_uses_do(polynet):
     assert once.macs == shared.macs // 3
 
 
+# Convolutions of F, their weights, and batch-normalised maps of its paths.
+OF_F = {
+    "a": (7, 136_704, 32 + 48 + 64 + 32 + 32 + 32),
+    "b": (5, 1_169_408, 128 + 160 + 192 + 192),
+    "c": (5, 2_004_992, 192 + 224 + 256 + 192),
+}
+LINEAR = {"a": 128 * 384, "b": 384 * 1152, "c": 448 * 2048}
+MAPS = {"a": 384, "b": 1152, "c": 2048}
+# (weights, maps, the grid of the output) outside of the stages; see `grids`.
+OTHERS = [
+    (864, 32, "conv1_1"),
+    (9_216, 32, "conv1_2"),
+    (18_432, 64, "conv1_2"),
+    (55_296, 96, "pool1"),
+    (10_240, 64, "pool1"),
+    (55_296, 96, "conv2"),
+    (10_240, 64, "pool1"),
+    (28_672, 64, "pool1"),
+    (28_672, 64, "pool1"),
+    (55_296, 96, "conv2"),
+    (331_776, 192, "a"),
+    (384 * 256, 256, "a"),  # reduction A
+    (9 * 256 * 256, 256, "a"),
+    (9 * 256 * 384, 384, "b"),
+    (9 * 384 * 384, 384, "b"),
+    (1152 * 256, 256, "b"),  # reduction B
+    (9 * 256 * 256, 256, "b"),
+    (9 * 256 * 256, 256, "c"),
+    (1152 * 256, 256, "b"),
+    (9 * 256 * 256, 256, "c"),
+    (1152 * 256, 256, "b"),
+    (9 * 256 * 384, 384, "c"),
+]
+
+
+def grids(size):
+    """The sides of the maps: nothing is padded where the grid changes."""
+    sides = {"conv1_1": (size - 1) // 2}
+    sides["conv1_2"] = sides["conv1_1"] - 2
+    sides["pool1"] = (sides["conv1_2"] - 1) // 2
+    sides["conv2"] = sides["pool1"] - 2
+    for before, stage in (("conv2", "a"), ("a", "b"), ("b", "c")):
+        sides[stage] = (sides[before] - 1) // 2
+    return sides
+
+
+def counts(form, size):
+    """(parameters, multiply-accumulates) by arithmetic."""
+    sides = grids(size)
+    weights = sum(w for w, _, _ in OTHERS)
+    maps = sum(m for _, m, _ in OTHERS)
+    macs = sum(w * sides[grid] ** 2 for w, _, grid in OTHERS)
+    for stage, kinds in form.stages.items():
+        _, of_f, of_paths = OF_F[stage]
+        for kind in kinds:
+            uses = len(POLYNOMIALS[kind])
+            own = len({term[0] for term in POLYNOMIALS[kind]})
+            linear = 0 if form.shared_expansion else uses - own
+            weights += own * of_f + linear * LINEAR[stage]
+            maps += uses * (of_paths + MAPS[stage])
+            macs += uses * of_f * sides[stage] ** 2
+    return weights + 2 * maps + 2048 * 1000 + 1000, macs + 2048 * 1000
+
+
+@pytest.mark.parametrize("variant", RECIPES)
+def test_counts_follow_from_the_tables(variant):
+    wanted = counts(FORMS[variant], RECIPES[variant].image_size)
+    assert (EXPECTED.parameters[variant], EXPECTED.macs[variant]) == wanted
+
+
 def test_the_control_costs_what_poly2_costs():
     """As many multiplications, first order only, so more parameters."""
     assert EXPECTED.macs["ir_3_12_3"] == EXPECTED.macs["ir_3_6_3_poly2_b"]
@@ -52,9 +122,8 @@ def test_the_control_costs_what_poly2_costs():
 
 
 def convolutions(form):
-    of_f = {"a": 7, "b": 5, "c": 5}  # of F; 22 stand outside of the stages
-    return 22 + sum(
-        of_f[stage] * len(POLYNOMIALS[kind])
+    return len(OTHERS) + sum(
+        OF_F[stage][0] * len(POLYNOMIALS[kind])
         for stage, kinds in form.stages.items()
         for kind in kinds
     )
