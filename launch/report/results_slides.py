@@ -87,13 +87,13 @@ def _teams() -> list[str]:
                 "Status": runs,
             }
         )
-    return (
+    return [
         f"ILSVRC2016, the last table: all {len(data['entry'])} entries are "
         "[here](ilsvrc2016/results.md), with each team's rule.\n"
         f"{leaderboard.claims(data)}\n"
         f"\n{table(rows)}\n\n"
         "![The leaderboard with its intervals](ilsvrc2016/leaderboard.svg)\n"
-    )
+    ]
 
 
 def entries() -> str:
