@@ -149,7 +149,7 @@ def model(tmp_path, monkeypatch):
         return types.SimpleNamespace(**own)
 
     monkeypatch.setattr(reproductions, "folder", lambda paper: tmp_path)
-    monkeypatch.setattr(reproductions.importlib, "import_module", read)
+    monkeypatch.setattr(reproductions, "importlib", types.SimpleNamespace(import_module=read))
     return file
 
 
