@@ -100,7 +100,7 @@ def test_killed_at_random_moments_it_ends_the_same(tmp_path):
 
 @pytest.mark.full
 def test_sigterm_stops_the_trial_too_and_exits_75(tmp_path):
-    process = start((*SWEEP, "--set", "epochs=200"), tmp_path)
+    process = start((*SWEEP[:-3], "epochs=200", *SWEEP[-2:]), tmp_path)
     trial = tmp_path / "trials" / "0"
     wait_for(lambda: list(trial.glob("checkpoints/step-*")), process)
     os.kill(process.pid, signal.SIGTERM)
