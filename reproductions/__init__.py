@@ -25,7 +25,7 @@ except ImportError:
         name="common",
     ) from None
 from common.papers.deviations import add_deviations
-from common.papers.folders import find_fault, find_folders, find_unclaimed, locate
+from common.papers.folders import find_fault, find_folders, find_unclaimed, is_of, locate
 from common.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def build_model(
     Raises:
         UsageError: if the network does not fit such images, cannot have such a form, or
             there cannot be so many classes.
-        RunError: if the paper's model.py fails; says in which line.
+        RunError: if the paper's own code fails; says in which line.
     """
     recipe = _recipe(paper, variant)
     size = recipe.image_size if image_size is None else image_size
@@ -170,18 +170,15 @@ def build_model(
     with _deep_graphs():
         try:
             built = model.build_model(variant, size, classes or recipe.num_classes, **form)
-        except ValueError as error:
-            if isinstance(error, UsageError):
-                raise
-            if not changed:
-                raise _of_model(paper, error) from error
-            raise UsageError(
-                f"{variant} cannot be built of such parts, for {size}x{size} pixels: {error}"
-            ) from error
-        except (RunError, MemoryError):
+        except (UsageError, RunError, MemoryError):
             raise
         except Exception as error:
-            raise _of_model(paper, error) from error
+            if changed and isinstance(error, ValueError):
+                raise UsageError(
+                    f"{variant} cannot be built of such parts, for {size}x{size} pixels: {error}"
+                ) from error
+            _refuse_fault(paper, error)
+            raise
         if classes:
             return built
         from common.models.headless import headless
@@ -193,11 +190,15 @@ def _import_model(paper: str) -> types.ModuleType:
     try:
         return importlib.import_module(f"reproductions.{paper}.model")
     except Exception as error:  # whatever a file that is being written does
-        raise _of_model(paper, error) from error
+        _refuse_fault(paper, error)
+        raise
 
 
-def _of_model(paper: str, error: Exception) -> RunError:
-    return RunError(f"{paper}'s network cannot be built: {locate(error, folder(paper))}")
+def _refuse_fault(paper: str, error: Exception) -> None:
+    """RunError for a fault of the paper's own code; one of the suite's is a bug."""
+    if is_of(error, folder(paper)):
+        said = f"{paper}'s network cannot be built: {locate(error, folder(paper))}"
+        raise RunError(said) from error
 
 
 def load_model(file: pathlib.Path | str) -> "keras.Model":

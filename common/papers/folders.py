@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from common.errors import RunError
 from common.papers.expected import read_expected
 
+SUITE = pathlib.Path(__file__).parents[2]
 _OF_A_PAPER = ("model.py", "recipe.py", "deviations.toml", "expected.toml")  # and of no contest
 FILES = ("__init__.py", *_OF_A_PAPER, "README.md")
 LEFT = "TODO"  # what the template has where something is missing
@@ -55,13 +56,30 @@ def find_unclaimed(folder: pathlib.Path, variants: Iterable[str]) -> str:
 
 def locate(error: Exception, folder: pathlib.Path) -> str:
     """An error of a paper's code in a sentence, with the last line of the folder that it met."""
-    frames = traceback.extract_tb(error.__traceback__)
-    places = [(f.filename, f.lineno) for f in frames if folder in pathlib.Path(f.filename).parents]
+    places = [place for place in _list_places(error) if folder in place[0].parents]
     said = " ".join(str(error).split())
     if isinstance(error, SyntaxError):
-        places, said = [(error.filename, error.lineno)], error.msg
+        places, said = _list_places(error), error.msg
     where = ", line ".join(map(str, places[-1] if places else (folder,)))
     return f"{where}: {type(error).__name__}: {said}"
+
+
+def is_of(error: Exception, folder: pathlib.Path) -> bool:
+    """Whether the folder's code is at fault, and not what it calls of the suite.
+
+    The suite's last line that the error met is the folder's; or there is none behind the
+    caller's, as where build_model is missing. Keras, called further, is not the suite's.
+    """
+    suite = {folder, *(SUITE / name for name in ("common", "launch", "reproductions"))}
+    met = [file for file, _ in _list_places(error)[1:] if not suite.isdisjoint(file.parents)]
+    return not met or folder in met[-1].parents
+
+
+def _list_places(error: Exception) -> list[tuple[pathlib.Path, int]]:
+    places = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError):
+        places.append((error.filename, error.lineno))
+    return [(pathlib.Path(file or "?"), line) for file, line in places]
 
 
 def list_left(folder: pathlib.Path) -> list[str]:

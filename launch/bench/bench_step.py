@@ -122,7 +122,7 @@ def run(request: Request) -> list[Row]:
         paper, variant = reproductions.find(name)
         recipe = apply(reproductions.load(paper).RECIPES[variant], request.changes)
         gpus = count_gpus(request, recipe)
-        for ways in (list_ways(recipe, gpus), list_devices(recipe, gpus)):
+        for ways in filter(None, (list_ways(recipe, gpus), list_devices(recipe, gpus))):
             with _start(ways, variant, request) as processes:
                 _take_turns(processes, variant, request.rounds, counting)
                 rows += rows_of(variant, processes)
@@ -208,25 +208,29 @@ def _start(ways: list[Way], name: str, request: Request) -> Iterator[dict[Way, P
 
 def _take_turns(processes: dict, name: str, rounds: int, counting: Counting) -> None:
     """Forwards and backwards in turn, so that none is always behind the same other one."""
-    going = [one for one in processes.values() if one.wait()]
+    going, what = [], f"{name}: steps compiled"
+    counting.show(what, 0, len(processes))
+    for done, one in enumerate(processes.values(), 1):
+        if one.wait():
+            going.append(one)
+        counting.show(what, done, len(processes))
+    what, total = f"{name}: turns of steps", (rounds + 1) * len(going)
+    counting.show(what, 0, total)
     for number in range(rounds + 1):
-        for place, one in enumerate(going if number % 2 else reversed(going)):
-            done = number * len(going) + place
-            counting.show(f"{name}: turns of steps", done, (rounds + 1) * len(going))
+        for place, one in enumerate(going if number % 2 else reversed(going), 1):
             took = one.turn(SECONDS)
             if number:  # the first round warms up
                 one.turns.append(took)
+            counting.show(what, number * len(going) + place, total)
 
 
 def rows_of(name: str, processes: dict[Way, Process]) -> list[Row]:
-    """A network's rows, each beside its limit; none without processes.
+    """A network's rows, each beside its limit.
 
     A loop's and a run's is the bare step in the same arithmetic, that step's
     Keras's fit; the other bare steps are compared with the one that launch
     takes, two devices with one.
     """
-    if not processes:
-        return []
     loop, limit, *_ = processes
     limits = {way: limit for way in processes if way.kind == "bare"}
     for way in processes:

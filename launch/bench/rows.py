@@ -21,7 +21,7 @@ class Row:
         cpu_seconds_per_image: User and system, of all threads; None where
             images are not what is counted. The median over the rounds.
         images_per_second: By the clock; None likewise.
-        value: Another quantity, in `unit`: "CPU s", "GFLOP/s".
+        value: Another quantity, in `unit`: "CPU s", "GFLOP/s", "MiB".
         ratio: This row's cost over its limit's; None where there is no limit.
         limit: The `what` of the row that it is compared with; or empty.
         note: How it was measured, where that is not plain.

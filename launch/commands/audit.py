@@ -76,7 +76,7 @@ def build(variant: str) -> "keras.Model":
         raise RunError(f"A paper's expected.toml: {error}") from error
     try:
         return reproductions.build_model(paper, name)
-    except Exception as error:  # of a model.py that is being written
+    except UsageError as error:  # of a model.py that is being written
         raise RunError(locate(error, reproductions.folder(paper))) from error
 
 

@@ -1,34 +1,48 @@
 """`python -m launch ensemble ilsvrc2016`: the leaderboard of the slides."""
 
+import pathlib
+
 import tomli
 
 import reproductions
+from common.errors import RunError
 from launch.report.error_counts import percent
 from launch.terminal.tables import show
 
 
 def read() -> dict:
     """leaderboard.toml; empty where there is none."""
-    file = reproductions.folder("ilsvrc2016") / "leaderboard.toml"
+    file = _file("leaderboard")
     return tomli.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
-def read_members(team: str) -> tuple[list[str], list[str]]:
+def _file(name: str) -> pathlib.Path:
+    return reproductions.folder("ilsvrc2016") / f"{name}.toml"
+
+
+def name_members(team: str) -> tuple[list[str], list[str]]:
     """Names in a team's spec: the members that are built here, and the others.
 
     Read here, as reproductions.ilsvrc2016.spec takes NumPy, and so a third of `report`'s time.
     """
-    file = reproductions.folder("ilsvrc2016") / f"{team}.toml"
-    spec = tomli.loads(file.read_text(encoding="utf-8"))
+    spec = tomli.loads(_file(team).read_text(encoding="utf-8"))
     found: dict[bool, list[str]] = {True: [], False: []}
     for row in spec.get("member", []):
-        found["file" in row].append(row.get("name") or row["variant"])
+        file = row.get("file")
+        name = row.get("name") or row.get("variant") or pathlib.Path(file).stem
+        found[bool(file)].append(name)
     return found[True], found[False]
 
 
 def run() -> None:
-    """Prints the 22 rows, then what is known of each team's members."""
+    """Prints the 22 rows, then what is known of each team's members.
+
+    Raises:
+        RunError: if there is no leaderboard.toml.
+    """
     data = read()
+    if not data:
+        raise RunError(f"There is no {_file('leaderboard')}: take it from the repository again.")
     images = data["classification_images"]
     rows = [
         [str(place), one["team"], one["entry"], *errors(one, images), one["rule"]]
@@ -39,7 +53,7 @@ def run() -> None:
     print(f"\n{claims(data)}")
     teams = []
     for team, name in data["spec"].items():
-        known, others = read_members(name)
+        known, others = name_members(name)
         teams.append([team, ", ".join(known) or "none", ", ".join(others), name])
     head = ["team", "members here", "missing", "python -m launch ensemble"]
     show("\nMembers", head, teams)

@@ -89,7 +89,7 @@ def recipe_on(paper: str, variant: str, data: str) -> Recipe | None:
     recipe = reproductions.load(paper).RECIPES.get(variant)
     if recipe and data in recipe.also_on:
         return with_data(recipe, catalog.find(data, recipe.channels))
-    return recipe
+    return recipe if recipe and recipe.data == data else None
 
 
 def changes_of(row: dict, recipe: Recipe | None) -> tuple[str, ...]:

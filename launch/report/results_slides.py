@@ -33,7 +33,7 @@ def page(papers: dict[str, Paper]) -> str:
         for i, name in enumerate(names)
         if name in papers
     ]
-    return "\n\n".join([_INTRODUCTION, table(rows), _teams()]) if rows else ""
+    return "\n\n".join([_INTRODUCTION, table(rows), *_teams()]) if rows else ""
 
 
 _INTRODUCTION = """\
@@ -66,13 +66,15 @@ def _row(paper: Paper) -> dict[str, str]:
     }
 
 
-def _teams() -> str:
+def _teams() -> list[str]:
     data = leaderboard.read()
+    if not data:
+        return []
     rows = []
     for team, name in data["spec"].items():
         entries = [one for one in data["entry"] if one["team"] == team]
         best = min(entries, key=lambda e: e.get("classification", 1))
-        here, _ = leaderboard.read_members(name)
+        here, _ = leaderboard.name_members(name)
         rules = dict.fromkeys(e["rule"] for e in entries if e["rule"] != "unknown")
         runs = "not run: no member is trained on ImageNet here" if here else "cannot be run"
         rows.append(
@@ -85,13 +87,13 @@ def _teams() -> str:
                 "Status": runs,
             }
         )
-    return (
+    return [
         f"ILSVRC2016, the last table: all {len(data['entry'])} entries are "
         "[here](ilsvrc2016/results.md), with each team's rule.\n"
         f"{leaderboard.claims(data)}\n"
         f"\n{table(rows)}\n\n"
         "![The leaderboard with its intervals](ilsvrc2016/leaderboard.svg)\n"
-    )
+    ]
 
 
 def entries() -> str:

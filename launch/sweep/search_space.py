@@ -128,7 +128,7 @@ def default_space(recipe: Recipe, images: int, devices: int) -> list[str]:
     """The texts of a sensible space around the paper's own values.
 
     Only what can matter: a schedule that changes nothing within the epochs of
-    a trial is left out. No network has dropout as a field of its recipe.
+    a trial is left out. A network's parts are searched when they are named.
 
     Args:
         images: That each trial trains on.

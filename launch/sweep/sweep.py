@@ -122,8 +122,8 @@ def _lead_locked(request: Request, signals: Signals) -> int:
             shutil.rmtree(trial)
     hparams.write_experiment(folder, request.space)
     planned = plan_trials(request)
-    # This reads all files, before the tuner, which cannot say what is wrong with one.
     epochs = sum(last - first for first, last in planned)
+    # This reads all files, before the tuner, which cannot say what is wrong with one.
     overview = status.Overview(folder, facts, trials=len(planned), epochs=epochs)
     try:
         if request.workers > 1 or workers.read_role() == "chief":

@@ -27,6 +27,7 @@ import numpy as np
 from keras import ops
 
 from common.errors import UsageError
+from reproductions.lenet5.deslanting import Deslant
 from reproductions.lenet5.glyphs import HEIGHT, WIDTH, codes
 
 IMAGE_SIZES = {"lenet5": 32, "lenet4": 32}  # Sec. II-B; the others have 28
@@ -54,6 +55,7 @@ STARTS = {
     "lenet1": BY_THE_LETTER,
     "mnist_linear": BY_THE_LETTER,
     "mnist_linear_squashed": BY_THE_LETTER,
+    "mnist_linear_deslanted": BY_THE_LETTER,
 }
 
 # Table I: the S2 maps that each of the 16 C3 maps takes its input from.
@@ -110,7 +112,7 @@ def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
     Raises:
         UsageError: for any other image size or number of classes.
     """
-    network = variant.removesuffix("_distorted")
+    network = variant.removesuffix("_distorted").removesuffix("_deslanted")
     if network.startswith("lenet5"):
         network = "lenet5"
     size = IMAGE_SIZES.get(network, 28)
@@ -126,7 +128,8 @@ def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
     image = keras.Input((size, size, 1), name="image")
     start = STARTS.get(variant, BY_THE_ROOT)
     if network in HIDDEN_UNITS:
-        logits = _fully_connected(image, network, start)
+        pixels = Deslant(dtype="float32", name="deslant") if "deslanted" in variant else None
+        logits = _fully_connected(pixels(image) if pixels else image, network, start)
     else:
         logits = _convolutional(image, network, start)
     return keras.Model(image, logits, name=network)
@@ -152,7 +155,7 @@ def _convolutional(image, network, start):
 
 
 def _fully_connected(image, network, start):
-    x = keras.layers.Flatten(name="pixels")(image)  # 784
+    x = keras.layers.Flatten(name="pixels")(image)  # 784; 400 deslanted
     for i, units in enumerate(HIDDEN_UNITS[network], 1):
         fan_in = _uniform(x.shape[-1], start)
         hidden = keras.layers.Dense(units, **fan_in, name=f"F{i}")

@@ -76,8 +76,10 @@ RECIPES = {
     # Sec. III-C: what LeNet-5 is compared with.
     "mnist_linear": FULLY_CONNECTED,
     "mnist_linear_squashed": FULLY_CONNECTED,
+    "mnist_linear_deslanted": FULLY_CONNECTED,  # deslanted by the network
     "mnist_300": FULLY_CONNECTED,
     "mnist_300_distorted": FULLY_CONNECTED_DISTORTED,
+    "mnist_300_deslanted": FULLY_CONNECTED,
     "mnist_1000": FULLY_CONNECTED,
     "mnist_1000_distorted": FULLY_CONNECTED_DISTORTED,
     "mnist_300_100": FULLY_CONNECTED,

@@ -82,6 +82,21 @@ def test_gpus_that_are_not_there_are_refused():
             bench_step.count_gpus(request, recipe)
 
 
+def test_waiting_and_turns_are_counted_to_their_end(monkeypatch):
+    """Of three ways, one of which is impossible; the first round of turns warms up."""
+    shown = []
+    counting = types.SimpleNamespace(show=lambda *line: shown.append(line))
+    found = {
+        n: types.SimpleNamespace(turns=[], wait=lambda n=n: n, turn=lambda s: s) for n in range(3)
+    }
+    bench_step._take_turns(found, "net", 2, counting)
+    assert shown == [
+        *(("net: steps compiled", done, 3) for done in range(4)),
+        *(("net: turns of steps", done, 6) for done in range(7)),
+    ]
+    assert [one.turns for one in found.values()] == [[], [2.0] * 2, [2.0] * 2]
+
+
 @pytest.mark.full
 def test_lenet_is_timed(monkeypatch):
     monkeypatch.setattr(bench_step, "SECONDS", 0.2)

@@ -14,12 +14,11 @@ from common.errors import RunError, UsageError
 from common.evaluation.metrics import wrong
 from common.evaluation.predictions import Predictions, read, write
 from launch.commands import ensemble
-from launch.report import fusion_records
+from launch.report import fusion_records, leaderboard, results_slides
 from launch.report.error_counts import missed, percent, without_blacklist
 from launch.report.papers import read_papers
 from launch.report.report import texts
-from reproductions.ilsvrc2016 import fusion
-from reproductions.ilsvrc2016.spec import read_members, spec_of
+from reproductions.ilsvrc2016 import fusion, spec
 from tests.common.test_fusion import simulated
 from tests.launch import flags, toy
 from tests.launch.test_command_line import launch
@@ -84,9 +83,9 @@ def test_nothing_is_printed_into_the_line_that_shows_how_far_it_is(files, monkey
     live = []  # lines on the screen that are redrawn
     counting = types.SimpleNamespace(show=lambda *line: live.append(line), clear=live.clear)
     monkeypatch.setattr(ensemble, "Counting", lambda: counting)
-    spec = spec_of(files, [])
-    members = fusion.of_members(read_members(spec))
-    for rule, _ in ensemble._fuse_all(spec, members, 0):
+    asked = spec.spec_of(files, [])
+    members = fusion.of_members(spec.read_members(asked))
+    for rule, _ in ensemble._fuse_all(asked, members, 0):
         assert not live, rule
 
     def fail(*_):
@@ -95,7 +94,7 @@ def test_nothing_is_printed_into_the_line_that_shows_how_far_it_is(files, monkey
 
     monkeypatch.setattr(ensemble, "fuse", fail)
     with pytest.raises(MemoryError):
-        next(ensemble._fuse_all(spec, members, 0))
+        next(ensemble._fuse_all(asked, members, 0))
     assert not live
 
 
@@ -237,6 +236,16 @@ def test_the_leaderboard_is_shown(capsys):
     assert '"16% better performance" (slides, ILSVRC2016): checked;' in said
 
 
+def test_without_a_leaderboard_there_is_none(tmp_path, monkeypatch):
+    papers = read_papers()
+    assert "\n\nILSVRC2016, the last table" in results_slides.page(papers)
+    monkeypatch.setattr(reproductions, "folder", lambda paper: tmp_path)
+    with pytest.raises(RunError, match=f"There is no {tmp_path / 'leaderboard.toml'}"):
+        run("ilsvrc2016")
+    assert "ILSVRC2016, the last table" not in results_slides.page(papers)
+    assert results_slides.entries() == ""
+
+
 def test_fused_predictions_are_a_prediction_file(files, tmp_path, capsys):
     run(*files, rules=["simple"], out=tmp_path / "fused.npz")
     found = read("fused.npz")
@@ -331,6 +340,17 @@ def test_no_fusion_stands_there_before_one_was_measured_and_a_row_lacks_nothing(
 
 def test_pages_have_the_rules_in_the_order_of_the_rules():
     assert fusion_records.ORDER == ("alone", *(rule.name for rule in fusion.RULES))
+
+
+def test_pages_have_the_members_of_the_specs(tmp_path, monkeypatch):
+    (tmp_path / "fileless.toml").write_text('[[member]]\nfile = "a/b.npz"\n[[member]]\nname = "c"')
+    assert set(leaderboard.read()["spec"].values()) == set(spec.teams())
+    for folder in (reproductions.folder("ilsvrc2016"), tmp_path):
+        monkeypatch.setattr(reproductions, "folder", lambda paper, folder=folder: folder)
+        for team in spec.teams():
+            members = spec.spec_of([team], []).members
+            here, others = ([m.name for m in members if bool(m.file) == known] for known in (1, 0))
+            assert leaderboard.name_members(team) == (here, others), team
 
 
 def test_what_is_recorded_for_real_was_written_by_the_program():

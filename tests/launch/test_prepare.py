@@ -22,6 +22,7 @@ from common.data.preparation.expected import OFFICIAL, Expected
 from common.data.preparation.inspection import examine
 from common.errors import RunError, UsageError
 from launch.terminal.display import Counting, Display
+from launch.terminal.exits import SCRIPT
 from tests.common import synthetic_imagenet as synthetic
 from tests.common.data_fixtures import image_folder, noise_image, write_image
 from tests.common.prepare_runs import hashes, run, small
@@ -105,7 +106,10 @@ def test_doctor_is_content_with_a_whole_set(tmp_path, capsys):
     assert code == 0 and "Nothing is wrong." in output
 
 
-def test_doctor_finds_labels_that_tfds_shifted_and_another_class_order(data_dir, capsys):
+def test_doctor_finds_labels_that_tfds_shifted_and_another_class_order(
+    data_dir, capsys, monkeypatch
+):
+    monkeypatch.setattr(sys, "argv", [SCRIPT])
     labels = []
 
     def shift(name, features):
@@ -123,6 +127,7 @@ def test_doctor_finds_labels_that_tfds_shifted_and_another_class_order(data_dir,
     assert "15 of 18 validation labels are wrong" in output
     assert "[65, 970, 230, 230, 809, 516, 57, 334]" in output
     assert "TFDS's own builder shifts all labels" in output
+    assert f"{SCRIPT} prepare writes one." in output  # advice is to be typed as it stands
 
 
 def test_doctor_names_damaged_files_and_images(made, data_dir, capsys):

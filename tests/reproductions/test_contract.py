@@ -12,6 +12,7 @@ import gc
 import importlib
 import json
 import math
+import operator
 import re
 from fractions import Fraction
 
@@ -44,7 +45,7 @@ EXAMPLES = {
     "googlenet": ("googlenet", "googlenet_separable"),
     "inception_v3": ("inception_v3", "inception_v2_table1"),
     "inception_v4": ("inception_v4", "inception_resnet_v2_released"),
-    "lenet5": ("lenet5", "lenet1", "lenet4", "mnist_300_100"),
+    "lenet5": ("lenet5", "lenet1", "lenet4", "mnist_300_100", "mnist_linear_deslanted"),
     "polynet": ("ir_3_6_3_poly3_b",),
     "preact_resnet": (
         "cifar_preact_resnet110",
@@ -69,6 +70,7 @@ SAVED = {
     "ir_3_6_3": {"stages": {"a": ("poly2",), "b": ("ir",), "c": ("ir",)}},
     "lenet4": {},
     "lenet5": {},
+    "mnist_linear_deslanted": {},
     "zfnet": {"units": 64},
 }
 SAVED |= {  # of a paper that is new
@@ -548,6 +550,32 @@ def test_the_readme_has_its_headings_in_order(paper):
     text = (reproductions.folder(paper) / "README.md").read_text()
     found = [line[3:] for line in text.splitlines() if line.startswith("## ")]
     assert [heading for heading in found if heading in HEADINGS] == [*HEADINGS]
+
+
+@each_paper
+def test_the_readme_names_code_that_is_there(paper):
+    """In its table of the architecture, as model.py or networks.py have or import it."""
+    folder = reproductions.folder(paper)
+    files = [one for one in ("model", "networks") if (folder / f"{one}.py").exists()]
+    modules = [importlib.import_module(f"reproductions.{paper}.{one}") for one in files]
+    for table in (folder / "README.md").read_text().split("\n\n"):
+        if "in the code |" in table.partition("\n")[0]:
+            for name in re.findall(r"`([\w.]+)`", table):
+                assert any(has(one, name) for one in modules), f"README.md: {name}"
+
+
+def has(module, name):
+    try:
+        return bool(operator.attrgetter(name)(module))
+    except AttributeError:
+        return False
+
+
+@each_paper
+def test_claims_name_tests_that_are_there(paper):
+    text = (reproductions.folder(paper) / "expected.toml").read_text()
+    named = set(re.findall(r"tests/[\w/]+\.\w+", text))
+    assert {one for one in named if not (reproductions.REPOSITORY / one).is_file()} == set()
 
 
 @each_paper

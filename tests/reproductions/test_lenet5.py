@@ -11,6 +11,7 @@ import tensorflow as tf
 
 import reproductions
 from common.errors import UsageError
+from reproductions.lenet5.deslanting import Deslant
 from reproductions.lenet5.glyphs import codes
 from reproductions.lenet5.levenberg_marquardt import diagonal_curvature
 from reproductions.lenet5.losses import MapLoss, MseLoss, UnitsMse
@@ -254,6 +255,40 @@ def test_the_linear_classifiers_differ_in_their_units():
     kernel, bias = plain.get_weights()
     np.testing.assert_allclose(sums, images.reshape(3, 784) @ kernel + bias, 1e-4, 1e-4)
     np.testing.assert_allclose(squashed(images), squash(sums), 1e-4, 1e-5)
+
+
+def deslanted(image):
+    """A (28, 28) digit of 0 .. 1 by Sec. III-A, line by line, in NumPy."""
+    y, x = np.nonzero(image > 0.5)
+    slope = np.cov(x, y)[0, 1] / np.var(y, ddof=1)
+    columns = np.arange(4, 24)
+    return np.stack(
+        [
+            np.interp(columns + (line - y.mean()) * slope, np.arange(-40, 68), np.pad(row, 40))
+            for line, row in enumerate(image)
+        ]
+    )[4:24]
+
+
+def test_deslanted_digits_stand_upright():
+    line, column = np.mgrid[:28, :28]
+    strokes = [abs(column - 14 + (line - 14) * s) < 2 for s in (0.0, 0.4, -0.7)]
+    images = np.stack(strokes).astype("float32") * (abs(line - 14) < 9)
+    seven = images[1].copy()
+    seven[6:8, 8:20] = 1  # no stroke alone: of an axis in between
+    images = np.stack([*images, seven, np.zeros((28, 28))]).astype("float32")
+    layer = Deslant()
+    found = layer(images[..., None] * 1.275 - 0.1)
+    assert found.shape == (5, 20, 20, 1)
+    found = (np.asarray(found)[..., 0] + 0.1) / 1.275
+    for before, after in zip(images[:4], found, strict=False):
+        np.testing.assert_allclose(after, deslanted(before), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found[0], images[0, 4:24, 4:24], atol=1e-6)  # upright before
+    for after in found[:3]:  # the strokes
+        ink, (y, x) = after.sum(), np.mgrid[:20, :20]
+        slant = (after * (y - 9.5) * (x - (after * x).sum() / ink)).sum()
+        assert abs(slant / (after * (y - 9.5) ** 2).sum()) < 0.02
+    assert not found[4].any()  # nothing to see
 
 
 def test_units_are_compared_with_targets_of_plus_and_minus_one():
