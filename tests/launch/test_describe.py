@@ -197,6 +197,8 @@ def test_every_response_norm_has_its_constants_and_every_part_of_a_form_is_expla
                     constants = f"n={layer.n}, k={layer.k}, alpha={layer.alpha}, beta={layer.beta}"
                     assert layer.name in said and constants in said
             assert all(where for what, _, where in rows if what.startswith("network.")), variant
+            if variant == "lenet5":  # 2.4 / sqrt(120) = 0.21908902...
+                assert "F6: kernel RandomUniform(minval=-0.2191, maxval=0.2191)" in said
 
 
 def test_deviations_are_those_of_the_training_that_was_asked_for():
