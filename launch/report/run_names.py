@@ -11,37 +11,50 @@ from common.training.run_record import overrides_of, value_at
 from launch.settings.options import shorten_path
 
 SPOKEN = {"None": "off", "False": "off", "()": "off", "True": "on"}
-LONGEST = 32  # characters of a value
+LONGEST = 40  # characters of a name
 PLAIN = ("variant", "data", "precision")  # whose value says what it is of
 
 
-def name_runs(folders: Sequence[pathlib.Path], runs: Sequence[dict]) -> list[str]:
-    """A name for each run.json, such as "dropout off, seed 1".
+def name_runs(folders: Sequence[pathlib.Path], runs: Sequence[dict]) -> tuple[list[str], list[str]]:
+    """A name for each run.json, such as "dropout off, seed 1", and what the names leave out.
 
-    The folder's name stands for a run, or is added, where nothing else tells it from others.
+    Where one would be long, or have more than words and numbers, all runs are called as their
+    folders, and the second list tells what differs, a text each; else that is empty. The
+    folder's name is added, too, where nothing else tells a run from others.
     """
     olds = {one.field: one.old for run in runs for one in overrides_of(run)}
     changed = [f for f in olds if f != "data" and f not in NOT_HASHED]
     fields = [*PLAIN[:2], *changed, "precision", "seed"]
     values = [{f: _say(f, _value(run, f, olds.get(f))) for f in fields} for run in runs]
     differing = [f for f in fields if len({row[f] for row in values}) > 1]
+    for field in differing:
+        _name_kinds(field, values)
     words = {f: re.sub(r"[._]", " ", shorten_path(f)) + " " for f in differing}
     words |= dict.fromkeys(PLAIN, "")
     usual = {f: Counter(row[f] for row in values).most_common(1)[0] for f in differing}
     # Of many runs, what but one have in common is no news.
     said = {f: v if len(runs) > 3 and n == len(runs) - 1 else None for f, (v, n) in usual.items()}
+    told = [{f: row[f] for f in differing if row[f] != said[f]} for row in values]
     names = [
-        ", ".join(words[f] + row[f] for f in differing if row[f] != said[f])
+        ", ".join(words[f] + text for f, text in own.items())
         or ("none of these" if differing else "")
-        for row in values
+        for own in told
     ]
+    unsaid = []
+    plain = all(_is_plain(f, text) for own in told for f, text in own.items())
+    if not plain or max(map(len, names)) > LONGEST:
+        names = [""] * len(runs)
+        for run, own in zip(runs, told, strict=True):
+            new = {one.field for one in overrides_of(run)}  # what others changed, they say
+            kept = {f: text for f, text in own.items() if f in new or _is_plain(f, text)}
+            unsaid.append("; ".join(words[f] + text for f, text in kept.items()))
     for spelled in (lambda folder: folder.name, str):
         count = Counter(names)
         names = [
             name if name and count[name] == 1 else ", ".join(filter(None, [name, spelled(folder)]))
             for name, folder in zip(names, folders, strict=True)
         ]
-    return names
+    return names, unsaid
 
 
 def _value(run: dict, field: str, old: Any) -> Any:
@@ -62,7 +75,18 @@ def _say(field: str, value: Any) -> str:
     if field.startswith("network.") and not value:  # a part of it
         return "off"
     text = f"{value:.4g}" if isinstance(value, float) else spell(value)
-    text = SPOKEN.get(text, text)
-    if len(text) > LONGEST:  # a whole part: what it is of
-        text = " ".join(re.findall(r"([A-Z]\w+)\(", text)) or text
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    return SPOKEN.get(text, text)
+
+
+def _is_plain(field: str, text: str) -> bool:
+    return field in PLAIN or bool(re.fullmatch(r"[\w.+-]+", text))  # a word or a number
+
+
+def _name_kinds(field: str, values: list[dict[str, str]]) -> None:
+    """Says of a part with settings of its own only what it is, if that tells the runs apart."""
+    part = r"\(?(\w+)\([^()]*\)(?:,\))?"
+    found = {row[field]: re.fullmatch(part, row[field]) for row in values}
+    kinds = {text: match[1] if match else text for text, match in found.items()}
+    if len(set(kinds.values())) == len(kinds):
+        for row in values:
+            row[field] = kinds[row[field]]

@@ -14,7 +14,7 @@ import pytest
 import reproductions
 from common.errors import RunError, UsageError
 from common.recipes.serialization import describe_recipe
-from launch.report.figures import overlay
+from launch.report.figures import figures, overlay
 from launch.report.html import first_filters, html_page
 from launch.report.papers import Paper
 from launch.report.run_names import name_runs
@@ -97,7 +97,8 @@ def test_a_run_under_way_is_shown_and_not_recorded(paper, tmp_path):
     more = {"status": "running", "results": None}
     run = toy.write_run(tmp_path / "a<b", history=toy.history(3), **more)
     text = html_page.page([run])
-    assert "0.67 % after 3 of 20 epochs; the paper: 0.95 %. The run is running (a&lt;b)." in text
+    said = "seed 0: 0.67 % after 3 of 20 epochs; the paper: 0.95 %. The run is running."
+    assert f"<figcaption><b>a&lt;b</b>, {said}" in text
     begun = toy.write_run(tmp_path / "c", **more)
     assert "c: no epoch has ended yet" in html_page.page([begun])
     assert not (paper / "curves.toml").exists()
@@ -167,8 +168,44 @@ def test_one_picture_of_runs_is_written(paper, tmp_path, capsys):
             launch("report", *words, svg=file)
 
 
+def test_names_that_would_be_long_are_the_folders_and_what_differs_is_said_once(
+    paper, tmp_path, capsys
+):
+    more = {"data": "folder:/somewhere/there", "history": toy.history(2)}
+    settings = ["global_batch_size=20", "optimizer.learning_rate=0.01", "held_out=24"]
+    runs = [
+        toy.write_run(tmp_path / "fish", **more),
+        toy.write_run(tmp_path / "fish_held", settings=settings, **more),
+    ]
+    [record] = [json.loads((tmp_path / "fish_held/run.json").read_text())]
+    record["recipe"]["data"] = "folder:/somewhere/else/that/has/a/very/long/name"
+    (tmp_path / "fish_held/run.json").write_text(json.dumps(record))
+    text = html_page.page(runs)
+    said = "fish_held: name; global batch size 20; learning rate 0.01; held out 24"
+    assert text.count(f"<li>{said}</li>") == 1
+    assert text.count("2 runs, named by their folders") == 2
+    for svg in pictures_in(text)[:2]:
+        assert "fish: " in svg and "fish_held: " in svg and "batch size" not in svg
+    assert launch("report", *runs, svg=tmp_path / "a.svg") == 0
+    assert said in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("panels", [1, 2])
+def test_a_title_ends_within_its_picture(panels):
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    title = "akamaster_resnet20 on folder:/tmp/photos and cifar_resnet20 on folder:/tmp/mine"
+    panel = {"title": title, "axis": "loss", "runs": [("a", (2, 1)), ("b", (3, 1))]}
+    with rc_context(figures.STYLE):
+        figure = overlay.draw([panel] * panels)
+        renderer = FigureCanvasAgg(figure).get_renderer()
+        right = figure.texts[0].get_window_extent(renderer).x1
+    assert right < figure.bbox.width
+
+
 def names_of(*runs):
-    """The names of runs given as (folder, facts of run.json)."""
+    """The names of runs given as (folder, facts of run.json); what they leave out."""
     records = [{"variant": "toy", "precision": "float32", "seed": 0} | run for _, run in runs]
     records = [{"recipe": describe_recipe(toy.RECIPE)} | run for run in records]
     return name_runs([pathlib.Path(folder) for folder, _ in runs], records)
@@ -196,7 +233,7 @@ def changed(field, old, new):
     ],
 )  # fmt: skip
 def test_names_of_runs_say_what_differs(runs, names):
-    assert names_of(*((str(n), run) for n, run in enumerate(runs))) == names
+    assert names_of(*((str(n), run) for n, run in enumerate(runs))) == (names, [])
 
 
 def test_of_many_runs_each_names_its_own_change_shortly():
@@ -206,13 +243,23 @@ def test_of_many_runs_each_names_its_own_change_shortly():
     for run in other:  # what the change left is in their recipes
         run["recipe"] = describe_recipe(toy.RECIPE) | {"train_noise": noise["overrides"][0]["old"]}
     runs = [(str(n), run) for n, run in enumerate([noise, *other])]
-    assert names_of(*runs) == ["train noise off", "none of these", "lrn off", "dropout 0.1"]
-    assert names_of(*runs[:2]) == ["train noise off", "train noise UntilEpoch"]
+    names = ["train noise off", "none of these", "lrn off", "dropout 0.1"]
+    assert names_of(*runs) == (names, [])
+    assert names_of(*runs[:2]) == (["train noise off", "train noise UntilEpoch"], [])
+
+
+def test_what_is_no_word_is_in_no_name_and_said_of_those_that_changed_it():
+    runs = [("x/a", changed("continued", "one recipe throughout", "epochs=3 from epoch 2 on"))]
+    said = ["continued epochs=3 from epoch 2 on; seed 0", "seed 1"]
+    assert names_of(*runs, ("x/b", {"seed": 1})) == (["a", "b"], said)
+    rates = [f"Constant(value={factor})" for factor in (1.0, 2.0)]
+    runs = [(str(n), changed("schedule", "", rate)) for n, rate in enumerate(rates)]
+    assert names_of(*runs) == (["0", "1"], [f"schedule {rate}" for rate in rates])
 
 
 def test_equal_names_get_their_folders():
     runs = [("x/a", {}), ("y/a", {}), ("y/b", {"seed": 1})]
-    assert names_of(*runs) == ["seed 0, a, x/a", "seed 0, a, y/a", "seed 1"]
+    assert names_of(*runs) == (["seed 0, a, x/a", "seed 0, a, y/a", "seed 1"], [])
 
 
 def test_the_first_layer_of_a_checkpoint_is_drawn(paper, tmp_path):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # Told apart by the colour-blind (Okabe and Ito); of more runs a scale from blue to red.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222")
-WIDE = 46  # characters in a line of the legend
+WIDE = 46  # characters in a line of the legend, or of the title above a panel
 
 
 def find_runs(given: list[pathlib.Path]) -> list[pathlib.Path]:
@@ -39,7 +39,7 @@ def show(folders: list[pathlib.Path]) -> list[dict]:
     begun = [one for one in read if one[2]]
     if not begun:
         return []
-    names = name_runs([folder for folder, _, _ in begun], [run for _, run, _ in begun])
+    names, unsaid = name_runs([folder for folder, _, _ in begun], [run for _, run, _ in begun])
     found = [curves.of_run(run, history) for _, run, history in begun]
     splits = {curve.split.replace("_", "-") for curve in found}
     what = " and ".join(dict.fromkeys(f"{curve.variant} on {curve.data}" for curve in found))
@@ -47,8 +47,14 @@ def show(folders: list[pathlib.Path]) -> list[dict]:
         "training loss": [curve.loss for curve in found],
         f"{' or '.join(sorted(splits))} error (top-1, %)": [curve.test_error for curve in found],
     }
+    differences = [f"{name}: {text}" for name, text in zip(names, unsaid, strict=False)]
     return [
-        {"title": what, "axis": axis, "runs": list(zip(names, values, strict=True))}
+        {
+            "title": what,
+            "axis": axis,
+            "runs": list(zip(names, values, strict=True)),
+            "differences": differences,  # of the runs, where their names do not say them
+        }
         for axis, values in axes.items()
     ]
 
@@ -57,10 +63,11 @@ def draw(panels: list[dict]) -> "Figure":
     """The panels beside each other, the runs' names and last values below them."""
     from matplotlib.figure import Figure
 
+    title = textwrap.wrap(panels[0]["title"], WIDE * len(panels))
     lines = sum(len(textwrap.wrap(f"{name}: 0.1234", WIDE)) for name, _ in panels[0]["runs"])
-    height = 3 + 0.16 * lines
+    height = 2.85 + 0.16 * (lines + len(title))
     figure = Figure(figsize=(4 * len(panels), height), layout="constrained")
-    figure.suptitle(textwrap.fill(panels[0]["title"], 60), fontsize=10, x=0.02, ha="left")
+    figure.suptitle("\n".join(title), fontsize=10, x=0.02, ha="left")
     places = figure.subplots(1, len(panels), squeeze=False).flat
     for axes, panel in zip(places, panels, strict=True):
         _draw_panel(axes, panel)

@@ -106,13 +106,19 @@ def _overlay(folders: list[pathlib.Path]) -> list[str]:
     """The runs over each other, a picture each of loss and error."""
     panels = overlay.show(folders)
     shown = len(panels[0]["runs"]) if panels else 0
-    said = f"{shown} runs, named by what differs between them, with the last value."
+    differences = panels[0]["differences"] if panels else []
+    by = "their folders" if differences else "what differs between them"
+    said = f"{shown} runs, named by {by}, with the last value."
     if shown < len(folders):
         said += f" In {len(folders) - shown} more no epoch has ended yet."
-    return [
+    drawn = [
         _figure(figures.draw_svg(overlay.draw, [one]), f"{one['axis']} of {one['title']}", said)
         for one in panels
     ]
+    if differences:
+        items = "".join(f"<li>{escape(one)}</li>" for one in differences)
+        drawn.append(f'<div class="wide">What differs:<ul>{items}</ul></div>')
+    return drawn
 
 
 def _run(path: pathlib.Path) -> str:
@@ -148,5 +154,5 @@ def _chart(run: dict, history: list[dict], folder: str) -> str:
         ]
     )
     svg, title = figures.draw_svg(training_curves.draw, [panel]), panel["title"]
-    caption = f"{escape(said)}. The run is {run['status']} ({escape(folder)})."
-    return _figure(svg, f"Training curves: {title}", f"<b>{escape(title)}</b>. {caption}")
+    caption = f"<b>{escape(folder)}</b>, {escape(said)}. The run is {run['status']}."
+    return _figure(svg, f"Training curves: {title}", caption)
