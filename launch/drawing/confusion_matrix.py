@@ -1,6 +1,6 @@
 """A confusion matrix as an SVG picture: rows are true classes, columns what they were taken for.
 
-It is as wide as its classes need and shrinks with a narrower window. Each cell is shaded by
+It is as large as the window or page that shows it. Each cell is shaded by
 its share of the row, blue where right and red where wrong; it says itself what it counts.
 """
 
@@ -73,7 +73,6 @@ def draw(title: str, names: Sequence[str], counts: np.ndarray) -> str:
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" '
-            f'width="{width:g}" height="{height:g}" style="max-width:100%;height:auto" '
             'role="img">',
             f"<title>{escape(title)}</title>",
             f"<style>{_STYLE.format(size=size)}</style>",

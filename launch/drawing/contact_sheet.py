@@ -4,7 +4,7 @@ import io
 import os
 import pathlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -20,11 +20,14 @@ _HEADING, _MARGIN = 0.6, 0.15  # inches
 _DPI = 100
 _LETTERS = 34  # of a name that fit
 _BEST, _OTHER, _GROUND = "#2b6ca3", "#9dbdd8", "#f1f3f5"
-_INK, _FAINT = "#1c1e21", "#5f6670"
+_INK, _FAINT, _WRONG = "#1c1e21", "#5f6670", "#c83e26"
 
 
 def write(
-    path: pathlib.Path, heading: str, entries: Sequence[tuple[str, Any, Sequence[Guess]]]
+    path: pathlib.Path,
+    heading: str,
+    entries: Sequence[tuple[str, Any, Sequence[Guess]]],
+    wrong: Container[int] = (),
 ) -> None:
     """Writes a PNG, whole or not at all.
 
@@ -32,6 +35,7 @@ def write(
         heading: Of the whole sheet, up to two lines.
         entries: (title, picture, ((class, probability), ...) best first); of
             more than MOST the first ones.
+        wrong: Places of entries whose best class is wrong: red.
     """
     entries = entries[:MOST]
     columns = min(COLUMNS, len(entries))
@@ -46,7 +50,7 @@ def write(
     for place, entry in enumerate(entries):
         row, column = divmod(place, columns)
         corner = (column * _WIDTH, (rows - 1 - row) * (_PICTURE + bars))
-        _draw(figure, *entry, *corner, bars)
+        _draw(figure, *entry, *corner, bars, place in wrong)
     stream = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # no glyph for a name
@@ -62,6 +66,7 @@ def _draw(
     left: float,
     bottom: float,
     below: float,
+    wrong: bool,
 ) -> None:
     width, height = figure.get_size_inches()
 
@@ -75,14 +80,16 @@ def _draw(
     photograph = axes(below + 0.2, 2.2)
     photograph.imshow(picture, interpolation="antialiased")
     photograph.set_anchor("S")
-    photograph.set_title(_short(title), fontsize=8.5, color=_FAINT, parse_math=False, pad=5)
+    style = {"fontsize": 8.5, "color": _WRONG if wrong else _FAINT}
+    photograph.set_title(_short(title), parse_math=False, pad=5, **style)
+    best = _WRONG if wrong else _BEST
     high = _BAR * len(guesses)
     bars = axes(0.1 + below - high, high)
     bars.set_xlim(0, 1)
     bars.set_ylim(len(guesses) - 0.5, -0.5)
     for place, (name, probability) in enumerate(guesses):
         bars.barh(place + 0.28, 1, 0.2, color=_GROUND)
-        bars.barh(place + 0.28, probability, 0.2, color=_OTHER if place else _BEST)
+        bars.barh(place + 0.28, probability, 0.2, color=_OTHER if place else best)
         style = {"fontsize": 8.5, "va": "center", "color": _INK}
         style |= {"fontweight": "normal" if place else "bold"}
         bars.text(0, place - 0.1, _short(name), parse_math=False, **style)

@@ -26,7 +26,8 @@ def show_classes(names: tuple[str, ...], counts: np.ndarray) -> None:
     """
     totals, right = counts.sum(axis=1), np.diag(counts)
     wrong = (totals - right) / np.maximum(totals, 1)
-    there = np.flatnonzero(totals)
+    few = len(names) <= ALL_CLASSES  # of more, those without an image would be in the way
+    there = np.arange(len(names)) if few else np.flatnonzero(totals)
     order = there[np.lexsort((there, -totals[there], -wrong[there]))]
     shown = order if len(order) <= ALL_CLASSES else order[:WORST_CLASSES]
     rows = []
@@ -35,7 +36,8 @@ def show_classes(names: tuple[str, ...], counts: np.ndarray) -> None:
         often = int(np.argmax(others))
         taken = f"{names[often]} ({others[often]:,})" if others[often] else ""
         said = f"{right[place]:,} of {totals[place]:,}"
-        rows.append([names[place], said, f"{100 * wrong[place]:.1f} %", taken])
+        error = f"{100 * wrong[place]:.1f} %" if totals[place] else ""
+        rows.append([names[place], said, error, taken])
     title = "" if len(shown) == len(order) else f"The worst {len(shown)} of {len(order):,} classes:"
     tables.show(title, ["class", ">right", ">error", "most often taken for"], rows)
 
@@ -69,11 +71,13 @@ def write(
         label, guess = outcomes.labels[place], outcomes.guesses[place]
         guesses = zip((guess, label), outcomes.certain[place], strict=True)
         shown = [(f"{names[k]}, true" if k == label else names[k], float(p)) for k, p in guesses]
-        name = pathlib.PurePath(outcomes.ids[place]).name  # its end tells it from others
+        name = "/".join(pathlib.PurePath(outcomes.ids[place]).parts[-2:])  # in a class folder
+        # Its end tells it from others.
         name = name if len(name) <= _LETTERS else f"…{name[1 - _LETTERS :]}"
         entries.append((name, pixels[place], shown[: 1 + (guess != label)]))
-    heading = f"{title}\nthe {len(places)} images with the highest loss"
-    contact_sheet.write(folder / f"{view}_worst.png", heading, entries)
+    wrong = np.flatnonzero(outcomes.guesses[places] != outcomes.labels[places]).tolist()
+    heading = f"{title}\nthe {len(places)} images with the highest loss; red: wrong"
+    contact_sheet.write(folder / f"{view}_worst.png", heading, entries, wrong)
     print(f"{folder}: {view}_confusion.csv, {view}_confusion.svg, {view}_worst.png.")
 
 

@@ -94,17 +94,19 @@ def _write(outs: dict[str, pathlib.Path], heading: str, entries: list[tuple]) ->
         for path, _, guesses in entries
         for rank, guess in enumerate(guesses, 1)
     ]
+    several = len({path.parent for path, *_ in entries}) > 1  # folders, such as classes
     for suffix, file in outs.items():
         shown = f"{len(entries):,} photographs"
         if suffix == ".png":
-            contact_sheet.write(file, heading, [(path.name, *rest) for path, *rest in entries])
+            titled = [("/".join(path.parts[-1 - several :]), *rest) for path, *rest in entries]
+            contact_sheet.write(file, heading, titled)
             if len(entries) > contact_sheet.MOST:
                 shown = f"the first {contact_sheet.MOST} of {shown}; a .csv or .json has all"
         elif suffix == ".csv":
             write_text(file, csv_text([columns, *rows]))
         else:
             write_json(file, [dict(zip(columns, row, strict=True)) for row in rows])
-        print(f"{file} shows {shown}.")
+        print(f"{file} {'shows' if suffix == '.png' else 'lists'} {shown}.")
 
 
 def show_guesses(path: pathlib.Path, guesses: list[tuple[str, float]]) -> None:

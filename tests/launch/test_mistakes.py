@@ -63,13 +63,23 @@ def test_the_worst_images_are_shown_themselves(green_is_blue, sheets, monkeypatc
     """By their place in the split's order, which is not that of the names."""
     monkeypatch.setattr(mistakes, "WORST_IMAGES", 2)
     evaluate(green_is_blue(), views=["centre_crop"])
-    [(file, heading, entries)] = sheets
-    assert file.name == "centre_crop_worst.png" and "2 images with the highest loss" in heading
-    assert sorted(name for name, _, _ in entries) == [f"green_{number}.png" for number in range(2)]
+    [(file, heading, entries, wrong)] = sheets
+    assert file.name == "centre_crop_worst.png"
+    assert "2 images with the highest loss; red: wrong" in heading
+    names = sorted(name for name, _, _ in entries)
+    assert names == [f"green/green_{number}.png" for number in range(2)]
+    assert wrong == [0, 1]
     for _, picture, guesses in entries:
         assert picture.getpixel((0, 0)) == (10, 0, 240)
         assert [name for name, _ in guesses] == ["blue", "green, true"]
         assert guesses[0][1] > 0.99 > 0.01 > guesses[1][1]
+
+
+def test_of_the_worst_images_only_wrong_ones_are_marked(green_is_blue, sheets):
+    evaluate(green_is_blue(), views=["centre_crop"])
+    [(_, _, entries, wrong)] = sheets
+    marked = {name.split("/")[0] for place, (name, _, _) in enumerate(entries) if place in wrong}
+    assert marked == {"green"} and len(entries) == 6
 
 
 @pytest.fixture
@@ -110,7 +120,12 @@ def test_of_many_classes_the_worst_are_named(capsys):
         counts[wrong, 29] += wrong // 4
     names = tuple(f"class{place}" for place in range(30))
     mistakes.show_classes(NAMES, np.array([[1, 0, 0], [0, 0, 0], [0, 0, 3]]))
-    assert "green" not in capsys.readouterr().out  # of which there are no images
+    _, *rows = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert rows[-1] == ["green", "0", "of", "0"]  # of which there are no images
+    counts_of_two = np.zeros((30, 30), int)
+    counts_of_two[:2, 0] = 1
+    mistakes.show_classes(names, counts_of_two)
+    assert len(capsys.readouterr().out.splitlines()) == 3  # the others would be in the way
     mistakes.show_classes(names, counts)
     title, _, *rows = capsys.readouterr().out.splitlines()
     assert title == "The worst 10 of 30 classes:" and len(rows) == 10
@@ -132,6 +147,7 @@ def test_a_picture_names_every_class_and_counts_every_cell(classes):
     counts[0] = 0
     names = [f"n<{place}>" for place in range(classes)]
     svg = confusion_matrix.draw("a & b", names, counts)
+    assert {"viewBox", "width", "height"} & {*xml.fromstring(svg).keys()} == {"viewBox"}  # scales
     shown, told = texts(svg), titles(svg)[1:]
     assert all(shown.count(name) == 2 for name in names)
     assert shown.count("no images") == 1

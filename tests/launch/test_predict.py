@@ -188,7 +188,8 @@ def test_the_contact_sheet_shows_each_photograph_and_tables_have_the_guesses(
     words = [f"--out={out}" for out in outs]
     assert predict_here(colours, tmp_path / "holiday", *words) == 0
     said = capsys.readouterr().out
-    assert all(f"{out} shows 3 photographs." in said for out in outs)
+    for out, verb in zip(outs, ("lists", "lists", "shows"), strict=True):
+        assert f"{out} {verb} 3 photographs." in said
     with open(outs[0], newline="") as file:
         table = list(csv.DictReader(file))
     rows = json.loads(outs[1].read_text())
@@ -305,6 +306,26 @@ def test_weights_of_another_network_are_refused(colours, tmp_path):
 def test_the_size_of_the_training_images_is_known(transforms, size, side):
     recipe = dataclasses.replace(COLOURS, test_transforms=transforms, image_size=size)
     assert stored_side(recipe) == side
+
+
+def test_photographs_of_several_folders_are_called_by_theirs(colours, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(contact_sheet, "write", lambda *sheet: shown.append(sheet[2]))
+    for name in ("cat", "dog"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
+        colour(tmp_path / "mine" / name / "14.png", (1, 2, 3))
+    predict_here(colours, tmp_path / "mine", out=str(tmp_path / "a.png"))
+    predict_here(colours, tmp_path / "mine" / "cat", out=str(tmp_path / "b.png"))
+    names = [[title for title, *_ in entries] for entries in shown]
+    assert names == [["cat/14.png", "dog/14.png"], ["14.png"]]
+
+
+def test_a_wrong_photograph_is_marked_in_red(tmp_path):
+    entry = ("a.png", Image.new("RGB", (8, 8)), (("b", 0.5),))
+    contact_sheet.write(tmp_path / "a.png", "two", [entry] * 2, wrong=[1])
+    pixels = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")).astype(int)
+    red = (pixels[..., 0] - pixels[..., 2] > 100).any(axis=0)
+    assert red.any() and not red[: len(red) // 2].any()
 
 
 def test_a_sheet_takes_any_name_and_stays_a_picture_of_very_many_photographs(tmp_path, monkeypatch):
