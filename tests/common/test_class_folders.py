@@ -100,6 +100,21 @@ def test_images_deeper_than_a_class_are_counted(tmp_path):
     assert "2 images outside of class folders" in outside
 
 
+def test_one_image_is_no_images(tmp_path):
+    lay_out(tmp_path, train="cat:6 cat/more:1", validation="cat:3")
+    [deeper] = notes_of(tmp_path)
+    assert "Left out: 1 image in folders inside of class folders: train/cat/more/0.jpg." == deeper
+
+
+def test_a_class_folder_as_the_data_is_told_to_be_one(tmp_path):
+    lay_out(tmp_path, train="cat:6", validation="cat:3")
+    flat(tmp_path / "flat", cat=2)
+    for inside, above in (("train/cat", ""), ("flat/cat", "flat")):
+        said = rf"cat has no folders, and images in itself, such as 0.jpg.*\({tmp_path / above}, if"
+        with pytest.raises(RunError, match=said):
+            notes_of(tmp_path / inside)
+
+
 ALIKE = "cat:2 Cat:2 dog:2 dogs:2 fox:2"
 TOLD = {
     "empty": ("cat:6 owl:0", "cat:3 owl:0", "1 class has no image at all, and no class: owl."),
@@ -174,7 +189,7 @@ def test_splits_without_class_folders_or_images(tmp_path):
     (root / "test").mkdir()
     (root / "test" / "1.jpg").touch()
     assert read_both(root)[1] == {"train": 2, "validation": 2}
-    assert "1 images outside of class folders: test/1.jpg" in notes_of(root)[0]
+    assert "1 image outside of class folders: test/1.jpg" in notes_of(root)[0]
     root = lay_out(tmp_path / "untrained", train="cat:0", validation="cat:2")
     assert folders.find(root).splits["train"] == []  # refused by prepare
     for split in ("Training", "Testing"):

@@ -164,7 +164,8 @@ class Layout:
                 ends = (os.path.splitext(path)[1].lower() or "no ending" for path in paths)
                 shown = [f"{n:,} {end}" for end, n in collections.Counter(ends).most_common(5)]
                 kinds = f" ({', '.join(shown)})"
-            told.append(f"Left out: {len(paths):,} {why}{kinds}: {_few(paths)}.")
+            what = re.sub("^images", "image", why) if len(paths) == 1 else why
+            told.append(f"Left out: {len(paths):,} {what}{kinds}: {_few(paths)}.")
         return told
 
     def notes(self) -> tuple[str, ...]:
@@ -306,10 +307,18 @@ def find_layout(root: pathlib.Path) -> tuple[Layout, bool]:
     """The class folders, and whether they are still to be divided: all are in `train`.
 
     Raises:
-        RunError: see `scan`.
+        RunError: see `scan`; if the folder is itself one of images.
     """
     outside = Layout(root=root)
     folders, files = outside.sort_out("")
+    if files and not folders:
+        above = root.absolute().parent
+        above = above.parent if above.name.lower() in _LIKE_SPLITS else above
+        raise RunError(
+            f"{root} has no folders, and images in itself, such as {_few(files[:1])}. A class is a "
+            "folder of images: give the folder above, which the classes or splits lie in "
+            f"({_few([str(above)])}, if this is a class)."
+        )
     if folders and not {name.lower() for name in folders} & _LIKE_SPLITS:
         tested = set(folders) <= set(WNIDS)
         return scan(root, {"test" if tested else "train": ""}), not tested
