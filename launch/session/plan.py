@@ -21,7 +21,7 @@ from common.training.optimizers import build_optimizer
 from common.training.steps import TrainSteps
 from common.training.train_step import TrainStep
 from launch.session.fine_tuning import describe_start
-from launch.session.recipe_table import list_deviations, list_rows
+from launch.session.recipe_table import list_deviations, list_rows, repeats_fine_tuning
 from launch.session.run_session import kind_of_device
 from launch.session.setup import build_network
 from launch.settings.options import Devices, Experiment, Training
@@ -73,7 +73,9 @@ def print_plan(training: Training, source, strategy, cluster=None, *, timed: boo
         *memory,
     ]
     name = ""
-    for what, here, where in list_rows(experiment.paper, experiment.variant, recipe, model):
+    updates = pipeline.updates(source, recipe)
+    told = list_rows(experiment.paper, experiment.variant, recipe, model, updates)
+    for what, here, where in told:
         name = what or name  # a part of several lines has its name in the first
         if name in _TOLD:
             rows.append((what, f"{here}  [{where}]" if where else here))
@@ -97,7 +99,8 @@ def print_plan(training: Training, source, strategy, cluster=None, *, timed: boo
 
 def _list_differences(recipe: Recipe) -> list[tuple[str, str]]:
     found = [(one.field, one.here, one.paper) for one in list_deviations(recipe)]
-    found += [(one.field, spell(one.new), spell(one.old)) for one in recipe.overrides]
+    changes = [one for one in recipe.overrides if not repeats_fine_tuning(one)]
+    found += [(one.field, spell(one.new), spell(one.old)) for one in changes]
     return [("deviation", f"{field}: {here}; paper: {paper}") for field, here, paper in found]
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -11,12 +12,14 @@ from common.models.initial import list_initial_weights, list_response_norms
 from common.models.layer_table import without_weights
 from common.papers.sources import read_sources
 from common.recipes import schedules
-from common.recipes.recipe import Deviation, Recipe
-from common.recipes.serialization import NETWORK, spell
+from common.recipes.recipe import Deviation, Override, Recipe
+from common.recipes.serialization import NETWORK, describe, spell
 from launch.terminal.tables import show
 
 COLUMNS = ["what", "here", "where the paper says it; ours"]
 WIDTH = 100  # of the tables, characters
+# Of a fine-tuning's body (launch.session.fine_tuning): the new layers, and of which variables.
+_BODY = re.compile(r"\^(?:\(\?!\(\?:([^()]*)\)/\))?(?:\(\?=\.\*\(\?:(.*)\)\))?")
 _FIELDS = (
     ("optimizer", "optimizer"),
     ("learning rate", "schedule"),
@@ -78,11 +81,22 @@ def list_deviations(recipe: Recipe) -> list[Deviation]:
     return [one for one in recipe.deviations if holds(one.field)]
 
 
-def list_rows(paper: str, variant: str, recipe: Recipe, model) -> list[list[str]]:
+def repeats_fine_tuning(one: Override) -> bool:
+    """Whether a change of `group_schedules` is but the body's rate, which `fine_tuning` says."""
+    if one.field != "group_schedules":
+        return False
+    groups = [g for g in describe(one.new) if not _BODY.fullmatch(g["variables"])]
+    return groups == list(describe(one.old))
+
+
+def list_rows(
+    paper: str, variant: str, recipe: Recipe, model, updates: int | None = None
+) -> list[list[str]]:
     """(what, here, in the paper) rows; a part of several lines has them in several rows.
 
     The last column is the comment of recipe.py or forms.py beside the value, what the form's
     docstring says of it where there is none, or what the paper's value was before --set.
+    `updates` are the whole training's, if they are known.
     """
     folder, rows = reproductions.folder(paper), []
 
@@ -101,7 +115,7 @@ def list_rows(paper: str, variant: str, recipe: Recipe, model) -> list[list[str]
             continue
         lines = [spell(value)]
         if field == "schedule":
-            lines = list(say_rates(recipe))
+            lines = list(say_rates(recipe, updates))
         elif isinstance(value, tuple) and field != "views":
             lines = [spell(one) for one in value]
         add(name, lines, sources.get(field, ""), field)
@@ -132,34 +146,46 @@ def _explain_parts(form: Any) -> dict[str, str]:
     return {name: " ".join(text.split()) for name, text in found}
 
 
-def say_rates(recipe: Recipe) -> Iterator[str]:
-    """The learning rate over time, a line for each value or rule."""
+def say_rates(recipe: Recipe, updates: int | None = None) -> Iterator[str]:
+    """The learning rate over time, a line for each value or rule.
+
+    `updates` are the whole training's, if they are known.
+    """
     rate = getattr(recipe.optimizer, "learning_rate", 1.0)
+    end = recipe.epochs, updates or recipe.updates or math.inf
+    apart = recipe.fine_tuning and recipe.fine_tuning.body_rate != 1
+    head = ""
     for one in recipe.group_schedules:
-        # Of a fine-tuning's body, launch.session.fine_tuning's expression.
-        which = re.sub(r"^\^\(\?!\(\?:(.*)\)/\)", r"all but \1 ", one.variables).strip()
-        for line in _say(one.schedule, rate):
+        which = ", ".join(filter(None, (head, one.variables)))
+        if apart and (body := _BODY.fullmatch(one.variables)):
+            which = ", ".join(filter(None, ("body", body[2])))
+            head = (body[1] or "").replace("|", ", ").replace("\\", "")
+        for line in _say(one.schedule, rate, *end):
             yield f"{which}: {line}"
-    for line in _say(recipe.schedule, rate):
-        yield f"all others: {line}" if recipe.group_schedules else line
+    others = head or "all others"
+    for line in _say(recipe.schedule, rate, *end):
+        yield f"{others}: {line}" if recipe.group_schedules else line
 
 
-def _say(schedule, rate: float) -> Iterator[str]:
+def _say(schedule, rate: float, epochs: float, updates: float) -> Iterator[str]:
     match schedule:
         case schedules.Constant(value=factor):
             yield f"{rate * factor:.4g}"
         case schedules.ByEpoch(starts=starts, factors=factors):
-            unit = "updates" if isinstance(schedule, schedules.ByStep) else "epochs"
+            by_step = isinstance(schedule, schedules.ByStep)
+            unit, end = ("updates", updates) if by_step else ("epochs", epochs)
             for start, factor in zip(starts, factors, strict=True):
                 after = f" after {start:,} {unit}" if start else ""
+                after += " (not reached)" if start >= end else ""
                 yield f"{rate * factor:.4g}{after}"
         case schedules.EveryEpochs(epochs=epochs, times=times):
             yield f"{rate:.4g}, times {times:g} after every {epochs:g} epochs"
         case schedules.WarmUp(factor_before=factor, metric=metric, below=below, then=then):
             yield f"{rate * factor:.4g} until {metric} has been below {below:g}"
-            yield from (f"then, counted from the start, {line}" for line in _say(then, rate))
+            lines = _say(then, rate, epochs, updates)
+            yield from (f"then, counted from the start, {line}" for line in lines)
         case schedules.Scaled(times=times, schedule=scaled):
-            yield from _say(scaled, rate * times)
+            yield from _say(scaled, rate * times, epochs, updates)
         case schedules.DivideOnPlateau():
             yield f"{rate:.4g}"
             yield (

@@ -8,6 +8,7 @@ from common.evaluation.metrics import wilson
 from common.papers.expected import read_expected
 from common.recipes.serialization import spell
 from common.training.run_record import overrides_of
+from launch.session.recipe_table import repeats_fine_tuning
 from launch.terminal.display import duration
 from launch.terminal.tables import plain
 from launch.weights.run_weights import BEST
@@ -37,7 +38,8 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
     lines = ["", title, "", *plain("", COLUMNS, rows).splitlines()]
     if changes:
         lines += ["", "Not the paper's experiment, because:"]
-        lines += [f"  {one.field}: {spell(one.new)}, not {spell(one.old)}" for one in changes]
+        told = [one for one in changes if not repeats_fine_tuning(one)]
+        lines += [f"  {one.field}: {spell(one.new)}, not {spell(one.old)}" for one in told]
     first, last = history[0], history[-1]
     lines += [
         "",

@@ -249,6 +249,20 @@ def test_rates_over_time_are_a_line_for_each():
     ]
 
 
+def test_rates_that_a_training_ends_before_are_told_so():
+    recipe = reproductions.load("resnet_cifar").RECIPES["akamaster_resnet20"]
+    short = apply(recipe, ["epochs=120"])
+    assert list(recipe_table.say_rates(short)) == [
+        "0.1",
+        "0.01 after 100 epochs",
+        "0.001 after 150 epochs (not reached)",
+    ]
+    recipe = reproductions.load("resnet_cifar").RECIPES["cifar_resnet20"]
+    assert not any("not reached" in line for line in recipe_table.say_rates(recipe))
+    told = list(recipe_table.say_rates(recipe, updates=40_000))
+    assert told[1:] == ["0.01 after 32,000 updates", "0.001 after 48,000 updates (not reached)"]
+
+
 def test_paths_that_cross_are_one():
     image = keras.Input((8, 8, 4))
     conv = functools.partial(keras.layers.Conv2D, 4, 1)

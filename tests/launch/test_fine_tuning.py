@@ -31,8 +31,7 @@ from common.recipes.schedules import Constant
 from common.recipes.serialization import describe, describe_recipe
 from common.training.optimizers import build_optimizer, rates_at
 from common.training.run_record import is_finished
-from launch.session import fine_tuning
-from launch.session.recipe_table import list_deviations, list_rows
+from launch.session import fine_tuning, recipe_table
 from launch.session.run_session import identify
 from launch.session.setup import build_network
 from launch.settings.options import read_training
@@ -154,7 +153,7 @@ def test_other_classes_have_a_new_head_and_all_else_has_the_weights(tmp_path):
         assert layer.trainable != layer.name.startswith("conv1")
     kept, mean = fine_tuning.find_statistics(asked), load(SHIPPED / run_weights.STATISTICS)
     np.testing.assert_array_equal(kept.mean_image, mean.mean_image)
-    told = list_rows("resnet_cifar", "cifar_resnet20", asked.experiment.recipe, model)
+    told = recipe_table.list_rows("resnet_cifar", "cifar_resnet20", asked.experiment.recipe, model)
     begun = [here for _, here, _ in told if "VarianceScaling" in here]
     assert len(begun) == 1 and begun[0].startswith("fc: ")
     rows = dict(fine_tuning.describe_start(asked, model))
@@ -167,9 +166,9 @@ def test_the_head_stays_if_its_classes_do(tmp_path):
     recipe = same.experiment.recipe
     assert recipe.fine_tuning.new_layers == ()
     model = build_network(same.experiment, tf.distribute.get_strategy())
-    told = list_rows("resnet_cifar", "cifar_resnet20", recipe, model)
+    told = recipe_table.list_rows("resnet_cifar", "cifar_resnet20", recipe, model)
     assert "initial weights" not in [what for what, *_ in told]
-    left = [one.field for one in list_deviations(recipe)]
+    left = [one.field for one in recipe_table.list_deviations(recipe)]
     assert "model: shortcuts" in left and not {"held_out", "model: initial weights"} & set(left)
     names = [f"other {name}" for name in CIFAR]
     other, _ = settle("cifar_resnet20", "cifar_resnet20", folder_of(tmp_path / "b", names, 1))
@@ -211,6 +210,8 @@ def test_the_body_learns_at_a_rate_of_its_own():
         group_schedules=(GroupSchedule(variables="bias$", schedule=Constant(value=2.0)),),
     )
     scaled = fine_tuning._scale_body(recipe, ("fc",))
+    rates = ["body, bias$: 0.02", "body: 0.01", "fc, bias$: 0.2", "fc: 0.1"]
+    assert list(recipe_table.say_rates(scaled)) == rates
     variables = []
     for path in ("conv1/kernel", "conv1/bias", "fc/kernel", "fc/bias", "fc_not/kernel"):
         layer, name = path.split("/")
@@ -229,6 +230,17 @@ def test_the_body_learns_at_a_rate_of_its_own():
     }
     expected = {"conv1/kernel": 0.1, "conv1/bias": 0.2, "fc/kernel": 1, "fc/bias": 2}
     assert found == pytest.approx(expected | {"fc_not/kernel": 0.1, "fc_not/bias": 0.2})
+
+
+def test_the_bodys_rate_is_no_second_deviation():
+    recipe = reproductions.load("resnet_cifar").RECIPES["cifar_resnet20"]
+    tuning = FineTuning(weights="w", sha256="", body_rate=0.1)
+    recipe = dataclasses.replace(recipe, fine_tuning=tuning)
+    [change] = fine_tuning._scale_body(recipe, ("fc", "other-head")).overrides
+    assert recipe_table.repeats_fine_tuning(change)
+    own = GroupSchedule(variables="bias$", schedule=Constant(value=2.0))
+    with_own = dataclasses.replace(change, new=(*change.new, own))
+    assert not recipe_table.repeats_fine_tuning(with_own)
 
 
 def test_another_network_is_not_trained_first(tmp_path):
