@@ -25,6 +25,8 @@ demo: .venv/installed
 	@echo '$(DEMO) $(CHANGE) --workdir runs/demo_no_lrn'
 	@echo
 	@echo '$(LAUNCH) report --html curves.html runs/demo runs/demo_no_lrn'
+	@echo
+	@echo 'A difference of a few points may be chance: 200 test images, and one seed each.'
 
 test: .venv/installed-test
 	$(BIN)/ruff check

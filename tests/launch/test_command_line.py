@@ -11,6 +11,7 @@ import types
 import pytest
 
 import reproductions
+from common.data import catalog
 from common.errors import RunError, UsageError
 from common.recipes.serialization import NOT_HASHED, describe_recipe, recipe_hash
 from launch import commands
@@ -333,6 +334,7 @@ def test_the_demo_ends_with_one_change_and_both_curves():
     assert trained == {"network"}
     folders = [str(each.settings.workdir) for each in (one, other)]
     assert page.split()[3:] == ["report", "--html", "curves.html", *folders]
+    assert f"{catalog.find('sample').splits['test']} test images, and one seed each" in said
 
 
 def test_a_runs_folder_says_what_was_set(tmp_path, monkeypatch):

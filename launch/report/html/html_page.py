@@ -112,7 +112,11 @@ def _overlay(folders: list[pathlib.Path]) -> list[str]:
     if shown < len(folders):
         said += f" In {len(folders) - shown} more no epoch has ended yet."
     drawn = [
-        _figure(figures.draw_svg(overlay.draw, [one]), f"{one['axis']} of {one['title']}", said)
+        _figure(
+            figures.draw_svg(overlay.draw, [one]),
+            f"{one['axis']} of {one['title']}",
+            said + one["chance"],
+        )
         for one in panels
     ]
     if differences:
