@@ -206,6 +206,22 @@ def test_an_unfinished_run_is_refused_and_nothing_written(write, paper, tmp_path
         report.run([str(tmp_path)], tmp_path / "results.md")
 
 
+def test_a_paper_that_was_reported_before_is_never_dropped(
+    write, paper, tmp_path, monkeypatch, capsys
+):
+    """One that is new is only said to be left out."""
+    write()
+    monkeypatch.setattr("reproductions.faults", lambda: {"other": "other/recipe.py is missing."})
+    (paper.parent / "other").mkdir()
+    write()
+    assert "other is left out: other/recipe.py is missing." in capsys.readouterr().err
+    (paper.parent / "other" / "results.md").write_text("Measured.")
+    (tmp_path / "results.md").write_text("before")
+    with pytest.raises(RunError, match="other was reported before.*other/recipe.py is missing"):
+        write({})
+    assert write.top() == "before" and not (paper / "reproduced.toml").exists()
+
+
 def data_of(name):
     return {"recipe": describe_recipe(dataclasses.replace(toy.RECIPE, data=name))}
 

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 
 import reproductions
+from common.data import catalog
 from common.data.statistics import Statistics
 from common.errors import UsageError
 from common.evaluation.inputs import test_batches as batches_of
@@ -175,9 +176,8 @@ def test_nothing_is_left_to_do(paper):
         pytest.fail("\n".join([f"{len(left)} lines say TODO:", *left]), pytrace=False)
 
 
-def test_variant_names_are_unique_and_lower_case():
+def test_variant_names_are_lower_case():
     names = [variant for _, variant in VARIANTS]
-    assert len(set(names)) == len(names)
     assert all(name == name.lower() and name.isidentifier() for name in names)
 
 
@@ -452,6 +452,13 @@ def test_a_recipe_is_the_papers_field_by_field(paper, variant):
 
 
 @each_variant
+def test_a_recipes_data_is_in_the_catalogue(paper, variant):
+    """By its own name, and no folder of one machine."""
+    recipe = recipe_of(paper, variant)
+    assert {recipe.data, *recipe.also_on} <= set(catalog.names())
+
+
+@each_variant
 def test_a_recipes_fields_go_together(paper, variant):
     recipe = recipe_of(paper, variant)
     assert recipe.monitor in recipe.views
@@ -502,7 +509,7 @@ def test_transforms_give_the_networks_input(paper, variant):
 
 def first_batches(recipe):
     """A training and a test batch of the sample, under a mean of zero."""
-    from common.data import catalog, pipeline
+    from common.data import pipeline
 
     source = catalog.open_source(catalog.find("sample", recipe.channels))
     split, channels = source.dataset.test_split, recipe.channels
