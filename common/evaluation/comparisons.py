@@ -3,12 +3,9 @@
 import dataclasses
 import math
 import statistics
-from typing import TYPE_CHECKING
 
 from common.evaluation.metrics import wilson
-
-if TYPE_CHECKING:
-    import numpy as np
+from common.lazy import np
 
 # Student's t at 97.5 % with 1, 2 ... degrees of freedom: SciPy's, which takes half a
 # second to load.
@@ -49,8 +46,6 @@ def mcnemar(first: "np.ndarray", second: "np.ndarray") -> McNemar:
 
 def error_correlation(wrong: "np.ndarray") -> "np.ndarray":
     """(M, M) Pearson correlation of (M, N) bool; NaN where none is wrong."""
-    import numpy as np
-
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.corrcoef(wrong.astype(np.float64))
 

@@ -21,6 +21,7 @@ from common.data.transforms.pixels import (
 from common.data.transforms.resampling import span, triangle
 from common.data.transforms.view import image_size, mirror, realize
 from common.evaluation.views import FrameView, ScaledImage
+from common.lazy import tf
 from common.recipes.recipe import Recipe
 
 TEST_INPUTS = 128  # in a test batch, over all replicas
@@ -79,7 +80,6 @@ def test_batches(
     Raises:
         UsageError: if the view does not fit the recipe's frame.
     """
-    import tensorflow as tf
 
     def example(record: dict[str, Any]) -> tuple:
         inputs = make_inputs(source, record, recipe, statistics, view)
@@ -136,7 +136,6 @@ def inputs_of_file(
     Args:
         side: Height and width that it must have, see common.data.pipeline.stored_side.
     """
-    import tensorflow as tf
 
     def require(found: Any, wanted: Any, said: str) -> Any:  # before decoding
         with tf.control_dependencies([tf.debugging.assert_equal(found, wanted, said)]):
@@ -157,8 +156,6 @@ def cut_crops(
     image: Any, scaled: ScaledImage, normalize: Any, statistics: Statistics | None
 ) -> Any:
     """(crops, H, W, C), normalised, of the image that has the canvas's size."""
-    import tensorflow as tf
-
     made = []
     for crop in scaled.crops:
         place = tf.stack([crop.top, crop.left, 0])

@@ -4,12 +4,9 @@ Importing this module imports no NumPy, which `report` does without.
 """
 
 import math
-from typing import TYPE_CHECKING
 
 from common.errors import RunError
-
-if TYPE_CHECKING:
-    import numpy as np
+from common.lazy import np
 
 BOTH_SIDES_95 = 1.959964  # standard normal quantile at 97.5 %
 
@@ -27,8 +24,6 @@ def wrong(scores: "np.ndarray", labels: "np.ndarray", k: int) -> "np.ndarray":
     Raises:
         RunError: if a score is NaN, or a label not one of the classes.
     """
-    import numpy as np
-
     _require_numbers(scores)
     classes = np.arange(scores.shape[1])
     odd = np.flatnonzero(~np.isin(labels, classes))

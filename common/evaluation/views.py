@@ -55,8 +55,8 @@ class ScaledImage:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Squares:
-    """Square crops of the image at each of several sizes; `_locate` says where.
+class Crops:
+    """Crops of the image at each of several sizes; `_locate` says where.
 
     Attributes:
         sides: The image's shorter side is resized to each of them.
@@ -96,21 +96,21 @@ class Squares:
         return tuple(made)
 
 
-class CentreCrop(Squares):
+class CentreCrop(Crops):
     """One from the centre."""
 
     def _locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, Any, Any]]:
         return [_centre(height, width, self.size)]
 
 
-class CornerCrops(Squares):
+class CornerCrops(Crops):
     """Corners and centre of the centre square; with their mirror images ten crops."""
 
     def _locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, Any, Any]]:
         return _five(*_centre(height, width, side), self.size)
 
 
-class SquareCrops(Squares):
+class SquareCrops(Crops):
     """Six of each of three squares: four corners, the centre, and the whole square.
 
     Szegedy et al. 2014, Sec. 7, at four scales, mirrored: 144 crops. The squares are the left,
@@ -126,7 +126,7 @@ class SquareCrops(Squares):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class GridCrops(Squares):
+class GridCrops(Crops):
     """A regular grid of places x places.
 
     Simonyan and Zisserman 2014, Sec. 3.2: "50 crops per scale (5 x 5 regular grid with 2
@@ -143,7 +143,7 @@ class GridCrops(Squares):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Dense(Squares):
+class Dense(Crops):
     """The whole image at each shorter side; see common.models.fully_convolutional.
 
     Simonyan and Zisserman 2014, Sec. 3.2: the network runs over the whole image as a
@@ -152,6 +152,8 @@ class Dense(Squares):
     """
 
     size: None = None
+    squashed: ClassVar[bool] = False
+    average: ClassVar[str] = "softmax"
 
     def _locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, Any, Any]]:
         return [(0, 0, height, width)]

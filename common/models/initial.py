@@ -53,8 +53,9 @@ def list_response_norms(model: keras.Model) -> list[str]:
 
 
 def _spell(initializer) -> str:
-    """Such as "RandomNormal(mean=0.0, stddev=0.01)"."""
+    """Such as "RandomNormal(mean=0.0, stddev=0.01)"; numbers to four digits."""
     config = initializer.get_config() if hasattr(initializer, "get_config") else {}
+    config = {k: float(f"{v:.4g}") if isinstance(v, float) else v for k, v in config.items()}
     inside = ", ".join(f"{k}={v}" for k, v in config.items() if k != "seed" and v is not None)
     name = getattr(initializer, "__name__", type(initializer).__name__)
     return f"{name}({inside})" if inside else name

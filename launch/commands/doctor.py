@@ -16,6 +16,7 @@ from common.errors import UsageError
 from launch.commands.names import read_data_set
 from launch.settings.flags import share, switch, whole
 from launch.terminal.display import Counting
+from launch.terminal.exits import as_called
 from launch.terminal.quiet import quiet
 
 USAGE = "doctor DATASET"
@@ -52,7 +53,7 @@ def run(words: list[str], flags: FlagValues) -> int:
     for finding in found:
         print(f"{'WRONG' if finding.matters else 'note '}  {finding.what}")
         if finding.advice:
-            print(f"       {finding.advice}")
+            print(f"       {as_called(finding.advice)}")
     wrong = sum(finding.matters for finding in found)
     print(f"{wrong} wrong." if wrong else "Nothing is wrong.")
     return 1 if wrong else 0

@@ -106,12 +106,15 @@ def _fuse_all(spec: Spec, ensemble: Ensemble, seed: int) -> Iterator[tuple[Rule,
     if not apply:
         whys = "; ".join(f"{r.name}: {why}" for r, why in reasons.items())
         raise UsageError(f"No rule of {spec.title} applies: {whys}.")
-    counting, spent = Counting(), 0
+    counting, spent, total = Counting(), 0, sum(one.cost for one in apply)
     for rule in apply:
-        counting.show("fusing", spent, sum(one.cost for one in apply))
+        counting.show("fusing, in times of a simple average", spent, total)
+        try:
+            scores = fuse(rule, ensemble, seed)
+        finally:
+            counting.clear()  # what is printed next has a line of its own
         spent += rule.cost
-        yield rule, fuse(rule, ensemble, seed)
-    counting.clear()
+        yield rule, scores
 
 
 def _report(

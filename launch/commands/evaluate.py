@@ -86,5 +86,6 @@ def run(words: list[str], flags: FlagValues) -> int:
     with quiet():
         from launch.inference import evaluation
     if flags.dry_run:
-        return evaluation.plan(experiment, devices, flags.views, flags.split)
+        run_of = network and network.run
+        return evaluation.plan(experiment, run_of, devices, flags.views, flags.split)
     return evaluation.run(network, devices, flags.views, flags.split, predictions, out)

@@ -3,7 +3,6 @@
 import logging
 import os
 import pathlib
-import re
 import signal
 import sys
 from typing import Any
@@ -61,7 +60,8 @@ def run(words: list[str], flags: FlagValues) -> int:
         return _download(name, data_dir)
     if flags.download or not flags.source:
         raise UsageError(_what_to_fetch(name))
-    if name == "sample" or not re.fullmatch("[a-z_][a-z0-9_]*", name):
+    plain = name.isidentifier() and name.isascii() and name.islower()
+    if not plain or name == "sample":
         raise UsageError(
             f"{name!r} is no name for a data set that is prepared: "
             f"{', '.join(_WHAT)}, or a name of yours in lower case (a-z, 0-9, "

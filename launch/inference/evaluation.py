@@ -28,6 +28,7 @@ from launch.terminal.progress import Progress
 from launch.weights.bundled_weights import Network, comes_with_the_code
 from launch.weights.run_weights import (
     WEIGHTS,
+    Trained,
     has_same_data,
     load_weights,
     read_recipe,
@@ -38,11 +39,17 @@ _OTHER_DATA = "its data set was another one"
 _OTHER_SPLIT = "its results are those of the images that it held out"
 
 
-def plan(experiment: Experiment, devices: Devices, names: Sequence[str], split: str | None) -> int:
+def plan(
+    experiment: Experiment,
+    run: Trained | None,
+    devices: Devices,
+    names: Sequence[str],
+    split: str | None,
+) -> int:
     """Prints what each view costs; exit code 0. Needs no weights and no data."""
     strategy = prepare_tensorflow(devices, experiment.recipe)
     model = build_network(experiment, strategy)
-    cut = _restore_split(experiment, split)
+    cut = _restore_split(experiment, run, split)
     dataset = measure_on(plan_subset(cut.dataset, cut.recipe), split)
     known = views_of(experiment)
     own = [name for name, view in known.items() if not isinstance(view, FrameView)]
@@ -76,7 +83,7 @@ def run(
     experiment, recipe = network.experiment, network.experiment.recipe
     known = views_of(experiment)
     strategy = prepare_tensorflow(devices, recipe)
-    source = open_data(_restore_split(experiment, split))
+    source = open_data(_restore_split(experiment, network.run, split))
     show_notes(source.dataset)
     other_data = any(one.field == "data" for one in recipe.overrides)
     if network.run:
@@ -150,10 +157,16 @@ def _show(
         print("--out FOLDER keeps the confusion matrix and the worst images.")
 
 
-def _restore_split(experiment: Experiment, split: str | None) -> Experiment:
-    """The experiment with the test split that held-out images stand in the place of, if asked."""
+def _restore_split(experiment: Experiment, run: Trained | None, split: str | None) -> Experiment:
+    """The experiment with the test split that held-out images stand in the place of, if asked.
+
+    Only of images that the training held out: what --set holds out now, it was trained on.
+    """
     recipe = experiment.recipe
     if not recipe.held_out or split == "train" or split not in experiment.dataset.splits:
+        return experiment
+    own = reproductions.load(experiment.paper).RECIPES[experiment.variant]
+    if recipe.held_out != (run.record["recipe"].get("held_out", 0) if run else own.held_out):
         return experiment
     return dataclasses.replace(experiment, recipe=dataclasses.replace(recipe, held_out=0))
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING
 
 from common.data import imagenet
 from common.evaluation.metrics import wilson, wrong
+from common.lazy import np
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from common.evaluation.predictions import Predictions
 
 VALIDATION = re.compile(r"ILSVRC2012_val_(\d{8})\b")
@@ -67,8 +66,6 @@ def without_blacklist(predictions: "Predictions") -> "np.ndarray | None":
 
     None for any other set of images.
     """
-    import numpy as np
-
     found = [VALIDATION.match(name) for name in predictions.ids.tolist()]
     if len(found) != 50_000 or not all(found):
         return None

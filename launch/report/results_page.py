@@ -11,6 +11,7 @@ from launch.report.paper_page import as_printed
 from launch.report.papers import Paper, count_differing, read_oracles
 
 SHOWN = 8  # variants of a paper, in the list of all
+FRONT_ROWS = 20  # of the project's README, which is to stay a page
 READING = """\
 ## How to read this
 
@@ -56,10 +57,12 @@ PAGES = """\
 def page(papers: dict[str, Paper]) -> str:
     """All of results.md; the same bytes for the same files."""
     every = list(papers.values())
+    rows, departures = list_reproduced(every)
     parts = [
         "# Results\n\nWritten by `python -m launch report`; do not edit.",
         "What was reproduced: networks trained here by a paper's whole recipe, beside its number.",
-        *list_reproduced(every),
+        table([row for own in rows for row in own]),
+        departures,
         _published(every),
         "## Every network",
         _overview(every),
@@ -71,20 +74,21 @@ def page(papers: dict[str, Paper]) -> str:
     return "\n\n".join(part.strip("\n") for part in parts if part) + "\n"
 
 
-def list_reproduced(papers: list[Paper]) -> tuple[str, str]:
-    """(the table of whole runs beside printed numbers, the departures that it names)."""
+def list_reproduced(papers: list[Paper]) -> tuple[list[list[dict[str, str]]], str]:
+    """(each paper's whole runs beside printed numbers, the departures that they name)."""
     numbers: dict[str, int] = {}  # of the departures
     rows = []
     for paper in papers:
+        rows.append([])
         for claim, one in paper.beside():
             departs = one.departures(paper.recipes[claim.variant])
             stated = [text for text in departs if text not in one.changes]
             found = sorted(numbers.setdefault(text, len(numbers) + 1) for text in stated)
             marks = [*(f"d{number}" for number in found), *one.changes]
-            rows.append(_compare(paper, claim, one) | {"Departs in": ", ".join(marks) or "-"})
+            rows[-1].append(_compare(paper, claim, one) | {"Departs in": ", ".join(marks) or "-"})
     key = '<a id="departures"></a>Where these recipes depart from what their papers state:\n'
     lines = [f"* **d{number}** {text}" for text, number in numbers.items()]
-    return table(rows), "\n".join([key, *lines]) if lines else ""
+    return rows, "\n".join([key, *lines]) if lines else ""
 
 
 def list_papers(papers: dict[str, Paper]) -> str:
@@ -106,11 +110,14 @@ def list_papers(papers: dict[str, Paper]) -> str:
 
 
 def front_table(papers: dict[str, Paper]) -> str:
-    """The table for the project's README."""
-    rows, _ = list_reproduced(list(papers.values()))
-    return rows + (
+    """The table for the project's README: each paper's first rows, about FRONT_ROWS in all."""
+    rows = [own for own in list_reproduced(list(papers.values()))[0] if own]
+    each = max(1, FRONT_ROWS // max(1, len(rows)))
+    more = sum(map(len, rows)) - sum(len(own[:each]) for own in rows)
+    return table([row for own in rows for row in own[:each]]) + (
         "\n\nThe verdict compares two runs on so many test images; d1, d2 ... are where a recipe "
-        "departs\nfrom what its paper states: [results.md](results.md#departures)."
+        "departs\nfrom what its paper states: [results.md](results.md#departures)"
+        f"{f', which has {more} rows more' if more else ''}."
     )
 
 

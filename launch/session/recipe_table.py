@@ -55,7 +55,9 @@ def show_recipe(paper: str, variant: str, recipe: Recipe) -> None:
 def list_deviations(recipe: Recipe) -> list[Deviation]:
     """Those that are true of a training with this recipe, whatever was changed in it.
 
-    What is said of a field, or of a part of it, is no more once either is another.
+    What is said of fields ("FIELD, FIELD") is no more once one of them, or a part of one, is
+    another; what is said of something about them ("FIELD: something") once a whole one is, or a
+    part by the name of which it is called ("optimizer: decay and epsilon").
     """
     changed = [one.field for one in recipe.overrides]
     if "data" in changed:  # its images are counted in both
@@ -64,9 +66,13 @@ def list_deviations(recipe: Recipe) -> list[Deviation]:
         changed += ["model: initial weights"]
 
     def holds(field: str) -> bool:
-        whole = f"{field.partition(':')[0]}."
+        names, colon, about = field.partition(":")
+        words = re.findall(r"\w+", about.lower())
         return field not in changed and not any(
-            whole.startswith(f"{one}.") or f"{one}.".startswith(whole) for one in changed
+            f"{name}.".startswith(f"{one}.")
+            or (f"{one}.".startswith(f"{name}.") and (not colon or one.split(".")[-1] in words))
+            for name in names.split(", ")
+            for one in changed
         )
 
     return [one for one in recipe.deviations if holds(one.field)]

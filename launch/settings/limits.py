@@ -51,8 +51,11 @@ def check(recipe: Recipe) -> None:
                 raise UsageError(f"{path}: {reason}.")
             continue
         name = next(n for n in reversed(path.split(".")) if not n.isdigit())
-        explain = _explain_text if isinstance(value, str) else _explain_number
-        if reason := explain(type(owner).__name__, name, value):
+        if isinstance(value, str):
+            reason = _explain_text(name, value)
+        else:
+            reason = _explain_number(type(owner).__name__, name, value)
+        if reason:
             reason += _REASONS.get(name, "")
             end = "" if reason.endswith("?") else "."
             raise UsageError(f"{path}={value}: it must be {reason}{end}")
@@ -93,7 +96,7 @@ def _explain_number(owner: str, name: str, value: Any) -> str | None:
     return first if high == LARGEST and not above else f"{first}, {last}"
 
 
-def _explain_text(owner: str, name: str, value: str) -> str | None:
+def _explain_text(name: str, value: str) -> str | None:
     """What a text must be that cannot be used."""
     known = {"metric": METRICS, "resampling": FILTERS}.get(name)
     if known and value not in known:

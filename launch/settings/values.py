@@ -161,25 +161,25 @@ def _evaluate(node: ast.expr, known: dict[str, type]) -> Any:
         case ast.Tuple(elts) | ast.List(elts):
             return tuple(_evaluate(one, known) for one in elts)
         case ast.Call(func=ast.Name(name), args=args, keywords=keywords):
+            if name not in known:  # before its values, which may be right elsewhere
+                raise UsageError(
+                    f"there is no {name!r} here.{did_you_mean(name, known)} Known: "
+                    f"{', '.join(known) or 'none'}."
+                )
             given = [(one.arg, _evaluate(one.value, known)) for one in keywords]
-            return _build(name, [_evaluate(one, known) for one in args], given, known)
+            return _build(known[name], [_evaluate(one, known) for one in args], given)
     raise UsageError(f"{ast.unparse(node)!r} is no value of a recipe.")
 
 
-def _build(name: str, values: list, keywords: list[tuple[str, Any]], known: dict) -> Any:
-    if name not in known:
-        raise UsageError(
-            f"there is no {name!r} here.{did_you_mean(name, known)} Known: "
-            f"{', '.join(known) or 'none'}."
-        )
-    fields = [field.name for field in dataclasses.fields(known[name])]
+def _build(kind: type, values: list, keywords: list[tuple[str, Any]]) -> Any:
+    name, fields = kind.__name__, [field.name for field in dataclasses.fields(kind)]
     given = dict([*zip(fields, values, strict=False), *keywords])
     if set(given) != set(fields) or len(values) + len(keywords) != len(fields):
         raise UsageError(
             f"{name} takes {', '.join(fields) or 'nothing'}, each once and none left out."
         )
-    hints = typing.get_type_hints(known[name])
-    return known[name](**{n: _fit(v, hints[n], f"{name}.{n}") for n, v in given.items()})
+    hints = typing.get_type_hints(kind)
+    return kind(**{n: _fit(v, hints[n], f"{name}.{n}") for n, v in given.items()})
 
 
 def _fit(value: Any, kind: Any, where: str) -> Any:

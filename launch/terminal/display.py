@@ -45,7 +45,7 @@ class Display:
         """Wipes the line that is being redrawn."""
         if self._live:
             self._live.stop()
-            self._live = None
+            self._live, self._drawn = None, 0.0
 
     def _draw(self, line: str) -> None:
         from rich.console import Console
@@ -93,6 +93,8 @@ class Counting:
             line += f", {speed:,.0f}/s" * (speed >= 1)
             line += f", {duration((total - done) / speed)} left"
         self._display.show(line)
+        if done >= total:
+            self._what = ""  # the next count begins anew, of the same name too
 
 
 def duration(seconds: Any) -> str:

@@ -18,7 +18,11 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 CLOSED = 141  # what a shell says of a program that SIGPIPE ended
 LOST = 69  # EX_UNAVAILABLE of sysexits.h: another host is gone
 SCRIPT = "classic-convnets"  # of pyproject.toml
-NO_HOME = "Could not determine home directory."  # pathlib's, of ~NAME
+NO_HOME = "Could not determine home directory."  # pathlib's, of ~NAME and of ~ itself
+UNKNOWN_HOME = (
+    "A path begins with ~, and whose folder that is is not known here: write it out or, if it is "
+    "yours, set HOME."
+)
 MAKE_ROOM = "Make room, then run the same command again: it continues."
 
 
@@ -47,7 +51,7 @@ def exit_code(run: Callable[[], int]) -> int:
     except Exception as error:  # of the system; or of HDF5 or TensorFlow, about a disk
         told, code = _of_the_system(error), 1
         if str(error) == NO_HOME:
-            told, code = "A path begins with ~ and the name of nobody who is known here.", 2
+            told, code = UNKNOWN_HOME, 2
         if told is None:
             raise
     with contextlib.suppress(OSError):  # of a full disk, too

@@ -1,7 +1,7 @@
 """Random crops of images padded with their own reflection; imports no TensorFlow."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 from common.data.transforms.operation import Context, Operation
 
@@ -16,7 +16,6 @@ class RandomReflectedShift(Operation):
     """
 
     pixels: int
-    lengths: ClassVar[tuple[str, ...]] = ("pixels",)
 
     def __call__(self, image: Any, context: Context) -> Any:
         """(height, width, channels) -> the same shape."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from common.data.rng import Rng
 from common.data.transforms import CentreCrop, ResizeShorterSide, SubtractMeanImage
-from common.data.transforms.operation import Operation
+from common.data.transforms.operation import Geometric
 from common.data.transforms.view import View
 from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
@@ -18,13 +18,11 @@ from reproductions.zfnet.forms import FORMS
 
 
 @dataclasses.dataclass(frozen=True)
-class RandomTenCrop(Operation):
+class RandomTenCrop(Geometric):
     """One of ten windows: four corners and the centre, mirrored or not (Sec. 3.1)."""
 
     size: int
-    geometric: ClassVar[bool] = True
     uniforms: ClassVar[int] = 2
-    lengths: ClassVar[tuple[str, ...]] = ("size",)
 
     def __call__(self, view: View, rng: Rng) -> View:
         """The window, drawn."""

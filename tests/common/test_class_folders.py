@@ -352,6 +352,11 @@ def test_damaged_files_are_left_out_as_prepare_leaves_them_out(tmp_path, monkeyp
             assert decoder.decode(record["image"], 3, jpeg=jpeg).shape[-1] == 3
 
 
+def test_what_cannot_be_read_is_said_without_its_path(tmp_path):
+    judged = look._judge(tmp_path, ["gone.jpg"])
+    assert judged == {"gone.jpg": "it cannot be read: No such file or directory"}
+
+
 def test_a_class_whose_training_images_are_all_damaged_is_refused(tmp_path):
     lay_out(tmp_path, train="cat:2 dog:1", validation="cat:1 dog:1")
     (tmp_path / "train" / "dog" / "0.jpg").write_bytes(b"")

@@ -4,10 +4,12 @@ The first eight validation labels are written here in both orders, as public
 lists of the validation set have them.
 """
 
+import hashlib
 import importlib.util
 import pathlib
 
 from common.data import imagenet
+from common.data.preparation.expected import validation_labels
 
 TFDS = pathlib.Path(importlib.util.find_spec("tensorflow_datasets").origin)
 BUILDER = TFDS.parent / "datasets" / "imagenet2012"
@@ -30,6 +32,12 @@ def test_there_are_1000_classes_in_tfdss_order_and_the_devkits_agrees_nowhere():
     first = [imagenet.WNIDS.index(w) for w in validation_wnids()[:8]]
     assert first == FIRST_SORTED
     assert [ids[i] for i in first] == FIRST_DEVKIT
+
+
+def test_validation_labels_are_those_published_elsewhere():
+    # md5 of a list of class indices that others use, one a line.
+    text = "".join(f"{label}\n" for label in validation_labels())
+    assert hashlib.md5(text.encode()).hexdigest() == "f31656d784908741c59ccb6823cf0bea"
 
 
 def test_known_classes_and_no_two_names_alike():

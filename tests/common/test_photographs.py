@@ -119,6 +119,9 @@ def test_every_image_of_a_folder_is_read_by_name_or_counted(tmp_path):
 
 
 def test_a_missing_file_and_an_empty_folder_are_refused(tmp_path):
+    (tmp_path / "link.jpg").symlink_to("gone.jpg")
+    with pytest.raises(UsageError, match="/link.jpg is a link that leads nowhere"):
+        photographs.find([str(tmp_path / "link.jpg")])
     with pytest.raises(UsageError, match="no photograph .*/no.jpg"):
         photographs.find([str(tmp_path / "no.jpg")])
     with pytest.raises(UsageError, match="has no photographs"):

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
+import scipy.io
 import tensorflow as tf
 from PIL import Image
 from tensorflow_datasets.core.utils import image_utils
@@ -27,6 +28,7 @@ from common.data.dataset import read_manifest
 from common.data.imagenet import WNIDS, devkit_ids
 from common.data.images.jpeg import read_header
 from common.data.images.repair import mend
+from common.data.preparation import imagenet
 from common.data.preparation.archives import members
 from common.data.preparation.expected import IMAGENET, VALIDATION, differences, validation_labels
 from common.errors import RunError
@@ -126,6 +128,12 @@ def test_unreadable_files_stop_it_until_they_are_mended(made, tmp_path):
     assert len(records(folder, "train")) == 72
 
 
+def test_a_prepared_set_stays_as_it_is(made, prepared):
+    before = hashes(prepared)
+    assert run(made.folder, prepared.parents[1]) == prepared
+    assert hashes(prepared) == before
+
+
 def test_shorter_side_is_in_the_fingerprint_and_the_title(made, prepared, tmp_path):
     assert "shorter_side" not in source_of(prepared).fingerprint()
     folder = run(made.folder, tmp_path, shorter_side=32)
@@ -185,6 +193,7 @@ def test_a_full_disk_is_told_before_and_while_it_writes(made, tmp_path, monkeypa
     monkeypatch.undo()
     first = changed_at(tmp_path / "imagenet2012.part" / "5.1.0")
     assert len(first) == 2  # whole ones; the half one is gone
+    (tmp_path / "imagenet2012.part" / "5.1.0" / ".AppleDouble").mkdir()
     folder = run(made.folder, tmp_path, per_shard=PER_SHARD)
     assert first.items() <= changed_at(folder).items()
 
@@ -192,14 +201,17 @@ def test_a_full_disk_is_told_before_and_while_it_writes(made, tmp_path, monkeypa
 # Other layouts
 
 
-def unpack(made, folder, *, kaggle=False, flat=False):
-    """The same images as files; the folder."""
-    root = folder / "ILSVRC/Data/CLS-LOC" if kaggle else folder
+def unpack(made, folder, layout=""):
+    """The same images as files, or training images in tars; the folder."""
+    root = folder / "ILSVRC/Data/CLS-LOC" if layout == "kaggle" else folder
     labels = validation_labels()
     files = {f"train/{w}/{name}": c for (w, name), c in made.train.items()}
+    if layout == "class_tars":  # what unpacking the official tar once leaves
+        data = (tar := made.folder / "ILSVRC2012_img_train.tar").read_bytes()
+        files = {f"train/{name}": data[at : at + size] for name, at, size in members(tar)}
     for name, content in made.validation.items():
         wnid = WNIDS[labels[int(name[15:23]) - 1]]
-        files[f"{'val' if kaggle or flat else f'val/{wnid}'}/{name}"] = content
+        files[f"{'val' if layout in ('kaggle', 'flat') else f'val/{wnid}'}/{name}"] = content
     for name, content in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
@@ -207,9 +219,9 @@ def unpack(made, folder, *, kaggle=False, flat=False):
     return folder
 
 
-@pytest.mark.parametrize("layout", [{}, {"kaggle": True}, {"flat": True}], ids=str)
+@pytest.mark.parametrize("layout", ["", "kaggle", "flat", "class_tars"])
 def test_folders_give_the_shards_that_tars_give(made, prepared, tmp_path, layout):
-    folder = run(unpack(made, tmp_path / "source", **layout), tmp_path, per_shard=PER_SHARD)
+    folder = run(unpack(made, tmp_path / "source", layout), tmp_path, per_shard=PER_SHARD)
     assert hashes(folder) == hashes(prepared)
 
 
@@ -223,6 +235,12 @@ def write_parquet(folder, split, rows):
     file = folder / "data" / f"{split}-00000-of-00001.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)
     pyarrow.parquet.write_table(table, file, row_group_size=7)
+
+
+def test_class_tars_are_looked_into_once(made, tmp_path, monkeypatch):
+    found = find(unpack(made, tmp_path, "class_tars"))
+    monkeypatch.setattr(imagenet, "members", lambda _: pytest.fail("looked again"))
+    assert find(tmp_path) == found
 
 
 def test_parquet_gives_the_same_images(made, prepared, tmp_path):
@@ -254,7 +272,7 @@ def test_parquet_with_labels_in_another_order_is_refused(tmp_path):
 
 
 def test_a_missing_validation_file_shifts_no_label(made, tmp_path):
-    source = unpack(made, tmp_path / "source", flat=True)
+    source = unpack(made, tmp_path / "source", "flat")
     (source / "val" / VALIDATION.format(3)).unlink()
     with pytest.raises(RunError, match="17 images, and it must have 18"):
         run(source, tmp_path)
@@ -266,6 +284,22 @@ def test_a_missing_validation_file_shifts_no_label(made, tmp_path):
     assert labels[:7] == [65, 970, 809, 516, 57, 334, 415]
 
 
+def write_training_counts(folder, counts):
+    """The devkit's table of classes."""
+    kinds = [("WNID", "O"), ("num_train_images", "O")]
+    synsets = np.array(list(counts.items()), kinds).reshape(-1, 1)
+    scipy.io.savemat(folder / "meta.mat", {"synsets": synsets})
+
+
+def test_training_counts_come_from_the_devkits_table(tmp_path):
+    counts = {WNIDS[0]: 1300, WNIDS[1]: 1299}
+    write_training_counts(tmp_path, counts | {"n00001740": 0})
+    assert imagenet.training_counts(tmp_path) == counts
+    (tmp_path / "meta.mat").write_bytes(b"<html>404</html>")
+    with pytest.raises(RunError, match="not the devkit's table of classes"):
+        imagenet.training_counts(tmp_path)
+
+
 def test_the_whole_of_imagenet_is_asked_for(made, tmp_path):
     source = unpack(made, tmp_path / "source")
     with pytest.raises(RunError) as caught:
@@ -273,6 +307,10 @@ def test_the_whole_of_imagenet_is_asked_for(made, tmp_path):
     message = str(caught.value)
     assert "train: 72 images, and it must have 1,281,167" in message
     assert f"Missing: {VALIDATION.format(9)}" in message
+    assert f"{WNIDS[0]} has 4, not 732 to 1,300" in message
+    write_training_counts(source, dict.fromkeys(WNIDS, 1_299))
+    with pytest.raises(RunError, match=f"{WNIDS[0]} has 4 of 1,299.* Missing: ILSVRC2012_val"):
+        run(source, tmp_path, expected=IMAGENET)
     with pytest.raises(RunError, match="md5 sum .* download it again"):
         run(made.folder, tmp_path, expected=IMAGENET)
 
@@ -291,12 +329,6 @@ def test_counts_of_the_real_set_are_its_own():
     assert f"{WNIDS[0]} has 731, not 732 to 1,300" in wrong
     found["train"] = classes | {WNIDS[999]: 1_299}
     assert differences(IMAGENET, found) == ["train: 1,281,166 images, and it must have 1,281,167"]
-
-
-def test_validation_labels_are_those_published_elsewhere():
-    # md5 of a list of class indices that others use, one a line.
-    text = "".join(f"{label}\n" for label in validation_labels())
-    assert hashlib.md5(text.encode()).hexdigest() == "f31656d784908741c59ccb6823cf0bea"
 
 
 def test_a_devkit_that_disagrees_is_told(tmp_path):

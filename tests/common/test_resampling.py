@@ -41,6 +41,15 @@ def test_zoom_is_tf_image_resize_of_the_window_by_the_drawn_filter(jpeg, channel
                 np.testing.assert_allclose(found, expected, atol=0.01)
 
 
+@pytest.mark.parametrize("jpeg", [False, None])
+def test_a_png_of_another_size_is_an_error_and_not_cut(jpeg):
+    """As decode_together leaves it to whoever reads the images one by one."""
+    encoded = tf.io.encode_png(noise_image(6, 7))
+    assert realize(View.whole(6, 7), encoded, 3, jpeg).shape == (6, 7, 3)
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        realize(View.whole(4, 5), encoded, 3, jpeg)
+
+
 def test_cubic_stays_within_0_and_255():
     checks = np.kron([[0, 255], [255, 0]], np.ones((3, 3)))[..., None]
     encoded = tf.io.encode_png(checks.astype(np.uint8))

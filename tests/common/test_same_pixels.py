@@ -1,7 +1,6 @@
 """The same pixels of the same file: training, `predict`, an exported model."""
 
 import dataclasses
-import functools
 import io
 import struct
 import zlib
@@ -12,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 
 from common import export
-from common.data import catalog, pipeline, processes
+from common.data import catalog, pipeline
 from common.data.diagnosis import explained
 from common.data.images import decoder
 from common.data.sources import photographs
@@ -168,9 +167,7 @@ def damaged_later(root, name, data):
     return source
 
 
-def test_a_jpeg_without_its_end_is_refused_by_all(tmp_path, monkeypatch):
-    here = functools.partial(processes.workers, 1)  # not in processes of their own
-    monkeypatch.setattr(processes, "workers", lambda jobs: here())
+def test_a_jpeg_without_its_end_is_refused_by_all(tmp_path):
     source = damaged_later(tmp_path, "cut.jpg", FILES["plain.jpg"][:-200])
     with pytest.raises(ValueError, match="cut off"):
         as_predict_sees(tmp_path / "train" / "a" / "cut.jpg")

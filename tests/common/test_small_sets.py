@@ -147,7 +147,9 @@ def test_cifar100s_folders_have_its_classes_and_png_files(cifar100_forms):
         with pytest.raises(RunError, match=said):
             arrays.cifar100(source)
     picture.write_bytes(tf.io.encode_png(image).numpy())
-    assert len(arrays.cifar100(source).splits["train"]) == 200
+    found = arrays.cifar100(source)
+    assert len(found.splits["train"]) == 200
+    assert (found.images_per_shard, found.lossless) == (10_000, False)  # as of arrays
     (source / "test" / "worm").rename(source / "test" / "wurm")
     with pytest.raises(RunError, match="no image in train, but in test: wurm"):
         arrays.cifar100(source)

@@ -155,6 +155,9 @@ def test_dense_inputs_are_the_whole_image_and_weigh_as_crops_do():  # VGG, Sec. 
         assert scaled.size is None
         both = tuple(Crop(0, 0, *scaled.canvas, mirrored) for mirrored in (False, True))
         assert scaled.crops == both
+    for fixed in ({"average": "logits"}, {"squashed": True}):
+        with pytest.raises(TypeError):
+            views.Dense(sides=(256,), **fixed)
     both = views.MeanOf((VGG, DENSE)).scaled_images(375, 500)
     for crops in (50, 2):
         assert sum(scaled.weight for scaled in both if len(scaled.crops) == crops) == 0.5

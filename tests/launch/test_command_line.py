@@ -1,6 +1,7 @@
 import json
 import os
 import pathlib
+import pwd
 import re
 import resource
 import subprocess
@@ -117,7 +118,7 @@ WRONG = {
     "a view": (["alexnet", "--set", "monitor=ten_crp"], "'ten_crop'"),
     "a batch that does not divide": (["alexnet", "--gpus", "3"], "128"),
     "a part of bench": (["bench", "inptu"], "'input'"),
-    "a person's folder": (["runs", "~nobody_of_that_name"], "the name of nobody"),
+    "a person's folder": (["runs", "~nobody_of_that_name"], "whose folder that is is not known"),
     "a folder without a run": (["report", "no_such_run"], "no_such_run"),
 }
 
@@ -206,7 +207,9 @@ def test_report_takes_no_time_and_no_tensorflow(tmp_path):
     assert answers_at_once("-c", PAGE, env=env)
 
 
-@pytest.mark.parametrize("words", [["list"], ["alexnet", "--a=1"]])
+@pytest.mark.parametrize(
+    "words", [["list"], ["alexnt"], ["alexnet", "--set", "a=1"], ["alexnet", "--a=1"]]
+)
 def test_answers_at_once(words, tmp_path):
     # As on a person's machine, all but the first have the bytecode.
     env = os.environ | {"PYTHONPYCACHEPREFIX": str(tmp_path)}
@@ -261,6 +264,19 @@ def raised_in(module, line):
 def test_exit_codes(line, code, said, capsys):
     assert exits.exit_code(raised_in("common.toy", line)) == code
     assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("path", ["~/runs", "~nobody_of_that_name/runs"])
+def test_a_folder_of_nobody_known_is_not_said_to_have_been_named(path, capsys, monkeypatch):
+    def fail(_):
+        raise KeyError
+
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", fail)  # as in a container, of a number without a name
+    assert exits.exit_code(lambda: pathlib.Path(path).expanduser()) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("A path begins with ~, and whose folder that is is not known here: ")
+    assert said.endswith(" set HOME.\n")
 
 
 @pytest.mark.parametrize(

@@ -197,6 +197,8 @@ def test_every_response_norm_has_its_constants_and_every_part_of_a_form_is_expla
                     constants = f"n={layer.n}, k={layer.k}, alpha={layer.alpha}, beta={layer.beta}"
                     assert layer.name in said and constants in said
             assert all(where for what, _, where in rows if what.startswith("network.")), variant
+            if variant == "lenet5":  # 2.4 / sqrt(120) = 0.21908902...
+                assert "F6: kernel RandomUniform(minval=-0.2191, maxval=0.2191)" in said
 
 
 def test_deviations_are_those_of_the_training_that_was_asked_for():
@@ -210,8 +212,21 @@ def test_deviations_are_those_of_the_training_that_was_asked_for():
     ):
         left = [one.field for one in recipe_table.list_deviations(apply(recipe, [setting]))]
         assert left == [field for field in told if field not in gone], setting
-    alexnet = apply(reproductions.load("alexnet").RECIPES["alexnet"], ["schedule.patience=2"])
-    assert "schedule" not in [one.field for one in recipe_table.list_deviations(alexnet)]
+    resized = "train_transforms, test_transforms: ResizeShorterSide"
+    for variant, setting, field, stays in (
+        ("alexnet", "schedule.patience=2", "schedule", False),
+        ("preact_resnet200_fair", "learning_rate=0.123", "optimizer: rate and velocity", True),
+        ("polynet", "optimizer.decay=0.5", "optimizer: decay and epsilon", False),
+        ("cifar_wrn_28_10", "optimizer.momentum=0.5", "optimizer: velocity at a drop", True),
+        ("mnist_linear", "epochs=3", "epochs, schedule, before_epoch", False),
+        ("vgg16", "views=single", "views, test_transforms", False),
+        ("vgg16", "epochs=3", "views, test_transforms", True),
+        ("lenet1", "test_transforms=()", resized, False),
+    ):
+        recipe = reproductions.load(reproductions.find(variant)[0]).RECIPES[variant]
+        assert field in [one.field for one in recipe_table.list_deviations(recipe)]
+        left = [one.field for one in recipe_table.list_deviations(apply(recipe, [setting]))]
+        assert (field in left) == stays, (variant, setting)
     for paper in reproductions.names():  # --set and --from change it
         for each in reproductions.load(paper).RECIPES.values():
             for one in each.deviations:

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import tomllib
+import types
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from common.data import imagenet
 from common.errors import RunError, UsageError
 from common.evaluation.metrics import wrong
 from common.evaluation.predictions import Predictions, read, write
+from launch.commands import ensemble
 from launch.report import fusion_records, leaderboard, results_slides
 from launch.report.error_counts import missed, percent, without_blacklist
 from launch.report.papers import read_papers
@@ -75,6 +77,25 @@ def test_every_rule_that_applies_is_counted(files, capsys):
     average = np.log(sum(np.exp(fusion.rules.log_softmax(read(f).scores)) for f in files))
     count = int(wrong(average, a.labels, 1).sum())
     assert cells(said, "simple", "untuned")[0] == str(count)
+
+
+def test_nothing_is_printed_into_the_line_that_shows_how_far_it_is(files, monkeypatch):
+    live = []  # lines on the screen that are redrawn
+    counting = types.SimpleNamespace(show=lambda *line: live.append(line), clear=live.clear)
+    monkeypatch.setattr(ensemble, "Counting", lambda: counting)
+    asked = spec.spec_of(files, [])
+    members = fusion.of_members(spec.read_members(asked))
+    for rule, _ in ensemble._fuse_all(asked, members, 0):
+        assert not live, rule
+
+    def fail(*_):
+        assert live
+        raise MemoryError
+
+    monkeypatch.setattr(ensemble, "fuse", fail)
+    with pytest.raises(MemoryError):
+        next(ensemble._fuse_all(asked, members, 0))
+    assert not live
 
 
 def test_leave_one_out_and_pairs_are_shown(files, capsys):

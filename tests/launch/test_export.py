@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +10,7 @@ from PIL import Image
 
 from common.errors import RunError, UsageError
 from launch.commands import export as command
+from launch.weights import run_weights
 from tests.launch import test_predict
 from tests.launch.flags import launch
 
@@ -42,6 +44,26 @@ def test_it_answers_as_predict(colours, tmp_path, capsys):
         ]
     test_predict.predict_here(colours, *files)
     assert capsys.readouterr().out.splitlines() == lines
+
+
+def test_the_heads_that_only_train_the_first_are_left_out(colours, tmp_path, monkeypatch):
+    build = test_predict.build_model
+
+    def build_two_headed(*words, **sizes):
+        model = build(*words, **sizes)
+        other = keras.layers.Dense(3, name="auxiliary")(model.layers[-2].output)
+        return keras.Model(model.input, [model.output, other], name=model.name)
+
+    monkeypatch.setattr(test_predict, "build_model", build_two_headed)
+    both = build_two_headed("colours", image_size=16, num_classes=3)
+    both.save_weights(colours / run_weights.WEIGHTS)
+    photograph = test_predict.colour(tmp_path / "a.png", (250, 0, 0))
+    assert export(colours, tmp_path / "made") == 0
+    served = tf.saved_model.load(str(tmp_path / "made")).signatures["serving_default"]
+    answer = served(files=tf.constant([photograph.read_bytes()]))
+    assert answer["names"].numpy()[0, 0] == b"red"
+    kept = tf.train.list_variables(str(tmp_path / "made" / "variables" / "variables"))
+    assert [shape for name, shape in kept if name.startswith("held")] == [[3, 3]]
 
 
 def test_a_file_has_its_record_beside_it(colours, tmp_path):

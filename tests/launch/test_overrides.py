@@ -155,6 +155,7 @@ def test_image_size_scales_the_transforms_whose_own_size_has_the_last_word():
         ("optimizer.nesterov=1", "true or false"),
         ("clip_global_norm=big", "a number or None"),
         ("optimizer=adam", "optimizer.learning_rate="),
+        ("optimizer=Sgdd(learning_rate=foo)", "there is no 'Sgdd' here. Did you mean 'Sgd'?"),
         ("train_transforms=128", "train_transforms.0"),
         ("train_transforms.3.size=1", "0 to 2"),
         ("train_transforms.-1.size=1", "0 to 2"),

@@ -1,5 +1,6 @@
 """`python -m launch prepare` and `doctor`: what a person is told."""
 
+import io
 import json
 import pathlib
 import shutil
@@ -20,7 +21,8 @@ from common.data.preparation.checks import findings
 from common.data.preparation.expected import OFFICIAL, Expected
 from common.data.preparation.inspection import examine
 from common.errors import RunError, UsageError
-from launch.terminal.display import Counting
+from launch.terminal.display import Counting, Display
+from launch.terminal.exits import SCRIPT
 from tests.common import synthetic_imagenet as synthetic
 from tests.common.data_fixtures import image_folder, noise_image, write_image
 from tests.common.prepare_runs import hashes, run, small
@@ -104,7 +106,10 @@ def test_doctor_is_content_with_a_whole_set(tmp_path, capsys):
     assert code == 0 and "Nothing is wrong." in output
 
 
-def test_doctor_finds_labels_that_tfds_shifted_and_another_class_order(data_dir, capsys):
+def test_doctor_finds_labels_that_tfds_shifted_and_another_class_order(
+    data_dir, capsys, monkeypatch
+):
+    monkeypatch.setattr(sys, "argv", [SCRIPT])
     labels = []
 
     def shift(name, features):
@@ -122,6 +127,7 @@ def test_doctor_finds_labels_that_tfds_shifted_and_another_class_order(data_dir,
     assert "15 of 18 validation labels are wrong" in output
     assert "[65, 970, 230, 230, 809, 516, 57, 334]" in output
     assert "TFDS's own builder shifts all labels" in output
+    assert f"{SCRIPT} prepare writes one." in output  # advice is to be typed as it stands
 
 
 def test_doctor_names_damaged_files_and_images(made, data_dir, capsys):
@@ -269,7 +275,7 @@ def test_download_is_tfdss_and_its_failure_is_told(tmp_path, monkeypatch):
         launch("prepare", "imagenette", data_dir=str(tmp_path), download=True)
 
 
-@pytest.mark.parametrize("name", ["folder:/x", "Birds", "a/b", "sample", ".."])
+@pytest.mark.parametrize("name", ["folder:/x", "Birds", "a/b", "sample", "..", "_", "__"])
 def test_names_that_cannot_be_are_refused(tmp_path, name):
     with pytest.raises(UsageError, match="no name for a data set"):
         launch("prepare", name, source=str(tmp_path), data_dir=str(tmp_path))
@@ -281,6 +287,27 @@ def test_progress_shows_speed_and_time_left(capsys, monkeypatch):
         monkeypatch.setattr("launch.terminal.display.time.monotonic", lambda now=now: now)
         counting.show("writing images", done, 1100)
     assert capsys.readouterr().err == ("writing images: 300/1,100, 10/s, 80 s left\n")
+
+
+def test_the_count_after_a_whole_one_begins_anew(capsys, monkeypatch):
+    counting = Counting()
+    steps = (0, 0, 100), (10, 100, 100), (3610, 256, 10_000), (3621, 3072, 10_000)
+    for now, done, total in steps:
+        monkeypatch.setattr("launch.terminal.display.time.monotonic", lambda now=now: now)
+        counting.show("measuring images", done, total)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "measuring images: 3,072/10,000, 256/s, 27 s left"
+
+
+def test_a_line_that_was_wiped_is_drawn_again_at_once(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    counting = Counting(Display(terminal))
+    for done in (1, 2):
+        counting.show("fusing", done, 3)
+        assert f"fusing: {done}/3" in terminal.getvalue()
+        counting.clear()
 
 
 def run_command(*words):

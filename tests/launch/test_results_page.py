@@ -6,7 +6,7 @@ from collections import Counter
 import reproductions
 from common.papers.expected import CLAIM_VERDICTS
 from launch.report import leaderboard, paper_page, report, results_page, results_slides
-from launch.report.papers import Paper
+from launch.report.papers import Paper, read_papers
 from tests.launch import toy
 
 TABLES = """
@@ -93,3 +93,13 @@ def test_the_leaderboard_has_all_of_the_slides_digits():
     ):
         assert f" | {numbers} | " in text
     assert "Normalization |  | not in the slides | 9.9349 % |" in text
+
+
+def test_the_front_page_stays_a_page(monkeypatch):
+    papers = read_papers()
+    whole = sum(map(len, results_page.list_reproduced(list(papers.values()))[0]))
+    monkeypatch.setattr(results_page, "FRONT_ROWS", 2)
+    front = results_page.front_table(papers)
+    names = re.findall(r"^\| \[(\w+)\]", front, re.MULTILINE)
+    assert names == ["lenet5", "cifar_resnet20"]
+    assert front.endswith(f", which has {whole - 2} rows more.")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -206,6 +207,19 @@ def test_the_test_split_of_a_run_that_held_images_out_is_measured_but_not_its_re
     assert (folder / "evaluated" / "data_validation").is_dir()
     with pytest.raises(UsageError, match="no split called 'tests'"):
         measured(folder, capsys, split="tests")
+
+
+def test_what_was_not_held_out_in_training_is_not_said_to_have_been(run, capsys):
+    asked = {"set": ["held_out=2"], "split": "validation"}
+    for settings in ([], ["held_out=3"]):
+        folder = run(*settings)
+        for dry_run in (False, True):
+            with pytest.raises(UsageError, match="no split called 'validation'.*held_out=0"):
+                measured(folder, capsys, **asked, dry_run=dry_run)
+    file = shutil.copy(folder / run_weights.WEIGHTS, folder / "a.weights.h5")  # of no known run
+    asked |= {"data": f"folder:{folder.parent / 'data'}", "preprocessing": "recipe"}
+    with pytest.raises(UsageError, match="no split called 'validation'.*held_out=0"):
+        measured(file, capsys, **asked)
 
 
 def test_a_result_in_other_arithmetic_is_no_part_of_the_run(run, capsys):

@@ -20,6 +20,7 @@ from common.data.images.jpeg import read_header
 from common.data.preparation import folders
 from common.data.preparation.raw_images import Original, Originals
 from common.errors import RunError
+from common.lazy import tf
 
 DIGITS = tuple(str(digit) for digit in range(10))
 CIFAR10 = (
@@ -138,7 +139,12 @@ def cifar100(folder: pathlib.Path) -> Originals:
         for image in images:
             _require_png(image.path)
         found.splits[split] = [image._replace(kind="png") for image in images]
-    return dataclasses.replace(found, images_per_shard=10_000, image_shape=(32, 32, 3))
+    return dataclasses.replace(
+        found,
+        images_per_shard=Originals.images_per_shard,
+        lossless=False,
+        image_shape=(32, 32, 3),
+    )
 
 
 def _in_batches(folder: pathlib.Path, classes: tuple[str, ...]) -> Originals | None:
@@ -194,8 +200,6 @@ def read_png(path: str) -> np.ndarray:
     Raises:
         OSError: if it cannot be read or decoded.
     """
-    import tensorflow as tf
-
     try:
         return tf.io.decode_png(tf.io.read_file(path), 3).numpy()
     except tf.errors.OpError as error:

@@ -4,6 +4,8 @@ A validation image's label goes by the number in its name, never by its place
 among the others: a file that is missing shifts nothing.
 """
 
+import functools
+import io
 import os
 import pathlib
 import re
@@ -26,6 +28,7 @@ from common.errors import RunError
 
 _DEVKIT = "ILSVRC2012_devkit_t12"
 _GROUND_TRUTH = "ILSVRC2012_validation_ground_truth.txt"
+_META = "meta.mat"
 _TARS = {"train": "ILSVRC2012_img_train.tar", "validation": "ILSVRC2012_img_val.tar"}
 _ROOTS = ("", "ILSVRC/Data/CLS-LOC", "Data/CLS-LOC", "CLS-LOC")  # Kaggle's
 _FOLDERS = {
@@ -71,7 +74,7 @@ def find(
             place = source / _TARS[split]
             found = _in_tar(split, place, each, notes, progress)
         elif place := next(filter(pathlib.Path.is_dir, places), None):
-            found = _in_folder(place, each)
+            found = _in_folder(place, each, notes)
         else:
             continue
         layout.append(str(place))
@@ -116,13 +119,21 @@ def _is_class_tar(name: str) -> bool:
     return name.endswith(".tar") and not any(map(of_tools, pathlib.PurePosixPath(name).parts))
 
 
-def _in_folder(folder: pathlib.Path, each: Each) -> Found:
-    """Of class folders, or (validation) of a flat folder."""
-    inside = [e for e in sorted(folder.iterdir()) if e.is_dir() and not of_tools(e.name)]
+def _in_folder(folder: pathlib.Path, each: Each, notes: pathlib.Path) -> Found:
+    """Of class folders, class tars, or (validation) of a flat folder."""
+    entries = sorted(folder.iterdir())
+    inside = [e for e in entries if e.is_dir() and not of_tools(e.name)]
+    archives = [e for e in entries if e.suffix == ".tar" and e.stem in _LABEL and e.is_file()]
+    for archive in archives:
+        changed, look_inside = archive.stat().st_mtime_ns, functools.partial(members, archive)
+        for name, at, size in remembered(notes, "members", archive, look_inside):
+            yield archive.stem, name, str(archive), at, size, changed
     for place, files in each(_list_files, [(entry,) for entry in inside]):
         for name, changed, size in files:
             yield inside[place].name, name, str(inside[place] / name), 0, size, changed
     for name, changed, size in _list_files(folder):
+        if folder / name in archives:
+            continue
         yield "", name, str(folder / name), 0, size, changed
 
 
@@ -213,7 +224,7 @@ def _require_known_labels(source: pathlib.Path, known: list[int]) -> None:
     Raises:
         RunError: if they differ; names the first that does.
     """
-    where, data = _read_ground_truth(source)
+    where, data = _read_devkit(source, _GROUND_TRUTH)
     if data is None:
         return
     label_of = {number: label for label, number in enumerate(devkit_ids())}
@@ -232,16 +243,38 @@ def _require_known_labels(source: pathlib.Path, known: list[int]) -> None:
         )
 
 
-def _read_ground_truth(source: pathlib.Path) -> tuple[str, bytes | None]:
-    """(where, content) of the devkit's validation labels."""
+def training_counts(source: pathlib.Path) -> dict[str, int] | None:
+    """Training images of each WNID by the devkit's meta.mat, if it is there.
+
+    Raises:
+        RunError: if the file is not the devkit's.
+    """
+    where, data = _read_devkit(source, _META)
+    if data is None:
+        return None
+    import scipy.io
+
+    try:
+        synsets = scipy.io.loadmat(io.BytesIO(data), squeeze_me=True)["synsets"]
+        counts = {str(row["WNID"]): int(row["num_train_images"]) for row in synsets}
+        return {wnid: counts[wnid] for wnid in WNIDS if counts.get(wnid)}
+    except Exception as error:  # SciPy raises whatever a damaged file leads to
+        raise RunError(
+            f"{where} is not the devkit's table of classes: {error!r}. "
+            "Download the devkit again, or take it away."
+        ) from error
+
+
+def _read_devkit(source: pathlib.Path, name: str) -> tuple[str, bytes | None]:
+    """(where, content) of the devkit's file of that name; None if it is not there."""
     for place in (source, source / _DEVKIT / "data"):
-        if (place / _GROUND_TRUTH).is_file():
-            return str(place / _GROUND_TRUTH), (place / _GROUND_TRUTH).read_bytes()
+        if (place / name).is_file():
+            return str(place / name), (place / name).read_bytes()
     archive = source / f"{_DEVKIT}.tar.gz"
     try:
         with tarfile.open(archive) as tar:  # read within, never unpacked
             for member in tar:
-                if member.isreg() and member.name.endswith(f"/{_GROUND_TRUTH}"):
+                if member.isreg() and member.name.endswith(f"/{name}"):
                     return f"{archive} ({member.name})", tar.extractfile(member).read()
     except FileNotFoundError:
         pass

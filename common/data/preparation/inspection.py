@@ -7,7 +7,8 @@ import pathlib
 from typing import Any
 
 from common.data.images.jpeg import read_header
-from common.data.images.repair import Unreadable, require_decodable
+from common.data.images.repair import require_decodable
+from common.lazy import np, tf
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -37,9 +38,6 @@ def examine(path: pathlib.Path, split: str, deep: bool, add_up: bool = False) ->
         deep: Decodes every image, too.
         add_up: Adds up the pixels of small colour images.
     """
-    import numpy as np
-    import tensorflow as tf
-
     seen = Examined(split=split, file=path.name)
     try:
         with open(path, "rb") as file:
@@ -78,7 +76,7 @@ def _examine_record(seen: Examined, serialized: bytes, *, deep: bool) -> bytes:
             raise ValueError(f"it is {header.kind}, which is not read here")
         if not header.complete or deep:
             require_decodable(data)
-    except (ValueError, Unreadable) as error:
+    except ValueError as error:
         seen.bad.append(f"{where}: {error}")
     return data
 

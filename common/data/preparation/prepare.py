@@ -161,7 +161,8 @@ def _at_work(part: pathlib.Path, data_dir: pathlib.Path) -> Iterator[None]:
         except BlockingIOError:
             raise RunError(f"Another prepare is at work in {part}. Wait for it.") from None
         for stale in part.rglob(".*"):
-            stale.unlink(missing_ok=True)
+            if not stale.is_dir():  # a file server's own, such as .AppleDouble
+                stale.unlink(missing_ok=True)
         try:
             yield
         except Exception:
@@ -229,11 +230,14 @@ def _find(request: Request, each: Each, notes: pathlib.Path, progress: Progress)
     else:
         find = _SETS[request.name][2] if request.name in _SETS else folders.find
         originals = find(request.source)
-    if not request.expected:
+    expected = request.expected
+    if expected is IMAGENET and (counts := imagenet.training_counts(request.source)):
+        expected = dataclasses.replace(expected, classes={"train": counts})
+    if not expected:
         empty = [name for name, images in originals.splits.items() if not images]
         if empty or not originals.splits:
             raise RunError(f"{request.source} has no images for {', '.join(empty) or 'it'}.")
-    elif wrong := differences(request.expected, _count(originals)):
+    elif wrong := differences(expected, _count(originals)):
         missing = ""
         if request.expected is IMAGENET:
             there = {image.name for image in originals.splits.get("validation", [])}

@@ -19,6 +19,7 @@ from common.data.preparation import archives, arrays
 from common.data.preparation.raw_images import Original, Originals
 from common.errors import RunError
 from common.files import whole, write_text, writing
+from common.lazy import tf
 
 NOTES = "notes"
 _VERSION = 2  # of how an image is written; another one makes notes stale
@@ -87,8 +88,6 @@ def write(shard: Shard) -> dict[str, Any]:
     Raises:
         RunError: if an image cannot be read or the file not be written.
     """
-    import tensorflow as tf
-
     examples, note = _examples(shard)
     try:
         with whole(shard.folder / shard.file) as made:

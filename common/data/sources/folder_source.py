@@ -11,6 +11,7 @@ from common.data.images.decoder import as_readable, readable
 from common.data.sharding import parallel_map
 from common.data.sources import folder as folder_layout
 from common.data.sources.look import Look, look_at
+from common.lazy import tf
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,8 +63,6 @@ class FolderSource(TrainingSource):
 
     def records(self, split: str) -> Any:
         """A tf.data.Dataset of the records in the order of the listing."""
-        import tensorflow as tf
-
         indices = tf.data.Dataset.range(self.dataset.splits[split])
         return parallel_map(indices, self._reader(split))
 
@@ -112,8 +111,6 @@ class FolderSource(TrainingSource):
         return None
 
     def _reader(self, split: str) -> Callable[[Any], dict[str, Any]]:
-        import tensorflow as tf
-
         images, labels = self._listing[split], {n: i for i, n in enumerate(self.class_names())}
         with tf.device("CPU:0"):
             ids = tf.constant([path for path, _ in images])

@@ -148,6 +148,8 @@ def _judge(root: pathlib.Path, paths: Sequence[str]) -> dict[str, str]:
     for path in paths:
         try:
             mend((root / path).read_bytes(), None, lossless=True)
-        except (Unreadable, OSError) as error:
+        except Unreadable as error:
             found[path] = str(error)
+        except OSError as error:
+            found[path] = f"it cannot be read: {error.strerror}"
     return found

@@ -18,9 +18,10 @@ from PIL import Image, ImageOps
 
 from common.data.dataset import DataSet, Source
 from common.data.images import decoder
-from common.data.images.repair import Unreadable, decode
+from common.data.images.repair import decode
 from common.data.sources import folder
 from common.errors import UsageError
+from common.lazy import tf
 
 SPLIT = "photographs"
 LINKS = "links to folders, which may lead in a circle: name them yourself"
@@ -51,6 +52,8 @@ def find(words: Sequence[str]) -> tuple[tuple[pathlib.Path, ...], list[str]]:
     paths, notes = [], []
     for word in words:
         path = pathlib.Path(word).expanduser()
+        if path.is_symlink() and not path.exists():
+            raise UsageError(f"{path} is a link that leads nowhere.")
         if not path.exists():
             raise UsageError(f"There is no photograph {path}.")
         inside, left_out = _images_in(path) if path.is_dir() else ([path], [])
@@ -100,10 +103,7 @@ def _small(image: Image.Image) -> Image.Image:
 
 def _pixels(found: decoder.Encoded) -> Image.Image:
     """As the pipeline decodes it."""
-    try:
-        return Image.fromarray(decode(found.data, found.header, 3).numpy())
-    except Unreadable as error:
-        raise ValueError(str(error)) from None
+    return Image.fromarray(decode(found.data, found.header, 3).numpy())
 
 
 class Photographs(Source):
@@ -148,8 +148,6 @@ class Photographs(Source):
         `image` is the file itself where nothing is done to it, else PNG;
         `label` is 0.
         """
-        import tensorflow as tf
-
         kinds = {"image": tf.string, "label": tf.int64, "id": tf.string}
         return tf.data.Dataset.from_generator(
             self._records,

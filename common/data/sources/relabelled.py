@@ -7,6 +7,7 @@ from typing import Any
 
 from common.data.dataset import Source, TrainingSource
 from common.errors import UsageError, did_you_mean
+from common.lazy import tf
 
 
 def relabel(source: TrainingSource, names: tuple[str, ...], whose: str) -> Source:
@@ -58,8 +59,6 @@ class Relabelled(Source):
 
     def records(self, split: str) -> Any:
         """The source's records, in its order."""
-        import tensorflow as tf
-
         with tf.device("CPU:0"):
             places = tf.constant(self._places, tf.int64)
         return self._source.records(split).map(

@@ -20,6 +20,7 @@ import numpy as np
 
 from common.data.sources import drawing
 from common.files import reason
+from common.lazy import tf
 
 _VERSION = "1.0.0"
 _SEED = 20_120_930
@@ -78,7 +79,6 @@ def _make(name: str, parent: pathlib.Path, shapes: dict[str, int]) -> pathlib.Pa
 
 
 def _write_shapes(folder: str, sizes: dict[str, int]) -> str:
-    import tensorflow as tf
     import tensorflow_datasets as tfds
 
     def examples(split: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -116,8 +116,6 @@ def like_mnist(digit: np.ndarray) -> np.ndarray:
 
     Enlarged to 20 x 20, bilinear, in the middle of a black field.
     """
-    import tensorflow as tf
-
     large = tf.image.resize(digit[..., None] * (255 / 16), (20, 20))
     return np.pad(np.rint(large).astype(np.uint8), ((4, 4), (4, 4), (0, 0)))
 

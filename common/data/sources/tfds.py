@@ -11,8 +11,6 @@ import pathlib
 import re
 from typing import Any
 
-import numpy as np
-
 from common.data.dataset import (
     MANIFEST,
     DataSet,
@@ -25,6 +23,7 @@ from common.data.dataset import (
 from common.data.rng import fold_in
 from common.data.sharding import parallel_map
 from common.errors import RunError
+from common.lazy import np, tf
 
 # Splits within both are read once and kept in memory, still encoded.
 HELD_BYTES = 2**30
@@ -60,8 +59,6 @@ class RecordSource(TrainingSource):
 
     def records(self, split: str) -> Any:
         """A tf.data.Dataset of the records in the order of the files."""
-        import tensorflow as tf
-
         if not self._is_small(split):
             return self._stream(split)
         return tf.data.Dataset.from_tensor_slices(self._hold(split))
@@ -117,8 +114,6 @@ class RecordSource(TrainingSource):
         Reads them all: TFRecord has a checksum for each record, and TFDS keeps
         how many each file should hold.
         """
-        import tensorflow as tf
-
         info = self._builder.info.splits[split]
         for name, length in zip(info.filenames, info.shard_lengths, strict=True):
             path = pathlib.Path(self.where, name)
@@ -142,8 +137,6 @@ class RecordSource(TrainingSource):
         """All records, read once; of damaged files a RunError."""
         if split in self._held:
             return self._held[split]
-        import tensorflow as tf
-
         info, names = self._builder.info.splits[split], self._names
         files = list(map(str, info.filepaths))
         try:
@@ -168,8 +161,6 @@ class RecordSource(TrainingSource):
         return self._held[split]
 
     def _read_held(self, split: str, index: Any) -> dict[str, Any]:
-        import tensorflow as tf
-
         with tf.init_scope():
             held = self._hold(split)
         return {name: tf.gather(v, index) for name, v in held.items()}
@@ -197,7 +188,6 @@ class RecordSource(TrainingSource):
         return records.map(lambda r: {"image": r["image"], "label": r["label"], "id": r[name]})
 
     def _read(self, split: str, batch_size: int | None = None, **read_config: Any) -> Any:
-        import tensorflow as tf
         import tensorflow_datasets as tfds
 
         options = tf.data.Options()
@@ -230,8 +220,6 @@ def read_records(files: list[str], names: list[str]) -> dict[str, Any]:
         files: Paths.
         names: Of the wanted features: `label`, int64; the others are strings.
     """
-    import tensorflow as tf
-
     kinds = {"label": tf.int64}
     features = {name: tf.io.FixedLenFeature((), kinds.get(name, tf.string)) for name in names}
     batches = tf.data.TFRecordDataset(files).batch(_PARSED)
@@ -256,8 +244,6 @@ def decode_together(encoded: Any, shape: tuple[int, int, int]) -> Any:
         As common.data.transforms.view.with_zero_pixel. None if an image is damaged: where
         they are read one by one, an error will name it.
     """
-    import tensorflow as tf
-
     images, (height, width, channels) = len(encoded), shape
     pixels = np.zeros((1 + images * height * width, channels), np.uint8)
     blank = tf.repeat(encoded[:1], -images % _UNROLLED)

@@ -260,6 +260,11 @@ def gather_windows(
 
 def _decode(encoded: Any, box: Box, source: tuple, channels: int, jpeg: bool | None) -> Any:
     """The uint8 pixels of a part of the file."""
+    if jpeg is None:
+        return _of_its_kind(encoded, lambda jpeg: _decode(encoded, box, source, channels, jpeg))
+    if not jpeg and box.is_all_of(source):  # a file of another size is damaged, not to be cut
+        known = (n if isinstance(n, int) else None for n in source)
+        return tf.ensure_shape(decode(encoded, channels, jpeg=False), (*known, channels))
     wide = box.grow(_MARGIN).clip(source)
     image = _cut_file(encoded, tf.stack(wide), channels, jpeg)
     begin = [box.top - wide.top, box.left - wide.left, 0]

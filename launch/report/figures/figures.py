@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import pathlib
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ STYLE = {
     "grid.color": "#e4e4e4",
     "grid.linewidth": 0.6,
     "legend.frameon": False,
-    "svg.fonttype": "path",  # the reader's fonts do not matter
+    "svg.fonttype": "none",  # text stays text: short, to be searched and read aloud
     "svg.hashsalt": "classic-convnets",
     "text.hinting": "none",
     "text.parse_math": False,
@@ -82,13 +83,19 @@ def draw_svg(draw: Callable[[Any], "Figure"], shown: Any) -> str:
     """What `draw` makes of `shown`, as SVG in the pictures' style."""
     import matplotlib
 
-    from launch.report.figures.short_svg import shorten
-
     with matplotlib.rc_context(STYLE):
         text = io.StringIO()
         metadata = {"Date": None, "Creator": None}
         draw(shown).savefig(text, format="svg", metadata=metadata)
-    return shorten(text.getvalue()).rstrip()
+    # Hundredths of a point will do; Verdana's letters are as wide.
+    places = r' (?:d|x|y)="[^"]*"'
+    svg = re.sub(places, lambda numbers: _round(numbers[0]), text.getvalue())
+    svg = svg.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
+    return svg[svg.index("<svg") :].rstrip()  # as it stands in a page
+
+
+def _round(numbers: str) -> str:
+    return re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", numbers)
 
 
 def pictures(papers: dict[str, Paper]) -> list[Picture]:
