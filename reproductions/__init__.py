@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import importlib.util
+import numbers
 import pathlib
 import sys
 import types
@@ -154,6 +155,9 @@ def build_model(
     recipe = _recipe(paper, variant)
     size = recipe.image_size if image_size is None else image_size
     classes = recipe.num_classes if num_classes is None else num_classes
+    for name, value in (("image_size", size), ("num_classes", classes)):
+        if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+            raise UsageError(f"{name}={value!r}: it must be a whole number; images are square.")
     smallest = smallest_image(paper, variant)
     if size < smallest:
         raise UsageError(
@@ -239,11 +243,11 @@ def make_preprocessing(
 
     Args:
         image_size: S, pixels; None is the recipe's.
-        weights: A file that a training or `import` wrote: what it says of its pixels, and the
-            statistics beside it, take the place of the recipe's.
+        weights: A file that a training or `import` wrote, or a run's folder: what it says of its
+            pixels, and the statistics beside it, take the place of the recipe's.
 
     Raises:
-        UsageError: if the recipe subtracts what is nowhere to be found.
+        UsageError: if the recipe subtracts what is nowhere to be found, or there is no such file.
         RunError: if what the file says is not known here.
     """
     import tensorflow as tf
@@ -254,6 +258,10 @@ def make_preprocessing(
     from common.models.preprocessing import STATISTICS, prepared_for
 
     file = pathlib.Path(weights).expanduser() if weights else None
+    if file and file.is_dir():
+        file /= "final.weights.h5"
+    if file and not file.is_file():
+        raise UsageError(f"weights={str(weights)!r}: there is no file {file}.")
     recipe = prepared_for(_recipe(paper, variant), file, image_size)
     known = file and statistics.load(file.with_name(STATISTICS))
     if known:
