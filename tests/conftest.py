@@ -1,5 +1,6 @@
-"""Fixtures: where real data lies, if it does."""
+"""Fixtures: where real data lies, if it does. And what the garbage collector looks through."""
 
+import gc
 import os
 import pathlib
 
@@ -7,7 +8,14 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+gc.set_threshold(100_000, 1, 1)  # as launch/__main__.py
+
 ROOT = pathlib.Path(__file__).parents[1]
+
+
+def pytest_collection_finish():
+    """Half a million objects of imports and tests stay: no collection looks through them."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
