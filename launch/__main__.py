@@ -21,7 +21,6 @@ continues these three).
 Commands:
 """
 
-import gc
 import os
 import sys
 import textwrap
@@ -82,9 +81,6 @@ def start() -> int:
 
     The `python -m launch` of its children is this copy, and no launch.py of the current folder.
     """
-    # TensorFlow's import makes 400,000 objects that stay: looking through them as often as
-    # Python does, each time 700 have come, is a quarter of what it costs.
-    gc.set_threshold(100_000, 1, 1)
     os.environ["PYTHONSAFEPATH"] = "1"
     root = os.path.dirname(os.path.dirname(__file__))
     if sys.path[0] == root:  # of a clone that need not be installed

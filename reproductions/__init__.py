@@ -257,11 +257,7 @@ def make_preprocessing(
     from common.evaluation.views import FrameView
     from common.models.preprocessing import STATISTICS, prepared_for
 
-    file = pathlib.Path(weights).expanduser() if weights else None
-    if file and file.is_dir():
-        file /= "final.weights.h5"
-    if file and not file.is_file():
-        raise UsageError(f"weights={str(weights)!r}: there is no file {file}.")
+    file = _find_weights(weights) if weights else None
     recipe = prepared_for(_recipe(paper, variant), file, image_size)
     known = file and statistics.load(file.with_name(STATISTICS))
     if known:
@@ -291,6 +287,15 @@ def make_preprocessing(
         return inputs_of_file(encoded, recipe, known, view, side)[0]
 
     return tf.autograph.experimental.do_not_convert(preprocess)
+
+
+def _find_weights(place: pathlib.Path | str) -> pathlib.Path:
+    file = pathlib.Path(place).expanduser()
+    if file.is_dir():  # a run's
+        file /= "final.weights.h5"
+    if not file.is_file():
+        raise UsageError(f"weights={str(place)!r}: there is no file {file}.")
+    return file
 
 
 def _recipe(paper: str, variant: str) -> Recipe:

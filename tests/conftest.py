@@ -8,7 +8,7 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-gc.set_threshold(100_000, 1, 1)  # as launch/__main__.py
+gc.disable()  # while modules are imported, as in launch/terminal/quiet.py
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -16,6 +16,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 def pytest_collection_finish():
     """Half a million objects of imports and tests stay: no collection looks through them."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,7 @@ CASES = (  # of a process with two devices
     f"{TOGETHER} microbatches=2",
     RMSPROP,
     "bn_local",
+    "bn_local xla=true",
     "digits",
     "digits microbatches=2 xla=true",
 )
@@ -51,7 +52,7 @@ def on_two_devices() -> dict[str, dict]:
 @functools.cache
 def run(case: str, devices: int = 1) -> dict:
     if devices == 2:
-        return on_two_devices()[case] if case in CASES else run_elsewhere(case)[case]
+        return on_two_devices()[case]
     repeat_bit_for_bit()
     return device_runs.run_case(case, tf.distribute.OneDeviceStrategy("CPU:0"))
 
@@ -118,8 +119,7 @@ def test_moving_averages_move_once_in_an_update_to_the_mean_of_its_parts():
     [
         (RMSPROP, RMSPROP, 1),
         ("digits microbatches=4", "digits", 1),
-        # Both halves of it are quick: batch norm under XLA, and XLA on two devices.
-        pytest.param("bn_local", "bn_local", 2, marks=pytest.mark.full),
+        ("bn_local", "bn_local", 2),
         ("digits microbatches=2", "digits", 2),
     ],
 )
