@@ -25,6 +25,12 @@ class LostWorker(RunError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """' Did you mean X?', X the nearest of the known; '' if none is near."""
-    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    """' Did you mean X?', X the nearest of the known; '' if none is near.
+
+    What has the name in it (cifar_resnet20, of resnet20) is nearer than what is spelled alike.
+    """
+    known = list(known)
+    if len(name) > 3 and (longer := [one for one in known if name in one]):
+        return f" Did you mean {min(longer, key=len)!r}?"
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import functools
 import importlib.util
+import numbers
 import pathlib
 import sys
 import types
@@ -177,6 +178,9 @@ def build_model(
     recipe = _recipe(paper, variant)
     size = recipe.image_size if image_size is None else image_size
     classes = recipe.num_classes if num_classes is None else num_classes
+    for name, value in (("image_size", size), ("num_classes", classes)):
+        if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+            raise UsageError(f"{name}={value!r}: it must be a whole number; images are square.")
     smallest = smallest_image(paper, variant)
     if size < smallest:
         raise UsageError(
@@ -278,11 +282,11 @@ def make_preprocessing(
 
     Args:
         image_size: S, pixels; None is the recipe's.
-        weights: A file that a training or `import` wrote: what it says of its pixels, and the
-            statistics beside it, take the place of the recipe's.
+        weights: A file that a training or `import` wrote, or a run's folder: what it says of its
+            pixels, and the statistics beside it, take the place of the recipe's.
 
     Raises:
-        UsageError: if the recipe subtracts what is nowhere to be found.
+        UsageError: if the recipe subtracts what is nowhere to be found, or there is no such file.
         RunError: if what the file says is not known here.
     """
     import tensorflow as tf
@@ -292,7 +296,7 @@ def make_preprocessing(
     from common.evaluation.views import FrameView
     from common.models.preprocessing import STATISTICS, prepared_for
 
-    file = pathlib.Path(weights).expanduser() if weights else None
+    file = _find_weights(weights) if weights else None
     recipe = prepared_for(_recipe(paper, variant), file, image_size)
     known = file and statistics.load(file.with_name(STATISTICS))
     if known:
@@ -322,6 +326,15 @@ def make_preprocessing(
         return inputs_of_file(encoded, recipe, known, view, side)[0]
 
     return tf.autograph.experimental.do_not_convert(preprocess)
+
+
+def _find_weights(place: pathlib.Path | str) -> pathlib.Path:
+    file = pathlib.Path(place).expanduser()
+    if file.is_dir():  # a run's
+        file /= "final.weights.h5"
+    if not file.is_file():
+        raise UsageError(f"weights={str(place)!r}: there is no file {file}.")
+    return file
 
 
 def _recipe(paper: str, variant: str) -> Recipe:

@@ -20,8 +20,9 @@ from common.data.transforms.pixels import (
 )
 from common.data.transforms.resampling import span, triangle
 from common.data.transforms.view import image_size, mirror, realize
+from common.errors import UsageError
 from common.evaluation.views import FrameView, ScaledImage
-from common.lazy import tf
+from common.lazy import np, tf
 from common.recipes.recipe import Recipe
 
 TEST_INPUTS = 128  # in a test batch, over all replicas
@@ -138,6 +139,10 @@ def inputs_of_file(
     """
 
     def require(found: Any, wanted: Any, said: str) -> Any:  # before decoding
+        if tf.executing_eagerly():
+            if not np.array_equal(found, wanted):
+                raise UsageError(f"{said[0].upper()}{said[1:]}.")
+            return encoded
         with tf.control_dependencies([tf.debugging.assert_equal(found, wanted, said)]):
             return tf.identity(encoded)
 

@@ -24,6 +24,9 @@ KERAS_SUFFIXES = (".h5", ".keras")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _UNDER = ("state_dict", "model", "model_state_dict")  # in a checkpoint
 SAFE_TORCH = "2.10"  # before it weights_only can be broken: CVE-2026-24747
+INSTALL_TORCH = (
+    f'pip install "torch>={SAFE_TORCH}" --index-url https://download.pytorch.org/whl/cpu'
+)
 
 
 def require_suffix(path: pathlib.Path, suffixes: tuple[str, ...]) -> None:
@@ -134,13 +137,13 @@ def _read_torch(path: pathlib.Path) -> State:
         import torch
     except ImportError as error:
         raise RunError(
-            f'{path} is a torch file, and torch is not installed: pip install ".[torch]". Or save '
-            "its state dict as .safetensors or .npz where torch is."
+            f"{path} is a torch file, and torch is not installed: {INSTALL_TORCH} (the CPU's will "
+            "do). Or save its state dict as .safetensors or .npz where torch is."
         ) from error
     if torch.__version__ < SAFE_TORCH:
         raise RunError(
             f"{path} is not opened: a crafted file can run code in torch {torch.__version__}. "
-            f'pip install ".[torch]" brings {SAFE_TORCH} or newer.'
+            f"{INSTALL_TORCH} brings {SAFE_TORCH} or newer."
         )
     try:
         # Training scripts put their command line beside the weights.

@@ -87,6 +87,7 @@ def answers_at_once(*words, env=None):
 WRONG = {
     "nothing": ([], "--help"),
     "a name": (["alexnt"], "'alexnet'"),
+    "the end of a name": (["resnet20"], "Did you mean 'cifar_resnet20'?"),
     "a variant": (["alexnet_1towr"], "'alexnet_1tower'"),
     "a verb": (["evalute", "alexnet"], "'evaluate'"),
     "a name after a verb": (["audit", "lenet"], "'lenet5'"),

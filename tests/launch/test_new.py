@@ -1,5 +1,6 @@
 """A new paper's files, and folders that are not finished or broken."""
 
+import dataclasses
 import importlib
 import shutil
 import subprocess
@@ -133,6 +134,12 @@ def test_a_name_is_that_of_the_finished_paper(broken):
     names = "'alexnet', 'resnet', 'resnet18'"
     told = run(broken, "-c", f"import reproductions as r; print(*map(r.find, [{names}]))")
     assert told.stdout == "('alexnet', 'alexnet') ('resnet', 'resnet50') ('resnet', 'resnet18')\n"
+
+
+def test_where_a_recipes_images_lie_is_not_read():
+    """As other data sets are, they are looked for by what trains."""
+    recipe = dataclasses.replace(reproductions.load("zfnet").RECIPES["zfnet"], data="tfds:nowhere")
+    assert folders.find_fault(reproductions.folder("zfnet"), lambda: {"zfnet": recipe}) == ""
 
 
 def test_a_folder_without_files_is_said_to_be_no_paper(repository):

@@ -93,12 +93,28 @@ def test_pixels_are_as_good_as_the_file_that_they_are_in(tmp_path):
     [
         (np.zeros((32, 32, 3), "float32"), "this is float32 of shape (32, 32, 3)"),
         (np.zeros((2, 32, 32, 3), "uint8"), "One image at a time"),
+        (b"<html>", "An image here is a JPEG or PNG file: convert it first."),
     ],
 )
 def test_what_is_no_image_is_refused(image, why):
     preprocess = reproductions.make_preprocessing(*CIFAR, weights=SHIPPED)
     with pytest.raises(UsageError, match=re.escape(why)):
         preprocess(image)
+    digits = reproductions.make_preprocessing("lenet5", "lenet5")
+    with pytest.raises(UsageError, match="Images here have 28 x 28 pixels"):
+        digits(np.zeros((32, 32, 1), "uint8"))
+
+
+def test_the_folder_of_a_run_is_enough_and_a_file_has_to_be_there(tmp_path):
+    image = noise_image(32, 32)
+    seen = [
+        reproductions.make_preprocessing(*CIFAR, weights=w)(image)
+        for w in (SHIPPED, SHIPPED.parent)
+    ]
+    np.testing.assert_array_equal(*seen)
+    for missing in (tmp_path / "a.weights.h5", tmp_path):
+        with pytest.raises(UsageError, match=f"there is no file {tmp_path}/"):
+            reproductions.make_preprocessing(*CIFAR, weights=missing)
 
 
 def test_pixels_that_nobody_knows_are_refused(tmp_path):
@@ -116,5 +132,8 @@ def test_a_number_of_classes_is_what_it_says():
     assert one.output_shape == (None, 1)
     with pytest.raises(UsageError, match="-1 classes: 1 or more, or 0 for no classifier"):
         reproductions.build_model("resnet", "resnet18", num_classes=-1, **small)
+    for wrong in ({"num_classes": 2.5}, {"num_classes": True}, {"image_size": (32, 64)}):
+        with pytest.raises(UsageError, match=r": it must be a whole number; images are square\."):
+            reproductions.build_model("resnet", "resnet18", **wrong)
     with pytest.raises(UsageError, match="at least 1x1 pixels: from 0x0"):
         reproductions.build_model("resnet", "resnet18", image_size=0)
