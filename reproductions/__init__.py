@@ -80,7 +80,7 @@ def _folders() -> dict[str, str]:
             found[name] = f"{one}: a part of the suite is called that; rename the folder."
             continue
         found[name] = find_fault(one, lambda name=name: _load(name).RECIPES)
-        called = () if found[name] else (*_load(name).RECIPES, name)
+        called = (*(() if found[name] else _load(name).RECIPES), name)
         if taken := [each for each in called if each in owners]:
             it = "is called" if taken[0] == name else "has a variant"
             found[name] = f"{one / 'recipe.py'}: it {it} {taken[0]}, which is {owners[taken[0]]}'s."

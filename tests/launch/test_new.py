@@ -134,6 +134,12 @@ def test_a_name_is_that_of_the_finished_paper(broken):
     names = "'alexnet', 'resnet', 'resnet18'"
     told = run(broken, "-c", f"import reproductions as r; print(*map(r.find, [{names}]))")
     assert told.stdout == "('alexnet', 'alexnet') ('resnet', 'resnet50') ('resnet', 'resnet18')\n"
+    recipe = broken / "reproductions" / "alexnet" / "recipe.py"
+    text = recipe.read_text()
+    recipe.write_text("1 / 0")
+    told = run(broken, "-m", "launch", "alexnet", "--dry_run")
+    recipe.write_text(text)
+    assert told.returncode == 1 and told.stderr.startswith("alexnet is unfinished: ")
 
 
 def test_where_a_recipes_images_lie_is_not_read():
