@@ -40,7 +40,7 @@ def run(folders: list[str], results: pathlib.Path = RESULTS, *, record_all: bool
     for paper, fault in reproductions.faults().items():
         if (reproductions.folder(paper) / "results.md").exists():
             raise RunError(
-                f"{paper} was reported before, and would now be left out of the pages: {fault.rstrip('.')}. "
+                f"{paper} was reported before, and would now be left out: {fault.rstrip('.')}. "
                 "Mend it; or remove its results.md, if it is not to be reported."
             )
     toys = {} if record_all else records.find_toys(folders)
