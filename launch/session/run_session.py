@@ -80,12 +80,12 @@ def kind_of_device(strategy) -> str:
     return tf.DeviceSpec.from_string(strategy.extended.worker_devices[0]).device_type.lower()
 
 
-def save_tested(file: pathlib.Path, recipe: Recipe, model: keras.Model) -> None:
+def save_tested(file: pathlib.Path, variant: str, recipe: Recipe, model: keras.Model) -> None:
     """Writes the weights that are tested, without the optimizer's state."""
     optimizer, model.optimizer = model.optimizer, None  # it is as large, and in checkpoints
     try:
         with optimizer.averaged(model.trainable_variables):
-            save_weights(model, file, lambda made: write(made, RECIPE, recipe))
+            save_weights(model, file, lambda made: write(made, RECIPE, variant, recipe))
     finally:
         model.optimizer = optimizer
 
@@ -111,7 +111,7 @@ class KeepBest(keras.callbacks.Callback):
         best, error = self.run.record.get("best_weights"), logs["val_top1_error"]
         if best and error >= best["top1_error"]:
             return
-        save_tested(self.run.folder / BEST, self.recipe, self.model)
+        save_tested(self.run.folder / BEST, self.run.record["variant"], self.recipe, self.model)
         place = {"epoch": epoch + 1, "step": logs["step"]}
         about = {"file": BEST, "top1_error": error, "chosen_on": "held-out images"}
         self.run.update(best_weights=place | about)

@@ -66,7 +66,7 @@ def read_changes(
             f"run of {of['variant']}, {of['data_title']}, {of['recipe']['num_classes']} classes, "
             f"recipe {recipe_hash(of['recipe'])}, seed {of['seed']}"
         )
-    seen = adapt(paper, seen, file, flags.preprocessing, of_a_run=run is not None)
+    seen = adapt(paper, variant, seen, file, flags.preprocessing, of_a_run=run is not None)
     with contextlib.suppress(OSError):  # no such file: who reads the weights says so
         if not run and (stated := preprocessing.read(file)):
             seen = apply(seen, [f"image_size={stated.described['image_size']}"])

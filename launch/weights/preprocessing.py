@@ -10,28 +10,38 @@ import pathlib
 import sys
 
 import reproductions
-from common.errors import UsageError, did_you_mean
+from common.errors import RunError, UsageError, did_you_mean
 from common.models import preprocessing
 from common.models.preprocessing import RECIPE
+from common.models.state_dicts import SUFFIXES, require_whole
 from common.recipes.recipe import Recipe
 from launch.terminal.quiet import quiet
 
+OURS = ".weights.h5"  # Keras takes no other
+
 
 def adapt(
-    paper: str, recipe: Recipe, file: pathlib.Path, asked: str | None, *, of_a_run: bool
+    paper: str,
+    variant: str,
+    recipe: Recipe,
+    file: pathlib.Path,
+    asked: str | None,
+    *,
+    of_a_run: bool,
 ) -> Recipe:
     """The recipe with the preprocessing that the weights were trained for.
 
     Says so if it is not the recipe's own.
 
     Args:
-        file: Of weights; what is no such file is left to who reads it.
+        file: Of weights; one that is not there is left to who reads it.
         asked: What --preprocessing says.
         of_a_run: Whether the recipe is that of the run that made the file.
 
     Raises:
-        UsageError: if neither the file nor the flag says it, or they differ.
-        RunError: if what the file says is not known here.
+        UsageError: if neither the file nor the flag says it, or they differ; if the file is
+            another variant's, or was not imported.
+        RunError: if the file is damaged, or what it says is not known here.
     """
     known = (RECIPE, *layouts(paper))
     if asked not in (None, *known):
@@ -39,12 +49,21 @@ def adapt(
             f"--preprocessing cannot be {asked!r}.{did_you_mean(asked, known)} {paper} knows: "
             f"{', '.join(known)}."
         )
+    if not file.is_file():
+        return recipe
+    require_whole(file)
+    if file.suffix.lower() in (*SUFFIXES, ".keras"):
+        raise UsageError(_say_import(variant, file, known[1:]))
     try:
         stated = preprocessing.read(file)
-    except OSError:
-        return recipe
+    except OSError as error:
+        raise RunError(f"{file} cannot be read as weights: it is no HDF5 file.") from error
+    if stated:
+        preprocessing.require_variant(file, stated.variant, variant)
     said = stated.layout if stated else RECIPE if of_a_run else None
     if asked is None and said is None:
+        if not file.name.endswith(OURS):
+            raise UsageError(_say_import(variant, file, known[1:]))
         imported = (
             f", or the layout that it was imported from ({', '.join(known[1:])}); import writes it "
             "into the file"
@@ -75,6 +94,20 @@ def adapt(
             file=sys.stderr,
         )
     return changed
+
+
+def _say_import(variant: str, file: pathlib.Path, known: tuple[str, ...]) -> str:
+    """The words for a published file."""
+    if not known:
+        return (
+            f"{file} is not of this program, whose files end in {OURS}, and no published weights "
+            f"are known for {variant}: give a run's folder or a file that a training wrote."
+        )
+    return (
+        f"{file} is not of this program, whose files end in {OURS}. Import it first: python -m "
+        f"launch import {variant} --from LAYOUT {file} --out W{OURS}, where LAYOUT says whose it "
+        f"is: {', '.join(known)}."
+    )
 
 
 def layouts(paper: str) -> tuple[str, ...]:
