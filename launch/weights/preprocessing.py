@@ -10,10 +10,10 @@ import pathlib
 import sys
 
 import reproductions
-from common.errors import RunError, UsageError, did_you_mean
+from common.errors import UsageError, did_you_mean
 from common.models import preprocessing
 from common.models.preprocessing import RECIPE
-from common.models.state_dicts import SUFFIXES, require_whole
+from common.models.state_dicts import SUFFIXES
 from common.recipes.recipe import Recipe
 from launch.terminal.quiet import quiet
 
@@ -34,14 +34,14 @@ def adapt(
     Says so if it is not the recipe's own.
 
     Args:
-        file: Of weights; one that is not there is left to who reads it.
+        file: Of weights; what is no such file is left to who reads it.
         asked: What --preprocessing says.
         of_a_run: Whether the recipe is that of the run that made the file.
 
     Raises:
         UsageError: if neither the file nor the flag says it, or they differ; if the file is
             another variant's, or was not imported.
-        RunError: if the file is damaged, or what it says is not known here.
+        RunError: if what the file says is not known here.
     """
     known = (RECIPE, *layouts(paper))
     if asked not in (None, *known):
@@ -49,15 +49,12 @@ def adapt(
             f"--preprocessing cannot be {asked!r}.{did_you_mean(asked, known)} {paper} knows: "
             f"{', '.join(known)}."
         )
-    if not file.is_file():
-        return recipe
-    require_whole(file)
-    if file.suffix.lower() in (*SUFFIXES, ".keras"):
-        raise UsageError(_say_import(variant, file, known[1:]))
     try:
         stated = preprocessing.read(file)
-    except OSError as error:
-        raise RunError(f"{file} cannot be read as weights: it is no HDF5 file.") from error
+    except OSError:
+        if file.is_file() and file.suffix.lower() in (*SUFFIXES, ".keras"):
+            raise UsageError(_say_import(variant, file, known[1:])) from None
+        return recipe
     if stated:
         preprocessing.require_variant(file, stated.variant, variant)
     said = stated.layout if stated else RECIPE if of_a_run else None
