@@ -26,7 +26,14 @@ except ImportError:
         name="common",
     ) from None
 from common.papers.deviations import add_deviations
-from common.papers.folders import find_fault, find_folders, find_unclaimed, is_of, locate
+from common.papers.folders import (
+    find_fault,
+    find_folders,
+    find_unclaimed,
+    is_finished,
+    is_of,
+    locate,
+)
 from common.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -61,9 +68,25 @@ def faults() -> dict[str, str]:
 
 @functools.cache
 def _folders() -> dict[str, str]:
-    """By paper, why its recipes cannot be read; "" of most."""
-    found = find_folders(pathlib.Path(__file__).parent)
-    return {one.name: find_fault(one, lambda one=one: _load(one.name).RECIPES) for one in found}
+    """By paper, why its recipes cannot be read, or are another paper's; "" of most.
+
+    A name that two of them have is that of the finished paper; of two such, the first's.
+    """
+    found, owners = {}, {}
+    folders = find_folders(pathlib.Path(__file__).parent)
+    for one in sorted(folders, key=lambda one: not is_finished(one)):
+        name = one.name
+        if name in RESERVED:
+            found[name] = f"{one}: a part of the suite is called that; rename the folder."
+            continue
+        found[name] = find_fault(one, lambda name=name: _load(name).RECIPES)
+        called = (*(() if found[name] else _load(name).RECIPES), name)
+        if taken := [each for each in called if each in owners]:
+            it = "is called" if taken[0] == name else "has a variant"
+            found[name] = f"{one / 'recipe.py'}: it {it} {taken[0]}, which is {owners[taken[0]]}'s."
+        else:
+            owners |= dict.fromkeys(called, name)
+    return dict(sorted(found.items()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -193,12 +216,12 @@ def build_model(
 def _import_model(paper: str) -> types.ModuleType:
     try:
         return importlib.import_module(f"reproductions.{paper}.model")
-    except Exception as error:  # whatever a file that is being written does
+    except (Exception, SystemExit) as error:  # whatever a file that is being written does
         _refuse_fault(paper, error)
         raise
 
 
-def _refuse_fault(paper: str, error: Exception) -> None:
+def _refuse_fault(paper: str, error: BaseException) -> None:
     """RunError for a fault of the paper's own code; one of the suite's is a bug."""
     if is_of(error, folder(paper)):
         said = f"{paper}'s network cannot be built: {locate(error, folder(paper))}"
@@ -209,13 +232,29 @@ def load_model(file: pathlib.Path | str) -> "keras.Model":
     """What `model.save` of such a network wrote (.keras), in any process.
 
     Keras's own load_model knows the papers' layers only where their modules are imported.
+
+    Raises:
+        RunError: if Keras cannot load it, and some paper's module could not be imported.
     """
     import keras
 
+    failed = {paper: fault for paper, fault in _folders().items() if fault}
     for paper in names():
-        importlib.import_module(f"reproductions.{paper}.model")
+        try:
+            importlib.import_module(f"reproductions.{paper}.model")
+        except (Exception, SystemExit) as error:  # which may be of no concern to this file
+            failed[paper] = locate(error, folder(paper))
     with _deep_graphs():
-        return keras.saving.load_model(file)
+        try:
+            return keras.saving.load_model(file)
+        except Exception as error:
+            if not failed:
+                raise
+            unknown = "; ".join(f"{paper} ({why})" for paper, why in failed.items())
+            raise RunError(
+                f"Keras cannot load {file}: {error} The layers of these papers are not known to "
+                f"it, as their code cannot be imported: {unknown}."
+            ) from error
 
 
 @contextlib.contextmanager
@@ -258,11 +297,7 @@ def make_preprocessing(
     from common.evaluation.views import FrameView
     from common.models.preprocessing import STATISTICS, prepared_for
 
-    file = pathlib.Path(weights).expanduser() if weights else None
-    if file and file.is_dir():
-        file /= "final.weights.h5"
-    if file and not file.is_file():
-        raise UsageError(f"weights={str(weights)!r}: there is no file {file}.")
+    file = _find_weights(weights) if weights else None
     recipe = prepared_for(_recipe(paper, variant), variant, file, image_size)
     known = file and statistics.load(file.with_name(STATISTICS))
     if known:
@@ -292,6 +327,15 @@ def make_preprocessing(
         return inputs_of_file(encoded, recipe, known, view, side)[0]
 
     return tf.autograph.experimental.do_not_convert(preprocess)
+
+
+def _find_weights(place: pathlib.Path | str) -> pathlib.Path:
+    file = pathlib.Path(place).expanduser()
+    if file.is_dir():  # a run's
+        file /= "final.weights.h5"
+    if not file.is_file():
+        raise UsageError(f"weights={str(place)!r}: there is no file {file}.")
+    return file
 
 
 def _recipe(paper: str, variant: str) -> Recipe:
@@ -328,7 +372,10 @@ def find(name: str) -> tuple[str, str]:
         return variants[name], name
     if name in _folders():
         return name, next(iter(load(name).RECIPES))
-    raise UsageError(_unknown(name, (*variants, *names())))
+    said = _unknown(name, (*variants, *names()))
+    if name.isidentifier() and folder(name).is_dir():
+        said += f" {folder(name)} is no paper: it has no recipe.py."
+    raise UsageError(said)
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:
@@ -338,3 +385,8 @@ def _unknown(name: str, known: tuple[str, ...]) -> str:
         f"{', '.join(names())}; python -m launch list shows their variants."
         + "".join(f" {paper} is unfinished: {why}" for paper, why in _folders().items() if why)
     )
+
+
+# What a paper cannot be called: its module would take the place of what is here, or its tests
+# could not be chosen by its name.
+RESERVED = frozenset({*globals(), "common", "launch", "test", "tests"})

@@ -1,5 +1,6 @@
-"""Fixtures: where real data lies, if it does."""
+"""Fixtures: where real data lies, if it does. And what the garbage collector looks through."""
 
+import gc
 import os
 import pathlib
 
@@ -7,7 +8,15 @@ import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+gc.disable()  # while modules are imported, as in launch/terminal/quiet.py
+
 ROOT = pathlib.Path(__file__).parents[1]
+
+
+def pytest_collection_finish():
+    """Half a million objects of imports and tests stay: no collection looks through them."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -3,12 +3,17 @@
 A folder that cannot be read is no paper, and breaks nothing for the others.
 """
 
+import importlib.machinery
 import pathlib
 import traceback
+import typing
 from collections.abc import Callable, Iterable
 
-from common.errors import RunError
+from common.data import catalog
+from common.errors import RunError, UsageError
 from common.papers.expected import read_expected
+from common.recipes.fields import fit
+from common.recipes.recipe import Recipe
 
 SUITE = pathlib.Path(__file__).parents[2]
 _OF_A_PAPER = ("model.py", "recipe.py", "deviations.toml", "expected.toml")  # and of no contest
@@ -21,21 +26,39 @@ def find_folders(root: pathlib.Path) -> list[pathlib.Path]:
     return sorted({path.parent for name in _OF_A_PAPER for path in root.glob(f"*/{name}")})
 
 
-def find_fault(folder: pathlib.Path, load: Callable[[], Iterable[str]]) -> str:
-    """Why the folder's recipes cannot be read, naming the file; "" if they can.
+def find_fault(folder: pathlib.Path, load: Callable[[], dict[str, Recipe]]) -> str:
+    """Why the folder's code or recipes cannot be read, naming the file; "" if they can.
 
     Args:
-        load: Imports them; the names of their variants.
+        load: Imports the recipes; those of its variants.
     """
     if missing := [name for name in FILES if not (folder / name).is_file()]:
         return f"{folder / missing[0]} is missing."
     try:
-        load()
+        for file in sorted(folder.glob("*.py")):  # compiled, and not imported: without TensorFlow
+            importlib.machinery.SourceFileLoader(file.stem, str(file)).get_code(file.stem)
+        recipes = load()
     except RunError as error:
         return str(error)
-    except Exception as error:  # whatever a file that is being written does
+    except (Exception, SystemExit) as error:  # whatever a file that is being written does
         return locate(error, folder)
+    try:
+        _check(recipes)
+    except UsageError as error:
+        return f"{folder / 'recipe.py'}: {error}"
     return ""
+
+
+def _check(recipes: dict[str, Recipe]) -> None:
+    """Refuses values of wrong types and data sets that nobody knows."""
+    hints = typing.get_type_hints(Recipe)
+    for variant, recipe in recipes.items():
+        fit(variant, str, "a name in RECIPES")
+        for field, kind in hints.items():
+            fit(getattr(recipe, field), kind, f"{variant}.{field}")
+        for name in (recipe.data, *recipe.also_on):
+            if not name.startswith(("folder:", "tfds:")):  # which would be read
+                catalog.find(name)
 
 
 def find_unclaimed(folder: pathlib.Path, variants: Iterable[str]) -> str:
@@ -54,7 +77,7 @@ def find_unclaimed(folder: pathlib.Path, variants: Iterable[str]) -> str:
     return ""
 
 
-def locate(error: Exception, folder: pathlib.Path) -> str:
+def locate(error: BaseException, folder: pathlib.Path) -> str:
     """An error of a paper's code in a sentence, with the last line of the folder that it met."""
     places = [place for place in _list_places(error) if folder in place[0].parents]
     said = " ".join(str(error).split())
@@ -64,7 +87,7 @@ def locate(error: Exception, folder: pathlib.Path) -> str:
     return f"{where}: {type(error).__name__}: {said}"
 
 
-def is_of(error: Exception, folder: pathlib.Path) -> bool:
+def is_of(error: BaseException, folder: pathlib.Path) -> bool:
     """Whether the folder's code is at fault, and not what it calls of the suite.
 
     The suite's last line that the error met is the folder's; or there is none behind the
@@ -75,11 +98,17 @@ def is_of(error: Exception, folder: pathlib.Path) -> bool:
     return not met or folder in met[-1].parents
 
 
-def _list_places(error: Exception) -> list[tuple[pathlib.Path, int]]:
+def _list_places(error: BaseException) -> list[tuple[pathlib.Path, int]]:
     places = [(f.filename, f.lineno) for f in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError):
         places.append((error.filename, error.lineno))
     return [(pathlib.Path(file or "?"), line) for file, line in places]
+
+
+def is_finished(folder: pathlib.Path) -> bool:
+    """Whether it has results, its facts among the tests, and nothing left to do."""
+    facts = folder.parents[1] / "tests" / "reproductions" / "facts" / f"{folder.name}.toml"
+    return (folder / "results.md").exists() and facts.exists() and not list_left(folder)
 
 
 def list_left(folder: pathlib.Path) -> list[str]:

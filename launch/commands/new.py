@@ -57,7 +57,7 @@ def run(words: list[str], flags: FlagValues) -> int:
 
 
 def _check_name(name: str, paths: list[pathlib.Path]) -> None:
-    """Refuses what cannot be a paper's name, or is a network's, a command's or its files'."""
+    """Refuses what cannot be a paper's name, or is a network's, a command's or the suite's."""
     reproductions.require_repository("new")
     plain = name.isidentifier() and name.isascii() and name == name.lower()
     if not plain or keyword.iskeyword(name) or name in (NAME, "_"):
@@ -70,7 +70,10 @@ def _check_name(name: str, paths: list[pathlib.Path]) -> None:
             f"{name} is taken: {there[0]} is there. Choose another name, or remove it."
         )
     papers = map(reproductions.load, reproductions.names())
-    network = any(name in paper.RECIPES for paper in papers)
-    if network or name in COMMANDS:
-        what = "a network" if network else "a command"
-        raise UsageError(f"{name} is taken: {what} is called that. Choose another name.")
+    what = {
+        "a network": any(name in paper.RECIPES for paper in papers),
+        "a command": name in COMMANDS,
+        "a part of the suite": name in reproductions.RESERVED,
+    }
+    if what := [one for one, is_called in what.items() if is_called]:
+        raise UsageError(f"{name} is taken: {what[0]} is called that. Choose another name.")

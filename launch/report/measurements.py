@@ -122,7 +122,9 @@ def of_claim(claim: Result, measured: list[Measurement]) -> list[Measurement]:
 
 
 def training_macs(recipe: Recipe, macs: int) -> float:
-    """Multiply-accumulates of the whole recipe: a backward pass costs two."""
+    """Multiply-accumulates of the whole recipe: a backward pass costs two; 0 is unknown."""
+    if ":" in recipe.data:  # a set without a published size, which may not be here
+        return 0.0
     images = catalog.find(recipe.data, recipe.channels).splits["train"]
     images *= recipe.epochs
     if recipe.updates is not None:
@@ -142,11 +144,13 @@ def cost(recipe: Recipe, macs: int) -> str:
 def multiply_accumulates(count: float) -> str:
     """Such as "2.5e17 MAC"."""
     digits, power = f"{count:.1e}".split("e")
-    return f"{digits}e{int(power)} MAC"
+    return f"{digits}e{int(power)} MAC" if count else "unknown"
 
 
 def time_at_rate(macs: float) -> str:
     """How long so many multiply-accumulates take at RATE."""
+    if not macs:
+        return "unknown"
     hours = macs / RATE / 3600
     if hours >= 48:
         return f"{hours / 24:,.0f} days at 1e13 a second"

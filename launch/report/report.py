@@ -5,7 +5,7 @@ import pathlib
 import sys
 
 import reproductions
-from common.errors import UsageError
+from common.errors import RunError, UsageError
 from common.files import update_text, write_text
 from launch.report import (
     curves,
@@ -33,9 +33,16 @@ def run(folders: list[str], results: pathlib.Path = RESULTS, *, record_all: bool
 
     Raises:
         UsageError: if a folder holds no run.
-        RunError: if a run is not finished, or a README has no place for its
-            deviations. The rows of finished runs are never lost by that.
+        RunError: if a run is not finished, a README has no place for its deviations, or
+            a paper that was reported before cannot be read. The rows of finished runs are
+            never lost by that.
     """
+    for paper, fault in reproductions.faults().items():
+        if (reproductions.folder(paper) / "results.md").exists():
+            raise RunError(
+                f"{paper} was reported before, and would now be left out: {fault.rstrip('.')}. "
+                "Mend it; or remove its results.md, if it is not to be reported."
+            )
     toys = {} if record_all else records.find_toys(folders)
     kept = [folder for folder in folders if folder not in toys]
     changed = [*records.add(kept), *curves.add(kept)]

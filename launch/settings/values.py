@@ -9,7 +9,6 @@ import ast
 import contextlib
 import dataclasses
 import math
-import types
 import typing
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from common.data import transforms
 from common.errors import UsageError, did_you_mean
 from common.recipes import losses, recipe, schedules
+from common.recipes.fields import fit, list_kinds
 
 _TRANSFORMS = [one for _, one in sorted(vars(transforms).items())]
 _SCHEDULES = tuple(vars(schedules).values())
@@ -48,7 +48,7 @@ def read(text: str, kind: Any, path: str, present: Any) -> Any:
     Raises:
         UsageError: if it is nothing that this field can hold.
     """
-    kinds = _alternatives(type(present) if kind is Any else kind)
+    kinds = list_kinds(type(present) if kind is Any else kind)
     if text in ("None", "none") and type(None) in kinds:
         return None
     readers, names = zip(*map(_find_reader, kinds), strict=True)
@@ -87,11 +87,6 @@ def _find_types(value: Any) -> Iterator[type]:
         yield type(value)
         for field in dataclasses.fields(value):
             yield from _find_types(getattr(value, field.name))
-
-
-def _alternatives(kind: Any) -> tuple:
-    union = typing.get_origin(kind) in (typing.Union, types.UnionType)
-    return typing.get_args(kind) if union else (kind,)
 
 
 def _find_reader(kind: Any) -> tuple[Callable[[str], Any] | None, str]:
@@ -179,21 +174,4 @@ def _build(kind: type, values: list, keywords: list[tuple[str, Any]]) -> Any:
             f"{name} takes {', '.join(fields) or 'nothing'}, each once and none left out."
         )
     hints = typing.get_type_hints(kind)
-    return kind(**{n: _fit(v, hints[n], f"{name}.{n}") for n, v in given.items()})
-
-
-def _fit(value: Any, kind: Any, where: str) -> Any:
-    """The value as its field has it: whole numbers where floats are, too."""
-    kinds = _alternatives(kind)
-    if Any in kinds or type(value) in kinds:
-        return value
-    if float in kinds and type(value) is int:
-        return float(value)
-    for one in kinds:
-        if typing.get_origin(one) is tuple and isinstance(value, tuple):
-            return tuple(_fit(part, typing.get_args(one)[0], where) for part in value)
-        if isinstance(one, type) and isinstance(value, one):
-            return value
-        if callable(value) and "Callable" in str(one):
-            return value
-    raise UsageError(f"{where} is {value!r}; it takes {getattr(kind, '__name__', str(kind))}.")
+    return kind(**{n: fit(v, hints[n], f"{name}.{n}") for n, v in given.items()})

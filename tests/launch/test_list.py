@@ -1,5 +1,8 @@
+import dataclasses
+
 import pytest
 
+import reproductions
 from launch.report import report
 from tests.launch import toy
 from tests.launch.flags import launch
@@ -40,3 +43,12 @@ def test_a_changed_run_is_not_passed_off_as_the_papers(paper, tmp_path, capsys):
     report.run([run], tmp_path / "results.md")
     capsys.readouterr()
     assert lines(capsys)[1].endswith("with deviations only")
+
+
+def test_a_recipe_on_data_that_is_not_here_is_listed(paper, tmp_path, monkeypatch, capsys):
+    recipe = dataclasses.replace(toy.RECIPE, data=f"folder:{tmp_path}/nowhere")
+    found = reproductions.Paper(RECIPES={"toy": recipe}, VIEWS={})
+    monkeypatch.setattr("reproductions.load", lambda _: found)
+    assert lines(capsys)[1].split()[-3:] == ["unknown", "not", "run"]
+    report.run([], tmp_path / "results.md")
+    assert "unknown in all" in (paper / "results.md").read_text()

@@ -1,5 +1,7 @@
 """A new paper's files, and folders that are not finished or broken."""
 
+import dataclasses
+import importlib
 import shutil
 import subprocess
 import sys
@@ -47,15 +49,42 @@ def test_a_new_paper_passes_the_contract_but_for_what_is_left_to_do(repository):
     assert len(failed) == 1 and "test_nothing_is_left_to_do[novelnet]" in failed[0], told
     assert "reproductions/novelnet/recipe.py:11: data=" in told
     assert "tests/reproductions/test_novelnet.py:1: " in told
+    text = (repository / "tests" / "reproductions" / "test_novelnet.py").read_text()
+    assert "def test_the_layers_stand_in_their_order" in text
     assert "tests/reproductions/facts/novelnet.toml:1: " in told
 
 
+CHANGED = """\
+import dataclasses
+from reproductions.novelnet.recipe import NOVELNET
+RECIPES = {{{0!r}: dataclasses.replace(NOVELNET, {1})}}
+"""
 HEAD = 'title="a"\nauthors="a"\nvenue="a"\nurl="a"\n[networks]\n'
 BROKEN = {  # a folder's name -> a file in it, what becomes of it, what is said
     "syntax_error": ("recipe.py", "RECIPES = {", "recipe.py, line 1: SyntaxError: "),
     "exception": ("recipe.py", "1 / 0", "recipe.py, line 1: ZeroDivisionError: "),
     "no_recipes": ("recipe.py", "", "recipe.py has no RECIPES"),
     "no_variants": ("recipe.py", "RECIPES = {}", "recipe.py has no RECIPES"),
+    "exits": ("recipe.py", "import sys\nsys.exit(3)", "recipe.py, line 2: SystemExit: 3"),
+    "no_code": ("model.py", "x = (", "model.py, line 1: SyntaxError: "),
+    "no_data": (
+        "recipe.py",
+        CHANGED.format("no_data", "data='stl10'"),
+        "no_data/recipe.py: There is no data set called 'stl10'.",
+    ),
+    "a_text": (
+        "recipe.py",
+        CHANGED.format("a_text", "epochs='30'"),
+        "a_text/recipe.py: a_text.epochs is '30'; it takes int.",
+    ),
+    "no_name": ("recipe.py", CHANGED.format(3, ""), "recipe.py: a name in RECIPES is 3"),
+    "a_copy": (
+        "recipe.py",
+        CHANGED.format("alexnet", ""),
+        "a_copy/recipe.py: it has a variant alexnet, which is alexnet's.",
+    ),
+    "resnet18": ("__init__.py", "", "recipe.py: it is called resnet18, which is resnet's."),
+    "load": ("__init__.py", "", "load: a part of the suite is called that; rename the folder."),
     "no_place": ("README.md", "# Novel", "README.md lacks <!-- deviations -->"),
     "missing_file": ("README.md", None, "README.md is missing."),
     "no_toml": ("expected.toml", "title = ", "expected.toml cannot be read: "),
@@ -87,6 +116,7 @@ def test_an_unfinished_or_broken_folder_is_one_line_and_breaks_nothing(broken):
     listed = run(broken, "-m", "launch", "list")
     assert listed.returncode == 0 and "zfnet_b_8192" in listed.stdout
     assert "novelnet       novelnet" in listed.stdout
+    assert "alexnet        alexnet " in listed.stdout
     lines = dict(line.split(" is ", 1) for line in listed.stderr.splitlines())
     assert lines.keys() == {"novelnet", *BROKEN}
     assert lines["novelnet"].startswith("unfinished: ")
@@ -99,6 +129,33 @@ def test_an_unfinished_or_broken_folder_is_one_line_and_breaks_nothing(broken):
     assert BROKEN["syntax_error"][2] in named.stderr
 
 
+def test_a_name_is_that_of_the_finished_paper(broken):
+    """Though a_copy stands before alexnet, and a folder is called resnet18."""
+    names = "'alexnet', 'resnet', 'resnet18'"
+    told = run(broken, "-c", f"import reproductions as r; print(*map(r.find, [{names}]))")
+    assert told.stdout == "('alexnet', 'alexnet') ('resnet', 'resnet50') ('resnet', 'resnet18')\n"
+    recipe = broken / "reproductions" / "alexnet" / "recipe.py"
+    text = recipe.read_text()
+    recipe.write_text("1 / 0")
+    told = run(broken, "-m", "launch", "alexnet", "--dry_run")
+    recipe.write_text(text)
+    assert told.returncode == 1 and told.stderr.startswith("alexnet is unfinished: ")
+
+
+def test_where_a_recipes_images_lie_is_not_read():
+    """As other data sets are, they are looked for by what trains."""
+    recipe = dataclasses.replace(reproductions.load("zfnet").RECIPES["zfnet"], data="tfds:nowhere")
+    assert folders.find_fault(reproductions.folder("zfnet"), lambda: {"zfnet": recipe}) == ""
+
+
+def test_a_folder_without_files_is_said_to_be_no_paper(repository):
+    (repository / "reproductions" / "minenet").mkdir()
+    named = run(repository, "-m", "launch", "minenet")
+    (repository / "reproductions" / "minenet").rmdir()
+    assert named.returncode == 2
+    assert "reproductions/minenet is no paper: it has no recipe.py." in named.stderr
+
+
 def test_report_goes_on_beside_broken_folders_and_lists_a_new_one(broken):
     """It writes nothing but what it writes for all, and the paper's own pages."""
     before = {p: p.read_bytes() for p in broken.rglob("*") if p.suffix in (".py", ".toml")}
@@ -107,7 +164,7 @@ def test_report_goes_on_beside_broken_folders_and_lists_a_new_one(broken):
     listed = (broken / "reproductions" / "README.md").read_text()
     assert "novelnet/README.md" in listed
     for name in BROKEN:
-        assert f"{name} is left out: " in told.stderr and name not in listed
+        assert f"{name} is left out: " in told.stderr and f"{name}/README.md" not in listed
     assert {p: p.read_bytes() for p in before} == before
 
 
@@ -120,6 +177,10 @@ def test_report_goes_on_beside_broken_folders_and_lists_a_new_one(broken):
         ("zfnet", "reproductions/zfnet is there"),
         ("alexnet_no_lrn", "is called that"),
         ("list", "is called that"),
+        ("load", "a part of the suite is called that"),
+        ("make_preprocessing", "a part of the suite is called that"),
+        ("test", "a part of the suite is called that"),
+        ("common", "a part of the suite is called that"),
     ],
 )
 def test_a_name_that_cannot_be_or_is_taken_is_refused(name, said):
@@ -158,6 +219,7 @@ def model(tmp_path, monkeypatch):
     [
         ("1 / 0", "/model.py, line 1: ZeroDivisionError: division by zero"),
         ("\n1 +", "/model.py, line 2: SyntaxError: invalid syntax"),
+        ("import sys\nsys.exit(3)", "/model.py, line 2: SystemExit: 3"),
         (
             "def build_model(*about):\n    return 1 / 0",
             "/model.py, line 2: ZeroDivisionError: division by zero",
@@ -172,6 +234,21 @@ def test_a_model_that_fails_is_a_sentence_with_its_line(model, text, said):
         reproductions.build_model("zfnet", "zfnet")
     begins = f"zfnet's network cannot be built: {model.parent}{said}"
     assert str(told.value).startswith(begins)
+
+
+def test_a_saved_model_loads_beside_a_paper_that_fails(tmp_path, monkeypatch):
+    reproductions.build_model("lenet5", "lenet1").save(tmp_path / "lenet1.keras")
+    (tmp_path / "damaged.keras").write_text("")
+
+    def read(name):
+        return 1 / 0 if "zfnet" in name else importlib.import_module(name)
+
+    with pytest.raises(ValueError):  # as Keras says it
+        reproductions.load_model(tmp_path / "damaged.keras")
+    monkeypatch.setattr(reproductions, "importlib", types.SimpleNamespace(import_module=read))
+    assert reproductions.load_model(tmp_path / "lenet1.keras").name == "lenet1"
+    with pytest.raises(RunError, match=r"damaged.keras.*zfnet \(.*ZeroDivisionError"):
+        reproductions.load_model(tmp_path / "damaged.keras")
 
 
 @pytest.mark.parametrize("text", ["{}", "def build_model(*about):\n    return {}"])

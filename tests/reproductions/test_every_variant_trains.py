@@ -27,8 +27,8 @@ CLASSES = 10
 # What the loop meets in them: dropout and a constraint, batch norm, the paper's own
 # algorithm. The others take half a minute to twelve minutes each, and -m full;
 # heads and averages are in tests/common/test_steps.py, too.
-QUICK = {"zfnet", "cifar_resnet20", "lenet5"}
-SMALLER = {"zfnet": {"units": 64}}
+QUICK = {"zfnet", "cifar_wrn_16_4", "lenet5"}
+SMALLER = {"zfnet": {"units": 64}, "cifar_wrn_16_4": {"depth": 10, "width": 1}}
 CASES = [
     pytest.param(paper, variant, marks=[] if variant in QUICK else [pytest.mark.full])
     for paper, variant in VARIANTS

@@ -23,6 +23,7 @@ from launch.report.papers import Paper
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+FONTS = "DejaVu Sans, Verdana, sans-serif"  # of one width: labels fit as they were measured
 STYLE = {
     "axes.edgecolor": "#555555",
     "axes.spines.right": False,
@@ -87,15 +88,18 @@ def draw_svg(draw: Callable[[Any], "Figure"], shown: Any) -> str:
         text = io.StringIO()
         metadata = {"Date": None, "Creator": None}
         draw(shown).savefig(text, format="svg", metadata=metadata)
-    # Hundredths of a point will do; Verdana's letters are as wide.
-    places = r' (?:d|x|y)="[^"]*"'
-    svg = re.sub(places, lambda numbers: _round(numbers[0]), text.getvalue())
-    svg = svg.replace("'DejaVu Sans'", "'DejaVu Sans', Verdana, sans-serif")
-    return svg[svg.index("<svg") :].rstrip()  # as it stands in a page
+    return _shorten(text.getvalue())
 
 
-def _round(numbers: str) -> str:
-    return re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", numbers)
+def _shorten(svg: str) -> str:
+    """What matplotlib wrote, to hundredths of a point, its font said once, to stand in a page."""
+    svg = svg[svg.index("<svg") :].replace("<svg ", f'<svg font-family="{FONTS}" ', 1)
+    svg = re.sub(r"; font-family: 'DejaVu Sans'|font-family: 'DejaVu Sans'; ", "", svg)
+    svg = re.sub(r' transform="rotate\(-0 [^"]*\)"', "", svg)
+    numbers = re.compile(r"\d+\.\d{3,}")
+    shorter = functools.partial(numbers.sub, lambda number: f"{float(number[0]):.2f}")
+    svg = re.sub(r' (?:d|x|y)="[^"]*"', lambda places: shorter(places[0]), svg)
+    return re.sub(r"\s*\n\s*", "\n", svg).rstrip()
 
 
 def pictures(papers: dict[str, Paper]) -> list[Picture]:
