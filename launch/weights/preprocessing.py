@@ -61,15 +61,7 @@ def adapt(
     if asked is None and said is None:
         if not file.name.endswith(OURS):
             raise UsageError(_say_import(variant, file, known[1:]))
-        imported = (
-            f", or the layout that it was imported from ({', '.join(known[1:])}); import writes it "
-            "into the file"
-        )
-        raise UsageError(
-            f"{file} does not say what its network must be fed (order of colours, range, mean, "
-            "size): another program or an older version made it. Say it with --preprocessing: "
-            f"{RECIPE}, if the paper's recipe trained it{imported if known[1:] else ''}."
-        )
+        raise UsageError(_say_preprocessing(file, known[1:]))
     if asked and said and asked != said:
         raise UsageError(
             f"{file} says itself what its network must be fed, as {said} does; --preprocessing "
@@ -91,6 +83,19 @@ def adapt(
             file=sys.stderr,
         )
     return changed
+
+
+def _say_preprocessing(file: pathlib.Path, known: tuple[str, ...]) -> str:
+    """The words for a file that is as ours are, and says nothing."""
+    imported = (
+        f", or the layout that it was imported from ({', '.join(known)}); import writes it "
+        "into the file"
+    )
+    return (
+        f"{file} does not say what its network must be fed (order of colours, range, mean, "
+        "size): another program or an older version made it. Say it with --preprocessing: "
+        f"{RECIPE}, if the paper's recipe trained it{imported if known else ''}."
+    )
 
 
 def _say_import(variant: str, file: pathlib.Path, known: tuple[str, ...]) -> str:
