@@ -29,9 +29,7 @@ def adapt(
     *,
     of_a_run: bool,
 ) -> Recipe:
-    """The recipe with the preprocessing that the weights were trained for.
-
-    Says so if it is not the recipe's own.
+    """The recipe with the preprocessing of the weights; says so if it is not the recipe's own.
 
     Args:
         file: Of weights; what is no such file is left to who reads it.
@@ -59,9 +57,7 @@ def adapt(
         preprocessing.require_variant(file, stated.variant, variant)
     said = stated.layout if stated else RECIPE if of_a_run else None
     if asked is None and said is None:
-        if not file.name.endswith(OURS):
-            raise UsageError(_say_import(variant, file, known[1:]))
-        raise UsageError(_say_preprocessing(file, known[1:]))
+        raise UsageError(_say_unknown(variant, file, known[1:]))
     if asked and said and asked != said:
         raise UsageError(
             f"{file} says itself what its network must be fed, as {said} does; --preprocessing "
@@ -85,8 +81,10 @@ def adapt(
     return changed
 
 
-def _say_preprocessing(file: pathlib.Path, known: tuple[str, ...]) -> str:
-    """The words for a file that is as ours are, and says nothing."""
+def _say_unknown(variant: str, file: pathlib.Path, known: tuple[str, ...]) -> str:
+    """The words for a file that does not say what its network is fed."""
+    if not file.name.endswith(OURS):
+        return _say_import(variant, file, known)
     imported = (
         f", or the layout that it was imported from ({', '.join(known)}); import writes it "
         "into the file"
