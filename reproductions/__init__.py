@@ -286,7 +286,8 @@ def make_preprocessing(
             pixels, and the statistics beside it, take the place of the recipe's.
 
     Raises:
-        UsageError: if the recipe subtracts what is nowhere to be found, or there is no such file.
+        UsageError: if the recipe subtracts what is nowhere to be found, there is no such file, or
+            it is another variant's.
         RunError: if what the file says is not known here.
     """
     import tensorflow as tf
@@ -297,7 +298,7 @@ def make_preprocessing(
     from common.models.preprocessing import STATISTICS, prepared_for
 
     file = _find_weights(weights) if weights else None
-    recipe = prepared_for(_recipe(paper, variant), file, image_size)
+    recipe = prepared_for(_recipe(paper, variant), variant, file, image_size)
     known = file and statistics.load(file.with_name(STATISTICS))
     if known:
         statistics.require_size(known, recipe)

@@ -38,7 +38,8 @@ def steps_per_epoch(source: Source, recipe: Recipe) -> int:
     if not steps:
         raise UsageError(
             f"{source.dataset.name} has {examples} training examples, fewer than one batch of "
-            f"{recipe.global_batch_size}; choose a larger data set or --set global_batch_size."
+            f"{recipe.global_batch_size}; choose a larger data set or --set "
+            f"global_batch_size={examples}, or less."
         )
     return steps
 

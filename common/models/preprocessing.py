@@ -6,6 +6,7 @@ of the recipe, `normalize` and `test_transforms`, and all that reads a recipe fo
 this module imports no TensorFlow.
 """
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -19,6 +20,7 @@ from common.data.transforms import (
     TorchvisionResize,
 )
 from common.errors import RunError, UsageError
+from common.models.state_dicts import require_whole
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import describe, restore
 
@@ -61,10 +63,12 @@ class Stated:
 
     Attributes:
         layout: Where it was imported from; or RECIPE.
+        variant: Whose weights they are; None: the file is older than this word.
         described: The rest of it, as JSON has it.
     """
 
     layout: str
+    variant: str | None
     described: dict
 
     def of(self, recipe: Recipe) -> Recipe:
@@ -88,12 +92,13 @@ class Stated:
         return stated.scaled(recipe.image_size / self.described["image_size"]).of(recipe)
 
 
-def write(file: pathlib.Path, layout: str, recipe: Recipe) -> None:
-    """Lets a file of weights say what its network is fed: the recipe's."""
+def write(file: pathlib.Path, layout: str, variant: str, recipe: Recipe) -> None:
+    """Lets a file of weights say whose they are, and what the network is fed: the recipe's."""
     import h5py
 
     facts = {
         "layout": layout,
+        "variant": variant,
         "image_size": recipe.image_size,
         "normalize": describe(recipe.normalize),
         "test_transforms": describe(recipe.test_transforms),
@@ -117,7 +122,8 @@ def read(file: pathlib.Path) -> Stated | None:
         return None
     try:
         facts = json.loads(text)
-        return Stated(layout=facts.pop("layout"), described=facts)
+        layout, variant = facts.pop("layout"), facts.pop("variant", None)
+        return Stated(layout=layout, variant=variant, described=facts)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise RunError(
             f"{file} says what its network must be fed, and not in words that are known here: "
@@ -125,25 +131,51 @@ def read(file: pathlib.Path) -> Stated | None:
         ) from error
 
 
-def prepared_for(recipe: Recipe, file: pathlib.Path | None, image_size: int | None) -> Recipe:
-    """The recipe at another image size, with what a file of weights says in its place.
+def require_variant(file: pathlib.Path, found: str | None, variant: str) -> None:
+    """Refuses weights of another network, which may fit in shape and compute something else.
+
+    Args:
+        found: Whose they are; None if that is not known.
+
+    Raises:
+        UsageError: if they are another's.
+    """
+    if found not in (None, variant):
+        raise UsageError(
+            f"{file} holds weights of {found}, not of {variant}: give the name {found} with it, "
+            f"or weights of {variant}."
+        )
+
+
+def prepared_for(
+    recipe: Recipe, variant: str, file: pathlib.Path | None, image_size: int | None
+) -> Recipe:
+    """A variant's recipe at another image size, with what a file of weights says in its place.
 
     Args:
         file: Or None.
         image_size: Pixels; None is the recipe's.
 
     Raises:
-        UsageError: if the file says nothing and lies in no run's folder.
-        RunError: if what it says is not known here.
+        UsageError: if the file says nothing and lies in no run's folder, or is another variant's.
+        RunError: if it is damaged, or what it says is not known here.
     """
     size = recipe.image_size if image_size is None else image_size
     own = Preprocessing(normalize=recipe.normalize, test_transforms=recipe.test_transforms)
     resized = own.scaled(size / recipe.image_size).of(dataclasses.replace(recipe, image_size=size))
     if file is None:
         return resized
-    if stated := read(file):
-        return stated.of(resized)
-    if (file.parent / "run.json").is_file():  # shipped, or of an early run: the recipe's own
+    require_whole(file)
+    with contextlib.suppress(OSError):  # another program's, of another kind: said below
+        if stated := read(file):
+            require_variant(file, stated.variant, variant)
+            return stated.of(resized)
+    if (record := file.parent / "run.json").is_file():  # shipped, or early: the recipe's own
+        try:
+            found = json.loads(record.read_bytes())["variant"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunError(f"{record} cannot be read: it is no record of a run.") from error
+        require_variant(file, found, variant)
         return resized
     raise UsageError(
         f"{file} does not say what its network must be fed (order of colours, range, mean, "

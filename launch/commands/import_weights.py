@@ -15,9 +15,8 @@ from launch.commands.names import find, refuse_words
 from launch.settings.flags import text
 from launch.terminal.new_files import require_new
 from launch.terminal.quiet import quiet
-from launch.weights.preprocessing import layouts
+from launch.weights.preprocessing import OURS, layouts
 
-SUFFIX = ".weights.h5"  # Keras takes no other
 USAGE = "import NAME --from LAYOUT FILE --out W.weights.h5"
 FLAGS = {
     "from": text(
@@ -59,8 +58,8 @@ def run(words: list[str], flags: FlagValues) -> int:
     state_dicts.require_suffix(
         source, state_dicts.KERAS_SUFFIXES if layout == "keras" else state_dicts.SUFFIXES
     )
-    if not target.name.endswith(SUFFIX):
-        raise UsageError(f"--out {target} must end in {SUFFIX}, as the files that evaluate reads.")
+    if not target.name.endswith(OURS):
+        raise UsageError(f"--out {target} must end in {OURS}, as the files that evaluate reads.")
     require_new(target, "--out")
     with quiet():
         import tensorflow as tf
@@ -79,7 +78,7 @@ def run(words: list[str], flags: FlagValues) -> int:
     weights.LAYOUTS[layout](state, model)
     require_finite_weights(model, str(source))
     recipe = weights.PREPROCESSING[layout].of(reproductions.load(paper).RECIPES[variant])
-    save_weights(model, target, lambda file: preprocessing.write(file, layout, recipe))
+    save_weights(model, target, lambda file: preprocessing.write(file, layout, variant, recipe))
     with open(source, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     print(

@@ -12,7 +12,7 @@ import numpy as np
 import reproductions
 from common.data import imagenet
 from common.data.dataset import DataSet
-from common.data.sources.subset import HELD_OUT, measure_on, plan_subset
+from common.data.sources.subset import HELD_OUT, measure_on, own_name, plan_subset
 from common.evaluation.evaluator import Evaluator, Result
 from common.evaluation.outcomes import Outcomes, confusion
 from common.evaluation.predictions import PredictionWriter
@@ -49,6 +49,7 @@ def plan(
     """Prints what each view costs; exit code 0. Needs no weights and no data."""
     strategy = prepare_tensorflow(devices, experiment.recipe)
     model = build_network(experiment, strategy)
+    split = own_name(experiment.dataset, split)
     cut = _restore_split(experiment, run, split)
     dataset = measure_on(plan_subset(cut.dataset, cut.recipe), split)
     known = views_of(experiment)
@@ -83,6 +84,7 @@ def run(
     experiment, recipe = network.experiment, network.experiment.recipe
     known = views_of(experiment)
     strategy = prepare_tensorflow(devices, recipe)
+    split = own_name(experiment.dataset, split)
     source = open_data(_restore_split(experiment, network.run, split))
     show_notes(source.dataset)
     other_data = any(one.field == "data" for one in recipe.overrides)
@@ -182,7 +184,8 @@ def _find_difference(network: Network, precision: str, source: Any) -> str | Non
     own = reproductions.load(experiment.paper).RECIPES[experiment.variant]
     trained_as = read_recipe(run, experiment.variant, own)
     same = {name: getattr(trained_as, name) for name in ("data", "deviations", "overrides")}
-    if _stands_for_held_out(experiment.recipe, source.dataset):
+    of_its_data = experiment.recipe.data == trained_as.data
+    if of_its_data and _stands_for_held_out(trained_as, source.dataset):
         return _OTHER_SPLIT
     if not has_same_data(run, source):
         return _OTHER_DATA

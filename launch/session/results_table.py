@@ -47,7 +47,8 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
         f"{last['epoch']} epochs; {record['images_per_second']:,} images/s, "
         f"{duration(record['train_seconds'])} of training",
     ]
-    if best := record.get("best_epoch"):
+    best = record.get("best_epoch")
+    if best and best["chosen_on"] != "the test set":  # that would be no result
         lines.append(
             f"best epoch {best['epoch']}: {best['top1_error']:.2f} %, chosen "
             f"on {best['chosen_on']}; the result is the last one's"

@@ -1,6 +1,7 @@
 """What a training writes of itself into its run's record."""
 
 import dataclasses
+import math
 import os
 import pathlib
 
@@ -80,18 +81,18 @@ def kind_of_device(strategy) -> str:
     return tf.DeviceSpec.from_string(strategy.extended.worker_devices[0]).device_type.lower()
 
 
-def save_tested(file: pathlib.Path, recipe: Recipe, model: keras.Model) -> None:
+def save_tested(file: pathlib.Path, variant: str, recipe: Recipe, model: keras.Model) -> None:
     """Writes the weights that are tested, without the optimizer's state."""
     optimizer, model.optimizer = model.optimizer, None  # it is as large, and in checkpoints
     try:
         with optimizer.averaged(model.trainable_variables):
-            save_weights(model, file, lambda made: write(made, RECIPE, recipe))
+            save_weights(model, file, lambda made: write(made, RECIPE, variant, recipe))
     finally:
         model.optimizer = optimizer
 
 
 class KeepBest(keras.callbacks.Callback):
-    """The weights of the epoch with the lowest error, in BEST, and on record which it is."""
+    """The weights of the best epoch, in BEST, and on record which it is: see `_rank`."""
 
     def __init__(self, run: Run, recipe: Recipe):
         super().__init__()
@@ -108,13 +109,20 @@ class KeepBest(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Writes them, if this epoch is the best; its checkpoint is written."""
-        best, error = self.run.record.get("best_weights"), logs["val_top1_error"]
-        if best and error >= best["top1_error"]:
+        best = self.run.record.get("best_weights")
+        error, loss = _rank(logs)
+        # A record without a loss is of an earlier version, which kept the first of equals.
+        if best and (error, loss) >= (best["top1_error"], best.get("loss", -math.inf)):
             return
-        save_tested(self.run.folder / BEST, self.recipe, self.model)
+        save_tested(self.run.folder / BEST, self.run.record["variant"], self.recipe, self.model)
         place = {"epoch": epoch + 1, "step": logs["step"]}
-        about = {"file": BEST, "top1_error": error, "chosen_on": "held-out images"}
+        about = {"file": BEST, "top1_error": error, "loss": loss, "chosen_on": "held-out images"}
         self.run.update(best_weights=place | about)
+
+
+def _rank(row: dict) -> tuple[float, float]:
+    """An epoch's error, then its loss: of few held-out images many errors are equal."""
+    return row["val_top1_error"], row["val_loss"]
 
 
 def finish(record: Run, recipe, loop: Loop, results, strategy, progress: Progress) -> None:
@@ -128,7 +136,7 @@ def finish(record: Run, recipe, loop: Loop, results, strategy, progress: Progres
     measured = [dataclasses.asdict(result) for result in results]
     last, best = (
         {"epoch": row["epoch"], "top1_error": row["val_top1_error"]}
-        for row in (state.history[-1], min(state.history, key=lambda row: row["val_top1_error"]))
+        for row in (state.history[-1], min(state.history, key=_rank))
     )
     chosen_on = "held-out images" if recipe.held_out else "the test set"
     record.end_session(

@@ -243,7 +243,7 @@ def _train(
         if loop.ended_early:
             progress.say(f"Ended early: {loop.end()} epochs had no lower held-out error.")
         if chief:  # before anything is measured with them
-            save_tested(record.folder / WEIGHTS, recipe, model)
+            save_tested(record.folder / WEIGHTS, record.record["variant"], recipe, model)
         results = [loop.measure(view, signals, testing) for view in recipe.views]
     if chief:
         finish(record, recipe, loop, results, strategy, progress)

@@ -162,6 +162,8 @@ def parse(command: str, declared: Declared, line: list[str]) -> tuple[list[str],
         if "set" in declared and (words := _say_setting(name, line)):
             raise UsageError(words) from error
         hint = did_you_mean(name, declared)
+        if name == "weights" and "body_rate" in declared:  # what a training begins with
+            hint = " Did you mean --from?"
         raise UsageError(
             f"{command} has no use for --{error.flagname}.{hint} It takes "
             f"{', '.join(f'--{name}' for name in declared) or 'no flags'}; {see}"

@@ -78,14 +78,7 @@ def read_request(paper: str, variant: str, flags: FlagValues) -> Request:
     asked = ["=".join(part.strip() for part in text.split("=", 1)) for text in flags.set]
     own = reproductions.load(paper).RECIPES[variant]
     data = flags.data or own.data
-    if data.startswith("folder:"):
-        raise UsageError(
-            "A sweep compares its trials on training images that are held "
-            f"out, the last of the files; the files of {data} are not in a "
-            "random order. Prepare it first: python -m launch prepare NAME "
-            "--source DIR."
-        )
-    images = catalog.find(data, own.channels, flags.data_dir).splits["train"]
+    images = catalog.find(data, own.channels, flags.data_dir).splits.get("train", 0)
     settings = (*asked, *_measure_held_out(own, asked, images))
     training = read_training(paper, variant, flags, settings, needs_data=not flags.dry_run)
     if not flags.workdir:
@@ -125,7 +118,7 @@ def _measure_held_out(recipe: Recipe, asked: list[str], images: int) -> list[str
             "it out for a tenth of the training images, or give a number."
         )
     if "held_out" not in given and not recipe.held_out:
-        settings.append(f"held_out={min(images // 10, MOST_HELD_OUT)}")
+        settings.append(f"held_out={max(1, min(images // 10, MOST_HELD_OUT))}")
     if "views" not in given and "monitor" not in given:
         settings.append(f"views={recipe.monitor}")
     return settings

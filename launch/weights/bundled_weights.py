@@ -69,7 +69,7 @@ def find_network(
     if run:
         recipe, found, data_dir = _read_run(run, variant, recipe, flags, measures=measures)
         of_now = {}
-    recipe = adapt(paper, recipe, file, flags.preprocessing, of_a_run=run is not None)
+    recipe = adapt(paper, variant, recipe, file, flags.preprocessing, of_a_run=run is not None)
     experiment = read_experiment(paper, variant, recipe, data_dir=data_dir, **of_now)
     if not file.is_file():
         raise UsageError(f"There is no file {file} to read weights from (given with --weights).")

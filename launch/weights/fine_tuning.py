@@ -22,6 +22,7 @@ from common.data.transforms import (
 )
 from common.errors import UsageError, did_you_mean
 from common.models import preprocessing
+from common.models.state_dicts import require_whole
 from common.recipes.recipe import FineTuning, Override, Recipe
 from common.recipes.serialization import describe, recipe_hash
 from launch.settings.overrides import apply, combine, path_of
@@ -66,7 +67,8 @@ def read_changes(
             f"run of {of['variant']}, {of['data_title']}, {of['recipe']['num_classes']} classes, "
             f"recipe {recipe_hash(of['recipe'])}, seed {of['seed']}"
         )
-    seen = adapt(paper, seen, file, flags.preprocessing, of_a_run=run is not None)
+    seen = adapt(paper, variant, seen, file, flags.preprocessing, of_a_run=run is not None)
+    require_whole(file)
     with contextlib.suppress(OSError):  # no such file: who reads the weights says so
         if not run and (stated := preprocessing.read(file)):
             seen = apply(seen, [f"image_size={stated.described['image_size']}"])

@@ -13,16 +13,23 @@ import reproductions
 from common.errors import UsageError, did_you_mean
 from common.models import preprocessing
 from common.models.preprocessing import RECIPE
+from common.models.state_dicts import SUFFIXES
 from common.recipes.recipe import Recipe
 from launch.terminal.quiet import quiet
 
+OURS = ".weights.h5"  # Keras takes no other
+
 
 def adapt(
-    paper: str, recipe: Recipe, file: pathlib.Path, asked: str | None, *, of_a_run: bool
+    paper: str,
+    variant: str,
+    recipe: Recipe,
+    file: pathlib.Path,
+    asked: str | None,
+    *,
+    of_a_run: bool,
 ) -> Recipe:
-    """The recipe with the preprocessing that the weights were trained for.
-
-    Says so if it is not the recipe's own.
+    """The recipe with the preprocessing of the weights; says so if it is not the recipe's own.
 
     Args:
         file: Of weights; what is no such file is left to who reads it.
@@ -30,7 +37,8 @@ def adapt(
         of_a_run: Whether the recipe is that of the run that made the file.
 
     Raises:
-        UsageError: if neither the file nor the flag says it, or they differ.
+        UsageError: if neither the file nor the flag says it, or they differ; if the file is
+            another variant's, or was not imported.
         RunError: if what the file says is not known here.
     """
     known = (RECIPE, *layouts(paper))
@@ -42,18 +50,14 @@ def adapt(
     try:
         stated = preprocessing.read(file)
     except OSError:
+        if file.is_file() and file.suffix.lower() in (*SUFFIXES, ".keras"):
+            raise UsageError(_say_import(variant, file, known[1:])) from None
         return recipe
+    if stated:
+        preprocessing.require_variant(file, stated.variant, variant)
     said = stated.layout if stated else RECIPE if of_a_run else None
     if asked is None and said is None:
-        imported = (
-            f", or the layout that it was imported from ({', '.join(known[1:])}); import writes it "
-            "into the file"
-        )
-        raise UsageError(
-            f"{file} does not say what its network must be fed (order of colours, range, mean, "
-            "size): another program or an older version made it. Say it with --preprocessing: "
-            f"{RECIPE}, if the paper's recipe trained it{imported if known[1:] else ''}."
-        )
+        raise UsageError(_say_unknown(variant, file, known[1:]))
     if asked and said and asked != said:
         raise UsageError(
             f"{file} says itself what its network must be fed, as {said} does; --preprocessing "
@@ -75,6 +79,35 @@ def adapt(
             file=sys.stderr,
         )
     return changed
+
+
+def _say_unknown(variant: str, file: pathlib.Path, known: tuple[str, ...]) -> str:
+    """The words for a file that does not say what its network is fed."""
+    if not file.name.endswith(OURS):
+        return _say_import(variant, file, known)
+    imported = (
+        f", or the layout that it was imported from ({', '.join(known)}); import writes it "
+        "into the file"
+    )
+    return (
+        f"{file} does not say what its network must be fed (order of colours, range, mean, "
+        "size): another program or an older version made it. Say it with --preprocessing: "
+        f"{RECIPE}, if the paper's recipe trained it{imported if known else ''}."
+    )
+
+
+def _say_import(variant: str, file: pathlib.Path, known: tuple[str, ...]) -> str:
+    """The words for a published file."""
+    if not known:
+        return (
+            f"{file} is not of this program, whose files end in {OURS}, and no published weights "
+            f"are known for {variant}: give a run's folder or a file that a training wrote."
+        )
+    return (
+        f"{file} is not of this program, whose files end in {OURS}. Import it first: python -m "
+        f"launch import {variant} --from LAYOUT {file} --out W{OURS}, where LAYOUT says whose it "
+        f"is: {', '.join(known)}."
+    )
 
 
 def layouts(paper: str) -> tuple[str, ...]:

@@ -59,7 +59,10 @@ def test_what_is_left_out_is_not_held_out():
 def test_a_recipe_of_the_whole_set_has_the_whole_set():
     assert take_subset(digits(), DIGITS) is digits()
     fewer = dataclasses.replace(DIGITS, train_images=9)
-    assert take_subset(digits(), fewer).dataset.splits["train"] == 9
+    few = take_subset(digits(), fewer)
+    assert few.dataset.splits["train"] == 9
+    with pytest.raises(UsageError, match="fewer than one batch .* --set global_batch_size=9, or"):
+        steps_per_epoch(few, DIGITS)
 
 
 @pytest.mark.parametrize("first,last", [(0, 0), (1438, 0), (1001, 437)])

@@ -109,6 +109,7 @@ WRONG = {
     "a part of the network": (["alexnet", "--dropout", "0"], "by --set dropout=0."),
     "another network's part": (["resnet", "--set", "towers=1"], "of the network: blocks, "),
     "a flag of another verb": (["list", "--gpus", "2"], "list has no use for --gpus."),
+    "evaluate's and predict's flag": (["alexnet", "--weights", "w"], "Did you mean --from?"),
     "evaluate's flag": (["alexnet", "--views", "single"], "by --set views=single."),
     "a verb's misspelt flag": (["bench", "input", "--outt", "x"], "Did you mean 'out'?"),
     "a verb after flags": (["--dry_run", "evaluate", "lenet5"], "evaluate goes before its flags"),

@@ -54,12 +54,12 @@ def test_the_layouts_are_named(tmp_path, asked):
     file, recipe = tmp_path / "w.weights.h5", toy.RECIPE
     h5py.File(file, "w").close()
     with pytest.raises(UsageError, match="torchvision, torchvision_232, caffe"):
-        adapt("resnet", recipe, file, asked, of_a_run=False)
+        adapt("resnet", "resnet50", recipe, file, asked, of_a_run=False)
 
 
 def test_a_file_is_followed_and_said(alone, tmp_path, capsys):
     """Red and blue change places; the recipe would not do that."""
-    preprocessing.write(alone, "caffe", SWAPPED)
+    preprocessing.write(alone, "caffe", "colours", SWAPPED)
     photograph = colour(tmp_path / "a.png", (0, 0, 255))
     assert predict_here(alone, photograph) == 0
     said = capsys.readouterr()
@@ -69,24 +69,40 @@ def test_a_file_is_followed_and_said(alone, tmp_path, capsys):
 
 def test_a_run_keeps_its_recipe_and_not_other_files(colours, tmp_path, capsys):
     photograph = colour(tmp_path / "a.png", (0, 0, 255))
-    preprocessing.write(colours / run_weights.WEIGHTS, "recipe", COLOURS)
+    preprocessing.write(colours / run_weights.WEIGHTS, "recipe", "colours", COLOURS)
     assert predict_here(colours, photograph) == 0
     assert first(capsys) == "blue"
     other = (colours / run_weights.WEIGHTS).rename(colours / "other.weights.h5")
-    preprocessing.write(other, "caffe", SWAPPED)
+    preprocessing.write(other, "caffe", "colours", SWAPPED)
     assert predict_here(other, photograph) == 0
     assert first(capsys) == "0"
 
 
+def test_another_variants_file_is_refused_and_an_older_one_is_not(alone, tmp_path):
+    photograph = colour(tmp_path / "a.png", (0, 0, 255))
+    preprocessing.write(alone, "caffe", "greys", SWAPPED)
+    for asked in (
+        lambda: predict_here(alone, photograph),
+        lambda: reproductions.make_preprocessing("", "colours", weights=alone),
+    ):
+        with pytest.raises(UsageError, match="holds weights of greys, not of colours"):
+            asked()
+    with h5py.File(alone, "r+") as file:
+        facts = json.loads(file.attrs[preprocessing.ATTRIBUTE])
+        del facts["variant"]
+        file.attrs[preprocessing.ATTRIBUTE] = json.dumps(facts)
+    assert predict_here(alone, photograph) == 0
+
+
 def test_a_flag_does_not_contradict_the_file(alone, tmp_path):
-    preprocessing.write(alone, "caffe", SWAPPED)
+    preprocessing.write(alone, "caffe", "colours", SWAPPED)
     photograph = colour(tmp_path / "a.png", (0, 0, 255))
     with pytest.raises(UsageError, match="as caffe does; .* recipe says other"):
         predict_here(alone, photograph, preprocessing="recipe")
 
 
 def test_a_file_of_another_image_size_is_scaled(alone):
-    preprocessing.write(alone, "caffe", SWAPPED)
+    preprocessing.write(alone, "caffe", "colours", SWAPPED)
     twice = dataclasses.replace(COLOURS, image_size=32)
     found = preprocessing.read(alone).of(twice)
     wanted = (ResizeShorterSide(48), CentreCrop(48))
@@ -118,8 +134,8 @@ def test_every_recipe_can_be_written_and_read(tmp_path):
     blank = {"normalize": None, "test_transforms": ()}
     seen = set()
     for paper in reproductions.names():
-        for recipe in reproductions.load(paper).RECIPES.values():
-            preprocessing.write(file, "recipe", recipe)
+        for variant, recipe in reproductions.load(paper).RECIPES.items():
+            preprocessing.write(file, "recipe", variant, recipe)
             other = dataclasses.replace(recipe, **blank)
             assert preprocessing.read(file).of(other) == recipe
             seen.add(paper)
@@ -128,6 +144,6 @@ def test_every_recipe_can_be_written_and_read(tmp_path):
 
 def test_a_recipe_without_its_preprocessing_is_another(alone):
     """What is written is what comes back, whatever the recipe's own is."""
-    preprocessing.write(alone, "recipe", SWAPPED)
+    preprocessing.write(alone, "recipe", "colours", SWAPPED)
     other = dataclasses.replace(COLOURS, normalize=ScalePixels(0.0, 9.0), test_transforms=())
     assert preprocessing.read(alone).of(other) == SWAPPED

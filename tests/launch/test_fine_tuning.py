@@ -82,10 +82,10 @@ def settle(*words, **flags):
     return fine_tuning.settle(asked, source), source
 
 
-def published(file, recipe):
+def published(file, variant, recipe):
     """A file that says what its network is fed, as import's do."""
     h5py.File(file, "w").close()
-    preprocessing.write(file, "torchvision", torchvision(256, 224).of(recipe))
+    preprocessing.write(file, "torchvision", variant, torchvision(256, 224).of(recipe))
     return file
 
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_is_refused_before_tensorflow_starts(variant, flags, said
 
 
 def test_images_are_prepared_as_those_of_the_weights(tmp_path):
-    file = published(tmp_path / "w.h5", RESNET18)
+    file = published(tmp_path / "w.h5", "resnet18", RESNET18)
     recipe = ask("resnet18", file).experiment.recipe
     assert isinstance(recipe.normalize, Standardize)
     assert recipe.test_transforms == (TorchvisionResize(256), TorchvisionCentreCrop(256))
@@ -136,6 +136,26 @@ def test_weights_that_miss_the_mean_they_were_trained_with_are_refused(tmp_path)
         ask("cifar_resnet20", alone, preprocessing="recipe")
     given = ["normalize=SubtractChannelMean()", "global_batch_size=4"]
     assert ask("cifar_resnet20", alone, preprocessing="recipe", set=given).weights == alone
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.TH", "w.npz", "w.safetensors", "w.h5", "w.keras"])
+def test_a_published_file_is_to_be_imported_first(tmp_path, name):
+    file = tmp_path / name
+    h5py.File(file, "w").close() if name.endswith("h5") else file.write_bytes(b"of another kind")
+    said = f"Import it first: .* import cifar_resnet20 --from LAYOUT {file} .* akamaster"
+    with pytest.raises(UsageError, match=said):
+        ask("cifar_resnet20", file)
+    with pytest.raises(UsageError, match="no published weights are known for lenet5"):
+        ask("lenet5", file)
+
+
+def test_another_variants_weights_are_refused_though_they_fit(tmp_path):
+    file = shutil.copy(FILE, tmp_path / "w.weights.h5")
+    recipe = reproductions.load("resnet_cifar").RECIPES["akamaster_resnet20"]
+    preprocessing.write(file, "akamaster", "akamaster_resnet20", recipe)
+    with pytest.raises(UsageError, match="of akamaster_resnet20, not of cifar_resnet20: give the"):
+        ask("cifar_resnet20", file)
+    assert ask("akamaster_resnet20", file).weights == file
 
 
 def test_other_classes_have_a_new_head_and_all_else_has_the_weights(tmp_path):
@@ -246,7 +266,7 @@ def test_the_bodys_rate_is_no_second_deviation():
 def test_another_network_is_not_trained_first(tmp_path):
     own = reproductions.load("vgg").RECIPES["vgg16"]
     assert own.initialize_from
-    asked = ask("vgg16", published(tmp_path / "w.h5", own))
+    asked = ask("vgg16", published(tmp_path / "w.h5", "vgg16", own))
     assert asked.before is None and asked.experiment.recipe.initialize_from is None
     rows = dict(fine_tuning.describe_start(asked, None))
     assert rows["not trained"].startswith(own.initialize_from.variant)

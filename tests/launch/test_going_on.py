@@ -3,11 +3,14 @@
 import gc
 import json
 import shutil
+from types import SimpleNamespace
 
 import pytest
 
 from common.errors import RunError, UsageError
 from common.training.checkpoints import newest_first
+from launch.session import run_session
+from launch.session.run_session import KeepBest
 from launch.weights.run_weights import BEST
 from tests.launch.flags import launch
 from tests.launch.test_resume import assert_same_end, metrics, record
@@ -112,7 +115,7 @@ def test_a_fine_tuned_run_goes_on_without_the_weights_that_it_began_with(whole, 
 def test_the_best_epochs_weights_are_kept_beside_the_last_ones(whole, capsys):
     best = record(whole)["best_weights"]
     rows = metrics(whole)
-    lowest = min(rows, key=lambda row: row["val_top1_error"])
+    lowest = min(rows, key=lambda row: (row["val_top1_error"], row["val_loss"]))
     assert (best["epoch"], best["step"]) == (lowest["epoch"], lowest["step"])
     assert best["top1_error"] == lowest["val_top1_error"] < rows[-1]["val_top1_error"]
     before = record(whole)["results"]
@@ -121,6 +124,33 @@ def test_the_best_epochs_weights_are_kept_beside_the_last_ones(whole, capsys):
     assert f"top-1 error {best['top1_error']:.2f} (" in said and "200 images" in said
     assert "Not written into the run: its result is that of final.weights.h5" in said
     assert record(whole)["results"] == before
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_of_equal_errors_the_lowest_loss_is_best(tmp_path, monkeypatch, killed):
+    """Of few held-out images many epochs have the same error."""
+    epochs = [(50.0, 2.0), (25.0, 1.0), (25.0, 0.5), (25.0, 0.5), (25.0, 0.7), (50.0, 0.1)]
+    rows = [
+        {"step": step, "val_top1_error": error, "val_loss": loss}
+        for step, (error, loss) in enumerate(epochs)
+    ]
+    saved = []
+    monkeypatch.setattr(run_session, "save_tested", lambda *_: saved.append(len(saved)))
+    facts = {"variant": "mnist_300"}
+    run = SimpleNamespace(folder=tmp_path, record=facts, update=facts.update)
+    for epoch, row in enumerate(rows):
+        best = KeepBest(run, None)
+        best.set_model(None)
+        if killed:  # between the checkpoint and the weights
+            state = SimpleNamespace(step=row["step"], history=rows[: epoch + 1], epoch=epoch + 1)
+            best.resume(state)
+        else:
+            best.on_epoch_end(epoch, row)
+    kept = facts["best_weights"]
+    assert (kept["epoch"], kept["top1_error"], kept["loss"], len(saved)) == (3, 25.0, 0.5, 3)
+    del kept["loss"]  # a run of an earlier version, which kept the first
+    best.on_epoch_end(6, {"step": 9, "val_top1_error": 25.0, "val_loss": 0.1})
+    assert facts["best_weights"]["epoch"] == 3
 
 
 def test_what_a_kill_left_out_of_the_best_weights_is_made_good(tmp_path):
@@ -142,6 +172,7 @@ def test_patience_ends_a_run_on_record(tmp_path, capsys):
     folder = begin(tmp_path / "run", "epochs=9", "optimizer.learning_rate=0", patience=2)
     said = capsys.readouterr().err
     assert "Ended early: patience=2 epochs had no lower held-out error." in said
+    assert "best epoch 1: " in said and "chosen on held-out images" in said
     found = record(folder)
     assert found["epochs"] == 3 and found["ended_early"] and found["best_epoch"]["epoch"] == 1
     [override] = [one for one in found["overrides"] if one["field"] == "patience"]

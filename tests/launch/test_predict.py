@@ -265,7 +265,7 @@ def test_the_weights_alone_are_enough(colours, tmp_path, capsys):
     """The classes then have numbers."""
     alone = (colours / run_weights.WEIGHTS).rename(tmp_path / "w.weights.h5")
     photograph = colour(tmp_path / "a.png", (0, 255, 0))
-    preprocessing.write(alone, "recipe", COLOURS)  # as a training does
+    preprocessing.write(alone, "recipe", "colours", COLOURS)  # as a training does
     assert predict_here(alone, photograph) == 0
     said = capsys.readouterr()
     assert said.out.splitlines()[1].endswith("%  class 1")

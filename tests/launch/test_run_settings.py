@@ -116,6 +116,19 @@ def test_other_images_are_not_cut_as_the_runs_were(run, tmp_path):
     assert (now.held_out, now.train_images) == (1, None)
 
 
+@pytest.mark.parametrize("asked", [{"split": "test"}, {"set": ["held_out=0"]}])
+def test_the_test_split_of_a_run_that_held_images_out(run, tmp_path, capsys, asked):
+    """It is "test", whatever the folder calls it."""
+    folder = run("held_out=2")
+    shutil.rmtree(tmp_path / "data" / "validation" / "red")
+    code, (line, *lines), _ = measured(folder, capsys, **asked)
+    assert code == 0 and "4 images" in line and line.endswith(", validation")
+    note = "Not written into the run: its results are those of the images that it held out."
+    assert note in lines
+    with pytest.raises(UsageError, match="called 'tests'. Known: train, held_out, test"):
+        measured(folder, capsys, split="tests")
+
+
 def test_a_setting_replaces_the_runs_of_its_field_and_its_parts():
     own = ["optimizer.momentum=0", "optimizer.nesterov=true", "epochs=2"]
     assert combine(own, ["optimizer=X"]) == ["epochs=2", "optimizer=X"]

@@ -10,6 +10,7 @@ from launch.sweep.sweep_request import MEMBER
 from launch.sweep.workers import share_gpus
 from reproductions.resnet_cifar.recipe import RESNET20
 from tests.launch.sweep_fakes import request
+from tests.launch.test_fine_tuning import folder_of
 
 
 def read(*texts, recipe=RESNET20, tuner="random"):
@@ -110,8 +111,9 @@ def test_trials_are_compared_on_training_images_that_are_held_out(tmp_path):
     assert request(set=["held_out=50"]).recipe.held_out == 50
     with pytest.raises(UsageError, match="never chooses by the test split"):
         request(set=["held_out=0"])
-    with pytest.raises(UsageError, match="prepare"):  # the last of its files are of one class
-        request("cifar_resnet20", data=f"folder:{tmp_path}")
+    few = ["global_batch_size=4"]
+    folder = request("cifar_resnet20", data=folder_of(tmp_path), set=few)  # whose list is mixed
+    assert folder.recipe.held_out == 1 and f"--data={folder.recipe.data}" in folder.flags
 
 
 def test_a_trial_is_a_command_of_its_own(tmp_path):

@@ -122,8 +122,13 @@ def test_pixels_that_nobody_knows_are_refused(tmp_path):
         reproductions.make_preprocessing(*CIFAR)
     other = tmp_path / "other.weights.h5"
     other.write_bytes(SHIPPED.read_bytes())
-    with pytest.raises(UsageError, match="does not say what its network must be fed"):
-        reproductions.make_preprocessing(*CIFAR, weights=other)
+    torch = tmp_path / "w.th"
+    torch.write_bytes(b"no HDF5")
+    for file in (other, torch):
+        with pytest.raises(UsageError, match="does not say what its network must be fed"):
+            reproductions.make_preprocessing(*CIFAR, weights=file)
+    with pytest.raises(UsageError, match="weights of cifar_resnet20, not of akamaster_resnet20"):
+        reproductions.make_preprocessing(CIFAR[0], "akamaster_resnet20", weights=SHIPPED)
 
 
 def test_a_number_of_classes_is_what_it_says():

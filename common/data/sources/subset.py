@@ -21,6 +21,11 @@ def take_subset(source: TrainingSource, recipe: Recipe) -> TrainingSource:
     return TrainingSubset(source, recipe.train_images, recipe.held_out)
 
 
+def own_name(dataset: DataSet, split: str | None) -> str | None:
+    """What the set calls a split: "test" is its own for tests, unless another is called so."""
+    return dataset.test_split if split == "test" and split not in dataset.splits else split
+
+
 def measure_on(dataset: DataSet, split: str | None) -> DataSet:
     """The data set with errors measured on `split`; None changes nothing.
 
@@ -30,10 +35,14 @@ def measure_on(dataset: DataSet, split: str | None) -> DataSet:
     if split is None:
         return dataset
     if split not in dataset.splits:
-        hidden = " --set held_out=0 leaves the test split in its place."
+        known = ", ".join(dict.fromkeys((*dataset.splits, "test")))
+        hidden = (
+            " The test split is not there where --set holds out images that the training did "
+            "not: --set held_out=0 leaves it in its place."
+        )
         raise UsageError(
             f"{dataset.name} has no split called {split!r}. "
-            f"Known: {', '.join(dataset.splits)}." + hidden * (HELD_OUT in dataset.splits)
+            f"Known: {known}." + hidden * (HELD_OUT in dataset.splits)
         )
     return dataclasses.replace(dataset, test_split=split)
 
