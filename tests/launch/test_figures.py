@@ -52,7 +52,7 @@ def test_text_stays_text_and_its_numbers_are_whole():
     (label,) = [one for one in root.iter() if one.text == "a run & its rate of 0.00015"]
     assert root.get("font-family") == figures.FONTS and "font-family" not in label.get("style")
     paths = "".join(one.get("d", "") for one in root.iter())
-    assert re.search(r"\.\d\d\b", paths) and not re.search(r"\.\d{3}", paths)
+    assert re.search(r"\.\d\b", paths) and not re.search(r"\.\d{2}", paths)
 
 
 def test_long_names_leave_the_curves_their_place():

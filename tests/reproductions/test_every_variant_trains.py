@@ -142,11 +142,28 @@ def test_it_learns_two_images_and_resumes(paper, variant, tmp_path):
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("paper", "variant"), DEEP)
 def test_compiled_its_first_losses_are_those_of_plain_tensorflow(paper, variant):
-    losses = []
-    for jit_compile in (False, True):
-        training = Training(paper, variant, jit_compile=jit_compile)
-        losses.append(training.updates(0, 2))
-        del training
-        keras.backend.clear_session()
-        gc.collect()
-    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+    """To rounding, which so deep a network makes 1,000 times as large in one update.
+
+    How large, weights tell that are moved by 2^-20 of themselves: what sums of some hundred
+    products may differ by in another order.
+    """
+    plain = first_losses(paper, variant, jit_compile=False)
+    moved = first_losses(paper, variant, jit_compile=False, moved=2**-20)
+    compiled = first_losses(paper, variant, jit_compile=True)
+    rounding = np.maximum(np.abs(moved / plain - 1), 1e-5)
+    print(plain, rounding, np.abs(compiled / plain - 1))
+    assert rounding.max() < 0.1  # else nothing is shown
+    np.testing.assert_array_less(np.abs(compiled / plain - 1), 2 * rounding)
+
+
+def first_losses(paper, variant, *, jit_compile, moved=0.0):
+    training = Training(paper, variant, jit_compile=jit_compile)
+    signs = np.random.default_rng(1)
+    for weight in training.model.trainable_variables if moved else ():
+        factor = 1 + moved * signs.choice([-1.0, 1.0], weight.shape)
+        weight.assign((weight.numpy() * factor).astype("float32"))
+    losses = training.updates(0, 2)
+    del training
+    keras.backend.clear_session()
+    gc.collect()
+    return losses.astype("float64")

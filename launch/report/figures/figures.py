@@ -92,13 +92,16 @@ def draw_svg(draw: Callable[[Any], "Figure"], shown: Any) -> str:
 
 
 def _shorten(svg: str) -> str:
-    """What matplotlib wrote, to hundredths of a point, its font said once, to stand in a page."""
+    """What matplotlib wrote, to tenths of a point, its font said once, to stand in a page."""
+
+    def round_all(places: re.Match) -> str:
+        digits = 2 if "C" in places[0] else 1  # circles are small
+        return re.sub(r"\d+\.\d{2,}", lambda n: f"{float(n[0]):.{digits}f}", places[0])
+
     svg = svg[svg.index("<svg") :].replace("<svg ", f'<svg font-family="{FONTS}" ', 1)
     svg = re.sub(r"; font-family: 'DejaVu Sans'|font-family: 'DejaVu Sans'; ", "", svg)
-    svg = re.sub(r' transform="rotate\(-0 [^"]*\)"', "", svg)
-    numbers = re.compile(r"\d+\.\d{3,}")
-    shorter = functools.partial(numbers.sub, lambda number: f"{float(number[0]):.2f}")
-    svg = re.sub(r' (?:d|x|y)="[^"]*"', lambda places: shorter(places[0]), svg)
+    svg = re.sub(r' transform="rotate\(-0 [^"]*\)"|(?<=<g) id="[^"]*"', "", svg)
+    svg = re.sub(r' (?:d|x|y)="[^"]*"', round_all, svg)
     return re.sub(r"\s*\n\s*", "\n", svg).rstrip()
 
 
