@@ -27,6 +27,7 @@ demo: .venv/installed
 	@echo '$(LAUNCH) report --html curves.html runs/demo runs/demo_no_lrn'
 	@echo
 	@echo 'A difference of a few points may be chance: 200 test images, and one seed each.'
+	@echo 'Without dropout: --set dropout=0. Likewise: --set overlapping=false, --set towers=1.'
 
 test: .venv/installed-test
 	$(BIN)/ruff check
