@@ -151,7 +151,7 @@ def test_compiled_its_first_losses_are_those_of_plain_tensorflow(paper, variant)
     moved = first_losses(paper, variant, jit_compile=False, moved=2**-20)
     compiled = first_losses(paper, variant, jit_compile=True)
     rounding = np.maximum(np.abs(moved / plain - 1), 1e-5)
-    # Never more than a tenth; Inception-ResNet-v2 comes near: 0.07, and 0.26 when moved.
+    # Never more than a tenth; Inception-v4 comes near: 0.07, and 0.26 when moved.
     allowed = np.minimum(2 * rounding, 0.1)
     np.testing.assert_array_less(np.abs(compiled / plain - 1), allowed)
 
