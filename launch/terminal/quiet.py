@@ -40,7 +40,9 @@ def quiet() -> Iterator[None]:
 
 
 def import_keras() -> None:
-    """Imports Keras as if LEFT_OUT were not installed; later they are as ever."""
+    """Imports Keras, once, as if LEFT_OUT were not installed; later they are as ever."""
+    if "keras" in sys.modules:
+        return  # nor is what lives by now frozen
     hidden = [name for name in LEFT_OUT if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # at None an import fails
     gc.disable()  # its 400,000 objects stay: looking for garbage is a quarter of what it costs
