@@ -308,7 +308,8 @@ class Loop:
         job, prepare = self.job, self.job.recipe.before_epoch
         if prepare is None:
             return
-        where = {"seed": job.seed, "epoch": self.state.epoch, "size": prepare.samples}
+        size = prepare.samples or job.source.dataset.splits["train"]
+        where = {"seed": job.seed, "epoch": self.state.epoch, "size": size}
         if job.resident:
             examples = job.resident.sample_batch(**where)
         else:

@@ -187,8 +187,9 @@ def estimate_memory(model, optimizer, images: int, batch: int) -> dict[str, int]
         "optimizer state": 4 * sum(math.prod(v.shape) for v in optimizer.variables),
         "activations": images
         * sum(
-            math.prod(layer.output.shape[1:]) * tf.as_dtype(layer.compute_dtype).size
+            math.prod(output.shape[1:]) * tf.as_dtype(layer.compute_dtype).size
             for layer in model.layers
+            for output in tf.nest.flatten(layer.output)
         ),
         "input": 4 * INPUT_BATCHES * batch * math.prod(model.input_shape[1:]),
     }

@@ -1,9 +1,12 @@
 """The two criteria of Sec. II-C, and that of the networks of Sec. III-C.
 
-`outputs` are -y, the negated distances; in `UnitsMse` they are output units.
+`outputs` are -y, the negated distances; in `UnitsMse` they are output units, in
+`PairsMse` scores and the units of pairs.
 """
 
 import dataclasses
+
+import numpy as np
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,3 +64,30 @@ class UnitsMse:
 
         targets = tf.one_hot(labels, outputs.shape[-1], 1.0, -1.0)
         return self.scale * tf.reduce_sum((outputs - targets) ** 2, axis=-1)
+
+
+def pairs(classes: int) -> np.ndarray:
+    """(classes, pairs) float32: +1 for the first class of a pair i/j, -1 for the second, else 0."""
+    first, second = np.triu_indices(classes, 1)
+    return np.eye(classes, dtype="float32")[:, first] - np.eye(classes, dtype="float32")[:, second]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairsMse:
+    """The squared distance of each pair's unit to its target (Sec. III-C, item 1).
+
+    "Unit i/j is trained to produce +1 on patterns of class i, -1 on patterns of class j, and is
+    not trained on other patterns." Of scores alone, as in testing, it is the squared distance of
+    the right class's to their sum, 9 if all its units are at their targets, over 9.
+    """
+
+    def __call__(self, outputs, labels):
+        """[(batch, classes) scores, (batch, pairs) units] and (batch,) -> (batch,)."""
+        import tensorflow as tf
+
+        if not isinstance(outputs, list | tuple):
+            others = outputs.shape[-1] - 1
+            return (tf.gather(outputs, labels, batch_dims=1) - others) ** 2 / others
+        scores, units = outputs
+        targets = tf.gather(pairs(scores.shape[-1]), labels)
+        return tf.reduce_sum(tf.abs(targets) * (units - targets) ** 2, axis=-1)

@@ -14,7 +14,8 @@ Not in the paper:
     * The 7x12 codes of the digits: see glyphs.py.
     * Which maps LeNet-1 and LeNet-4 link: see `C3_OF_LENET1`, `C3_OF_LENET4`.
     * What the outputs of the others than LeNet-5 are: squashed sums, whose
-      targets are +1 and -1 (Appendix A).
+      targets are +1 and -1 (Appendix A); those of the pairwise classifier see `PairScores`.
+    * The classifiers that are fitted: see classical.py.
 Differences from the paper:
     * How weights start: see `STARTS`.
 """
@@ -27,11 +28,21 @@ import numpy as np
 from keras import ops
 
 from common.errors import UsageError
+from reproductions.lenet5.classical import (
+    GaussianUnits,
+    LeastSquares,
+    Neighbours,
+    PairProducts,
+    PrincipalComponents,
+)
 from reproductions.lenet5.deslanting import Deslant
 from reproductions.lenet5.glyphs import HEIGHT, WIDTH, codes
+from reproductions.lenet5.losses import pairs
 
-IMAGE_SIZES = {"lenet5": 32, "lenet4": 32}  # Sec. II-B; the others have 28
+IMAGE_SIZES = {"lenet5": 32, "lenet4": 32, "lenet4_knn": 32}  # Sec. II-B; the others have 28
 NUM_CLASSES = 10
+PAIRS = NUM_CLASSES * (NUM_CLASSES - 1) // 2
+TRAINING_DIGITS = 60_000  # Sec. III-A
 KERNEL = 5
 
 
@@ -56,6 +67,7 @@ STARTS = {
     "mnist_linear": BY_THE_LETTER,
     "mnist_linear_squashed": BY_THE_LETTER,
     "mnist_linear_deslanted": BY_THE_LETTER,
+    "mnist_pairwise": BY_THE_LETTER,
 }
 
 # Table I: the S2 maps that each of the 16 C3 maps takes its input from.
@@ -88,6 +100,7 @@ CONVOLUTIONS = {
     # connected in pairs to each first-layer feature maps, then 16 feature maps, followed by
     # 16 subsampling maps, followed by a fully connected layer with 120 units".
     "lenet4": (4, 2, C3_OF_LENET4),
+    "lenet4_knn": (4, 2, C3_OF_LENET4),
     "lenet1": (4, 1, C3_OF_LENET1),  # Sec. III-C, item 7: the network of 1989
 }
 
@@ -107,7 +120,8 @@ def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
 
     S is 32 for LeNet-5 and LeNet-4, 28 for the others. LeNet-5's logits are
     minus the distances y_i of Eq. 7, so that their largest is the paper's
-    answer, the smallest distance; the others' are their ten output units.
+    answer, the smallest distance; the others' are their ten output units. The
+    pairwise classifier has its 45 units, (batch, 45), as a second output.
 
     Raises:
         UsageError: for any other image size or number of classes.
@@ -127,12 +141,17 @@ def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
         )
     image = keras.Input((size, size, 1), name="image")
     start = STARTS.get(variant, BY_THE_ROOT)
-    if network in HIDDEN_UNITS:
-        pixels = Deslant(dtype="float32", name="deslant") if "deslanted" in variant else None
-        logits = _fully_connected(pixels(image) if pixels else image, network, start)
-    else:
+    if network in CONVOLUTIONS:
         logits = _convolutional(image, network, start)
-    return keras.Model(image, logits, name=network)
+    else:
+        upright = "deslanted" in variant
+        pixels = Deslant(dtype="float32", name="deslant")(image) if upright else image
+        classify = _fully_connected if network in HIDDEN_UNITS else _classical
+        logits = classify(pixels, network, start)
+    model = keras.Model(image, logits, name=network)
+    if network == "lenet4_knn":
+        model.trainable = False  # all but the neighbours is a trained lenet4's
+    return model
 
 
 def _convolutional(image, network, start):
@@ -148,9 +167,13 @@ def _convolutional(image, network, start):
         f6 = keras.layers.Dense(WIDTH * HEIGHT, **_uniform(120, start), name="F6")
         return Rbf(NUM_CLASSES, dtype="float32", name="OUT")(_squashed(f6, x))  # 84 -> 10
     x = keras.layers.Flatten(name="S4_flat")(x)  # LeNet-4: 400; LeNet-1: 192
-    if network == "lenet4":
+    if network.startswith("lenet4"):
         f5 = keras.layers.Dense(120, **_uniform(400, start), name="F5")
         x = _squashed(f5, x)
+    if network == "lenet4_knn":
+        # Sec. III-C, item 8: its last layer "replaced with a Euclidean Nearest Neighbor
+        # classifier".
+        return Neighbours(1, TRAINING_DIGITS, NUM_CLASSES, dtype="float32", name="OUT")(x)
     return _outputs(x, start)
 
 
@@ -161,6 +184,26 @@ def _fully_connected(image, network, start):
         hidden = keras.layers.Dense(units, **fan_in, name=f"F{i}")
         x = _squashed(hidden, x)
     return _outputs(x, start, squashed=network != "mnist_linear")
+
+
+def _classical(image, network, start):
+    """Sec. III-C, items 1 (the pairwise classifier) to 4."""
+    if network == "mnist_knn" and image.shape[1] == 28:
+        image = keras.layers.Cropping2D(4, name="centre")(image)  # item 2: 20x20 pixels
+    x = keras.layers.Flatten(name="pixels")(image)
+    given = {"dtype": "float32", "name": "OUT"}
+    if network == "mnist_knn":
+        # Item 2: "k = 3", of the deslanted digits.
+        return Neighbours(3, TRAINING_DIGITS, NUM_CLASSES, **given)(x)
+    if network == "mnist_rbf":  # item 4
+        x = GaussianUnits(1000, NUM_CLASSES, dtype="float32", name="units")(x)
+        return LeastSquares(NUM_CLASSES, ridge=1e-8, **given)(x)
+    if network == "mnist_quadratic":  # item 3
+        x = PrincipalComponents(40, dtype="float32", name="components")(x)
+        x = PairProducts(dtype="float32", name="products")(x)
+        return LeastSquares(NUM_CLASSES, ridge=0.0, **given)(x)
+    units = keras.layers.Dense(PAIRS, **_uniform(x.shape[-1], start), name="F1")(x)
+    return PairScores(dtype="float32", name="OUT")(units)
 
 
 def _outputs(x, start, *, squashed=True):
@@ -358,3 +401,18 @@ class Rbf(keras.layers.Layer):
     def get_config(self):
         """The argument."""
         return {**super().get_config(), "num_classes": self.num_classes}
+
+
+@keras.saving.register_keras_serializable("lenet5")
+class PairScores(keras.layers.Layer):
+    """The classes' scores from a unit for each pair of classes (Sec. III-C, item 1).
+
+    "The final score for class i is the sum of the outputs all the units labeled i/x
+    minus the sum of the output of all the units labeled y/i, for all x and y." An
+    output is +1 or -1 here; of equal scores the units' own sums decide.
+    """
+
+    def call(self, inputs):
+        """(batch, 45) -> [(batch, 10) scores, the inputs]."""
+        outputs = ops.sign(inputs) + inputs / 100
+        return [outputs @ ops.convert_to_tensor(pairs(NUM_CLASSES).T), inputs]

@@ -3,9 +3,10 @@
 import dataclasses
 
 from common.data.transforms import Pad, RandomAffine, ResizeShorterSide, ScalePixels
-from common.recipes.recipe import Recipe
-from common.recipes.schedules import ByEpoch
-from reproductions.lenet5.losses import MapLoss, MseLoss, UnitsMse
+from common.recipes.recipe import InitializeFrom, Recipe, Sgd
+from common.recipes.schedules import ByEpoch, Constant
+from reproductions.lenet5.fitting import FitLayers
+from reproductions.lenet5.losses import MapLoss, MseLoss, PairsMse, UnitsMse
 from reproductions.lenet5.sdlm import EstimateCurvature, Sdlm
 
 LENET5 = Recipe(
@@ -58,6 +59,26 @@ FULLY_CONNECTED = dataclasses.replace(
 )
 FULLY_CONNECTED_DISTORTED = dataclasses.replace(FULLY_CONNECTED, train_transforms=(DISTORTIONS,))
 
+LENET4 = dataclasses.replace(
+    FULLY_CONNECTED,
+    image_size=32,  # as LeNet-5, to which it is "very similar"
+    train_transforms=(Pad(2),),
+    test_transforms=(Pad(2),),
+)
+
+
+def fitted(recipe: Recipe) -> Recipe:
+    """Sec. III-C, items 2 to 4: all is done before the only pass, which changes nothing."""
+    return dataclasses.replace(
+        recipe,
+        epochs=1,
+        global_batch_size=500,
+        optimizer=Sgd(learning_rate=0.0, momentum=0.0, nesterov=False),
+        schedule=Constant(value=1.0),
+        before_epoch=FitLayers(),
+    )
+
+
 RECIPES = {
     "lenet5": LENET5,
     "lenet5_distorted": dataclasses.replace(LENET5, train_transforms=(Pad(2), DISTORTIONS)),
@@ -93,10 +114,14 @@ RECIPES = {
         train_transforms=(ResizeShorterSide(22), Pad(3)),
         test_transforms=(ResizeShorterSide(22), Pad(3)),
     ),
-    "lenet4": dataclasses.replace(
-        FULLY_CONNECTED,
-        image_size=32,  # as LeNet-5, to which it is "very similar"
-        train_transforms=(Pad(2),),
-        test_transforms=(Pad(2),),
+    "lenet4": LENET4,
+    "mnist_pairwise": dataclasses.replace(FULLY_CONNECTED, loss=PairsMse()),
+    "mnist_quadratic": fitted(FULLY_CONNECTED),
+    "mnist_rbf": fitted(FULLY_CONNECTED),
+    "mnist_knn": fitted(FULLY_CONNECTED),
+    "mnist_knn_deslanted": fitted(FULLY_CONNECTED),
+    "lenet4_knn": dataclasses.replace(
+        fitted(LENET4),
+        initialize_from=InitializeFrom(variant="lenet4", layers="C1|S2|C3|S4|F5", renamed=None),
     ),
 }

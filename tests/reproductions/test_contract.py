@@ -47,7 +47,16 @@ EXAMPLES = {
     "googlenet": ("googlenet", "googlenet_separable"),
     "inception_v3": ("inception_v3", "inception_v2_table1"),
     "inception_v4": ("inception_v4", "inception_resnet_v2_released"),
-    "lenet5": ("lenet5", "lenet1", "lenet4", "mnist_300_100", "mnist_linear_deslanted"),
+    "lenet5": (
+        "lenet5",
+        "lenet1",
+        "lenet4",
+        "mnist_300_100",
+        "mnist_linear_deslanted",
+        "mnist_pairwise",
+        "mnist_quadratic",
+        "mnist_rbf",
+    ),
     "polynet": ("ir_3_6_3_poly3_b",),
     "preact_resnet": (
         "cifar_preact_resnet110",
@@ -72,7 +81,11 @@ SAVED = {
     "ir_3_6_3": {"stages": {"a": ("poly2",), "b": ("ir",), "c": ("ir",)}},
     "lenet4": {},
     "lenet5": {},
+    "lenet4_knn": {},
     "mnist_linear_deslanted": {},
+    "mnist_pairwise": {},
+    "mnist_quadratic": {},
+    "mnist_rbf": {},
     "zfnet": {"units": 64},
 }
 SAVED |= {  # of a paper that is new
