@@ -17,6 +17,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from common.errors import UsageError
+
 FAR = 1e30  # the squared distance of a place for a pattern that has none
 
 
@@ -95,10 +97,19 @@ class GaussianUnits(keras.layers.Layer):
         self.width = self.add_weight(shape=(), initializer="ones", trainable=False, name="width")
 
     def fit(self, inputs, labels):
-        """The means of clusters; the mean squared distance of a digit to its cluster's."""
+        """The means of clusters; the mean squared distance of a digit to its cluster's.
+
+        Raises:
+            UsageError: if a class has fewer digits than units.
+        """
         from sklearn.cluster import KMeans
 
-        each = self.units // self.classes
+        each, fewest = self.units // self.classes, np.bincount(labels, minlength=self.classes).min()
+        if fewest < each:
+            raise UsageError(
+                f"Each class has {each} Gaussian units, which are centres of as many clusters of "
+                f"its training images; one class has {fewest} images."
+            )
         clusters = [
             KMeans(each, n_init=1, max_iter=30, random_state=0).fit(inputs[labels == label])
             for label in range(self.classes)
@@ -174,7 +185,16 @@ class Neighbours(keras.layers.Layer):
         self.labels = self.add_weight(shape=(self.patterns,), dtype="int32", **fixed, name="labels")
 
     def fit(self, inputs, labels):
-        """Keeps the digits."""
+        """Keeps the digits.
+
+        Raises:
+            UsageError: if they are more than the places.
+        """
+        if len(inputs) > self.patterns:
+            raise UsageError(
+                f"Of {len(inputs):,} training images {self.patterns:,} can be kept as neighbours: "
+                f"--set train_images={self.patterns}."
+            )
         missing = self.patterns - len(inputs)
         self.kept.assign(np.pad(inputs, [(0, missing), (0, 0)]))
         squares = np.sum(inputs**2, axis=-1)

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import reproductions
+from common.errors import UsageError
 from reproductions.lenet5.classical import (
     GaussianUnits,
     LeastSquares,
@@ -92,6 +93,13 @@ def test_neighbours_that_agree_score_one():
     np.testing.assert_allclose(
         layer(np.ones((1, 2), "float32"))[0], np.where(np.arange(10) == 4, 1, -1)
     )
+
+
+def test_too_few_and_too_many_digits_are_refused():
+    with pytest.raises(UsageError, match="Each class has 100 .* one class has 0 images"):
+        GaussianUnits(1000, 10).fit(draws(900, 3), np.arange(900) % 9)
+    with pytest.raises(UsageError, match="Of 4 training images 3 can .* train_images=3"):
+        Neighbours(1, 3, 10).fit(draws(4, 2), np.arange(4))
 
 
 def test_a_score_is_the_sum_of_its_pairs_outputs():  # item 1
