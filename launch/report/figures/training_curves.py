@@ -16,10 +16,11 @@ TEST, TRAIN, PAPER = "#b2182b", "#2166ac", "#222222"
 
 
 def show(paper: Paper) -> list[dict]:
-    """The panels of a paper's picture; empty if it has no recorded run."""
+    """The panels of a paper's picture; empty if it has no recorded run of several epochs."""
     alike: dict[tuple, list[curves.Curve]] = {}
     for curve in paper.curves:  # those that differ in their seed only, together
-        alike.setdefault(curve.key()[:-1], []).append(curve)
+        if len(curve.test_error) > 1:  # one epoch makes no curve
+            alike.setdefault(curve.key()[:-1], []).append(curve)
     return [make_panel(paper.name, group) for group in alike.values()]
 
 
