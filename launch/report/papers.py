@@ -64,9 +64,14 @@ class Paper:
         """Multiply-accumulates of a variant's whole training."""
         return training_macs(self.recipes[variant], self.expected.macs[variant])
 
-    def departures(self, one: Measurement) -> str:
-        """Where a whole run leaves what the paper states."""
-        return "; ".join(one.departures(self.recipes[one.variant])) or "nothing"
+    def departures(self, variant: str) -> list[str]:
+        """Where a recipe leaves what the paper states."""
+        left = [one for one in self.recipes[variant].deviations if one.departs]
+        return [f"{one.field}: {one.here} (stated: {one.paper})" for one in left]
+
+    def say_departures(self, one: Measurement) -> str:
+        """Where a whole run does."""
+        return "; ".join([*self.departures(one.variant), *one.changes]) or "nothing"
 
 
 def read_papers() -> dict[str, Paper]:

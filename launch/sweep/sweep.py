@@ -41,7 +41,7 @@ def run(request: Request, *, dry_run: bool = False) -> int:
     try:
         with Signals(hours and 3600 * hours) as signals:
             if workers.read_role() == "worker":
-                Tuner(request, signals, lambda: None).search()
+                Tuner(request, signals.watched(lambda: None)).search()
                 return 0
             return _lead(request, signals)
     except Stopped as stop:
@@ -125,11 +125,12 @@ def _lead_locked(request: Request, signals: Signals) -> int:
     epochs = sum(last - first for first, last in planned)
     # This reads all files, before the tuner, which cannot say what is wrong with one.
     overview = status.Overview(folder, facts, trials=len(planned), epochs=epochs)
+    watch = signals.watched(overview.tick)
     try:
         if request.workers > 1 or workers.read_role() == "chief":
-            workers.serve(request, signals, overview.tick)
+            workers.serve(request, watch)
         else:
-            Tuner(request, signals, overview.tick).search()
+            Tuner(request, watch).search()
     except BaseException as error:
         facts["status"] = "stopped" if isinstance(error, Stopped) else "failed"
         overview.close()

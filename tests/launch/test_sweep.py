@@ -13,7 +13,7 @@ import pytest
 import reproductions
 from common.errors import RunError, UsageError
 from common.training import run_record
-from common.training.signals import Signals, Stopped
+from common.training.signals import Stopped
 from launch.report import sweep_records
 from launch.sweep import child, status, trials, tuners, workers
 from launch.terminal.exits import exit_code
@@ -224,17 +224,20 @@ def test_workers_may_end_after_the_server(tmp_path, monkeypatch, ended):
     chief = types.SimpleNamespace(
         require_successes=lambda: None, request=types.SimpleNamespace(folder=tmp_path)
     )
-    about = (chief, ended, Signals(), lambda: None)
-    workers._watch([Ended(3, 0), Ended(1, 0)], *about)
+
+    def wait(*those, chief=chief, ended=ended):
+        workers._wait(list(those), chief, ended, lambda: None)
+
+    wait(Ended(3, 0), Ended(1, 0))
     (tmp_path / "worker0.txt").write_text("Out of paper.")
     with pytest.raises(RunError, match="exit code 1: Out of paper"):
-        workers._watch([Ended(2, 1)], *about)
+        wait(Ended(2, 1))
     with pytest.raises(Stopped):
-        workers._watch([Ended(1, 75)], *about)
+        wait(Ended(1, 75))
     for name in workers.MEMBER[:2]:
         monkeypatch.setenv(name, "9")
     with pytest.raises(RunError, match="9:9, in use.*no port"):
-        workers._watch([Ended(9, 0)], None, [OSError("no port")], *about[2:])
+        wait(Ended(9, 0), chief=None, ended=[OSError("no port")])
 
 
 def test_a_worker_is_the_sweeps_own_command_as_a_member(tmp_path, monkeypatch):
@@ -251,7 +254,7 @@ def test_a_worker_is_the_sweeps_own_command_as_a_member(tmp_path, monkeypatch):
     for name in workers.MEMBER:
         monkeypatch.setenv(name, "")  # to be restored
     asked = request(workdir=str(tmp_path), workers=2, platform="cpu")
-    workers.serve(asked, Signals(), lambda: None)
+    workers.serve(asked, lambda: None)
     assert workers.read_role() == "chief"
     addresses = set()
     for number, (words, environment) in enumerate(started):
@@ -353,18 +356,11 @@ def test_a_recorded_sweep_is_a_row_of_its_own(finished, tmp_path, monkeypatch):
 
 def test_a_worker_waits_for_the_process_of_a_killed_sweep(tmp_path, monkeypatch):
     monkeypatch.setattr(trials, "POLL_SECONDS", 0)
-    held, ticks = run_record.lock_folder(tmp_path), []
-
-    def tick():
-        ticks.append(1)
-        held.close()
-
-    trials._wait_until_free(tmp_path, Signals(), tick)
-    assert ticks == [1]
+    watch = mock.Mock(side_effect=run_record.lock_folder(tmp_path).close)
+    trials._wait_until_free(tmp_path, watch)
+    watch.assert_called_once_with()
     with run_record.lock_folder(tmp_path), pytest.raises(Stopped):
-        stopped = Signals()
-        stopped.received = signal.SIGTERM
-        trials._wait_until_free(tmp_path, stopped, lambda: None)
+        trials._wait_until_free(tmp_path, mock.Mock(side_effect=Stopped(signal.SIGTERM, 0)))
 
 
 def test_a_child_ends_with_its_sweep_and_tells_a_disk_from_other_faults(monkeypatch, capsys):
