@@ -30,8 +30,7 @@ class Paper:
     def network(self) -> str:
         """What the field calls it: the title of the folder's README."""
         readme = reproductions.folder(self.name) / "README.md"
-        lines = readme.read_text(encoding="utf-8").splitlines() if readme.exists() else []
-        return lines[0].removeprefix("# ") if lines else self.name
+        return readme.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
     def printed(self) -> list[Cell | Ratio]:
         """The structural numbers that the paper and the slides print."""

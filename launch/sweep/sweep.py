@@ -113,7 +113,9 @@ def _lead_locked(request: Request, signals: Signals) -> int:
     there = status.require_same(folder / "sweep.json", facts)
     if there.get("status") == "finished" and there["asked_trials"] >= request.trials:
         return _report(request, there)
-    facts["sessions"] = [*there.get("sessions", []), facts.pop("session")]
+    session = session_facts(reproductions.REPOSITORY, cores=os.cpu_count())
+    session["command"] = shlex.join(["python", "-m", "launch", *sys.argv[1:]])
+    facts["sessions"] = [*there.get("sessions", []), session]
     # keras-tuner would count a trial that a kill left between its file and the
     # oracle's, and never run it.
     known = status.read_trial_ids(folder)
@@ -176,6 +178,4 @@ def _describe(request: Request) -> dict:
         "asked_trials": request.trials,
         "workers": request.workers,
         "status": "running",
-        "session": session_facts(reproductions.REPOSITORY, cores=os.cpu_count())
-        | {"command": shlex.join(["python", "-m", "launch", *sys.argv[1:]])},
     }

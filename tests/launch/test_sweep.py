@@ -378,5 +378,5 @@ def test_a_child_ends_with_its_sweep_and_tells_a_disk_from_other_faults(monkeypa
     assert child.run(lambda: 7, here) == 7
     assert child.run(full, here) == child.NO_ROOM and child.run(wrong, here) == 2
     assert child.run(lambda: pytest.fail("its sweep is gone"), here + 1) == 75
-    assert asked[0] == (child.PR_SET_PDEATHSIG, signal.SIGTERM) or sys.platform != "linux"
+    assert asked[0] == (child.PR_SET_PDEATHSIG, signal.SIGTERM)
     assert "No space left" in capsys.readouterr().err
