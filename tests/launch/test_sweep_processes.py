@@ -5,8 +5,6 @@ import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import time
 from unittest import mock
 
@@ -14,7 +12,8 @@ import numpy as np
 import pytest
 
 from launch.sweep.sweep_request import MEMBER
-from tests.launch.test_resume import ROOT, finish, start, weights
+from tests.launch.test_command_line import launch_all
+from tests.launch.test_resume import finish, start, weights
 
 BASE = (*("lenet5", "--data", "sample", "--platform", "cpu"), *("--set", "global_batch_size=48"))
 SWEEP = ("sweep", *BASE, "--set", "epochs=2", "--trials", "3")
@@ -56,27 +55,12 @@ WRONG = {  # what is said of it
         "'learning_rate'"
     ),
 }
-PROGRAM = """
-import sys
-from launch.__main__ import main
-from launch.terminal.exits import exit_code
-for line in sys.argv[1:]:
-    print(exit_code(lambda: main(["launch", *line.split()])))
-print({"tensorflow", "keras", "keras_tuner"} & set(sys.modules))
-"""
 
 
 def test_wrong_usage_is_told_before_tensorflow_loads(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *WRONG],
-        cwd=ROOT,
-        env=os.environ | {"TFDS_DATA_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout.splitlines() == ["2"] * len(WRONG) + ["set()"], done.stderr
-    for said, line in zip(WRONG.values(), done.stderr.splitlines(), strict=True):
-        assert said in line
+    answers = launch_all([line.split() for line in WRONG], data_dir=tmp_path)
+    for said, (code, out, err) in zip(WRONG.values(), answers, strict=True):
+        assert (code, out) == (2, "") and said in err
 
 
 @pytest.mark.full
