@@ -121,7 +121,7 @@ def _not_run(paper: Paper) -> str:
 
 
 def _claims(paper: Paper) -> str:
-    rows = []
+    rows, compared = [], paper.beside()
     for claim in paper.expected.result:
         more = "; ".join(
             filter(None, [claim.note, claim.selected and f"selected {claim.selected}"])
@@ -140,10 +140,8 @@ def _claims(paper: Paper) -> str:
         ]
         for top1, top5, departs in found or [(why_not(paper, claim), "", "")]:
             # Two columns are headed alike: the second has a blank, which `table` takes out.
-            rows.append(printed | {"Measured: top-1": top1, "top-5 ": top5, DEPARTS: departs})
-    if not paper.beside():
-        for row in rows:
-            del row[DEPARTS]
+            measured = {"Measured: top-1": top1, "top-5 ": top5}
+            rows.append(printed | measured | ({DEPARTS: departs} if compared else {}))
     return table(rows)
 
 
