@@ -8,12 +8,11 @@ import socket
 import time
 from unittest import mock
 
-import numpy as np
 import pytest
 
 from launch.sweep.sweep_request import MEMBER
 from tests.launch.test_command_line import launch_all
-from tests.launch.test_resume import finish, start, weights
+from tests.launch.test_resume import assert_same_end, checkpoint_seen, finish, record, start
 
 BASE = (*("lenet5", "--data", "sample", "--platform", "cpu"), *("--set", "global_batch_size=48"))
 SWEEP = ("sweep", *BASE, "--set", "epochs=2", "--trials", "3")
@@ -27,20 +26,6 @@ def results(folder):
     return [
         (t["id"], t["values"], t["objective"], t["status"]) for t in sweep_json(folder)["trials"]
     ]
-
-
-def wait_for(found, process, seconds=300):
-    until = time.monotonic() + seconds
-    while not found() and time.monotonic() < until:
-        assert process.poll() is None, process.stdout.read()
-        time.sleep(0.05)
-
-
-def assert_same_weights(one, other):
-    a, b = weights(one), weights(other)
-    assert a.keys() == b.keys() and a
-    for name in a:
-        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
 WRONG = {  # what is said of it
@@ -69,30 +54,27 @@ def test_killed_at_random_moments_it_ends_the_same(tmp_path):
     broken = tmp_path / "broken"
     for trial in ("0", "2"):
         process = start(SWEEP, broken, "--checkpoint_minutes", "0")
-        folder = broken / "trials" / trial
-        wait_for(lambda folder=folder: list(folder.glob("checkpoints/step-*")), process)
+        assert checkpoint_seen(process, broken / "trials" / trial), process.stdout.read()
         time.sleep(random.uniform(0, 1))
         os.kill(process.pid, signal.SIGKILL)
         process.communicate(timeout=60)
     finish(start(SWEEP, broken, "--checkpoint_minutes", "0"))
     assert results(broken) == results(tmp_path / "whole")
     for trial in ("0", "1", "2"):
-        assert_same_weights(broken / "trials" / trial, tmp_path / "whole" / "trials" / trial)
-    run = json.loads((broken / "trials" / "1" / "run.json").read_text())
-    assert len(run["sessions"]) == 1
+        assert_same_end(broken / "trials" / trial, tmp_path / "whole" / "trials" / trial)
+    assert len(record(broken / "trials" / "1")["sessions"]) == 1
 
 
 @pytest.mark.full
 def test_sigterm_stops_the_trial_too_and_exits_75(tmp_path):
     process = start((*SWEEP[:-3], "epochs=200", *SWEEP[-2:]), tmp_path)
     trial = tmp_path / "trials" / "0"
-    wait_for(lambda: list(trial.glob("checkpoints/step-*")), process)
+    assert checkpoint_seen(process, trial), process.stdout.read()
     os.kill(process.pid, signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 75 and "Traceback" not in output
     assert "The same command continues" in " ".join(output.split())
-    run = json.loads((trial / "run.json").read_text())
-    assert run["sessions"][-1]["reason"] == "SIGTERM"
+    assert record(trial)["sessions"][-1]["reason"] == "SIGTERM"
 
 
 @pytest.mark.full
@@ -104,7 +86,7 @@ def test_a_continued_trial_is_the_longer_training_bit_for_bit(tmp_path):
     same = [word for word in longer["words"] if "--workdir" not in word]
     assert "--set=epochs=3" in same
     finish(start(same, tmp_path / "at_once"))
-    assert_same_weights(tmp_path / "trials" / longer["id"], tmp_path / "at_once")
+    assert_same_end(tmp_path / "trials" / longer["id"], tmp_path / "at_once")
     output = (tmp_path / "trials" / longer["id"] / "output.txt").read_text()
     assert "Continues from step" in output
 
@@ -113,8 +95,7 @@ def test_a_continued_trial_is_the_longer_training_bit_for_bit(tmp_path):
 def test_two_workers_share_a_sweep_and_a_kill_of_all_loses_nothing(tmp_path):
     words = (*SWEEP[:-1], "4", "--workers", "2", "--checkpoint_minutes", "0")
     process = start(words, tmp_path)
-    second = tmp_path / "trials" / "2" / "checkpoints"
-    wait_for(lambda: list(second.glob("step-*")), process)
+    assert checkpoint_seen(process, tmp_path / "trials" / "2"), process.stdout.read()
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     before = results(tmp_path)
