@@ -27,6 +27,7 @@ from launch.settings.overrides import apply
 from tests.launch import toy
 from tests.launch.flags import launch
 
+UNDER_WAY = {"status": "running", "results": None}
 CHROMIUM = shutil.which("chromium")
 # Appended to the page under test: uses it as a person would, and writes down
 # what is then to be seen.
@@ -100,12 +101,11 @@ def test_the_page_is_whole_and_loads_nothing(paper, tmp_path):
 
 
 def test_a_run_under_way_is_shown_and_not_recorded(paper, tmp_path):
-    more = {"status": "running", "results": None}
-    run = toy.write_run(tmp_path / "a<b", history=toy.history(3), **more)
+    run = toy.write_run(tmp_path / "a<b", history=toy.history(3), **UNDER_WAY)
     text = html_page.page([run])
     said = "seed 0: 0.67 % after 3 of 20 epochs; the paper: 0.95 %. The run is running."
     assert f"<figcaption><b>a&lt;b</b>, {said}" in text
-    begun = toy.write_run(tmp_path / "c", **more)
+    begun = toy.write_run(tmp_path / "c", **UNDER_WAY)
     assert "c: no epoch has ended yet" in html_page.page([begun])
     assert not (paper / "curves.toml").exists()
     assert not (paper / "reproduced.toml").exists()
@@ -132,7 +132,7 @@ def count_lines(svg, colours):
 def test_several_runs_are_drawn_over_each_other(paper, tmp_path):
     one = toy.write_run(tmp_path / "a", history=toy.history(3))
     two = toy.write_run(tmp_path / "b", seed=1, history=toy.history(4), status="running")
-    begun = toy.write_run(tmp_path / "c", seed=2, status="running", results=None)
+    begun = toy.write_run(tmp_path / "c", seed=2, **UNDER_WAY)
     text = html_page.page([one, two, begun])
     assert text.index("Runs over each other") < text.index("In short")
     assert text.count("2 runs, named by what differs") == 2  # loss and error
@@ -158,7 +158,7 @@ def test_a_sweep_is_drawn_as_its_trials(paper, tmp_path):
 
 
 def test_what_is_held_out_is_called_so_while_a_run_is_under_way(paper, tmp_path):
-    more = {"history": toy.history(2), "status": "running", "results": None}
+    more = {"history": toy.history(2), **UNDER_WAY}
     toy.write_run(tmp_path / "a", settings=["held_out=100"], **more)
     assert overlay.show([tmp_path / "a"])[1]["axis"] == "held-out error (top-1, %)"
 
@@ -266,9 +266,8 @@ def test_equal_names_get_their_folders():
 
 
 def test_the_first_layer_of_a_checkpoint_is_drawn(paper, tmp_path):
-    more = {"status": "running", "results": None}
     run = tmp_path / "a"
-    toy.write_run(run, history=toy.history(2), **more)
+    toy.write_run(run, history=toy.history(2), **UNDER_WAY)
     (run / "checkpoints").mkdir()
     for step in (9, 10):
         arrays = {
