@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import reproductions
 from common.files import write_text, writing
-from common.models.graph import Box, Chain, Network, folded, network
+from common.models.graph import Box, Chain, Network, Parallel, folded, network
 from common.models.layer_table import LayerRow, without_weights
 from common.recipes.recipe import Recipe
 from launch.drawing.describe_svg import draw
@@ -73,18 +73,20 @@ def _list_paths(chain: Chain) -> list[str]:
     if isinstance(chain[0], Box) or len(chain) > 2:
         return [" > ".join(map(_say, chain))]
     parallel, join = chain
-    lines = [" > ".join(map(_say, path)) for path in parallel.paths]
-    lines += ["identity"] * parallel.identity
-    lines[-1] += f"   ({join.what})"
-    return lines
+    *lines, last = _say_paths(parallel)
+    return [*lines, f"{last}   ({join.what})"]
 
 
-def _say(part) -> str:
+def _say_paths(part: Parallel) -> list[str]:
+    paths = [" > ".join(map(_say, path)) for path in part.paths]
+    return [*paths, "identity"] if part.identity else paths
+
+
+def _say(part: Box | Parallel) -> str:
     if isinstance(part, Box):
         both = ", of all maps" if (part.kind, part.groups) == ("conv", 1) else ""
         return f"{part.towers} towers, each {label(part)}{both}" if part.towers > 1 else label(part)
-    inner = [" > ".join(map(_say, path)) for path in part.paths]
-    return f"[{' | '.join([*inner, *['identity'] * part.identity])}]"
+    return f"[{' | '.join(_say_paths(part))}]"
 
 
 def _size(shape: tuple[int, ...]) -> str:

@@ -21,7 +21,5 @@ def file() -> RowFile:
 def of(row: dict[str, Any]) -> dict[str, Any] | None:
     """The baseline of the images that a row of reproduced.toml is of."""
     images = ("data", "split", "read")
-    for one in file().read():
-        if all(one[name] == row[name] for name in images):
-            return one
-    return None
+    same = (one for one in file().read() if all(one[name] == row[name] for name in images))
+    return next(same, None)

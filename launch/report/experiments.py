@@ -18,12 +18,11 @@ network's input, `ep` epochs, `up` updates, `b` the global batch size."""
 
 def name_settings(papers: dict[str, Paper]) -> Names:
     """A name for all that was changed in a measurement, such as imagenette-96px-12ep."""
-    alike: dict[str, list] = {}
+    alike: dict[str, set] = {}
     for paper in papers.values():
         for one in paper.measured:
-            what = (one.data, one.changes)
-            if not one.whole and what not in alike.setdefault(_outline(one), []):
-                alike[_outline(one)].append(what)
+            if not one.whole:
+                alike.setdefault(_outline(one), set()).add((one.data, one.changes))
     return {
         what: f"{name}-{number}" if len(group) > 1 else name
         for name, group in alike.items()

@@ -40,11 +40,10 @@ def with_block(readme: pathlib.Path, name: str, block: str) -> str:
     """A README's text with what stands between its marks for `name` written anew.
 
     Raises:
-        RunError: unless the file is there and has the two marks, in order.
+        RunError: unless it has the two marks, in order.
     """
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    text = readme.read_text(encoding="utf-8") if readme.exists() else ""
-    before, found, rest = text.partition(begin)
+    before, found, rest = readme.read_text(encoding="utf-8").partition(begin)
     _, closed, after = rest.partition(end)
     if not found or not closed or begin in after or end in after:
         raise RunError(

@@ -39,11 +39,6 @@ class Measurement:
         """Whether the recipe was run as it is, in whatever precision."""
         return only_precision(self.changes)
 
-    def departures(self, recipe: Recipe) -> list[str]:
-        """Where a whole run leaves what its paper states, for its row."""
-        left = [one for one in recipe.deviations if one.departs]
-        return [*(f"{one.field}: {one.here} (stated: {one.paper})" for one in left), *self.changes]
-
     def values(self, name: str) -> list[float]:
         """`top1_error` or `top5_error` of the runs that have it, percent."""
         return [row[name] for row in self.rows if name in row]
@@ -114,7 +109,7 @@ def of_claim(claim: Result, measured: list[Measurement]) -> list[Measurement]:
     """The measurements that may stand beside a paper's number, float32 first.
 
     Same variant, data, split and views, and the recipe as it is here; the row
-    that they stand in has their `departures`.
+    that they stand in has its departures from the paper.
     """
     what = (claim.variant, claim.data, claim.split, claim.views)
     found = [m for m in measured if m.whole and what == (m.variant, m.data, m.split, m.views)]

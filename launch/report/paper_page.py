@@ -33,7 +33,7 @@ def page(paper: Paper, names: Names) -> str:
     others = paper.others()
     parts = {
         "## Measured with the paper's recipe, where the paper has no such number": [
-            _measured(one) | {DEPARTS: paper.departures(one)} for one in others if one.whole
+            _measured(one) | {DEPARTS: paper.say_departures(one)} for one in others if one.whole
         ],
         "## Measured with changes (not the paper's experiment)": [
             _measured(one) | {"Setting": link(label(one, names), names, "../settings.md")}
@@ -121,7 +121,7 @@ def _not_run(paper: Paper) -> str:
 
 
 def _claims(paper: Paper) -> str:
-    rows = []
+    rows, compared = [], paper.beside()
     for claim in paper.expected.result:
         more = "; ".join(
             filter(None, [claim.note, claim.selected and f"selected {claim.selected}"])
@@ -135,15 +135,13 @@ def _claims(paper: Paper) -> str:
             "Source": f"{claim.source} ({more})" if more else claim.source,
         }
         found = [
-            (one.error("top1_error"), one.error("top5_error"), paper.departures(one))
+            (one.error("top1_error"), one.error("top5_error"), paper.say_departures(one))
             for one in of_claim(claim, paper.measured)
         ]
         for top1, top5, departs in found or [(why_not(paper, claim), "", "")]:
             # Two columns are headed alike: the second has a blank, which `table` takes out.
-            rows.append(printed | {"Measured: top-1": top1, "top-5 ": top5, DEPARTS: departs})
-    if not paper.beside():
-        for row in rows:
-            del row[DEPARTS]
+            measured = {"Measured: top-1": top1, "top-5 ": top5}
+            rows.append(printed | measured | ({DEPARTS: departs} if compared else {}))
     return table(rows)
 
 

@@ -30,8 +30,7 @@ class Paper:
     def network(self) -> str:
         """What the field calls it: the title of the folder's README."""
         readme = reproductions.folder(self.name) / "README.md"
-        lines = readme.read_text(encoding="utf-8").splitlines() if readme.exists() else []
-        return lines[0].removeprefix("# ") if lines else self.name
+        return readme.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
     def printed(self) -> list[Cell | Ratio]:
         """The structural numbers that the paper and the slides print."""
@@ -64,9 +63,14 @@ class Paper:
         """Multiply-accumulates of a variant's whole training."""
         return training_macs(self.recipes[variant], self.expected.macs[variant])
 
-    def departures(self, one: Measurement) -> str:
-        """Where a whole run leaves what the paper states."""
-        return "; ".join(one.departures(self.recipes[one.variant])) or "nothing"
+    def departures(self, variant: str) -> list[str]:
+        """Where a recipe leaves what the paper states."""
+        left = [one for one in self.recipes[variant].deviations if one.departs]
+        return [f"{one.field}: {one.here} (stated: {one.paper})" for one in left]
+
+    def say_departures(self, one: Measurement) -> str:
+        """Where a whole run does."""
+        return "; ".join([*self.departures(one.variant), *one.changes]) or "nothing"
 
 
 def read_papers() -> dict[str, Paper]:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-import reproductions
 from common.papers.expected import CLAIM_VERDICTS, Result
 from launch.report import fusion_records
 from launch.report.markdown import table
@@ -81,8 +80,7 @@ def list_reproduced(papers: list[Paper]) -> tuple[list[list[dict[str, str]]], st
     for paper in papers:
         rows.append([])
         for claim, one in paper.beside():
-            departs = one.departures(paper.recipes[claim.variant])
-            stated = [text for text in departs if text not in one.changes]
+            stated = paper.departures(one.variant)
             found = sorted(numbers.setdefault(text, len(numbers) + 1) for text in stated)
             marks = [*(f"d{number}" for number in found), *one.changes]
             rows[-1].append(_compare(paper, claim, one) | {"Departs in": ", ".join(marks) or "-"})
@@ -220,7 +218,7 @@ def _not_run(papers: list[Paper]) -> str:
     beside = sum(paper.claims_measured() for paper in papers)
     macs = sum(paper.macs(variant) for paper, variant in missing)
     others = sum(len(paper.others()) for paper in papers)
-    text = f"""\
+    return f"""\
 ## Not run
 
 * {len(missing)} of {sum(len(paper.recipes) for paper in papers)} recipes were not \
@@ -229,11 +227,9 @@ have no measurement beside them. ImageNet was not at hand.
 * All of them once would take {multiply_accumulates(macs)} (multiply-accumulates): \
 {time_at_rate(macs)}. Each paper's page has its share and the command.
 * {others} more measurements are of changed or unpublished experiments; they stand on \
-the papers' pages."""
-    if (reproductions.REPOSITORY / "reproductions" / "networks.svg").exists():
-        text += (
-            "\n\n![Parameters, multiply-accumulates and the papers' errors of all "
-            "networks](reproductions/networks.svg)\n\nThe papers' own numbers: "
-            "area is parameters. Measured ones are in the first table."
-        )
-    return text
+the papers' pages.
+
+![Parameters, multiply-accumulates and the papers' errors of all \
+networks](reproductions/networks.svg)
+
+The papers' own numbers: area is parameters. Measured ones are in the first table."""

@@ -24,20 +24,17 @@ def name_runs(folders: Sequence[pathlib.Path], runs: Sequence[dict]) -> tuple[li
     """
     olds = {one.field: one.old for run in runs for one in overrides_of(run)}
     changed = [f for f in olds if f != "data" and f not in NOT_HASHED]
-    fields = [*PLAIN[:2], *changed, "precision", "seed"]
-    values = [{f: _say(f, _value(run, f, olds.get(f))) for f in fields} for run in runs]
-    differing = [f for f in fields if len({row[f] for row in values}) > 1]
-    for field in differing:
-        _name_kinds(field, values)
-    words = {f: re.sub(r"[._]", " ", shorten_path(f)) + " " for f in differing}
-    words |= dict.fromkeys(PLAIN, "")
-    usual = {f: Counter(row[f] for row in values).most_common(1)[0] for f in differing}
-    # Of many runs, what but one have in common is no news.
-    said = {f: v if len(runs) > 3 and n == len(runs) - 1 else None for f, (v, n) in usual.items()}
-    told = [{f: row[f] for f in differing if row[f] != said[f]} for row in values]
+    columns = {
+        f: _name_kinds([_say(f, _value(run, f, olds.get(f))) for run in runs])
+        for f in (*PLAIN[:2], *changed, "precision", "seed")
+    }
+    news = {f: _leave_out_usual(texts) for f, texts in columns.items() if len(set(texts)) > 1}
+    words = {f: "" if f in PLAIN else re.sub(r"[._]", " ", shorten_path(f)) + " " for f in news}
+    told = [
+        {f: texts[n] for f, texts in news.items() if texts[n] is not None} for n in range(len(runs))
+    ]
     names = [
-        ", ".join(words[f] + text for f, text in own.items())
-        or ("none of these" if differing else "")
+        ", ".join(words[f] + text for f, text in own.items()) or ("none of these" if news else "")
         for own in told
     ]
     unsaid = []
@@ -82,11 +79,16 @@ def _is_plain(field: str, text: str) -> bool:
     return field in PLAIN or bool(re.fullmatch(r"[\w.+-]+", text))  # a word or a number
 
 
-def _name_kinds(field: str, values: list[dict[str, str]]) -> None:
-    """Says of a part with settings of its own only what it is, if that tells the runs apart."""
+def _name_kinds(texts: list[str]) -> list[str]:
+    """Of parts with settings of their own only what they are, if that tells the runs apart."""
     part = r"\(?(\w+)\([^()]*\)(?:,\))?"
-    found = {row[field]: re.fullmatch(part, row[field]) for row in values}
+    found = {text: re.fullmatch(part, text) for text in texts}
     kinds = {text: match[1] if match else text for text, match in found.items()}
-    if len(set(kinds.values())) == len(kinds):
-        for row in values:
-            row[field] = kinds[row[field]]
+    return [kinds[text] for text in texts] if len(set(kinds.values())) == len(kinds) else texts
+
+
+def _leave_out_usual(texts: list[str]) -> list[str | None]:
+    """None in the place of what all of many runs but one have in common: it is no news."""
+    [(usual, times)] = Counter(texts).most_common(1)
+    left_out = usual if len(texts) > 3 and times == len(texts) - 1 else None
+    return [None if text == left_out else text for text in texts]

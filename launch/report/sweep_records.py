@@ -6,14 +6,13 @@ is of held-out training images: it stands beside no number of a paper.
 
 import json
 import pathlib
-import re
-import shlex
 from typing import Any
 
 import reproductions
 from common.errors import RunError, UsageError
 from common.recipes.serialization import recipe_hash
 from launch.report.markdown import table
+from launch.report.records import without_places
 from launch.report.row_file import RowFile
 
 _INTRODUCTION = """\
@@ -24,14 +23,16 @@ at, so these errors stand beside no number of a paper. No recipe was changed."""
 
 def file(paper: str) -> RowFile:
     """The paper's sweeps.toml."""
-    needed = ("name", "trials", "failed", "epochs", "held_out", "best", "held_out_error")
     return RowFile(
         path=reproductions.folder(paper) / "sweeps.toml",
         kind="sweep",
         key=("variant", "data", "tuner", "space", "recipe", "precision", "seed"),
         header="# Sweeps, written by `python -m launch sweep ... --record`; never by\n"
         "# hand. Errors in percent, of training images that were held out.\n",
-        needed=(*needed, "settings", "command", "commit", "finished"),
+        needed=(
+            *("name", "trials", "failed", "epochs", "held_out", "best", "held_out_error"),
+            *("settings", "command", "commit", "finished"),
+        ),
     )
 
 
@@ -63,8 +64,10 @@ def _row(facts: dict[str, Any], best: dict[str, Any]) -> dict[str, Any]:
     session = facts["sessions"][-1]
     trials = facts["trials"]
     budget = [s for s in facts["settings"] if s.partition("=")[0] not in ("held_out", "views")]
-    copied = ("variant", "tuner", "space", "precision", "seed", "held_out", "settings")
-    copied = (*copied, "paper_values", "workers", "finished")
+    copied = (
+        *("variant", "tuner", "space", "precision", "seed", "held_out", "settings"),
+        *("paper_values", "workers", "finished"),
+    )
     return {
         # Never called as its variant alone.
         "name": f"{facts['variant']} tuned here: {len(trials)} {facts['tuner']} trials with "
@@ -82,15 +85,9 @@ def _row(facts: dict[str, Any], best: dict[str, Any]) -> dict[str, Any]:
         "started": facts["sessions"][0]["started"],
         "commit": session["commit"],
         "versions": [f"{k} {v}" for k, v in session["versions"].items()],
-        "command": _without_places(session["command"]),
-        "in_full": _without_places(facts["in_full"]),
+        "command": without_places(session["command"]),
+        "in_full": without_places(facts["in_full"]),
     }
-
-
-def _without_places(command: str) -> str:
-    """The command, for a shell, without the folders of its machine."""
-    quoted = shlex.join(shlex.split(command))
-    return re.sub(r" --(data_dir|workdir)[ =]\S+", "", quoted)
 
 
 def section(paper: str) -> str:

@@ -47,8 +47,7 @@ def last_words(output: pathlib.Path) -> str:
 
 def run(command: Callable[[], int], parent: int) -> int:
     """The exit code of a command that the process `parent` started, and that ends with it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         return 75
     refusals = []

@@ -41,7 +41,7 @@ def run(request: Request, *, dry_run: bool = False) -> int:
     try:
         with Signals(hours and 3600 * hours) as signals:
             if workers.read_role() == "worker":
-                Tuner(request, signals, lambda: None).search()
+                Tuner(request, signals.watched(lambda: None)).search()
                 return 0
             return _lead(request, signals)
     except Stopped as stop:
@@ -113,7 +113,9 @@ def _lead_locked(request: Request, signals: Signals) -> int:
     there = status.require_same(folder / "sweep.json", facts)
     if there.get("status") == "finished" and there["asked_trials"] >= request.trials:
         return _report(request, there)
-    facts["sessions"] = [*there.get("sessions", []), facts.pop("session")]
+    session = session_facts(reproductions.REPOSITORY, cores=os.cpu_count())
+    session["command"] = shlex.join(["python", "-m", "launch", *sys.argv[1:]])
+    facts["sessions"] = [*there.get("sessions", []), session]
     # keras-tuner would count a trial that a kill left between its file and the
     # oracle's, and never run it.
     known = status.read_trial_ids(folder)
@@ -125,11 +127,12 @@ def _lead_locked(request: Request, signals: Signals) -> int:
     epochs = sum(last - first for first, last in planned)
     # This reads all files, before the tuner, which cannot say what is wrong with one.
     overview = status.Overview(folder, facts, trials=len(planned), epochs=epochs)
+    watch = signals.watched(overview.tick)
     try:
         if request.workers > 1 or workers.read_role() == "chief":
-            workers.serve(request, signals, overview.tick)
+            workers.serve(request, watch)
         else:
-            Tuner(request, signals, overview.tick).search()
+            Tuner(request, watch).search()
     except BaseException as error:
         facts["status"] = "stopped" if isinstance(error, Stopped) else "failed"
         overview.close()
@@ -175,6 +178,4 @@ def _describe(request: Request) -> dict:
         "asked_trials": request.trials,
         "workers": request.workers,
         "status": "running",
-        "session": session_facts(reproductions.REPOSITORY, cores=os.cpu_count())
-        | {"command": shlex.join(["python", "-m", "launch", *sys.argv[1:]])},
     }

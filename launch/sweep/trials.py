@@ -17,7 +17,7 @@ from common.errors import NoRoom, RunError
 from common.files import write_json
 from common.training.checkpoints import newest_first
 from common.training.run_record import lock_folder, now
-from common.training.signals import Signals, Stopped
+from common.training.signals import Stopped
 from launch.sweep import child, hparams
 from launch.sweep.search_space import settings_of
 from launch.sweep.sweep_request import Request
@@ -33,11 +33,7 @@ def folder_of(sweep: pathlib.Path, trial_id: str) -> pathlib.Path:
 
 
 def train(
-    request: Request,
-    trial_id: str,
-    values: dict[str, Any],
-    signals: Signals,
-    tick: Callable[[], None],
+    request: Request, trial_id: str, values: dict[str, Any], watch: Callable[[], None]
 ) -> Iterator[dict]:
     """Trains a trial, from where it stands; yields the metrics of each of its own epochs.
 
@@ -47,7 +43,7 @@ def train(
     Args:
         values: The tuner's. With "tuner/trial_id" the trial continues that
             one, from epoch "tuner/initial_epoch" to "tuner/epochs".
-        tick: Called a few times a second.
+        watch: Called a few times a second; raises Stopped once a signal has come.
 
     Raises:
         RunError: if the training fails; says why.
@@ -66,7 +62,7 @@ def train(
     hparams.write_start(folder, trial_id, values)
     try:
         _begin_with(folder, request.folder, values.get("tuner/trial_id"))
-        yield from _watched(folder, words, first, signals, tick)
+        yield from _watched(folder, words, first, watch)
     except NoRoom:
         raise  # no fault of the values: the trial is tried again
     except RunError as error:
@@ -108,12 +104,12 @@ def _begin_with(folder: pathlib.Path, sweep: pathlib.Path, parent: str | None) -
     os.replace(beside, target)
 
 
-def _watched(folder, words, shown: int, signals: Signals, tick) -> Iterator[dict]:
+def _watched(folder, words, shown: int, watch: Callable[[], None]) -> Iterator[dict]:
     """Every row of metrics.jsonl after `shown`, as it appears, until the process ends."""
-    _wait_until_free(folder, signals, tick)
+    _wait_until_free(folder, watch)
     output = folder / "output.txt"
     process = child.start(words, output, {})
-    asked, code = False, None
+    stop, code = None, None
     try:
         while True:
             code = process.poll()
@@ -122,17 +118,19 @@ def _watched(folder, words, shown: int, signals: Signals, tick) -> Iterator[dict
             shown += len(rows)
             if code is not None:
                 break
-            if signals.received and not asked:
-                asked = True
-                process.terminate()
-            tick()
+            try:
+                watch()
+            except Stopped as error:
+                if stop is None:
+                    process.terminate()
+                stop = error
             time.sleep(POLL_SECONDS)
     finally:  # what watches it may fail
         if code is None:
             process.terminate()
             process.wait()
-    if code in STOPPED or (code < 0 and signals.received):
-        raise Stopped(signals.received or STOPPED[code], shown)
+    if code in STOPPED or (code < 0 and stop):
+        raise stop or Stopped(STOPPED[code], shown)
     if code == child.NO_ROOM:
         raise NoRoom(f"In {folder}: {child.last_words(output)}")
     if code:
@@ -140,14 +138,14 @@ def _watched(folder, words, shown: int, signals: Signals, tick) -> Iterator[dict
         raise RunError(killed + child.last_words(output))
 
 
-def _wait_until_free(folder, signals: Signals, tick) -> None:
+def _wait_until_free(folder, watch: Callable[[], None]) -> None:
     """The trial's process of a killed sweep may still write a checkpoint."""
     while True:
         try:
             lock_folder(folder).close()
             return
         except RunError:
-            signals.watched(tick)()
+            watch()
             time.sleep(POLL_SECONDS)
 
 

@@ -15,7 +15,6 @@ from keras_tuner.src import config
 
 from common.errors import NoRoom, RunError, UsageError
 from common.files import write_text
-from common.training.signals import Signals
 from launch.sweep import trials
 from launch.sweep.search_space import Dimension
 from launch.sweep.sweep_request import Request
@@ -93,8 +92,8 @@ def _make_hyperparameters(space: tuple[Dimension, ...]) -> keras_tuner.HyperPara
 class Tuner(BaseTuner):
     """keras-tuner's search; with its environment, as one of its workers."""
 
-    def __init__(self, request: Request, signals: Signals, tick: Callable[[], None]):
-        self.request, self.signals, self.tick = request, signals, tick
+    def __init__(self, request: Request, watch: Callable[[], None]):
+        self.request, self.watch = request, watch
         with contextlib.redirect_stdout(io.StringIO()):  # "Reloading ..."
             super().__init__(
                 make_oracle(request), directory=str(request.folder), project_name=PROJECT
@@ -115,7 +114,7 @@ class Tuner(BaseTuner):
 
     def pre_create_trial(self) -> None:
         """Between two trials; also while there is nothing to do yet."""
-        self.signals.watched(self.tick)()
+        self.watch()
 
     def run_trial(self, trial, *args, **kwargs) -> None:
         """Trains it; every epoch's error goes to the oracle as it is known."""
@@ -124,7 +123,7 @@ class Tuner(BaseTuner):
         if known.exists(trials.OBJECTIVE):
             reported = {seen.step for seen in known.get_history(trials.OBJECTIVE)}
         values = trial.hyperparameters.values
-        training = trials.train(self.request, trial.trial_id, values, self.signals, self.tick)
+        training = trials.train(self.request, trial.trial_id, values, self.watch)
         try:
             with contextlib.closing(training):
                 for row in training:
@@ -148,7 +147,6 @@ class Tuner(BaseTuner):
             if trial.status != "FAILED":
                 raise
             raise self._too_many(trial.trial_id) from error
-        self.tick()
 
     def require_successes(self) -> None:
         """On the chief, whose workers are told by the oracle.

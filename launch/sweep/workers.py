@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from common.errors import RunError, UsageError
-from common.training.signals import Signals, Stopped
+from common.training.signals import Stopped
 from launch.sweep import child
 from launch.sweep.sweep_request import MEMBER, Request
 from launch.sweep.trials import POLL_SECONDS, STOPPED
@@ -28,15 +28,18 @@ def read_role() -> str:
     return "chief" if "chief" in name else "worker" if name else ""
 
 
-def serve(request: Request, signals: Signals, tick: Callable[[], None]) -> None:
+def serve(request: Request, watch: Callable[[], None]) -> None:
     """Serves the oracle until all trials are done; starts local workers.
+
+    Args:
+        watch: Called a few times a second; raises Stopped once a signal has come.
 
     Raises:
         RunError: if a worker ends before its time.
         Stopped: after a signal; the workers have written their checkpoints.
     """
     environments = [] if read_role() else _make_members(request)
-    chief, ended = Tuner(request, signals, tick), []
+    chief, ended = Tuner(request, watch), []
 
     def search() -> None:
         try:
@@ -52,7 +55,7 @@ def serve(request: Request, signals: Signals, tick: Callable[[], None]) -> None:
             output = request.folder / f"worker{number}.txt"
             words = [*sys.argv[1:], "--workers=1", f"--workdir={request.folder}"]
             workers.append(child.start(words, output, environment))
-        _watch(workers, chief, ended, signals, tick)
+        _wait(workers, chief, ended, watch)
     finally:
         for worker in workers:
             if worker.poll() is None:
@@ -104,7 +107,9 @@ def share_gpus(workers: int, names: list[str], each: int | None) -> list[dict[st
     return [{"CUDA_VISIBLE_DEVICES": ",".join(share)} for share in shares]
 
 
-def _watch(workers: list[subprocess.Popen], chief, ended: list, signals: Signals, tick) -> None:
+def _wait(
+    workers: list[subprocess.Popen], chief: Tuner, ended: list, watch: Callable[[], None]
+) -> None:
     """Until the workers here are done; without any, until the server is.
 
     Args:
@@ -112,7 +117,7 @@ def _watch(workers: list[subprocess.Popen], chief, ended: list, signals: Signals
     """
     codes = [None] * len(workers)
     while not any(ended) and (None in codes if workers else not ended):
-        signals.watched(tick)()
+        watch()
         time.sleep(POLL_SECONDS)
         chief.require_successes()  # the workers that were told so have ended
         codes = [worker.poll() for worker in workers]

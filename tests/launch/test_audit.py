@@ -12,11 +12,6 @@ from tests.launch.flags import launch
 
 # A dense layer of 10 units on 99 inputs: 990 weights and 10 biases.
 EXPECTED = """
-title = "Toy networks"
-authors = "A. Author"
-venue = "Toys 1998"
-url = "https://example.org"
-[networks]
 toy = {{parameters = 1_000, macs = 990}}
 [[table]]
 title = "Slide 1"
@@ -42,8 +37,7 @@ def audited(tmp_path, monkeypatch, capsys):
 
     def run(paper, more="", why=None):
         cell = f'["{paper}", "{why}"]' if why else f'"{paper}"'
-        text = EXPECTED.format(cell=cell) + more
-        (folder / "expected.toml").write_text(text)
+        (folder / "expected.toml").write_text(toy.HEAD + EXPECTED.format(cell=cell) + more)
         code = launch("audit", "toy")
         return code, capsys.readouterr().out
 
@@ -111,10 +105,9 @@ def test_a_long_audit_says_how_far_it_is_on_stderr(audited, tmp_path, monkeypatc
     monkeypatch.setattr("launch.terminal.display.time.monotonic", lambda: now[0])
     monkeypatch.setattr("reproductions.find", lambda name: ("toy", name))
     monkeypatch.setattr("reproductions.build_model", build)
-    count = "{parameters = 1_000, macs = 990}"
-    networks = "\n".join(f"{name} = {count}" for name in "abcdef")
+    networks = (f"{name} = {{parameters = 1_000, macs = 990}}\n" for name in "abcdef")
     file = tmp_path / "reproductions" / "toy" / "expected.toml"
-    file.write_text(EXPECTED[: EXPECTED.index("toy = {{")] + networks)
+    file.write_text(toy.HEAD + "".join(networks))
     assert launch("audit", "toy") == 0
     # Nothing in the first ten seconds, then at most one line in ten.
     assert capsys.readouterr().err.splitlines() == [

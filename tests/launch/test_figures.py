@@ -8,6 +8,7 @@ import sys
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.figure import Figure
 
 from launch.report.figures import error_over_cost, figures, overlay
 from launch.report.papers import read_papers
@@ -41,8 +42,6 @@ def test_two_processes_draw_the_same_bytes():
 
 def test_text_stays_text_and_its_numbers_are_whole():
     def draw(shown):
-        from matplotlib.figure import Figure
-
         figure = Figure()
         figure.subplots().plot([0, 1 / 3], label=shown)
         figure.legend()
@@ -77,8 +76,6 @@ def test_each_network_stands_at_its_numbers():
 @pytest.mark.parametrize("what", ["shown", "code"])
 def test_a_picture_is_drawn_again_when_something_changed(what, tmp_path, monkeypatch):
     def draw(shown):
-        from matplotlib.figure import Figure
-
         return Figure()
 
     picture = figures.Picture(tmp_path / "a.svg", "Nothing", [1], draw)

@@ -2,14 +2,19 @@
 
 import base64
 import html.parser
+import io
 import json
 import pathlib
 import re
 import shutil
 import subprocess
 
+import h5py
 import numpy as np
 import pytest
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 
 import reproductions
 from common.errors import RunError, UsageError
@@ -18,9 +23,11 @@ from launch.report.figures import figures, overlay
 from launch.report.html import first_filters, html_page
 from launch.report.papers import Paper
 from launch.report.run_names import name_runs
+from launch.settings.overrides import apply
 from tests.launch import toy
 from tests.launch.flags import launch
 
+UNDER_WAY = {"status": "running", "results": None}
 CHROMIUM = shutil.which("chromium")
 # Appended to the page under test: uses it as a person would, and writes down
 # what is then to be seen.
@@ -94,12 +101,11 @@ def test_the_page_is_whole_and_loads_nothing(paper, tmp_path):
 
 
 def test_a_run_under_way_is_shown_and_not_recorded(paper, tmp_path):
-    more = {"status": "running", "results": None}
-    run = toy.write_run(tmp_path / "a<b", history=toy.history(3), **more)
+    run = toy.write_run(tmp_path / "a<b", history=toy.history(3), **UNDER_WAY)
     text = html_page.page([run])
     said = "seed 0: 0.67 % after 3 of 20 epochs; the paper: 0.95 %. The run is running."
     assert f"<figcaption><b>a&lt;b</b>, {said}" in text
-    begun = toy.write_run(tmp_path / "c", **more)
+    begun = toy.write_run(tmp_path / "c", **UNDER_WAY)
     assert "c: no epoch has ended yet" in html_page.page([begun])
     assert not (paper / "curves.toml").exists()
     assert not (paper / "reproduced.toml").exists()
@@ -126,7 +132,7 @@ def count_lines(svg, colours):
 def test_several_runs_are_drawn_over_each_other(paper, tmp_path):
     one = toy.write_run(tmp_path / "a", history=toy.history(3))
     two = toy.write_run(tmp_path / "b", seed=1, history=toy.history(4), status="running")
-    begun = toy.write_run(tmp_path / "c", seed=2, status="running", results=None)
+    begun = toy.write_run(tmp_path / "c", seed=2, **UNDER_WAY)
     text = html_page.page([one, two, begun])
     assert text.index("Runs over each other") < text.index("In short")
     assert text.count("2 runs, named by what differs") == 2  # loss and error
@@ -152,7 +158,7 @@ def test_a_sweep_is_drawn_as_its_trials(paper, tmp_path):
 
 
 def test_what_is_held_out_is_called_so_while_a_run_is_under_way(paper, tmp_path):
-    more = {"history": toy.history(2), "status": "running", "results": None}
+    more = {"history": toy.history(2), **UNDER_WAY}
     toy.write_run(tmp_path / "a", settings=["held_out=100"], **more)
     assert overlay.show([tmp_path / "a"])[1]["axis"] == "held-out error (top-1, %)"
 
@@ -174,13 +180,12 @@ def test_names_that_would_be_long_are_the_folders_and_what_differs_is_said_once(
 ):
     more = {"data": "folder:/somewhere/there", "history": toy.history(2)}
     settings = ["global_batch_size=20", "optimizer.learning_rate=0.01", "held_out=24"]
+    recipe = describe_recipe(apply(toy.RECIPE, settings))
+    recipe |= {"data": "folder:/somewhere/else/that/has/a/very/long/name"}
     runs = [
         toy.write_run(tmp_path / "fish", **more),
-        toy.write_run(tmp_path / "fish_held", settings=settings, **more),
+        toy.write_run(tmp_path / "fish_held", settings=settings, recipe=recipe, **more),
     ]
-    [record] = [json.loads((tmp_path / "fish_held/run.json").read_text())]
-    record["recipe"]["data"] = "folder:/somewhere/else/that/has/a/very/long/name"
-    (tmp_path / "fish_held/run.json").write_text(json.dumps(record))
     text = html_page.page(runs)
     said = "fish_held: name; global batch size 20; learning rate 0.01; held out 24"
     assert text.count(f"<li>{said}</li>") == 1
@@ -193,9 +198,6 @@ def test_names_that_would_be_long_are_the_folders_and_what_differs_is_said_once(
 
 @pytest.mark.parametrize("panels", [1, 2])
 def test_a_title_ends_within_its_picture(panels):
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
     title = "akamaster_resnet20 on folder:/tmp/photos and cifar_resnet20 on folder:/tmp/mine"
     panel = {"title": title, "axis": "loss", "runs": [("a", (2, 1)), ("b", (3, 1))]}
     with rc_context(figures.STYLE):
@@ -264,9 +266,8 @@ def test_equal_names_get_their_folders():
 
 
 def test_the_first_layer_of_a_checkpoint_is_drawn(paper, tmp_path):
-    more = {"status": "running", "results": None}
     run = tmp_path / "a"
-    toy.write_run(run, history=toy.history(2), **more)
+    toy.write_run(run, history=toy.history(2), **UNDER_WAY)
     (run / "checkpoints").mkdir()
     for step in (9, 10):
         arrays = {
@@ -280,16 +281,11 @@ def test_the_first_layer_of_a_checkpoint_is_drawn(paper, tmp_path):
 
 
 def test_filters_are_scaled_each_by_itself_around_grey():
-    from base64 import b64decode
-    from io import BytesIO
-
-    from PIL import Image
-
     kernel = np.zeros((2, 2, 3, 17), np.float32)
     kernel[0, 0, :, 0] = (2, -2, 1)
     kernel[1, 1, :, 16] = 1e-3
-    data = first_filters.picture(kernel).partition("base64,")[2]
-    sheet = np.asarray(Image.open(BytesIO(b64decode(data))))
+    png = base64.b64decode(first_filters.picture(kernel).partition("base64,")[2])
+    sheet = np.asarray(Image.open(io.BytesIO(png)))
     assert sheet.shape == (5, 16 * 3 - 1, 4)  # two rows, a gap between
     assert sheet[0, 0].tolist() == [255, 0, 191, 255]
     assert sheet[4, 1].tolist() == [255, 255, 255, 255]
@@ -298,8 +294,6 @@ def test_filters_are_scaled_each_by_itself_around_grey():
 
 
 def test_keras_names_its_layers_in_this_order(tmp_path):
-    import h5py
-
     file = tmp_path / "w.weights.h5"
     with h5py.File(file, "w") as weights:
         for name, size in (("conv2d_10", 4), ("conv2d_9", 3), ("optim", 2)):

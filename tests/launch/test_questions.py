@@ -6,10 +6,10 @@ import math
 import pytest
 
 import reproductions
-from common.data import catalog
 from common.errors import RunError
 from common.recipes.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, WithAuxiliary
 from common.recipes.serialization import spell
+from launch import commands
 from launch.report import baseline_records, curves, records
 from launch.report.experiments import name_settings
 from launch.report.figures import depth
@@ -20,7 +20,8 @@ from launch.report.questions import question_spec, questions
 from launch.report.questions.question_runs import compare_errors, find_lines
 from launch.report.questions.question_spec import Question, Wanted
 from launch.report.questions.questions import describe_loss, judge, make_rows
-from launch.settings.overrides import apply, with_data
+from launch.settings.flags import parse
+from launch.settings.options import read_experiment
 from tests.launch import toy
 
 TOY = Wanted(variant="toy", flags="--set epochs=2", seeds=(0, 1))
@@ -291,19 +292,18 @@ def test_every_seed_is_judged(record):
 
 def test_a_loss_says_what_it_holds_besides_cross_entropy():
     plain, smooth = SoftmaxCrossEntropy(), SmoothedCrossEntropy(smoothing=0.1)
-    assert describe_loss(plain, 10).note() == ""
-    assert describe_loss(plain, 10).guessing == math.log(10)
+    assert describe_loss(plain, 10) == "" == describe_loss(SmoothedCrossEntropy(smoothing=0), 10)
     # 0.91 for the label, 0.01 for each of the nine others.
     least = -0.91 * math.log(0.91) - 9 * 0.01 * math.log(0.01)
-    assert describe_loss(smooth, 10).least == pytest.approx(least)
-    both = describe_loss(WithAuxiliary(main=smooth, weight=0.4, heads=1), 10)
-    assert both.note() == (
+    assert describe_loss(smooth, 10) == (
+        f" (labels smoothed by 0.1: {least:.2f} at best, {math.log(10):.2f} by guessing)"
+    )
+    assert describe_loss(WithAuxiliary(main=smooth, weight=0.4, heads=1), 10) == (
         f" (labels smoothed by 0.1, with 0.4 of that of 1 auxiliary head: "
         f"{1.4 * least:.2f} at best, {1.4 * math.log(10):.2f} by guessing)"
     )
-    two = WithAuxiliary(main=plain, weight=0.3, heads=2)
-    assert describe_loss(two, 10).guessing == two.guessing(10)
     assert describe_loss(None, 10) is None
+    assert describe_loss(WithAuxiliary(main=None, weight=0.4, heads=1), 10) is None
 
 
 FILE = """
@@ -349,19 +349,17 @@ WANTED = {
 
 @pytest.mark.parametrize(("question", "wanted"), list(WANTED.values()), ids=list(WANTED))
 def test_the_command_of_each_line_makes_a_run_that_it_takes(question, wanted):
-    start, words = question.command(wanted, 0).split()[:4], question.command(wanted, 0).split()[4:]
-    assert start == ["python", "-m", "launch", wanted.variant]
-    given = list(zip(words[::2], words[1::2], strict=True))
-    flags = {flag: value for flag, value in given if flag != "--set"}
-    assert set(flags) <= {"--data", "--precision"}
+    words, declared = question.command(wanted, 0).split(), commands.load(commands.TRAIN).FLAGS
+    assert words[:4] == ["python", "-m", "launch", wanted.variant]
+    _, flags = parse(wanted.variant, declared, words[4:])
+    assert {flag for flag in declared if flags[flag].present} <= {"data", "precision", "set"}
     paper, variant = reproductions.find(wanted.variant)
-    recipe = own = reproductions.load(paper).RECIPES[variant]
-    if "--data" in flags:
-        recipe = with_data(own, catalog.find(flags["--data"], own.channels))
-    recipe = apply(recipe, [value for flag, value in given if flag == "--set"])
+    own = reproductions.load(paper).RECIPES[variant]
+    asked = {"data_dir": flags.data_dir, "data": flags.data, "changes": flags.set}
+    recipe = read_experiment(paper, variant, own, **asked).recipe
     row = {
         "deviations": [f"{one.field} {spell(one.new)}" for one in recipe.overrides],
-        "precision": flags.get("--precision", "float32"),
+        "precision": flags.precision,
         "recipe": records.recipe_hash(recipe),
     }
     assert question.takes(changes_of(row, own)) and recipe.data == question.data

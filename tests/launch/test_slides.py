@@ -63,20 +63,22 @@ HEADINGS |= {  # of tables' columns
     "Team name\tEntry description\tClassification",
     "error\terror",
 }
+IMAGES = "1,000 object classes; 1,281,167 train images"
+TEST_IMAGES = "140G of train images; 100k test images"
 FIGURE = "CNN with 2 GPUs, towers of 48 and 128 maps, dense layers of 2048 units each"
+WEIGHTS = "138M parameters (not counting biases)"
+BOTTLENECK = "a bottleneck is three convolutions for ResNet-50/101/152; "
+BOTTLENECK += "1x1 works in the direction of the channels only"
+FIVE_MILLION = "Only 5 million params! params 5M"
+DEEPER = "at runtime faster than a VGGNet, even though it has 8x more layers"
+OF_VGG = {"A": 133, "B": 133, "C": 134, "D": 138, "E": 144}  # millions of parameters
 # Beginnings of the other lines with a number, and what accounts for them.
 STATEMENTS = {
-    "1,000 object": ("alexnet", "1,000 object classes; 1,281,167 train images"),
-    "1,281,167 train": (
-        "alexnet",
-        "1,000 object classes; 1,281,167 train images",
-        "140G of train images; 100k test images",
-    ),
-    "100k test": ("alexnet", "140G of train images; 100k test images"),
+    "1,000 object": ("alexnet", IMAGES),
+    "1,281,167 train": ("alexnet", IMAGES, TEST_IMAGES),
+    "100k test": ("alexnet", TEST_IMAGES),
     "Conv filters were 5x5": (
-        "lenet5",
-        "CONV filters 5x5x1",
-        "CONV stride 1",
+        *("lenet5", "CONV filters 5x5x1", "CONV stride 1"),
         "CONV-POOL-CONV-POOL-CONV-FC with subsampling 2x2 at stride 2",
     ),
     "Convolution Neural Network with 2": ("alexnet", FIGURE),
@@ -84,55 +86,26 @@ STATEMENTS = {
     "Only 3x3 CONV": ("vgg", "Only 3x3 CONV stride 1, pad 1 and 2x2 MAX POOL stride 2"),
     "Number of parameters": (
         "vgg",
-        *("number of parameters A 133M", "number of parameters B 133M"),
-        *("number of parameters C 134M", "number of parameters D 138M"),
-        "number of parameters E 144M",
+        *(f"number of parameters {name} {millions}M" for name, millions in OF_VGG.items()),
     ),
-    "15M * 4 byte": (
-        "vgg",
-        "15M * 4 byte ~= 60M / image (inference)",
-        "138M parameters (not counting biases)",
-    ),
-    "Only 5 million": (
-        "googlenet",
-        "Only 5 million params! params 5M",
-        "Removes FC layers completely",
-    ),
+    "Network\tA,A-LRN": ("vgg", "number of parameters A 133M"),  # the head of the row above
+    "15M * 4 byte": ("vgg", "15M * 4 byte ~= 60M / image (inference)", WEIGHTS),
+    "(Not counting biases)": ("vgg", WEIGHTS),
+    "best model": ("vgg", "best model"),
+    "soft-\t-max": ("vgg", "soft-max"),
+    "flops": ("vgg", "flops"),
+    "Only 5 million": ("googlenet", FIVE_MILLION, "Removes FC layers completely"),
     "12X less params": ("googlenet", "12x fewer parameters than the winner of two years ago"),
     "2x more compute": ("googlenet", "2x more compute"),
     "6.67% (vs. 16.4%)": ("googlenet", "6.67% (vs. 16.4%)"),
     "152 layers": ("resnet", "152 layers"),
-    "CIFAR10 Experiments": ("resnet_cifar", "CIFAR10 Experiments"),
     "2-3 weeks": ("resnet", "2-3 weeks of training on 8 GPU machine"),
-    "at runtime": (
-        "resnet",
-        "at runtime faster than a VGGNet, even though it has 8x more layers",
-        "152 layers are 8 times as deep as VGG nets",
-    ),
-    "1x1 Convolution?": (
-        "resnet",
-        "a bottleneck is three convolutions for ResNet-50/101/152; 1x1 works "
-        "in the direction of the channels only",
-    ),
-    "(for ResNet-50": (
-        "resnet",
-        "a bottleneck is three convolutions for ResNet-50/101/152; 1x1 works "
-        "in the direction of the channels only",
-    ),
+    "at runtime": ("resnet", DEEPER, "152 layers are 8 times as deep as VGG nets"),
+    "1x1 Convolution?": ("resnet", BOTTLENECK),
+    "(for ResNet-50": ("resnet", BOTTLENECK),
+    "Convolution for channel direction only": ("resnet", BOTTLENECK),
+    "CIFAR10 Experiments": ("resnet_cifar", "CIFAR10 Experiments"),
     "16% better": ("ilsvrc2016", "16% better performance"),
-    "best model": ("vgg", "best model"),
-    "soft-\t-max": ("vgg", "soft-max"),
-    "(Not counting biases)": ("vgg", "138M parameters (not counting biases)"),
-    "flops": ("vgg", "flops"),
-    "Convolution for channel direction only": (
-        "resnet",
-        "a bottleneck is three convolutions for ResNet-50/101/152; 1x1 works "
-        "in the direction of the channels only",
-    ),
-    "Network\tA,A-LRN": (  # the head of the row of numbers below it
-        "vgg",
-        "number of parameters A 133M",
-    ),
 }
 
 

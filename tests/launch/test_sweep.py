@@ -1,11 +1,11 @@
 """What a sweep does with its trials, whose trainings are made up."""
 
 import errno
+import itertools
 import json
 import os
 import signal
 import sys
-import types
 from unittest import mock
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 import reproductions
 from common.errors import RunError, UsageError
 from common.training import run_record
-from common.training.signals import Signals, Stopped
+from common.training.signals import Stopped
 from launch.report import sweep_records
 from launch.sweep import child, status, trials, tuners, workers
 from launch.terminal.exits import exit_code
@@ -204,62 +204,50 @@ def test_a_file_that_was_cut_off_is_named(finished, file):
     (finished / file).write_text(whole)
 
 
-class Ended:
-    """A worker that takes a while to end after the server has."""
-
-    def __init__(self, polls, code):
-        self.polls, self.code = polls, code
-
-    def poll(self):
-        self.polls -= 1
-        return None if self.polls > 0 else self.code
-
-    def wait(self):
-        """It has ended."""
+def worker(polls, code):
+    """A process that has ended when it is asked for the `polls`th time."""
+    codes = itertools.chain([None] * (polls - 1), itertools.repeat(code))
+    return mock.Mock(poll=codes.__next__)
 
 
 @pytest.mark.parametrize("ended", [[None], []])
 def test_workers_may_end_after_the_server(tmp_path, monkeypatch, ended):
     monkeypatch.setattr(workers, "POLL_SECONDS", 0)
-    chief = types.SimpleNamespace(
-        require_successes=lambda: None, request=types.SimpleNamespace(folder=tmp_path)
-    )
-    about = (chief, ended, Signals(), lambda: None)
-    workers._watch([Ended(3, 0), Ended(1, 0)], *about)
+    chief = mock.Mock(**{"request.folder": tmp_path})
+
+    def wait(*those, chief=chief, ended=ended):
+        workers._wait(list(those), chief, ended, lambda: None)
+
+    wait(worker(3, 0), worker(1, 0))
     (tmp_path / "worker0.txt").write_text("Out of paper.")
     with pytest.raises(RunError, match="exit code 1: Out of paper"):
-        workers._watch([Ended(2, 1)], *about)
+        wait(worker(2, 1))
     with pytest.raises(Stopped):
-        workers._watch([Ended(1, 75)], *about)
+        wait(worker(1, 75))
     for name in workers.MEMBER[:2]:
         monkeypatch.setenv(name, "9")
     with pytest.raises(RunError, match="9:9, in use.*no port"):
-        workers._watch([Ended(9, 0)], None, [OSError("no port")], *about[2:])
+        wait(worker(9, 0), chief=None, ended=[OSError("no port")])
 
 
 def test_a_worker_is_the_sweeps_own_command_as_a_member(tmp_path, monkeypatch):
-    started = []
-
-    def start(words, output, environment):
-        started.append((words, environment))
-        return Ended(0, 0)
-
-    chief = types.SimpleNamespace(search=lambda: None, require_successes=lambda: None)
-    monkeypatch.setattr(workers, "Tuner", lambda *_: chief)
+    start = mock.Mock(side_effect=lambda *_: worker(1, 0))
+    monkeypatch.setattr(workers, "Tuner", mock.Mock())
     monkeypatch.setattr(child, "start", start)
     monkeypatch.setattr(sys, "argv", ["launch", "sweep", "lenet5", "--workers", "2"])
     for name in workers.MEMBER:
         monkeypatch.setenv(name, "")  # to be restored
     asked = request(workdir=str(tmp_path), workers=2, platform="cpu")
-    workers.serve(asked, Signals(), lambda: None)
+    workers.serve(asked, lambda: None)
     assert workers.read_role() == "chief"
     addresses = set()
-    for number, (words, environment) in enumerate(started):
+    for number, call in enumerate(start.call_args_list):
+        words, _, environment = call.args
         one = ["sweep", "lenet5", "--workers", "2", "--workers=1", f"--workdir={tmp_path}"]
         assert words == one
         assert environment["KERASTUNER_TUNER_ID"] == f"worker{number}"
         addresses.add(tuple(environment[name] for name in workers.MEMBER[:2]))
-    assert len(started) == 2 and len(addresses) == 1
+    assert start.call_count == 2 and len(addresses) == 1
 
 
 def test_signals_reach_the_trial_and_the_sweep_continues(tmp_path):
@@ -353,23 +341,15 @@ def test_a_recorded_sweep_is_a_row_of_its_own(finished, tmp_path, monkeypatch):
 
 def test_a_worker_waits_for_the_process_of_a_killed_sweep(tmp_path, monkeypatch):
     monkeypatch.setattr(trials, "POLL_SECONDS", 0)
-    held, ticks = run_record.lock_folder(tmp_path), []
-
-    def tick():
-        ticks.append(1)
-        held.close()
-
-    trials._wait_until_free(tmp_path, Signals(), tick)
-    assert ticks == [1]
+    watch = mock.Mock(side_effect=run_record.lock_folder(tmp_path).close)
+    trials._wait_until_free(tmp_path, watch)
+    watch.assert_called_once_with()
     with run_record.lock_folder(tmp_path), pytest.raises(Stopped):
-        stopped = Signals()
-        stopped.received = signal.SIGTERM
-        trials._wait_until_free(tmp_path, stopped, lambda: None)
+        trials._wait_until_free(tmp_path, mock.Mock(side_effect=Stopped(signal.SIGTERM, 0)))
 
 
 def test_a_child_ends_with_its_sweep_and_tells_a_disk_from_other_faults(monkeypatch, capsys):
-    asked = []
-    library = types.SimpleNamespace(prctl=lambda *words: asked.append(words))
+    library = mock.Mock()
     monkeypatch.setattr(child.ctypes, "CDLL", lambda name: library)
 
     def full():
@@ -382,5 +362,5 @@ def test_a_child_ends_with_its_sweep_and_tells_a_disk_from_other_faults(monkeypa
     assert child.run(lambda: 7, here) == 7
     assert child.run(full, here) == child.NO_ROOM and child.run(wrong, here) == 2
     assert child.run(lambda: pytest.fail("its sweep is gone"), here + 1) == 75
-    assert asked[0] == (child.PR_SET_PDEATHSIG, signal.SIGTERM) or sys.platform != "linux"
+    library.prctl.assert_called_with(child.PR_SET_PDEATHSIG, signal.SIGTERM)
     assert "No space left" in capsys.readouterr().err

@@ -5,16 +5,14 @@ import os
 import random
 import signal
 import socket
-import subprocess
-import sys
 import time
 from unittest import mock
 
-import numpy as np
 import pytest
 
 from launch.sweep.sweep_request import MEMBER
-from tests.launch.test_resume import ROOT, finish, start, weights
+from tests.launch.test_command_line import launch_all
+from tests.launch.test_resume import assert_same_end, checkpoint_seen, finish, record, start
 
 BASE = (*("lenet5", "--data", "sample", "--platform", "cpu"), *("--set", "global_batch_size=48"))
 SWEEP = ("sweep", *BASE, "--set", "epochs=2", "--trials", "3")
@@ -30,20 +28,6 @@ def results(folder):
     ]
 
 
-def wait_for(found, process, seconds=300):
-    until = time.monotonic() + seconds
-    while not found() and time.monotonic() < until:
-        assert process.poll() is None, process.stdout.read()
-        time.sleep(0.05)
-
-
-def assert_same_weights(one, other):
-    a, b = weights(one), weights(other)
-    assert a.keys() == b.keys() and a
-    for name in a:
-        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
-
-
 WRONG = {  # what is said of it
     "sweep lenet5": "--trials N",
     "sweep": "--trials N",
@@ -56,27 +40,12 @@ WRONG = {  # what is said of it
         "'learning_rate'"
     ),
 }
-PROGRAM = """
-import sys
-from launch.__main__ import main
-from launch.terminal.exits import exit_code
-for line in sys.argv[1:]:
-    print(exit_code(lambda: main(["launch", *line.split()])))
-print({"tensorflow", "keras", "keras_tuner"} & set(sys.modules))
-"""
 
 
 def test_wrong_usage_is_told_before_tensorflow_loads(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *WRONG],
-        cwd=ROOT,
-        env=os.environ | {"TFDS_DATA_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout.splitlines() == ["2"] * len(WRONG) + ["set()"], done.stderr
-    for said, line in zip(WRONG.values(), done.stderr.splitlines(), strict=True):
-        assert said in line
+    answers = launch_all([line.split() for line in WRONG], data_dir=tmp_path)
+    for said, (code, out, err) in zip(WRONG.values(), answers, strict=True):
+        assert (code, out) == (2, "") and said in err
 
 
 @pytest.mark.full
@@ -85,30 +54,27 @@ def test_killed_at_random_moments_it_ends_the_same(tmp_path):
     broken = tmp_path / "broken"
     for trial in ("0", "2"):
         process = start(SWEEP, broken, "--checkpoint_minutes", "0")
-        folder = broken / "trials" / trial
-        wait_for(lambda folder=folder: list(folder.glob("checkpoints/step-*")), process)
+        assert checkpoint_seen(process, broken / "trials" / trial), process.stdout.read()
         time.sleep(random.uniform(0, 1))
         os.kill(process.pid, signal.SIGKILL)
         process.communicate(timeout=60)
     finish(start(SWEEP, broken, "--checkpoint_minutes", "0"))
     assert results(broken) == results(tmp_path / "whole")
     for trial in ("0", "1", "2"):
-        assert_same_weights(broken / "trials" / trial, tmp_path / "whole" / "trials" / trial)
-    run = json.loads((broken / "trials" / "1" / "run.json").read_text())
-    assert len(run["sessions"]) == 1
+        assert_same_end(broken / "trials" / trial, tmp_path / "whole" / "trials" / trial)
+    assert len(record(broken / "trials" / "1")["sessions"]) == 1
 
 
 @pytest.mark.full
 def test_sigterm_stops_the_trial_too_and_exits_75(tmp_path):
     process = start((*SWEEP[:-3], "epochs=200", *SWEEP[-2:]), tmp_path)
     trial = tmp_path / "trials" / "0"
-    wait_for(lambda: list(trial.glob("checkpoints/step-*")), process)
+    assert checkpoint_seen(process, trial), process.stdout.read()
     os.kill(process.pid, signal.SIGTERM)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 75 and "Traceback" not in output
     assert "The same command continues" in " ".join(output.split())
-    run = json.loads((trial / "run.json").read_text())
-    assert run["sessions"][-1]["reason"] == "SIGTERM"
+    assert record(trial)["sessions"][-1]["reason"] == "SIGTERM"
 
 
 @pytest.mark.full
@@ -120,7 +86,7 @@ def test_a_continued_trial_is_the_longer_training_bit_for_bit(tmp_path):
     same = [word for word in longer["words"] if "--workdir" not in word]
     assert "--set=epochs=3" in same
     finish(start(same, tmp_path / "at_once"))
-    assert_same_weights(tmp_path / "trials" / longer["id"], tmp_path / "at_once")
+    assert_same_end(tmp_path / "trials" / longer["id"], tmp_path / "at_once")
     output = (tmp_path / "trials" / longer["id"] / "output.txt").read_text()
     assert "Continues from step" in output
 
@@ -129,8 +95,7 @@ def test_a_continued_trial_is_the_longer_training_bit_for_bit(tmp_path):
 def test_two_workers_share_a_sweep_and_a_kill_of_all_loses_nothing(tmp_path):
     words = (*SWEEP[:-1], "4", "--workers", "2", "--checkpoint_minutes", "0")
     process = start(words, tmp_path)
-    second = tmp_path / "trials" / "2" / "checkpoints"
-    wait_for(lambda: list(second.glob("step-*")), process)
+    assert checkpoint_seen(process, tmp_path / "trials" / "2"), process.stdout.read()
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     before = results(tmp_path)

@@ -51,6 +51,7 @@ rows = [
 [[claim]]
 rows = [["It is small.", "Sec. 1", "checked", ""]]
 """
+HEAD = EXPECTED.partition("toy =")[0]
 README = "# Toy\n\nBefore.\n<!-- deviations -->\nold\n<!-- /deviations -->\nAfter.\n"
 
 

@@ -127,13 +127,7 @@ def _overlay(folders: list[pathlib.Path]) -> list[str]:
 
 def _run(path: pathlib.Path) -> str:
     """A run's curve and its first layer, or the first layer of weights."""
-    chart = ""
-    if not path.is_file():
-        run, history = curves.read_run(path)
-        if history:
-            chart = _chart(run, history, path.name)
-        else:
-            chart = f"<p>{escape(path.name)}: no epoch has ended yet.</p>"
+    chart = "" if path.is_file() else _chart(path)
     weights = first_filters.weights_of(path)
     kernel = first_filters.first_kernel(weights) if weights else None
     if kernel is not None:
@@ -147,7 +141,10 @@ def _run(path: pathlib.Path) -> str:
     return f"<div>{chart}</div>"
 
 
-def _chart(run: dict, history: list[dict], folder: str) -> str:
+def _chart(folder: pathlib.Path) -> str:
+    run, history = curves.read_run(folder)
+    if not history:
+        return f"<p>{escape(folder.name)}: no epoch has ended yet.</p>"
     curve = curves.of_run(run, history)
     panel = training_curves.make_panel(run["paper"], [curve])
     said = "; ".join(
@@ -158,5 +155,5 @@ def _chart(run: dict, history: list[dict], folder: str) -> str:
         ]
     )
     svg, title = figures.draw_svg(training_curves.draw, [panel]), panel["title"]
-    caption = f"<b>{escape(folder)}</b>, {escape(said)}. The run is {run['status']}."
+    caption = f"<b>{escape(folder.name)}</b>, {escape(said)}. The run is {run['status']}."
     return _figure(svg, f"Training curves: {title}", caption)

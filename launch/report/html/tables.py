@@ -19,6 +19,10 @@ Papers = dict[str, Paper]
 NUMBERS = {"Parameters", "MACs an image", "Full recipe", "Top-1", "Top-5", "Printed"}
 LONG = {"Measured here, top-1", "Source", "Changed", "Commands", "Explanation"}
 LONG |= {"Table and source", "Setting", "Difference", "Error"}
+JUDGED = (
+    *("Row or claim", "Printed", "Verdict", "Explanation"),
+    *("Column", "Of", "Table and source"),
+)
 CHOOSE = {"Data", "Data, split", "Views", "Paper", "Verdict"}
 
 
@@ -146,7 +150,9 @@ def _list_measured(papers: Papers, names) -> Iterable[dict[str, Cell]]:
     """All that was measured here, with what was changed."""
     for paper in papers.values():
         for one in paper.measured:
-            whole = f"the paper's recipe; departs in: {paper.departures(one)}" if one.whole else ""
+            whole = (
+                f"the paper's recipe; departs in: {paper.say_departures(one)}" if one.whole else ""
+            )
             top5 = one.error("top5_error")
             yield {
                 "Network": one.variant,
@@ -163,28 +169,21 @@ def _list_measured(papers: Papers, names) -> Iterable[dict[str, Cell]]:
 
 def _judge(paper: Paper) -> Iterable[dict[str, Cell]]:
     """The structural numbers and other statements, with their verdicts."""
-
-    def row(what: str, printed: str, verdict: str, why: str | None, *place: str) -> dict[str, Cell]:
-        column, of, source = place
-        return {
-            "Row or claim": what,
-            "Printed": printed,
-            "Verdict": verdict,
-            "Explanation": why or "",
-            "Column": column,
-            "Of": of,
-            "Table and source": source,
-            "Paper": paper.name,
-        }
-
-    words = {True: "agrees", False: "explained"}
+    rows = []
     for table in paper.expected.table:
-        end = table.variant, f"{table.title} ({table.source})"
+        source = f"{table.title} ({table.source})"
         for cell in table.cell:
-            why = cell.explanation
-            yield row(cell.row, cell.paper, words[not why], why, cell.column, *end)
+            place = cell.column, table.variant, source
+            rows.append((cell.row, cell.paper, *_agree(cell.explanation), *place))
     for one in paper.expected.ratio:
-        end = one.quantity, f"{one.of} / {one.to}", one.source
-        yield row(one.text, one.paper, words[not one.explanation], one.explanation, *end)
+        place = one.quantity, f"{one.of} / {one.to}", one.source
+        rows.append((one.text, one.paper, *_agree(one.explanation), *place))
     for claim in paper.expected.claim:
-        yield row(claim.text, "", claim.verdict, claim.note, "statement", "", claim.source)
+        rows.append((claim.text, "", claim.verdict, claim.note, "statement", "", claim.source))
+    for row in rows:
+        yield dict(zip(JUDGED, row, strict=True)) | {"Paper": paper.name}
+
+
+def _agree(explanation: str | None) -> tuple[str, str]:
+    """The verdict on a number, and why."""
+    return ("explained", explanation) if explanation else ("agrees", "")

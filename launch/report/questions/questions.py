@@ -1,6 +1,5 @@
 """Questions to the recorded runs, answered: reproductions/questions.md."""
 
-import dataclasses
 import math
 import statistics
 from typing import Any
@@ -105,7 +104,7 @@ def _write_loss(line: Line, seed: int) -> str:
         return "not recorded"
     if about is None:
         return f"{curve.loss[-1]:.2f} (no cross-entropy)"
-    whole = f"{curve.loss[-1]:.2f}{about.note()}"
+    whole = f"{curve.loss[-1]:.2f}{about}"
     plain = f"{curve.plain_loss():.2f}; as it is minimised "
     return plain + whole if curve.cross_entropy else whole
 
@@ -193,44 +192,25 @@ def _difference(question: Question, line: Line, base: Line | None) -> str:
     return f"minus {base.wanted.variant}: {'; '.join(texts)}"
 
 
-@dataclasses.dataclass(frozen=True)
-class LossBounds:
-    """A loss: what besides cross-entropy it holds, and its bounds, in nats.
+def describe_loss(loss: Any, classes: int) -> str | None:
+    """What a recipe's loss holds besides cross-entropy, with its bounds in nats.
 
-    Attributes:
-        more: In words; empty for the plain cross-entropy.
-        least: Which no network goes below.
-        guessing: Of a network that knows nothing.
+    Empty for the plain cross-entropy; None if it is no form of it.
     """
-
-    more: str
-    least: float
-    guessing: float
-
-    def note(self) -> str:
-        """For the table; empty for the plain cross-entropy."""
-        if not self.more:
-            return ""
-        return f" ({self.more}: {self.least:.2f} at best, {self.guessing:.2f} by guessing)"
-
-
-def describe_loss(loss: Any, classes: int) -> LossBounds | None:
-    """What a recipe's loss is; None if it is no form of cross-entropy."""
+    main, more, scale = loss, [], 1.0
     if isinstance(loss, WithAuxiliary):
-        main = describe_loss(loss.main, classes)
-        if main is None:
-            return None
+        main, scale = loss.main, 1 + loss.weight * loss.heads
         heads = f"with {loss.weight:g} of that of {loss.heads} auxiliary head"
-        heads += "s" * (loss.heads > 1)
-        scale = 1 + loss.weight * loss.heads
-        more = ", ".join(filter(None, (main.more, heads)))
-        return LossBounds(more, scale * main.least, scale * main.guessing)
-    if isinstance(loss, SmoothedCrossEntropy) and loss.smoothing:
-        other = loss.smoothing / classes
-        own = 1 - loss.smoothing + other
+        more = [heads + "s" * (loss.heads > 1)]
+    if not isinstance(main, SoftmaxCrossEntropy | SmoothedCrossEntropy):
+        return None
+    least, smoothing = 0.0, getattr(main, "smoothing", 0.0)
+    if smoothing:
+        other = smoothing / classes
+        own = 1 - smoothing + other
         least = -own * math.log(own) - (classes - 1) * other * math.log(other)
-        more = f"labels smoothed by {loss.smoothing:g}"
-        return LossBounds(more, least, math.log(classes))
-    if isinstance(loss, SoftmaxCrossEntropy | SmoothedCrossEntropy):
-        return LossBounds("", 0.0, math.log(classes))
-    return None
+        more = [f"labels smoothed by {smoothing:g}", *more]
+    if not more:
+        return ""
+    guessing = scale * math.log(classes)
+    return f" ({', '.join(more)}: {scale * least:.2f} at best, {guessing:.2f} by guessing)"
