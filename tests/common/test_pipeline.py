@@ -23,6 +23,7 @@ from common.data.transforms import (
     SubtractMeanImage,
     UntilEpoch,
 )
+from common.data.transforms.resampling import FILTERS
 from common.errors import RunError, UsageError
 from common.evaluation import inputs
 from common.evaluation.views import FrameView
@@ -32,9 +33,8 @@ from tests.common.data_fixtures import (
     digits,
     image_folder,
     mnist,
-    noise_image,
     shapes,
-    write_image,
+    write_images,
 )
 
 CENTRE = FrameView(name="centre_crop", size=56)
@@ -123,9 +123,6 @@ def test_one_image_is_cut_elsewhere_in_another_epoch_and_seed():
         assert len({first, *images}) >= 3
 
 
-FILTERS = ("bilinear", "area", "nearest", "bicubic")
-
-
 @pytest.mark.parametrize(
     "operations",
     [
@@ -161,16 +158,8 @@ def test_draws_of_one_operation_do_not_move_the_others(source, recipe, whole):
     assert same(batches(source, without), whole)
 
 
-def test_every_test_image_counts_once(source, recipe):
-    assert_each_counts_once(source, recipe, 4)
-
-
-@pytest.mark.parametrize("batch_size", [1, 10, 64])
-def test_every_test_image_counts_once_in_batches_of_any_size(batch_size):
-    assert_each_counts_once(shapes(), PHOTOS, batch_size)
-
-
-def assert_each_counts_once(source, recipe, batch_size):
+@pytest.mark.parametrize("batch_size", [1, 4, 10, 64])
+def test_every_test_image_counts_once_in_batches_of_any_size(source, recipe, batch_size):
     split = source.dataset.test_split
     made = inputs.test_batches(source, split, recipe, None, CENTRE, batch_size=batch_size)
     found = list(untuned(made))
@@ -239,8 +228,7 @@ def test_recipes_that_make_no_batches_are_refused(changes, message):
 
 
 def test_class_folders_of_imagenet_alone_say_why_they_train_nothing(tmp_path):
-    for name in ("n01440764", "n01443537"):
-        write_image(tmp_path / name / "0.png", noise_image(20, 20, seed=0))
+    write_images(tmp_path, {"n01440764": 1, "n01443537": 1})
     source = catalog.open_source(catalog.find(f"folder:{tmp_path}"))
     with pytest.raises(UsageError, match="for tests only.*ImageNet.*call them otherwise"):
         pipeline.steps_per_epoch(source, PHOTOS)

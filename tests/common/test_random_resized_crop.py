@@ -16,11 +16,11 @@ from common.data.transforms import (
     RandomShorterSide,
     ResizeShorterSide,
 )
+from common.data.transforms.resampling import FILTERS
 from common.data.transforms.view import Box, Patch, View, image_size, realize
 from common.errors import UsageError
 from tests.common.data_fixtures import noise_image
 
-FILTERS = ("bilinear", "area", "nearest", "bicubic")
 PAPER = RandomAreaCrop(  # GoogLeNet, Sec. 6
     size=224, area=(0.08, 1.0), aspect=(3 / 4, 4 / 3), resampling=FILTERS
 )
@@ -36,8 +36,6 @@ RELEASE = DistortedBoxCrop(
     resampling=FILTERS,
 )
 QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
-
-
 DRAWS = 1500
 STREAM = fold_in(0, 0, 3)
 
@@ -152,7 +150,6 @@ def test_no_more_of_the_file_is_read_than_the_window_needs():
 @pytest.mark.parametrize(
     "chain",
     [
-        (CentreCrop(20), PAPER),
         (ResizeShorterSide(20), PAPER),
         (Pad(2), PAPER),
         (PAPER, PAPER),

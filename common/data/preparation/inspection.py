@@ -60,9 +60,7 @@ def examine(path: pathlib.Path, split: str, deep: bool, add_up: bool = False) ->
 
 def _examine_record(seen: Examined, serialized: bytes, *, deep: bool) -> bytes:
     """Notes what a record has; its image, encoded."""
-    from tensorflow.core.example import example_pb2
-
-    features = example_pb2.Example.FromString(serialized).features.feature
+    features = tf.train.Example.FromString(serialized).features.feature
     [data] = features["image"].bytes_list.value or [b""]
     [label] = features["label"].int64_list.value or [-1]
     [name] = features["file_name"].bytes_list.value or [b""]
