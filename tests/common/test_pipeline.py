@@ -129,6 +129,10 @@ def test_one_image_is_cut_elsewhere_in_another_epoch_and_seed():
         (*PHOTOS.train_transforms, PhotometricDistortions(low=0.5, high=1.5)),
         (RandomAreaCrop(56, (0.08, 1.0), (3 / 4, 4 / 3), FILTERS), RandomFlip()),
         (RandomShorterSide(56, 90), RandomCrop(56), RandomFlip()),
+        (
+            *PHOTOS.train_transforms,
+            RandomAffine(probability=0.9, translate_pixels=2.0, scale=0.1, squeeze=0.1, shear=0.1),
+        ),
     ],
 )
 def test_what_is_drawn_does_not_depend_on_threads(operations):
@@ -322,14 +326,7 @@ def test_mnist_batches_of_one_are_fast(shared_data):
     assert 5_000 / (time.process_time() - began) > 4_000  # about 20,000
 
 
-def test_affine_and_colour_noise_repeat_inside_the_pipeline():
-    distortion = RandomAffine(
-        probability=0.9, translate_pixels=2.0, scale=0.1, squeeze=0.1, shear=0.1
-    )
-    recipe = dataclasses.replace(DIGITS, train_transforms=(*DIGITS.train_transforms, distortion))
-    first = batches(digits(), recipe)
-    assert same(batches(digits(), recipe), first)
-    assert not same(batches(digits(), DIGITS), first)
+def test_colour_noise_is_one_draw_for_each_image():
     statistics = compute(shapes(), PHOTOS)
     recipe = dataclasses.replace(PHOTOS, train_noise=(PcaColourNoise(std=0.1, shrink=1.0),))
     noisy = batches(shapes(), recipe, statistics)

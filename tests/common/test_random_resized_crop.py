@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import stats
 
 from common.data.rng import BatchRng, ExampleRng, draw_uniform, fold_in
 from common.data.transforms import (
@@ -55,11 +56,8 @@ def windows(operation, size, draws):
 
 def not_uniform(numbers, low, high):
     """Kolmogorov's distance, 1 at the bound that one in 1000 exceeds."""
-    ordered = (np.sort(numbers) - low) / (high - low)
-    count = len(ordered)
-    steps = np.arange(count + 1) / count
-    distance = max((ordered - steps[:-1]).max(), (steps[1:] - ordered).max())
-    return distance * np.sqrt(count) / 1.95
+    distance = stats.kstest(numbers, "uniform", (low, high - low)).statistic
+    return distance * np.sqrt(len(numbers)) / 1.95
 
 
 def test_shorter_side_is_every_whole_number_of_the_interval():

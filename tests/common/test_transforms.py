@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy import ndimage
 
+from common.data.examples import context_of
 from common.data.rng import BatchRng, ExampleRng, draw_uniform, fold_in
 from common.data.transforms import (
     CentreCrop,
@@ -92,9 +93,13 @@ AREA = RandomAreaCrop(40, (0.08, 1.0), (3 / 4, 4 / 3), ("bilinear",))
 )
 def test_a_view_is_what_the_slow_way_cuts(kind, channels, size, transforms):
     encoded, canvases = encode(noise_image(*size, channels=channels), kind), set()
-    for position in range(6):
-        view = view_of(encoded, transforms, position)
-        found, expected = realize(view, encoded, 3, None).numpy(), slow(view, encoded)
+    images = tf.data.Dataset.range(6).map(
+        lambda position: realize(view_of(encoded, transforms, position), encoded, 3, None)
+    )
+    for position, found in enumerate(images):
+        view = view_of(encoded, transforms, position)  # eager
+        expected = slow(view, encoded)
+        assert images.element_spec.shape == expected.shape
         canvas = tuple(map(int, view.canvas))
         resampled = view.patch or canvas != size
         np.testing.assert_allclose(found, expected, rtol=0, atol=0.01 if resampled else 0)
@@ -102,20 +107,6 @@ def test_a_view_is_what_the_slow_way_cuts(kind, channels, size, transforms):
     if isinstance(transforms[0], RandomShorterSide):
         assert len(canvases) > 3
         assert all(abs(high / wide - size[0] / size[1]) < 0.03 for high, wide in canvases)
-
-
-def test_eager_and_inside_a_map_agree():
-    encoded = encode(noise_image(91, 130), "jpeg")
-    transforms = (*FRAME, RandomCrop(40), RandomFlip())
-
-    def image_at(position):
-        return realize(view_of(encoded, transforms, position), encoded, 3, None)
-
-    mapped = tf.data.Dataset.range(5).map(image_at)
-    assert mapped.element_spec.shape == (40, 40, 3)
-    for position, image in enumerate(mapped):
-        eager = image_at(tf.constant(position, tf.int64))
-        np.testing.assert_allclose(image, eager, atol=1e-3)
 
 
 def test_grey_jpeg_becomes_rgb_and_colour_becomes_grey():
@@ -302,18 +293,6 @@ MOVED = statistics_of(MEAN)
 TORCH_MEAN, TORCH_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def shifted(position):
-    view = View.whole(32, 32)
-    for place, op in enumerate((RandomShift(4), RandomFlip())):
-        view = op(view, ExampleRng(fold_in(0, place), tf.constant(position)))
-    return view
-
-
-def place(view):
-    top = int(view.window.top) - int(view.frame.top)
-    return top, int(view.window.left) - int(view.frame.left)
-
-
 # He et al. 2015, Sec. 4.2: padding before the mean is subtracted would leave a
 # negative border. fb.resnet.torch: ColorNormalize, then RandomCrop(32, 4).
 @pytest.mark.parametrize(
@@ -329,12 +308,11 @@ def test_a_moved_image_is_a_crop_of_the_normalized_image_padded_with_zeros(opera
     padded = np.pad(whole, [(4, 4), (4, 4), (0, 0)])
     encoded = tf.io.encode_png(IMAGE)
     for position in range(20):
-        view = shifted(position)
-        top, left = place(view)
-        image = realize(view, encoded, 3, False)
+        view = view_of(encoded, (RandomShift(4), RandomFlip()), position)
+        image, place = realize(view, encoded, 3, False), context_of(view, MOVED)
         for operation in operations:
-            image = operation(image, Context(top, left, view.mirrored, MOVED))
-        crop = padded[4 + top : 36 + top, 4 + left : 36 + left]
+            image = operation(image, place)
+        crop = padded[4 + place.top : 36 + place.top, 4 + place.left : 36 + place.left]
         expected = crop[:, ::-1] if bool(view.mirrored) else crop
         np.testing.assert_allclose(image, expected, atol=1e-5)
 

@@ -63,18 +63,18 @@ def read_header(data: bytes) -> Header:
         raise Unreadable("it has zero bytes")
     if data.startswith(b"\xff\xd8"):
         return _jpeg(data)
-    if kind := _first_that_begins(_OTHERS, data):
+    if kind := _find_kind(_OTHERS, data):
         return _png(data) if kind == "PNG" else Header(kind=kind)
     if not data.strip(b"\0"):
         raise Unreadable(f"its {len(data)} bytes are all zero")
     if data[4:8] == b"ftyp" and data[8:11] in (b"hei", b"hev", b"mif"):
         raise Unreadable("it is HEIC, which is not read here: save it as JPEG")
-    if kind := _first_that_begins(_KNOWN, data[:64].lstrip().lower()):
+    if kind := _find_kind(_KNOWN, data[:64].lstrip().lower()):
         raise Unreadable(f"it is no image but {kind}")
     raise Unreadable(f"it is no image: it begins with {data[:8]!r}")
 
 
-def _first_that_begins(kinds: dict[bytes, str], data: bytes) -> str | None:
+def _find_kind(kinds: dict[bytes, str], data: bytes) -> str | None:
     return next((kind for begin, kind in kinds.items() if re.match(begin, data, re.DOTALL)), None)
 
 

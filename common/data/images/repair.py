@@ -95,16 +95,6 @@ def _as_jpeg(found: Encoded, data: bytes) -> tuple[bytes, str]:
     return _encode(whole, REPAIR_QUALITY), change
 
 
-def require_decodable(data: bytes) -> None:
-    """Decodes every pixel.
-
-    Raises:
-        Unreadable: if that fails.
-    """
-    found = readable(data)
-    decode(found.data, found.header)
-
-
 def encode_png(pixels: Any) -> bytes:
     """(H, W, C) uint8 as TFDS stores arrays."""
     return tf.io.encode_png(pixels).numpy()
