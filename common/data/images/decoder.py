@@ -60,11 +60,11 @@ def readable(data: bytes) -> Encoded:
 
 def _as_png(data: bytes) -> tuple[bytes, int]:
     """By Pillow; and EXIF's orientation, which is not applied."""
-    from PIL import Image, features
+    from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = None  # the limit is TensorFlow's
-    parts = {"AVIF": "avif", "WEBP": "webp", "JPEG2000": "jpg_2000"}
-    built = [f for f in _FORMATS if f not in parts or features.check(parts[f])]
+    Image.init()
+    built = [name for name in _FORMATS if name in Image.OPEN]  # AVIF came with Pillow 11.3
     with Image.open(io.BytesIO(data), formats=built) as image:
         _require_size(*image.size, 3)
         image.load()
