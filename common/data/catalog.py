@@ -252,12 +252,12 @@ def _find_prepared(name: str, tfds_name: str, data_dir: str | None) -> DataSet:
     return dataclasses.replace(dataset, **info, test_split=_test_split(name, info["splits"]))
 
 
-def _test_split(name: str, splits: dict[str, int], trains: bool = True) -> str:
+def _test_split(name: str, splits: dict[str, int], trains: bool = True, hint: str = "") -> str:
     measured = [s for s in ("validation", "val", "test") if splits.get(s)]
     if not measured or (trains and not splits.get("train")):
         raise RunError(
             f"{name} has the splits {', '.join(splits) or '(none)'}; it needs 'train', and one of "
-            "'validation', 'val' and 'test', with images in both."
+            f"'validation', 'val' and 'test', with images in both.{hint}"
         )
     return measured[0]
 
@@ -277,19 +277,14 @@ def _find_folder(name: str, path: str, progress: Callable | None) -> DataSet:
     listing, notes = found.listing, found.notes
     splits = {split: len(images) for split, images in listing.items()}
     trains = not folder.only_tests_imagenet(listing)
-    try:
-        test_split = _test_split(name, splits, trains)
-    except RunError as error:
-        told = " ".join((str(error), f"The layout is {layout}.", *notes))
-        raise RunError(told) from None
+    hint = " ".join(("", f"The layout is {layout}.", *notes))
     return DataSet(
         name=name,
         title=root.name,
         num_classes=len(folder.class_names(listing)),
         channels=3,
         splits=splits,
-        test_split=test_split,
-        tfds_names=(),
+        test_split=_test_split(name, splits, trains, hint),
         how_to_get=f"Lay it out as {layout}.",
         notes=notes,
     )

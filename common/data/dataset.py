@@ -21,8 +21,8 @@ class DataSet:
     channels: int  # 1 (grey) or 3 (RGB), as stored
     splits: dict[str, int]  # examples in each split
     test_split: str  # the one that errors are measured on
-    tfds_names: tuple[str, ...]  # under TFDS's data directory, best first
-    how_to_get: str  # a sentence for people who do not have it
+    tfds_names: tuple[str, ...] = ()  # under TFDS's data directory, best first
+    how_to_get: str = ""  # a sentence for people who do not have it
     notes: tuple[str, ...] = ()  # what a person must know of a folder's classes and files
 
 

@@ -48,14 +48,14 @@ def statistics_for(
     """
     if not needed(recipe):
         return None
-    if (found := kept(source, recipe, cache_dir)) is not None:
-        return found
-    computed = compute(source, recipe, progress)
     file = kept_file(source, recipe, cache_dir)
-    with contextlib.suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        save(computed, file)
-    return computed
+    found = load(file)
+    if found is None:
+        found = compute(source, recipe, progress)
+        with contextlib.suppress(OSError):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            save(found, file)
+    return found
 
 
 def kept(source: TrainingSource, recipe: Recipe, cache_dir: str) -> Statistics | None:

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import pathlib
 import tempfile
+import zlib
 
 import numpy as np
 import tensorflow as tf
@@ -90,6 +91,16 @@ def write_image(path: pathlib.Path, image) -> None:
     encode = tf.io.encode_png if png else tf.io.encode_jpeg
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode(image).numpy())
+
+
+def write_images(root: pathlib.Path, counts, size=(20, 20)) -> pathlib.Path:
+    """Folder in `root` -> how many JPEG files, 0.jpg ..., each another image; `root`."""
+    for place, count in counts.items():
+        (root / place).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            image = noise_image(*size, seed=zlib.crc32(f"{place} {i}".encode()))
+            write_image(root / place / f"{i}.jpg", image)
+    return root
 
 
 def as_predict_sees(path: pathlib.Path):

@@ -1,13 +1,9 @@
-"""Data sets prepared and read back; as a program, a synthetic ImageNet in many shards.
-
-python -m tests.common.prepare_runs SOURCE DATA_DIR JOBS PER_SHARD
-"""
+"""Data sets prepared and read back."""
 
 import hashlib
-import pathlib
-import sys
 
 import pytest
+import tensorflow as tf
 
 from common.data import catalog
 from common.data.preparation import imagenet
@@ -18,11 +14,10 @@ from common.data.processes import workers
 
 def run(source, data_dir, *, per_shard=None, **changed):
     """Prepares a synthetic ImageNet; its folder."""
-    source = pathlib.Path(source)
     asked = {
         "name": "imagenet2012",
         "source": source,
-        "data_dir": pathlib.Path(data_dir),
+        "data_dir": data_dir,
         "expected": from_file(source / "counts.json"),
         "shorter_side": None,
         "jobs": 1,
@@ -52,8 +47,6 @@ def find(source):
 
 def records(folder, split):
     """file_name -> (bytes, label), from the record files themselves."""
-    import tensorflow as tf
-
     found = {}
     for file in sorted(folder.glob(f"*-{split}.tfrecord-*")):
         for raw in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
@@ -71,8 +64,3 @@ def hashes(folder):
         for f in folder.iterdir()
         if f.name != "source.json"
     }
-
-
-if __name__ == "__main__":
-    source, data_dir, jobs, per_shard = sys.argv[1:]
-    run(source, data_dir, jobs=int(jobs), per_shard=int(per_shard))

@@ -4,7 +4,6 @@ import hashlib
 import io
 import os
 import shutil
-import zlib
 
 import pytest
 from PIL import Image
@@ -18,21 +17,16 @@ from common.data.sources import folder, look, photographs
 from common.data.sources.folder_source import read_folder
 from common.errors import RunError
 from tests.common import synthetic_imagenet as synthetic
-from tests.common.data_fixtures import as_predict_sees, noise_image, write_image
+from tests.common.data_fixtures import as_predict_sees, noise_image, write_image, write_images
 from tests.common.prepare_runs import find as find_imagenet
 from tests.common.prepare_runs import records, small
 
 
 def lay_out(root, **splits):
     """split -> "cat:6 dog/deeper:2": the smallest of images, each another one."""
-    for split, classes in splits.items():
-        for word in classes.split():
-            place, _, count = word.partition(":")
-            inside = root / split / place
-            inside.mkdir(parents=True, exist_ok=True)
-            for i in range(int(count)):
-                write_image(inside / f"{i}.jpg", noise_image(1, 1, seed=i))
-    return root
+    words = {split: [word.split(":") for word in each.split()] for split, each in splits.items()}
+    counts = {f"{s}/{place}": int(count) for s, each in words.items() for place, count in each}
+    return write_images(root, counts, (1, 1))
 
 
 def notes_of(root):
@@ -100,15 +94,9 @@ def test_images_deeper_than_a_class_are_counted(tmp_path):
     assert "2 images outside of class folders" in outside
 
 
-def test_one_image_is_no_images(tmp_path):
-    lay_out(tmp_path, train="cat:6 cat/more:1", validation="cat:3")
-    [deeper] = notes_of(tmp_path)
-    assert "Left out: 1 image in folders inside of class folders: train/cat/more/0.jpg." == deeper
-
-
 def test_a_class_folder_as_the_data_is_told_to_be_one(tmp_path):
     lay_out(tmp_path, train="cat:6", validation="cat:3")
-    flat(tmp_path / "flat", cat=2)
+    write_images(tmp_path / "flat", {"cat": 2})
     for inside, above in (("train/cat", ""), ("flat/cat", "flat")):
         said = rf"cat has no folders, and images in itself, such as 0.jpg.*\({tmp_path / above}, if"
         with pytest.raises(RunError, match=said):
@@ -189,7 +177,7 @@ def test_splits_without_class_folders_or_images(tmp_path):
     (root / "test").mkdir()
     (root / "test" / "1.jpg").touch()
     assert read_both(root)[1] == {"train": 2, "validation": 2}
-    assert "1 image outside of class folders: test/1.jpg" in notes_of(root)[0]
+    assert notes_of(root) == ("Left out: 1 image outside of class folders: test/1.jpg.",)
     root = lay_out(tmp_path / "untrained", train="cat:0", validation="cat:2")
     assert folders.find(root).splits["train"] == []  # refused by prepare
     for split in ("Training", "Testing"):
@@ -277,15 +265,6 @@ def test_a_folder_that_cannot_be_read_gets_a_sentence(tmp_path, monkeypatch):
         notes_of(tmp_path)
 
 
-def flat(root, **counts):
-    """PATH/CLASS/*.jpg, each image another one."""
-    for label, count in counts.items():
-        for i in range(count):
-            image = noise_image(9, 9, seed=zlib.crc32(f"{label} {i}".encode()))
-            write_image(root / label / f"{i}.jpg", image)
-    return root
-
-
 def split_of(root):
     """Path -> its split."""
     listing = list_images(root)
@@ -293,7 +272,7 @@ def split_of(root):
 
 
 def test_classes_without_splits_are_divided_by_the_files_hashes(tmp_path):
-    root = flat(tmp_path, cat=60, dog=40)
+    root = write_images(tmp_path, {"cat": 60, "dog": 40})
     before = split_of(root)
     assert len(before) == 100
     for path, split in before.items():
@@ -305,7 +284,7 @@ def test_classes_without_splits_are_divided_by_the_files_hashes(tmp_path):
     assert source.fingerprint()["divided"] == folder.DIVIDED
     assert any(note.startswith("Divided here") for note in source.dataset.notes)
     # Stable under additions, new names and moves; copies go together.
-    flat(root, owl=9)
+    write_images(root, {"owl": 9})
     shutil.copy(root / "cat" / "0.jpg", root / "owl" / "copy.jpg")
     (root / "cat" / "1.jpg").rename(root / "dog" / "moved.jpg")
     after = split_of(root)
@@ -315,7 +294,7 @@ def test_classes_without_splits_are_divided_by_the_files_hashes(tmp_path):
 
 
 def test_each_class_has_a_test_image_and_a_training_image(tmp_path):
-    found = split_of(flat(tmp_path, **{f"c{i}": 2 for i in range(8)}, one=1))
+    found = split_of(write_images(tmp_path, {f"c{i}": 2 for i in range(8)} | {"one": 1}))
     for i in range(8):
         assert {found[f"c{i}/0.jpg"], found[f"c{i}/1.jpg"]} == {"train", "test"}
     assert found["one/0.jpg"] == "train"
@@ -344,7 +323,7 @@ def test_damaged_files_are_left_out_as_prepare_leaves_them_out(tmp_path, monkeyp
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     # test_same_pixels starts processes for it, as a training does.
     monkeypatch.setattr(processes, "workers", lambda _, here=processes.workers: here(1))
-    root = flat(tmp_path / "pets", cat=6, dog=6)
+    root = write_images(tmp_path / "pets", {"cat": 6, "dog": 6})
     bad = damage(root)
     found = read_folder(root, catalog.default_cache_dir())
     used = {path for images in found.listing.values() for path, _ in images}
@@ -380,7 +359,7 @@ def test_a_class_whose_training_images_are_all_damaged_is_refused(tmp_path):
 
 
 def test_a_file_is_looked_at_again_only_after_it_changed(tmp_path, monkeypatch):
-    root, cache = flat(tmp_path / "pets", cat=6), str(tmp_path / "cache")
+    root, cache = write_images(tmp_path / "pets", {"cat": 6}), str(tmp_path / "cache")
     monkeypatch.setattr(look, "_WORTH_KEEPING", 0.0)
     seen = []
     real = look._look

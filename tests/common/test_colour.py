@@ -12,7 +12,6 @@ from tests.common.data_fixtures import noise_image
 
 HOWARD = PhotometricDistortions(low=0.5, high=1.5)  # Howard 2013, Sec. 2
 OURS = {"Brightness": colour.brightness, "Contrast": colour.contrast, "Color": colour.colour}
-AMOUNTS = [0.5, 0.83, 1.0, 1.21, 1.5]
 
 
 def vivid():
@@ -21,38 +20,16 @@ def vivid():
     return np.clip((image - 128) * 1.6 + 128, 0, 255).astype(np.uint8)
 
 
-def enhanced(image, steps):
-    picture = Image.fromarray(image)
-    for name, amount in steps:
-        picture = getattr(ImageEnhance, name)(picture).enhance(amount)
-    return np.float32(picture)
-
-
-def manipulated(image, steps):
-    image = tf.constant(image, tf.float32)
-    for name, amount in steps:
-        image = OURS[name](image, amount)
-    return image.numpy()
-
-
-@pytest.mark.parametrize("amount", [0.0, *AMOUNTS, 2.0])
+@pytest.mark.parametrize("amount", [0.0, 0.5, 0.83, 1.0, 1.21, 1.5, 2.0])
 @pytest.mark.parametrize("name", OURS)
 def test_each_manipulation_is_pils(name, amount):
-    steps = [(name, amount)]
-    difference = manipulated(vivid(), steps) - enhanced(vivid(), steps)
+    found = OURS[name](tf.constant(vivid(), tf.float32), amount).numpy()
+    enhance = getattr(ImageEnhance, name)(Image.fromarray(vivid())).enhance
+    difference = found - np.float32(enhance(amount))
     # PIL cuts off the fraction, and rounds the grey levels that it blends with.
     assert difference.min() > -0.55 and difference.max() < 1.55
     if amount == 1.0:
         assert abs(difference).max() < 1e-3
-
-
-@pytest.mark.parametrize("order", list(itertools.permutations(OURS)))
-def test_all_orders_are_pils(order):
-    for amounts in itertools.product([0.5, 1.21, 1.5], repeat=3):
-        steps = list(zip(order, amounts, strict=True))
-        difference = manipulated(vivid(), steps) - enhanced(vivid(), steps)
-        assert abs(difference).max() < 5  # 1.55, 1.5 times more, twice
-        assert abs(difference.mean()) < 2
 
 
 def key(position, stream=11):
@@ -101,12 +78,6 @@ def test_amounts_lie_between_low_and_high():
     fixed = PhotometricDistortions(low=1.0, high=1.0)
     [same] = distorted(vivid(), 1, fixed).as_numpy_iterator()
     np.testing.assert_allclose(same, vivid(), atol=1e-3)
-
-
-def test_values_stay_between_0_and_255():
-    for image in distorted(vivid(), 20).as_numpy_iterator():
-        assert image.shape == (40, 56, 3) and image.dtype == np.float32
-        assert image.min() >= 0 and image.max() <= 255
 
 
 def test_grey_images_are_refused():

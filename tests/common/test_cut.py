@@ -19,41 +19,30 @@ def shuffled_ids(source, skip=0):
     return ids(order.elements.map(lambda _, element: order.read(element)))
 
 
-def test_the_last_images_are_held_out_and_never_trained_on():
-    source = TrainingSubset(digits(), None, 437)
-    whole = ids(digits().records("train"))
-    kept = len(whole) - 437
-    assert ids(source.records("train")) == whole[:kept]
-    assert ids(source.records(source.dataset.test_split)) == whole[kept:]
+@pytest.mark.parametrize(
+    "first, last, title",
+    [
+        (None, 437, "437 training images held out"),
+        (100, 0, "100 training images"),
+        (100, 437, "100 training images, 437 training images held out"),
+    ],
+)
+def test_the_first_images_are_trained_on_and_the_last_held_out(first, last, title):
+    source, whole = TrainingSubset(digits(), first, last), ids(digits().records("train"))
+    size = first or len(whole) - last
+    assert ids(source.records("train")) == whole[:size]
     seen = shuffled_ids(source)
-    assert sorted(seen) == sorted(whole[:kept]) and seen != whole[:kept]
-
-
-def test_sizes_and_fingerprint_say_so():
-    source = TrainingSubset(digits(), None, 437)
-    assert source.dataset.splits == {"train": 1000, "held_out": 437}
-    assert steps_per_epoch(source, DIGITS) == 1000 // DIGITS.global_batch_size
-    assert "437 training images held out" in source.dataset.title
-    assert source.fingerprint()["splits"] == source.dataset.splits
-    assert source.fingerprint()["sha256"] == digits().fingerprint()["sha256"]
-
-
-def test_fewer_training_images_leave_the_test_split_as_it_is():
-    source = TrainingSubset(digits(), 100, 0)
-    assert ids(source.records("train")) == ids(digits().records("train"))[:100]
-    assert ids(source.records("test")) == ids(digits().records("test"))
-    assert source.dataset.test_split == digits().dataset.test_split
-    assert source.dataset.splits == digits().dataset.splits | {"train": 100}
-    assert "100 training images" in source.dataset.title
-    assert steps_per_epoch(source, DIGITS) == 100 // DIGITS.global_batch_size
-    assert sorted(shuffled_ids(source)) == sorted(ids(source.records("train")))
-
-
-def test_what_is_left_out_is_not_held_out():
-    source = TrainingSubset(digits(), 100, 437)
-    whole = ids(digits().records("train"))
-    assert ids(source.records("train")) == whole[:100]
-    assert ids(source.records("held_out")) == whole[1000:]
+    assert sorted(seen) == sorted(whole[:size]) and seen != whole[:size]
+    assert steps_per_epoch(source, DIGITS) == size // DIGITS.global_batch_size
+    assert source.dataset.title.endswith(f", {title}")
+    assert source.fingerprint() == digits().fingerprint() | {"splits": source.dataset.splits}
+    if last:
+        assert source.dataset.splits == {"train": size, "held_out": last}
+        assert ids(source.records(source.dataset.test_split)) == whole[-last:]
+    else:  # the test split is as it was
+        assert source.dataset.splits == digits().dataset.splits | {"train": size}
+        assert source.dataset.test_split == digits().dataset.test_split
+        assert ids(source.records("test")) == ids(digits().records("test"))
 
 
 def test_a_recipe_of_the_whole_set_has_the_whole_set():
@@ -65,16 +54,12 @@ def test_a_recipe_of_the_whole_set_has_the_whole_set():
         steps_per_epoch(few, DIGITS)
 
 
-@pytest.mark.parametrize("first,last", [(0, 0), (1438, 0), (1001, 437)])
-def test_no_more_images_than_there_are(first, last):
-    with pytest.raises(UsageError, match="cannot be cut"):
+@pytest.mark.parametrize(
+    "first,last", [(0, 0), (1438, 0), (1001, 437), (None, -1), (None, 1437), (None, 5000)]
+)
+def test_both_sides_have_images_and_no_more_than_there_are(first, last):
+    with pytest.raises(UsageError, match="held_out=.* cannot be cut"):
         TrainingSubset(digits(), first, last)
-
-
-@pytest.mark.parametrize("count", [-1, 1437, 5000])
-def test_both_sides_must_have_images(count):
-    with pytest.raises(UsageError, match="held_out"):
-        TrainingSubset(digits(), None, count)
 
 
 def test_of_a_folder_some_of_each_class_are_held_out(tmp_path):

@@ -23,6 +23,7 @@ from common.data.transforms import (
     SubtractMeanImage,
     UntilEpoch,
 )
+from common.data.transforms.resampling import FILTERS
 from common.errors import RunError, UsageError
 from common.evaluation import inputs
 from common.evaluation.views import FrameView
@@ -32,9 +33,8 @@ from tests.common.data_fixtures import (
     digits,
     image_folder,
     mnist,
-    noise_image,
     shapes,
-    write_image,
+    write_images,
 )
 
 CENTRE = FrameView(name="centre_crop", size=56)
@@ -123,15 +123,16 @@ def test_one_image_is_cut_elsewhere_in_another_epoch_and_seed():
         assert len({first, *images}) >= 3
 
 
-FILTERS = ("bilinear", "area", "nearest", "bicubic")
-
-
 @pytest.mark.parametrize(
     "operations",
     [
         (*PHOTOS.train_transforms, PhotometricDistortions(low=0.5, high=1.5)),
         (RandomAreaCrop(56, (0.08, 1.0), (3 / 4, 4 / 3), FILTERS), RandomFlip()),
         (RandomShorterSide(56, 90), RandomCrop(56), RandomFlip()),
+        (
+            *PHOTOS.train_transforms,
+            RandomAffine(probability=0.9, translate_pixels=2.0, scale=0.1, squeeze=0.1, shear=0.1),
+        ),
     ],
 )
 def test_what_is_drawn_does_not_depend_on_threads(operations):
@@ -161,16 +162,8 @@ def test_draws_of_one_operation_do_not_move_the_others(source, recipe, whole):
     assert same(batches(source, without), whole)
 
 
-def test_every_test_image_counts_once(source, recipe):
-    assert_each_counts_once(source, recipe, 4)
-
-
-@pytest.mark.parametrize("batch_size", [1, 10, 64])
-def test_every_test_image_counts_once_in_batches_of_any_size(batch_size):
-    assert_each_counts_once(shapes(), PHOTOS, batch_size)
-
-
-def assert_each_counts_once(source, recipe, batch_size):
+@pytest.mark.parametrize("batch_size", [1, 4, 10, 64])
+def test_every_test_image_counts_once_in_batches_of_any_size(source, recipe, batch_size):
     split = source.dataset.test_split
     made = inputs.test_batches(source, split, recipe, None, CENTRE, batch_size=batch_size)
     found = list(untuned(made))
@@ -239,8 +232,7 @@ def test_recipes_that_make_no_batches_are_refused(changes, message):
 
 
 def test_class_folders_of_imagenet_alone_say_why_they_train_nothing(tmp_path):
-    for name in ("n01440764", "n01443537"):
-        write_image(tmp_path / name / "0.png", noise_image(20, 20, seed=0))
+    write_images(tmp_path, {"n01440764": 1, "n01443537": 1})
     source = catalog.open_source(catalog.find(f"folder:{tmp_path}"))
     with pytest.raises(UsageError, match="for tests only.*ImageNet.*call them otherwise"):
         pipeline.steps_per_epoch(source, PHOTOS)
@@ -334,14 +326,7 @@ def test_mnist_batches_of_one_are_fast(shared_data):
     assert 5_000 / (time.process_time() - began) > 4_000  # about 20,000
 
 
-def test_affine_and_colour_noise_repeat_inside_the_pipeline():
-    distortion = RandomAffine(
-        probability=0.9, translate_pixels=2.0, scale=0.1, squeeze=0.1, shear=0.1
-    )
-    recipe = dataclasses.replace(DIGITS, train_transforms=(*DIGITS.train_transforms, distortion))
-    first = batches(digits(), recipe)
-    assert same(batches(digits(), recipe), first)
-    assert not same(batches(digits(), DIGITS), first)
+def test_colour_noise_is_one_draw_for_each_image():
     statistics = compute(shapes(), PHOTOS)
     recipe = dataclasses.replace(PHOTOS, train_noise=(PcaColourNoise(std=0.1, shrink=1.0),))
     noisy = batches(shapes(), recipe, statistics)

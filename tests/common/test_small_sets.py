@@ -15,7 +15,7 @@ from common.data.dataset import read_manifest
 from common.data.preparation import arrays
 from common.errors import RunError, UsageError
 from tests.common import synthetic_imagenet as synthetic
-from tests.common.data_fixtures import noise_image, write_image
+from tests.common.data_fixtures import write_image, write_images
 from tests.common.prepare_runs import records, small
 
 
@@ -194,13 +194,11 @@ def test_a_pickle_that_would_run_something_is_refused(tmp_path):
 
 
 def test_class_folders_become_a_set_of_their_own(tmp_path):
-    for split, count in (("train", 5), ("val", 3)):
-        for name in ("swan", "crow"):
-            for i in range(count):
-                image = noise_image(20, 20, seed=i)
-                write_image(tmp_path / "birds" / split / name / f"{i}.jpg", image)
-            (tmp_path / "birds" / split / name / "about.txt").write_text("no image")
-    folder, source = small("birds", tmp_path / "birds", tmp_path / "data")
+    counts = {"train/swan": 5, "train/crow": 5, "val/swan": 3, "val/crow": 3}
+    birds = write_images(tmp_path / "birds", counts)
+    for place in counts:
+        (birds / place / "about.txt").write_text("no image")
+    folder, source = small("birds", birds, tmp_path / "data")
     assert source.class_names() == ("crow", "swan")
     assert source.dataset.splits == {"train": 10, "validation": 6}
     for name, (_, label) in records(folder, "train").items():
@@ -211,10 +209,8 @@ def test_class_folders_become_a_set_of_their_own(tmp_path):
 
 
 def test_imagenettes_size_is_part_of_its_name(tmp_path):
-    for split in ("train", "val"):
-        for wnid in ("n01440764", "n02102040"):
-            file = tmp_path / split / wnid / f"{wnid}_{split}.jpg"
-            write_image(file, noise_image(160, 213))
+    places = [f"{s}/{wnid}" for s in ("train", "val") for wnid in ("n01440764", "n02102040")]
+    write_images(tmp_path, dict.fromkeys(places, 1), (160, 213))
     folder, source = small("imagenette", tmp_path, tmp_path / "data")
     assert folder == tmp_path / "data" / "imagenette" / "160px-v2" / "1.0.0"
     assert source.class_names() == ("n01440764", "n02102040")
@@ -228,10 +224,7 @@ def test_imagenettes_size_is_part_of_its_name(tmp_path):
 def pets(tmp_path):
     """A source, prepared; (source, data_dir, the set's folder)."""
     source, data = tmp_path / "pets", tmp_path / "data"
-    for split, count in (("train", 3), ("val", 2)):
-        for label in ("cat", "dog"):
-            for i in range(count):
-                write_image(source / split / label / f"{i}.jpg", noise_image(20, 20, seed=i))
+    write_images(source, {"train/cat": 3, "train/dog": 3, "val/cat": 2, "val/dog": 2})
     folder, _ = small("pets", source, data)
     return source, data, folder
 
@@ -254,12 +247,7 @@ def test_the_same_source_is_ready(pets, tmp_path):
 
 
 def add_class(source):
-    for split in ("train", "val"):
-        write_image(source / split / "owl" / "0.jpg", noise_image(20, 20))
-
-
-def add_image(source):
-    write_image(source / "train" / "cat" / "9.jpg", noise_image(20, 20))
+    write_images(source, {"train/owl": 1, "val/owl": 1})
 
 
 def change(source):
@@ -279,7 +267,6 @@ def take_class(source):
 
 CHANGES = {
     add_class: "train: 7 images, not 6, other numbers of owl",
-    add_image: "train: 7 images, not 6, other numbers of cat",
     change: "as many images, but other files, or some that were changed",
     rename: "as many images, but other files",
     take_class: "other numbers of dog",

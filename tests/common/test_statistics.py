@@ -5,7 +5,7 @@ import pytest
 
 from common.data import pipeline, statistics
 from common.data.transforms import CentreCrop, PcaColourNoise, SubtractMeanImage, UntilEpoch
-from tests.common.data_fixtures import DIGITS, PHOTOS, image_folder, mnist, shapes
+from tests.common.data_fixtures import PHOTOS, image_folder, mnist, shapes
 
 MEAN = dataclasses.replace(PHOTOS, normalize=SubtractMeanImage())
 
@@ -25,14 +25,6 @@ def test_statistics_are_numpys():
     np.testing.assert_allclose(found.pixel_mean, pixels.mean(0))
     np.testing.assert_allclose(found.pixel_std, pixels.std(0))
     np.testing.assert_allclose(found.covariance, np.cov(pixels.T, bias=True), rtol=1e-9)
-
-
-@pytest.mark.full  # 15 CPU seconds; below the same numbers of the pixels as they are kept
-def test_mnist_has_its_known_mean_and_deviation(shared_data):
-    recipe = dataclasses.replace(DIGITS, test_transforms=())
-    found = statistics.compute(mnist(shared_data), recipe)
-    assert found.pixel_mean[0] / 255 == pytest.approx(0.13066, abs=1e-5)
-    assert found.pixel_std[0] / 255 == pytest.approx(0.30811, abs=1e-5)
 
 
 def test_mnists_pixels_have_their_known_mean_and_deviation(shared_data):
@@ -79,13 +71,3 @@ def test_the_file_follows_the_data_and_the_frame(tmp_path):
     asked = [(source, MEAN), (source, other), (shapes(), MEAN), (source, grey), (source, MEAN)]
     files = [statistics.kept_file(*what, tmp_path) for what in asked]
     assert len(set(files)) == 4 and files[0] == files[-1]
-
-
-def test_interrupted_writing_leaves_no_file(tmp_path, monkeypatch):
-    def interrupted(*args, **kwargs):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(np, "savez", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        statistics.statistics_for(shapes(), MEAN, tmp_path)
-    assert not list((tmp_path / "statistics").iterdir())

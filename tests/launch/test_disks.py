@@ -26,7 +26,7 @@ from launch.inference import export
 from launch.terminal import new_files
 from launch.terminal.exits import exit_code
 from tests.common import test_serving, test_statistics
-from tests.common.data_fixtures import noise_image
+from tests.common.data_fixtures import noise_image, statistics_of
 from tests.launch import test_export, test_predict
 from tests.launch.flags import launch
 
@@ -57,38 +57,14 @@ def code_of(run, capsys):
     return code, capsys.readouterr().err
 
 
-def write_sheet(path):
-    entries = [("a", noise_image(90, 90), [("cat", 1.0)])]
-    contact_sheet.write(path, "heading", entries)
-
-
-def write_weights(path):
-    files.save_weights(test_serving.small_network(32, 10), path)
-
-
-def write_model(kind):
-    served = test_serving.lenet5()
-    return lambda path: export._write(kind, served, path)
-
-
-def write_json(path):
-    files.write_json(path, list(range(1000)))
-
-
-def write_statistics(path):
-    zeros = np.zeros((50, 50, 3), np.float32)
-    facts = dict.fromkeys(("pixel_mean", "pixel_std", "covariance"), zeros)
-    found = statistics.Statistics(mean_image=zeros, **facts)
-    statistics.save(found, path)
-
-
+ENTRIES = [("a", noise_image(90, 90), [("cat", 1.0)])]
 WRITERS = {
-    "s.png": lambda: write_sheet,
-    "w.weights.h5": lambda: write_weights,
-    "m": lambda: write_model("savedmodel"),
-    "m.tflite": lambda: write_model("tflite"),
-    "a.json": lambda: write_json,
-    "s.npz": lambda: write_statistics,
+    "s.png": lambda path: contact_sheet.write(path, "heading", ENTRIES),
+    "w.weights.h5": lambda path: files.save_weights(test_serving.small_network(32, 10), path),
+    "m": lambda path: export._write("savedmodel", test_serving.lenet5(), path),
+    "m.tflite": lambda path: export._write("tflite", test_serving.lenet5(), path),
+    "a.json": lambda path: files.write_json(path, list(range(1000))),
+    "s.npz": lambda path: statistics.save(statistics_of(np.zeros((50, 50, 3), np.float32)), path),
 }
 
 
@@ -96,7 +72,7 @@ WRITERS = {
 def test_a_full_disk_is_a_sentence_and_nothing_is_left(name, tmp_path, capsys):
     """Of the longest name that there is, which can be written."""
     longest = 250 if name == "m.tflite" else 255  # its record beside it has a longer name
-    write, target = WRITERS[name](), tmp_path / f"{'ü' * ((longest - len(name)) // 2)}{name}"
+    write, target = WRITERS[name], tmp_path / f"{'ü' * ((longest - len(name)) // 2)}{name}"
     with full_disk():
         code, said = code_of(lambda: write(target), capsys)
     assert code == 1
@@ -110,10 +86,9 @@ def test_a_full_disk_is_a_sentence_and_nothing_is_left(name, tmp_path, capsys):
 def test_what_cannot_be_a_place_is_a_sentence(name, tmp_path, capsys, monkeypatch):
     for kind in ("savedmodel", "tflite"):  # what is converted does not matter
         monkeypatch.setitem(export._WRITERS, kind, lambda _, made: made.write_text("a model"))
-    write = WRITERS[name]()
     (tmp_path / "file").touch()
     for target in (tmp_path / "file" / name, tmp_path / f"{'x' * 300}{name}"):
-        code, said = code_of(lambda: write(target), capsys)  # noqa: B023
+        code, said = code_of(lambda: WRITERS[name](target), capsys)  # noqa: B023
         assert code == 1 and "Traceback" not in said
         assert str(tmp_path) in said, said
     assert names_in(tmp_path) == {"file"}

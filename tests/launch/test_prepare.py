@@ -24,8 +24,8 @@ from common.errors import RunError, UsageError
 from launch.terminal.display import Counting, Display
 from launch.terminal.exits import SCRIPT
 from tests.common import synthetic_imagenet as synthetic
-from tests.common.data_fixtures import image_folder, noise_image, write_image
-from tests.common.prepare_runs import hashes, run, small
+from tests.common.data_fixtures import image_folder, write_image, write_images
+from tests.common.prepare_runs import run, small
 from tests.common.test_small_sets import assert_read_back, write_idx
 from tests.launch import flags
 
@@ -153,9 +153,7 @@ def test_doctor_names_damaged_files_and_images(made, data_dir, capsys):
 
 def test_doctor_looks_at_class_folders(tmp_path, capsys):
     root = tmp_path / "birds"
-    for i, name in enumerate("ab"):
-        other = noise_image(50, 50, seed=100 + i)
-        write_image(root / "validation" / name / "1.png", other)
+    write_images(root, {"validation/a": 1, "validation/b": 1}, (50, 50))
     image_folder(root, validation=0)
     (root / "train" / "owl").mkdir()
     (root / "train" / "a" / "._000.jpg").write_bytes(b"AppleDouble")
@@ -355,6 +353,7 @@ def test_imagenet_in_its_official_form_is_prepared_and_trained_on(tmp_path):
         *("--data_dir", data_dir, "--counts", made.counts, "--leave_out_bad"),
     )
     assert prepared.returncode == 0, prepared.stderr
+    assert "TensorFlow" not in prepared.stderr  # nor of its processes
     folder = data_dir / IMAGENET
     assert read_manifest(folder)["splits"] == {
         "train": 3000 - 2,
@@ -376,18 +375,6 @@ def test_imagenet_in_its_official_form_is_prepared_and_trained_on(tmp_path):
     assert record["data"]["splits"]["train"] == 2998
     [result] = [r for r in record["results"] if r["view"] == "centre_crop"]
     assert result["num_images"] == len(made.validation)
-
-
-@pytest.mark.full
-def test_many_processes_give_what_one_gives(made, prepared, tmp_path):
-    other = tmp_path / "other"
-    done = run_command(
-        *("prepare", "imagenet2012", "--source", made.folder, "--jobs", 3),
-        *("--data_dir", other, "--counts", made.counts, "--leave_out_bad"),
-    )
-    assert done.returncode == 0, done.stderr
-    assert "TensorFlow" not in done.stderr
-    assert hashes(other / IMAGENET) == hashes(prepared / IMAGENET)
 
 
 @pytest.mark.full

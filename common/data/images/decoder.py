@@ -8,7 +8,6 @@ common.data.sources.photographs. Importing this module does not import Pillow.
 
 import dataclasses
 import io
-import warnings
 from typing import Any
 
 from common.data.images.jpeg import ORIENTATION, Header, Unreadable, read_header
@@ -61,31 +60,24 @@ def readable(data: bytes) -> Encoded:
 
 def _as_png(data: bytes) -> tuple[bytes, int]:
     """By Pillow; and EXIF's orientation, which is not applied."""
-    from PIL import Image, features
+    from PIL import Image
 
-    # The limit is TensorFlow's; a warning below it would go to the screen.
-    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-    parts = {"AVIF": "avif", "WEBP": "webp", "JPEG2000": "jpg_2000"}
-    built = [f for f in _FORMATS if f not in parts or features.check(parts[f])]
-    try:
-        with Image.open(io.BytesIO(data), formats=built) as image:
-            _require_size(*image.size, 3)
-            image.load()
-            turned = image.getexif().get(ORIENTATION, 1)
-            if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
-                # Of 16 bits the upper 8, as TensorFlow takes of a PNG.
-                upper = np.asarray(image).astype(np.int64) >> 8
-                image = Image.fromarray(upper.clip(0, 255).astype(np.uint8))
-            if image.mode in ("I", "F"):
-                raise Unreadable(
-                    "its pixels are no 8 or 16 bits, and what is white is not known: "
-                    "save it as 8 bits"
-                )
-            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    except Image.DecompressionBombError as error:
-        digits = "".join(filter(str.isdigit, str(error).partition(")")[0]))
-        _require_size(int(digits), 1, 3)
-        raise
+    Image.MAX_IMAGE_PIXELS = None  # the limit is TensorFlow's
+    Image.init()
+    built = [name for name in _FORMATS if name in Image.OPEN]  # AVIF came with Pillow 11.3
+    with Image.open(io.BytesIO(data), formats=built) as image:
+        _require_size(*image.size, 3)
+        image.load()
+        turned = image.getexif().get(ORIENTATION, 1)
+        if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
+            # Of 16 bits the upper 8, as TensorFlow takes of a PNG.
+            upper = np.asarray(image).astype(np.int64) >> 8
+            image = Image.fromarray(upper.clip(0, 255).astype(np.uint8))
+        if image.mode in ("I", "F"):
+            raise Unreadable(
+                "its pixels are no 8 or 16 bits, and what is white is not known: save it as 8 bits"
+            )
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     file = io.BytesIO()
     image.save(file, "png", compress_level=1)
     return file.getvalue(), turned if turned in range(1, 9) else 1

@@ -23,8 +23,7 @@ RESIZE_QUALITY = 95
 class Mended:
     """An image as it is written."""
 
-    data: bytes
-    kind: str  # "JPEG" or "PNG"
+    data: bytes  # JPEG or PNG
     repairs: tuple[str, ...]  # what was done to it beside resizing; mostly nothing
     pixels: str  # what its pixels went through, in words
     turned: bool  # whether EXIF says that it should be shown turned
@@ -64,13 +63,8 @@ def mend(data: bytes, shorter_side: int | None, *, lossless: bool = False) -> Me
         image = tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
         data = encode_png(image) if header.kind == "PNG" else _encode(image, RESIZE_QUALITY)
         pixels += f"; shrunk and encoded as {header.kind} again"
-    return Mended(
-        data=data,
-        kind=header.kind,
-        repairs=tuple(repairs),
-        pixels=pixels,
-        turned=found.orientation != 1,
-    )
+    turned = found.orientation != 1
+    return Mended(data=data, repairs=tuple(repairs), pixels=pixels, turned=turned)
 
 
 def _lossless(found: Encoded, data: bytes) -> tuple[bytes, str]:
@@ -99,16 +93,6 @@ def _as_jpeg(found: Encoded, data: bytes) -> tuple[bytes, str]:
         change = f"{found.kind}, re-encoded as JPEG"
         whole = tf.io.decode_png(data, 3)
     return _encode(whole, REPAIR_QUALITY), change
-
-
-def require_decodable(data: bytes) -> None:
-    """Decodes every pixel.
-
-    Raises:
-        Unreadable: if that fails.
-    """
-    found = readable(data)
-    decode(found.data, found.header)
 
 
 def encode_png(pixels: Any) -> bytes:

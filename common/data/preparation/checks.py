@@ -147,14 +147,12 @@ def _counts(
     counts: dict[str, collections.Counter] = {}
     outside = 0
     for file in seen:
-        if {label for _, label, _ in file.records} == {-1}:
+        labels = [label for _, label, _ in file.records]
+        if set(labels) == {-1}:
             continue  # TFDS's test split of ImageNet has no labels
-        of_split = counts.setdefault(file.split, collections.Counter())
-        for _, label, _ in file.records:
-            if 0 <= label < len(classes):
-                of_split[classes[label]] += 1
-            else:
-                outside += 1
+        known = [classes[label] for label in labels if 0 <= label < len(classes)]
+        counts.setdefault(file.split, collections.Counter()).update(known)
+        outside += len(labels) - len(known)
     if outside:
         yield Finding(True, f"{outside:,} labels are not 0 .. {len(classes) - 1}.", f"{_AGAIN}.")
     official = expected.OFFICIAL.get(dataset.name, expected.Expected(totals=dataset.splits))

@@ -36,11 +36,10 @@ def find(source: pathlib.Path) -> Originals:
     label_of = {name: label for label, name in enumerate(classes)}
     for split, found in layout.images.items():
         images = splits[split] = []
-        for name, files in found.items():
-            for file in files:
-                path = source / places[split] / name / file
+        for name, paths in found.items():
+            for path in map(source.joinpath, paths):
                 facts = (str(path), "bytes", 0, path.stat().st_size, path.stat().st_mtime_ns)
-                images.append(Original(f"{name}/{file}", label_of[name], *facts))
+                images.append(Original(f"{name}/{path.name}", label_of[name], *facts))
     splits["train"] = mix_by_name(splits["train"])
     if any(splits[split] for split in splits if split != "train"):
         # Those without class folders are left out, such as Kaggle's test.

@@ -6,8 +6,9 @@ import json
 import pathlib
 from typing import Any
 
+from common.data.images.decoder import readable
 from common.data.images.jpeg import read_header
-from common.data.images.repair import require_decodable
+from common.data.images.repair import decode
 from common.lazy import np, tf
 
 
@@ -60,9 +61,7 @@ def examine(path: pathlib.Path, split: str, deep: bool, add_up: bool = False) ->
 
 def _examine_record(seen: Examined, serialized: bytes, *, deep: bool) -> bytes:
     """Notes what a record has; its image, encoded."""
-    from tensorflow.core.example import example_pb2
-
-    features = example_pb2.Example.FromString(serialized).features.feature
+    features = tf.train.Example.FromString(serialized).features.feature
     [data] = features["image"].bytes_list.value or [b""]
     [label] = features["label"].int64_list.value or [-1]
     [name] = features["file_name"].bytes_list.value or [b""]
@@ -75,7 +74,7 @@ def _examine_record(seen: Examined, serialized: bytes, *, deep: bool) -> bytes:
         if header.kind not in ("JPEG", "PNG"):
             raise ValueError(f"it is {header.kind}, which is not read here")
         if not header.complete or deep:
-            require_decodable(data)
+            decode(readable(data).data, header)  # `readable` refuses what is too large
     except ValueError as error:
         seen.bad.append(f"{where}: {error}")
     return data

@@ -179,13 +179,11 @@ def _contents(images: list[Original]) -> Iterator[tuple[int, Any]]:
 
 def _serialize(image: Original, content: bytes) -> bytes:
     """As TFDS writes them: image, label, file_name."""
-    from tensorflow.core.example import example_pb2, feature_pb2
-
     name = image.name.encode(errors="surrogateescape")
     features = {
-        "image": feature_pb2.Feature(bytes_list=feature_pb2.BytesList(value=[content])),
-        "label": feature_pb2.Feature(int64_list=feature_pb2.Int64List(value=[image.label])),
-        "file_name": feature_pb2.Feature(bytes_list=feature_pb2.BytesList(value=[name])),
+        "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[content])),
+        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[image.label])),
+        "file_name": tf.train.Feature(bytes_list=tf.train.BytesList(value=[name])),
     }
-    example = example_pb2.Example(features=feature_pb2.Features(feature=features))
+    example = tf.train.Example(features=tf.train.Features(feature=features))
     return example.SerializeToString(deterministic=True)

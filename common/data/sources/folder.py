@@ -71,9 +71,8 @@ class Layout:
     """Folders of images as they were found; paths are relative to `root`."""
 
     root: pathlib.Path
-    # Split -> class folder -> names of its images, sorted; [] of a folder that has none.
+    # Split -> class -> its images, sorted; [] of a folder that has none.
     images: dict[str, dict[str, list[str]]] = dataclasses.field(default_factory=dict)
-    places: dict[str, str] = dataclasses.field(default_factory=dict)  # split -> its folder
     left_out: dict[str, list[str]] = dataclasses.field(default_factory=dict)  # why -> paths
 
     def leave_out(self, why: str, paths: Iterable[str]) -> None:
@@ -106,11 +105,7 @@ class Layout:
         """(path relative to root, class) of each image, mixed, of each split that has any."""
         listing = {}
         for split, classes in self.images.items():
-            images = [
-                (os.path.join(self.places[split], label, name), label)
-                for label, names in classes.items()
-                for name in names
-            ]
+            images = [(path, label) for label, paths in classes.items() for path in paths]
             random.Random(split).shuffle(images)
             if images:
                 listing[split] = images
@@ -118,10 +113,9 @@ class Layout:
 
     def take_away(self, damaged: dict[str, str]) -> None:
         """Leaves out files that cannot be used: path -> why."""
-        for split, classes in self.images.items():
-            for label, names in classes.items():
-                place = os.path.join(self.places[split], label)
-                classes[label] = [n for n in names if os.path.join(place, n) not in damaged]
+        for classes in self.images.values():
+            for label, paths in classes.items():
+                classes[label] = [path for path in paths if path not in damaged]
         self.leave_out(DAMAGED, (f"{path} ({why})" for path, why in damaged.items()))
 
     def divide(self, digests: dict[str, str]) -> None:
@@ -130,14 +124,13 @@ class Layout:
         A file's split is its own, whatever else is added, and copies of it share it; only
         what stands alone in `test` or `train` of its class may move to the other.
         """
-        self.images["test"], self.places["test"] = {}, self.places["train"]
-        for label, names in self.images["train"].items():
-            of = {n: digests[os.path.join(self.places["train"], label, n)] for n in names}
-            found = sorted(set(of.values()))
+        self.images["test"] = {}
+        for label, paths in self.images["train"].items():
+            found = sorted({digests[path] for path in paths})
             count = min(max(1, sum(d < _FIFTH for d in found)), len(found) - 1)
             tests = set(found[: max(0, count)])
-            self.images["train"][label] = [n for n in names if of[n] not in tests]
-            self.images["test"][label] = [n for n in names if of[n] in tests]
+            self.images["train"][label] = [p for p in paths if digests[p] not in tests]
+            self.images["test"][label] = [p for p in paths if digests[p] in tests]
 
     def require_trained(self) -> None:
         """Raises a RunError if other splits have a class and train has not."""
@@ -151,7 +144,7 @@ class Layout:
     def counts(self) -> Counts:
         """Images of each class folder."""
         return {
-            split: {label: len(names) for label, names in each.items()}
+            split: {label: len(paths) for label, paths in each.items()}
             for split, each in self.images.items()
         }
 
@@ -264,7 +257,7 @@ def scan(root: pathlib.Path, places: dict[str, str]) -> Layout:
             has images only in folders of its own, or is in other splits and
             not in train.
     """
-    layout = Layout(root=root, places=dict(places))
+    layout = Layout(root=root)
     for split, place in places.items():
         folders, files = layout.sort_out(place)
         layout.leave_out(OUTSIDE, (os.path.join(place, f) for f in files))
@@ -276,8 +269,9 @@ def scan(root: pathlib.Path, places: dict[str, str]) -> Layout:
 
 def _of_class(layout: Layout, place: str) -> list[str]:
     """The images of a class folder; those in folders inside are left out."""
-    folders, images = layout.sort_out(place)
-    for path in (place, *(os.path.join(place, name) for name in images)):
+    folders, names = layout.sort_out(place)
+    images = [os.path.join(place, name) for name in names]
+    for path in (place, *images):
         try:
             path.encode()
         except UnicodeEncodeError:

@@ -54,16 +54,16 @@ def look_at(
         again: Whether files are read though they did not change.
         progress: Called with what is done, how much of it, and of how much.
     """
-    began, versions = time.monotonic(), [_VERSION]
-    versions += [importlib.metadata.version(name) for name in ("pillow", "tensorflow")]
-    key = hashlib.sha256(os.path.realpath(root).encode(errors="surrogateescape")).hexdigest()
-    place = pathlib.Path(cache_dir, "folders", f"{key[:32]}.json")
+    began = time.monotonic()
+    versions = [importlib.metadata.version(name) for name in ("pillow", "tensorflow")]
+    facts = json.dumps([_VERSION, *versions, os.path.realpath(root)])
+    key = hashlib.sha256(facts.encode()).hexdigest()[:32]
+    place = pathlib.Path(cache_dir, "folders", f"{key}.json")
     if place not in _seen:
         try:
-            kept = json.loads(place.read_bytes())
+            _seen[place] = json.loads(place.read_bytes())
         except (OSError, ValueError):
-            kept = {}
-        _seen[place] = kept.get("files", {}) if kept.get("versions") == versions else {}
+            _seen[place] = {}
     states = {path: _state(root / path) for path in paths}
     known = {} if again else _seen[place]
     new = [path for path in paths if known.get(path, [None])[0] != states[path]]
@@ -76,7 +76,7 @@ def look_at(
         # A disk may be full or read-only: it is looked at again.
         with contextlib.suppress(OSError, RunError):
             place.parent.mkdir(parents=True, exist_ok=True)
-            write_json(place, {"versions": versions, "files": _seen[place]})
+            write_json(place, _seen[place])
     return {path: Look(*values) for path, (_, values) in _seen[place].items()}
 
 

@@ -138,8 +138,6 @@ class Photographs(Source):
             channels=3,
             splits={SPLIT: len(self.paths)},
             test_split=SPLIT,
-            tfds_names=(),
-            how_to_get="",
         )
 
     def records(self, split: str) -> Any:

@@ -5,13 +5,11 @@ synthetic JPEG files of ImageNet-like sizes, and `sample_digits`, the UCI
 handwritten digits that scikit-learn brings, made to look like MNIST.
 """
 
-import atexit
 import contextlib
 import functools
 import io
 import os
 import pathlib
-import shutil
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -45,15 +43,13 @@ def prepare(name: str, cache_dir: str, shapes: dict[str, int] | None = None) -> 
     except Exception as error:
         if reason(error) is None:
             raise
-        return _make(name, pathlib.Path(_own_cache(), name), shapes or SHAPES)
+        return _make(name, pathlib.Path(_own_cache().name, name), shapes or SHAPES)
 
 
 @functools.cache
-def _own_cache() -> str:
+def _own_cache() -> tempfile.TemporaryDirectory:
     """A folder that goes when this process ends."""
-    folder = tempfile.mkdtemp(prefix="classic-convnets-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return tempfile.TemporaryDirectory(prefix="classic-convnets-", ignore_cleanup_errors=True)
 
 
 def _make(name: str, parent: pathlib.Path, shapes: dict[str, int]) -> pathlib.Path:
@@ -62,8 +58,8 @@ def _make(name: str, parent: pathlib.Path, shapes: dict[str, int]) -> pathlib.Pa
     if (final / "dataset_info.json").exists():
         return final
     parent.mkdir(parents=True, exist_ok=True)
-    temporary = tempfile.mkdtemp(dir=parent, prefix="partial-")
-    try:
+    partial = tempfile.TemporaryDirectory(dir=parent, prefix="partial-", ignore_cleanup_errors=True)
+    with partial as temporary:
         if name == "sample_shapes":
             written = _write_shapes(temporary, shapes)
         else:
@@ -73,8 +69,6 @@ def _make(name: str, parent: pathlib.Path, shapes: dict[str, int]) -> pathlib.Pa
         except OSError:  # another process was faster
             if not (final / "dataset_info.json").exists():
                 raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return final
 
 

@@ -117,8 +117,6 @@ class RecordSource(TrainingSource):
         info = self._builder.info.splits[split]
         for name, length in zip(info.filenames, info.shard_lengths, strict=True):
             path = pathlib.Path(self.where, name)
-            if "tfrecord" not in name:
-                continue
             records = tf.data.TFRecordDataset(str(path))
             try:
                 count = int(records.reduce(0, lambda number, _: number + 1))
@@ -138,14 +136,9 @@ class RecordSource(TrainingSource):
         if split in self._held:
             return self._held[split]
         info, names = self._builder.info.splits[split], self._names
-        files = list(map(str, info.filepaths))
         try:
             with tf.device("CPU:0"):
-                if all(".tfrecord" in file for file in files):
-                    held = read_records(files, names)
-                else:
-                    parts = list(self._read(split, batch_size=1000))
-                    held = {n: tf.concat([p[n] for p in parts], 0) for n in names}
+                held = read_records(list(map(str, info.filepaths)), names)
                 ids = held.pop("file_name") if "file_name" in held else tf.constant(list_ids(info))
             whole = len(held["label"]) == self.dataset.splits[split]
             problem = None if whole else "images are missing."
@@ -182,20 +175,13 @@ class RecordSource(TrainingSource):
         return ["image", "label"] + ["file_name"] * named
 
     def _stream(self, split: str, shuffle_seed: int | None = None) -> Any:
-        named = "file_name" in self._names
-        name = "file_name" if named else "tfds_id"
-        records = self._read(split, add_tfds_id=not named, shuffle_seed=shuffle_seed)
-        return records.map(lambda r: {"image": r["image"], "label": r["label"], "id": r[name]})
-
-    def _read(self, split: str, batch_size: int | None = None, **read_config: Any) -> Any:
         import tensorflow_datasets as tfds
 
         options = tf.data.Options()
         options.deterministic = True
-        shuffled = read_config.get("shuffle_seed") is not None
-        return self._builder.as_dataset(
+        shuffled, named = shuffle_seed is not None, "file_name" in self._names
+        records = self._builder.as_dataset(
             split=split,
-            batch_size=batch_size,
             shuffle_files=shuffled,
             decoders=tfds.decode.PartialDecoding(
                 dict.fromkeys(self._names, True), decoders={"image": tfds.decode.SkipDecoding()}
@@ -205,9 +191,12 @@ class RecordSource(TrainingSource):
                 try_autocache=False,
                 # One file after the other, unless the order is to be mixed.
                 interleave_cycle_length=16 if shuffled else 1,
-                **read_config,
+                add_tfds_id=not named,
+                shuffle_seed=shuffle_seed,
             ),
         )
+        name = "file_name" if named else "tfds_id"
+        return records.map(lambda r: {"image": r["image"], "label": r["label"], "id": r[name]})
 
 
 def read_records(files: list[str], names: list[str]) -> dict[str, Any]:
