@@ -252,15 +252,24 @@ def test_the_body_learns_at_a_rate_of_its_own():
     assert found == pytest.approx(expected | {"fc_not/kernel": 0.1, "fc_not/bias": 0.2})
 
 
+@pytest.mark.parametrize("head", [(), ("fc",), ("fc", "other-head")])
+@pytest.mark.parametrize("variables", ["", "bias$", "(a|b)"])
+def test_what_is_spelt_of_a_body_is_read_and_nothing_else(head, variables):
+    body = fine_tuning.Body(head, variables)
+    assert fine_tuning.read_body(body.spell()) == body
+    for other in (variables or "kernel", f"{body.spell()}x", "^fc"):
+        assert fine_tuning.read_body(other) is None
+
+
 def test_the_bodys_rate_is_no_second_deviation():
     recipe = reproductions.load("resnet_cifar").RECIPES["cifar_resnet20"]
     tuning = FineTuning(weights="w", sha256="", body_rate=0.1)
     recipe = dataclasses.replace(recipe, fine_tuning=tuning)
     [change] = fine_tuning._scale_body(recipe, ("fc", "other-head")).overrides
-    assert recipe_table.repeats_fine_tuning(change)
+    assert fine_tuning.repeats_fine_tuning(change)
     own = GroupSchedule(variables="bias$", schedule=Constant(value=2.0))
     with_own = dataclasses.replace(change, new=(*change.new, own))
-    assert not recipe_table.repeats_fine_tuning(with_own)
+    assert not fine_tuning.repeats_fine_tuning(with_own)
 
 
 def test_another_network_is_not_trained_first(tmp_path):

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+import reproductions
 from common.data import catalog
 from common.data.sources.relabelled import relabel
 from common.data.statistics import Statistics, save
@@ -152,6 +153,15 @@ def test_labels_of_other_images_go_by_the_names_of_the_classes(run, tmp_path, ca
     assert code == 0 and "top-1 error 0.00" in line and "4 images" in line
     assert note == "Not written into the run: its data set was another one."
     assert "has 2 of the 3 classes" in err
+
+
+def test_an_installed_copy_does_not_name_report_which_it_refuses(
+    run, tmp_path, capsys, monkeypatch
+):
+    folder = run()
+    for repository, ends in ((reproductions.REPOSITORY, ", for `report`."), (tmp_path, ".")):
+        monkeypatch.setattr(reproductions, "REPOSITORY", repository)
+        assert measured(folder, capsys)[1][1] == f"Written into {folder}{ends}"
 
 
 def test_a_file_of_weights_is_said_not_to_know_its_classes(run, tmp_path, capsys):
