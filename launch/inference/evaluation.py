@@ -1,7 +1,6 @@
 """Error rates of trained weights, view by view."""
 
 import dataclasses
-import os
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ from launch.inference.network_inputs import describe_network, find_statistics, i
 from launch.session.results_table import interval, percent
 from launch.session.setup import build_network, open_data, prepare_tensorflow, show_notes
 from launch.settings.options import Devices, Experiment, short_name
-from launch.terminal.progress import Progress
+from launch.terminal.display import Counting
 from launch.weights.bundled_weights import Network, comes_with_the_code
 from launch.weights.run_weights import (
     WEIGHTS,
@@ -104,6 +103,7 @@ def run(
     evaluator = Evaluator(
         model=model, strategy=strategy, source=source, recipe=recipe, statistics=statistics
     )
+    counting = Counting()
     for name in names or recipe.views:
         writer = None
         if predictions:
@@ -114,10 +114,8 @@ def run(
             }
             classes = np.array(source.class_names())
             writer = PredictionWriter(predictions, record, evaluator.num_images, classes)
-        with open(os.devnull, "w") as log:
-            progress = Progress(log, images_per_step=0)
-            result, outcomes = evaluator.measure_each(name, known[name], progress.testing, writer)
-            progress.clear()
+        result, outcomes = evaluator.measure_each(name, known[name], counting.testing, writer)
+        counting.clear()
         _show(network, devices.precision, source, result, outcomes, out)
     return 0
 

@@ -109,7 +109,7 @@ class Training:
     devices: Devices
     settings: RunSettings
     before: "Training | None"
-    weights: pathlib.Path | None = None
+    weights: pathlib.Path | None
 
 
 def read_experiment(
@@ -162,6 +162,7 @@ def read_training(
     needs_data: bool = True,
     workdir: str | None = None,
     renewed: bool = False,
+    weights: pathlib.Path | None = None,
 ) -> Training:
     """The training that the flags of a training, or of a sweep, mean for a paper's recipe.
 
@@ -170,6 +171,7 @@ def read_training(
         needs_data: Whether a data set that is not there is an error.
         workdir: Or None: as --workdir says, else by what is trained.
         renewed: Whether the run may go on with another recipe.
+        weights: The file that --from names; or None.
 
     Raises:
         UsageError: for a data set, recipe field, view or number of devices that cannot be.
@@ -211,8 +213,13 @@ def read_training(
         )
     if needs_data:
         experiment.require_data()
-    devices = read_devices(flags)
-    return Training(experiment=experiment, devices=devices, settings=settings, before=before)
+    return Training(
+        experiment=experiment,
+        devices=read_devices(flags),
+        settings=settings,
+        before=before,
+        weights=weights,
+    )
 
 
 def shorten_path(field: str) -> str:

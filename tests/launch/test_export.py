@@ -93,20 +93,20 @@ WRONG = {
 def test_wrong_use_is_told(wrong, tmp_path):
     (name, *more), said = WRONG[wrong]
     with pytest.raises(UsageError, match=said):
-        command.read_target(str(tmp_path / name), *more)
+        command.read_format(tmp_path / name, *more)
 
 
 @pytest.mark.parametrize("there", ["made", "made.tflite", "made.tflite.json"])
 def test_nothing_is_overwritten(there, tmp_path):
     (tmp_path / there).write_text("mine")
     with pytest.raises(UsageError, match=f"{there} exists already"):
-        command.read_target(str(tmp_path / there.removesuffix(".json")), None)
+        command.read_format(tmp_path / there.removesuffix(".json"), None)
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "ONNX_NEEDS", ("tf2onnx_is_gone",))
     with pytest.raises(RunError, match=r"tf2onnx_is_gone.*\[onnx\]"):
-        command.read_target(str(tmp_path / "made.onnx"), None)
+        command.read_format(tmp_path / "made.onnx", None)
 
 
 def test_weights_that_are_not_there_are_told(colours, tmp_path):

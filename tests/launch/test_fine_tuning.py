@@ -71,8 +71,7 @@ def ask(variant, weights, data=None, **flags):
     paper, _ = reproductions.find(variant)
     values = read("NAME", **{"from": weights, "data": data, "set": ["global_batch_size=4"]} | flags)
     changes, file = read_changes(paper, variant, values)
-    asked = read_training(paper, variant, values, changes, needs_data=False)
-    return dataclasses.replace(asked, weights=file)
+    return read_training(paper, variant, values, changes, needs_data=False, weights=file)
 
 
 def settle(*words, **flags):

@@ -23,10 +23,8 @@ def decide(tmp_path):
         places = {"data_dir": "/nowhere", "workdir": str(tmp_path)}
         flags = read(TRAIN, **{"data": "sample"} | places | values)
         asked = read_training(paper, variant, flags, flags.set)
-        made = jit_policy.decide(
-            asked.devices, asked.experiment.recipe, tmp_path, replicas=devices, platform=platform
-        )
-        return made.jit_compile
+        made = jit_policy.decide(asked, replicas=devices, platform=platform)
+        return made.devices.jit_compile
 
     return of
 
