@@ -24,56 +24,10 @@ from launch.settings.overrides import apply
 from tests.common.data_fixtures import noise_image, write_image
 from tests.launch import test_predict
 from tests.launch.flags import answer
-from tests.launch.test_command_line import ROOT, launch
+from tests.launch.test_command_line import ROOT
 
 here = test_predict.here
 VGG11 = ("evaluate", "vgg11")
-LENET5 = ("evaluate", "lenet5", "--data", "sample", "--weights", "w.h5")
-WRONG = {
-    "a view": (
-        ("evaluate", "vgg16", "--dry_run", "--views", "dens"),
-        "no view called 'dens'. Did you mean 'dense'? Known: single, "
-        "centre_crop, nine_crop, ten_crop, dense, dense_multi_scale.",
-    ),
-    "another paper's view": (
-        ("evaluate", "alexnet", "--dry_run", "--views", "dense"),
-        "Known: single, centre_crop, nine_crop, ten_crop.",
-    ),
-    "predictions of two views": (
-        (*LENET5, "--views", "single,centre_crop", "--predictions", "q.npz"),
-        "writes the scores of one view",
-    ),
-    "predictions that exist": ((*LENET5, "--predictions", "p.npz"), "p.npz exists already"),
-    "no weights": (("evaluate", "vgg16"), "--weights RUN_OR_FILE"),
-    "a view of the network it begins with": (
-        ("evaluate", "vgg16_jitter", "--weights", "w.h5", "--views", "multi_crop"),
-        "imagenet2012",
-    ),
-}
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """The present folder, with files to be mistaken for others, and no data."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    for file in ("w.h5", "p.npz"):
-        (tmp_path / file).touch()
-    return tmp_path
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_usage_is_answered_in_one_paragraph(name, folder, capsys):
-    words, said = WRONG[name]
-    code, out, err = answer(capsys, *words)
-    assert code in (1, 2) and not out
-    assert said in err and err.count("\n") == 1
-
-
-def test_missing_data_are_found_without_tensorflow(folder):
-    words, said = WRONG["a view of the network it begins with"]
-    code, out, err = launch(*words, cwd=folder, data_dir=folder)
-    assert (code, out) == (1, "") and said in err
 
 
 @pytest.fixture
@@ -218,7 +172,8 @@ def test_a_killed_evaluation_goes_on_to_the_same_file(weights, tmp_path):
 
 
 @pytest.mark.full
-def test_dry_run_needs_neither_weights_nor_data(folder, here, capsys):
+def test_dry_run_needs_neither_weights_nor_data(tmp_path, monkeypatch, here, capsys):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     code, out, err = answer(capsys, *VGG11, "--dry_run", *SMALL)
     assert code == 0, err
     names = [line.split()[0] for line in out.splitlines()[6:]]

@@ -88,24 +88,6 @@ def published(file, variant, recipe):
     return file
 
 
-@pytest.mark.parametrize(
-    ("variant", "flags", "said"),
-    [
-        ("cifar_resnet20", {"freeze": "conv1"}, "--freeze goes with --from"),
-        ("cifar_resnet20", {"body_rate": 2.0}, "--body_rate goes with --from"),
-        ("cifar_resnet20", {"preprocessing": "recipe"}, "--preprocessing goes with --from"),
-        ("cifar_resnet20", {"weights": "cifar_resnet20", "body_rate": 0.0}, "above 0"),
-        ("cifar_resnet20", {"weights": "cifar_resnet2"}, "Did you mean 'cifar_resnet20'"),
-        ("cifar_resnet32", {"weights": "cifar_resnet20"}, "a run of cifar_resnet20, not of"),
-        ("cifar_resnet20", {"set": ["fine_tuning.body_rate=2"]}, "use --from"),
-        ("cifar_resnet20", {"weights": "cifar_resnet20", "set": ["image_size=64"]}, "mean image"),
-    ],
-)
-def test_what_cannot_be_is_refused_before_tensorflow_starts(variant, flags, said):
-    with pytest.raises(UsageError, match=said):
-        ask(variant, flags.pop("weights", None), **flags)
-
-
 def test_images_are_prepared_as_those_of_the_weights(tmp_path):
     file = published(tmp_path / "w.h5", "resnet18", RESNET18)
     recipe = ask("resnet18", file).experiment.recipe

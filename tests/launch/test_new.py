@@ -12,9 +12,7 @@ import pytest
 import reproductions
 from common.errors import RunError
 from common.papers import folders
-from launch.commands import new
 from tests.conftest import ROOT
-from tests.launch.flags import launch
 
 COPIED = ("common", "launch", "reproductions", "pyproject.toml", "results.md", "README.md")
 
@@ -166,26 +164,6 @@ def test_report_goes_on_beside_broken_folders_and_lists_a_new_one(broken):
     for name in BROKEN:
         assert f"{name} is left out: " in told.stderr and f"{name}/README.md" not in listed
     assert {p: p.read_bytes() for p in before} == before
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("zf-2", "cannot be a paper's name"),
-        ("class", "cannot be a paper's name"),
-        ("ZFNet", "cannot be a paper's name"),
-        ("zfnet", "reproductions/zfnet is there"),
-        ("alexnet_no_lrn", "is called that"),
-        ("list", "is called that"),
-        ("load", "a part of the suite is called that"),
-        ("make_preprocessing", "a part of the suite is called that"),
-        ("test", "a part of the suite is called that"),
-        ("common", "a part of the suite is called that"),
-    ],
-)
-def test_a_name_that_cannot_be_or_is_taken_is_refused(name, said):
-    with pytest.raises(new.UsageError, match=said):
-        launch("new", name)
 
 
 def test_an_error_is_placed_in_the_papers_own_folder(tmp_path):

@@ -208,22 +208,6 @@ def test_the_contact_sheet_shows_each_photograph_and_tables_have_the_guesses(
     assert left.min() < 50 and right.min() < 50  # ink in both
 
 
-@pytest.mark.parametrize("ends", [("txt",), ("csv", "csv")])
-def test_a_table_of_no_known_kind_is_refused(colours, tmp_path, ends):
-    photograph = colour(tmp_path / "a.png", (1, 2, 3))
-    words = [f"--out={tmp_path / str(place)}.{end}" for place, end in enumerate(ends)]
-    with pytest.raises(UsageError, match="must end in .png, .csv, .json"):
-        predict_here(colours, photograph, *words)
-
-
-def test_a_sheet_never_replaces_a_file(colours, tmp_path):
-    photograph = colour(tmp_path / "a.png", (1, 2, 3))
-    before = photograph.read_bytes()
-    with pytest.raises(UsageError, match="exists already"):
-        predict_here(colours, photograph, out=str(photograph))
-    assert photograph.read_bytes() == before
-
-
 def test_the_runs_own_mean_is_subtracted(colours, tmp_path, capsys, monkeypatch):
     """Grey minus a red mean is least of all red."""
     recipe = dataclasses.replace(COLOURS, normalize=SubtractMeanImage())

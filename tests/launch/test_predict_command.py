@@ -10,53 +10,8 @@ from PIL import Image
 
 from tests.launch import flags, test_predict
 from tests.launch.flags import answer
-from tests.launch.test_command_line import child_seconds, launch
 
 here = test_predict.here
-WEIGHTS = ("--weights", "w.weights.h5")
-WRONG = {
-    "no weights": (("alexnet", "a.jpg"), "come with: lenet5"),
-    "no photograph": (("alexnet", *WEIGHTS), "RUN IMAGE..."),
-    "a name": (("alexnt", "a.jpg", *WEIGHTS), "'alexnet'"),
-    "a missing photograph": (("alexnet", "b.jpg", *WEIGHTS), "b.jpg"),
-    "an empty folder": (("alexnet", "empty", *WEIGHTS), "no photographs"),
-    "missing weights": (("alexnet", "a.jpg", "--weights", "v.h5"), "no file v.h5"),
-    "a folder that is no run's": (("alexnet", "a.jpg", "--weights", "empty"), "no run.json"),
-    "two views": (("alexnet", "a.jpg", *WEIGHTS, "--views", "single,ten_crop"), "one of the views"),
-    "a sheet that is no PNG": (
-        ("alexnet", "a.jpg", *WEIGHTS, "--out", "s.jpg"),
-        "must end in .png, .csv, .json",
-    ),
-    "a sheet nowhere": (("alexnet", "a.jpg", *WEIGHTS, "--out", "no/s.png"), "no folder no"),
-    "another verb's flag": (("alexnet", "a.jpg", *WEIGHTS, "--seed", "1"), "no use for --seed"),
-}
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """The present folder, with files to be mistaken for others."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.jpg").touch()
-    (tmp_path / "w.weights.h5").touch()
-    (tmp_path / "empty").mkdir()
-    return tmp_path
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_usage_is_answered_in_one_paragraph(name, folder, capsys):
-    words, said = WRONG[name]
-    code, out, err = answer(capsys, "predict", *words)
-    assert (code, out) == (2, "")
-    assert said in err and err.count("\n") == 1
-
-
-def test_the_last_thing_that_can_be_wrong_is_found_without_tensorflow(folder):
-    start = child_seconds()
-    code, _, err = launch("predict", *WRONG["missing weights"][0], cwd=folder)
-    assert code == 2 and "no file v.h5" in err
-    assert child_seconds() - start < 2
-
-
 PUBLISHED = {
     "akamaster_resnet20": ("resnet20-12fca82f.th", 827),
     "akamaster_resnet32": ("resnet32-d509ac18.th", 737),

@@ -185,26 +185,19 @@ SAMPLE = ("--data", "sample")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "words"),
+    ("arguments", "words"),
     [
-        (("alexnet", "--gpus", "99"), 2, ["does not divide", "99"]),
-        (("alexnet", *SAMPLE, "--gpus", "64"), 2, ["asked for: 64", "sees 0", "--platform cpu"]),
-        (
-            ("lenet5", "--data_dir", "/nowhere"),
-            1,
-            ["/nowhere", "--data sample", "Nothing was downloaded"],
-        ),
-        (("lenet5", *SAMPLE, "--platform", "gpu"), 2, ["asked for: 1", "--platform cpu"]),
+        (("alexnet", *SAMPLE, "--gpus", "64"), ["asked for: 64", "sees 0", "--platform cpu"]),
+        (("lenet5", *SAMPLE, "--platform", "gpu"), ["asked for: 1", "--platform cpu"]),
         (  # what would fail after the training fails before it
             ("alexnet", *SAMPLE, "--set", "views=single"),
-            2,
             ["'single' cannot cut 224 pixels from a frame"],
         ),
     ],
 )
-def test_what_cannot_be_is_one_paragraph(tmp_path, arguments, code, words, capsys):
-    found, _, err = answer(capsys, *arguments, "--workdir", tmp_path / "run")
-    assert found == code, err
+def test_what_cannot_be_is_one_paragraph(tmp_path, arguments, words, capsys):
+    code, _, err = answer(capsys, *arguments, "--workdir", tmp_path / "run")
+    assert code == 2, err
     assert "Traceback" not in err and len(err.strip().splitlines()) == 1
     for word in words:
         assert word in err
