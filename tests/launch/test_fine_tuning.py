@@ -40,7 +40,7 @@ from launch.weights.fine_tuning import _change_images, read_changes
 from launch.weights.shipped import find_folder
 from tests.launch import test_predict
 from tests.launch.flags import answer, read
-from tests.launch.test_train import launch
+from tests.launch.test_resume import finish, start
 
 here = test_predict.here
 
@@ -287,13 +287,12 @@ def test_two_devices_train_what_is_not_frozen_and_the_record_serves_predict(tmp_
     folder = tmp_path / "run"
     command = (
         *("cifar_resnet20", "--from", "cifar_resnet20", "--freeze", "conv1,stage1_,stage2_"),
-        *("--data", folder_of(tmp_path / "data"), "--body_rate", "0.1", "--workdir", folder),
+        *("--data", folder_of(tmp_path / "data"), "--body_rate", "0.1"),
         *("--set", "global_batch_size=4", "--set", "epochs=1", "--set", "updates=None"),
         *("--gpus", "2", "--platform", "cpu"),
     )
-    code, _, err = launch(*command)
-    assert code == 0, err
-    assert "Not the paper's experiment" in err and "fine_tuning: run of cifar_resnet20" in err
+    said = finish(start(command, folder))
+    assert "Not the paper's experiment" in said and "fine_tuning: run of cifar_resnet20" in said
     there, here = read_layers(FILE), read_layers(folder / run_weights.WEIGHTS)
     same = {
         name for name in here if name != "fc" and all(map(np.array_equal, here[name], there[name]))

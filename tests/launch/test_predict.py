@@ -94,16 +94,23 @@ def colours(tmp_path, monkeypatch):
 
 
 def write_record(folder, recipe, **more):
-    record = {
+    facts = {
+        "paper": "colours",
         "variant": "colours",
         "recipe": describe_recipe(recipe),
         "deviations": describe(recipe.deviations),
         "overrides": describe(recipe.overrides),
         "data_title": "Colours",
         "class_names": NAMES,
-        "precision": "float32",
     }
-    (folder / "run.json").write_text(json.dumps(record | more))
+    toy.write_run(folder, **facts | more)
+
+
+def statistics_of(mean_image):
+    """A training set's: its mean image, and numbers for the rest."""
+    return Statistics(
+        mean_image=mean_image, pixel_mean=np.arange(3.0), pixel_std=np.ones(3), covariance=np.eye(3)
+    )
 
 
 def predict_here(folder, *words, **given):
@@ -218,11 +225,7 @@ def test_the_runs_own_mean_is_subtracted(colours, tmp_path, capsys, monkeypatch)
         predict_here(colours, photograph)
     mean = np.zeros((24, 24, 3), np.float32)
     mean[..., 0] = 10
-    nothing = np.zeros(3)
-    statistics = Statistics(
-        mean_image=mean, pixel_mean=nothing, pixel_std=nothing, covariance=np.zeros((3, 3))
-    )
-    save(statistics, colours / run_weights.STATISTICS)
+    save(statistics_of(mean), colours / run_weights.STATISTICS)
     assert predict_here(colours, photograph) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[-1] for line in lines[1:]] == ["green", "blue", "red"]

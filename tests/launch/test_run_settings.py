@@ -11,7 +11,7 @@ from PIL import Image
 import reproductions
 from common.data import catalog
 from common.data.sources.relabelled import relabel
-from common.data.statistics import Statistics, save
+from common.data.statistics import save
 from common.data.transforms.pixels import SubtractMeanImage
 from common.errors import RunError, UsageError
 from common.recipes.recipe import Override
@@ -266,10 +266,7 @@ def test_what_was_subtracted_in_training_is_subtracted_now(run, tmp_path, capsys
     monkeypatch.setitem(evaluation.reproductions.load("colours").RECIPES, "colours", recipe)
     folder = run()
     mean = np.zeros((24, 24, 3), np.float32)
-    kept = Statistics(
-        mean_image=mean, pixel_mean=np.zeros(3), pixel_std=np.ones(3), covariance=np.eye(3)
-    )
-    save(kept, folder / run_weights.STATISTICS)
+    save(test_predict.statistics_of(mean), folder / run_weights.STATISTICS)
     seen = []
     monkeypatch.setattr(
         network_inputs, "training_statistics", lambda *a: pytest.fail("the run has its own")
