@@ -48,10 +48,8 @@ def print_plan(training: Training, source, strategy, cluster=None, *, timed: boo
     share = per_replica_batch_size(
         recipe.global_batch_size, len(workers) * local, settings.microbatches
     )
-    step, time_row = (
-        describe_arithmetic(devices),
-        "not timed: --time_step does it, in a minute or so",
-    )
+    step = describe_arithmetic(devices)
+    time_row = "not timed: --time_step does it, in a minute or so"
     with contextlib.nullcontext() if timed else without_weights():
         model = build_network(experiment, strategy)
     memory = _memory(model, recipe, source, strategy, share, len(workers))
