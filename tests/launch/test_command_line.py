@@ -21,8 +21,9 @@ from launch.commands import COMMANDS, TRAIN
 from launch.settings import flags, options
 from launch.terminal import exits, quiet
 from launch.weights import shipped
+from tests.conftest import ROOT
+from tests.launch.flags import run_alone
 
-ROOT = pathlib.Path(__file__).parents[2]
 SECONDS = 0.5  # of CPU: a busy machine's wall time says nothing
 # Answers command lines as [code, stdout, stderr], and fails if it loads what takes seconds.
 PROGRAM = """
@@ -59,13 +60,7 @@ def child_seconds():
 def launch_all(lines, cwd=ROOT, data_dir=""):
     """(exit code, stdout, stderr) of each command line, in one fresh process."""
     path = {"PYTHONPATH": str(ROOT), "TFDS_DATA_DIR": str(data_dir)}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(lines)],
-        cwd=cwd,
-        env=os.environ | path,
-        capture_output=True,
-        text=True,
-    )
+    done = run_alone("-c", PROGRAM, json.dumps(lines), cwd=cwd, env=os.environ | path)
     assert not done.stderr.strip(), done.stderr
     return [tuple(answer) for answer in json.loads(done.stdout)]
 
@@ -86,7 +81,7 @@ def answers_at_once(*words, bytecode, cwd=ROOT):
 
     def measure():
         start = child_seconds()
-        done = subprocess.run([sys.executable, *words], cwd=cwd, env=env, capture_output=True)
+        done = run_alone(*words, cwd=cwd, env=env)
         assert done.returncode in (0, 2), done.stderr
         return child_seconds() - start
 
@@ -349,7 +344,7 @@ def test_help_takes_no_longer_than_to_read_its_flags():
     program = "import sys; sys.argv[1:] = ['--help']; import runpy\n"
     program += "try: runpy.run_module('launch', run_name='__main__')\n"
     program += "finally: assert not {'numpy', 'common.data', 'reproductions'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True)
+    run_alone("-c", program, check=True)
 
 
 def test_keras_is_imported_without_what_nothing_here_uses(monkeypatch):

@@ -22,9 +22,9 @@ from launch.inference import evaluation, evaluation_plan
 from launch.settings.options import Experiment
 from launch.settings.overrides import apply
 from tests.common.data_fixtures import noise_image, write_image
+from tests.conftest import ROOT
 from tests.launch import test_predict
 from tests.launch.flags import answer
-from tests.launch.test_command_line import ROOT
 
 here = test_predict.here
 VGG11 = ("evaluate", "vgg11")

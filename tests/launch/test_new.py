@@ -3,8 +3,6 @@
 import dataclasses
 import importlib
 import shutil
-import subprocess
-import sys
 import types
 
 import pytest
@@ -13,6 +11,7 @@ import reproductions
 from common.errors import RunError
 from common.papers import folders
 from tests.conftest import ROOT
+from tests.launch.flags import run_alone
 
 COPIED = ("common", "launch", "reproductions", "pyproject.toml", "results.md", "README.md")
 
@@ -32,13 +31,10 @@ def repository(tmp_path_factory):
 
 
 def run(root, *words):
-    return subprocess.run(
-        [sys.executable, *words], cwd=root, env={"PYTHONPATH": str(root)}, **TEXT, check=False
-    )
+    return run_alone(*words, cwd=root, env={"PYTHONPATH": str(root)})
 
 
 TESTS = [f"tests/reproductions/test_{name}.py" for name in ("contract", "novelnet")]
-TEXT = {"capture_output": True, "text": True}
 
 
 def test_a_new_paper_passes_the_contract_but_for_what_is_left_to_do(repository):
