@@ -197,20 +197,7 @@ def read_training(
     folder = workdir or name_workdir(experiment, flags.seed, flags.precision, changed=bool(changes))
     of_flags = _read_fields(RunSettings, flags) | {"workdir": pathlib.Path(folder).expanduser()}
     settings = RunSettings(**of_flags, renewed=renewed)
-    asked = ["--keep_best"] * settings.keep_best + ["patience"] * (recipe.patience is not None)
-    if asked and not recipe.held_out:
-        raise UsageError(
-            f"{' and '.join(asked)} would choose by the test split, which only measures: give "
-            "--set held_out=N, too, which keeps N training images to choose by."
-        )
-    per_replica_batch_size(recipe.global_batch_size, flags.gpus or 1, settings.microbatches)
-    if settings.microbatches > 1 and recipe.synchronized_batch_norm:
-        raise UsageError(
-            f"{variant} takes batch normalisation's statistics over the whole "
-            "batch, which --microbatches cuts into parts. Leave it out, or "
-            "add --set synchronized_batch_norm=False: statistics of each part, "
-            "on record as a deviation."
-        )
+    _check_settings(variant, recipe, settings, gpus=flags.gpus or 1)
     if needs_data:
         experiment.require_data()
     return Training(
@@ -220,6 +207,24 @@ def read_training(
         before=before,
         weights=weights,
     )
+
+
+def _check_settings(variant: str, recipe: Recipe, settings: RunSettings, *, gpus: int) -> None:
+    """Refuses what the recipe does not go with."""
+    asked = ["--keep_best"] * settings.keep_best + ["patience"] * (recipe.patience is not None)
+    if asked and not recipe.held_out:
+        raise UsageError(
+            f"{' and '.join(asked)} would choose by the test split, which only measures: give "
+            "--set held_out=N, too, which keeps N training images to choose by."
+        )
+    per_replica_batch_size(recipe.global_batch_size, gpus, settings.microbatches)
+    if settings.microbatches > 1 and recipe.synchronized_batch_norm:
+        raise UsageError(
+            f"{variant} takes batch normalisation's statistics over the whole "
+            "batch, which --microbatches cuts into parts. Leave it out, or "
+            "add --set synchronized_batch_norm=False: statistics of each part, "
+            "on record as a deviation."
+        )
 
 
 def shorten_path(field: str) -> str:

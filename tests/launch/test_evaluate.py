@@ -18,9 +18,7 @@ from common.data import catalog, imagenet
 from common.evaluation.predictions import read
 from common.evaluation.views import Dense, FrameView
 from common.models.layer_table import layer_table, totals, without_weights
-from launch.inference import evaluation, evaluation_plan
-from launch.settings.options import Experiment
-from launch.settings.overrides import apply
+from launch.inference import evaluation_plan
 from tests.common.data_fixtures import noise_image, write_image
 from tests.conftest import ROOT
 from tests.launch import test_predict
@@ -31,28 +29,29 @@ VGG11 = ("evaluate", "vgg11")
 
 
 @pytest.fixture
-def plan(monkeypatch, capsys):
-    """The printed plan of a paper's network that makes 10 inputs a second."""
+def plan(here, tmp_path, monkeypatch, capsys):
+    """The plan of a network that makes 10 inputs a second; without weights and data."""
     monkeypatch.setattr(evaluation_plan, "inputs_per_second", lambda *_: 10.0)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
 
-    def of(paper, *views):
-        module = reproductions.load(paper)
-        recipe = apply(module.RECIPES[paper], ["image_size=112"])
-        with without_weights():
-            model = reproductions.build_model(paper, paper, image_size=112)
-        about = {"paper": paper, "variant": paper, "data_dir": "/nowhere"}
-        known = evaluation.views_of(Experiment(recipe=recipe, **about))
-        own = [name for name, view in known.items() if not isinstance(view, FrameView)]
-        shown = {name: known[name] for name in views or (*recipe.views, *own)}
-        evaluation_plan.print_plan(model, shown, catalog.find("imagenet2012"), None)
-        return capsys.readouterr().out, totals(layer_table(model)).macs
+    def of(*words):
+        code, out, err = answer(capsys, "evaluate", *words, "--dry_run")
+        assert code == 0, err
+        return out
 
     return of
 
 
 def test_every_protocol_of_the_paper_has_its_cost(plan):
-    out, macs = plan("googlenet")
-    assert len(plan("googlenet", "144_crop")[0].splitlines()) == 7  # one can be asked for
+    small = "--set=image_size=112"
+    with without_weights():
+        macs = totals(
+            layer_table(reproductions.build_model(*["googlenet"] * 2, image_size=112))
+        ).macs
+    assert (
+        len(plan("googlenet", small, "--views=144_crop").splitlines()) == 7
+    )  # it can be asked for
+    out = plan("googlenet", small)
     rows = {line.split()[0]: line for line in out.splitlines()[5:]}
     assert list(rows) == ["view", "centre_crop", "ten_crop", "144_crop"]
     assert "50,000 images of the split 'validation'" in out
@@ -169,15 +168,6 @@ def test_a_killed_evaluation_goes_on_to_the_same_file(weights, tmp_path):
     assert one.record["view"] == "dense" and one.record["variant"] == "vgg11"
     assert len(one.record["weights"]) == 64
     assert one.classes.tolist() == list(imagenet.WNIDS)
-
-
-@pytest.mark.full
-def test_dry_run_needs_neither_weights_nor_data(tmp_path, monkeypatch, here, capsys):
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    code, out, err = answer(capsys, *VGG11, "--dry_run", *SMALL)
-    assert code == 0, err
-    names = [line.split()[0] for line in out.splitlines()[6:]]
-    assert names == ["centre_crop", "dense", "dense_multi_scale"]
 
 
 @pytest.mark.full
