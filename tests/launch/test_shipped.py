@@ -146,7 +146,11 @@ def finished(folder, recipe=test_predict.COLOURS, **more):
         "data_dir": "/there/data",
         "reason": "RunError: /there/data is damaged",
     }
-    record["results"][0]["command"] = "python -m launch evaluate /there/run --out /there/wrong"
+    record["results"][0] |= {
+        "command": "python -m launch evaluate /there/run --out /there/wrong",
+        "commit": "abc",
+        "finished": record["finished"],
+    }
     write_json(folder / "run.json", record)
     return folder
 
