@@ -15,6 +15,7 @@ from launch.commands.names import read_data_set
 from launch.report import baseline_records
 from launch.report.error_counts import percent
 from launch.settings.flags import share, switch
+from launch.settings.options import short_name
 from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet
 
@@ -81,5 +82,4 @@ def run(words: list[str], flags: FlagValues) -> int:
 
 def _without_place(name: str) -> str:
     """A data set's name, of a folder only its last part."""
-    kind, _, path = name.partition(":")
-    return f"folder:{pathlib.Path(path).name}" if kind == "folder" else name
+    return f"folder:{short_name(name)}" if name.startswith("folder:") else name

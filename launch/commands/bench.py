@@ -14,13 +14,13 @@ from common.files import write_json
 from common.training.run_record import command, commit_of, now, versions
 from launch.bench.rows import Request, Row
 from launch.commands.names import find
-from launch.settings.flags import share, text
+from launch.settings.flags import path, share
 from launch.terminal import tables
 from launch.terminal.new_files import require_place
 from launch.terminal.quiet import quiet
 
 USAGE = "bench [input|step|start] [NAME...] [--out FILE.json]"
-FLAGS = share("gpus", "platform", "data", "data_dir", "set") | {"out": text("a JSON file")}
+FLAGS = share("gpus", "platform", "data", "data_dir", "set") | {"out": path("a JSON file")}
 PARTS = ("input", "step", "start")
 COLUMNS = [*("what", ">CPU ms/image", ">images/s", ">value", ">ratio", "to its limit"), "note"]
 
@@ -36,7 +36,7 @@ def run(words: list[str], flags: FlagValues) -> int:
         platform=flags.platform,
         changes=tuple(flags.set),
     )
-    return measure(parts, request, flags.out and pathlib.Path(flags.out).expanduser())
+    return measure(parts, request, flags.out)
 
 
 def read_parts(words: list[str]) -> tuple[tuple[str, ...], list[str]]:

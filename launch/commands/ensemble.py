@@ -16,7 +16,7 @@ from common.evaluation.predictions import Predictions, write
 from common.training.run_record import versions
 from launch.report import fusion_records, leaderboard
 from launch.report.error_counts import Missed, missed, without_blacklist
-from launch.settings.flags import items, switch, text, whole
+from launch.settings.flags import items, path, switch, whole
 from launch.terminal.display import Counting
 from launch.terminal.new_files import require_new
 from launch.terminal.tables import show
@@ -35,7 +35,7 @@ COUNTS = [">top-1", ">top-1 error", ">top-5", ">top-5 error"]
 USAGE = "ensemble FILE.npz... [--rules R,R]; or ensemble SPEC_OR_TEAM; or ensemble ilsvrc2016"
 FLAGS = {
     "rules": items("rules of fusion, such as simple,weighted_nll; default: all"),
-    "out": text("a new .npz file for the fused predictions of one rule"),
+    "out": path("a new .npz file for the fused predictions of one rule"),
     "available": switch("leave out members without a file"),
     "record": switch("keep the counts in reproductions/ilsvrc2016"),
     "seed": whole("the folds follow from it", 0, high=2**32 - 1),
@@ -60,8 +60,7 @@ def run(words: list[str], flags: FlagValues) -> int:
         return 0
     if flags.record:
         reproductions.require_repository("ensemble --record")
-    out = flags.out and pathlib.Path(flags.out).expanduser()
-    spec = spec_of(words, flags.rules)
+    out, spec = flags.out, spec_of(words, flags.rules)
     if flags.available:
         spec = only_available(spec)
     if out:

@@ -5,7 +5,6 @@ The confusion matrix and the images with the highest loss are kept in the run's 
 """
 
 import dataclasses
-import pathlib
 
 from absl.flags import FlagValues
 
@@ -14,9 +13,9 @@ from common.distribution.batch_slice import per_replica_batch_size
 from common.errors import UsageError
 from common.evaluation import views
 from launch.commands.names import find_trained, refuse_words
-from launch.settings.flags import items, share, text
+from launch.settings.flags import items, path, share, text
 from launch.settings.options import check_views, read_devices, read_experiment
-from launch.terminal.new_files import require_new
+from launch.terminal.new_files import require_absent, require_new
 from launch.terminal.quiet import quiet
 from launch.weights.bundled_weights import announce, find_network
 
@@ -31,11 +30,11 @@ FLAGS |= share("weights", "preprocessing") | {
         "another split of the data set than that of its tests, such as train: "
         "what the network makes of the images that it learned from"
     ),
-    "out": text(
+    "out": path(
         "a new folder for the confusion matrix and the worst images; default: evaluated/ in the "
         "run's"
     ),
-    "predictions": text(
+    "predictions": path(
         "the file to write every image's scores to; killed at any moment, the "
         "same command continues"
     ),
@@ -64,21 +63,15 @@ def run(words: list[str], flags: FlagValues) -> int:
         devices = dataclasses.replace(devices, precision=precision)
     check_views(flags.views, (*views.NAMES, *reproductions.views(paper, variant)))
     per_replica_batch_size(experiment.recipe.global_batch_size, devices.gpus or 1, 1)
-    out = flags.out and pathlib.Path(flags.out).expanduser()
-    if out:
-        require_new(out, "--out")
-    predictions = flags.predictions and pathlib.Path(flags.predictions).expanduser()
-    if predictions:
+    if flags.out:
+        require_new(flags.out, "--out")
+    if flags.predictions:
         asked = flags.views or experiment.recipe.views
         if len(asked) != 1:
             raise UsageError(
                 f"--predictions writes the scores of one view: name it with --views {asked[0]}."
             )
-        if predictions.exists():
-            raise UsageError(
-                f"{predictions} exists already; it stays as it is. Remove it, or give another "
-                "--predictions."
-            )
+        require_absent(flags.predictions, "--predictions")
     if not flags.dry_run:
         experiment.require_data()
     if network:
@@ -88,4 +81,4 @@ def run(words: list[str], flags: FlagValues) -> int:
     if flags.dry_run:
         run_of = network and network.run
         return evaluation.plan(experiment, run_of, devices, flags.views, flags.split)
-    return evaluation.run(network, devices, flags.views, flags.split, predictions, out)
+    return evaluation.run(network, devices, flags.views, flags.split, flags.predictions, flags.out)

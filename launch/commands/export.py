@@ -12,7 +12,7 @@ from absl.flags import FlagValues
 from common.errors import RunError, UsageError, did_you_mean
 from common.evaluation.views import NAMES
 from launch.commands.names import find_trained, refuse_words
-from launch.settings.flags import items, share, text
+from launch.settings.flags import items, path, share, text
 from launch.terminal.new_files import record_of, require_new
 from launch.terminal.quiet import quiet
 from launch.weights.bundled_weights import announce, find_network
@@ -20,7 +20,7 @@ from launch.weights.bundled_weights import announce, find_network
 USAGE = "export RUN --out FOLDER_OR_FILE [--format F]; or export NAME --out ... [--weights FILE]"
 FLAGS = share("weights", "preprocessing", "data", "data_dir", "set") | {
     "views": items("the view of a SavedModel; default: the one that the recipe is monitored with"),
-    "out": text("a new folder or file"),
+    "out": path("a new folder or file"),
     "format": text("savedmodel, onnx or tflite; default: as --out ends, else savedmodel"),
 }
 ONNX_NEEDS = ("onnx", "tf2onnx")
@@ -35,16 +35,16 @@ def run(words: list[str], flags: FlagValues) -> int:
         )
     refuse_words("export RUN_OR_NAME", words[1:])
     paper, variant = find_trained(words[0], flags)
-    kind, out = read_target(flags.out, flags.format, flags.views)
+    kind = read_format(flags.out, flags.format, flags.views)
     network = find_network(USAGE, paper, variant, flags)
     announce(network, "float32", named=bool(flags.weights))
     with quiet():
         from launch.inference import export
-    return export.run(network, kind, out, next(iter(flags.views), None))
+    return export.run(network, kind, flags.out, next(iter(flags.views), None))
 
 
-def read_target(out: str, named: str | None, views: Sequence[str] = ()) -> tuple[str, pathlib.Path]:
-    """(format, the folder or file to be made).
+def read_format(out: pathlib.Path, named: str | None, views: Sequence[str] = ()) -> str:
+    """The format of the folder or file to be made.
 
     Args:
         named: --format; without it the end of `out` says.
@@ -54,20 +54,19 @@ def read_target(out: str, named: str | None, views: Sequence[str] = ()) -> tuple
             files do, or cannot be new; if a view makes no sense.
         RunError: if a package is missing.
     """
-    path = pathlib.Path(out).expanduser()
     ends = {suffix: name for name, suffix in SUFFIXES.items() if suffix}
-    kind = named or ends.get(path.suffix, "savedmodel")
+    kind = named or ends.get(out.suffix, "savedmodel")
     if kind not in SUFFIXES:
         raise UsageError(
             f"There is no format called {kind!r}.{did_you_mean(kind, SUFFIXES)}"
             f" Known for --format: {', '.join(SUFFIXES)}."
         )
     single = kind != "savedmodel"
-    if single and path.suffix != SUFFIXES[kind]:
-        raise UsageError(f"--out {path} must end in {SUFFIXES[kind]}.")
-    if not single and path.suffix in ends:
+    if single and out.suffix != SUFFIXES[kind]:
+        raise UsageError(f"--out {out} must end in {SUFFIXES[kind]}.")
+    if not single and out.suffix in ends:
         raise UsageError(
-            f"--out {path} ends as a file of {ends[path.suffix]}; a SavedModel "
+            f"--out {out} ends as a file of {ends[out.suffix]}; a SavedModel "
             "is a folder. Leave out --format, or give another --out."
         )
     if views and (single or len(views) > 1 or views[0] not in NAMES):
@@ -76,7 +75,7 @@ def read_target(out: str, named: str | None, views: Sequence[str] = ()) -> tuple
             f"{', '.join(NAMES)}, and the other formats have none: they take "
             f"pixels. --views gave {','.join(views)}."
         )
-    for new in [path] + [record_of(path)] * single:
+    for new in [out] + [record_of(out)] * single:
         served = new.absolute().parent
         # A SavedModel's number lies in a folder of the model's: served/1.
         makes_it = not single and not served.exists()
@@ -87,4 +86,4 @@ def read_target(out: str, named: str | None, views: Sequence[str] = ()) -> tuple
             f"ONNX files are written by {' and '.join(missing)}, which is not "
             "installed: pip install -e '.[onnx]' in the project's folder."
         )
-    return kind, path
+    return kind

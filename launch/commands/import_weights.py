@@ -12,7 +12,7 @@ from common.files import save_weights
 from common.models import preprocessing, state_dicts
 from common.training.health import require_finite_weights
 from launch.commands.names import find, refuse_words
-from launch.settings.flags import text
+from launch.settings.flags import path, text
 from launch.terminal.new_files import require_new
 from launch.terminal.quiet import quiet
 from launch.weights.preprocessing import OURS, layouts
@@ -23,7 +23,7 @@ FLAGS = {
         "whose names and order of axes FILE has: torchvision, keras, caffe ...; a "
         "wrong one is answered with those that NAME knows"
     ),
-    "out": text("the file to write, for evaluate --weights"),
+    "out": path("the file to write, for evaluate --weights"),
 }
 
 
@@ -36,12 +36,12 @@ def run(words: list[str], flags: FlagValues) -> int:
         UsageError: if there is no such layout or file, or the other cannot be a new file.
         RunError: if the file is damaged, or another network's.
     """
-    layout, out = flags["from"].value, flags.out
-    if len(words) < 2 or not layout or not out:
+    layout, target = flags["from"].value, flags.out
+    if len(words) < 2 or not layout or not target:
         raise UsageError(f"import takes a name, a layout and two files: python -m launch {USAGE}.")
     refuse_words("import NAME FILE", words[2:])
     paper, variant = find(words[0])
-    source, target = pathlib.Path(words[1]).expanduser(), pathlib.Path(out).expanduser()
+    source = pathlib.Path(words[1]).expanduser()
     known = layouts(paper)
     if not known:
         raise UsageError(

@@ -15,7 +15,7 @@ from common.data.preparation.expected import OFFICIAL, from_file
 from common.data.preparation.prepare import Request, prepare
 from common.errors import RunError, UsageError
 from launch.commands.names import read_data_set
-from launch.settings.flags import share, switch, text, whole
+from launch.settings.flags import path, share, switch, whole
 from launch.terminal.display import Counting
 from launch.terminal.exits import as_called
 from launch.terminal.quiet import quiet
@@ -41,12 +41,12 @@ _TFDS = {"imagenette": "imagenette/160px-v2", "svhn": "svhn_cropped"}
 
 USAGE = "prepare DATASET --source DIR [--shorter_side N]; or prepare DATASET --download"
 FLAGS = {
-    "source": text("the folder with the downloads (tars, folders, parquet files)"),
+    "source": path("the folder with the downloads (tars, folders, parquet files)"),
     "shorter_side": whole(
         "shrink larger images once to so many pixels; default: as they are", low=32, high=65_500
     ),
     "jobs": whole("processes; default: all cores", low=1),
-    "counts": text('JSON of what a part of a data set has, {"train": {"n01440764": 1300}, ...}'),
+    "counts": path('JSON of what a part of a data set has, {"train": {"n01440764": 1300}, ...}'),
     "leave_out_bad": switch("go on without files that are no whole images, on record"),
     "download": switch("let TFDS download a small set"),
 } | share("data_dir")
@@ -70,10 +70,10 @@ def run(words: list[str], flags: FlagValues) -> int:
     # SVHN's extra images may be left out: doctor says so.
     expected = None if name == "svhn" else OFFICIAL.get(name)
     if flags.counts:
-        expected = from_file(pathlib.Path(flags.counts).expanduser())
+        expected = from_file(flags.counts)
     request = Request(
         name=name,
-        source=pathlib.Path(flags.source).expanduser(),
+        source=flags.source,
         data_dir=data_dir,
         expected=expected,
         shorter_side=flags.shorter_side,

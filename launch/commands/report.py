@@ -6,18 +6,16 @@ one page of all results, with the runs, sweeps or weights that are given; with -
 picture of the runs' curves. Those may be under way, and are not recorded.
 """
 
-import pathlib
-
 from absl.flags import FlagValues
 
 import reproductions
 from launch.report import report
-from launch.settings.flags import switch, text
+from launch.settings.flags import path, switch
 
 USAGE = "report [RUN...]; or report --html FILE [RUN_OR_SWEEP_OR_WEIGHTS...]"
 FLAGS = {
-    "html": text("the page to write, instead of all that is in the repository"),
-    "svg": text("the picture to write: loss and error of the runs over each other"),
+    "html": path("the page to write, instead of all that is in the repository"),
+    "svg": path("the picture to write: loss and error of the runs over each other"),
     "record_all": switch("record toy runs, too"),
 }
 
@@ -29,5 +27,5 @@ def run(words: list[str], flags: FlagValues) -> int:
         return report.run(words, record_all=flags.record_all)
     for flag, write in (("html", report.write_html), ("svg", report.write_svg)):
         if flags[flag].value:
-            write(words, pathlib.Path(flags[flag].value).expanduser())
+            write(words, flags[flag].value)
     return 0

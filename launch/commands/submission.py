@@ -9,7 +9,7 @@ from common.errors import UsageError
 from common.evaluation.predictions import read
 from launch.commands.ensemble import COUNTS
 from launch.report.error_counts import Count
-from launch.settings.flags import text
+from launch.settings.flags import path
 from launch.terminal.new_files import require_new
 from launch.terminal.tables import show
 from reproductions.ilsvrc2016 import submission_file
@@ -18,7 +18,7 @@ VALIDATION_IMAGES = 50_000
 
 
 USAGE = "submission FILE.npz --out GUESSES.txt; or submission GUESSES.txt GROUND_TRUTH.txt"
-FLAGS = {"out": text("a new text file, the guesses")}
+FLAGS = {"out": path("a new text file, the guesses")}
 
 
 def run(words: list[str], flags: FlagValues) -> int:
@@ -30,12 +30,11 @@ def run(words: list[str], flags: FlagValues) -> int:
     """
     paths = [pathlib.Path(word).expanduser() for word in words]
     if flags.out and len(paths) == 1:
-        out = pathlib.Path(flags.out).expanduser()
-        require_new(out, "--out")
+        require_new(flags.out, "--out")
         predictions = read(paths[0])
-        submission_file.write(out, predictions)
+        submission_file.write(flags.out, predictions)
         print(
-            f"{out}: {submission_file.GUESSES} guesses for each of "
+            f"{flags.out}: {submission_file.GUESSES} guesses for each of "
             f"{len(predictions.ids):,} images, {predictions.ids[0]} first; the "
             "boxes are placeholders."
         )

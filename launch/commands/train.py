@@ -4,7 +4,6 @@ The same command goes on with a run that was stopped, and with --set epochs=N wi
 that has ended. RUN, a run's folder, stands for the command that began it.
 """
 
-import dataclasses
 import pathlib
 
 from absl.flags import FlagValues
@@ -95,8 +94,8 @@ def run(words: list[str], flags: FlagValues) -> int:
         changes,
         needs_data=not flags.dry_run,
         renewed=there is not None,
+        weights=weights,
     )
-    asked = dataclasses.replace(asked, weights=weights)
     keep_compiled(pathlib.Path(catalog.default_cache_dir()))
     with quiet():
         from launch.session import training

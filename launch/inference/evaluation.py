@@ -1,7 +1,6 @@
 """Error rates of trained weights, view by view."""
 
 import dataclasses
-import os
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ import reproductions
 from common.data import imagenet
 from common.data.dataset import DataSet
 from common.data.sources.subset import HELD_OUT, measure_on, own_name, plan_subset
+from common.errors import UsageError
 from common.evaluation.evaluator import Evaluator, Result
 from common.evaluation.outcomes import Outcomes, confusion
 from common.evaluation.predictions import PredictionWriter
@@ -24,7 +24,7 @@ from launch.inference.network_inputs import describe_network, find_statistics, i
 from launch.session.results_table import interval, percent
 from launch.session.setup import build_network, open_data, prepare_tensorflow, show_notes
 from launch.settings.options import Devices, Experiment, short_name
-from launch.terminal.progress import Progress
+from launch.terminal.display import Counting
 from launch.weights.bundled_weights import Network, comes_with_the_code
 from launch.weights.run_weights import (
     WEIGHTS,
@@ -103,6 +103,7 @@ def run(
     evaluator = Evaluator(
         model=model, strategy=strategy, source=source, recipe=recipe, statistics=statistics
     )
+    counting = Counting()
     for name in names or recipe.views:
         writer = None
         if predictions:
@@ -113,10 +114,8 @@ def run(
             }
             classes = np.array(source.class_names())
             writer = PredictionWriter(predictions, record, evaluator.num_images, classes)
-        with open(os.devnull, "w") as log:
-            progress = Progress(log, images_per_step=0)
-            result, outcomes = evaluator.measure_each(name, known[name], progress.testing, writer)
-            progress.clear()
+        result, outcomes = evaluator.measure_each(name, known[name], counting.testing, writer)
+        counting.clear()
         _show(network, devices.precision, source, result, outcomes, out)
     return 0
 
@@ -147,7 +146,7 @@ def _show(
         else:
             how = {"command": command(), "commit": commit_of(reproductions.REPOSITORY)}
             add_result(run.folder, dataclasses.asdict(result) | how | {"finished": now()})
-            print(f"Written into {run.folder}, for `report`.")
+            print(f"Written into {run.folder}{_say_reader()}.")
         if why_not in (None, _OTHER_DATA, _OTHER_SPLIT):
             out = out or run.folder / "evaluated" / f"{short_name(data.name)}_{result.split}"
     names = in_english(source.class_names())
@@ -157,6 +156,15 @@ def _show(
         mistakes.write(out, result.view, title, names, source, outcomes)
     else:
         print("--out FOLDER keeps the confusion matrix and the worst images.")
+
+
+def _say_reader() -> str:
+    """Who reads a run's results: `report`, which an installed copy refuses."""
+    try:
+        reproductions.require_repository("report")
+    except UsageError:
+        return ""
+    return ", for `report`"
 
 
 def _restore_split(experiment: Experiment, run: Trained | None, split: str | None) -> Experiment:

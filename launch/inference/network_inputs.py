@@ -5,7 +5,6 @@ its data give them, or for ImageNet they were published.
 """
 
 import hashlib
-import os
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -18,7 +17,7 @@ from common.recipes.recipe import Recipe
 from common.recipes.serialization import recipe_hash
 from common.training.run_record import command, versions
 from launch.session.setup import open_data, training_statistics
-from launch.terminal.progress import Progress
+from launch.terminal.display import Counting
 from launch.weights.bundled_weights import Network
 from launch.weights.run_weights import STATISTICS, has_same_data
 
@@ -87,10 +86,9 @@ def find_statistics(network: Network, source: Any = None) -> Statistics | None:
         )
     elif "train" not in source.dataset.splits:
         return _published(recipe)
-    with open(os.devnull, "w") as log:
-        progress = Progress(log, images_per_step=0)
-        computed = training_statistics(source, recipe, progress.scanning)
-        progress.clear()
+    counting = Counting()
+    computed = training_statistics(source, recipe, counting.scanning)
+    counting.clear()
     return computed
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from typing import NamedTuple
 
 import keras
 
@@ -20,6 +21,36 @@ from common.training.health import require_finite_weights
 from launch.settings.options import Experiment, Training
 from launch.settings.overrides import apply
 from launch.weights.run_weights import STATISTICS, locate
+
+
+class Body(NamedTuple):
+    """The variables outside of the head whose path `variables` finds: all of them, if it is ""."""
+
+    head: tuple[str, ...]
+    variables: str = ""
+
+    def spell(self) -> str:
+        """The expression of a GroupSchedule that finds them."""
+        outside = rf"(?!(?:{'|'.join(map(re.escape, self.head))})/)" if self.head else ""
+        return f"^{outside}(?=.*(?:{self.variables}))" if self.variables else f"^{outside}"
+
+
+def read_body(expression: str) -> Body | None:
+    """What Body.spell has spelt; None of other expressions."""
+    form = r"\^(?:\(\?!\(\?:([^()]*)\)/\))?(?:\(\?=\.\*\(\?:(.*)\)\))?"
+    found = re.fullmatch(form, expression)
+    if not found:
+        return None
+    head = found[1].replace("\\", "").split("|") if found[1] else ()
+    return Body(tuple(head), found[2] or "")
+
+
+def repeats_fine_tuning(one: Override) -> bool:
+    """Whether a change of `group_schedules` is but the body's rate, which `fine_tuning` says."""
+    if one.field != "group_schedules":
+        return False
+    groups = [group for group in describe(one.new) if not read_body(group["variables"])]
+    return groups == list(describe(one.old))
 
 
 def settle(training: Training, source) -> Training:
@@ -166,14 +197,13 @@ def _scale_body(recipe: Recipe, head: tuple[str, ...]) -> Recipe:
     times = recipe.fine_tuning.body_rate
     if times == 1:
         return recipe
-    body = rf"^(?!(?:{'|'.join(map(re.escape, head))})/)" if head else "^"
+    schedules = [(group.variables, group.schedule) for group in recipe.group_schedules]
     groups = [
         GroupSchedule(
-            variables=f"{body}(?=.*(?:{group.variables}))",
-            schedule=Scaled(times=times, schedule=group.schedule),
+            variables=Body(head, variables).spell(),
+            schedule=Scaled(times=times, schedule=schedule),
         )
-        for group in recipe.group_schedules
+        for variables, schedule in (*schedules, ("", recipe.schedule))
     ]
-    last = GroupSchedule(variables=body, schedule=Scaled(times=times, schedule=recipe.schedule))
-    groups = describe((*groups, last, *recipe.group_schedules))
+    groups = describe((*groups, *recipe.group_schedules))
     return apply(recipe, [Override(field="group_schedules", old=None, new=groups)])

@@ -12,31 +12,30 @@ import pathlib
 import re
 
 from common.distribution import hardware
-from common.recipes.recipe import Recipe, is_small
+from common.recipes.recipe import is_small
 from common.training.run_record import last_session
-from launch.settings.options import Devices
+from launch.settings.options import Training
 
 
-def decide(
-    devices: Devices, recipe: Recipe, workdir: pathlib.Path, *, replicas: int, platform: str
-) -> Devices:
-    """`devices` with jit_compile True or False.
+def decide(training: Training, *, replicas: int, platform: str) -> Training:
+    """The training with a jit_compile that is True or False.
 
     What the command leaves open stays in a run as it was in its last session:
     the same command then computes the same.
 
     Args:
-        workdir: The run's.
-        replicas: How many share a batch.
+        replicas: How many devices share a batch.
         platform: Theirs, "cpu" or "gpu".
     """
-    if devices.jit_compile is not None:
-        return devices
-    before = last_session(workdir).get("jit_compile")
+    if training.devices.jit_compile is not None:
+        return training
+    recipe = training.experiment.recipe
+    before = last_session(training.settings.workdir).get("jit_compile")
     pays = platform == "gpu" or (replicas == 1 and is_small(recipe))
     able = replicas == 1 or not recipe.synchronized_batch_norm
     wanted = pays if before is None else before
-    return dataclasses.replace(devices, jit_compile=wanted and able)
+    devices = dataclasses.replace(training.devices, jit_compile=wanted and able)
+    return dataclasses.replace(training, devices=devices)
 
 
 def keep_compiled(folder: pathlib.Path) -> None:

@@ -20,8 +20,8 @@ from common.recipes.serialization import spell
 from common.training.optimizers import build_optimizer
 from common.training.steps import TrainSteps
 from common.training.train_step import TrainStep
-from launch.session.fine_tuning import describe_start
-from launch.session.recipe_table import list_deviations, list_rows, repeats_fine_tuning
+from launch.session.fine_tuning import describe_start, repeats_fine_tuning
+from launch.session.recipe_table import list_deviations, list_rows
 from launch.session.run_session import kind_of_device
 from launch.session.setup import build_network
 from launch.settings.options import Devices, Experiment, Training
@@ -48,10 +48,8 @@ def print_plan(training: Training, source, strategy, cluster=None, *, timed: boo
     share = per_replica_batch_size(
         recipe.global_batch_size, len(workers) * local, settings.microbatches
     )
-    step, time_row = (
-        describe_arithmetic(devices),
-        "not timed: --time_step does it, in a minute or so",
-    )
+    step = describe_arithmetic(devices)
+    time_row = "not timed: --time_step does it, in a minute or so"
     with contextlib.nullcontext() if timed else without_weights():
         model = build_network(experiment, strategy)
     memory = _memory(model, recipe, source, strategy, share, len(workers))

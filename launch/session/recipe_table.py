@@ -12,14 +12,13 @@ from common.models.initial import list_initial_weights, list_response_norms
 from common.models.layer_table import without_weights
 from common.papers.sources import read_sources
 from common.recipes import schedules
-from common.recipes.recipe import Deviation, Override, Recipe
-from common.recipes.serialization import NETWORK, describe, spell
+from common.recipes.recipe import Deviation, Recipe
+from common.recipes.serialization import NETWORK, spell
+from launch.session.fine_tuning import read_body
 from launch.terminal.tables import show
 
 COLUMNS = ["what", "here", "where the paper says it; ours"]
 WIDTH = 100  # of the tables, characters
-# Of a fine-tuning's body (launch.session.fine_tuning): the new layers, and of which variables.
-_BODY = re.compile(r"\^(?:\(\?!\(\?:([^()]*)\)/\))?(?:\(\?=\.\*\(\?:(.*)\)\))?")
 _FIELDS = (
     ("optimizer", "optimizer"),
     ("learning rate", "schedule"),
@@ -79,14 +78,6 @@ def list_deviations(recipe: Recipe) -> list[Deviation]:
         )
 
     return [one for one in recipe.deviations if holds(one.field)]
-
-
-def repeats_fine_tuning(one: Override) -> bool:
-    """Whether a change of `group_schedules` is but the body's rate, which `fine_tuning` says."""
-    if one.field != "group_schedules":
-        return False
-    groups = [g for g in describe(one.new) if not _BODY.fullmatch(g["variables"])]
-    return groups == list(describe(one.old))
 
 
 def list_rows(
@@ -157,9 +148,8 @@ def say_rates(recipe: Recipe, updates: int | None = None) -> Iterator[str]:
     head = ""
     for one in recipe.group_schedules:
         which = ", ".join(filter(None, (head, one.variables)))
-        if apart and (body := _BODY.fullmatch(one.variables)):
-            which = ", ".join(filter(None, ("body", body[2])))
-            head = (body[1] or "").replace("|", ", ").replace("\\", "")
+        if apart and (body := read_body(one.variables)):
+            head, which = ", ".join(body.head), ", ".join(filter(None, ("body", body.variables)))
         for line in _say(one.schedule, rate, *end):
             yield f"{which}: {line}"
     others = head or "all others"

@@ -8,7 +8,7 @@ from common.evaluation.metrics import wilson
 from common.papers.expected import read_expected
 from common.recipes.serialization import spell
 from common.training.run_record import overrides_of
-from launch.session.recipe_table import repeats_fine_tuning
+from launch.session.fine_tuning import repeats_fine_tuning
 from launch.terminal.display import duration
 from launch.terminal.tables import plain
 from launch.weights.run_weights import BEST

@@ -1,7 +1,6 @@
 """One training: its network is trained, measured under the paper's views, and recorded."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import signal
@@ -76,7 +75,7 @@ def plan(training: Training, *, timed: bool = False) -> int:
     strategy = prepare_tensorflow(training.devices, recipe, seed)
     source = plan_data(training.experiment)
     show_notes(source.dataset)
-    training = settle(_decide_jit(training, strategy), source)
+    training = _settle(training, source, strategy)
     return print_plan(training, source, strategy, cluster, timed=timed)
 
 
@@ -102,7 +101,7 @@ def train(training: Training, strategy) -> int:
     if code := _train_before(training, strategy):
         return code
     source = open_data(training.experiment)
-    training = settle(_decide_jit(training, strategy), source)
+    training = _settle(training, source, strategy)
     experiment, settings = training.experiment, training.settings
     workers, recipe = Workers(strategy), experiment.recipe
     updates = pipeline.updates(source, recipe)  # a batch must fit into it
@@ -143,15 +142,10 @@ def train(training: Training, strategy) -> int:
     return 0
 
 
-def _decide_jit(training: Training, strategy) -> Training:
-    devices = decide(
-        training.devices,
-        training.experiment.recipe,
-        training.settings.workdir,
-        replicas=strategy.num_replicas_in_sync,
-        platform=kind_of_device(strategy),
-    )
-    return dataclasses.replace(training, devices=devices)
+def _settle(training: Training, source, strategy) -> Training:
+    """The training with what its devices, its data and its weights decide."""
+    replicas, platform = strategy.num_replicas_in_sync, kind_of_device(strategy)
+    return settle(decide(training, replicas=replicas, platform=platform), source)
 
 
 def _train_before(training: Training, strategy) -> int:
@@ -205,7 +199,7 @@ def _train(
         optimizer = build_optimizer(recipe, loss_scaling=devices.precision == "mixed_float16")
         optimizer.build(model.trainable_variables)
     statistics = find_statistics(training) or training_statistics(
-        source, recipe, signals.watched(progress.scanning)
+        source, recipe, signals.watched(progress.counting.scanning)
     )
     if statistics and chief:  # for predict, where the data may not be
         save(statistics, record.folder / STATISTICS)
@@ -238,7 +232,7 @@ def _train(
     with watchdog, explain_memory(recipe, strategy.num_replicas_in_sync, settings.microbatches):
         for keeper in best:
             keeper.resume(loop.state)
-        testing = watchdog.fed_by(progress.testing)
+        testing = watchdog.fed_by(progress.counting.testing)
         loop.train(signals, testing)
         if loop.ended_early:
             progress.say(f"Ended early: {loop.end()} epochs had no lower held-out error.")

@@ -8,6 +8,7 @@ What changes a result is a field of the recipe.
 import functools
 import math
 import os
+import pathlib
 import textwrap
 from collections.abc import Callable
 
@@ -23,6 +24,16 @@ Declared = dict[str, Callable]
 def text(help: str, default: str | None = None) -> Callable:
     """Declares a flag that takes any text."""
     return functools.partial(flags.DEFINE_string, default=default, help=help)
+
+
+class _PathParser(flags.ArgumentParser):
+    def parse(self, argument: str) -> pathlib.Path | str:
+        return argument and pathlib.Path(argument).expanduser()  # `parse` refuses ""
+
+
+def path(help: str) -> Callable:
+    """Declares a flag that takes a file or a folder."""
+    return functools.partial(flags.DEFINE, _PathParser(), default=None, help=help)
 
 
 def switch(help: str, default: bool | None = False) -> Callable:

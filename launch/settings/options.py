@@ -109,7 +109,7 @@ class Training:
     devices: Devices
     settings: RunSettings
     before: "Training | None"
-    weights: pathlib.Path | None = None
+    weights: pathlib.Path | None
 
 
 def read_experiment(
@@ -162,6 +162,7 @@ def read_training(
     needs_data: bool = True,
     workdir: str | None = None,
     renewed: bool = False,
+    weights: pathlib.Path | None = None,
 ) -> Training:
     """The training that the flags of a training, or of a sweep, mean for a paper's recipe.
 
@@ -170,6 +171,7 @@ def read_training(
         needs_data: Whether a data set that is not there is an error.
         workdir: Or None: as --workdir says, else by what is trained.
         renewed: Whether the run may go on with another recipe.
+        weights: The file that --from names; or None.
 
     Raises:
         UsageError: for a data set, recipe field, view or number of devices that cannot be.
@@ -195,13 +197,27 @@ def read_training(
     folder = workdir or name_workdir(experiment, flags.seed, flags.precision, changed=bool(changes))
     of_flags = _read_fields(RunSettings, flags) | {"workdir": pathlib.Path(folder).expanduser()}
     settings = RunSettings(**of_flags, renewed=renewed)
+    _check_settings(variant, recipe, settings, gpus=flags.gpus or 1)
+    if needs_data:
+        experiment.require_data()
+    return Training(
+        experiment=experiment,
+        devices=read_devices(flags),
+        settings=settings,
+        before=before,
+        weights=weights,
+    )
+
+
+def _check_settings(variant: str, recipe: Recipe, settings: RunSettings, *, gpus: int) -> None:
+    """Refuses what the recipe does not go with."""
     asked = ["--keep_best"] * settings.keep_best + ["patience"] * (recipe.patience is not None)
     if asked and not recipe.held_out:
         raise UsageError(
             f"{' and '.join(asked)} would choose by the test split, which only measures: give "
             "--set held_out=N, too, which keeps N training images to choose by."
         )
-    per_replica_batch_size(recipe.global_batch_size, flags.gpus or 1, settings.microbatches)
+    per_replica_batch_size(recipe.global_batch_size, gpus, settings.microbatches)
     if settings.microbatches > 1 and recipe.synchronized_batch_norm:
         raise UsageError(
             f"{variant} takes batch normalisation's statistics over the whole "
@@ -209,10 +225,6 @@ def read_training(
             "add --set synchronized_batch_norm=False: statistics of each part, "
             "on record as a deviation."
         )
-    if needs_data:
-        experiment.require_data()
-    devices = read_devices(flags)
-    return Training(experiment=experiment, devices=devices, settings=settings, before=before)
 
 
 def shorten_path(field: str) -> str:

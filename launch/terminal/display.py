@@ -96,6 +96,14 @@ class Counting:
         if done >= total:
             self._what = ""  # the next count begins anew, of the same name too
 
+    def testing(self, done: int, total: int) -> None:
+        """Shows how much of a test split has been measured."""
+        self.show("measuring images", done, total)
+
+    def scanning(self, done: int, total: int) -> None:
+        """Shows how far the pass for the mean image has come."""
+        self.show("computing the training mean, images", done, total)
+
 
 def duration(seconds: Any) -> str:
     """Seconds as people say them: 45 s, 12 min, 3.4 h, 2.1 days."""

@@ -34,11 +34,16 @@ def require_new(path: pathlib.Path, flag: str) -> None:
         UsageError: if it exists, or its folder does not.
         RunError: if nothing can be written there.
     """
+    require_absent(path, flag)
+    require_place(path, flag)
+
+
+def require_absent(path: pathlib.Path, flag: str) -> None:
+    """Raises a UsageError if `path`, given with `flag`, is there, whatever its folder is."""
     if path.exists():
         raise UsageError(
             f"{path} exists already; it stays as it is. Remove it, or give another {flag}."
         )
-    require_place(path, flag)
 
 
 def record_of(file: pathlib.Path) -> pathlib.Path:

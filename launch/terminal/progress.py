@@ -30,7 +30,7 @@ class Progress(keras.callbacks.Callback):
         self.measured = measured
         self.display = Display(screen, log)
         self.counting = Counting(self.display)
-        self.say, self.clear = self.display.say, self.display.clear
+        self.say = self.display.say
         self.images_per_step = images_per_step
         self.devices = devices
         self.speed = 0.0
@@ -80,11 +80,3 @@ class Progress(keras.callbacks.Callback):
             f"{self._pace()}, {duration(logs['seconds'])} of "
             f"training so far, {duration(self.left)} left"
         )
-
-    def testing(self, done: int, total: int) -> None:
-        """Shows how much of a test split has been measured, and time left."""
-        self.counting.show("measuring images", done, total)
-
-    def scanning(self, done: int, total: int) -> None:
-        """Shows how far the pass for the mean image has come."""
-        self.counting.show("computing the training mean, images", done, total)

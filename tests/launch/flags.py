@@ -1,9 +1,13 @@
 """Command lines of tests: words, and flags as Python's values."""
 
+import subprocess
+import sys
+
 from launch import commands
 from launch.__main__ import main
 from launch.settings.flags import parse
 from launch.terminal.exits import exit_code
+from tests.conftest import ROOT
 
 
 def spell(flags):
@@ -36,3 +40,9 @@ def answer(capsys, *words):
     capsys.readouterr()
     code = exit_code(lambda: main(["launch", *map(str, words)]))
     return code, *capsys.readouterr()
+
+
+def run_alone(*words, **how):
+    """Python with these words, in a process of its own and the project's folder."""
+    usual = {"cwd": ROOT, "capture_output": True, "text": True}
+    return subprocess.run([sys.executable, *map(str, words)], **usual | how)

@@ -4,6 +4,8 @@ import pathlib
 import pwd
 import re
 import resource
+import shlex
+import shutil
 import subprocess
 import sys
 import types
@@ -18,8 +20,10 @@ from launch import commands
 from launch.commands import COMMANDS, TRAIN
 from launch.settings import flags, options
 from launch.terminal import exits, quiet
+from launch.weights import shipped
+from tests.conftest import ROOT
+from tests.launch.flags import run_alone
 
-ROOT = pathlib.Path(__file__).parents[2]
 SECONDS = 0.5  # of CPU: a busy machine's wall time says nothing
 # Answers command lines as [code, stdout, stderr], and fails if it loads what takes seconds.
 PROGRAM = """
@@ -56,13 +60,7 @@ def child_seconds():
 def launch_all(lines, cwd=ROOT, data_dir=""):
     """(exit code, stdout, stderr) of each command line, in one fresh process."""
     path = {"PYTHONPATH": str(ROOT), "TFDS_DATA_DIR": str(data_dir)}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(lines)],
-        cwd=cwd,
-        env=os.environ | path,
-        capture_output=True,
-        text=True,
-    )
+    done = run_alone("-c", PROGRAM, json.dumps(lines), cwd=cwd, env=os.environ | path)
     assert not done.stderr.strip(), done.stderr
     return [tuple(answer) for answer in json.loads(done.stdout)]
 
@@ -73,89 +71,212 @@ def launch(*words, **where):
     return answer
 
 
-def answers_at_once(*words, env=None):
-    """Whether Python does that in SECONDS, once of ten times: a busy machine does not count."""
+def answers_at_once(*words, bytecode, cwd=ROOT):
+    """Whether Python does that in SECONDS, once of ten times: a busy machine does not count.
+
+    As on a person's machine, all but the first have the `bytecode`.
+    """
+    env = os.environ | {"PYTHONPYCACHEPREFIX": str(bytecode), "PYTHONPATH": str(ROOT)}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def measure():
         start = child_seconds()
-        done = subprocess.run([sys.executable, *words], cwd=ROOT, env=env, capture_output=True)
+        done = run_alone(*words, cwd=cwd, env=env)
         assert done.returncode in (0, 2), done.stderr
         return child_seconds() - start
 
     return any(measure() < SECONDS for _ in range(10))
 
 
+# Command lines that cannot be, in the folder `here`, and what is said of them.
 WRONG = {
-    "nothing": ([], "--help"),
-    "a name": (["alexnt"], "'alexnet'"),
-    "the end of a name": (["resnet20"], "Did you mean 'cifar_resnet20'?"),
-    "a variant": (["alexnet_1towr"], "'alexnet_1tower'"),
-    "a verb": (["evalute", "alexnet"], "'evaluate'"),
-    "a name after a verb": (["audit", "lenet"], "'lenet5'"),
-    "a flag": (["alexnet", "--gpu", "2"], "no use for --gpu. Did you mean 'gpus'?"),
-    "a flag's value": (["alexnet", "--gpus", "two"], "--gpus"),
-    "a negative number": (["alexnet", "--gpus", "-1"], "--gpus"),
-    "a choice": (["alexnet", "--platform", "tpu"], "auto|cpu|gpu"),
-    "a field": (["alexnet", "--set", "epoch=2"], "'epochs'"),
-    "a nested field": (["alexnet", "--set", "optimizer.learning_rte=2"], "'learning_rate'"),
-    "a field's type": (["alexnet", "--set", "epochs=many"], "whole number"),
-    "a data set": (["alexnet", "--data", "imagenete"], "'imagenette'"),
-    "too many names": (["alexnet", "lenet5"], "'lenet5'"),
-    "words after list": (["list", "alexnet", "vgg"], "'vgg'"),
-    "a verb that there is not": (["train", "alexnet"], "python -m launch alexnet"),
-    "a field as a flag": (["alexnet", "--epochs", "3"], "by --set epochs=3."),
-    "another's word for it": (["alexnet", "--lr=0.1"], "by --set lr=0.1."),
-    "a field without a value": (["alexnet", "-epochs"], "by --set epochs=VALUE."),
-    "a part of the network": (["alexnet", "--dropout", "0"], "by --set dropout=0."),
-    "another network's part": (["resnet", "--set", "towers=1"], "of the network: blocks, "),
-    "a flag of another verb": (["list", "--gpus", "2"], "list has no use for --gpus."),
-    "evaluate's and predict's flag": (["alexnet", "--weights", "w"], "Did you mean --from?"),
-    "evaluate's flag": (["alexnet", "--views", "single"], "by --set views=single."),
-    "a verb's misspelt flag": (["bench", "input", "--outt", "x"], "Did you mean 'out'?"),
-    "a verb after flags": (["--dry_run", "evaluate", "lenet5"], "evaluate goes before its flags"),
-    "a name after a verb's flags": (["describe", "--svg", "a.svg"], "describe NAME"),
-    "an empty value": (["alexnet", "--workdir="], "--workdir is empty"),
-    "a value that is no number": (["alexnet", "--max_hours=nan"], "--max_hours=nan"),
-    "no weights": (["evaluate", "alexnet"], "No weights come with"),
-    "missing weights": (["evaluate", "alexnet", "--weights", "no.h5"], "no.h5"),
-    "a view": (["alexnet", "--set", "monitor=ten_crp"], "'ten_crop'"),
-    "a batch that does not divide": (["alexnet", "--gpus", "3"], "128"),
-    "a part of bench": (["bench", "inptu"], "'input'"),
-    "a person's folder": (["runs", "~nobody_of_that_name"], "whose folder that is is not known"),
-    "a folder without a run": (["report", "no_such_run"], "no_such_run"),
+    # words
+    "": "--help",
+    "alexnt": "'alexnet'",
+    "resnet20": "Did you mean 'cifar_resnet20'?",
+    "alexnet_1towr": "'alexnet_1tower'",
+    "ilsvrc2016": "ensemble ilsvrc2016 shows",
+    "alexnet lenet5": "'lenet5'",
+    "train alexnet": "python -m launch alexnet",
+    "evalute alexnet": "'evaluate'",
+    "imports alexnet": "'import'",
+    "audit lenet": "'lenet5'",
+    "list alexnet vgg": "'vgg'",
+    "--dry_run evaluate lenet5": "evaluate goes before its flags",
+    "describe --svg a.svg": "describe NAME",
+    "runs ~nobody_of_that_name": "whose folder that is is not known",
+    "report no_such_run": "no_such_run",
+    # flags
+    "alexnet --gpu 2": "no use for --gpu. Did you mean 'gpus'?",
+    "alexnet --gpus two": "--gpus",
+    "alexnet --gpus -1": "--gpus",
+    "alexnet --gpus 3": "128",
+    "alexnet --gpus 99": "does not divide among 99",
+    "alexnet --platform tpu": "auto|cpu|gpu",
+    "alexnet --data imagenete": "'imagenette'",
+    "alexnet --epochs 3": "by --set epochs=3.",
+    "alexnet --lr=0.1": "by --set lr=0.1.",
+    "alexnet -epochs": "by --set epochs=VALUE.",
+    "alexnet --dropout 0": "by --set dropout=0.",
+    "alexnet --views single": "by --set views=single.",
+    "alexnet --weights w": "Did you mean --from?",
+    "alexnet --workdir=": "--workdir is empty",
+    "alexnet --max_hours=nan": "--max_hours=nan",
+    "alexnet --out w.weights.h5": "no use for --out",
+    "list --gpus 2": "list has no use for --gpus.",
+    "bench input --outt x": "Did you mean 'out'?",
+    "ensemble a.npz p.npz --gpus 1": "no use for --gpus",
+    "import alexnet --from caffe a.npz --out w.weights.h5 --gpus 1": "--gpus",
+    "predict alexnet a.jpg --weights w.weights.h5 --seed 1": "no use for --seed",
+    "submission a.npz --seed 1": "no use for --seed",
+    # fields
+    "alexnet --set epoch=2": "'epochs'",
+    "alexnet --set optimizer.learning_rte=2": "'learning_rate'",
+    "alexnet --set epochs=many": "whole number",
+    "alexnet --set monitor=ten_crp": "'ten_crop'",
+    "resnet --set towers=1": "of the network: blocks, ",
+    # weights to begin with
+    "cifar_resnet20 --freeze conv1": "--freeze goes with --from",
+    "cifar_resnet20 --body_rate 2": "--body_rate goes with --from",
+    "cifar_resnet20 --preprocessing recipe": "--preprocessing goes with --from",
+    "cifar_resnet20 --from cifar_resnet20 --body_rate 0": "above 0",
+    "cifar_resnet20 --from cifar_resnet2": "Did you mean 'cifar_resnet20'",
+    "cifar_resnet20 --from cifar_resnet20 --set image_size=64": "mean image",
+    "cifar_resnet20 --set fine_tuning.body_rate=2": "use --from",
+    "cifar_resnet32 --from cifar_resnet20": "a run of cifar_resnet20, not of",
+    # evaluate
+    "evaluate alexnet": "No weights come with",
+    "evaluate vgg16": "--weights RUN_OR_FILE",
+    "evaluate alexnet --weights no.h5": "no.h5",
+    "evaluate empty": "empty is no run's folder: it has no run.json",
+    "evaluate runs/x": "There is no folder runs/x",
+    "evaluate run --weights=w.weights.h5": "leave out --weights",
+    "evaluate lenet6": "'lenet6'",
+    "evaluate vgg16 --dry_run --views dens": "no view called 'dens'. Did you mean 'dense'? Known: "
+    "single, centre_crop, nine_crop, ten_crop, dense, dense_multi_scale.",
+    "evaluate alexnet --dry_run --views dense": "single, centre_crop, nine_crop, ten_crop.\n",
+    "evaluate run --views single,centre_crop --predictions q.npz": "writes the scores of one view",
+    "evaluate run --predictions p.npz": "p.npz exists already",
+    # predict
+    "predict alexnet --weights w.weights.h5": "RUN IMAGE...",
+    "predict alexnt a.jpg --weights w.weights.h5": "'alexnet'",
+    "predict alexnet a.jpg": "come with: lenet5",
+    "predict alexnet a.jpg --weights v.h5": "no file v.h5",
+    "predict alexnet a.jpg --weights empty": "no run.json",
+    "predict alexnet b.jpg --weights w.weights.h5": "b.jpg",
+    "predict alexnet empty --weights w.weights.h5": "no photographs",
+    "predict w.weights.h5 a.jpg": "w.weights.h5 is no run.",
+    "predict run a.jpg --views single,ten_crop": "one of the views",
+    "predict run a.jpg --out s.jpg": "must end in .png, .csv, .json",
+    "predict run a.jpg --out s.csv --out t.csv": "must end in .png, .csv, .json",
+    "predict run a.jpg --out old.png": "old.png exists already",
+    "predict run a.jpg --out no/s.png": "no folder no",
+    # export
+    "export run --out made --format onx": "Did you mean 'onnx'",
+    "export run --out gone/deeper/made": "no folder",
+    "export run --out made.tf --format tflite": "must end in .tflite",
+    "export run --out made.onnx --format savedmodel": "is a folder",
+    "export run --out made.tflite --views ten_crop": "they take pixels",
+    "export run --out made --views dense": "centre_crop",
+    "export run --out empty": "empty exists already",
+    "export run --out old.tflite": "old.tflite exists already",
+    "export run --out other.tflite": "other.tflite.json exists already",
+    # import
+    "import": "--from LAYOUT FILE --out",
+    "import alexnet --from caffe --out w.weights.h5": "--from LAYOUT FILE --out",
+    "import alexnet a.npz --out w.weights.h5": "--from LAYOUT",
+    "import alexnet --from caffe a.npz": "--out W.weights.h5",
+    "import alexnt a.npz --from caffe --out w.weights.h5": "'alexnet'",
+    "import alexnet --from cafe a.npz --out w.weights.h5": "'cafe'. Did you mean 'caffe'? Known "
+    "for --from: caffe",
+    "import lenet5 --from caffe a.npz --out w.weights.h5": "No published weights are known for "
+    "lenet5",
+    "import alexnet --from caffe no.npz --out w.weights.h5": "no file no.npz",
+    "import alexnet --from caffe empty --out w.weights.h5": "no file empty",
+    "import alexnet --from caffe a.onnx --out w.weights.h5": ".npz, .safetensors, .pth",
+    "import alexnet --from caffe a.h5 --out w.weights.h5": ".npz, ",
+    "import alexnet --from caffe a.npz --out w.npz": "must end in .weights.h5",
+    "import alexnet --from caffe a.npz --out old.weights.h5": "exists already",
+    "import alexnet --from caffe a.npz --out no/w.weights.h5": "no folder no",
+    "import alexnet --from caffe a.npz b.npz --out w.weights.h5": "'b.npz'",
+    # ensemble and submission
+    "ensemble": "takes prediction files or a spec",
+    "ensemble none.npz": "ensemble: there is no none.npz.\n",
+    "ensemble trimps_soushn": "Did you mean 'trimps_soushen'",
+    "ensemble a.npz p.npz --out fused.npz": "one rule",
+    "ensemble a.npz p.npz --rules simple --out a.npz": "exists already",
+    "ensemble a.npz p.npz --rules simple --out fused.csv": "end in .npz",
+    "submission": "takes a prediction file",
+    "submission a.npz": "takes a prediction file",
+    "submission a b --out c.txt": "takes a prediction file",
+    "submission a.npz --out old.png": "old.png exists already",
+    # bench
+    "bench inptu": "'input'",
+    "bench strat": "'start'",
+    "bench start alexnet": "no names",
+    "bench input --out no/bench.json": "no folder",
+    # new
+    "new zf-2": "cannot be a paper's name",
+    "new class": "cannot be a paper's name",
+    "new ZFNet": "cannot be a paper's name",
+    "new zfnet": "reproductions/zfnet is there",
+    "new alexnet_no_lrn": "is called that",
+    "new list": "is called that",
+    "new load": "a part of the suite is called that",
+    "new make_preprocessing": "a part of the suite is called that",
+    "new test": "a part of the suite is called that",
+    "new common": "a part of the suite is called that",
 }
+FILES = "a.npz p.npz a.h5 a.onnx a.jpg old.png old.tflite other.tflite.json"
+FILES += " old.weights.h5 w.weights.h5"
 
 
 HELP = {command: ["lenet5" if command == TRAIN else command] for command in (TRAIN, *COMMANDS)}
 LINES = [
-    *(words for words, _ in WRONG.values()),
+    *map(shlex.split, WRONG),
     *([*words, "--help"] for words in HELP.values()),
     *(["--help"], ["list"], ["list", "alexnet_1gpu"]),
 ]
 
 
 @pytest.fixture(scope="module")
-def answers():
-    """Of all LINES, `answers(words)`."""
-    found = dict(zip(map(tuple, LINES), launch_all(LINES), strict=True))
-    return lambda *words: found[words]
+def here(tmp_path_factory):
+    """A folder with files to be mistaken for others."""
+    folder = tmp_path_factory.mktemp("here")
+    for name in FILES.split():
+        (folder / name).touch()
+    (folder / "empty").mkdir()
+    shutil.copytree(shipped.find_folder("lenet5", "lenet5"), folder / "run")
+    return folder
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_usage_is_one_paragraph_and_exit_code_2(answers, name):
-    words, said = WRONG[name]
-    code, out, err = answers(*words)
+@pytest.fixture(scope="module")
+def answers(here):
+    """Of all LINES, `answers(words)`; nothing is written."""
+    before = {path: path.is_file() and path.read_bytes() for path in here.rglob("*")}
+    found = launch_all(LINES, cwd=here, data_dir=here)
+    assert {path: path.is_file() and path.read_bytes() for path in here.rglob("*")} == before
+    answers = dict(zip(map(tuple, LINES), found, strict=True))
+    return lambda *words: answers[words]
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_wrong_usage_is_one_paragraph_and_exit_code_2_without_tensorflow(answers, line):
+    code, out, err = answers(*shlex.split(line))
     assert (code, out) == (2, "")
-    assert said in err
+    assert WRONG[line] in err
     assert err.count("\n") == 1 and "Traceback" not in err
 
 
 def test_a_missing_data_set_is_found_before_tensorflow_loads(tmp_path):
-    for code, _, err in launch_all([["alexnet"], ["lenet5"]], cwd=tmp_path, data_dir=tmp_path):
-        assert code == 1
-        assert str(tmp_path) in err and "--data sample" in err
+    (tmp_path / "w.h5").touch()
+    weights = ["--weights", "w.h5", "--views", "multi_crop"]  # of the network it begins with
+    lines = [["alexnet"], ["lenet5"], ["evaluate", "vgg16_jitter", *weights]]
+    for code, out, err in launch_all(lines, cwd=tmp_path, data_dir=tmp_path):
+        assert (code, out) == (1, "")
+        assert str(tmp_path) in err and "--data sample" in err and "Nothing was downloaded" in err
         assert err.count("\n") == 1
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["w.h5"]
 
 
 def test_help_shows_every_command(answers):
@@ -204,20 +325,18 @@ def test_list_of_all_and_of_a_variants_paper(answers):
 
 
 def test_report_takes_no_time_and_no_tensorflow(tmp_path):
-    # As on a person's machine, all but the first have the bytecode.
-    env = os.environ | {"PYTHONPYCACHEPREFIX": str(tmp_path)}
-    env.pop("PYTHONDONTWRITEBYTECODE", None)
-    assert answers_at_once("-c", PAGE, env=env)
+    assert answers_at_once("-c", PAGE, bytecode=tmp_path)
 
 
 @pytest.mark.parametrize(
-    "words", [["list"], ["alexnt"], ["alexnet", "--set", "a=1"], ["alexnet", "--a=1"]]
+    "line",
+    [
+        *("list", "alexnt", "alexnet --set a=1", "alexnet --a=1"),
+        "import alexnet --from caffe a.npz --out no/w.weights.h5",  # the last that can be wrong
+    ],
 )
-def test_answers_at_once(words, tmp_path):
-    # As on a person's machine, all but the first have the bytecode.
-    env = os.environ | {"PYTHONPYCACHEPREFIX": str(tmp_path)}
-    env.pop("PYTHONDONTWRITEBYTECODE", None)
-    assert answers_at_once("-m", "launch", *words, env=env)
+def test_answers_at_once(line, here, tmp_path):
+    assert answers_at_once("-m", "launch", *line.split(), bytecode=tmp_path, cwd=here)
 
 
 def test_help_takes_no_longer_than_to_read_its_flags():
@@ -225,11 +344,11 @@ def test_help_takes_no_longer_than_to_read_its_flags():
     program = "import sys; sys.argv[1:] = ['--help']; import runpy\n"
     program += "try: runpy.run_module('launch', run_name='__main__')\n"
     program += "finally: assert not {'numpy', 'common.data', 'reproductions'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True)
+    run_alone("-c", program, check=True)
 
 
 def test_keras_is_imported_without_what_nothing_here_uses(monkeypatch):
-    for name in quiet.LEFT_OUT:
+    for name in ("keras", *quiet.LEFT_OUT):
         monkeypatch.delitem(sys.modules, name, raising=False)
     seen = []
     monkeypatch.setattr(

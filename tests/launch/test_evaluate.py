@@ -18,87 +18,40 @@ from common.data import catalog, imagenet
 from common.evaluation.predictions import read
 from common.evaluation.views import Dense, FrameView
 from common.models.layer_table import layer_table, totals, without_weights
-from launch.inference import evaluation, evaluation_plan
-from launch.settings.options import Experiment
-from launch.settings.overrides import apply
+from launch.inference import evaluation_plan
 from tests.common.data_fixtures import noise_image, write_image
+from tests.conftest import ROOT
 from tests.launch import test_predict
 from tests.launch.flags import answer
-from tests.launch.test_command_line import ROOT, launch
 
 here = test_predict.here
 VGG11 = ("evaluate", "vgg11")
-LENET5 = ("evaluate", "lenet5", "--data", "sample", "--weights", "w.h5")
-WRONG = {
-    "a view": (
-        ("evaluate", "vgg16", "--dry_run", "--views", "dens"),
-        "no view called 'dens'. Did you mean 'dense'? Known: single, "
-        "centre_crop, nine_crop, ten_crop, dense, dense_multi_scale.",
-    ),
-    "another paper's view": (
-        ("evaluate", "alexnet", "--dry_run", "--views", "dense"),
-        "Known: single, centre_crop, nine_crop, ten_crop.",
-    ),
-    "predictions of two views": (
-        (*LENET5, "--views", "single,centre_crop", "--predictions", "q.npz"),
-        "writes the scores of one view",
-    ),
-    "predictions that exist": ((*LENET5, "--predictions", "p.npz"), "p.npz exists already"),
-    "no weights": (("evaluate", "vgg16"), "--weights RUN_OR_FILE"),
-    "a view of the network it begins with": (
-        ("evaluate", "vgg16_jitter", "--weights", "w.h5", "--views", "multi_crop"),
-        "imagenet2012",
-    ),
-}
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """The present folder, with files to be mistaken for others, and no data."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
-    for file in ("w.h5", "p.npz"):
-        (tmp_path / file).touch()
-    return tmp_path
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_usage_is_answered_in_one_paragraph(name, folder, capsys):
-    words, said = WRONG[name]
-    code, out, err = answer(capsys, *words)
-    assert code in (1, 2) and not out
-    assert said in err and err.count("\n") == 1
-
-
-def test_missing_data_are_found_without_tensorflow(folder):
-    words, said = WRONG["a view of the network it begins with"]
-    code, out, err = launch(*words, cwd=folder, data_dir=folder)
-    assert (code, out) == (1, "") and said in err
-
-
-@pytest.fixture
-def plan(monkeypatch, capsys):
-    """The printed plan of a paper's network that makes 10 inputs a second."""
+def plan(here, tmp_path, monkeypatch, capsys):
+    """The plan of a network that makes 10 inputs a second; without weights and data."""
     monkeypatch.setattr(evaluation_plan, "inputs_per_second", lambda *_: 10.0)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
 
-    def of(paper, *views):
-        module = reproductions.load(paper)
-        recipe = apply(module.RECIPES[paper], ["image_size=112"])
-        with without_weights():
-            model = reproductions.build_model(paper, paper, image_size=112)
-        about = {"paper": paper, "variant": paper, "data_dir": "/nowhere"}
-        known = evaluation.views_of(Experiment(recipe=recipe, **about))
-        own = [name for name, view in known.items() if not isinstance(view, FrameView)]
-        shown = {name: known[name] for name in views or (*recipe.views, *own)}
-        evaluation_plan.print_plan(model, shown, catalog.find("imagenet2012"), None)
-        return capsys.readouterr().out, totals(layer_table(model)).macs
+    def of(*words):
+        code, out, err = answer(capsys, "evaluate", *words, "--dry_run")
+        assert code == 0, err
+        return out
 
     return of
 
 
 def test_every_protocol_of_the_paper_has_its_cost(plan):
-    out, macs = plan("googlenet")
-    assert len(plan("googlenet", "144_crop")[0].splitlines()) == 7  # one can be asked for
+    small = "--set=image_size=112"
+    with without_weights():
+        macs = totals(
+            layer_table(reproductions.build_model(*["googlenet"] * 2, image_size=112))
+        ).macs
+    assert (
+        len(plan("googlenet", small, "--views=144_crop").splitlines()) == 7
+    )  # it can be asked for
+    out = plan("googlenet", small)
     rows = {line.split()[0]: line for line in out.splitlines()[5:]}
     assert list(rows) == ["view", "centre_crop", "ten_crop", "144_crop"]
     assert "50,000 images of the split 'validation'" in out
@@ -215,14 +168,6 @@ def test_a_killed_evaluation_goes_on_to_the_same_file(weights, tmp_path):
     assert one.record["view"] == "dense" and one.record["variant"] == "vgg11"
     assert len(one.record["weights"]) == 64
     assert one.classes.tolist() == list(imagenet.WNIDS)
-
-
-@pytest.mark.full
-def test_dry_run_needs_neither_weights_nor_data(folder, here, capsys):
-    code, out, err = answer(capsys, *VGG11, "--dry_run", *SMALL)
-    assert code == 0, err
-    names = [line.split()[0] for line in out.splitlines()[6:]]
-    assert names == ["centre_crop", "dense", "dense_multi_scale"]
 
 
 @pytest.mark.full

@@ -79,34 +79,10 @@ def test_a_file_has_its_record_beside_it(colours, tmp_path):
     assert left == {"run", "made.tflite", "made.tflite.json"}
 
 
-WRONG = {
-    "a format": (("made", "onx"), "Did you mean 'onnx'"),
-    "no such folder": (("gone/deeper/made", None), "no folder"),
-    "the end": (("made.tf", "tflite"), "must end in .tflite"),
-    "a folder's end": (("made.onnx", "savedmodel"), "is a folder"),
-    "a view": (("made.tflite", None, ["ten_crop"]), "they take pixels"),
-    "no view": (("made", None, ["dense"]), "centre_crop"),
-}
-
-
-@pytest.mark.parametrize("wrong", WRONG)
-def test_wrong_use_is_told(wrong, tmp_path):
-    (name, *more), said = WRONG[wrong]
-    with pytest.raises(UsageError, match=said):
-        command.read_target(str(tmp_path / name), *more)
-
-
-@pytest.mark.parametrize("there", ["made", "made.tflite", "made.tflite.json"])
-def test_nothing_is_overwritten(there, tmp_path):
-    (tmp_path / there).write_text("mine")
-    with pytest.raises(UsageError, match=f"{there} exists already"):
-        command.read_target(str(tmp_path / there.removesuffix(".json")), None)
-
-
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "ONNX_NEEDS", ("tf2onnx_is_gone",))
     with pytest.raises(RunError, match=r"tf2onnx_is_gone.*\[onnx\]"):
-        command.read_target(str(tmp_path / "made.onnx"), None)
+        command.read_format(tmp_path / "made.onnx", None)
 
 
 def test_weights_that_are_not_there_are_told(colours, tmp_path):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import signal
 import subprocess
 import sys
@@ -10,9 +9,10 @@ import sys
 import numpy as np
 import pytest
 
+from tests.conftest import ROOT
+from tests.launch.flags import run_alone
 from tests.launch.test_resume import LENET, finish, record, start
 
-ROOT = pathlib.Path(__file__).parents[2]
 KILLS = int(os.environ.get("FAULT_KILLS", 200))
 SECONDS = 60  # for each kill, on a busy machine
 
@@ -21,12 +21,8 @@ SECONDS = 60  # for each kill, on a busy machine
 @pytest.mark.timeout(SECONDS * (KILLS + 10))
 def test_killed_at_random_moments_every_run_ends_the_same(tmp_path):
     """FAULT_KILLS=10 makes ten; the seed is printed, for another try."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.launch.killed_runs", tmp_path] + [str(KILLS)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    words = ("-m", "tests.launch.killed_runs", tmp_path, KILLS)
+    done = run_alone(*words, capture_output=False, stdout=subprocess.PIPE)
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["wrong"] == [], found
     assert sum(found["kills"].values()) == KILLS

@@ -40,7 +40,7 @@ from launch.weights.fine_tuning import _change_images, read_changes
 from launch.weights.shipped import find_folder
 from tests.launch import test_predict
 from tests.launch.flags import answer, read
-from tests.launch.test_train import launch
+from tests.launch.test_resume import finish, start
 
 here = test_predict.here
 
@@ -71,8 +71,7 @@ def ask(variant, weights, data=None, **flags):
     paper, _ = reproductions.find(variant)
     values = read("NAME", **{"from": weights, "data": data, "set": ["global_batch_size=4"]} | flags)
     changes, file = read_changes(paper, variant, values)
-    asked = read_training(paper, variant, values, changes, needs_data=False)
-    return dataclasses.replace(asked, weights=file)
+    return read_training(paper, variant, values, changes, needs_data=False, weights=file)
 
 
 def settle(*words, **flags):
@@ -87,24 +86,6 @@ def published(file, variant, recipe):
     h5py.File(file, "w").close()
     preprocessing.write(file, "torchvision", variant, torchvision(256, 224).of(recipe))
     return file
-
-
-@pytest.mark.parametrize(
-    ("variant", "flags", "said"),
-    [
-        ("cifar_resnet20", {"freeze": "conv1"}, "--freeze goes with --from"),
-        ("cifar_resnet20", {"body_rate": 2.0}, "--body_rate goes with --from"),
-        ("cifar_resnet20", {"preprocessing": "recipe"}, "--preprocessing goes with --from"),
-        ("cifar_resnet20", {"weights": "cifar_resnet20", "body_rate": 0.0}, "above 0"),
-        ("cifar_resnet20", {"weights": "cifar_resnet2"}, "Did you mean 'cifar_resnet20'"),
-        ("cifar_resnet32", {"weights": "cifar_resnet20"}, "a run of cifar_resnet20, not of"),
-        ("cifar_resnet20", {"set": ["fine_tuning.body_rate=2"]}, "use --from"),
-        ("cifar_resnet20", {"weights": "cifar_resnet20", "set": ["image_size=64"]}, "mean image"),
-    ],
-)
-def test_what_cannot_be_is_refused_before_tensorflow_starts(variant, flags, said):
-    with pytest.raises(UsageError, match=said):
-        ask(variant, flags.pop("weights", None), **flags)
 
 
 def test_images_are_prepared_as_those_of_the_weights(tmp_path):
@@ -252,15 +233,24 @@ def test_the_body_learns_at_a_rate_of_its_own():
     assert found == pytest.approx(expected | {"fc_not/kernel": 0.1, "fc_not/bias": 0.2})
 
 
+@pytest.mark.parametrize("head", [(), ("fc",), ("fc", "other-head")])
+@pytest.mark.parametrize("variables", ["", "bias$", "(a|b)"])
+def test_what_is_spelt_of_a_body_is_read_and_nothing_else(head, variables):
+    body = fine_tuning.Body(head, variables)
+    assert fine_tuning.read_body(body.spell()) == body
+    for other in (variables or "kernel", f"{body.spell()}x", "^fc"):
+        assert fine_tuning.read_body(other) is None
+
+
 def test_the_bodys_rate_is_no_second_deviation():
     recipe = reproductions.load("resnet_cifar").RECIPES["cifar_resnet20"]
     tuning = FineTuning(weights="w", sha256="", body_rate=0.1)
     recipe = dataclasses.replace(recipe, fine_tuning=tuning)
     [change] = fine_tuning._scale_body(recipe, ("fc", "other-head")).overrides
-    assert recipe_table.repeats_fine_tuning(change)
+    assert fine_tuning.repeats_fine_tuning(change)
     own = GroupSchedule(variables="bias$", schedule=Constant(value=2.0))
     with_own = dataclasses.replace(change, new=(*change.new, own))
-    assert not recipe_table.repeats_fine_tuning(with_own)
+    assert not fine_tuning.repeats_fine_tuning(with_own)
 
 
 def test_another_network_is_not_trained_first(tmp_path):
@@ -297,13 +287,12 @@ def test_two_devices_train_what_is_not_frozen_and_the_record_serves_predict(tmp_
     folder = tmp_path / "run"
     command = (
         *("cifar_resnet20", "--from", "cifar_resnet20", "--freeze", "conv1,stage1_,stage2_"),
-        *("--data", folder_of(tmp_path / "data"), "--body_rate", "0.1", "--workdir", folder),
+        *("--data", folder_of(tmp_path / "data"), "--body_rate", "0.1"),
         *("--set", "global_batch_size=4", "--set", "epochs=1", "--set", "updates=None"),
         *("--gpus", "2", "--platform", "cpu"),
     )
-    code, _, err = launch(*command)
-    assert code == 0, err
-    assert "Not the paper's experiment" in err and "fine_tuning: run of cifar_resnet20" in err
+    said = finish(start(command, folder))
+    assert "Not the paper's experiment" in said and "fine_tuning: run of cifar_resnet20" in said
     there, here = read_layers(FILE), read_layers(folder / run_weights.WEIGHTS)
     same = {
         name for name in here if name != "fc" and all(map(np.array_equal, here[name], there[name]))

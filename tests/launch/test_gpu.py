@@ -7,17 +7,14 @@ FIRST_UPDATES_ON=cpu tries the tests themselves where there is no GPU.
 
 import json
 import os
-import pathlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 import reproductions
 from tests.common.data_fixtures import noise_image, write_image
+from tests.launch.flags import run_alone
 
-ROOT = pathlib.Path(__file__).parents[2]
 DEVICE = os.environ.get("FIRST_UPDATES_ON", "gpu")
 SMALLER = {  # batches that a CPU makes, too, in minutes
     "lenet5": ("global_batch_size=4",),
@@ -29,12 +26,7 @@ SMALLER = {  # batches that a CPU makes, too, in minutes
 
 
 def run(module, *words):
-    done = subprocess.run(
-        [sys.executable, "-m", module, *map(str, words)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    done = run_alone("-m", module, *words)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 

@@ -218,26 +218,6 @@ def test_a_sample_lies_nowhere_and_is_never_gone(colours, tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-NO_RUN = {
-    "an empty folder": (("evaluate", "empty"), "empty is no run's folder: it has no run.json"),
-    "a folder that is not there": (("evaluate", "runs/x"), "There is no folder runs/x"),
-    "a file of weights": (("predict", "w.weights.h5", "a.png"), "w.weights.h5 is no run."),
-    "weights, too": (("evaluate", "run", "--weights=w.weights.h5"), "leave out --weights"),
-    "a misspelt name": (("evaluate", "colour"), "'colour'"),
-}
-
-
-@pytest.mark.parametrize("name", NO_RUN)
-def test_what_is_no_run_gets_a_sentence(name, run, tmp_path, monkeypatch):
-    run()
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "w.weights.h5").touch()
-    words, said = NO_RUN[name]
-    with pytest.raises(UsageError, match=said):
-        launch(*words)
-
-
 def test_a_record_that_is_none_gets_a_sentence(run):
     folder = run()
     for text in ("[]", "{}", "{"):

@@ -3,8 +3,6 @@
 import dataclasses
 import importlib
 import shutil
-import subprocess
-import sys
 import types
 
 import pytest
@@ -12,9 +10,8 @@ import pytest
 import reproductions
 from common.errors import RunError
 from common.papers import folders
-from launch.commands import new
 from tests.conftest import ROOT
-from tests.launch.flags import launch
+from tests.launch.flags import run_alone
 
 COPIED = ("common", "launch", "reproductions", "pyproject.toml", "results.md", "README.md")
 
@@ -34,13 +31,10 @@ def repository(tmp_path_factory):
 
 
 def run(root, *words):
-    return subprocess.run(
-        [sys.executable, *words], cwd=root, env={"PYTHONPATH": str(root)}, **TEXT, check=False
-    )
+    return run_alone(*words, cwd=root, env={"PYTHONPATH": str(root)})
 
 
 TESTS = [f"tests/reproductions/test_{name}.py" for name in ("contract", "novelnet")]
-TEXT = {"capture_output": True, "text": True}
 
 
 def test_a_new_paper_passes_the_contract_but_for_what_is_left_to_do(repository):
@@ -166,26 +160,6 @@ def test_report_goes_on_beside_broken_folders_and_lists_a_new_one(broken):
     for name in BROKEN:
         assert f"{name} is left out: " in told.stderr and f"{name}/README.md" not in listed
     assert {p: p.read_bytes() for p in before} == before
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("zf-2", "cannot be a paper's name"),
-        ("class", "cannot be a paper's name"),
-        ("ZFNet", "cannot be a paper's name"),
-        ("zfnet", "reproductions/zfnet is there"),
-        ("alexnet_no_lrn", "is called that"),
-        ("list", "is called that"),
-        ("load", "a part of the suite is called that"),
-        ("make_preprocessing", "a part of the suite is called that"),
-        ("test", "a part of the suite is called that"),
-        ("common", "a part of the suite is called that"),
-    ],
-)
-def test_a_name_that_cannot_be_or_is_taken_is_refused(name, said):
-    with pytest.raises(new.UsageError, match=said):
-        launch("new", name)
 
 
 def test_an_error_is_placed_in_the_papers_own_folder(tmp_path):

@@ -5,31 +5,15 @@ from typing import Any, Literal
 import pytest
 
 from common.data import catalog
+from common.data.transforms import PcaColourNoise
+from common.data.transforms import RandomCrop as Crop
+from common.data.transforms import RandomFlip as Flip
 from common.errors import UsageError
 from common.recipes.recipe import Deviation, Override, Sgd, WeightDecay
 from common.recipes.serialization import describe, describe_recipe, recipe_hash, spell
 from common.training.run_record import overrides_of
 from launch.settings import overrides
 from tests.launch import toy
-
-
-@dataclasses.dataclass(frozen=True)
-class Crop:
-    size: int
-
-    def scaled(self, factor):
-        return Crop(round(self.size * factor))
-
-
-@dataclasses.dataclass(frozen=True)
-class Flip:
-    def scaled(self, factor):
-        return self
-
-
-@dataclasses.dataclass(frozen=True)
-class Noise:
-    deviation: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +35,7 @@ RECIPE = dataclasses.replace(
     loss=Flip(),
     train_transforms=(Crop(256), Flip(), Crop(224)),
     normalize=Flip(),
-    train_noise=(Noise(0.1),),
+    train_noise=(PcaColourNoise(std=0.1, shrink=1.0),),
     test_transforms=(Crop(256),),
     views=("ten_crop",),
     monitor="centre_crop",
@@ -73,7 +57,7 @@ RECIPE = dataclasses.replace(
         ("weight_decay.rate=1e-4", 1e-4),
         ("weight_decay.variables=conv=fc", "conv=fc"),
         ("train_transforms.2.size=128", 128),
-        ("train_noise.0.deviation=0.5", 0.5),
+        ("train_noise.0.std=0.5", 0.5),
         ("views=single,centre_crop", ("single", "centre_crop")),
         ("monitor=single", "single"),
     ],
@@ -244,8 +228,8 @@ def test_a_rate_is_scaled_with_a_changed_batch_only(settings, said):
 
 def test_a_description_keeps_class_names_and_is_json():
     described = describe(RECIPE)
-    assert described["train_transforms"][0] == {"class": "Crop", "size": 256}
-    assert described["train_transforms"][1] == {"class": "Flip"}
+    assert described["train_transforms"][0] == {"class": "RandomCrop", "size": 256}
+    assert described["train_transforms"][1] == {"class": "RandomFlip"}
     assert json.loads(json.dumps(described)) == described
     with pytest.raises(TypeError, match="no description"):
         describe(dataclasses.replace(RECIPE, schedule=object()))

@@ -51,15 +51,12 @@ def test_a_cpu_has_no_tensorfloat32():
         set_precision("tensorfloat32", CPU)
 
 
-def test_an_old_gpu_has_none(gpu, monkeypatch):
-    monkeypatch.setattr(setup.hardware, "has_tensorfloat32", lambda: False)
-    with pytest.raises(UsageError, match="capability 8.0"):
-        set_precision("tensorfloat32", CPU)
-
-
-def test_what_the_environment_forbids_is_said(gpu, monkeypatch):
+def test_an_old_gpu_has_none_nor_one_where_the_environment_forbids_it(gpu, monkeypatch):
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
     with pytest.raises(UsageError, match="NVIDIA_TF32_OVERRIDE=0 forbids"):
+        set_precision("tensorfloat32", CPU)
+    monkeypatch.setattr(setup.hardware, "has_tensorfloat32", lambda: False)
+    with pytest.raises(UsageError, match="capability 8.0"):
         set_precision("tensorfloat32", CPU)
 
 

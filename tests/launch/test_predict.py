@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from launch.drawing import contact_sheet
 from launch.settings.overrides import apply
 from launch.weights import run_weights
 from tests.launch import toy
-from tests.launch.flags import launch
+from tests.launch.flags import answer, launch
 
 # Says which of red, green and blue an image has most of.
 COLOURS = dataclasses.replace(
@@ -94,16 +95,23 @@ def colours(tmp_path, monkeypatch):
 
 
 def write_record(folder, recipe, **more):
-    record = {
+    facts = {
+        "paper": "colours",
         "variant": "colours",
         "recipe": describe_recipe(recipe),
         "deviations": describe(recipe.deviations),
         "overrides": describe(recipe.overrides),
         "data_title": "Colours",
         "class_names": NAMES,
-        "precision": "float32",
     }
-    (folder / "run.json").write_text(json.dumps(record | more))
+    toy.write_run(folder, **facts | more)
+
+
+def statistics_of(mean_image):
+    """A training set's: its mean image, and numbers for the rest."""
+    return Statistics(
+        mean_image=mean_image, pixel_mean=np.arange(3.0), pixel_std=np.ones(3), covariance=np.eye(3)
+    )
 
 
 def predict_here(folder, *words, **given):
@@ -208,22 +216,6 @@ def test_the_contact_sheet_shows_each_photograph_and_tables_have_the_guesses(
     assert left.min() < 50 and right.min() < 50  # ink in both
 
 
-@pytest.mark.parametrize("ends", [("txt",), ("csv", "csv")])
-def test_a_table_of_no_known_kind_is_refused(colours, tmp_path, ends):
-    photograph = colour(tmp_path / "a.png", (1, 2, 3))
-    words = [f"--out={tmp_path / str(place)}.{end}" for place, end in enumerate(ends)]
-    with pytest.raises(UsageError, match="must end in .png, .csv, .json"):
-        predict_here(colours, photograph, *words)
-
-
-def test_a_sheet_never_replaces_a_file(colours, tmp_path):
-    photograph = colour(tmp_path / "a.png", (1, 2, 3))
-    before = photograph.read_bytes()
-    with pytest.raises(UsageError, match="exists already"):
-        predict_here(colours, photograph, out=str(photograph))
-    assert photograph.read_bytes() == before
-
-
 def test_the_runs_own_mean_is_subtracted(colours, tmp_path, capsys, monkeypatch):
     """Grey minus a red mean is least of all red."""
     recipe = dataclasses.replace(COLOURS, normalize=SubtractMeanImage())
@@ -234,11 +226,7 @@ def test_the_runs_own_mean_is_subtracted(colours, tmp_path, capsys, monkeypatch)
         predict_here(colours, photograph)
     mean = np.zeros((24, 24, 3), np.float32)
     mean[..., 0] = 10
-    nothing = np.zeros(3)
-    statistics = Statistics(
-        mean_image=mean, pixel_mean=nothing, pixel_std=nothing, covariance=np.zeros((3, 3))
-    )
-    save(statistics, colours / run_weights.STATISTICS)
+    save(statistics_of(mean), colours / run_weights.STATISTICS)
     assert predict_here(colours, photograph) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[-1] for line in lines[1:]] == ["green", "blue", "red"]
@@ -333,3 +321,50 @@ def test_a_sheet_takes_any_name_and_stays_a_picture_of_very_many_photographs(tmp
     entry = (os.fsdecode(b"caf\xe9.jpg"), Image.new("RGB", (8, 8)), (("b", 0.5),))
     contact_sheet.write(tmp_path / "a.png", "many", [entry] * 9)
     assert Image.open(tmp_path / "a.png").height < 600
+
+
+PUBLISHED = {  # variant -> (file, images of CIFAR-10 that it errs on, as published)
+    "akamaster_resnet20": ("resnet20-12fca82f.th", 827),
+    "akamaster_resnet32": ("resnet32-d509ac18.th", 737),
+}
+
+
+@pytest.fixture
+def imported(shared_data, tmp_path, here, monkeypatch):
+    """`of(variant)`: its published weights, imported."""
+    pytest.importorskip("torch")  # reads the files
+    monkeypatch.setenv("TFDS_DATA_DIR", str(shared_data / "tfds"))
+
+    def of(variant):
+        source, target = shared_data / "weights" / PUBLISHED[variant][0], tmp_path / "w.weights.h5"
+        launch("import", variant, source, **{"from": "akamaster", "out": target})
+        return target
+
+    return of
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("variant", PUBLISHED)
+def test_cifar_weights_err_on_as_many_images_as_published(variant, imported, capsys):
+    assert launch("evaluate", variant, weights=imported(variant)) == 0
+    said = capsys.readouterr().out
+    error = re.search(r"top-1 error ([\d.]+) .* 10,000 images of CIFAR-10", said)
+    assert round(float(error[1]) * 100) == PUBLISHED[variant][1]  # 0.01 % is one image
+
+
+@pytest.mark.full
+def test_published_cifar_weights_know_cats_from_ships(imported, shared_data, tmp_path, capsys):
+    """The import, the network and the photographs are all real."""
+    shown = {
+        "n02123045": "cat",  # tabby
+        "n02088238": "dog",  # basset
+        "n04347754": "ship",  # submarine
+        "n02423022": "deer",  # gazelle
+    }
+    weights, sheet = imported("akamaster_resnet20"), tmp_path / "sheet.png"
+    words = ["akamaster_resnet20", *(shared_data / "photos" / wnid for wnid in shown)]
+    code, out, err = answer(capsys, "predict", *words, "--weights", weights, "--out", sheet)
+    assert (code, err) == (0, "")
+    first = [out.splitlines()[6 * place + 1].split()[-1] for place in range(4)]
+    assert first == list(shown.values())
+    assert Image.open(sheet).width > 1000

@@ -27,10 +27,11 @@ from common.evaluation import inputs
 from common.evaluation.predictions import read
 from common.evaluation.views import FrameView
 from common.models import preprocessing
-from launch.inference import evaluation, prediction
+from launch.inference import prediction
 from launch.weights.preprocessing import layouts
 from tests.launch import publishers
 from tests.launch.flags import launch
+from tests.launch.test_predict import compute_here
 
 SPREAD = 2.0  # of the logits
 CLOSE = 1e-4  # of a probability
@@ -129,8 +130,7 @@ def here():
     """
     said, build = {}, functools.cache(reproductions.build_model)
     with pytest.MonkeyPatch.context() as patch:
-        for module in (evaluation, prediction):
-            patch.setattr(module, "prepare_tensorflow", lambda *_: tf.distribute.get_strategy())
+        compute_here(patch)
         patch.setattr(reproductions, "build_model", build)
         patch.setattr(inputs, "TEST_INPUTS", 2)
         patch.setattr(prediction, "show_guesses", said.__setitem__)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pathlib
 import random
 import signal
 import subprocess
@@ -13,7 +12,8 @@ import h5py
 import numpy as np
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[2]
+from tests.conftest import ROOT
+
 LENET = (*("lenet5", "--data", "sample", "--set", "train_images=500"), *("--set", "epochs=3"))
 ALEXNET = (
     *("alexnet_as_run", "--data", "sample", "--platform", "cpu"),

@@ -6,12 +6,12 @@ import shutil
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
+import reproductions
 from common.data import catalog
 from common.data.sources.relabelled import relabel
-from common.data.statistics import Statistics, save
+from common.data.statistics import save
 from common.data.transforms.pixels import SubtractMeanImage
 from common.errors import RunError, UsageError
 from common.recipes.recipe import Override
@@ -39,9 +39,8 @@ def folder_of(root, shown=None):
 
 
 @pytest.fixture
-def run(colours, tmp_path, monkeypatch):
+def run(colours, tmp_path):
     """`train(*settings)`: the folder of a run on coloured photographs."""
-    monkeypatch.setattr(evaluation, "prepare_tensorflow", lambda *_: tf.distribute.get_strategy())
     data = catalog.find(folder_of(tmp_path / "data"))
     source = catalog.open_source(data)
 
@@ -116,16 +115,27 @@ def test_other_images_are_not_cut_as_the_runs_were(run, tmp_path):
     assert (now.held_out, now.train_images) == (1, None)
 
 
-@pytest.mark.parametrize("asked", [{"split": "test"}, {"set": ["held_out=0"]}])
-def test_the_test_split_of_a_run_that_held_images_out(run, tmp_path, capsys, asked):
+@pytest.mark.parametrize(
+    "asked", [{"split": "test"}, {"split": "validation"}, {"set": ["held_out=0"]}]
+)
+def test_the_test_split_of_a_run_that_held_images_out_is_no_result_of_it(
+    run, tmp_path, capsys, asked
+):
     """It is "test", whatever the folder calls it."""
     folder = run("held_out=2")
+    code, (line, *_), _ = measured(folder, capsys)
+    assert code == 0 and line.endswith("2 images of data, 2 training images held out, held_out")
     shutil.rmtree(tmp_path / "data" / "validation" / "red")
     code, (line, *lines), _ = measured(folder, capsys, **asked)
-    assert code == 0 and "4 images" in line and line.endswith(", validation")
-    note = "Not written into the run: its results are those of the images that it held out."
-    assert note in lines
-    with pytest.raises(UsageError, match="called 'tests'. Known: train, held_out, test"):
+    assert code == 0 and line.endswith(" 4 images of data, validation")
+    *without, note = lines[: 1 + ("split" in asked)]
+    assert note == (
+        "Not written into the run: its results are those of the images that it held out."
+    )
+    said = "The network was trained without 2 images, held out to choose by."
+    assert without == [said] * ("split" in asked)
+    assert (folder / "evaluated" / "data_validation").is_dir()
+    with pytest.raises(UsageError, match="no split called 'tests'. Known: train, held_out, test"):
         measured(folder, capsys, split="tests")
 
 
@@ -152,6 +162,15 @@ def test_labels_of_other_images_go_by_the_names_of_the_classes(run, tmp_path, ca
     assert code == 0 and "top-1 error 0.00" in line and "4 images" in line
     assert note == "Not written into the run: its data set was another one."
     assert "has 2 of the 3 classes" in err
+
+
+def test_an_installed_copy_does_not_name_report_which_it_refuses(
+    run, tmp_path, capsys, monkeypatch
+):
+    folder = run()
+    for repository, ends in ((reproductions.REPOSITORY, ", for `report`."), (tmp_path, ".")):
+        monkeypatch.setattr(reproductions, "REPOSITORY", repository)
+        assert measured(folder, capsys)[1][1] == f"Written into {folder}{ends}"
 
 
 def test_a_file_of_weights_is_said_not_to_know_its_classes(run, tmp_path, capsys):
@@ -207,21 +226,6 @@ def test_a_result_under_other_settings_is_no_part_of_the_run(run, capsys):
     assert "Written into" in measured(folder, capsys, set=same, views=None)[1][1]
 
 
-def test_the_test_split_of_a_run_that_held_images_out_is_measured_but_not_its_result(run, capsys):
-    folder = run("held_out=2")
-    code, out, _ = measured(folder, capsys)
-    assert code == 0 and out[0].endswith("2 images of data, 2 training images held out, held_out")
-    code, out, _ = measured(folder, capsys, split="validation")
-    assert code == 0 and out[0].endswith(" 6 images of data, validation")
-    assert out[1] == "The network was trained without 2 images, held out to choose by."
-    assert out[2] == (
-        "Not written into the run: its results are those of the images that it held out."
-    )
-    assert (folder / "evaluated" / "data_validation").is_dir()
-    with pytest.raises(UsageError, match="no split called 'tests'"):
-        measured(folder, capsys, split="tests")
-
-
 def test_what_was_not_held_out_in_training_is_not_said_to_have_been(run, capsys):
     asked = {"set": ["held_out=2"], "split": "validation"}
     for settings in ([], ["held_out=3"]):
@@ -262,10 +266,7 @@ def test_what_was_subtracted_in_training_is_subtracted_now(run, tmp_path, capsys
     monkeypatch.setitem(evaluation.reproductions.load("colours").RECIPES, "colours", recipe)
     folder = run()
     mean = np.zeros((24, 24, 3), np.float32)
-    kept = Statistics(
-        mean_image=mean, pixel_mean=np.zeros(3), pixel_std=np.ones(3), covariance=np.eye(3)
-    )
-    save(kept, folder / run_weights.STATISTICS)
+    save(test_predict.statistics_of(mean), folder / run_weights.STATISTICS)
     seen = []
     monkeypatch.setattr(
         network_inputs, "training_statistics", lambda *a: pytest.fail("the run has its own")

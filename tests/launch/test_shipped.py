@@ -11,9 +11,10 @@ from PIL import Image, ImageDraw
 
 import reproductions
 from common.data import catalog
-from common.data.statistics import Statistics, load, needed, save
+from common.data.statistics import load, needed, save
 from common.data.transforms.pixels import SubtractMeanImage
 from common.errors import RunError, UsageError
+from common.files import write_json
 from common.recipes.serialization import recipe_hash
 from common.training.run_record import ARITHMETIC
 from launch.commands import ship
@@ -138,39 +139,19 @@ def test_lenet5_reads_digits_without_any_data(command, tmp_path):
 
 def finished(folder, recipe=test_predict.COLOURS, **more):
     """Makes a finished run of the network of colours out of `folder`."""
-    session = {
-        "started": "2026-01-01T00:00:00+00:00",
+    test_predict.write_record(folder, recipe, **{"seed": 3, "error": 50.0} | more)
+    record = json.loads((folder / "run.json").read_text())
+    record["sessions"][0] |= {
         "command": "python -m launch colours --workdir /there/run --seed 3",
-        "commit": "abc",
-        "versions": {"python": "3.11"},
-        "devices": 1,
-        "platform": "cpu",
         "data_dir": "/there/data",
         "reason": "RunError: /there/data is damaged",
     }
-    result = {
-        "view": "centre_crop",
-        "split": "test",
-        "num_images": 9,
-        "top1_error": 50.0,
-        "top5_error": 0.0,
-        "loss": 0.1,
+    record["results"][0] |= {
         "command": "python -m launch evaluate /there/run --out /there/wrong",
         "commit": "abc",
-        "finished": "2026-01-01T01:00:00+00:00",
+        "finished": record["finished"],
     }
-    about = {
-        "paper": "colours",
-        "seed": 3,
-        "data": {"name": "colours/1.0.0"},
-        "precision": "float32",
-        "sessions": [session],
-        "status": "finished",
-        "finished": "2026-01-01T01:00:00+00:00",
-        "images_per_second": 1.0,
-        "results": [result],
-    }
-    test_predict.write_record(folder, recipe, **about | more)
+    write_json(folder / "run.json", record)
     return folder
 
 
@@ -220,17 +201,11 @@ def test_the_mean_that_is_subtracted_goes_with_the_weights(colours, tmp_path, mo
     finished(colours, recipe)
     with pytest.raises(RunError, match="'cifar10' .* is not under"):
         ship_here(colours)
-    numbers = np.arange(3.0)
-    statistics = Statistics(
-        mean_image=np.ones((24, 24, 3), np.float32),
-        pixel_mean=numbers,
-        pixel_std=numbers,
-        covariance=np.eye(3),
-    )
+    statistics = test_predict.statistics_of(np.ones((24, 24, 3), np.float32))
     save(statistics, colours / run_weights.STATISTICS)
     assert ship_here(colours) == 0
     kept = load(tmp_path / "trained" / "colours" / run_weights.STATISTICS)
-    np.testing.assert_array_equal(kept.pixel_mean, numbers)
+    np.testing.assert_array_equal(kept.pixel_mean, statistics.pixel_mean)
 
 
 SETTING = apply(test_predict.COLOURS, ["epochs=2"])

@@ -5,7 +5,6 @@ import re
 import pytest
 
 from common.data import catalog, imagenet
-from common.errors import UsageError
 from common.evaluation import predictions
 from common.evaluation.metrics import wrong
 from launch.commands import submission as command
@@ -58,13 +57,3 @@ def test_the_validation_set_is_also_counted_without_the_blacklist(folder, capsys
     said = capsys.readouterr().out
     assert re.search(r"(?m)^All  +100  +1 ", said)
     assert re.search(r"(?m)^Without the blacklist  +98  +1 ", said)
-
-
-def test_other_words_and_files_that_are_there_are_refused(folder):
-    for words, out in (([], None), (["a.npz"], None), (["a", "b"], "c.txt")):
-        with pytest.raises(UsageError, match="takes a prediction file"):
-            submission(*words, out=out)
-    with pytest.raises(UsageError, match="truth.txt exists already"):
-        submission("a.npz", out="truth.txt")
-    with pytest.raises(UsageError, match="no use for --seed"):
-        flags.launch("submission", "a.npz", seed=1)

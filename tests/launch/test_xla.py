@@ -23,34 +23,36 @@ def decide(tmp_path):
         places = {"data_dir": "/nowhere", "workdir": str(tmp_path)}
         flags = read(TRAIN, **{"data": "sample"} | places | values)
         asked = read_training(paper, variant, flags, flags.set)
-        made = jit_policy.decide(
-            asked.devices, asked.experiment.recipe, tmp_path, replicas=devices, platform=platform
-        )
-        return made.jit_compile
+        made = jit_policy.decide(asked, replicas=devices, platform=platform)
+        return made.devices.jit_compile
 
     return of
 
 
-def test_on_gpus_all_is_compiled(decide):
-    for name in ("lenet5", "cifar_resnet20", "alexnet", "bn_inception"):
-        assert decide(name, platform="gpu") is True
-        assert decide(name, platform="gpu", precision="mixed_float16") is True
-    for name in ("cifar_resnet20", "alexnet"):
-        assert decide(name, platform="gpu", devices=2) is True
+ALL = ("lenet5", "cifar_resnet20", "alexnet", "bn_inception")
+GPU, TWO_GPUS = {"platform": "gpu"}, {"platform": "gpu", "devices": 2}
 
 
-def test_what_takes_the_statistics_of_all_devices_is_not(decide):
-    assert decide("bn_inception", platform="gpu", devices=2) is False
-    change = {"set": ["synchronized_batch_norm=False"]}
-    assert decide("bn_inception", platform="gpu", devices=2, **change) is True
-
-
-def test_single_images_of_lenet_are_compiled_on_one_cpu(decide):
-    assert decide() is True
-    assert decide(devices=2) is False
-    assert decide("cifar_resnet20") is False
-    assert decide("alexnet") is False
-    assert decide(set=["global_batch_size=128"]) is False
+@pytest.mark.parametrize(
+    ("name", "given", "compiled"),
+    [
+        *((name, GPU, True) for name in ALL),
+        *((name, GPU | {"precision": "mixed_float16"}, True) for name in ALL),
+        ("cifar_resnet20", TWO_GPUS, True),
+        ("alexnet", TWO_GPUS, True),
+        ("bn_inception", TWO_GPUS, False),  # which takes the statistics of all devices
+        ("bn_inception", TWO_GPUS | {"set": ["synchronized_batch_norm=False"]}, True),
+        ("lenet5", {}, True),  # single images, on one CPU
+        ("lenet5", {"devices": 2}, False),
+        ("lenet5", {"set": ["global_batch_size=128"]}, False),
+        ("cifar_resnet20", {}, False),
+        ("alexnet", {}, False),
+        ("lenet5", {"jit_compile": False}, False),  # what the command says holds
+        ("cifar_resnet20", {"jit_compile": True}, True),
+    ],
+)
+def test_what_pays_is_compiled_where_it_can_be(decide, name, given, compiled):
+    assert decide(name, **given) is compiled
 
 
 def test_only_single_images_of_digits_are_small():
@@ -61,11 +63,6 @@ def test_only_single_images_of_digits_are_small():
         if is_small(recipe)
     }
     assert small == {"lenet5"}
-
-
-def test_what_the_command_says_holds(decide):
-    assert decide(jit_compile=False) is False
-    assert decide("cifar_resnet20", jit_compile=True) is True
 
 
 @pytest.mark.parametrize("before", [True, False])
