@@ -203,23 +203,6 @@ def test_shortcuts_are_those_of_table_1(variant, halves):
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("variant", "bias"),
-    [
-        ("cifar_resnet110_exclusive_gating", -6),
-        ("cifar_resnet110_exclusive_gating_bias7", -7),
-        ("cifar_resnet110_shortcut_gating", -6),
-        ("cifar_resnet110_shortcut_gating_bias0", 0),
-    ],
-)
-def test_gates_begin_with_the_bias_of_table_1(variant, bias):
-    model = toy(variant)
-    gates = [x for x in model.layers if x.name.endswith("_gate")]
-    assert len(gates) == 6
-    for gate in gates:
-        np.testing.assert_array_equal(gate.bias.numpy(), bias)
-
-
 def test_dropout_zeroes_half_of_the_shortcut_in_training():
     model = toy("cifar_resnet110_dropout_shortcut")
     dropped = part(model, "image", "stage1_1_shortcut_dropout", "conv1_relu")
