@@ -139,9 +139,5 @@ class SpatialResponseNormalization(keras.layers.Layer):
 
     def get_config(self):
         """The constants."""
-        return super().get_config() | {
-            "size": self.size,
-            "k": self.k,
-            "alpha": self.alpha,
-            "beta": self.beta,
-        }
+        names = ("size", "k", "alpha", "beta")
+        return super().get_config() | {name: getattr(self, name) for name in names}

@@ -25,13 +25,8 @@ POLYNOMIALS: dict[str, Polynomial] = {
 }
 
 
-def evaluate(
-    polynomial: Polynomial,
-    x: Any,
-    apply: Callable[[str, Any], Any],
-    add: Callable[[Any, list[Any]], Any],
-) -> Any:
-    """`add(x, [the terms' values at x])`, each product worked out once.
+def evaluate_terms(polynomial: Polynomial, x: Any, apply: Callable[[str, Any], Any]) -> list[Any]:
+    """The terms' values at x, each product worked out once.
 
     The paper's cascade, Horner's scheme from the right: I + F + F^2 is
     I + (I + F)F and takes two uses of F, where the sum of paths takes three.
@@ -43,7 +38,6 @@ def evaluate(
         apply: `apply(term, y)` is the term's first operator at y, the value of
             the term without it. It is called once for each product, so it may
             also treat the uses of one operator differently.
-        add: The sum; a residual scaling is its affair.
     """
     values = {"": x}
     for term in polynomial:
@@ -51,7 +45,7 @@ def evaluate(
             product = term[start:]
             if product not in values:
                 values[product] = apply(product, values[product[1:]])
-    return add(x, [values[term] for term in polynomial])
+    return [values[term] for term in polynomial]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

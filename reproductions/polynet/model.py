@@ -34,7 +34,7 @@ import tensorflow as tf
 from common.distribution import batch_slice
 from common.models.blocks import classifier, gaussian
 from common.models.layers import Dropout, he_normal
-from reproductions.polynet.forms import FORMS, POLYNOMIALS, Form, evaluate
+from reproductions.polynet.forms import FORMS, POLYNOMIALS, Form, evaluate_terms
 from reproductions.polynet.recipe import STOCHASTIC_PATHS_FROM
 
 SMALLEST_IMAGE = dict.fromkeys(FORMS, 75)  # of 75 the last map is 1x1
@@ -71,24 +71,9 @@ REDUCTIONS: dict[str, tuple[Path, ...]] = {
 def build_model(
     variant: str, image_size: int, num_classes: int, form: Form | None = None
 ) -> keras.Model:
-    """See reproductions.build_model."""
+    """See reproductions.build_model; the comments' sizes are for 331 pixels."""
+    form = form or FORMS[variant]
     stochastic_from = STOCHASTIC_PATHS_FROM.get(variant)
-    return network(
-        form or FORMS[variant],
-        image_size,
-        num_classes,
-        name=variant,
-        stochastic_from=stochastic_from,
-    )
-
-
-def network(
-    form: Form, image_size: int, num_classes: int, *, name: str, stochastic_from: int | None = None
-) -> keras.Model:
-    """A network of any form; see `build_model` and PathSum.
-
-    The comments' sizes are for 331 pixels.
-    """
     image = keras.Input((image_size, image_size, 3), name="image")
     x = stem(image)  # 39x39x384
     scales = iter(form.module_scales())
@@ -100,7 +85,7 @@ def network(
             x = reduction(x, REDUCTIONS[stage], f"reduction_{stage}")
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     x = Dropout(0.2, name="dropout")(x)
-    return keras.Model(image, classifier(x, num_classes, gaussian(0.01)), name=name)
+    return keras.Model(image, classifier(x, num_classes, gaussian(0.01)), name=variant)
 
 
 def module(x, form, stage, kind, add, name):
@@ -133,8 +118,7 @@ def module(x, form, stage, kind, add, name):
             y = keras.layers.ReLU(name=f"{use}_input")(y)
         return operators[product[0]](y, use)
 
-    total = add(name=f"{name}_sum")
-    x = evaluate(polynomial, x, apply, lambda x, terms: total([x, *terms]))
+    x = add(name=f"{name}_sum")([x, *evaluate_terms(polynomial, x, apply)])
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 
@@ -261,9 +245,8 @@ def reduction(x, paths: tuple[Path, ...], name: str):
     ends = []
     for names, path in zip(path_names(name, paths), paths, strict=True):
         y = x
-        for left, layer in enumerate(names, 1 - len(names)):
-            filters, *size = path[left - 1]
-            end = {} if left else {"strides": 2, "padding": "valid"}
+        for layer, (filters, *size) in zip(names, path, strict=True):
+            end = {"strides": 2, "padding": "valid"} if layer == names[-1] else {}
             y = convolution(y, filters, size, layer, **end)
         ends.append(y)
     pool = keras.layers.MaxPooling2D(3, 2, name=f"{name}_pool")(x)

@@ -19,7 +19,7 @@ Not in the paper:
 
 import keras
 
-from common.models.blocks import classifier, convolution, gaussian, residual_stem
+from common.models.blocks import classifier, convolution, each_block, gaussian, residual_stem
 from common.models.layers import Dropout, ParameterFreeShortcut, he_normal
 from reproductions.preact_resnet.forms import FORMS, Form
 
@@ -28,19 +28,14 @@ def build_model(
     variant: str, image_size: int, num_classes: int, form: Form | None = None
 ) -> keras.Model:
     """See reproductions.build_model."""
-    return network(form or FORMS[variant], image_size, num_classes, name=variant)
-
-
-def network(form: Form, image_size: int, num_classes: int, *, name: str) -> keras.Model:
-    """A network of any form, such as a shallow one; see `build_model`."""
+    form = form or FORMS[variant]
     image = keras.Input((image_size, image_size, 3), name="image")
     x = stem(image, form)
-    for stage, units in enumerate(form.units, 1):
-        for index in range(1, units + 1):
-            x = residual_unit(x, form, stage, index)
+    for stage, index, strides in each_block(form.units):
+        x = residual_unit(x, form, stage, index, strides)
     x = activation(x, form.order.before, "last")  # Appendix: an extra one
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    return keras.Model(image, classifier(x, num_classes, gaussian(0.01)), name=name)
+    return keras.Model(image, classifier(x, num_classes, gaussian(0.01)), name=variant)
 
 
 def stem(image, form):
@@ -55,14 +50,12 @@ def stem(image, form):
     return residual_stem(image)
 
 
-def residual_unit(x, form, stage, index):
+def residual_unit(x, form, stage, index, strides):
     """x_{l+1} = f(h(x_l) + F(x_l)) of Eqs. 1 and 2, in the form's order.
 
-    (batch, H, W, C) -> (batch, H / s, W / s, filters), where s is 2 in the
-    first unit of each stage but the first.
+    (batch, H, W, C) -> (batch, H / strides, W / strides, filters)
     """
     name, order = f"stage{stage}_{index}", form.order
-    strides = 2 if stage > 1 and index == 1 else 1
     base = (16 if len(form.units) == 3 else 64) * 2 ** (stage - 1)
     filters = base * 4 if form.layers == 3 else base
     first = stage == index == 1  # its activation stands in the stem

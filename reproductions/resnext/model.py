@@ -31,23 +31,15 @@ def build_model(
     else:
         x = convolution(image, 64, 7, strides=2, name="conv1")  # 112x112x64
         x = blocks.padded_pool(x)  # 56x56
-    x = stages(x, form)  # 7x7x2048; CIFAR: 8x8x1024
-    x = keras.layers.GlobalAveragePooling2D(name="pool5")(x)
-    logits = blocks.classifier(x, num_classes, blocks.torch_linear())
-    return keras.Model(image, logits, name=variant)
-
-
-def stages(x, form):
-    """The repeated blocks: maps of 56, 28, 14 and 7 pixels, or 32, 16 and 8.
-
-    Sec. 3.1: blocks of one stage are equal; where the map halves, the width
-    of the blocks doubles.
-    """
+    # Maps of 56, 28, 14 and 7 pixels, or 32, 16 and 8. Sec. 3.1: blocks of one stage are
+    # equal; where the map halves, the width of the blocks doubles.
     for stage, index, strides in blocks.each_block(form.blocks):
         width, filters = (maps * 2 ** (stage - 1) for maps in (form.width, 256))
         paths = {"cardinality": form.cardinality, "width": width, "filters": filters}
         x = block(x, **paths, strides=strides, name=f"conv{stage + 1}_{index}")
-    return x
+    x = keras.layers.GlobalAveragePooling2D(name="pool5")(x)
+    logits = blocks.classifier(x, num_classes, blocks.torch_linear())
+    return keras.Model(image, logits, name=variant)
 
 
 def block(x, *, cardinality, width, filters, strides, name):

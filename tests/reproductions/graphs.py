@@ -4,8 +4,11 @@ import functools
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import reproductions
+from common.data.rng import ExampleRng
+from common.data.transforms import Context
 from common.models.layer_table import layer_table, without_weights
 
 
@@ -21,19 +24,35 @@ def graph_of(paper, variant, **sizes):
         return reproductions.build_model(paper, variant, **sizes)
 
 
+def context(position, seed=3):
+    """Of an operation on the pixels of one image, that many images into an epoch."""
+    rng = ExampleRng(seed, tf.cast(position, tf.int64))
+    return Context(top=0, left=0, mirrored=False, statistics=None, rng=rng)
+
+
+def randomize(model, spread=None):
+    """Gammas, betas and statistics of their own; and kernels of that deviation, if it is given."""
+    rng = np.random.default_rng(1)
+    for weight in model.weights:
+        if weight.name in ("gamma", "moving_variance"):
+            weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+        elif weight.name in ("beta", "moving_mean"):
+            weight.assign(rng.normal(0, 0.3, weight.shape))
+        elif weight.name == "kernel" and spread:
+            weight.assign(rng.normal(0, spread, weight.shape))
+    return model
+
+
+def part(model, first, *last):
+    """From the output of one layer to those of others."""
+    outputs = [model.get_layer(name).output for name in last]
+    return keras.Model(model.get_layer(first).output, outputs)
+
+
 @functools.cache
 def rows_of(paper, variant):
     """The layers of the network at its paper's size."""
     return layer_table(graph_of(paper, variant))
-
-
-def strided(model):
-    """Names of the convolutions with stride 2."""
-    return [
-        layer.name
-        for layer in model.layers
-        if isinstance(layer, keras.layers.Conv2D) and layer.strides == (2, 2)
-    ]
 
 
 def convolve(x, kernel, strides=1):

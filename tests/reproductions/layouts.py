@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 
-from common.models.layer_table import without_weights
 from tests.reproductions.graphs import draws
 
 
@@ -68,62 +67,6 @@ def difference(application, model, size, scale=1.0):
     wanted, found = application(image).numpy(), model(image)
     found = (found[0] if isinstance(found, list) else found).numpy()
     return abs(found - wanted).max() / abs(wanted).max()
-
-
-def renumber(state, first):
-    """The names that Keras gives if `first` layers of a kind came before."""
-
-    def kind_and_number(entry):  # ("conv2d", 7) of conv2d_7/kernel
-        layer = entry.split("/")[0]
-        kind = layer.rstrip("0123456789").rstrip("_")
-        return kind, int(layer[len(kind) + 1 :] or 0)
-
-    lowest = {
-        kind: min(number for k, number in map(kind_and_number, state) if k == kind)
-        for kind in first
-    }
-    renamed = {}
-    for entry, values in state.items():
-        kind, number = kind_and_number(entry)
-        if kind in first:
-            number += first[kind] - lowest[kind]
-            entry = f"{kind}_{number}/{entry.split('/')[1]}"
-            entry = entry.replace("_0/", "/")
-        renamed[entry] = values
-    return renamed
-
-
-def check_numbers_of_keras_names(monkeypatch, weights, model, name):
-    """The numbers in keras.applications' names of layers matter by their order only.
-
-    Args:
-        weights: A paper's module; its `assign_keras` is replaced.
-        name: Of the network in keras.applications.
-    """
-    with without_weights():
-        application = getattr(keras.applications, name)(weights=None)
-        entries = {
-            f"{layer.name}/{variable.name}": tuple(variable.shape)
-            for layer in application.layers
-            for variable in layer.variables
-        }
-    taken = []
-
-    def take(model, state, names):
-        for layer in model.layers:
-            for variable in layer.weights:
-                values = state[f"{names[layer.name]}/{variable.name}"]
-                assert values.shape == tuple(variable.shape), layer.name
-                if variable.name != "gamma":  # theirs have none
-                    taken.append(int(values.flat[0]))
-
-    monkeypatch.setattr(weights, "assign_keras", take)
-    for before in (0, 7):
-        state = renumber(constant(entries), {"conv2d": before, "batch_normalization": before})
-        assert ("conv2d/kernel" in state) == (before == 0)
-        weights.from_keras(dict(reversed(state.items())), model)
-    first, again = taken[: len(entries)], taken[len(entries) :]
-    assert first == again and sorted(first) == list(range(len(entries)))
 
 
 def take(monkeypatch, weights, layout, state, model):

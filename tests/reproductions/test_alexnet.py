@@ -22,30 +22,12 @@ build_model = functools.partial(reproductions.build_model, "alexnet")
 RECIPES = reproductions.load("alexnet").RECIPES
 
 
-@pytest.fixture(scope="module")
-def as_run():
-    keras.utils.set_random_seed(0)
-    return build_model("alexnet_as_run", image_size=64, num_classes=10)
-
-
-@pytest.mark.parametrize(
-    "variant,wanted",
-    [
-        ("alexnet", "conv1 relu1 norm1 pool1 conv2 relu2 norm2 pool2"),
-        ("alexnet_as_run", "conv1 norm1 pool1 relu1 conv2 relu2 norm2 spatial2 pool2"),
-        ("alexnet_no_lrn", "conv1 relu1 pool1 conv2 relu2 pool2"),
-        ("caffenet", "conv1 relu1 pool1 norm1 conv2 relu2 pool2 norm2"),
-    ],
-)
-def test_layers_stand_in_the_right_order(variant, wanted):
-    names = [layer.name for layer in graph_of("alexnet", variant).layers]
-    assert names[2 : names.index("conv3")] == wanted.split()
-    assert names[names.index("conv5") + 1 :] == (
-        ["relu5", "pool5", "flatten", "fc6", "drop6"]
-        + ["halve6"] * (variant != "caffenet")
-        + ["fc7", "drop7"]
-        + ["halve7"] * (variant != "caffenet")
-        + ["fc8"]
+def test_layers_of_net_145_stand_in_its_order():  # of the others: golden logits
+    names = [layer.name for layer in graph_of("alexnet", "alexnet_as_run").layers]
+    assert names == (
+        "image pad1 conv1 norm1 pool1 relu1 conv2 relu2 norm2 spatial2 pool2 "
+        "conv3 relu3 conv4 relu4 conv5 relu5 pool5 "
+        "flatten fc6 drop6 halve6 fc7 drop7 halve7 fc8".split()
     )
 
 
@@ -64,8 +46,9 @@ def test_non_overlapping_pooling_keeps_the_sizes():
         assert layer.output.shape[1:3] == (side, side)
 
 
-def test_hidden_outputs_are_dropped_in_training_and_halved_in_testing(as_run):
-    parts = {n: as_run.get_layer(n) for n in ("drop6", "halve6")}
+def test_hidden_outputs_are_dropped_in_training_and_halved_in_testing():
+    model = graph_of("alexnet", "alexnet_as_run")
+    parts = {n: model.get_layer(n) for n in ("drop6", "halve6")}
     x = draws(4, 4096)
 
     def outputs(training):
@@ -77,19 +60,6 @@ def test_hidden_outputs_are_dropped_in_training_and_halved_in_testing(as_run):
     kept = trained != 0
     assert 0.45 < kept.mean() < 0.55
     np.testing.assert_array_equal(trained[kept], x[kept])  # not doubled
-
-
-def test_towers_meet_in_conv3_only(as_run):
-    pool2 = keras.Model(as_run.input, as_run.get_layer("pool2").output)
-    image = draws(1, 64, 64, 3, scale=50)
-    before = pool2(image).numpy()
-    conv1 = as_run.get_layer("conv1")
-    kernel = conv1.kernel.numpy()
-    kernel[..., 48:] = 0  # nothing reaches the second tower
-    conv1.kernel.assign(kernel)
-    after = pool2(image).numpy()
-    np.testing.assert_array_equal(before[..., :128], after[..., :128])
-    assert (before[..., 128:] != after[..., 128:]).any()
 
 
 def test_spatial_norm_is_net_145s():
@@ -112,50 +82,23 @@ def test_spatial_norm_is_net_145s():
 THIRTEEN, ELEVEN = "cifar_alexnet_13pct", "cifar_alexnet_11pct"
 
 
-# Outputs and parameters of each layer with weights, from the layer files.
-LAYERS = {
-    THIRTEEN: {
-        "conv1": ((24, 24, 64), 75 * 64 + 64),
-        "conv2": ((12, 12, 64), 1600 * 64 + 64),
-        "local3": ((6, 6, 32), 36 * (576 * 32 + 32)),
-        "local4": ((6, 6, 32), 36 * (288 * 32 + 32)),
-        "fc10": ((10,), 1152 * 10 + 10),
-    },
-    ELEVEN: {
-        "conv1": ((24, 24, 64), 75 * 64 + 64),
-        "conv2": ((12, 12, 64), 1600 * 64 + 64),
-        "local3": ((6, 6, 64), 36 * (576 * 64 + 64)),
-        "local4": ((6, 6, 32), 36 * (576 * 32 + 32)),
-        "fc10": ((10,), 1152 * 10 + 10),
-    },
-}
 ORDER = {
     THIRTEEN: "conv1 pool1 conv2 pool2 local3 relu3 local4 relu4 flatten fc10",
     ELEVEN: "conv1 pool1 rnorm1 conv2 rnorm2 pool2 local3 relu3 local4 relu4 flatten fc10",
 }
-STDS = {"conv1": 1e-4, "conv2": 0.01, "local3": 0.04, "local4": 0.04}
+STDS = {"conv1": 1e-4, "conv2": 0.01, "local3": 0.04, "local4": 0.04, "fc10": 0.01}
 
 
-@pytest.mark.parametrize("variant", LAYERS)
+@pytest.mark.parametrize("variant", ORDER)
 def test_layers_are_those_of_the_files(variant):
     keras.utils.set_random_seed(0)
     model = build_model(variant)
     names = [layer.name for layer in model.layers[1:]]
     assert names == ORDER[variant].split()
-    for name, (output, params) in LAYERS[variant].items():
+    for name, std in STDS.items():
         layer = model.get_layer(name)
-        assert layer.output.shape == (None, *output)
-        assert layer.count_params() == params
         assert not layer.bias.numpy().any()
-        std = (STDS | {"fc10": 0.01})[name]
         assert layer.kernel.numpy().std() == pytest.approx(std, rel=0.05)
-
-
-@pytest.mark.parametrize("variant", [THIRTEEN, ELEVEN])
-def test_both_trainings_are_of_one_network(variant):
-    both = graph_of("alexnet", variant), graph_of("alexnet", f"{variant}_40k")
-    shapes = [[v.shape for v in model.trainable_variables] for model in both]
-    assert shapes[0] == shapes[1]
 
 
 def test_a_locally_connected_layer_has_weights_of_each_place():
@@ -183,15 +126,6 @@ def test_pooling_hangs_over_at_the_bottom_and_right():
     ]
     layer = keras.layers.MaxPooling2D.from_config(pool.get_config())
     np.testing.assert_array_equal(layer(images)[0, ..., 0], expected)
-
-
-def test_lrn_is_across_nine_maps_with_the_scale_over_nine():
-    layer = graph_of("alexnet", ELEVEN).get_layer("rnorm2")
-    x = 100 * draws(1, 2, 2, 64)
-    squares = np.pad(x**2, [(0, 0)] * 3 + [(4, 4)])
-    sums = sum(squares[..., i : i + 64] for i in range(9))
-    expected = x / (1 + 0.001 / 9 * sums) ** 0.75
-    np.testing.assert_allclose(layer(x), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

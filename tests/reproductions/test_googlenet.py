@@ -1,11 +1,11 @@
-"""GoogLeNet's facts: Table 1, Figure 3, Sections 5 and 6, BVLC's solver."""
+"""GoogLeNet's facts: Section 5, BVLC's solver, the separable conv1 of Table 1.
 
-import functools
+What else its layers compute: test_golden.py, under bvlc_googlenet's weights.
+"""
 
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import reproductions
 from common.errors import RunError
@@ -16,114 +16,30 @@ from tests import golden
 from tests.reproductions.graphs import draws, graph_of
 from tests.reproductions.test_golden import auxiliary_state
 
-build_model = functools.partial(reproductions.build_model, "googlenet")
 RECIPES = reproductions.load("googlenet").RECIPES
 SMALLEST = 65
 
 
-@pytest.fixture(scope="module")
-def paper():
-    return graph_of("googlenet", "googlenet")
-
-
-@functools.cache
-def small(variant="googlenet"):
+def test_the_separable_conv1_is_linear_and_looks_three_pixels_to_either_side():
     keras.utils.set_random_seed(0)
-    return build_model(variant, image_size=SMALLEST, num_classes=10)
-
-
-def test_layers_of_the_stem_stand_in_the_right_order(paper):
-    names = [layer.name for layer in paper.layers]
-    assert (
-        names[1 : names.index("pool2") + 1]
-        == ("conv1_pad conv1_7x7 pool1 norm1 conv2_3x3_reduce conv2_3x3 norm2 pool2").split()
+    model = reproductions.build_model(
+        "googlenet", "googlenet_separable", image_size=SMALLEST, num_classes=10
     )
-
-
-def test_every_convolution_has_a_relu(paper):
-    found = [x for x in paper.layers if isinstance(x, keras.layers.Conv2D)]
-    assert len(found) == 3 + 9 * 6 + 2
-    assert {layer.activation for layer in found} == {keras.activations.relu}
-
-
-def test_a_module_joins_1x1_3x3_5x5_and_projection_in_this_order():
-    model, filters = small(), {"1x1": 64, "3x3": 128, "5x5": 32, "pool_proj": 32}
-    for value, branch in enumerate(filters, 1):
-        layer = model.get_layer(f"inception_3a_{branch}")
-        layer.kernel.assign(tf.zeros_like(layer.kernel))
-        layer.bias.assign(tf.fill(layer.bias.shape, float(value)))
-    module = keras.Model(model.input, model.get_layer("inception_3a_output").output)
-    found = module(draws(1, SMALLEST, SMALLEST, 3)).numpy()
-    np.testing.assert_array_equal(found[0, 0, 0], np.repeat([1, 2, 3, 4], list(filters.values())))
-
-
-@pytest.mark.parametrize("variant", ["googlenet", "googlenet_separable"])
-def test_conv1_looks_three_pixels_to_either_side(variant):
-    model = small(variant)
-    output = "conv1_7x7" if variant == "googlenet" else "conv1_depthwise"
-    layer = model.get_layer(output)
-    centre = np.zeros(layer.kernel.shape, "float32")
-    centre[3, 3, 0, 0] = 1  # red, as it is
-    layer.kernel.assign(centre)
-    image = abs(draws(1, SMALLEST, SMALLEST, 3))
-    bias = 0.2 if variant == "googlenet" else 0.0
-    found = keras.Model(model.input, layer.output)(image).numpy()
-    np.testing.assert_allclose(found[..., 0], image[:, ::2, ::2, 0] + bias, rtol=1e-5)
-
-
-def test_poolings_cut_their_windows_off_at_the_border(paper):
-    x = draws(1, 6, 6, 2)
-    found = paper.get_layer("pool1")(x).numpy()
-    for row in range(3):
-        for column in range(3):
-            window = x[0, 2 * row : 2 * row + 3, 2 * column : 2 * column + 3]
-            np.testing.assert_array_equal(found[0, row, column], window.max((0, 1)))
-
-
-def test_auxiliary_pooling_averages_5x5_every_3_places(paper):
-    x = draws(1, 14, 14, 2)
-    found = paper.get_layer("aux1_pool")(x).numpy()
-    assert found.shape == (1, 4, 4, 2)
-    for row in range(4):
-        for column in range(4):
-            window = x[0, 3 * row : 3 * row + 5, 3 * column : 3 * column + 5]
-            np.testing.assert_allclose(
-                found[0, row, column], window.mean((0, 1)), rtol=1e-4, atol=1e-6
-            )
-
-
-def test_lrn_is_caffes(paper):
-    a = draws(2, 3, 4, 64, scale=100)
-    b = np.zeros_like(a)
-    for i in range(64):
-        near = a[..., max(0, i - 2) : i + 3].astype("float64")
-        total = (near**2).sum(-1)
-        b[..., i] = a[..., i] / (1 + 1e-4 / 5 * total) ** 0.75
-    for name in ("norm1", "norm2"):
-        np.testing.assert_allclose(paper.get_layer(name)(a), b, rtol=1e-4)
-
-
-@pytest.mark.parametrize("name,module", [("aux1", "4a"), ("aux2", "4d")])
-def test_auxiliary_classifiers_have_section_5s_layers(name, module, paper):
-    def layer(part):
-        return paper.get_layer(f"{name}_{part}")
-
-    trunk = paper.get_layer(f"inception_{module}_output")
-    assert layer("pool").input is trunk.output
-    assert layer("flatten").output.shape == (None, 2048)
-    assert layer("fc").activation is keras.activations.relu
-    assert layer("dropout").input is layer("fc").output
-    main, *heads = paper.outputs
-    assert main is paper.get_layer("classifier").output
-    assert heads[int(name[-1]) - 1] is layer("classifier").output
-
-
-def test_separable_conv1_is_linear_between_its_parts():
-    model = graph_of("googlenet", "googlenet_separable")
     depthwise = model.get_layer("conv1_depthwise")
     assert not depthwise.use_bias
-    assert depthwise.activation is keras.activations.linear
     assert model.get_layer("conv1_pointwise").use_bias
+    centre = np.zeros(depthwise.kernel.shape, "float32")
+    centre[3, 3, 0, 0] = 1  # red, as it is
+    depthwise.kernel.assign(centre)
+    image = draws(1, SMALLEST, SMALLEST, 3)
+    found = keras.Model(model.input, depthwise.output)(image).numpy()
+    np.testing.assert_allclose(found[..., 0], image[:, ::2, ::2, 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["aux1", "aux2"])
+def test_auxiliary_classifiers_drop_their_hidden_units(name):
+    model = graph_of("googlenet", "googlenet")
+    assert model.get_layer(f"{name}_dropout").input is model.get_layer(f"{name}_fc").output
 
 
 def test_rate_of_bvlcs_quick_solver():

@@ -6,59 +6,41 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-from common.data.rng import ExampleRng
-from common.data.transforms import Context
 from common.errors import RunError
 from common.models.inception import Module, Residual, conv, inception
 from common.models.layer_table import find_row, totals
-from reproductions.inception_v4 import weights
 from reproductions.inception_v4.distortions import BrightnessAndSaturation
-from reproductions.inception_v4.networks import FORMS, he, xavier
+from reproductions.inception_v4.networks import FORMS, xavier
 from reproductions.inception_v4.weights import from_cadene, from_keras
-from tests.reproductions.graphs import draws, graph_of, rows_of
-from tests.reproductions.layouts import check_numbers_of_keras_names
+from tests.reproductions.graphs import context, draws, graph_of, rows_of
 
 RECIPES = reproductions.load("inception_v4").RECIPES
-RESNETS = [name for name in FORMS if "resnet" in name]
-MODULES = {  # how many on each grid, and their maps
-    "inception_v4": [(4, 384), (7, 1024), (3, 1536)],
-    "inception_resnet_v1": [(5, 256), (10, 896), (5, 1792)],
-    "inception_resnet_v2": [(5, 384), (10, 1152), (5, 2144)],
-    "inception_v4_released": [(4, 384), (7, 1024), (3, 1536)],
-    "inception_resnet_v2_released": [(10, 320), (20, 1088), (10, 2080)],
+BLOCKS = {  # how many on each grid
+    "inception_resnet_v1": (5, 10, 5),
+    "inception_resnet_v2": (5, 10, 5),
+    "inception_resnet_v2_released": (10, 20, 10),
 }
-each_resnet = pytest.mark.parametrize("variant", RESNETS)
 
 
-@pytest.fixture(scope="module")
-def networks():
-    return {variant: graph_of("inception_v4", variant) for variant in FORMS}
-
-
-@pytest.fixture(scope="module")
-def tables():
-    return {variant: rows_of("inception_v4", variant) for variant in FORMS}
-
-
-def test_the_released_checkpoints_have_as_many_weights(networks, tables):
+def test_the_released_checkpoints_have_as_many_weights():
     released = {
         "inception_v4_released": (42_649_769, 46_039_280),
         "inception_resnet_v2_released": (55_814_729, 59_211_120),
     }
     for variant, (slim, with_auxiliary) in released.items():
-        rows = tables[variant]
+        rows = rows_of("inception_v4", variant)
         norms = sum(row.params for row in rows if row.main and row.kind == "BatchNormalization")
         assert totals(rows).params - norms // 2 + 1536 + 1 == slim
-        trainable = networks[variant].trainable_variables
+        trainable = graph_of("inception_v4", variant).trainable_variables
         assert sum(np.prod(v.shape) for v in trainable) == with_auxiliary
     # keras.applications: offsets and two moments, no scales
     assert totals(rows).params - norms // 2 + norms == 55_873_736
 
 
-def test_convolutions_are_as_many_as_drawn_and_released(tables):
+def test_convolutions_are_as_many_as_drawn_and_released():
     found = [
-        sum(row.kind == "Conv2D" for row in rows if row.main)
-        for rows in map(tables.get, ("inception_v4", *RESNETS))
+        sum(row.kind == "Conv2D" for row in rows_of("inception_v4", variant) if row.main)
+        for variant in ("inception_v4", *BLOCKS)
     ]
     assert found == [149, 127, 132, 244]
 
@@ -76,7 +58,7 @@ def module(scale, *, relu=True):
     return model
 
 
-@pytest.mark.parametrize("scale", [0.1, 0.17, 0.2, 1.0])
+@pytest.mark.parametrize("scale", [0.0, 0.1, 0.17, 0.2, 1.0])
 @pytest.mark.parametrize("relu", [True, False])
 def test_a_residual_is_scaled_then_added_then_cut_off(scale, relu):
     model, x = module(scale, relu=relu), draws(2, 5, 5, 6)
@@ -87,48 +69,17 @@ def test_a_residual_is_scaled_then_added_then_cut_off(scale, relu):
     assert (wanted.min() < 0) is not relu
 
 
-def test_a_branch_of_zeros_is_the_identity_to_the_last_bit():
-    model = module(0.17)
-    linear = model.get_layer("m_linear")
-    linear.set_weights([np.zeros(w.shape) for w in linear.get_weights()])
-    x = abs(draws(2, 5, 5, 6))
-    np.testing.assert_array_equal(model(x).numpy(), x)
-
-
-def test_a_scale_of_zero_is_the_identity_to_the_last_bit():
-    x = abs(draws(2, 5, 5, 6))
-    np.testing.assert_array_equal(module(0.0)(x).numpy(), x)
-
-
-@each_resnet
-def test_scales_are_0_17_and_0_10_and_0_20(variant, networks):
-    model = networks[variant]
-    for letter, scale, (count, _) in zip("abc", (0.17, 0.10, 0.20), MODULES[variant], strict=True):
-        for number in range(1, count + 1):
-            name = f"inception_resnet_{letter}_{number}"
-            wanted = 1.0 if name == released_last(variant) else scale
-            layer = model.get_layer(f"{name}_scale")
-            assert (layer.scale, layer.offset) == (wanted, 0)
-            assert layer.input is model.get_layer(f"{name}_linear").output
-            total = model.get_layer(f"{name}_output")
-            if name != released_last(variant):
-                assert isinstance(total, keras.layers.ReLU)
-                total = model.get_layer(f"{name}_sum")
-            assert isinstance(total, keras.layers.Add)
-            assert total.input[1] is layer.output
-
-
-def released_last(variant):
-    """The module of the release without a scale and a ReLU."""
-    return "inception_resnet_c_10" if variant.endswith("released") else None
-
-
-def test_average_pooling_within_modules_leaves_out_the_zeros():
-    x = keras.Input((4, 4, 1))
-    form = FORMS["inception_v4"].modules["inception_a_1"]
-    model = keras.Model(x, inception(x, "m", form, he))
-    pool = model.get_layer("m_avgpool")
-    np.testing.assert_allclose(pool(np.ones((1, 4, 4, 1))), 1, rtol=1e-6)
+@pytest.mark.parametrize("variant", BLOCKS)
+def test_scales_are_0_17_and_0_10_and_0_20(variant):
+    wanted = {
+        f"inception_resnet_{letter}_{number}": Residual(scale)
+        for letter, scale, count in zip("abc", (0.17, 0.10, 0.20), BLOCKS[variant], strict=True)
+        for number in range(1, count + 1)
+    }
+    if variant.endswith("released"):
+        wanted["inception_resnet_c_10"] = Residual(1.0, relu=False)
+    modules = FORMS[variant].modules
+    assert {name: x.residual for name, x in modules.items() if x.residual} == wanted
 
 
 @pytest.mark.parametrize(
@@ -138,38 +89,20 @@ def test_average_pooling_within_modules_leaves_out_the_zeros():
         ("inception_resnet_v2_released", "inception_resnet_b_20_output", 1088),
     ],
 )
-def test_released_networks_have_an_auxiliary_head(variant, trunk, maps, networks, tables):
-    model = networks[variant]
+def test_released_networks_have_an_auxiliary_head(variant, trunk, maps):
+    model = graph_of("inception_v4", variant)
     pool = model.get_layer("aux_pool")
     assert pool.input is model.get_layer(trunk).output
     assert model.outputs[0] is model.get_layer("logits").output
     assert model.outputs[1] is model.get_layer("aux_logits").output
-    aux = find_row(tables[variant], "aux")
+    aux = find_row(rows_of("inception_v4", variant), "aux")
     assert aux.weights == 128 * maps + 25 * 128 * 768 + 768_000
     assert aux.params - aux.weights == 2 * (128 + 768) + 1000
 
 
-def test_the_networks_of_the_figures_have_none(networks):
+def test_the_networks_of_the_figures_have_none():
     for variant in ("inception_v4", "inception_resnet_v1"):
-        assert len(networks[variant].outputs) == 1
-
-
-def test_initial_weights_are_the_releases():
-    def deviation(initial):
-        keras.utils.set_random_seed(0)
-        weights = np.asarray(initial()((3, 3, 64, 128)))
-        return float(weights.std()), float(abs(weights).max())
-
-    fan_in, fan_out = 3 * 3 * 64, 3 * 3 * 128
-    he, he_most = deviation(FORMS["inception_v4"].initial)
-    assert he == pytest.approx((2 / fan_in) ** 0.5, rel=0.02)
-    assert he_most == pytest.approx(2 * he / 0.8796, rel=0.02)  # truncated
-    xavier, most = deviation(FORMS["inception_resnet_v1"].initial)
-    limit = (6 / (fan_in + fan_out)) ** 0.5
-    assert xavier == pytest.approx(limit / 3**0.5, rel=0.02)
-    assert 0.99 * limit < most <= limit
-    for variant in RESNETS:
-        assert FORMS[variant].initial == FORMS["inception_resnet_v1"].initial
+        assert len(graph_of("inception_v4", variant).outputs) == 1
 
 
 def test_every_open_choice_is_told_once():
@@ -188,14 +121,13 @@ def test_every_open_choice_is_told_once():
         fields = [deviation.field for deviation in recipe.deviations]
         assert len(fields) == len(set(fields)), variant
         assert open_choices <= set(fields), variant
-        assert ("network: residual scale" in fields) == (variant in RESNETS)
+        assert ("network: residual scale" in fields) == (variant in BLOCKS)
 
 
 def distorted(image, position=0, **amounts):
-    context = Context(top=0, left=0, mirrored=False, statistics=None, rng=ExampleRng(3, position))
     amounts = dict(brightness=0.0, saturation=(1.0, 1.0)) | amounts
     operation = BrightnessAndSaturation(**amounts)
-    return operation(tf.constant(image), context).numpy()
+    return operation(tf.constant(image), context(position)).numpy()
 
 
 def test_distortions_change_brightness_and_saturation_alone():
@@ -240,8 +172,3 @@ def test_weights_are_refused_by_the_other_networks():
             if variant != fitting:
                 with pytest.raises(RunError, match=f"Import them into {fitting}\\."):
                     read(state, model)
-
-
-def test_the_numbers_of_keras_names_matter_by_their_order_only(monkeypatch):
-    model = graph_of("inception_v4", RESNET)
-    check_numbers_of_keras_names(monkeypatch, weights, model, "InceptionResNetV2")

@@ -102,6 +102,7 @@ CASES = [
         },
         {".*_.*": 0.2},
     ),
+    *((variant, "normal", {".*": 0.1}, {}) for variant in ("bn_mnist", "bn_mnist_baseline")),
     (
         "inception_v3",
         "cut off",
@@ -112,9 +113,30 @@ CASES = [
         },
         {},
     ),
+    ("inception_v4", "cut off", {"stem_1|reduction_b_3x3_1|inception_c_3_.*": he}, {}),
+    ("inception_v4", "uniform", {"logits": glorot}, {}),
+    *(
+        (
+            f"inception_resnet_{v}",
+            "uniform",
+            {"stem_1|.*_c_10?_.*|reduction_b_.*|logits": glorot},
+            {},
+        )
+        for v in ("v1", "v2", "v2_released")
+    ),
+    ("ir_3_6_3", "normal", {"(stem|reduction|stage).*": he, "fc": 0.01}, {}),  # ours
     ("resnet18", "normal", {"conv.*": he, "fc": 0.01}, {}),
     ("cifar_resnet56", "normal", {"stage.*": he}, {}),
     ("preact_resnet50", "normal", {"stage.*": he}, {}),
+    *(
+        (f"cifar_resnet110_{gating}", "normal", {"stage[13]_.*_gate": he}, {".*_gate": bias})
+        for gating, bias in {
+            "exclusive_gating": -6,  # Table 1
+            "exclusive_gating_bias7": -7,
+            "shortcut_gating": -6,
+            "shortcut_gating_bias0": 0,
+        }.items()
+    ),
     ("resnext50_32x4d", "normal", {"conv.*": he_of_the_outputs}, {}),  # the release's
     ("resnext50_32x4d", "uniform", {"fc": xavier(3 * 2048)}, {}),
     ("wrn_50_2", "normal", {"conv.*": he}, {}),  # the release's

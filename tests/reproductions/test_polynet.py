@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import re
 
 import keras
@@ -12,7 +13,6 @@ import reproductions
 from common.models.layer_table import find_row
 from common.papers.expected import read_expected
 from reproductions.polynet.forms import FORMS, POLYNOMIALS, first_order, with_stage
-from reproductions.polynet.model import network
 from reproductions.polynet.weights import _torch_name
 from tests import golden
 from tests.reproductions.graphs import graph_of, rows_of
@@ -22,21 +22,15 @@ RECIPES = reproductions.load("polynet").RECIPES
 EXPECTED = read_expected(reproductions.folder("polynet"))
 
 
-@pytest.fixture(scope="module")
-def polynet():
-    """The network at 331 pixels, without weights, and its layers."""
-    return graph_of("polynet", "polynet"), rows_of("polynet", "polynet")
-
-
-def test_polynet_executes_537_convolutions(polynet):  # Fig. 1
-    model, _ = polynet
+def test_polynet_executes_537_convolutions():  # Fig. 1
+    model = graph_of("polynet", "polynet")
     layers = [x for x in model.layers if isinstance(x, keras.layers.Conv2D)]
     assert sum(len(layer._inbound_nodes) for layer in layers) == 537
     assert len(layers) == 537 - 10 * 2 * 4 - 5 * 2 * 4  # 4 shared, 3 uses
 
 
-def test_a_shared_convolution_costs_what_its_uses_do(polynet):
-    _, rows = polynet
+def test_a_shared_convolution_costs_what_its_uses_do():
+    rows = rows_of("polynet", "polynet")
     shared = find_row(rows, "stage_b_1_f_path0_2")
     assert shared.weights == 7 * 128 * 160
     assert shared.macs == 3 * shared.weights * 19 * 19
@@ -44,74 +38,45 @@ def test_a_shared_convolution_costs_what_its_uses_do(polynet):
     assert once.macs == shared.macs // 3
 
 
-# Convolutions of F, their weights, and batch-normalised maps of its paths.
-OF_F = {
-    "a": (7, 136_704, 32 + 48 + 64 + 32 + 32 + 32),
-    "b": (5, 1_169_408, 128 + 160 + 192 + 192),
-    "c": (5, 2_004_992, 192 + 224 + 256 + 192),
+# Of R. Cadene's port, which shares nothing with this one: what is trained, name -> shape.
+PORT = {
+    entry: shape
+    for entry, shape in json.loads((golden.ORACLES / "cadene_polynet.json").read_text()).items()
+    if "running" not in entry
 }
-LINEAR = {"a": 128 * 384, "b": 384 * 1152, "c": 448 * 2048}
-MAPS = {"a": 384, "b": 1152, "c": 2048}
-# (weights, maps, the grid of the output) outside of the stages; see `grids`.
-OTHERS = [
-    (864, 32, "conv1_1"),
-    (9_216, 32, "conv1_2"),
-    (18_432, 64, "conv1_2"),
-    (55_296, 96, "pool1"),
-    (10_240, 64, "pool1"),
-    (55_296, 96, "conv2"),
-    (10_240, 64, "pool1"),
-    (28_672, 64, "pool1"),
-    (28_672, 64, "pool1"),
-    (55_296, 96, "conv2"),
-    (331_776, 192, "a"),
-    (384 * 256, 256, "a"),  # reduction A
-    (9 * 256 * 256, 256, "a"),
-    (9 * 256 * 384, 384, "b"),
-    (9 * 384 * 384, 384, "b"),
-    (1152 * 256, 256, "b"),  # reduction B
-    (9 * 256 * 256, 256, "b"),
-    (9 * 256 * 256, 256, "c"),
-    (1152 * 256, 256, "b"),
-    (9 * 256 * 256, 256, "c"),
-    (1152 * 256, 256, "b"),
-    (9 * 256 * 384, 384, "c"),
-]
+SIDES = {331: {"a": 39, "b": 19, "c": 9}, 299: {"a": 35, "b": 17, "c": 8}}  # of the stages' maps
 
 
-def grids(size):
-    """The sides of the maps: nothing is padded where the grid changes."""
-    sides = {"conv1_1": (size - 1) // 2}
-    sides["conv1_2"] = sides["conv1_1"] - 2
-    sides["pool1"] = (sides["conv1_2"] - 1) // 2
-    sides["conv2"] = sides["pool1"] - 2
-    for before, stage in (("conv2", "a"), ("a", "b"), ("b", "c")):
-        sides[stage] = (sides[before] - 1) // 2
-    return sides
+def operator(stage):
+    """F's sizes in the port: of its kernels, the last one linear; of its gammas and betas."""
+    module = FORMS["polynet"].stages[stage].index("way2")
+    shapes = [s for e, s in PORT.items() if e.startswith(f"stage_{stage}.{module}.blocks.0.")]
+    return [[math.prod(s) for s in shapes if len(s) == axes] for axes in (4, 1)]
 
 
 def counts(form, size):
-    """(parameters, multiply-accumulates) by arithmetic."""
-    sides = grids(size)
-    weights = sum(w for w, _, _ in OTHERS)
-    maps = sum(m for _, m, _ in OTHERS)
-    macs = sum(w * sides[grid] ** 2 for w, _, grid in OTHERS)
+    """(parameters, multiply-accumulates of the stages alone)."""
+    params = sum(math.prod(s) for e, s in PORT.items() if not e.startswith("stage_"))
+    macs = 0
     for stage, kinds in form.stages.items():
-        _, of_f, of_paths = OF_F[stage]
+        kernels, norms = operator(stage)
         for kind in kinds:
-            uses = len(POLYNOMIALS[kind])
-            own = len({term[0] for term in POLYNOMIALS[kind]})
+            uses, own = len(POLYNOMIALS[kind]), len({term[0] for term in POLYNOMIALS[kind]})
             linear = 0 if form.shared_expansion else uses - own
-            weights += own * of_f + linear * LINEAR[stage]
-            maps += uses * (of_paths + MAPS[stage])
-            macs += uses * of_f * sides[stage] ** 2
-    return weights + 2 * maps + 2048 * 1000 + 1000, macs + 2048 * 1000
+            params += own * sum(kernels) + linear * kernels[-1] + uses * sum(norms)
+            macs += uses * sum(kernels) * SIDES[size][stage] ** 2
+    return params, macs
 
 
 @pytest.mark.parametrize("variant", RECIPES)
-def test_counts_follow_from_the_tables(variant):
-    wanted = counts(FORMS[variant], RECIPES[variant].image_size)
-    assert (EXPECTED.parameters[variant], EXPECTED.macs[variant]) == wanted
+def test_counts_follow_from_the_ports_shapes(variant):
+    size = RECIPES[variant].image_size
+    first = "polynet" if size == 331 else "ir_3_6_3"
+    params, macs = counts(FORMS[variant], size)
+    assert EXPECTED.parameters[variant] == params
+    # All networks of a size have the same stem and reductions.
+    rest = EXPECTED.macs[first] - counts(FORMS[first], size)[1]
+    assert EXPECTED.macs[variant] == macs + rest
 
 
 def test_the_control_costs_what_poly2_costs():
@@ -122,8 +87,9 @@ def test_the_control_costs_what_poly2_costs():
 
 
 def convolutions(form):
-    return len(OTHERS) + sum(
-        OF_F[stage][0] * len(POLYNOMIALS[kind])
+    outside = sum(len(s) == 4 and not e.startswith("stage_") for e, s in PORT.items())
+    return outside + sum(
+        len(operator(stage)[0]) * len(POLYNOMIALS[kind])
         for stage, kinds in form.stages.items()
         for kind in kinds
     )
@@ -159,8 +125,8 @@ def test_factors_are_the_releases():
     assert {i: found[i] for i in printed} == printed  # prototxt, port
 
 
-def test_factors_stand_in_the_network(polynet):
-    model, _ = polynet
+def test_factors_stand_in_the_network():
+    model = graph_of("polynet", "polynet")
     sums = [x for x in model.layers if x.name.endswith("_sum")]
     assert [x.scale for x in sums] == FORMS["polynet"].module_scales()
     assert {x.stochastic_from for x in sums} == {480_000}
@@ -169,10 +135,9 @@ def test_factors_stand_in_the_network(polynet):
     assert {(x.scale, x.stochastic_from) for x in sums} == {(0.3, None)}
 
 
-def test_our_names_are_the_ports(polynet):
-    model, _ = polynet
-    entries = json.loads((golden.ORACLES / "cadene_polynet.json").read_text())
-    theirs = {e.rpartition(".")[0] for e in entries}
+def test_our_names_are_the_ports():
+    model = graph_of("polynet", "polynet")
+    theirs = {entry.rpartition(".")[0] for entry in PORT}
     ours = [
         "last_linear" if layer.name == "fc" else _torch_name(layer.name, model)
         for layer in model.layers
@@ -182,8 +147,8 @@ def test_our_names_are_the_ports(polynet):
     assert set(ours) == theirs
 
 
-def test_terms_take_the_blocks_of_the_port(polynet):
-    model, _ = polynet
+def test_terms_take_the_blocks_of_the_port():
+    model = graph_of("polynet", "polynet")
     names = {
         "stem_conv2_long_4": "stem.conv2_long.3.conv",
         "stem_conv1_branch_bn": "stem.conv1_branch.bn",
@@ -199,34 +164,18 @@ def test_terms_take_the_blocks_of_the_port(polynet):
     assert {name: _torch_name(name, model) for name in names} == names
 
 
-def test_initial_weights():
-    keras.utils.set_random_seed(0)
-    form = dataclasses.replace(
-        FORMS["polynet"], stages={"a": ("poly3",), "b": ("ir",), "c": ("ir",)}
-    )
-    model = network(form, 75, 100, name="one_each")
-    for name, fan_in in (
-        ("stem_conv1_3", 9 * 32),
-        ("reduction_a_path0_3", 9 * 256),
-        ("stage_b_1_f_path0_3", 7 * 160),
-        ("stage_a_1_fff_expand", 128),
-    ):
-        kernel = model.get_layer(name).kernel.numpy()
-        np.testing.assert_allclose(kernel.std(), np.sqrt(2 / fan_in), rtol=0.02)
-        assert abs(kernel).max() > 3 * kernel.std()  # not truncated
-        assert not model.get_layer(name).use_bias
-    fc = model.get_layer("fc")
-    np.testing.assert_allclose(fc.kernel.numpy().std(), 0.01, rtol=0.02)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            gamma = 0.3 if layer.name.endswith("expand_bn") else 1.0
-            np.testing.assert_array_equal(layer.gamma, np.float32(gamma))
+def test_path_weights_begin_as_the_gammas_of_polynet_alone():
+    for variant, expand in (("polynet", 0.3), ("ir_3_6_3", 1.0)):
+        for layer in graph_of("polynet", variant).layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                wanted = expand if layer.name.endswith("expand_bn") else 1.0
+                assert layer.gamma_initializer.value == wanted, layer.name
 
 
-def test_polynet_grows_from_its_first_order_network(polynet):
+def test_polynet_grows_from_its_first_order_network():
     start = RECIPES["polynet"].initialize_from
     assert start.variant == "ir_10_20_10"
-    first, (grown, _) = graph_of("polynet", start.variant), polynet
+    first, grown = (graph_of("polynet", name) for name in (start.variant, "polynet"))
     old = {x.name: [v.shape for v in x.variables] for x in first.layers}
     for name, shapes in old.items():
         if shapes:
@@ -237,6 +186,7 @@ def test_polynet_grows_from_its_first_order_network(polynet):
         RECIPES["polynet"], initialize_from=None, deviations=RECIPES[start.variant].deviations
     )
     assert same == RECIPES[start.variant]
+    assert FORMS[start.variant].module_scales() == FORMS["polynet"].module_scales()
 
 
 def test_units_are_interleaved_with_those_of_a_smaller_network():

@@ -8,28 +8,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import reproductions
 from common.distribution.batch_slice import batch_slice
-from common.errors import RunError
 from common.models.weight_import import copy_layers
 from reproductions.polynet.forms import (
-    FORMS,
-    IR_3_6_3,
     POLYNET,
     POLYNOMIALS,
     Interleaved,
-    evaluate,
+    evaluate_terms,
     first_order,
     with_stage,
 )
-from reproductions.polynet.model import PathSum, module, network
-from tests.reproductions.graphs import draws
-
-KINDS = [kind for kind in POLYNOMIALS if kind != "ir"]
-
-
-def scaled_sum(scale):
-    return lambda x, terms: x + scale * sum(terms)
-
+from reproductions.polynet.model import PathSum, module
+from tests.reproductions.graphs import draws, randomize
 
 # The algebra.
 
@@ -50,9 +41,8 @@ MATRICES = {  # Fig. 3 and the third-order forms
 @pytest.mark.parametrize("scale", [1.0, 0.3])
 def test_of_linear_operators_it_is_the_matrix_polynomial(kind, scale):
     operators, x = {"F": F, "G": G, "H": H}, draws(5, 3)
-    found = evaluate(
-        POLYNOMIALS[kind], x, lambda product, y: operators[product[0]] @ y, scaled_sum(scale)
-    )
+    terms = evaluate_terms(POLYNOMIALS[kind], x, lambda product, y: operators[product[0]] @ y)
+    found = x + scale * sum(terms)
     wanted = (IDENTITY + scale * MATRICES[kind]) @ x
     np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
@@ -61,9 +51,8 @@ def test_of_operators_that_are_not_linear_it_is_the_sum_of_their_products():
     f, g = (lambda x: np.tanh(F @ x + 1)), (lambda x: np.tanh(G @ x - 1))
     x, operators = draws(5), {"F": f, "G": g}
     found = {
-        kind: evaluate(
-            POLYNOMIALS[kind], x, lambda product, y: operators[product[0]](y), scaled_sum(1.0)
-        )
+        kind: x
+        + sum(evaluate_terms(POLYNOMIALS[kind], x, lambda product, y: operators[product[0]](y)))
         for kind in ("poly3", "mpoly2", "way2")
     }
     np.testing.assert_allclose(found["poly3"], x + f(x) + f(f(x)) + f(f(f(x))))
@@ -83,28 +72,8 @@ def test_of_operators_that_are_not_linear_it_is_the_sum_of_their_products():
 )
 def test_each_product_is_worked_out_once(polynomial, uses):
     seen = []
-    evaluate(polynomial, 1.0, lambda product, y: seen.append(product) or y, scaled_sum(1))
+    evaluate_terms(polynomial, 1.0, lambda product, y: seen.append(product) or y)
     assert seen == uses
-
-
-def test_the_gradient_of_shared_weights_is_the_sum_over_the_orders():
-    x = tf.constant(draws(5, 1), tf.float64)
-
-    def gradients(kind, operators):
-        variables = list(operators.values())
-        with tf.GradientTape() as tape:
-            total = evaluate(
-                POLYNOMIALS[kind],
-                x,
-                lambda product, y: tf.tanh(operators[product[0]] @ y),
-                scaled_sum(0.3),
-            )
-        return tape.gradient(total, variables)
-
-    (one,) = gradients("poly3", {"F": tf.Variable(F)})
-    parts = gradients("mpoly3", {name: tf.Variable(F) for name in "FGH"})
-    assert all(tf.reduce_max(abs(part)) > 0.01 for part in parts)
-    np.testing.assert_allclose(one, sum(parts))
 
 
 # A module, against the loops of the port.
@@ -171,29 +140,6 @@ def test_3_way_is_the_ports_and_mpoly_3_chains():
         np.testing.assert_allclose(model(image), wanted, rtol=1e-4, atol=1e-5)
 
 
-def kernel_weights(model):
-    return sum(
-        int(np.prod(layer.kernel.shape))
-        for layer in model.layers
-        if isinstance(layer, keras.layers.Conv2D)
-    )
-
-
-def test_shared_and_separate_parameters_of_a_module():
-    of_f = kernel_weights(built("ir"))
-    assert of_f == 136_704
-    for kind, times in (("poly3", 1), ("mpoly3", 3), ("way3", 3)):
-        assert kernel_weights(built(kind, shared=True)) == times * of_f
-    linear = 128 * 384  # of which the released poly-3 has three
-    assert kernel_weights(built("poly3")) == of_f + 2 * linear
-
-
-def test_a_module_of_scale_zero_is_relu():
-    x = draws(2, 5, 5, 384)
-    for kind in KINDS[:3]:
-        np.testing.assert_array_equal(built(kind, scale=0.0)(x), np.maximum(x, 0))
-
-
 def test_a_path_weight_can_be_part_of_gamma_in_n_way_only():
     x = draws(2, 5, 5, 384)
     for kind, same in (("way2", True), ("poly2", False), ("mpoly2", False)):
@@ -258,19 +204,16 @@ def test_elsewhere_all_paths_are_scaled():
 # Growth.
 
 
-def small(form, name="small"):
+def small(form):
     keras.utils.set_random_seed(0)
-    return network(form, 75, 5, name=name)
+    sizes = {"image_size": 75, "num_classes": 5}
+    return reproductions.build_model("polynet", "ir_3_6_3", network=form, **sizes)
 
 
 @pytest.fixture(scope="module")
 def parent():
     """IR 1-1-1 with statistics of its own, and images' logits."""
-    model = small(first_order(1, 1, 1))
-    rng = np.random.default_rng(3)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.beta.assign(rng.normal(0, 0.3, layer.beta.shape))
+    model = randomize(small(first_order(1, 1, 1)))
     images = draws(2, 75, 75, 3)
     return model, images, model(images).numpy()
 
@@ -308,16 +251,6 @@ def test_interleaved_modules_of_gamma_zero_change_nothing(parent):
     np.testing.assert_array_equal(model(images), wanted)
 
 
-def test_a_network_does_not_grow_into_one_that_lacks_its_layers(parent):
-    source, _, _ = parent
-    model = keras.models.clone_model(source)
-    before = model.get_layer("stem_conv1_1").kernel.numpy()
-    renamed = Interleaved(before=(1, 1, 1), after=(1, 1, 1))
-    with pytest.raises(RunError, match="no layer stage_b_2_f_path0_1 of"):
-        copy_layers(source, model, ".*", lambda x: renamed(x.replace("b_1", "b_2")))
-    np.testing.assert_array_equal(model.get_layer("stem_conv1_1").kernel, before)
-
-
 @pytest.mark.parametrize(
     "before,after,places",
     [
@@ -345,13 +278,3 @@ def test_layers_of_modules_are_renumbered_and_no_others():
     }
     for old, new in names.items():
         assert renamed(old) == new
-
-
-def test_polynet_begins_with_layers_that_it_has():
-    stages = FORMS["ir_10_20_10"].stages
-    assert {s: len(kinds) for s, kinds in stages.items()} == {
-        s: len(kinds) for s, kinds in POLYNET.stages.items()
-    }
-    assert set(sum(stages.values(), ())) == {"ir"}
-    assert FORMS["ir_10_20_10"].module_scales() == POLYNET.module_scales()
-    assert IR_3_6_3.module_scales() == [0.3] * 12

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import reproductions
 from common.models.layer_table import layer_table, totals, without_weights
 from common.models.layers import ParameterFreeShortcut
-from reproductions.preact_resnet.model import FORMS, network
-from tests.reproductions.graphs import draws, rows_of
+from reproductions.preact_resnet.forms import FORMS
+from tests.reproductions.graphs import draws, part, randomize, rows_of
 
+build_model = functools.partial(reproductions.build_model, "preact_resnet")
 ORDERS = {  # Fig. 4: ahead of a unit, behind its last convolution, at the end
     "cifar_resnet110_original": ("", "bn", "relu"),
     "cifar_resnet110_bn_after_addition": ("", "", "bn relu"),
@@ -31,31 +33,16 @@ TABLE_1 = [name for name in FORMS if FORMS[name].shortcut]
 
 
 @functools.cache
-def toy(variant, units=2, size=8, **changes):
+def toy(variant, units=2):
     """The variant with few units; its statistics and scales are random."""
     keras.utils.set_random_seed(0)
     stages = len(FORMS[variant].units)
-    form = dataclasses.replace(FORMS[variant], units=(units,) * stages, **changes)
-    model = network(form, size, 10, name="toy")
-    rng = np.random.default_rng(1)
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            shape = layer.gamma.shape
-            layer.gamma.assign(rng.uniform(0.5, 1.5, shape))
-            layer.beta.assign(rng.normal(0, 0.3, shape))
-            layer.moving_mean.assign(rng.normal(0, 0.3, shape))
-            layer.moving_variance.assign(rng.uniform(0.5, 1.5, shape))
-    return model
+    form = dataclasses.replace(FORMS[variant], units=(units,) * stages)
+    return randomize(build_model(variant, image_size=8, network=form))
 
 
-def part(model, first, *last):
-    """From the output of one layer to those of others."""
-    outputs = [model.get_layer(name).output for name in last]
-    return keras.Model(model.get_layer(first).output, outputs)
-
-
-def forward(model, *names, size=8):
-    outputs = part(model, "image", *names)(draws(2, size, size, 3))
+def forward(model, *names):
+    outputs = part(model, "image", *names)(draws(2, 8, 8, 3))
     return [output.numpy() for output in outputs]
 
 
@@ -71,19 +58,6 @@ def sequence(model, start, stop):
         found += [kind] if kind else []
         layer = before(layer)
     return " ".join(reversed(found))
-
-
-def test_units_of_two_3x3_project_their_activation_on_imagenet_only():
-    model = toy("preact_resnet18", size=32)
-    projections = {x.name for x in model.layers if "shortcut" in x.name}
-    assert projections == {f"stage{s}_1_shortcut" for s in (2, 3, 4)}
-    for stage in (2, 3, 4):
-        short = model.get_layer(f"stage{stage}_1_shortcut")
-        assert isinstance(short, keras.layers.Conv2D) and not short.use_bias
-        assert (short.kernel_size, short.strides) == ((1, 1), (2, 2))
-        assert before(short).name == f"stage{stage}_1_pre_relu"
-    kinds = {type(x) for x in toy("cifar_preact_resnet110").layers if "shortcut" in x.name}
-    assert kinds == {ParameterFreeShortcut}
 
 
 def test_1001_layers_are_built_within_a_minute():
@@ -102,9 +76,10 @@ def test_1001_layers_are_built_within_a_minute():
     ("units", "params", "millions"), [(3, 312_218, 44.0), (12, 1_146_842, 164.3)]
 )
 def test_shallower_bottlenecks(units, params, millions):
-    form = dataclasses.replace(FORMS["cifar_preact_resnet164"], units=(units,) * 3)
+    variant = "cifar_preact_resnet164"
+    form = dataclasses.replace(FORMS[variant], units=(units,) * 3)
     with without_weights():
-        total = totals(layer_table(network(form, 32, 10, name="shallow")))
+        total = totals(layer_table(build_model(variant, network=form)))
     assert total.params == params
     assert round(total.macs / 1e6, 1) == millions
     assert total.depth == 9 * units + 2
@@ -137,33 +112,6 @@ def test_the_first_activation_stands_before_the_split(variant):
     short, _ = model.get_layer("stage1_1_add").input
     assert short._keras_history.operation.name == "conv1_relu"
     assert before(model.get_layer("stage1_1_conv1")).name == "conv1_relu"
-
-
-@pytest.mark.parametrize("variant", ["cifar_preact_resnet164", "preact_resnet200"])
-def test_projections_are_preactivated_with_their_branch(variant):
-    # As in the release: BN and ReLU once, where the number of maps changes.
-    model = toy(variant, size=32)
-    stages = len(FORMS[variant].units)
-    for stage in range(1, stages + 1):
-        unit = f"stage{stage}_1"
-        activation = f"{unit}_pre_relu"
-        if stage == 1:
-            activation = "conv1_relu" if stages == 3 else "pool1"
-        projection = model.get_layer(f"{unit}_shortcut")
-        assert before(projection).name == activation
-        assert before(model.get_layer(f"{unit}_conv1")).name == activation
-        short, _ = model.get_layer(f"{unit}_add").input
-        assert short._keras_history.operation is projection
-        short, _ = model.get_layer(f"stage{stage}_2_add").input
-        assert short._keras_history.operation.name == f"{unit}_add"
-
-
-def test_an_original_projection_has_its_bn():
-    model = toy("cifar_resnet164_original")
-    for stage in (1, 2, 3):
-        short, _ = model.get_layer(f"stage{stage}_1_add").input
-        norm = short._keras_history.operation
-        assert norm.name == f"stage{stage}_1_shortcut_bn"
 
 
 def test_empty_residuals_leave_the_stems_features_at_every_stage():
@@ -253,23 +201,6 @@ def test_shortcuts_are_those_of_table_1(variant, halves):
         h, scale = same, 1.0
     wanted = np.maximum(h + scale * f, 0)
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("variant", "bias"),
-    [
-        ("cifar_resnet110_exclusive_gating", -6),
-        ("cifar_resnet110_exclusive_gating_bias7", -7),
-        ("cifar_resnet110_shortcut_gating", -6),
-        ("cifar_resnet110_shortcut_gating_bias0", 0),
-    ],
-)
-def test_gates_begin_with_the_bias_of_table_1(variant, bias):
-    model = toy(variant)
-    gates = [x for x in model.layers if x.name.endswith("_gate")]
-    assert len(gates) == 6
-    for gate in gates:
-        np.testing.assert_array_equal(gate.bias.numpy(), bias)
 
 
 def test_dropout_zeroes_half_of_the_shortcut_in_training():

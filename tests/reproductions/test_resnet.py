@@ -10,8 +10,9 @@ import pytest
 import reproductions
 from common.papers.expected import read_expected
 from reproductions.resnet import weights
+from reproductions.resnet.forms import FORMS
 from tests import golden
-from tests.reproductions.graphs import draws, graph_of
+from tests.reproductions.graphs import draws, graph_of, part
 from tests.reproductions.layouts import check_torch_entries, take, torch_entries
 
 build_model = functools.partial(reproductions.build_model, "resnet")
@@ -33,23 +34,8 @@ def small(variant, **kwargs):
 
 
 def test_plain_networks_add_nothing():
-    def additions(variant):
-        layers = graph_of("resnet", variant).layers
-        return sum(isinstance(layer, keras.layers.Add) for layer in layers)
-
-    assert additions("plain34") == 0
-    assert additions("resnet34_a") == 16
-
-
-def test_identity_shortcuts_have_no_weights():
-    model = graph_of("resnet", "resnet34_a")
-    shortcuts = [layer for layer in model.layers if "shortcut" in layer.name]
-    names = [f"conv{stage}_1_shortcut" for stage in (3, 4, 5)]
-    assert [layer.name for layer in shortcuts] == names
-    assert all(layer.weights == [] for layer in shortcuts)
-    # Each maps (S, S, C) to (S / 2, S / 2, 2 C).
-    sides = [layer.output.shape[1:] for layer in shortcuts]
-    assert sides == [(28, 28, 128), (14, 14, 256), (7, 7, 512)]
+    layers = graph_of("resnet", "plain34").layers
+    assert not any(isinstance(layer, keras.layers.Add) for layer in layers)
 
 
 @pytest.mark.parametrize("name", ["conv2_2", "conv4_1"])
@@ -57,11 +43,9 @@ def test_a_block_with_an_empty_branch_is_its_shortcut(name):
     model = small("resnet18_a")
     norm = model.get_layer(f"{name}_b_bn")
     norm.gamma.assign(keras.ops.zeros_like(norm.gamma))
-    before = model.get_layer(f"{name}_a").input
-    if name == "conv4_1":  # of the zero padding before a stride
-        before = model.get_layer(f"{name}_a_pad").input
-    block = keras.Model(model.input, [before, model.get_layer(f"{name}_relu").output])
-    x, y = (t.numpy() for t in block(draws(2, 32, 32, 3)))
+    before = {"conv2_2": "conv2_1_relu", "conv4_1": "conv3_2_relu"}[name]
+    block = part(model, "image", before, f"{name}_relu")
+    x, y = (maps.numpy() for maps in block(draws(2, 32, 32, 3)))
     if name == "conv4_1":
         x = np.pad(x[:, ::2, ::2], [(0, 0)] * 3 + [(0, 128)])
     assert x.any()
@@ -72,7 +56,7 @@ def test_a_block_with_an_empty_branch_is_its_shortcut(name):
 @pytest.mark.parametrize("side", [8, 9])  # of conv1's output
 def test_pooling_windows_begin_where_the_form_says(variant, side):
     model = graph_of("resnet", variant, image_size=2 * side)
-    pool = keras.Model(model.get_layer("conv1_relu").output, model.get_layer("pool1").output)
+    pool = part(model, "conv1_relu", "pool1")
     x = abs(np.random.default_rng(0).normal(size=(1, side, side, 64)))
     x = x.astype("float32")
     begin = -1 if variant == "resnet50" else 0
@@ -86,26 +70,6 @@ def test_pooling_windows_begin_where_the_form_says(variant, side):
     np.testing.assert_array_equal(pool(x)[0], wanted)
 
 
-def test_convolutions_are_padded_alike_on_both_sides():
-    """A stride does not shift the windows: mirrored images, mirrored maps."""
-    model = build_model("resnet18", image_size=33, num_classes=2)
-    kernels = [v for v in model.variables if len(v.shape) == 4]
-    for kernel in kernels:
-        kernel.assign(kernel + keras.ops.flip(kernel, 1))
-    maps = keras.Model(model.input, model.get_layer("conv5_2_relu").output)
-    x = draws(1, 33, 33, 3)
-    there, back = maps(x).numpy(), maps(x[:, :, ::-1]).numpy()[:, :, ::-1]
-    assert there.shape[1:3] == (2, 2)
-    np.testing.assert_allclose(there, back, rtol=1e-3, atol=1e-3 * there.max())
-
-
-@pytest.mark.parametrize("size", [1, 2, 3, 31, 32])
-def test_every_image_size_works(size):
-    model = graph_of("resnet", "resnet18", image_size=size, num_classes=3)
-    assert all(0 not in layer.output.shape for layer in model.layers)
-    assert model.output.shape == (None, 3)
-
-
 def test_a_training_batch_is_guessed_at_with_even_odds():
     """A new network's loss is ln(classes), its statistics the batch's own."""
     for variant in ("plain18", "resnet18_a"):
@@ -115,39 +79,33 @@ def test_a_training_batch_is_guessed_at_with_even_odds():
         assert 0.8 < loss / math.log(10) < 1.3, variant
 
 
-def fields(variant):
-    fields = [d.field for d in RECIPES[variant].deviations]
-    return {f.removeprefix("build_model: ") for f in fields}
-
-
-def test_the_variants_deviations_name_the_stride_and_the_pooling():
-    stride, pooling = "stride of a bottleneck", "padding of the max pooling"
-    assert {stride, pooling} & fields("resnet34") == {pooling}
-    assert {stride, pooling} & fields("resnet50") == {stride, pooling}
-    assert {stride, pooling} & fields("resnet50_v1_5") == {stride, pooling}
-    assert {stride, pooling} & fields("resnet50_caffe") == set()
-
-
-def test_the_variants_deviations_name_biases_and_shortcuts():
-    option_a, option_b = "shortcuts of option A", "shortcuts of 18 layers"
-    for variant in RECIPES:
-        found = fields(variant)
-        assert (option_a in found) == variant.endswith("_a"), variant
-        assert (option_b in found) == (variant == "resnet18"), variant
-        # The release's bias is that of its 50 layers alone.
-        biased = variant == "resnet50_caffe"
-        assert ("bias of conv1" in found) == biased, variant
-        silent = "caffe" not in variant
-        assert ("biases of convolutions" in found) == silent, variant
+def test_the_variants_deviations_are_where_they_apply():
+    for variant, form in FORMS.items():
+        fields = [d.field for d in RECIPES[variant].deviations]
+        released = variant.endswith("_caffe")
+        wanted = {
+            "stride of a bottleneck": form.bottleneck and not released,
+            "padding of the max pooling": not released,
+            "shortcuts of option A": form.shortcuts == "A",
+            "shortcuts of 18 layers": variant == "resnet18",
+            # The release's bias is that of its 50 layers alone.
+            "bias of conv1": variant == "resnet50_caffe",
+            "biases of convolutions": not released,
+        }
+        found = {field: f"build_model: {field}" in fields for field in wanted}
+        assert found == wanted, variant
 
 
 # Published weights; the logits: test_golden.py.
 
 
-def test_torch_entries_are_torchvisions():
-    wanted = golden.state("torchvision_resnet50")
-    found = torch_entries((3, 4, 6, 3))
-    assert {e: v.shape for e, v in wanted.items()} == {
+@pytest.mark.parametrize(
+    ("oracle", "groups", "width"),
+    [("torchvision_resnet50", 1, 64), ("torchvision_resnext50_32x4d", 32, 4)],
+)
+def test_torch_entries_are_torchvisions(oracle, groups, width):
+    found = torch_entries(BLOCKS[50], groups=groups, width=width)
+    assert {e: v.shape for e, v in golden.state(oracle).items()} == {
         e: v for e, v in found.items() if "num_batches" not in e
     }
 

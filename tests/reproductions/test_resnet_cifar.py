@@ -9,7 +9,7 @@ import pytest
 import reproductions
 from common.models.layers import ParameterFreeShortcut
 from reproductions.resnet_cifar import weights
-from tests.reproductions.graphs import draws, graph_of
+from tests.reproductions.graphs import draws, graph_of, part
 from tests.reproductions.layouts import take
 
 build_model = functools.partial(reproductions.build_model, "resnet_cifar")
@@ -51,14 +51,10 @@ def test_a_block_whose_residual_is_zero_is_a_relu_of_its_input():
     for norm in ("stage1_2_conv2_bn", "stage2_1_conv2_bn"):
         gamma = model.get_layer(norm).gamma
         gamma.assign(np.zeros(gamma.shape))
-    inside = keras.Model(
-        model.input,
-        [
-            model.get_layer(name).output
-            for name in ("stage1_1_relu2", "stage1_2_relu2", "stage1_3_relu2", "stage2_1_relu2")
-        ],
+    ends = ("stage1_1_relu2", "stage1_2_relu2", "stage1_3_relu2", "stage2_1_relu2")
+    before, same, last, halved = (
+        maps.numpy() for maps in part(model, "image", *ends)(draws(1, 32, 32, 3))
     )
-    before, same, last, halved = (t.numpy() for t in inside(draws(1, 32, 32, 3)))
     np.testing.assert_array_equal(same, before)
     np.testing.assert_array_equal(halved[..., :16], last[:, ::2, ::2])
     assert not halved[..., 16:].any()

@@ -39,13 +39,6 @@ def test_a_lrn_normalises_what_conv1_1_gives():
     assert model.get_layer("norm1").input is model.get_layer("conv1_1").output
 
 
-@pytest.mark.parametrize("variant", ["vgg11_lrn", "vgg13", "vgg16_c", "vgg19"])
-def test_every_hidden_layer_ends_in_a_relu_and_the_last_does_not(variant):
-    *hidden, last = with_kernels(graph_of("vgg", variant, **SMALL))
-    assert {layer.activation.__name__ for layer in hidden} == {"relu"}
-    assert last.activation.__name__ == "linear"
-
-
 @pytest.mark.parametrize(("count", "side"), [(2, 5), (3, 7)])
 def test_small_kernels_see_as_much_as_a_large_one(count, side):  # Sec. 2.3
     model = small("vgg16", image_size=64)

@@ -1,5 +1,6 @@
 """What the paper on wide residual networks says, and published weights."""
 
+import dataclasses
 import functools
 import math
 
@@ -9,21 +10,17 @@ import pytest
 import tensorflow as tf
 
 import reproductions
-from common.data.rng import ExampleRng
-from common.data.transforms.pixels import Context
 from common.errors import RunError
-from common.models.layer_table import without_weights
-from reproductions.resnext import model as resnext
+from reproductions.resnext import forms as resnext
 from reproductions.wide_resnet import weights
 from reproductions.wide_resnet.augmentation import RandomReflectedShift
 from reproductions.wide_resnet.model import (
-    FORMS,
     CifarForm,
     cifar_maps,
     wide_block,
 )
 from reproductions.wide_resnet.weights import from_torchvision
-from tests.reproductions.graphs import convolve, draws, graph_of
+from tests.reproductions.graphs import context, convolve, draws, graph_of, randomize
 from tests.reproductions.layouts import check_torch_entries, constant, take, torch_entries
 
 build_model = functools.partial(reproductions.build_model, "wide_resnet")
@@ -31,26 +28,6 @@ RECIPES = reproductions.load("wide_resnet").RECIPES
 
 EPSILON = 1e-5
 LAYERS34 = (3, 4, 6, 3)
-
-
-def test_an_imagenet_variants_name_says_what_it_is():
-    blocks = {18: (2, 2, 2, 2), 34: LAYERS34, 50: LAYERS34, 68: (3, 4, 23, 3)}
-    for variant, form in FORMS.items():
-        if variant.startswith("wrn_"):
-            _, depth, width = variant.split("_", 2)
-            assert form.blocks == blocks[int(depth)]
-            assert form.width == float(width.replace("_", "."))
-            assert form.bottleneck == (depth == "50")
-
-
-def test_a_cifar_variants_name_says_what_it_is():
-    for variant, form in FORMS.items():
-        if variant.startswith("cifar_wrn_"):
-            depth, width, *more = variant.split("_")[2:]
-            assert (int(depth), int(width)) == (form.depth, form.width)
-            dropped = more == ["dropout"] or variant == "cifar_wrn_28_10"
-            assert form.dropout == (0.3 if dropped else 0.0)
-            assert RECIPES[variant] == RECIPES["cifar_wrn_28_10"]
 
 
 def test_n_is_the_number_of_convolutions():
@@ -142,12 +119,7 @@ def test_dropout_works_in_training_only_and_leaves_the_shortcut():
 def test_a_block_is_what_the_formula_says(filters, strides):
     image = keras.Input((6, 6, 5))
     y = wide_block(image, filters, strides=strides, dropout=0.3, name="b")
-    model = keras.Model(image, y)
-    rng = np.random.default_rng(0)
-    for v in model.weights:
-        drawn = rng.normal(0, 0.5, v.shape)
-        positive = v.name in ("gamma", "moving_variance")
-        v.assign(abs(drawn) + 0.5 if positive else drawn)
+    model = randomize(keras.Model(image, y), 0.5)
 
     def act(x, name):
         gamma, beta, mean, variance = (v.numpy() for v in model.get_layer(f"{name}_bn").variables)
@@ -157,7 +129,7 @@ def test_a_block_is_what_the_formula_says(filters, strides):
     def kernel(name):
         return model.get_layer(name).kernel.numpy()
 
-    x = rng.normal(size=(6, 6, 5))
+    x = np.random.default_rng(0).normal(size=(6, 6, 5))
     first = act(x, "b_a")
     short = convolve(first, kernel("b_shortcut"), strides) if filters != 5 else x
     second = act(convolve(first, kernel("b_a"), strides), "b_b")
@@ -166,42 +138,20 @@ def test_a_block_is_what_the_formula_says(filters, strides):
     np.testing.assert_allclose(found, wanted, atol=1e-5 * abs(wanted).max())
 
 
-def test_projections_only_where_the_number_of_maps_changes():
-    form = CifarForm(depth=16, width=1, dropout=0.0)
-    with without_weights():
-        image = keras.Input((32, 32, 3))
-        model = keras.Model(image, cifar_maps(image, form))
-    names = [x.name for x in model.layers if x.name.endswith("shortcut")]
-    assert names == ["conv3_1_shortcut", "conv4_1_shortcut"]  # 16 stay 16
-
-
 def test_wrn_50_2_is_the_1x128d_of_resnext():
-    """Whose blocks give torchvision's logits (test_resnext.py)."""
-    keras.utils.set_random_seed(0)
-    ours = build_model("wrn_50_2", image_size=32, num_classes=10)
-    image = keras.Input((32, 32, 3))
-    x = resnext.convolution(image, 64, 7, strides=2, name="conv1")
-    x = keras.layers.ZeroPadding2D(1)(x)
-    x = keras.layers.MaxPooling2D(3, strides=2)(x)
-    form = resnext.Form(blocks=LAYERS34, cardinality=1, width=128)
-    x = keras.layers.GlobalAveragePooling2D()(resnext.stages(x, form))
-    theirs = keras.Model(image, keras.layers.Dense(10, name="fc")(x))
-    rng = np.random.default_rng(0)
-    for layer in theirs.layers:
-        for v, own in zip(
-            layer.weights, ours.get_layer(layer.name).weights if layer.weights else [], strict=True
-        ):
-            if v.name != "kernel":
-                own.assign(rng.uniform(0.5, 1.5, v.shape))
-            v.assign(own)
-    images = rng.normal(size=(2, 32, 32, 3)).astype("float32")
+    """Whose blocks give torchvision's logits (test_golden.py)."""
+    sizes = {"image_size": 32, "num_classes": 10}
+    ours = build_model("wrn_50_2", **sizes)
+    form = dataclasses.replace(resnext.FORMS["resnet50_1x64d"], width=128)
+    theirs = reproductions.build_model("resnext", "resnet50_1x64d", network=form, **sizes)
+    randomize(theirs)
+    names = [layer.name for layer in theirs.layers if layer.weights]
+    assert names == [layer.name for layer in ours.layers if layer.weights]
+    for name in names:
+        ours.get_layer(name).set_weights(theirs.get_layer(name).get_weights())
+    images = draws(2, 32, 32, 3)
     wanted, found = theirs(images).numpy(), ours(images).numpy()
     assert abs(wanted - found).max() < 1e-5 * abs(wanted).max()
-
-
-def context(position):
-    key = ExampleRng(1, tf.cast(position, tf.int64))
-    return Context(0, 0, False, None, key)
 
 
 def test_shifted_images_are_filled_with_their_reflection():
