@@ -1,6 +1,6 @@
-"""NumPy and TensorFlow, imported when something of them is first used.
+"""NumPy, h5py, TensorFlow and Keras, imported when something of them is first used.
 
-That takes a tenth of a second, and seconds: `--help`, `list`, `report` and usage
+That takes tenths of a second, and seconds: `--help`, `list`, `report` and usage
 errors do without them, and import many modules that compute.
 """
 
@@ -8,6 +8,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import h5py
+    import keras
     import numpy as np
     import tensorflow as tf
 else:
@@ -19,4 +21,5 @@ else:
         def __getattr__(self, name: str) -> Any:
             return getattr(importlib.import_module(self._name), name)
 
-    np, tf = _Lazy("numpy"), _Lazy("tensorflow")
+    np, h5py = _Lazy("numpy"), _Lazy("h5py")
+    tf, keras = _Lazy("tensorflow"), _Lazy("keras")

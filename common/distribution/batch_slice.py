@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from common.errors import UsageError
+from common.lazy import tf
 
 
 class BatchSlice(NamedTuple):
@@ -36,8 +37,6 @@ class BatchSlice(NamedTuple):
         a CPU, which makes a fraction of the lowest 23 bits of Philox's words, where XLA takes the
         highest.
         """
-        import tensorflow as tf
-
         stream = zlib.crc32(f"{self.seed}/{layer}".encode())
         words = tf.random.stateless_uniform(
             shape,

@@ -9,6 +9,7 @@ import dataclasses
 import os
 
 from common.errors import UsageError
+from common.lazy import tf
 
 PORTS = range(10_000, 30_000)  # of Slurm's jobs, by number; see `_slurm`
 
@@ -44,8 +45,6 @@ def from_environment() -> Cluster | None:
 
 
 def _tf_config() -> Cluster:
-    import tensorflow as tf
-
     text = os.environ["TF_CONFIG"]
     try:
         resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
@@ -73,8 +72,6 @@ def _slurm() -> Cluster:
     allocation (n9 before n10), so this process finds its own address by its host and its number
     there. The port follows from the job's number: two jobs may share a host.
     """
-    import tensorflow as tf
-
     tasks = int(os.environ["SLURM_STEP_NUM_TASKS"])
     port = PORTS[int(os.environ.get("SLURM_JOB_ID", 0)) * 64 % len(PORTS)]
     try:

@@ -12,6 +12,8 @@ import resource
 import subprocess
 from typing import Any
 
+from common.lazy import tf
+
 _LIMITS = (  # of cgroups' versions 2 and 1
     pathlib.Path("/sys/fs/cgroup/memory.max"),
     pathlib.Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
@@ -21,8 +23,6 @@ _NVIDIA = pathlib.Path("/proc/driver/nvidia")
 
 def describe(strategy: Any) -> dict[str, str]:
     """Models of the processor and the strategy's GPU, its driver and CUDA."""
-    import tensorflow as tf
-
     facts = {"processor": processor()}
     if "GPU" not in strategy.extended.worker_devices[0]:
         return facts
@@ -61,8 +61,6 @@ def models() -> str:
 
 def peak_bytes(strategy: Any) -> int:
     """The most memory that this process has had: of a GPU, or in all."""
-    import tensorflow as tf
-
     if "GPU" in strategy.extended.worker_devices[0]:
         return tf.config.experimental.get_memory_info("GPU:0")["peak"]
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -91,7 +89,5 @@ def has_tensorfloat32() -> bool:
 
 
 def _details() -> dict[str, Any]:
-    import tensorflow as tf
-
     gpu = tf.config.get_visible_devices("GPU")[0]
     return tf.config.experimental.get_device_details(gpu)

@@ -103,8 +103,7 @@ class Evaluator:
             writer: The scores are added to this file, which is then finished; images that it
                 has are not computed again.
         """
-        kept = list(writer.batches) if writer else []
-        there = sum(len(ids) for ids, _, _ in kept)
+        kept, there = (list(writer.batches), writer.done) if writer else ([], 0)
         parts, done = [], 0
         for batch in itertools.chain(kept, self.iterate_scores(view, skip=there)):
             ids, labels, scores = batch

@@ -17,7 +17,7 @@ import zlib
 import numpy as np
 
 from common.errors import NotFinite, RunError, UsageError
-from common.files import write_atomically, write_json, writing
+from common.files import whole, write_atomically, write_json, writing
 
 _ROWS = ("ids", "labels", "scores")  # those with a row for each image
 _ARRAYS = (*_ROWS, "classes")
@@ -114,25 +114,23 @@ def require_same_images(named: list[tuple[str, Predictions]]) -> None:
     for name, other in others:
         for kind in ("ids", "classes", "labels"):
             a, b = getattr(first, kind), getattr(other, kind)
-            if np.array_equal(a, b):
-                continue
-            things = "images" if kind == "ids" else kind
-            if kind != "labels" and (alone := sorted(set(a.tolist()) ^ set(b.tolist()))):
-                where = "first" if alone[0] in a else "second"
-                difference = (
-                    f"they have {len(a):,} and {len(b):,} {things}, and {alone[0]!r} is in the "
-                    f"{where} only"
-                )
-            else:
-                i = int(np.argmax(a != b))
-                difference = (
-                    f"the image {first.ids[i]} has the label {a[i]} in the one and {b[i]} in the "
-                    "other"
-                    if kind == "labels"
-                    else f"their {things} are in different orders: number {i + 1} is "
-                    f"{str(a[i])!r} in the one, {str(b[i])!r} in the other"
-                )
-            raise UsageError(f"{first_name} and {name} cannot be fused: {difference}.")
+            if not np.array_equal(a, b):
+                difference = _tell_difference(kind, first.ids, a, b)
+                raise UsageError(f"{first_name} and {name} cannot be fused: {difference}.")
+
+
+def _tell_difference(kind: str, ids: np.ndarray, a: np.ndarray, b: np.ndarray) -> str:
+    things = "images" if kind == "ids" else kind
+    if kind != "labels" and (alone := np.setxor1d(a, b).tolist()):
+        where = "first" if alone[0] in a else "second"
+        numbers = f"{len(a):,} and {len(b):,} {things}"
+        return f"they have {numbers}, and {alone[0]!r} is in the {where} only"
+    i = int(np.argmax(a != b))
+    one, other = a[i].item(), b[i].item()
+    if kind == "labels":
+        return f"the image {ids[i]} has the label {one} in the one and {other} in the other"
+    order = f"number {i + 1} is {one!r} in the one, {other!r} in the other"
+    return f"their {things} are in different orders: {order}"
 
 
 def _require_sound(path: str | os.PathLike, predictions: Predictions) -> None:
@@ -187,17 +185,12 @@ class PredictionWriter:
         file = self.folder / "record.json"
         try:
             with writing(self.folder):
-                self.folder.mkdir(parents=True, exist_ok=True)
                 begun = json.loads(file.read_text() if file.exists() else "")
         except ValueError:  # there is none, or a disk has damaged it
             shutil.rmtree(self.folder, ignore_errors=True)
-            try:
-                with writing(self.folder):
-                    self.folder.mkdir(parents=True)
-                    write_json(file, header)
-            except RunError:
-                shutil.rmtree(self.folder, ignore_errors=True)
-                raise
+            with whole(self.folder) as made:
+                made.mkdir(parents=True)
+                write_json(made / file.name, header)
         else:
             self._require_same(begun, json.loads(json.dumps(header)))
             self._read_batches()

@@ -274,18 +274,12 @@ class _Graph:
 
     def _connected(self, inside: list[str]) -> list[list[str]]:
         """Groups of layers with edges between them, in the graph's order."""
-        group_of: dict[str, list[str]] = {}
+        groups: list[set[str]] = []
         for v in inside:
-            merged = [v]
-            for u in self._before[v]:
-                if u in group_of and group_of[u] is not merged:
-                    merged = group_of[u] + merged
-                    for w in merged:
-                        group_of[w] = merged
-            group_of[v] = merged
-        distinct = {id(group): group for group in group_of.values()}
-        place = {v: k for k, v in enumerate(inside)}
-        return [sorted(g, key=place.get) for g in distinct.values()]
+            near = [group for group in groups if not group.isdisjoint(self._before[v])]
+            groups = [group for group in groups if group not in near] + [{v}.union(*near)]
+        found = ([v for v in inside if v in group] for group in groups)
+        return sorted(found, key=lambda group: inside.index(group[0]))
 
     def side_branches(self, aside: list[str]) -> list[tuple[str, list[str]]]:
         """(the layer of the main path it begins at, layers) of each."""

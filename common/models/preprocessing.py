@@ -20,6 +20,7 @@ from common.data.transforms import (
     TorchvisionResize,
 )
 from common.errors import RunError, UsageError
+from common.lazy import h5py
 from common.models.state_dicts import require_whole
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import describe, restore
@@ -94,8 +95,6 @@ class Stated:
 
 def write(file: pathlib.Path, layout: str, variant: str, recipe: Recipe) -> None:
     """Lets a file of weights say whose they are, and what the network is fed: the recipe's."""
-    import h5py
-
     facts = {
         "layout": layout,
         "variant": variant,
@@ -114,8 +113,6 @@ def read(file: pathlib.Path) -> Stated | None:
         OSError: if it is no HDF5 file, or damaged.
         RunError: if what it says cannot be read.
     """
-    import h5py
-
     with h5py.File(file) as weights:
         text = weights.attrs.get(ATTRIBUTE)
     if text is None:

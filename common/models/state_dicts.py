@@ -8,16 +8,11 @@ import io
 import pathlib
 import re
 import zipfile
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from common.errors import RunError, UsageError
+from common.lazy import h5py, keras, np
 
-if TYPE_CHECKING:
-    import keras
-
-State = dict[str, np.ndarray]
+State = dict[str, "np.ndarray"]
 TORCH = (".pth", ".pt", ".th")
 SUFFIXES = (".npz", ".safetensors", *TORCH)
 KERAS_SUFFIXES = (".h5", ".keras")
@@ -72,8 +67,6 @@ def _cut_off(path: pathlib.Path, begin: bytes, size: int) -> str | None:
     For HDF5, zip archives (.npz, .keras, torch's) and .safetensors.
     """
     if begin.startswith(_HDF5):
-        import h5py
-
         try:
             h5py.File(path, "r").close()
         except OSError as error:
@@ -191,8 +184,6 @@ def of_keras(path: pathlib.Path, application: str) -> State:
     """
     require_suffix(path, KERAS_SUFFIXES)
     require_whole(path)
-    import keras
-
     build = getattr(keras.applications, application)
     try:
         model = build(weights=None, classes=_count_classes(path))
@@ -216,8 +207,6 @@ def of_keras_model(model: "keras.Model") -> State:
 
 def _count_classes(path: pathlib.Path) -> int:
     """The columns of the dense kernel that is last by name: dense_2, predictions after fc2."""
-    import h5py
-
     content, kernels = path, []
     if path.suffix.lower() == ".keras":
         with zipfile.ZipFile(path) as archive:

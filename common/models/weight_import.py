@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Sequence, Set
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 
@@ -109,8 +110,6 @@ def read_layers(file: pathlib.Path, read: Callable = np.asarray) -> dict[str, li
     Raises:
         RunError: if it is no such file.
     """
-    import h5py
-
     layers = {}
 
     def collect(path: str, item: Any) -> None:

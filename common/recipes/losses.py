@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 
 from common.errors import UsageError
+from common.lazy import tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -16,8 +17,6 @@ class SoftmaxCrossEntropy:
 
     def __call__(self, outputs, labels):
         """(batch, classes) logits and (batch,) labels -> (batch,) float32."""
-        import tensorflow as tf
-
         return tf.nn.sparse_softmax_cross_entropy_with_logits(
             labels=labels, logits=tf.cast(outputs, tf.float32)
         )
@@ -38,8 +37,6 @@ class SmoothedCrossEntropy:
 
     def __call__(self, outputs, labels):
         """(batch, classes) logits and (batch,) labels -> (batch,) float32."""
-        import tensorflow as tf
-
         one_hot = self.plain(outputs, labels)
         logs = tf.nn.log_softmax(tf.cast(outputs, tf.float32))
         uniform = -tf.reduce_mean(logs, axis=-1)

@@ -406,13 +406,7 @@ class Loop:
 
     def save(self) -> None:
         """Writes a checkpoint of this moment, on the chief."""
-        self._saved_at = time.monotonic()
-        if not self.workers.chief:
-            return
-        checkpoints.save(
-            self.job.run.checkpoints,
-            self.state.step,
-            self.variables,
-            dataclasses.asdict(self.state),
-        )
+        if self.workers.chief:
+            state = dataclasses.asdict(self.state)
+            checkpoints.save(self.job.run.checkpoints, state["step"], self.variables, state)
         self._saved_at = time.monotonic()

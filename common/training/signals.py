@@ -45,12 +45,12 @@ class Signals:
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
 
-    def watched(self, progress: Callable, step: int = 0) -> Callable:
+    def watched(self, progress: Callable) -> Callable:
         """`progress`, raising Stopped once a signal has come: for what can be done again."""
 
         def watch(*counts: int) -> None:
             if self.received is not None:
-                raise Stopped(self.received, step)
+                raise Stopped(self.received, 0)
             progress(*counts)
 
         return watch

@@ -96,13 +96,15 @@ def source(tmp_path_factory):
 
 
 def both(source, recipe, **asked):
+    """(what is sent, the images) of each batch: the device makes of it what the CPU makes alone."""
     asked = {"seed": 3, "epoch": 0} | asked
     finish = examples.finish_on_device(recipe, STATISTICS, asked["epoch"])
     whole = pipeline.train_batches(source, recipe, STATISTICS, **asked)
     sent = pipeline.train_batches(source, recipe, STATISTICS, **asked, for_device=True)
     for (images, labels), (batch, same) in zip(whole, sent, strict=True):
         np.testing.assert_array_equal(same, labels)
-        yield batch, finish(batch).numpy(), images.numpy()
+        np.testing.assert_array_equal(finish(batch), images)
+        yield batch, images.numpy()
 
 
 @pytest.mark.parametrize("recipe", ENLARGED.values(), ids=ENLARGED)
@@ -110,19 +112,17 @@ def test_enlarged_images_travel_as_stored_with_the_same_bits(source, recipe):
     count = 0
     finish = examples.finish_on_device(recipe, STATISTICS, 0)
     compiled = tf.function(finish, jit_compile=True)
-    for batch, found, expected in both(source, recipe, epoch=2):
+    for batch, images in both(source, recipe, epoch=2):
         assert batch.pixels.dtype == tf.uint8
-        np.testing.assert_array_equal(found, expected)
-        np.testing.assert_array_equal(compiled(batch), expected)
-        count += len(found)
+        np.testing.assert_array_equal(compiled(batch), images)
+        count += len(images)
     assert count == 28
 
 
 @pytest.mark.parametrize("recipe", FLOAT.values(), ids=FLOAT)
 def test_others_travel_as_float32_with_the_same_bits(source, recipe):
-    for batch, found, expected in both(source, recipe):
+    for batch, _ in both(source, recipe):
         assert batch.pixels.dtype == tf.float32 and batch.taps == ()
-        np.testing.assert_array_equal(found, expected)
 
 
 def test_every_operation_that_says_that_it_works_on_the_device_was_tried():
@@ -138,18 +138,15 @@ def test_every_operation_that_says_that_it_works_on_the_device_was_tried():
 def test_images_of_unknown_size_travel_as_float32():
     recipe = dataclasses.replace(ENLARGED["AlexNet"], num_classes=10)
     assert shapes().shorter_side is None
-    for batch, found, expected in both(shapes(), recipe):
+    for batch, _ in both(shapes(), recipe):
         assert batch.pixels.dtype == tf.float32
-        np.testing.assert_array_equal(found, expected)
 
 
 def test_a_resumed_worker_is_sent_its_part(source):
     recipe = dataclasses.replace(ENLARGED["AlexNet"], global_batch_size=4)
     asked = {"skip_steps": 2, "shard": WorkerShard(1, 2)}
     found = list(both(source, recipe, **asked))
-    assert [len(images) for _, images, _ in found] == [2] * 5
-    for _, images, expected in found:
-        np.testing.assert_array_equal(images, expected)
+    assert [len(images) for _, images in found] == [2] * 5
 
 
 def test_noise_that_has_ended_is_neither_drawn_nor_added(source):
@@ -158,9 +155,8 @@ def test_noise_that_has_ended_is_neither_drawn_nor_added(source):
     before, after = (examples.split_operations(recipe, epoch).device for epoch in (0, 1))
     assert [op for _, op in before] == [SubtractMeanImage(), NOISE]
     assert after == before[:1]
-    for batch, found, expected in both(source, recipe, epoch=1):
+    for batch, _ in both(source, recipe, epoch=1):
         assert len(batch.drawn) == 1
-        np.testing.assert_array_equal(found, expected)
 
 
 def test_a_larger_image_than_was_said_is_no_silent_error(source, tmp_path):

@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.evaluation.evaluator import score
-from common.evaluation.views import CentreCrop
 from common.recipes.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, WithAuxiliary, plain
 
 LABELS = np.array([2, 0, 4, 4])
@@ -48,9 +46,11 @@ def test_each_head_is_smoothed():
     main, aux = logits(), logits(1.0)
     loss = WithAuxiliary(main=SmoothedCrossEntropy(smoothing=0.1), weight=0.4, heads=1)
     found = loss([tf.constant(main), tf.constant(aux)], tf.constant(LABELS))
-    wanted = by_definition(main, LABELS, 0.1)
-    wanted = wanted + 0.4 * by_definition(aux, LABELS, 0.1)
+    alone = by_definition(main, LABELS, 0.1)
+    wanted = alone + 0.4 * by_definition(aux, LABELS, 0.1)
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    tested = loss(tf.constant(main), tf.constant(LABELS))  # of scores, which have one head
+    np.testing.assert_allclose(tested, alone, rtol=1e-5)
 
 
 def test_what_is_recorded_beside_it_is_the_main_heads_cross_entropy():
@@ -64,23 +64,6 @@ def test_what_is_recorded_beside_it_is_the_main_heads_cross_entropy():
         for outputs in (both, both[0]):
             found = plain(loss, outputs, LABELS)
             np.testing.assert_allclose(found, wanted, rtol=1e-5)
-
-
-@pytest.mark.parametrize("views", [1, 2])
-def test_the_loss_of_test_views_is_of_their_mean_probability(views):
-    class Model:
-        def __call__(self, images, training):
-            assert not training
-            return [images[:, 0, 0], -images[:, 0, 0]]
-
-    images = np.stack([logits(), logits(1.0)], axis=1)[:, :views]
-    p = np.exp(images) / np.exp(images).sum(-1, keepdims=True)
-    wanted = by_definition(np.log(p.mean(1)), LABELS, 0.1)
-    loss = WithAuxiliary(main=SmoothedCrossEntropy(smoothing=0.1), weight=0.4, heads=1)
-    inputs = [tf.constant(images[:, :, None, None])]
-    scores = score(Model(), inputs, CentreCrop(sides=(1,), size=1))
-    found = loss(scores, tf.constant(LABELS))
-    np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
 def test_bfloat16_outputs_are_summed_in_float32():

@@ -107,12 +107,3 @@ def test_the_average_is_tensorflows_with_num_updates():
         expected = d * expected + (1 - d) * value
     found = [float(a.numpy()[0]) for a in optimizer.averages]
     assert found == pytest.approx(expected, rel=1e-5)
-
-
-def test_without_a_decay_there_is_no_average():
-    optimizer = MomentumSgd(0.9, nesterov=False)
-    variable = keras.Variable([1.0])
-    optimizer.build([variable])
-    assert not optimizer.averages
-    with optimizer.averaged([variable]):
-        assert variable.numpy() == 1.0

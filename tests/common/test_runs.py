@@ -1,8 +1,7 @@
 """A run's folder: one run, one process, everything on record."""
 
 import json
-import subprocess
-import sys
+import os
 
 import pytest
 
@@ -21,7 +20,7 @@ SESSION = {"command": "python -m launch x"}
 def identity(**changes):
     return {
         "variant": "x",
-        "recipe": {"epochs": 2, "ops": [{"size": 3}]},
+        "recipe": RECIPE,
         "seed": 0,
         "data": {"name": "sample"},
         "precision": "float32",
@@ -63,24 +62,9 @@ def test_a_measurement_replaces_that_of_its_view_and_split_alone(tmp_path):
     assert record(tmp_path)["results"] == [again, ten, seen]
 
 
-@pytest.mark.parametrize(
-    "changes, what",
-    [
-        ({"seed": 1}, "seed is 0 there, 1 here"),
-        ({"recipe": {"epochs": 2, "ops": [{"size": 9}]}}, "recipe.ops.0.size is 3 there, 9 here"),
-        ({"data": {"name": "mnist"}}, "data.name is sample there"),
-    ],
-)
-def test_another_run_in_the_folder_is_refused(tmp_path, changes, what):
-    start(tmp_path)
-    before = record(tmp_path)
-    with pytest.raises(RunError, match=what):
-        start(tmp_path, **changes)
-    assert record(tmp_path) == before
-
-
 RECIPE = {
     "epochs": 2,
+    "ops": [{"size": 3}],
     "optimizer": {"class": "Sgd", "learning_rate": 0.1, "momentum": 0.9},
     "group_schedules": [],
     "global_batch_size": 8,
@@ -140,17 +124,30 @@ def test_a_recipe_whose_updates_are_lost_was_never_the_runs(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"global_batch_size": 4}, "global_batch_size is 8 there"),
-        ({"optimizer": RECIPE["optimizer"] | {"momentum": 0.5}}, "momentum is 0.9 there"),
-        ({"optimizer": {"class": "RmsProp", "learning_rate": 0.1}}, "class is Sgd there"),
-        ({"group_schedules": [{"variables": "bias"}]}, "group_schedules is "),
+        ({"seed": 1}, "seed is 0 there, 1 here"),
+        ({"data": {"name": "mnist"}}, "data.name is sample there"),
+        ({"recipe": {"ops": [{"size": 9}]}}, "recipe.ops.0.size is 3 there, 9 here"),
+        ({"recipe": {"global_batch_size": 4}}, "recipe.global_batch_size is 8 there"),
+        (
+            {"recipe": {"optimizer": RECIPE["optimizer"] | {"momentum": 0.5}}},
+            "recipe.optimizer.momentum is 0.9 there",
+        ),
+        (
+            {"recipe": {"optimizer": {"class": "RmsProp", "learning_rate": 0.1}}},
+            "recipe.optimizer.class is Sgd there",
+        ),
+        ({"recipe": {"group_schedules": [{"variables": "bias"}]}}, "recipe.group_schedules is "),
     ],
 )
-def test_what_the_weights_and_steps_hang_on_is_another_run(tmp_path, changes, what):
-    begin(tmp_path, RECIPE, 0)
-    with pytest.raises(RunError, match=f"another run: recipe.*{what}") as error:
-        start(tmp_path, True, recipe=RECIPE | changes)
+@pytest.mark.parametrize("renewed", [False, True])
+def test_what_data_weights_and_steps_hang_on_is_another_run(tmp_path, changes, what, renewed):
+    start(tmp_path)
+    before = record(tmp_path)
+    recipe = RECIPE | changes.get("recipe", {})
+    with pytest.raises(RunError, match=f"another run: {what}") as error:
+        start(tmp_path, renewed, **changes | {"recipe": recipe})
     assert "FIELD=VALUE" not in str(error.value)
+    assert record(tmp_path) == before
 
 
 @pytest.mark.parametrize(
@@ -161,23 +158,11 @@ def test_less_patience_might_have_ended_it_before(before, now, same):
     assert is_same_training(once, then) is same
 
 
-def test_two_processes_do_not_share_a_folder(tmp_path):
-    code = (
-        "import sys, pathlib; from common.training.run_record import open_run\n"
-        f"i = {identity()!r}\n"
-        "run = open_run(pathlib.Path(sys.argv[1]), i, {})\n"
-        "print('open', flush=True); input()"
-    )
-    other = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert other.stdout.readline() == "open\n"
-    with pytest.raises(RunError, match=f"pid {other.pid} .* --workdir"):
+def test_what_runs_in_a_folder_locks_it_by_its_process(tmp_path):
+    run = start(tmp_path)  # the system locks for an open file, in this process or another
+    with pytest.raises(RunError, match=f"pid {os.getpid()} .* --workdir"):
         start(tmp_path)
-    other.communicate("\n")
+    del run
     start(tmp_path)
 
 

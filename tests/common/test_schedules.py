@@ -71,14 +71,11 @@ def test_plateau_ignores_improvements_within_min_delta():
     assert plateau(min_delta=0.5).drops(slow) == 1
 
 
-def at_step(schedule, step, history=()):
-    return schedule.factor(epoch=step // 390, step=step, steps_per_epoch=390, history=[*history])
-
-
 def test_by_step_is_the_residual_networks_staircase():
     schedule = ByStep(starts=(0, 32_000, 48_000), factors=(1.0, 0.1, 0.01))
     steps = (0, 31_999, 32_000, 47_999, 48_000, 63_999)
-    found = [at_step(schedule, step) for step in steps]
+    where = {"epoch": 0, "steps_per_epoch": 390, "history": []}
+    found = [schedule.factor(step=step, **where) for step in steps]
     assert found == [1.0, 1.0, 0.1, 0.1, 0.01, 0.01]
     with pytest.raises(ValueError, match="staircase"):
         ByStep(starts=(10, 20), factors=(1.0, 0.1))
@@ -96,5 +93,5 @@ def test_a_warm_up_ends_once_and_for_all():
     warm = WarmUp(factor_before=0.1, metric="error", below=80.0, then=Constant(value=1.0))
     above, below = {"error": 80.0}, {"error": 79.9}
     histories = ([], [above], [above, below], [above, below, above])
-    found = [at_step(warm, 500, history) for history in histories]
-    assert found == [0.1, 0.1, 1.0, 1.0]
+    found = [factors(warm, [1], history) for history in histories]
+    assert found == [[0.1], [0.1], [1.0], [1.0]]

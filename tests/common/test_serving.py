@@ -1,7 +1,6 @@
 """An exported model answers as the evaluation does."""
 
 import dataclasses
-import functools
 import json
 import zipfile
 
@@ -20,8 +19,6 @@ from common.evaluation.views import FrameView
 from common.recipes.losses import SoftmaxCrossEntropy
 from reproductions.lenet5.recipe import RECIPES
 from tests.common.data_fixtures import PHOTOS, digits, noise_image, shapes, statistics_of
-
-build_model = functools.partial(reproductions.build_model, "lenet5")
 
 
 def small_network(size, classes):
@@ -58,7 +55,7 @@ def lenet5():
     keras.utils.set_random_seed(2)
     recipe = dataclasses.replace(RECIPES["lenet5"], data="sample")
     return export.Served(
-        model=build_model("lenet5"),
+        model=reproductions.build_model("lenet5", "lenet5"),
         recipe=recipe,
         statistics=None,
         names=tuple(map(str, range(10))),

@@ -22,6 +22,7 @@ from common.training.loop import Job, Loop, State, has_stalled
 from common.training.optimizers import build_optimizer
 from common.training.run_record import open_run
 from common.training.signals import Signals, Stopped
+from tests.common.device_runs import digits_shaped
 from tests.launch import first_updates, killed_runs
 
 BATCH, EPOCHS, STEPS = 64, 3, 1437 // 64
@@ -45,10 +46,7 @@ def recipe(**changes):
 
 def network():
     keras.utils.set_random_seed(0)
-    image = keras.Input((32, 32, 1))
-    x = keras.layers.Conv2D(4, 5, 2, activation="relu", name="conv")(image)
-    x = keras.layers.Flatten()(x)
-    return keras.Model(image, keras.layers.Dense(10, name="fc")(x))
+    return digits_shaped()
 
 
 def two_heads():
@@ -88,28 +86,15 @@ def train(made, signals=None):
     return made.train(signals or Signals(), lambda done, total: None)
 
 
-class Calls(keras.callbacks.Callback):
-    def __init__(self, stop_after=None):
-        super().__init__()
-        self.calls, self.steps, self.stop_after = [], [], stop_after
-
-    def on_train_begin(self, logs=None):
-        self.calls.append("train")
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.calls.append(f"epoch {epoch}")
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.steps.append(batch)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.calls.append(f"end {epoch}")
-        self.logs = logs
-        if self.stop_after == epoch:
-            self.model.stop_training = True
-
-    def on_train_end(self, logs=None):
-        self.calls.append("over")
+def noting(calls):
+    """A callback that notes its calls: (which, the epoch or update, logs)."""
+    return keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: calls.append(("train", 0, logs)),
+        on_epoch_begin=lambda epoch, logs: calls.append(("epoch", epoch, logs)),
+        on_train_batch_end=lambda batch, logs: calls.append(("update", batch, logs)),
+        on_epoch_end=lambda epoch, logs: calls.append(("end", epoch, logs)),
+        on_train_end=lambda logs: calls.append(("over", 0, logs)),
+    )
 
 
 PLATEAU = DivideOnPlateau(divisor=10.0, patience=1, max_drops=2, metric="val_loss", min_delta=10.0)
@@ -128,11 +113,11 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def whole_runs(source, tmp_path_factory):
-    """kind -> (its loop, trained to the end; its callback; its folder)."""
+    """kind -> (its loop, trained to the end; its callback's calls; its folder)."""
     made = {}
     for kind, changes in KINDS.items():
-        calls, folder = Calls(), tmp_path_factory.mktemp("whole")
-        made[kind] = loop(source, folder, [calls], **changes), calls, folder
+        calls, folder = [], tmp_path_factory.mktemp("whole")
+        made[kind] = loop(source, folder, [noting(calls)], **changes), calls, folder
         train(made[kind][0])
     return made
 
@@ -140,11 +125,13 @@ def whole_runs(source, tmp_path_factory):
 def test_it_learns_and_drives_keras_callbacks(whole_runs):
     made, calls, folder = whole_runs[STAIRS]
     state = made.state
-    epochs = [f"{w} {e}" for e in range(EPOCHS) for w in ("epoch", "end")]
-    assert calls.calls == ["train", *epochs, "over"]
-    assert calls.steps[-1] == state.step - 1 == EPOCHS * STEPS - 1
-    assert calls.model.optimizer.iterations.numpy() == state.step
-    assert calls.logs["val_top1_error"] == state.history[-1]["val_top1_error"]
+    epochs = [(which, epoch) for epoch in range(EPOCHS) for which in ("epoch", "end")]
+    others = [call[:2] for call in calls if call[0] != "update"]
+    assert others == [("train", 0), *epochs, ("over", 0)]
+    *_, update, (_, _, logs), _ = calls
+    assert update[:2] == ("update", state.step - 1) and state.step == EPOCHS * STEPS
+    assert made.job.optimizer.iterations.numpy() == state.step
+    assert logs["val_top1_error"] == state.history[-1]["val_top1_error"]
     assert state.history[-1]["loss"] < 0.5 * state.history[0]["loss"]
     assert "cross_entropy" not in state.history[-1]  # the loss is that
     assert state.history[-1]["val_top1_error"] < 20
@@ -170,9 +157,9 @@ def test_without_their_weight_it_is_the_loss(source, tmp_path):
 
 
 def test_a_callback_can_stop_the_training(source, tmp_path):
-    calls = Calls(stop_after=0)
-    assert train(loop(source, tmp_path, [calls])).epoch == 1
-    assert calls.calls[-1] == "over"
+    calls, stop = [], keras.callbacks.EarlyStopping("val_loss", mode="max")  # as it falls
+    assert train(loop(source, tmp_path, [noting(calls), stop])).epoch == 2 < EPOCHS
+    assert calls[-1][0] == "over"
 
 
 class StopAt(keras.callbacks.Callback):

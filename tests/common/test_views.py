@@ -1,6 +1,5 @@
 """The crops of each view: how many, and where, of frames and of images of odd sizes."""
 
-import collections
 import dataclasses
 
 import pytest
@@ -89,8 +88,7 @@ def test_every_image_gives_the_papers_count_inside_of_it(view, count, size):
         for crop in scaled.crops:
             assert 0 <= crop.top <= scaled.canvas[0] - crop.height
             assert 0 <= crop.left <= scaled.canvas[1] - crop.width
-        mirrored = collections.Counter(c.mirrored for c in scaled.crops)
-        assert len(mirrored) == 1 or mirrored[True] == mirrored[False]
+        assert places(scaled, mirrored=True) in ([], places(scaled))
 
 
 def test_googlenets_scales_keep_the_aspect_ratio():
@@ -107,13 +105,6 @@ def test_googlenets_squares_are_left_centre_and_right():  # Sec. 7
     assert crops[6:11] == [(top, left, 224) for top, left in corners]
     crops = places(GOOGLENET.scaled_images(500, 375)[0])  # of a portrait top, centre and bottom
     assert [crops[i] for i in (5, 11, 17)] == [(0, 0, 256), (42, 0, 256), (85, 0, 256)]
-
-
-def test_each_crop_has_its_mirror_image():
-    for view in (GOOGLENET, VGG, TWELVE):
-        for scaled in view.scaled_images(333, 501):
-            assert places(scaled, mirrored=True) == places(scaled)
-            assert scaled.size == view.size
 
 
 def test_vggs_grid_is_regular_and_reaches_every_border():
