@@ -76,6 +76,23 @@ def test_each_product_is_worked_out_once(polynomial, uses):
     assert seen == uses
 
 
+def test_the_gradient_of_shared_weights_is_the_sum_over_the_orders():
+    x = tf.constant(draws(5, 1), tf.float64)
+
+    def gradients(kind, operators):
+        with tf.GradientTape() as tape:
+            terms = evaluate_terms(
+                POLYNOMIALS[kind], x, lambda product, y: tf.tanh(operators[product[0]] @ y)
+            )
+            total = x + 0.3 * sum(terms)
+        return tape.gradient(total, list(operators.values()))
+
+    (one,) = gradients("poly3", {"F": tf.Variable(F)})
+    parts = gradients("mpoly3", {name: tf.Variable(F) for name in "FGH"})
+    assert all(tf.reduce_max(abs(part)) > 0.01 for part in parts)
+    np.testing.assert_allclose(one, sum(parts))
+
+
 # A module, against the loops of the port.
 
 
@@ -138,6 +155,12 @@ def test_3_way_is_the_ports_and_mpoly_3_chains():
             x = np.maximum(value, 0) if kind == "mpoly3" else image
         wanted = np.maximum(out, 0)
         np.testing.assert_allclose(model(image), wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["ir", "poly2", "mpoly2"])
+def test_a_module_of_scale_zero_is_relu(kind):
+    x = draws(2, 5, 5, 384)
+    np.testing.assert_array_equal(built(kind, scale=0.0)(x), np.maximum(x, 0))
 
 
 def test_a_path_weight_can_be_part_of_gamma_in_n_way_only():
