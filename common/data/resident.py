@@ -9,15 +9,13 @@ normalisation where it does.
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from common.data import examples
 from common.data.dataset import TrainingSource
 from common.data.rng import BatchRng, draw_uniform, fold_in
 from common.data.transforms import ResizeShorterSide
 from common.data.transforms.operation import Statistics
 from common.data.transforms.view import View, gather_windows
-from common.lazy import tf
+from common.lazy import np, tf
 from common.recipes.recipe import Recipe
 
 LIMIT = 2**29  # bytes of a set that is kept decoded
@@ -42,7 +40,7 @@ class ResidentSet:
         self._source, self._recipe = source, recipe
         self._statistics, self.tables = statistics, tables
 
-    def draw(self, *, seed: int, epoch: int, count: int) -> dict[str, np.ndarray]:
+    def draw(self, *, seed: int, epoch: int, count: int) -> dict[str, "np.ndarray"]:
         """What is drawn for the first `count` examples of an epoch.
 
         Returns:

@@ -6,8 +6,6 @@ import json
 import pathlib
 from collections.abc import Callable
 
-import numpy as np
-
 from common.data import imagenet
 from common.data.dataset import Source, TrainingSource
 from common.data.pipeline import frame_side, frames, stored_side
@@ -16,6 +14,7 @@ from common.data.transforms.operation import Statistics
 from common.data.transforms.pixels import SubtractCentreMean, SubtractMeanImage
 from common.errors import UsageError
 from common.files import write_atomically
+from common.lazy import np
 from common.recipes.recipe import Recipe
 
 _VERSION = 1  # of the computation; a new one makes old files stale

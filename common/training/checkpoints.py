@@ -13,10 +13,9 @@ import shutil
 import zipfile
 from typing import Any
 
-import numpy as np
-
 from common.errors import NoRoom, NotFinite, RunError
 from common.files import write_atomically
+from common.lazy import np
 
 KEPT = 2  # the newest, and the one before should that be damaged
 STATE = "state.json"  # its name among the arrays
@@ -81,14 +80,14 @@ def save(folder: pathlib.Path, step: int, variables: dict, state: dict) -> None:
         old.unlink()
 
 
-def pack(variables: dict, state: dict) -> dict[str, np.ndarray]:
+def pack(variables: dict, state: dict) -> "dict[str, np.ndarray]":
     """Their values and the state, as arrays."""
     arrays = {name: np.asarray(v.numpy()) for name, v in variables.items()}
     arrays[STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     return arrays
 
 
-def unpack(variables: dict, arrays: dict[str, np.ndarray]) -> dict:
+def unpack(variables: dict, arrays: "dict[str, np.ndarray]") -> dict:
     """Assigns what `pack` gave; returns the state."""
     for name, variable in variables.items():
         variable.assign(arrays[name])

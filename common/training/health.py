@@ -4,9 +4,8 @@ import math
 import pathlib
 from typing import Any
 
-import numpy as np
-
 from common.errors import NotFinite, RunError
+from common.lazy import np
 from common.recipes.recipe import Recipe
 from common.training import checkpoints
 
@@ -15,7 +14,7 @@ GUESSING = 0.95  # of chance's error: below this it has, whatever its loss says
 
 
 def require_finite(
-    losses: np.ndarray, *, first_step: int, epoch: int, folder: pathlib.Path
+    losses: "np.ndarray", *, first_step: int, epoch: int, folder: pathlib.Path
 ) -> None:
     """Checks one call's losses: those of the updates from `first_step` on.
 

@@ -137,7 +137,7 @@ def default_space(recipe: Recipe, images: int, devices: int) -> list[str]:
     around = {"optimizer.learning_rate": recipe.optimizer.learning_rate}
     if recipe.weight_decay is not None:
         around["weight_decay.rate"] = recipe.weight_decay.rate
-    texts = [f"{path}=log({own / 10:.6g},{own * 10:.6g})" for path, own in around.items()]
+    texts = [f"{path}=log({own / 10:.6g},{own * 10:.6g})" for path, own in around.items() if own]
     batch = recipe.global_batch_size
     if batch % (2 * devices) == 0 and 2 * batch <= images:
         texts.append(f"global_batch_size=choice({batch // 2},{batch},{2 * batch})")

@@ -6,7 +6,7 @@
 
 import dataclasses
 
-import numpy as np
+from common.lazy import np
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,7 @@ class UnitsMse:
         return self.scale * tf.reduce_sum((outputs - targets) ** 2, axis=-1)
 
 
-def pairs(classes: int) -> np.ndarray:
+def pairs(classes: int) -> "np.ndarray":
     """(classes, pairs) float32: +1 for the first class of a pair i/j, -1 for the second, else 0."""
     first, second = np.triu_indices(classes, 1)
     return np.eye(classes, dtype="float32")[:, first] - np.eye(classes, dtype="float32")[:, second]

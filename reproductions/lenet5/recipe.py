@@ -71,11 +71,11 @@ def fitted(recipe: Recipe) -> Recipe:
     """Sec. III-C, items 2 to 4: all is done before the only pass, which changes nothing."""
     return dataclasses.replace(
         recipe,
-        epochs=1,
-        global_batch_size=500,
-        optimizer=Sgd(learning_rate=0.0, momentum=0.0, nesterov=False),
+        epochs=1,  # which measures the training error
+        global_batch_size=500,  # ours: does not matter
+        optimizer=Sgd(learning_rate=0.0, momentum=0.0, nesterov=False),  # changes nothing
         schedule=Constant(value=1.0),
-        before_epoch=FitLayers(),
+        before_epoch=FitLayers(),  # to all training digits
     )
 
 

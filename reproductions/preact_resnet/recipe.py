@@ -130,8 +130,15 @@ FAIR = dataclasses.replace(
 )
 
 RECIPES = {
-    **{variant: CIFAR if len(form.units) == 3 else IMAGENET for variant, form in FORMS.items()},
+    **{variant: CIFAR for variant in FORMS},
+    "preact_resnet200": IMAGENET,
+    "preact_resnet152": IMAGENET,
+    "preact_resnet101": IMAGENET,
+    "preact_resnet50": IMAGENET,
+    "preact_resnet34": IMAGENET,
+    "preact_resnet18": IMAGENET,
     "preact_resnet200_fair": FAIR,
+    "resnet200_original": IMAGENET,
     "cifar_preact_resnet1001_released": RELEASED,
 }
 

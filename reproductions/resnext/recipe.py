@@ -90,8 +90,9 @@ CIFAR_RECIPE = dataclasses.replace(
 )
 
 RECIPES = {
-    variant: CIFAR_RECIPE if form.small_images else IMAGENET_RECIPE
-    for variant, form in FORMS.items()
+    **{variant: IMAGENET_RECIPE for variant in FORMS},
+    "cifar_resnext29_8x64d": CIFAR_RECIPE,
+    "cifar_resnext29_16x64d": CIFAR_RECIPE,
 }
 
 # ResNeXt's test protocols beyond its centre crop, Section 5.1 and Table 5.

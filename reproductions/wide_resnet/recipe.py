@@ -21,7 +21,7 @@ from common.recipes.losses import SoftmaxCrossEntropy
 from common.recipes.recipe import Recipe, Sgd, WeightDecay
 from common.recipes.schedules import ByEpoch
 from reproductions.wide_resnet.augmentation import RandomReflectedShift
-from reproductions.wide_resnet.forms import FORMS, CifarForm
+from reproductions.wide_resnet.forms import FORMS
 
 FRAME = (ResizeShorterSide(32), CentreCrop(32))  # CIFAR-10 as it is
 
@@ -92,8 +92,17 @@ IMAGENET_RECIPE = dataclasses.replace(
 )
 
 RECIPES = {
-    variant: CIFAR_RECIPE if isinstance(form, CifarForm) else IMAGENET_RECIPE
-    for variant, form in FORMS.items()
+    **{variant: CIFAR_RECIPE for variant in FORMS},
+    "wrn_50_2": IMAGENET_RECIPE,
+    "wrn_18_1": IMAGENET_RECIPE,
+    "wrn_18_1_5": IMAGENET_RECIPE,
+    "wrn_18_2": IMAGENET_RECIPE,
+    "wrn_18_3": IMAGENET_RECIPE,
+    "wrn_34_1": IMAGENET_RECIPE,
+    "wrn_34_1_5": IMAGENET_RECIPE,
+    "wrn_34_2": IMAGENET_RECIPE,
+    "wrn_68_3": IMAGENET_RECIPE,
+    "wrn_68_2": IMAGENET_RECIPE,
 }
 
 # A test protocol of the weights that torchvision published.

@@ -228,7 +228,9 @@ def test_the_leaderboard_is_shown(capsys):
 def test_without_a_leaderboard_there_is_none(tmp_path, monkeypatch):
     papers = read_papers()
     assert "\n\nILSVRC2016, the last table" in results_slides.page(papers)
-    monkeypatch.setattr(reproductions, "folder", lambda paper: tmp_path)
+    folder = reproductions.folder
+    nowhere = {"ilsvrc2016": tmp_path}
+    monkeypatch.setattr(reproductions, "folder", lambda paper: nowhere.get(paper) or folder(paper))
     with pytest.raises(RunError, match=f"There is no {tmp_path / 'leaderboard.toml'}"):
         run("ilsvrc2016")
     assert "ILSVRC2016, the last table" not in results_slides.page(papers)
