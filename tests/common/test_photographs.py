@@ -175,13 +175,15 @@ def test_a_damaged_file_is_left_out_and_named(tmp_path):
     good = saved(two_halves(), tmp_path / "a.jpg")
     whole = io.BytesIO()
     Image.effect_noise((64, 64), 50).save(whole, "jpeg")
-    cut, text = tmp_path / "cut.jpg", tmp_path / "text.jpg"
+    cut, text, gif = tmp_path / "cut.jpg", tmp_path / "text.jpg", tmp_path / "a.gif"
     cut.write_bytes(whole.getvalue()[:1000])
     text.write_text("not an image")
-    source = photographs.Photographs([cut, good, text], side=None, digits=False)
+    gif.write_bytes(b"GIF89a" + 9 * b"123")
+    source = photographs.Photographs([cut, good, text, gif], side=None, digits=False)
     assert [record["id"] for record in records(source)] == [b"1"]
-    assert list(source.unreadable) == [cut, text]
+    assert list(source.unreadable) == [cut, text, gif]
     assert "cut off" in source.unreadable[cut]
+    assert source.unreadable[gif] == "it is GIF, and damaged: cannot identify image file"
     assert list(source.thumbnails) == [1]
 
 

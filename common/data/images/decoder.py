@@ -8,6 +8,7 @@ common.data.sources.photographs. Importing this module does not import Pillow.
 
 import dataclasses
 import io
+import re
 from typing import Any
 
 from common.data.images.jpeg import ORIENTATION, Header, Unreadable, read_header
@@ -53,7 +54,9 @@ def readable(data: bytes) -> Encoded:
         except Unreadable:
             raise
         except Exception as error:  # Pillow raises many kinds
-            raise Unreadable(f"it is {kind}, and damaged: {error}") from error
+            # Pillow names a file that it was given by its address in memory.
+            why = re.sub(r" <_io\.BytesIO object at 0x\w+>", "", str(error))
+            raise Unreadable(f"it is {kind}, and damaged: {why}") from error
         header = read_header(data)
     return Encoded(data=data, kind=kind, header=header, orientation=turned)
 
