@@ -145,11 +145,11 @@ class LeastSquares(keras.layers.Dense):
         self.ridge = ridge
 
     def fit(self, inputs, labels):
-        """The solution of the normal equations, in float64."""
+        """The solution of the normal equations, in float64; of several the smallest."""
         targets = 2 * np.eye(self.units)[labels] - 1
         design = np.concatenate([inputs, np.ones((len(inputs), 1))], axis=1, dtype="float64")
         square = design.T @ design / len(design) + self.ridge * np.eye(design.shape[1])
-        solution = np.linalg.solve(square, design.T @ targets / len(design))
+        solution, *_ = np.linalg.lstsq(square, design.T @ targets / len(design), rcond=None)
         self.kernel.assign(solution[:-1])
         self.bias.assign(solution[-1])
 

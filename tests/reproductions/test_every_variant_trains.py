@@ -32,6 +32,7 @@ SMALLER = {"zfnet": {"units": 64}, "cifar_wrn_16_4": {"depth": 10, "width": 1}}
 CASES = [
     pytest.param(paper, variant, marks=[] if variant in QUICK else [pytest.mark.full])
     for paper, variant in VARIANTS
+    if variant != "mnist_rbf"  # which is fitted to 100 digits of each class at least
 ]
 
 # XLA takes minutes for each of these.
@@ -118,7 +119,10 @@ def test_it_learns_two_images_and_resumes(paper, variant, tmp_path):
     after = whole.updates(half, STEPS - half)
     losses = np.concatenate([before, after])
     assert np.isfinite(losses).all()
-    assert losses[1:].min() < 0.98 * losses[0]
+    if whole.recipe.optimizer.learning_rate:
+        assert losses[1:].min() < 0.98 * losses[0]
+    else:  # fitted before, and all steps change nothing
+        np.testing.assert_array_equal(losses, losses[0])
     expected = {name: v.numpy() for name, v in whole.variables.items()}
     del whole
     keras.backend.clear_session()
