@@ -101,23 +101,35 @@ def run(
     load_weights(model, network.file, recipe)
     statistics = find_statistics(network, source)
     evaluator = Evaluator(
-        model=model, strategy=strategy, source=source, recipe=recipe, statistics=statistics
+        model=model,
+        strategy=strategy,
+        source=source,
+        recipe=recipe,
+        statistics=statistics,
+        # Only if asked for: dense views would be compiled for each size of an image.
+        jit_compile=bool(devices.jit_compile),
     )
     counting = Counting()
     for name in names or recipe.views:
-        writer = None
-        if predictions:
-            record = describe_network(network, name, devices.precision) | {
-                "data_sha256": source.fingerprint()["sha256"],
-                "split": evaluator.split,
-                "image_size": recipe.image_size,
-            }
-            classes = np.array(source.class_names())
-            writer = PredictionWriter(predictions, record, evaluator.num_images, classes)
+        about = describe_network(network, name, devices.precision)
+        writer = _open_writer(predictions, about, evaluator) if predictions else None
         result, outcomes = evaluator.measure_each(name, known[name], counting.testing, writer)
         counting.clear()
         _show(network, devices.precision, source, result, outcomes, out)
     return 0
+
+
+def _open_writer(
+    file: pathlib.Path, about: dict[str, Any], evaluator: Evaluator
+) -> PredictionWriter:
+    """Of the scores of each image; `about` is the network."""
+    source = evaluator.source
+    record = about | {
+        "data_sha256": source.fingerprint()["sha256"],
+        "split": evaluator.split,
+        "image_size": evaluator.recipe.image_size,
+    }
+    return PredictionWriter(file, record, evaluator.num_images, np.array(source.class_names()))
 
 
 def _show(

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from common.errors import RunError, UsageError
+from common.evaluation.evaluator import Evaluator
 from common.files import write_json
 from launch.drawing import confusion_matrix
-from launch.inference import mistakes
+from launch.inference import evaluation, mistakes
 from tests.launch import test_predict, test_run_settings
 from tests.launch.flags import launch
 from tests.launch.test_run_settings import folder_of
@@ -57,6 +58,17 @@ def test_an_error_rate_says_which_class_is_all_wrong_and_the_runs_folder_has_it(
     told = titles((place / "centre_crop_confusion.svg").read_text())
     assert "green taken for blue: 2 of 2" in told and "red taken for red: 2 of 2" in told
     assert str(place) in said
+
+
+def test_xla_computes_the_same_errors_if_asked_for(green_is_blue, sheets, monkeypatch, capsys):
+    made = []
+    monkeypatch.setattr(
+        evaluation, "Evaluator", lambda **given: made.append(Evaluator(**given)) or made[-1]
+    )
+    for words in ({}, {"jit_compile": True}):
+        evaluate(green_is_blue(), views=["centre_crop"], **words)
+        assert "centre_crop: top-1 error 33.33 " in capsys.readouterr().out
+    assert [one.jit_compile for one in made] == [False, True]
 
 
 def test_the_worst_images_are_shown_themselves(green_is_blue, sheets, monkeypatch):
