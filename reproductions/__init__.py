@@ -161,8 +161,8 @@ def build_model(
 ) -> "keras.Model":
     """A variant's network: (batch, S, S, channels) images -> (batch, num_classes) logits.
 
-    With auxiliary heads a list of logits, the main head's first. Logits are float32 under
-    any dtype policy.
+    With auxiliary heads a list of logits, the main head's first; of mnist_pairwise scores and the
+    units they are sums of. Logits are float32 under any dtype policy.
 
     Args:
         image_size: S, pixels; None is the recipe's.

@@ -134,10 +134,15 @@ def default_space(recipe: Recipe, images: int, devices: int) -> list[str]:
         images: That each trial trains on.
         devices: That must divide the batch.
     """
+    if not recipe.optimizer.learning_rate:
+        raise UsageError(
+            "This network is fitted to all images at once: it has no rates to search. --space "
+            "names what is to be searched."
+        )
     around = {"optimizer.learning_rate": recipe.optimizer.learning_rate}
     if recipe.weight_decay is not None:
         around["weight_decay.rate"] = recipe.weight_decay.rate
-    texts = [f"{path}=log({own / 10:.6g},{own * 10:.6g})" for path, own in around.items() if own]
+    texts = [f"{path}=log({own / 10:.6g},{own * 10:.6g})" for path, own in around.items()]
     batch = recipe.global_batch_size
     if batch % (2 * devices) == 0 and 2 * batch <= images:
         texts.append(f"global_batch_size=choice({batch // 2},{batch},{2 * batch})")

@@ -125,6 +125,10 @@ def _watched(folder, words, shown: int, watch: Callable[[], None]) -> Iterator[d
                     process.terminate()
                 stop = error
             time.sleep(POLL_SECONDS)
+        if stop is None:  # both may have been sent the signal since
+            watch()
+    except Stopped as error:
+        stop = error
     finally:  # what watches it may fail
         if code is None:
             process.terminate()

@@ -60,6 +60,11 @@ def read_changes(
     if not file.is_file():
         raise UsageError(f"There is no file {file} to read weights from (given with --from).")
     recipe = reproductions.load(paper).RECIPES[variant]
+    if not recipe.optimizer.learning_rate:
+        raise UsageError(
+            f"{variant} is fitted to the images anew, whatever it begins with: leave out --from. "
+            "What it learned elsewhere is for evaluate, predict and export."
+        )
     whose, seen = file.name, recipe
     if run:
         seen, of = read_recipe(run, variant, recipe), run.record

@@ -108,7 +108,8 @@ class GaussianUnits(keras.layers.Layer):
         if fewest < each:
             raise UsageError(
                 f"Each class has {each} Gaussian units, which are centres of as many clusters of "
-                f"its training images; one class has {fewest} images."
+                f"its training images; one class has {fewest} images. "
+                "Give it more, or leave out --set train_images."
             )
         clusters = [
             KMeans(each, n_init=1, max_iter=30, random_state=0).fit(inputs[labels == label])

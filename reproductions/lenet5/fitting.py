@@ -2,6 +2,10 @@
 
 import dataclasses
 
+from common.lazy import np
+
+PART = 1000  # digits that a layer computes at a time
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FitLayers:
@@ -15,10 +19,11 @@ class FitLayers:
 
     def __call__(self, model, optimizer, loss, examples) -> None:
         """Assigns the layers' weights; examples are (images, labels)."""
-        x, labels = examples
+        x, labels = (part.numpy() for part in examples)
         last = model.layers[-1]
         for layer in model.layers[1:]:
             if hasattr(layer, "fit"):
-                layer.fit(x.numpy(), labels.numpy())
-            if layer is not last:
-                x = layer(x)
+                layer.fit(x, labels)
+            if layer is not last:  # in parts: a convolution of all takes 10 GB
+                parts = (x[i : i + PART] for i in range(0, len(x), PART))
+                x = np.concatenate([layer(part) for part in parts])

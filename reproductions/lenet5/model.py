@@ -13,8 +13,9 @@ Not in the paper:
     * How subsampling starts: see `Subsampling`.
     * The 7x12 codes of the digits: see glyphs.py.
     * Which maps LeNet-1 and LeNet-4 link: see `C3_OF_LENET1`, `C3_OF_LENET4`.
-    * What the outputs of the others than LeNet-5 are: squashed sums, whose
-      targets are +1 and -1 (Appendix A); those of the pairwise classifier see `PairScores`.
+    * What the outputs of the other trained networks are: sums, squashed but in the linear
+      classifiers, whose targets are +1 and -1 (Appendix A); of the pairwise classifier see
+      `PairScores`.
     * The classifiers that are fitted: see classical.py.
 Differences from the paper:
     * How weights start: see `STARTS`.
@@ -120,7 +121,7 @@ def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:
 
     S is 32 for LeNet-5 and LeNet-4, 28 for the others. LeNet-5's logits are
     minus the distances y_i of Eq. 7, so that their largest is the paper's
-    answer, the smallest distance; the others' are their ten output units. The
+    answer, the smallest distance; the others' are their ten output units, or votes. The
     pairwise classifier has its 45 units, (batch, 45), as a second output.
 
     Raises:

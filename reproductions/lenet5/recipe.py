@@ -115,7 +115,10 @@ RECIPES = {
         test_transforms=(ResizeShorterSide(22), Pad(3)),
     ),
     "lenet4": LENET4,
-    "mnist_pairwise": dataclasses.replace(FULLY_CONNECTED, loss=PairsMse()),
+    "mnist_pairwise": dataclasses.replace(
+        FULLY_CONNECTED,
+        loss=PairsMse(),  # Sec. III-C: the targets; ours: squared distances
+    ),
     "mnist_quadratic": fitted(FULLY_CONNECTED),
     "mnist_rbf": fitted(FULLY_CONNECTED),
     "mnist_knn": fitted(FULLY_CONNECTED),

@@ -302,6 +302,8 @@ def test_a_loss_says_what_it_holds_besides_cross_entropy():
         f" (labels smoothed by 0.1, with 0.4 of that of 1 auxiliary head: "
         f"{1.4 * least:.2f} at best, {1.4 * math.log(10):.2f} by guessing)"
     )
+    two = WithAuxiliary(main=plain, weight=0.3, heads=2)
+    assert f"{two.guessing(10):.2f} by guessing" in describe_loss(two, 10)
     assert describe_loss(None, 10) is None
     assert describe_loss(WithAuxiliary(main=None, weight=0.4, heads=1), 10) is None
 

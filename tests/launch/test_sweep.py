@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import signal
+import subprocess
 import sys
 from unittest import mock
 
@@ -13,7 +14,7 @@ import pytest
 import reproductions
 from common.errors import RunError, UsageError
 from common.training import run_record
-from common.training.signals import Stopped
+from common.training.signals import Signals, Stopped
 from launch.report import sweep_records
 from launch.sweep import child, status, trials, tuners, workers
 from launch.terminal.exits import exit_code
@@ -346,6 +347,27 @@ def test_a_worker_waits_for_the_process_of_a_killed_sweep(tmp_path, monkeypatch)
     watch.assert_called_once_with()
     with run_record.lock_folder(tmp_path), pytest.raises(Stopped):
         trials._wait_until_free(tmp_path, mock.Mock(side_effect=Stopped(signal.SIGTERM, 0)))
+
+
+def test_a_signal_to_sweep_and_starting_trial_together_fails_no_trial(tmp_path, monkeypatch):
+    """Between two looks at the trial, which has no handler yet."""
+    waiting = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+    def start(words, output, env):
+        output.write_text("")
+        return subprocess.Popen(waiting)
+
+    started = []
+    monkeypatch.setattr(child, "start", lambda *given: started.append(start(*given)) or started[0])
+    monkeypatch.setattr(trials.time, "sleep", lambda seconds: kill_both(started[0]))
+    with Signals() as signals, pytest.raises(Stopped):
+        list(trials._watched(tmp_path, [], 0, signals.watched(lambda: None)))
+
+
+def kill_both(process):
+    process.terminate()
+    process.wait()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_a_child_ends_with_its_sweep_and_tells_a_disk_from_other_faults(monkeypatch, capsys):

@@ -43,6 +43,13 @@ def test_it_ends_with_what_it_is_and_what_can_be_done_next(trained):
         assert noise not in screen
 
 
+def test_layers_that_are_fitted_learn_without_a_step(tmp_path):
+    few = ("--set", "global_batch_size=100", "--gpus", "2", "--platform", "cpu")
+    finish(start(("mnist_quadratic", *SHORT[:2], *few), tmp_path / "run"))
+    record, (row,) = read(tmp_path / "run")
+    assert record["results"][0]["top1_error"] < 5 and row["learning_rate"] == 0
+
+
 def test_the_run_can_be_told_from_its_record(trained):
     folder, screen = trained
     record, rows = read(folder)
