@@ -217,6 +217,11 @@ class Recipe:
     overrides: tuple[Override, ...] = ()
 
 
+def is_fitted(recipe: Recipe) -> bool:
+    """Whether its layers are fitted before an epoch, whose steps then change nothing."""
+    return getattr(recipe.before_epoch, "fits", False)
+
+
 def is_small(recipe: Recipe) -> bool:
     """Whether an update takes less than to start TensorFlow's operations."""
     image = recipe.image_size**2 * recipe.channels

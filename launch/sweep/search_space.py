@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from common.errors import UsageError, did_you_mean
-from common.recipes.recipe import Recipe
+from common.recipes.recipe import Recipe, is_fitted
 from common.recipes.schedules import ByStep
 from launch.settings.overrides import apply, spell_out
 
@@ -134,7 +134,7 @@ def default_space(recipe: Recipe, images: int, devices: int) -> list[str]:
         images: That each trial trains on.
         devices: That must divide the batch.
     """
-    if not recipe.optimizer.learning_rate:
+    if is_fitted(recipe):
         raise UsageError(
             "This network is fitted to all images at once: it has no rates to search. --space "
             "names what is to be searched."

@@ -23,7 +23,7 @@ from common.data.transforms import (
 from common.errors import UsageError, did_you_mean
 from common.models import preprocessing
 from common.models.state_dicts import require_whole
-from common.recipes.recipe import FineTuning, Override, Recipe
+from common.recipes.recipe import FineTuning, Override, Recipe, is_fitted
 from common.recipes.serialization import describe, recipe_hash
 from launch.settings.overrides import apply, combine, path_of
 from launch.weights.preprocessing import adapt
@@ -60,7 +60,7 @@ def read_changes(
     if not file.is_file():
         raise UsageError(f"There is no file {file} to read weights from (given with --from).")
     recipe = reproductions.load(paper).RECIPES[variant]
-    if not recipe.optimizer.learning_rate:
+    if is_fitted(recipe):
         raise UsageError(
             f"{variant} is fitted to the images anew, whatever it begins with: leave out --from. "
             "What it learned elsewhere is for evaluate, predict and export."

@@ -3,6 +3,7 @@
 `fit(inputs, labels)`, with arrays of all training digits, finds a layer's values;
 fitting.py calls it. By item: a nearest-neighbour classifier (2), principal components
 with a quadratic classifier (3), and Gaussian units with a linear classifier (4).
+What the paper says of them is quoted from memory.
 
 Not in the paper:
     * How the quadratic classifier is trained: by least squares, one of the two ways of
@@ -98,6 +99,8 @@ class GaussianUnits(keras.layers.Layer):
 
     def fit(self, inputs, labels):
         """The means of clusters; the mean squared distance of a digit to its cluster's.
+
+        A run's seed acts on them by the order of the digits alone.
 
         Raises:
             UsageError: if a class has fewer digits than units.

@@ -16,6 +16,7 @@ class FitLayers:
     """
 
     samples: int | None = None
+    fits = True  # see common.recipes.recipe.is_fitted
 
     def __call__(self, model, optimizer, loss, examples) -> None:
         """Assigns the layers' weights; examples are (images, labels)."""

@@ -172,8 +172,8 @@ def _convolutional(image, network, start):
         f5 = keras.layers.Dense(120, **_uniform(400, start), name="F5")
         x = _squashed(f5, x)
     if network == "lenet4_knn":
-        # Sec. III-C, item 8: its last layer "replaced with a Euclidean Nearest Neighbor
-        # classifier".
+        # Sec. III-C, item 8, from memory: its last layer "replaced with a Euclidean Nearest
+        # Neighbor classifier".
         return Neighbours(1, TRAINING_DIGITS, NUM_CLASSES, dtype="float32", name="OUT")(x)
     return _outputs(x, start)
 
@@ -406,7 +406,7 @@ class Rbf(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("lenet5")
 class PairScores(keras.layers.Layer):
-    """The classes' scores from a unit for each pair of classes (Sec. III-C, item 1).
+    """The classes' scores from a unit for each pair of classes (Sec. III-C, item 1, from memory).
 
     "The final score for class i is the sum of the outputs all the units labeled i/x
     minus the sum of the output of all the units labeled y/i, for all x and y." An

@@ -4,6 +4,7 @@ import pytest
 
 import reproductions
 from common.errors import UsageError
+from common.recipes.recipe import is_fitted
 from launch.settings.overrides import apply
 from launch.sweep import search_space
 from launch.sweep.sweep_request import MEMBER
@@ -70,12 +71,17 @@ def test_a_field_is_fixed_or_searched_and_only_once():
         read("epochs=choice(1,2)", tuner="hyperband")
 
 
+def test_a_rate_that_was_set_to_zero_is_no_fitted_network():
+    texts = search_space.default_space(apply(RESNET20, ["optimizer.learning_rate=0"]), 45_000, 1)
+    assert texts and not any("learning_rate" in text for text in texts)
+
+
 def test_every_recipe_has_a_default_space_around_its_own_values():
     seen = set()
     for recipe in (
         r for p in reproductions.names() for r in reproductions.load(p).RECIPES.values()
     ):
-        if not recipe.optimizer.learning_rate:  # its layers are fitted
+        if is_fitted(recipe):
             with pytest.raises(UsageError, match="it has no rates to search"):
                 search_space.default_space(recipe, 45_000, 1)
             continue
