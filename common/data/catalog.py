@@ -215,6 +215,7 @@ def _read_info(folder: pathlib.Path) -> dict[str, Any]:
     """
     try:
         info = json.loads((folder / "dataset_info.json").read_text())
+        stored_as = info.get("fileFormat", "tfrecord")
         sizes = {split["name"]: sum(map(int, split["shardLengths"])) for split in info["splits"]}
         features = json.loads((folder / "features.json").read_text())
         features = features.get("featuresDict", {}).get("features", {})
@@ -223,6 +224,11 @@ def _read_info(folder: pathlib.Path) -> dict[str, Any]:
             f"{folder} is no data set as TFDS prepares them: its dataset_info.json or "
             f"features.json is missing or damaged ({error}). Prepare it again."
         ) from error
+    if stored_as != "tfrecord":
+        raise RunError(
+            f"{folder} is stored as {stored_as}, and only tfrecord is read here. Prepare it again "
+            "with `tfds build --file_format=tfrecord`, or choose another --data_dir."
+        )
     if not {"image", "label"} <= features.keys():
         raise RunError(
             f"{folder} is not an image classification set: it has the features "

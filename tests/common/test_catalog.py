@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -73,6 +74,14 @@ def test_newest_prepared_version_is_read(tmp_path):
         (folder / "dataset_info.json").write_text("{}")
     found = catalog.builder_dir(catalog.find("mnist"), str(tmp_path))
     assert found.name == "3.0.10"
+
+
+def test_another_record_format_is_named_and_not_called_damaged(tmp_path):
+    shutil.copytree(digits().where, tmp_path / "mnist" / "3.0.1")
+    file = tmp_path / "mnist" / "3.0.1" / "dataset_info.json"
+    file.write_text(file.read_text().replace('"tfrecord"', '"array_record"'))
+    with pytest.raises(RunError, match="stored as array_record.*tfds build --file_format=tfrecord"):
+        catalog.open_source(catalog.find("mnist"), str(tmp_path))
 
 
 def test_folder_is_counted_labelled_by_sorted_class_and_in_tfdss_order(tmp_path):
