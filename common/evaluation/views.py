@@ -104,10 +104,10 @@ class CentreCrop(Crops):
 
 
 class CornerCrops(Crops):
-    """Corners and centre of the centre square; with their mirror images ten crops."""
+    """The image's corners and centre; with their mirror images ten crops."""
 
     def _locate(self, height: Any, width: Any, side: int) -> list[tuple[Any, Any, Any, Any]]:
-        return _five(*_centre(height, width, side), self.size)
+        return _five(0, 0, height, width, self.size)
 
 
 class SquareCrops(Crops):
@@ -229,8 +229,10 @@ def _centre(height: Any, width: Any, size: int) -> tuple[Any, Any, int, int]:
     return (height - size) // 2, (width - size) // 2, size, size
 
 
-def _five(top: Any, left: Any, side: int, _: int, size: int) -> list[tuple[Any, Any, int, int]]:
-    """The corner crops and the centre crop of a square of `side`, likewise."""
-    end, middle = side - size, (side - size) // 2
-    places = ((0, 0), (0, end), (end, 0), (end, end), (middle, middle))
+def _five(
+    top: Any, left: Any, height: Any, width: Any, size: int
+) -> list[tuple[Any, Any, int, int]]:
+    """The corner crops and the centre crop of a rectangle, likewise."""
+    down, right = height - size, width - size
+    places = ((0, 0), (0, right), (down, 0), (down, right), (down // 2, right // 2))
     return [(top + y, left + x, size, size) for y, x in places]

@@ -17,18 +17,19 @@ def convolution(x, filters, kernel_size, strides=1, *, name, initial=None, **opt
     return symmetric_conv2d(x, filters, kernel_size, strides, name=name, **options)
 
 
-def normalized(x, name, *, relu=True):
+def normalized(x, name, *, relu=True, gamma="ones"):
     """Batch normalisation and, if asked for, ReLU: NAME_bn and NAME_relu.
 
-    Epsilon 1e-5, averages that keep 0.9: Caffe's and torch's.
+    Epsilon 1e-5, averages that keep 0.9: Caffe's and torch's. `gamma` is its initializer.
     """
-    x = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
+    options = {"momentum": 0.9, "epsilon": 1e-5, "gamma_initializer": gamma}
+    x = keras.layers.BatchNormalization(**options, name=f"{name}_bn")(x)
     return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
 
 
-def residual_stem(image):
+def residual_stem(image, initial=None):
     """ResNet's for ImageNet: 224x224 -> 112x112x64 -> 56x56x64, after its first ReLU."""
-    x = normalized(convolution(image, 64, 7, 2, name="conv1"), "conv1")
+    x = normalized(convolution(image, 64, 7, 2, name="conv1", initial=initial), "conv1")
     return padded_pool(x)
 
 

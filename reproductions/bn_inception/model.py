@@ -12,7 +12,7 @@ Differences from the paper:
 Not in the paper:
     * Padding: as many zeros on either side, but for max pooling, which cuts
       its windows off at the border. Averages are over what there is.
-    * Batch normalisation: epsilon 1e-3, moving averages that keep 0.9.
+    * Batch normalisation: epsilon 1e-3, moving averages that keep 0.9997.
     * LRN's places and constants and the place of dropout, where there are
       any: as in GoogLeNet, whose LRN is here as BVLC has it.
     * The initial weights: with batch normalisation those of TF-slim's

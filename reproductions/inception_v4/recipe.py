@@ -83,7 +83,7 @@ RECIPES = {
 
 # Inception-v4's tests with many crops, Tables 3 to 5.
 #
-# The paper gives their numbers, 12 and 144, and not their places: they are taken
-# to be Inception-v3's, as in soeaver's caffe-model, whose errors agree with the
-# paper's.
+# 144 are "as described in [14]" (Sec. 5), which is GoogLeNet, and of the 12 no places are
+# given: both are taken to be Inception-v3's, as in soeaver's caffe-model, whose errors agree
+# with the paper's.
 VIEWS = dict.fromkeys(RECIPES, CROPS)

@@ -3,7 +3,7 @@
 `fit(inputs, labels)`, with arrays of all training digits, finds a layer's values;
 fitting.py calls it. By item: a nearest-neighbour classifier (2), principal components
 with a quadratic classifier (3), and Gaussian units with a linear classifier (4).
-What the paper says of them is quoted from memory.
+Quotes are of a copy of the paper that lacks the numbers, which are from memory.
 
 Not in the paper:
     * How the quadratic classifier is trained: by least squares, one of the two ways of

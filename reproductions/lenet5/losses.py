@@ -74,7 +74,7 @@ def pairs(classes: int) -> "np.ndarray":
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PairsMse:
-    """The squared distance of each pair's unit to its target (Sec. III-C, item 1, from memory).
+    """The squared distance of each pair's unit to its target (Sec. III-C, item 1).
 
     "Unit i/j is trained to produce +1 on patterns of class i, -1 on patterns of class j, and is
     not trained on other patterns." Of scores alone, as in testing, it is the squared distance of

@@ -14,7 +14,7 @@ Not in the paper:
     * The 7x12 codes of the digits: see glyphs.py.
     * Which maps LeNet-1 and LeNet-4 link: see `C3_OF_LENET1`, `C3_OF_LENET4`.
     * What the outputs of the other trained networks are: sums, squashed but in the linear
-      classifiers, whose targets are +1 and -1 (Appendix A); of the pairwise classifier see
+      classifiers, whose targets are +1 and -1; of the pairwise classifier see
       `PairScores`.
     * The classifiers that are fitted: see classical.py.
 Differences from the paper:
@@ -54,9 +54,9 @@ class Start(NamedTuple):
     power: float
 
 
-# Appendix A says +-2.4 / F. By that rule the network does not train (README.md):
-# the headline takes the root of F, which keeps the spread of the weighted sums
-# alike in all units.
+# Appendix A says +-2.4 / F, for inputs that are "highly correlated". By that rule the network
+# does not train (README.md): the headline takes the root of F, which keeps the spread of the
+# weighted sums alike in all units if their inputs are independent.
 BY_THE_LETTER = Start(2.4, 1.0)
 BY_THE_ROOT = Start(2.4, 0.5)
 STARTS = {
@@ -172,7 +172,7 @@ def _convolutional(image, network, start):
         f5 = keras.layers.Dense(120, **_uniform(400, start), name="F5")
         x = _squashed(f5, x)
     if network == "lenet4_knn":
-        # Sec. III-C, item 8, from memory: its last layer "replaced with a Euclidean Nearest
+        # Sec. III-C, item 8: "we replaced the last layer of LeNet-4 with a Euclidean Nearest
         # Neighbor classifier".
         return Neighbours(1, TRAINING_DIGITS, NUM_CLASSES, dtype="float32", name="OUT")(x)
     return _outputs(x, start)
@@ -406,7 +406,7 @@ class Rbf(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("lenet5")
 class PairScores(keras.layers.Layer):
-    """The classes' scores from a unit for each pair of classes (Sec. III-C, item 1, from memory).
+    """The classes' scores from a unit for each pair of classes (Sec. III-C, item 1).
 
     "The final score for class i is the sum of the outputs all the units labeled i/x
     minus the sum of the output of all the units labeled y/i, for all x and y." An

@@ -38,7 +38,11 @@ class Form:
             (times 0.5), "gate" (times 1 - g), "conv" (1x1) or "dropout".
         branch: What it does to F: "", "scale" (times 0.5), "gate" (times g).
         gate_bias: Initial b_g of g(x) = sigmoid(W_g x + b_g).
-        stride_on_3x3: Of a bottleneck; else its first 1x1 has the stride.
+        fair: As in fb.resnet.torch of April 2016: a bottleneck's stride in its 3x3, not in
+            its first 1x1; projections of the unit's own input, with BN; the first unit has an
+            activation of its own.
+        torch_start: Weights begin as in the Torch code of the releases: N(0, 2 / fan-out),
+            and fc as torch's default; else N(0, 2 / fan-in) and N(0, 0.01).
     """
 
     units: tuple[int, ...]
@@ -47,7 +51,8 @@ class Form:
     shortcut: Literal["", "scale", "gate", "conv", "dropout"] = ""
     branch: Literal["", "scale", "gate"] = ""
     gate_bias: float = 0.0
-    stride_on_3x3: bool = False
+    fair: bool = False
+    torch_start: bool = False
 
 
 PRE200 = Form(units=(3, 24, 36, 3), layers=3, order=FULL)
@@ -64,12 +69,12 @@ FORMS = {
     "preact_resnet50": dataclasses.replace(PRE200, units=(3, 4, 6, 3)),
     "preact_resnet34": Form(units=(3, 4, 6, 3), layers=2, order=FULL),
     "preact_resnet18": Form(units=(2, 2, 2, 2), layers=2, order=FULL),
-    "preact_resnet200_fair": dataclasses.replace(PRE200, stride_on_3x3=True),
+    "preact_resnet200_fair": dataclasses.replace(PRE200, fair=True, torch_start=True),
     "resnet200_original": dataclasses.replace(PRE200, order=ORIGINAL),
     "cifar_preact_resnet110": PRE110,
     "cifar_preact_resnet164": dataclasses.replace(PRE110, layers=3),
     "cifar_preact_resnet1001": PRE1001,
-    "cifar_preact_resnet1001_released": PRE1001,
+    "cifar_preact_resnet1001_released": dataclasses.replace(PRE1001, torch_start=True),
     "cifar_preact_resnet110_one_layer": ONE_LAYER,
     "cifar_resnet110_original": RESNET110,
     "cifar_resnet164_original": dataclasses.replace(RESNET110, layers=3),

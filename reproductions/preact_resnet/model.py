@@ -8,18 +8,23 @@ leave open is as in the authors' release (KaimingHe/resnet-1k-layers).
 
 Not in the paper:
     * Which convolution of a bottleneck has the stride: the first 1x1, as in
-      the release. `preact_resnet200_fair` has it in the 3x3, as the network
-      of fb.resnet.torch that Table 5 marks with a dagger.
+      the release.
     * The parameter-free shortcut of a unit that halves its maps: of the unit's
       input, not of its pre-activation, which Fig. 5 gives to the other path.
     * Of Table 1, where a unit halves: the gate and the 1x1 shortcut have the
       stride; scaling, gating and dropout come after the subsampling.
     * Constants of batch normalisation: epsilon 1e-5, averages that keep 0.9.
+
+`preact_resnet200_fair`, which Table 5 marks with a dagger, is fb.resnet.torch's
+models/preresnet.lua as it was when the weights came out (commit c530106): the
+stride in the 3x3, BN in projections of the unit's own input, and two activations
+ahead of the first unit, one behind each side of the pooling.
 """
 
 import keras
 
-from common.models.blocks import classifier, convolution, each_block, gaussian, residual_stem
+from common.models import blocks
+from common.models.blocks import classifier, each_block, gaussian, residual_stem, torch_linear
 from common.models.layers import Dropout, ParameterFreeShortcut, he_normal
 from reproductions.preact_resnet.forms import FORMS, Form
 
@@ -35,7 +40,8 @@ def build_model(
         x = residual_unit(x, form, stage, index, strides)
     x = activation(x, form.order.before, "last")  # Appendix: an extra one
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
-    return keras.Model(image, classifier(x, num_classes, gaussian(0.01)), name=variant)
+    initial = torch_linear() if form.torch_start else gaussian(0.01)
+    return keras.Model(image, classifier(x, num_classes, initial), name=variant)
 
 
 def stem(image, form):
@@ -46,8 +52,19 @@ def stem(image, form):
     (batch, S, S, 3) -> (batch, S, S, 16), or (batch, S/4, S/4, 64).
     """
     if len(form.units) == 3:
-        return activation(convolution(image, 16, 3, name="conv1"), "bn_relu", "conv1")
-    return residual_stem(image)
+        return activation(convolution(image, form, 16, 3, name="conv1"), "bn_relu", "conv1")
+    return residual_stem(image, kernel_start(form))
+
+
+def convolution(x, form, filters, kernel_size, strides=1, *, name):
+    """A symmetric convolution without bias."""
+    initial = kernel_start(form)
+    return blocks.convolution(x, filters, kernel_size, strides, name=name, initial=initial)
+
+
+def kernel_start(form):
+    """Initial weights of convolutions."""
+    return he_normal("fan_out" if form.torch_start else "fan_in")
 
 
 def residual_unit(x, form, stage, index, strides):
@@ -58,7 +75,7 @@ def residual_unit(x, form, stage, index, strides):
     name, order = f"stage{stage}_{index}", form.order
     base = (16 if len(form.units) == 3 else 64) * 2 ** (stage - 1)
     filters = base * 4 if form.layers == 3 else base
-    first = stage == index == 1  # its activation stands in the stem
+    first = stage == index == 1 and not form.fair  # its activation stands in the stem
     ready = x if first else activation(x, order.before, f"{name}_pre")
     # Option B of the first paper, but for its networks of two 3x3 on CIFAR.
     free = form.layers < 3 and len(form.units) == 3
@@ -66,8 +83,9 @@ def residual_unit(x, form, stage, index, strides):
     y = branch(ready, form, base, strides, name)
     if projected or form.shortcut == "conv":
         # Appendix: projections "are also with pre-activation".
-        short = convolution(ready, filters, 1, strides, name=f"{name}_shortcut")
-        short = activation(short, order.end, f"{name}_shortcut")
+        source, end = (x, "bn") if form.fair else (ready, order.end)
+        short = convolution(source, form, filters, 1, strides, name=f"{name}_shortcut")
+        short = activation(short, end, f"{name}_shortcut")
     elif strides == 1 and x.shape[-1] == filters:
         short = x
     else:  # option A of the first paper
@@ -86,10 +104,10 @@ def branch(x, form, base, strides, name):
         kernels, filters = (1, 3, 1), (base, base, 4 * base)
     else:
         kernels, filters = (3,) * form.layers, (base,) * form.layers
-    strided = 2 if form.stride_on_3x3 else 1
+    strided = 2 if form.fair else 1
     for layer, (kernel, maps) in enumerate(zip(kernels, filters, strict=True), 1):
         step = strides if layer == strided else 1
-        x = convolution(x, maps, kernel, step, name=f"{name}_conv{layer}")
+        x = convolution(x, form, maps, kernel, step, name=f"{name}_conv{layer}")
         follows = form.order.end if layer == form.layers else "bn_relu"
         x = activation(x, follows, f"{name}_conv{layer}")
     return x

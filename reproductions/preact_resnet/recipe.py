@@ -88,7 +88,8 @@ IMAGENET = Recipe(
     image_size=224,  # Table 5: train crop
     channels=3,
     num_classes=1000,  # Sec. 5
-    epochs=90,  # ours
+    epochs=120,  # as many as [1]'s updates need
+    updates=600_000,  # [1], Sec. 3.4: "up to 60x10^4 iterations"
     initialize_from=None,  # Sec. 5: "all trained from scratch"
     global_batch_size=256,  # App.: on 8 GPUs, 32 each
     optimizer=SGD,
@@ -113,6 +114,7 @@ IMAGENET = Recipe(
 FAIR = dataclasses.replace(
     IMAGENET,
     epochs=90,  # FB
+    updates=None,
     optimizer=FAIR_SGD,
     weight_decay=FAIR_DECAY,
     train_transforms=(

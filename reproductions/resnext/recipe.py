@@ -84,7 +84,7 @@ CIFAR_RECIPE = dataclasses.replace(
     ),
     train_noise=(ZeroBorder(),),  # fb: normalised, then padded
     test_transforms=FRAME,
-    views=("single",),  # Sec. 5.3
+    views=("single",),  # ours: as [14], ResNet, Sec. 4.2
     monitor="single",  # Fig. 7
     healthy_after=10,  # ours
 )

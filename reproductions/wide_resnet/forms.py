@@ -9,7 +9,7 @@ class CifarForm:
 
     Attributes:
         depth: n, 6 N + 4 with N blocks in each of three groups: the
-            convolutions, projections included.
+            convolutions, projections included (with k = 1 there are two, not three).
         width: k, times 16, 32 and 64 maps.
         dropout: Between the convolutions of a block; 0 for none. Sec. 3: 0.3
             for CIFAR, by cross-validation.

@@ -10,8 +10,8 @@ ImageNet they are those of He et al. 2015, with a width factor.
 Not in the paper, and as in the release (szagoruyko/wide-residual-networks):
     * A block that changes the number of maps shares its first BN-ReLU between
       the residual and the projection; the projection has no normalisation.
-    * Initial weights (since its commit "fix MSRA init"); the constants of batch
-      normalisation.
+    * Initial weights (since its commit "fix MSRA init"), on CIFAR those of batch
+      normalisation, too; its constants.
 In neither: WRN-68-3, by one source WRN-68-2, named as a member of the ILSVRC
 2016 winner. What is built here is our reading of either name (deviations.toml).
 """
@@ -60,7 +60,16 @@ def cifar_maps(image, form: CifarForm):
     for group, index, strides in each_block([blocks] * 3):  # 32x32, 16x16, 8x8
         filters, name = 8 * 2**group * form.width, f"conv{group + 1}_{index}"
         x = wide_block(x, filters, strides=strides, dropout=form.dropout, name=name)
-    return normalized(x, "last")
+    return preactivation(x, "last")
+
+
+def preactivation(x, name):
+    """BN-ReLU, whose gamma starts uniform in 0 .. 1.
+
+    The release resets its networks after a test (`testModel` of utils.lua), which starts gamma
+    as torch did then; for ImageNet it sets gamma to 1.
+    """
+    return normalized(x, name, gamma=keras.initializers.RandomUniform(0.0, 1.0))
 
 
 def wide_block(x, filters, *, strides, dropout, name):
@@ -68,12 +77,12 @@ def wide_block(x, filters, *, strides, dropout, name):
 
     (batch, H, W, C) -> (batch, H / strides, W / strides, filters)
     """
-    y = normalized(x, f"{name}_a")
+    y = preactivation(x, f"{name}_a")
     shortcut = x
     if x.shape[-1] != filters:
         shortcut = convolution(y, filters, 1, strides, name=f"{name}_shortcut")
     y = convolution(y, filters, 3, strides, name=f"{name}_a")
-    y = normalized(y, f"{name}_b")
+    y = preactivation(y, f"{name}_b")
     if dropout:
         y = Dropout(dropout, name=f"{name}_dropout")(y)
     y = convolution(y, filters, 3, 1, name=f"{name}_b")

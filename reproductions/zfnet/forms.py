@@ -14,7 +14,7 @@ class Form:
 
     maps: tuple[int, int, int] = (384, 384, 256)
     units: int = 4096
-    dropout: float = 0.5  # Sec. 3.1
+    dropout: float = 0.5  # Sec. 3
 
 
 FORMS = {

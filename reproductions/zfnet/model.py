@@ -1,7 +1,7 @@
 """ZFNet: AlexNet with smaller windows, closer together, in its first two layers.
 
 Zeiler and Fergus, "Visualizing and Understanding Convolutional Networks",
-arXiv:1311.2901 (2013); ECCV 2014. Built from Figure 3 and Section 3.1.
+arXiv:1311.2901 (2013); ECCV 2014. Built from Figure 3 and Section 3.
 
 Differences from the paper:
     * Figure 3 ends in a softmax; the network here ends in logits.
@@ -16,7 +16,7 @@ from common.models.blocks import classifier, gaussian
 from common.models.layers import Dropout, LocalResponseNormalization
 from reproductions.zfnet.forms import FORMS, Form
 
-# Of all weights (Sec. 3.1: "initialized to 10^-2"); biases start at 0.
+# Of all weights (Sec. 3: "initialized to 10^-2"); biases start at 0.
 STDDEV = 0.01
 SMALLEST_IMAGE = dict.fromkeys(FORMS, 47)  # 22, 11, 4, 2, 1
 
@@ -71,7 +71,7 @@ def contrast_norm(x, index):
 
 @keras.saving.register_keras_serializable(package="zfnet")
 class MaxFilterRms(keras.constraints.Constraint):
-    """A filter whose root mean square exceeds `radius` is scaled back to it (Sec. 3.1).
+    """A filter whose root mean square exceeds `radius` is scaled back to it (Sec. 3).
 
     (height, width, maps, filters) -> the same shape, after every update.
     """

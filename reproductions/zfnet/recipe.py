@@ -1,4 +1,4 @@
-"""ZFNet's training, Section 3.1; all of its networks are trained alike.
+"""ZFNet's training, Section 3; all of its networks are trained alike.
 
 "Sec." is arXiv:1311.2901v3. The paper says that its code is based on that of
 Krizhevsky et al. 2012 ("K."), whose values stand where it says nothing.
@@ -19,7 +19,7 @@ from reproductions.zfnet.forms import FORMS
 
 @dataclasses.dataclass(frozen=True)
 class RandomTenCrop(Geometric):
-    """One of ten windows: four corners and the centre, mirrored or not (Sec. 3.1)."""
+    """One of ten windows: four corners and the centre, mirrored or not (Sec. 3)."""
 
     size: int
     uniforms: ClassVar[int] = 2
@@ -36,31 +36,31 @@ class RandomTenCrop(Geometric):
         return view.crop(top, left, self.size, chance=True).mirror(side < 0.5)
 
 
-FRAME = (ResizeShorterSide(256), CentreCrop(256))  # Sec. 3.1
+FRAME = (ResizeShorterSide(256), CentreCrop(256))  # Sec. 3
 
 ZFNET = Recipe(
-    data="imagenet2012",  # Sec. 3.1
-    image_size=224,  # Sec. 3.1, Fig. 3
+    data="imagenet2012",  # Sec. 3
+    image_size=224,  # Sec. 3, Fig. 3
     channels=3,  # Fig. 3
-    num_classes=1000,  # Sec. 3.1
-    epochs=70,  # Sec. 3.1: "stopped training after 70 epochs"
-    global_batch_size=128,  # Sec. 3.1
+    num_classes=1000,  # Sec. 3
+    epochs=70,  # Sec. 3: "stopped training after 70 epochs"
+    global_batch_size=128,  # Sec. 3
     optimizer=Sgd(
-        learning_rate=0.01,  # Sec. 3.1
-        momentum=0.9,  # Sec. 3.1
+        learning_rate=0.01,  # Sec. 3
+        momentum=0.9,  # Sec. 3
         nesterov=False,  # K.
     ),
-    schedule=DivideOnPlateau(  # Sec. 3.1: "anneal ... manually"
+    schedule=DivideOnPlateau(  # Sec. 3: "anneal ... manually"
         divisor=10.0,  # K.
         patience=6,  # ours
         max_drops=3,  # K.
-        metric="val_top1_error",  # Sec. 3.1: "when the validation error plateaus"
+        metric="val_top1_error",  # Sec. 3: "when the validation error plateaus"
         min_delta=0.1,  # ours: percentage points
     ),
     weight_decay=WeightDecay(rate=5e-4, variables="kernel"),  # K.
-    loss=SoftmaxCrossEntropy(),  # Sec. 3
-    train_transforms=(*FRAME, RandomTenCrop(224)),  # Sec. 3.1
-    normalize=SubtractMeanImage(),  # Sec. 3.1: "the per-pixel mean"
+    loss=SoftmaxCrossEntropy(),  # Sec. 2
+    train_transforms=(*FRAME, RandomTenCrop(224)),  # Sec. 3
+    normalize=SubtractMeanImage(),  # Sec. 3: "the per-pixel mean"
     test_transforms=FRAME,
     views=("centre_crop", "ten_crop"),  # ten: K.; the paper names no view
     monitor="centre_crop",  # ours: a tenth of the cost of ten_crop

@@ -116,6 +116,7 @@ def test_vggs_grid_is_regular_and_reaches_every_border():
     assert len(set(places(scaled))) == 25
 
 
+FAIR = [(0, 0, 224), (0, 117, 224), (32, 0, 224), (32, 117, 224), (16, 58, 224)]
 CORNERS = [(0, 0, 299), (0, 21, 299), (21, 0, 299), (21, 21, 299), (10, 10, 299)]
 
 
@@ -125,18 +126,12 @@ CORNERS = [(0, 0, 299), (0, 21, 299), (21, 0, 299), (21, 21, 299), (10, 10, 299)
         (TWELVE, (97, 640), (320, 320), [*CORNERS, (0, 0, 320)]),
         (SQUASHED, (333, 501), (378, 378), [(23, 23, 331)]),  # PolyNet's
         (CENTRE, (375, 500), (320, 427), [(0, 53, 320)]),  # as large as the shorter side
+        (LOGITS, (375, 500), (256, 341), FAIR),  # transforms.lua: TenCrop
     ],
 )
 def test_crops_of_a_squashed_or_of_the_whole_image(view, size, canvas, crops):
     (scaled,) = view.scaled_images(*size)
     assert (scaled.canvas, places(scaled)) == (canvas, crops)
-
-
-def test_ten_crops_of_an_image_are_those_of_the_frame():
-    (scaled,) = LOGITS.scaled_images(375, 500)
-    left = (341 - 256) // 2  # of the centre square
-    moved = [dataclasses.replace(c, left=c.left - left) for c in scaled.crops]
-    assert tuple(moved) == crops_of_frame("ten_crop", 256, 224)
 
 
 def test_dense_inputs_are_the_whole_image_and_weigh_as_crops_do():  # VGG, Sec. 4.3

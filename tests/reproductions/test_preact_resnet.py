@@ -218,3 +218,36 @@ def test_a_shortcut_of_a_two_layer_unit_is_not_activated():
         shortcut = model.get_layer(f"stage{stage}_1_shortcut")
         assert isinstance(shortcut, ParameterFreeShortcut)
         assert before(shortcut).name == f"stage{stage - 1}_2_add"
+
+
+def test_fairs_projections_are_of_the_units_own_input_with_bn():  # c530106: preresnet.lua
+    model = toy("preact_resnet200_fair")
+    assert sequence(model, "image", "stage1_1_pre_relu") == "conv bn relu bn relu"
+    for stage, ahead in ((1, "pool1"), (2, "stage1_2_add"), (4, "stage3_2_add")):
+        short, _ = model.get_layer(f"stage{stage}_1_add").input
+        assert short._keras_history.operation.name == f"stage{stage}_1_shortcut_bn"
+        assert before(model.get_layer(f"stage{stage}_1_shortcut")).name == ahead
+    assert model.get_layer("stage2_1_conv2").strides == (2, 2)
+    paper = toy("preact_resnet200")
+    assert before(paper.get_layer("stage2_1_shortcut")).name == "stage2_1_pre_relu"
+
+
+@pytest.mark.parametrize(
+    ("variant", "fan", "maps"),
+    [
+        ("preact_resnet200_fair", 7 * 7 * 64, 2048),
+        ("cifar_preact_resnet1001_released", 3 * 3 * 16, 256),
+        ("cifar_preact_resnet1001", 3 * 3 * 3, None),  # fan-in, and N(0, 0.01)
+    ],
+)
+def test_networks_of_the_releases_start_as_torch_does(variant, fan, maps):
+    keras.utils.set_random_seed(0)
+    form = dataclasses.replace(FORMS[variant], units=(1,) * len(FORMS[variant].units))
+    model = build_model(variant, image_size=8, network=form)
+    first = model.get_layer("conv1").kernel.numpy()
+    assert first.std() == pytest.approx((2 / fan) ** 0.5, rel=0.1)
+    head = model.get_layer("fc").kernel.numpy()
+    if maps:  # uniform
+        assert 0.95 / maps**0.5 < abs(head).max() <= 1 / maps**0.5
+    else:
+        assert head.std() == pytest.approx(0.01, rel=0.1)

@@ -38,6 +38,22 @@ def test_n_is_the_number_of_convolutions():
         cifar_maps(keras.Input((32, 32, 3)), CifarForm(depth=27, width=1, dropout=0.0))
 
 
+def test_with_one_time_the_width_the_first_group_needs_no_projection():
+    layers = graph_of("wide_resnet", "cifar_wrn_40_1").layers
+    assert sum(isinstance(x, keras.layers.Conv2D) for x in layers) == 39
+
+
+def test_gamma_starts_as_in_the_release():
+    keras.utils.set_random_seed(0)
+    form = CifarForm(depth=10, width=1, dropout=0.0)
+    model = build_model("cifar_wrn_16_8", image_size=8, network=form)
+    gammas = np.concatenate([w.numpy() for w in model.weights if w.name == "gamma"])
+    assert 0 <= gammas.min() < 0.05 and 0.95 < gammas.max() <= 1
+    assert gammas.mean() == pytest.approx(0.5, abs=0.05)
+    model = build_model("wrn_18_1", image_size=32)
+    assert all((w.numpy() == 1).all() for w in model.weights if w.name == "gamma")
+
+
 def block_parameters(sizes, blocks, width=2):
     """Of a network with `blocks` blocks in a group, by arithmetic.
 

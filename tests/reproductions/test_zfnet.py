@@ -1,4 +1,4 @@
-"""ZFNet's facts: Figure 3 and Section 3.1 of the paper."""
+"""ZFNet's facts: Figure 3 and Section 3 of the paper."""
 
 import functools
 
