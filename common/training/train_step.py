@@ -120,15 +120,27 @@ class TrainStep:
             step,
             self.optimizer.scale(),
         )
-        for variable, value in zip(statistics, moved, strict=True):
-            if id(variable) not in self.frozen:
-                variable.assign(value)
+        self.assign_statistics(statistics, moved)
         overflows = 0
         if self.optimizer.loss_scale is not None:
             for gradient in filter(lambda g: g is not None, gradients):
                 infinite = ~tf.math.is_finite(gradient)
                 overflows += tf.math.count_nonzero(infinite, dtype=tf.int32)
         return totals, gradients, overflows
+
+    def assign_statistics(self, statistics, moved):
+        """In one replica; where there are several, their mean, as of microbatches.
+
+        Assigned as it is, each would keep its own, and only the first one's are saved.
+        """
+        pairs = [p for p in zip(statistics, moved, strict=True) if id(p[0]) not in self.frozen]
+        if pairs and self.strategy.num_replicas_in_sync > 1:
+            pairs = [(v, value) for v, value in pairs if value.dtype.is_floating]
+            context = tf.distribute.get_replica_context()
+            means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [value for _, value in pairs])
+            pairs = zip([v for v, _ in pairs], means, strict=True)
+        for variable, value in pairs:
+            variable.assign(value)
 
     def compute_gradients(self, weights, statistics, batch, tables, start, step, scale):
         """Of a replica's share, which begins at `start` in the global batch.

@@ -105,6 +105,9 @@ def test_parts_of_a_batch_are_normalised_as_on_so_many_devices():
     one, two = run("bn_local microbatches=2"), run("bn_local", 2)
     assert one["wrong"] == two["wrong"]
     np.testing.assert_allclose(one["losses"], two["losses"], rtol=1e-5)
+    # The averages, of which those of the first device are saved.
+    assert np.abs(one["first"][3]).max() > 1e-3
+    np.testing.assert_allclose(one["first"][3], two["first"][3], atol=1e-7)
 
 
 def test_moving_averages_move_once_in_an_update_to_the_mean_of_its_parts():
