@@ -133,13 +133,13 @@ class TrainStep:
 
         Assigned as it is, each would keep its own, and only the first one's are saved.
         """
-        pairs = [p for p in zip(statistics, moved, strict=True) if id(p[0]) not in self.frozen]
-        if pairs and self.strategy.num_replicas_in_sync > 1:
-            pairs = [(v, value) for v, value in pairs if value.dtype.is_floating]
+        pairs = zip(statistics, moved, strict=True)
+        pairs = [(v, x) for v, x in pairs if id(v) not in self.frozen and x.dtype.is_floating]
+        variables, values = [v for v, _ in pairs], [x for _, x in pairs]
+        if values and self.strategy.num_replicas_in_sync > 1:
             context = tf.distribute.get_replica_context()
-            means = context.all_reduce(tf.distribute.ReduceOp.MEAN, [value for _, value in pairs])
-            pairs = zip([v for v, _ in pairs], means, strict=True)
-        for variable, value in pairs:
+            values = context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
+        for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
 
     def compute_gradients(self, weights, statistics, batch, tables, start, step, scale):

@@ -106,6 +106,8 @@ def train(training: Training, strategy) -> int:
     workers, recipe = Workers(strategy), experiment.recipe
     updates = pipeline.updates(source, recipe)  # a batch must fit into it
     require_fitting(source, recipe, (*recipe.views, recipe.monitor))
+    # Again: the first sample images, or another network before, have drawn from Python's.
+    keras.utils.set_random_seed(settings.seed)
     model = build_network(experiment, strategy)
     identity = identify(training, source)
     workers.require_same("command or data set", json.dumps(identity))
