@@ -252,8 +252,8 @@ class Loop:
             # All take the chief's pace: they must make the same calls.
             self._steps_per_call = int(self.workers.all_gather(self._steps_per_call)[0, 0])
 
-    def _run_steps(self, *args: Any) -> tuple:
-        """As TrainSteps; the device finishes this epoch's images."""
+    def _train_steps_of_epoch(self) -> TrainSteps:
+        """Those in which the device does what is left to do to this epoch's images."""
         job, key = self.job, tuple(self._operations())
         if key not in self._train_steps:
             finish = key and examples.finish_on_device(job.recipe, job.statistics, self.state.epoch)
@@ -271,7 +271,7 @@ class Loop:
             )
             of_rows = on_gpus(job.strategy) or is_small(job.recipe)
             self._train_steps[key] = TrainSteps(step, compile_loop=of_rows)
-        return self._train_steps[key](*args)
+        return self._train_steps[key]
 
     def _operations(self) -> list:
         """What the device does to the images of this epoch's stream."""
@@ -311,20 +311,20 @@ class Loop:
         size = prepare.samples or job.source.dataset.splits["train"]
         where = {"seed": job.seed, "epoch": self.state.epoch, "size": size}
         if job.resident:
-            examples = job.resident.sample_batch(**where)
+            batch = job.resident.sample_batch(**where)
         else:
-            examples = pipeline.sample_batch(job.source, job.recipe, job.statistics, **where)
-        prepare(job.model, job.optimizer, job.recipe.loss, examples)
+            batch = pipeline.sample_batch(job.source, job.recipe, job.statistics, **where)
+        prepare(job.model, job.optimizer, job.recipe.loss, batch)
 
     def _make_updates(self, batches: Iterator | Rows, steps: int) -> None:
         """Makes `steps` updates in one call, and looks at their losses."""
         state, recipe = self.state, self.job.recipe
-        rates = self._rates(steps)
-        self.job.optimizer.learning_rate = rates[-1][-1]
+        rates = self._rates(state.step, steps)
         self.callbacks.on_train_batch_begin(state.step)
         began = time.monotonic()
         with explained(self.job.source, "train", recipe):
-            losses, own, wrong, waited = self._run_steps(batches, state.step, rates)
+            run = self._train_steps_of_epoch()
+            losses, own, wrong, waited = run(batches, state.step, rates)
             losses, own, wrong = losses.numpy(), own.numpy(), wrong.numpy()
         seconds = time.monotonic() - began
         folder = self.job.run.checkpoints
@@ -345,11 +345,12 @@ class Loop:
         }
         self.callbacks.on_train_batch_end(state.step - 1, logs)
 
-    def _rates(self, steps: int) -> list[list[float]]:
+    def _rates(self, step: int, steps: int) -> list[list[float]]:
+        """Of `steps` updates of this epoch, from `step` on: (updates, groups)."""
         state, smaller = self.state, RECOVERY**self.state.recovered
         where = {"epoch": state.epoch, "history": state.history}
         where["steps_per_epoch"] = self.steps_per_epoch
-        rates = [rates_at(self.job.recipe, step=state.step + i, **where) for i in range(steps)]
+        rates = [rates_at(self.job.recipe, step=step + i, **where) for i in range(steps)]
         return [[smaller * rate for rate in each] for each in rates]
 
     def _finish_epoch(self, signals: Signals, progress: Callable) -> None:
@@ -363,7 +364,7 @@ class Loop:
         row = {
             "epoch": state.epoch + 1,
             "step": state.step,
-            "learning_rate": self._rates(1)[0][-1],
+            "learning_rate": self._rates(state.step - 1, 1)[0][-1],  # of its last update
             **state.means(steps, recipe),
             "val_loss": result.loss,
             "val_top1_error": result.top1_error,

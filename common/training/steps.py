@@ -15,8 +15,8 @@ MAX_UPDATES = 1024  # in one call
 def repeat_bit_for_bit() -> None:
     """The same step on the same machine gives the same bits from now on."""
     tf.config.experimental.enable_op_determinism()
-    # That overlooks AddN: it adds to whichever of its inputs is free first. The gradients have no
-    # use for it, if Grappler does not put it back.
+    # It does not cover AddN, whose order of adding varies. Our gradients avoid AddN; this keeps
+    # Grappler from inserting it again.
     tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
 
 
@@ -60,7 +60,7 @@ class TrainSteps:
             rates: Learning rates, (updates, groups).
 
         Returns:
-            Three (updates,) tensors of what TrainStep returns, and the seconds waited for input.
+            Three (updates,) tensors of what TrainStep.update returns, and the seconds waited for input.
 
         Raises:
             UsageError: if there is something that XLA cannot compile.
@@ -133,7 +133,7 @@ class TrainSteps:
         i = tf.constant(0)
         while i < updates:  # not tf.range: XLA would compile for each number
             here = step + tf.cast(i, tf.int64)
-            totals = self.train_step(batch, here, tf.gather(rates, i))
+            totals = self.train_step.update(batch, here, tf.gather(rates, i))
             losses = losses.write(i, totals[0])
             own = own.write(i, totals[1])
             wrong = wrong.write(i, totals[2])

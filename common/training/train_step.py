@@ -15,7 +15,7 @@ from common.recipes.losses import plain
 
 
 class TrainStep:
-    """`train_step(batch, step, rates)`: one update, on all replicas.
+    """`update(batch, step, rates)` makes one update, on all replicas.
 
     Args:
         model: The network; its batch normalisation's statistics move, too.
@@ -29,7 +29,7 @@ class TrainStep:
             gradients of each.
         resident: A common.data.resident.ResidentSet: then every replica is given the whole batch,
             as rows of what was drawn for it. Otherwise it is given (images, labels), its share.
-        finish: Makes the network's input of those images; None if they are it.
+        finish: Turns what the host sent into the network's input; None if nothing is left to do.
 
     Raises:
         UsageError: if the batch does not divide, or XLA cannot compile that.
@@ -57,9 +57,8 @@ class TrainStep:
         self.jit_compile = jit_compile
         # Of frozen layers: a mean over microbatches would change their last bits.
         self.frozen = {id(v) for x in model.layers if not x.trainable for v in x.variables}
-        self.update, self.gradients = self.train_step, self.compute_gradients
         if jit_compile and replicas == 1:
-            self.update = tf.function(self.train_step, jit_compile=True)
+            self.update = tf.function(self.update, jit_compile=True)
         elif jit_compile:
             for layer in model.layers:
                 if getattr(layer, "synchronized", False):
@@ -69,10 +68,10 @@ class TrainStep:
                         "which XLA cannot ask for. Add --set synchronized_batch_norm=False, or "
                         "--nojit_compile."
                     )
-            self.gradients = tf.function(self.compute_gradients, jit_compile=True)
+            self.compute_gradients = tf.function(self.compute_gradients, jit_compile=True)
 
-    def __call__(self, batch: Any, step: Any, rates: Any) -> list[tf.Tensor]:
-        """One update; called inside a tf.function.
+    def update(self, batch: Any, step: Any, rates: Any) -> list[tf.Tensor]:
+        """All replicas' gradients, then the weights' update; called inside a tf.function.
 
         Args:
             batch: See the class.
@@ -83,10 +82,6 @@ class TrainStep:
             Scalars: the batch's mean loss, its mean of common.recipes.losses.plain, and how many of
             its images were classified wrongly.
         """
-        return self.update(batch, step, rates)
-
-    def train_step(self, batch, step, rates):
-        """All replicas' gradients, then the update."""
         self.optimizer.rates.assign(rates)
         totals, gradients, overflows = self.strategy.run(self.replica_step, args=(batch, step))
         # `apply` adds up the replicas' gradients, clips, decays and updates.
@@ -111,7 +106,7 @@ class TrainStep:
             batch, tables = _rows(batch, start, share), self.resident.tables
         weights = self.model.trainable_variables
         statistics = self.model.non_trainable_variables
-        totals, gradients, moved = self.gradients(
+        totals, gradients, moved = self.compute_gradients(
             [tf.convert_to_tensor(v.value) for v in weights],
             [tf.convert_to_tensor(v.value) for v in statistics],
             batch,
@@ -143,15 +138,14 @@ class TrainStep:
             variable.assign(value)
 
     def compute_gradients(self, weights, statistics, batch, tables, start, step, scale):
-        """Of a replica's share, which begins at `start` in the global batch.
+        """The gradients of one replica's share; `start` is its first position in the global batch.
 
         A pure function. The losses are divided by the global batch size, so that sums over
-        microbatches and replicas are means over the whole batch. Each microbatch moves batch
-        normalisation's statistics from where they were before the update; they end as the mean of
-        that.
+        microbatches and replicas are means over the whole batch. Each microbatch updates batch
+        normalisation's averages from the same old values; the results are averaged.
 
         Returns:
-            Totals, as `__call__`; gradients, None for weights without; and the new statistics.
+            Totals, as of `update`; gradients, None for weights without; and the new statistics.
         """
         totals, gradients, moved = (0.0, 0.0, 0), None, []
         for number in range(self.microbatches):

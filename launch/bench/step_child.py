@@ -190,7 +190,7 @@ def run_bare(job: Job) -> None:
         seed=0,
         jit_compile=job.jit_compile,
     )
-    run = tf.function(step, jit_compile=job.jit_compile)
+    run = tf.function(step.update, jit_compile=job.jit_compile)
     batch = tuple(map(tf.constant, draw_noise(recipe)))
     number = tf.constant(0, tf.int64)
     rates = tf.zeros((len(recipe.group_schedules) + 1,))

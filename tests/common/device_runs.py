@@ -91,7 +91,7 @@ def build_steps(model, **more):
 def operations(step):
     """Of the graph of a TrainStep whose batch has two images."""
     batch = tf.TensorSpec((2, *step.model.input_shape[1:])), tf.TensorSpec((2,), tf.int64)
-    traced = tf.function(step).get_concrete_function(
+    traced = tf.function(step.update).get_concrete_function(
         batch, tf.TensorSpec((), tf.int64), tf.TensorSpec((1,))
     )
     return traced.graph.get_operations()

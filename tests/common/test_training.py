@@ -16,7 +16,7 @@ from common.errors import NotFinite, RunError
 from common.evaluation.views import FrameView
 from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
 from common.recipes.recipe import Sgd
-from common.recipes.schedules import ByEpoch, DivideOnPlateau
+from common.recipes.schedules import ByEpoch, ByStep, DivideOnPlateau
 from common.training.health import require_finite, require_moved
 from common.training.loop import Job, Loop, State, has_stalled
 from common.training.optimizers import build_optimizer
@@ -143,6 +143,13 @@ def test_it_learns_and_drives_keras_callbacks(whole_runs):
 def test_rates_are_on_record(whole_runs, kind):
     rates = [row["learning_rate"] for row in whole_runs[kind][0].state.history]
     assert rates == pytest.approx([0.02, 0.02, 0.002])
+
+
+def test_an_epochs_rate_is_that_of_its_last_update(source, tmp_path):
+    """Here it drops with the first update of the second epoch."""
+    stairs = ByStep(starts=(0, STEPS), factors=(1.0, 0.1))
+    history = train(loop(source, tmp_path, schedule=stairs, epochs=2)).history
+    assert [row["learning_rate"] for row in history] == pytest.approx([0.02, 0.002])
 
 
 def test_beside_auxiliary_heads_the_main_ones_loss_is_kept(whole_runs):
