@@ -61,7 +61,8 @@ def split_operations(recipe: Recipe, epoch: int) -> Operations:
             "A recipe's geometric transforms (resize, crop, flip, pad) must "
             "come before those of pixel values."
         )
-    # What comes after others on the host gives float32 no fewer bytes.
+    # All or nothing: once one pixel operation ran on the host, the image is float32 and sending it
+    # saves nothing.
     on_device = all(op.on_device for _, op in pixel)
     return Operations(geometric, pixel, pixel if on_device else [])
 

@@ -1,9 +1,8 @@
 """A small training set, decoded once: its batches are made many images at a time.
 
-MNIST and CIFAR-10 fit into memory, as uint8. What is made on the host, or on the
-devices as a part of the training step, are the images of one example after the
-other: bit for bit where XLA does not compile them, and to its rounding of the
-normalisation where it does.
+MNIST and CIFAR-10 fit into memory, as uint8. Made on the host, or on the devices as a part of
+the training step. Gives the same images as common.data.examples one by one: equal bits without
+XLA, up to rounding in the normalisation with it.
 """
 
 from collections.abc import Callable

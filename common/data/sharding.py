@@ -79,7 +79,7 @@ def _prefetch(batches: Any) -> Any:
 
 
 def parallel_map(dataset: Any, function: Callable, at_once: int | None = None) -> Any:
-    """`function` of each element, in order, `at_once` or one on each core.
+    """Maps in order, with `at_once` parallel calls (default: one a core).
 
     tf.data's tuner is off. In TensorFlow 2.21 its thread is woken when an
     iterator is deleted, may look before the deletion can be seen, and then

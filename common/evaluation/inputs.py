@@ -42,7 +42,7 @@ def require_fitting(source: Source, recipe: Recipe, names: Sequence[str]) -> Non
 
 
 def count_inputs(view: Any, size: int) -> int:
-    """Of an image, for a network of size x size: the same of all images."""
+    """The number of network inputs per image, the same of all; the network's is size x size."""
     return sum(len(image.crops) for image in view.scaled_images(size, size))
 
 
@@ -101,7 +101,7 @@ def test_batches(
 def make_inputs(
     source: Source, record: dict[str, Any], recipe: Recipe, statistics: Statistics | None, view: Any
 ) -> tuple[Any, ...]:
-    """Of each of the view's scaled images (crops, H, W, C), normalised.
+    """The network inputs, normalised: one (crops, H, W, C) array per scaled image of the view.
 
     A mean image belongs to the recipe's frame; what the papers subtract from an image of
     another size they do not say: the mean's mean, here, the same at each place.

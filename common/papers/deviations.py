@@ -18,13 +18,13 @@ from common.recipes.recipe import Deviation, Recipe
 NAME = "deviations.toml"
 
 
-def add_deviations(recipes: dict[str, Recipe], folder: str) -> dict[str, Recipe]:
+def add_deviations(recipes: dict[str, Recipe], folder: pathlib.Path) -> dict[str, Recipe]:
     """A paper's recipes, each with the deviations that its folder has for it.
 
     Raises:
         RunError: if a key is unknown or missing, or a pattern fits no variant.
     """
-    path = pathlib.Path(folder, NAME)
+    path = folder / NAME
     suite = {row.get("field", ""): row for row in _read_rows(path.parents[1] / NAME)}
     found: dict[str, list[Deviation]] = {variant: [] for variant in recipes}
     for number, row in enumerate(_read_rows(path), 1):

@@ -1,7 +1,7 @@
 """A recipe: everything that changes the result of a training run, as data.
 
-One frozen value per published result. A field with a default is one that a recipe may
-be without: at it there is no such thing. Importing this module imports no TensorFlow.
+One frozen value per published result. A field's default means "this recipe has none of it".
+Importing this module imports no TensorFlow.
 """
 
 import dataclasses
@@ -36,11 +36,11 @@ class Override:
     """A field of a recipe that the command line changed: it is no longer the paper's.
 
     Attributes:
-        field: Its path, such as "optimizer.learning_rate"; "data" for another data set, "recovered"
-            for a training that went back to a checkpoint, "continued" for one that went on with
-            another recipe.
+        field: Its path, such as "optimizer.learning_rate"; or "data" for another data set. Two
+            are no fields, and no flag sets them: "recovered" of a training that went back to a
+            checkpoint, "continued" of one that went on with another recipe.
         old: Its value before.
-        new: Its value now; of the two special ones, as people are told.
+        new: Its value now; of "recovered" and "continued" a sentence.
     """
 
     field: str

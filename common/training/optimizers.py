@@ -127,7 +127,7 @@ class Shared:
 
     @contextlib.contextmanager
     def averaged(self, variables):
-        """`variables` hold their averages meanwhile, if there are any."""
+        """Inside, the variables have their averaged values, if there are any."""
         kept = [v.numpy() for v in variables] if self.averages else []
         for variable, average in zip(variables, self.averages, strict=False):
             variable.assign(average.numpy())

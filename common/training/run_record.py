@@ -26,8 +26,8 @@ from common.recipes.serialization import describe, spell
 
 # What must not change between the sessions of one run.
 IDENTITY = ("variant", "recipe", "seed", "data", "precision")
-# What may differ where a run goes on, of what `differences` says: what only ends it at
-# another time, as no schedule, order or draw looks at it; and what makes another recipe.
+# Of the differences of two recipes, as `differences` says them. LENGTH: those that only move the
+# end of a run. RENEWABLE: those that make it another recipe, allowed by `launch RUN`.
 LENGTH = re.compile(r"recipe\.(epochs|updates|patience|healthy_after) ")
 RENEWABLE = re.compile(
     r"recipe\.(epochs|updates|patience|healthy_after|optimizer\.learning_rate|schedule"

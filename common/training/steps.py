@@ -60,7 +60,8 @@ class TrainSteps:
             rates: Learning rates, (updates, groups).
 
         Returns:
-            Three (updates,) tensors of what TrainStep.update returns, and the seconds waited for input.
+            Three (updates,) tensors of what TrainStep.update returns, and the seconds waited for
+            input.
 
         Raises:
             UsageError: if there is something that XLA cannot compile.

@@ -108,8 +108,8 @@ def only_precision(changes: tuple[str, ...]) -> bool:
 def of_claim(claim: Result, measured: list[Measurement]) -> list[Measurement]:
     """The measurements that may stand beside a paper's number, float32 first.
 
-    Same variant, data, split and views, and the recipe as it is here; the row
-    that they stand in has its departures from the paper.
+    Same variant, data, split and views, and the recipe as it is here. Departures from the paper
+    are listed in the same row, not excluded here.
     """
     what = (claim.variant, claim.data, claim.split, claim.views)
     found = [m for m in measured if m.whole and what == (m.variant, m.data, m.split, m.views)]

@@ -49,8 +49,8 @@ class RowFile:
                 raise RunError(f"{self.path}: {self.kind} {number} lacks {', '.join(missing)}.")
         return rows
 
-    def add(self, rows: list[dict[str, Any]]) -> None:
-        """Writes rows, each in place of its older self."""
+    def add(self, rows: list[dict[str, Any]]) -> bool:
+        """Writes rows, each in place of its older self; whether that changed the file."""
         kept = {self.key_of(row): row for row in (*self.read(), *rows)}
         parts = [self.header]
         for key in sorted(kept):

@@ -3,6 +3,14 @@
 On GPUs it does. On a CPU it pays for updates so small that starting
 TensorFlow's operations takes longer than they do; others it slows down: see
 launch/bench/README.md. The arithmetic has the same precision either way.
+
+Five places decide what XLA compiles:
+
+    decide, here                      whether at all, where no --jit_compile says it
+    common.training.train_step        on one device the whole update, on several the gradients
+    common.training.loop: TrainSteps  the loop over a resident set's batches: GPUs, small updates
+    common.training.loop: Evaluator   the tests of a training, on GPUs only
+    launch.inference.evaluation       those of `evaluate`, with --jit_compile only
 """
 
 import dataclasses

@@ -59,7 +59,7 @@ def open_record(
 
 
 def identify(training: Training, source) -> dict:
-    """What must not change between the sessions of one run, and more."""
+    """What identifies a run (IDENTITY), and facts recorded beside it."""
     experiment, recipe = training.experiment, training.experiment.recipe
     return {
         "paper": experiment.paper,

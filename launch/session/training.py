@@ -97,7 +97,7 @@ def run(training: Training) -> int:
 
 
 def train(training: Training, strategy) -> int:
-    """The same on devices that are set up; first what it begins with."""
+    """Trains on a prepared strategy; if the recipe starts from another network, that one first."""
     if code := _train_before(training, strategy):
         return code
     source = open_data(training.experiment)
@@ -118,7 +118,7 @@ def train(training: Training, strategy) -> int:
             begin(training, model)
     record = open_record(workers, training, identity, strategy, updates)
     seconds = None
-    if settings.max_hours is not None:  # which count from the start of the process
+    if settings.max_hours is not None:  # counted from this module's import, after TensorFlow's
         seconds = 3600 * settings.max_hours - (time.monotonic() - STARTED)
     log = settings.workdir / "log.txt" if workers.chief else os.devnull
     try:
@@ -237,7 +237,7 @@ def _train(
         testing = watchdog.fed_by(progress.counting.testing)
         loop.train(signals, testing)
         if loop.ended_early:
-            progress.say(f"Ended early: {loop.end()} epochs had no lower held-out error.")
+            progress.say(f"Ended early: no lower held-out error for {recipe.patience} epochs.")
         if chief:  # before anything is measured with them
             save_tested(record.folder / WEIGHTS, record.record["variant"], recipe, model)
         results = [loop.measure(view, signals, testing) for view in recipe.views]

@@ -243,8 +243,8 @@ def name_workdir(
     """The usual folder of a run; `changed` says whether there was a --set.
 
     It says what was set, as far as that is short; else, and of a folder of images, the
-    recipe's hash does. So do the folders of earlier runs, which are found again. Other
-    content of the same file of weights is none of it: the folder then refuses it.
+    recipe's hash does. So do the folders of earlier runs, which are found again. The weights'
+    SHA-256 is not in the name; a changed file is refused when the folder is opened.
     """
     recipe, of_folder = experiment.recipe, ":" in experiment.recipe.data
     if recipe.fine_tuning:

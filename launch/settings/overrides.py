@@ -125,7 +125,7 @@ def scale_with_batch(recipe: Recipe, paper: Recipe) -> Recipe:
 
 
 def with_data(recipe: Recipe, dataset: Any) -> Recipe:
-    """The recipe on another data set, as `--data` asks for: changed, if the paper does not so.
+    """The recipe for another data set; an Override unless the paper trains on it, too.
 
     Args:
         recipe: The paper's.

@@ -10,7 +10,7 @@ SMOOTHING = 0.9  # of the speed that the time left is computed from
 
 
 class Progress(keras.callbacks.Callback):
-    """Images/s, loss and time left of a run of `epochs` epochs.
+    """Images/s, loss and time left of a training.
 
     On a terminal one line is redrawn; `log` always gets plain lines, and so
     does the stream where it is no terminal.

@@ -42,7 +42,7 @@ def read(tmp_path):
         folder.mkdir(exist_ok=True)
         (folder / "deviations.toml").write_text(own)
         (tmp_path / "deviations.toml").write_text(suite)
-        found = add_deviations(dict.fromkeys(VARIANTS, RECIPE), str(folder))
+        found = add_deviations(dict.fromkeys(VARIANTS, RECIPE), folder)
         return {
             variant: [(d.field, d.paper, d.here, d.reason, d.departs) for d in recipe.deviations]
             for variant, recipe in found.items()
@@ -87,7 +87,7 @@ def test_a_paper_needs_the_file_and_its_recipe_is_otherwise_the_same(tmp_path):
     (tmp_path / "deviations.toml").write_text(SUITE)
     folder = tmp_path / "paper"
     with pytest.raises(RunError, match=r"paper.deviations\.toml cannot be read"):
-        add_deviations({"net": RECIPE}, str(folder))
+        add_deviations({"net": RECIPE}, folder)
     folder.mkdir()
     (folder / "deviations.toml").write_text("")
-    assert add_deviations({"net": RECIPE}, str(folder)) == {"net": RECIPE}
+    assert add_deviations({"net": RECIPE}, folder) == {"net": RECIPE}

@@ -171,7 +171,7 @@ def test_what_a_kill_left_out_of_the_best_weights_is_made_good(tmp_path):
 def test_patience_ends_a_run_on_record(tmp_path, capsys):
     folder = begin(tmp_path / "run", "epochs=9", "optimizer.learning_rate=0", patience=2)
     said = capsys.readouterr().err
-    assert "Ended early: patience=2 epochs had no lower held-out error." in said
+    assert "Ended early: no lower held-out error for 2 epochs." in said
     assert "best epoch 1: " in said and "chosen on held-out images" in said
     found = record(folder)
     assert found["epochs"] == 3 and found["ended_early"] and found["best_epoch"]["epoch"] == 1
