@@ -176,6 +176,15 @@ class Expected:
     claim: tuple[Claim, ...] = ()
     cost: tuple[Cost, ...] = ()
 
+    def find_errors(self, variant: str, data: str, split: str, views: str) -> list[float]:
+        """The top-1 errors that the paper prints of it, in percent."""
+        asked = variant, data, split, views
+        return [
+            row.top1_error
+            for row in self.result
+            if (row.variant, row.data, row.split, row.views) == asked and row.top1_error is not None
+        ]
+
 
 def read_expected(folder: pathlib.Path) -> Expected:
     """The claims of the paper in `folder`; read once, until they change.

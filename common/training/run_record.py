@@ -220,6 +220,11 @@ def overrides_of(record: dict) -> tuple[Override, ...]:
     return tuple(found)
 
 
+def asked_overrides(record: dict) -> list[Override]:
+    """Those of a run.json that flags set, but for the data set's."""
+    return [one for one in overrides_of(record) if one.field not in ("data", *HAPPENED)]
+
+
 def value_at(described: Any, path: str) -> Any:
     """The part of a described recipe that a path such as "train_noise.0.std" names."""
     for name in path.split("."):
@@ -299,6 +304,17 @@ def read_record(folder: pathlib.Path) -> dict | None:
             f"{file} cannot be read ({error}). Move the folder away, or give this run one of its "
             "own with --workdir."
         ) from error
+
+
+def read_history(folder: pathlib.Path) -> list[dict]:
+    """The rows of a run's finished epochs; none if it has no metrics.jsonl.
+
+    Raises:
+        OSError, ValueError: if that cannot be read or a row is no JSON.
+    """
+    file = folder / "metrics.jsonl"
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [json.loads(line) for line in lines]
 
 
 def is_same_training(before: Any, now: Any) -> bool:

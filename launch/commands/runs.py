@@ -4,7 +4,6 @@ Without words those in runs/. The newest is the last; nothing is written.
 """
 
 import datetime
-import json
 import pathlib
 from typing import Any
 
@@ -12,7 +11,7 @@ from absl.flags import FlagValues
 
 from common.errors import UsageError
 from common.recipes.serialization import spell
-from common.training.run_record import is_running, overrides_of, read_json
+from common.training.run_record import is_running, overrides_of, read_history, read_json
 from launch.settings.options import say_setting, short_name
 from launch.terminal.tables import show
 
@@ -56,12 +55,11 @@ def _find(folder: pathlib.Path) -> list[pathlib.Path]:
 
 def _describe(folder: pathlib.Path) -> list[str]:
     """Its row of COLUMNS; of a broken one, what is wrong with it."""
-    file, metrics = folder / "run.json", folder / "metrics.jsonl"
+    file = folder / "run.json"
     try:
         touched = file.stat().st_mtime
         record = read_json(file)
-        lines = metrics.read_text().splitlines() if metrics.exists() else []
-        last = json.loads(lines[-1]) if lines else {}  # of its epochs
+        last = next(reversed(read_history(folder)), {})  # of its epochs
         return [
             str(folder),
             record["variant"],

@@ -10,14 +10,14 @@ from absl.flags import FlagValues
 
 from common.data import catalog
 from common.errors import UsageError
-from common.training.run_record import HAPPENED, overrides_of, read_record
+from common.training.run_record import asked_overrides, read_record
 from launch.commands.names import find, refuse_words
 from launch.session.jit_policy import keep_compiled
 from launch.settings.flags import MOST, items, number, share, switch, text, whole
 from launch.settings.options import read_training
 from launch.settings.overrides import combine
 from launch.terminal.quiet import quiet
-from launch.weights.fine_tuning import read_changes
+from launch.weights.fine_tuning import read_changes, require_from
 
 USAGE = "NAME [flags]; or RUN [flags]"
 FLAGS = share("gpus", "platform", "data", "data_dir", "workdir", "seed", "precision")
@@ -83,10 +83,13 @@ def run(words: list[str], flags: FlagValues) -> int:
             raise
         paper, variant = find(there["variant"])
     refuse_words("NAME", words[1:])
-    changes, weights = read_changes(paper, variant, flags)
+    changes, weights = flags.set, None
+    if flags["from"].value:
+        changes, weights = read_changes(paper, variant, flags)
+    else:
+        require_from(flags)
     if there:
-        own = [one for one in overrides_of(there) if one.field not in ("data", *HAPPENED)]
-        changes = combine(own, changes)
+        changes = combine(asked_overrides(there), changes)
     asked = read_training(
         paper,
         variant,

@@ -5,14 +5,13 @@ rows of reproduced.toml: a run's folder may be gone, its curve is not.
 """
 
 import dataclasses
-import json
 import math
 import pathlib
 
 import reproductions
 from common.errors import RunError, UsageError
 from common.recipes.serialization import recipe_hash, spell
-from common.training.run_record import overrides_of, read_json
+from common.training.run_record import overrides_of, read_history, read_json
 from launch.report.row_file import RowFile
 
 KEY = ("variant", "data", "recipe", "precision", "seed")
@@ -77,10 +76,7 @@ def read_run(folder: pathlib.Path) -> tuple[dict, list[dict]]:
         UsageError: if the folder holds no run.
     """
     try:
-        run = read_json(folder / "run.json")
-        file = folder / "metrics.jsonl"
-        lines = file.read_text().splitlines() if file.exists() else []
-        return run, [json.loads(line) for line in lines]
+        return read_json(folder / "run.json"), read_history(folder)
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder} is no run's folder: it cannot be read ({error}).") from error
 

@@ -20,10 +20,10 @@ from common.recipes.serialization import spell
 from common.training.optimizers import build_optimizer
 from common.training.steps import TrainSteps
 from common.training.train_step import TrainStep
-from launch.session.fine_tuning import describe_start, repeats_fine_tuning
 from launch.session.recipe_table import list_deviations, list_rows
 from launch.session.run_session import kind_of_device
 from launch.session.setup import build_network
+from launch.session.starting_weights import describe_start, repeats_fine_tuning
 from launch.settings.options import Devices, Experiment, Training
 from launch.terminal.display import duration
 

@@ -14,7 +14,7 @@ from common.papers.sources import read_sources
 from common.recipes import schedules
 from common.recipes.recipe import Deviation, Recipe
 from common.recipes.serialization import NETWORK, spell
-from launch.session.fine_tuning import read_body
+from launch.session.starting_weights import read_body
 from launch.terminal.tables import show
 
 COLUMNS = ["what", "here", "where the paper says it; ours"]

@@ -8,7 +8,7 @@ from common.evaluation.metrics import wilson
 from common.papers.expected import read_expected
 from common.recipes.serialization import spell
 from common.training.run_record import overrides_of
-from launch.session.fine_tuning import repeats_fine_tuning
+from launch.session.starting_weights import repeats_fine_tuning
 from launch.terminal.display import duration
 from launch.terminal.tables import plain
 from launch.weights.run_weights import BEST
@@ -87,10 +87,5 @@ def interval(error: float, images: int) -> str:
 def paper_says(record: dict, result: dict) -> str:
     """The paper's top-1 error for the same variant, data, split and view."""
     expected = read_expected(reproductions.folder(record["paper"]))
-    of_run = record["variant"], record["recipe"]["data"], result["split"], result["view"]
-    same = [
-        percent(row.top1_error)
-        for row in expected.result
-        if (row.variant, row.data, row.split, row.views) == of_run and row.top1_error is not None
-    ]
-    return " / ".join(same) or "-"
+    protocol = record["recipe"]["data"], result["split"], result["view"]
+    return " / ".join(map(percent, expected.find_errors(record["variant"], *protocol))) or "-"

@@ -29,7 +29,6 @@ from common.training.optimizers import build_optimizer
 from common.training.run_record import Run, is_finished
 from common.training.signals import Signals, Stopped
 from launch.session.board import Board
-from launch.session.fine_tuning import begin, describe_start, find_statistics, settle
 from launch.session.jit_policy import decide
 from launch.session.plan import count_parameters, describe_arithmetic, print_plan
 from launch.session.results_table import next_commands
@@ -50,6 +49,7 @@ from launch.session.setup import (
     show_notes,
     training_statistics,
 )
+from launch.session.starting_weights import begin, describe_start, settle, statistics_of_weights
 from launch.session.watchdog import Watchdog
 from launch.settings.options import Training
 from launch.terminal.exits import as_called
@@ -200,7 +200,7 @@ def _train(
     with strategy.scope():
         optimizer = build_optimizer(recipe, loss_scaling=devices.precision == "mixed_float16")
         optimizer.build(model.trainable_variables)
-    statistics = find_statistics(training) or training_statistics(
+    statistics = statistics_of_weights(training) or training_statistics(
         source, recipe, signals.watched(progress.counting.scanning)
     )
     if statistics and chief:  # for predict, where the data may not be

@@ -16,7 +16,7 @@ from typing import Any
 from common.errors import NoRoom, RunError
 from common.files import write_json
 from common.training.checkpoints import newest_first
-from common.training.run_record import lock_folder, now
+from common.training.run_record import lock_folder, now, read_history
 from common.training.signals import Stopped
 from launch.sweep import child, hparams
 from launch.sweep.search_space import settings_of
@@ -155,14 +155,12 @@ def _wait_until_free(folder, watch: Callable[[], None]) -> None:
 
 def read_metrics(folder: pathlib.Path) -> list[dict]:
     """One row per finished epoch of a run."""
-    file = folder / "metrics.jsonl"
     try:
-        return [json.loads(line) for line in file.read_text().splitlines()]
-    except FileNotFoundError:
-        return []
+        return read_history(folder)
     except ValueError as error:
         raise RunError(
-            f"{file} is damaged ({error}). Remove the trial's folder to train it anew."
+            f"{folder}/metrics.jsonl is damaged ({error}). Remove the trial's folder to train it "
+            "anew."
         ) from error
 
 

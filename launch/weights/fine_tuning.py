@@ -34,24 +34,26 @@ _WITH_FROM = ("freeze", "body_rate", "preprocessing")
 _SUBTRACT = (SubtractMeanImage, SubtractCentreMean, SubtractChannelMean)
 
 
+def require_from(flags: FlagValues) -> None:
+    """Refuses the flags that go with --from, which is not given."""
+    for name in _WITH_FROM:
+        if flags[name].present:
+            raise UsageError(f"--{name} goes with --from: a training that begins with weights.")
+
+
 def read_changes(
     paper: str, variant: str, flags: FlagValues
-) -> tuple[list[str | Override], pathlib.Path | None]:
-    """(what the flags change in the variant's recipe, the file of weights or None).
+) -> tuple[list[str | Override], pathlib.Path]:
+    """(what --from and --set change in the variant's recipe, the file of weights).
 
     What --set says has the last word. Which layers are new is known once the network is
-    there: launch.session.fine_tuning.
+    there: launch.session.starting_weights.
 
     Raises:
         UsageError, RunError: if there are no such weights, of other networks or of images
             that cannot be prepared here, or for flags that do not go together.
     """
     given = flags["from"].value
-    if not given:
-        for name in _WITH_FROM:
-            if flags[name].present:
-                raise UsageError(f"--{name} goes with --from: a training that begins with weights.")
-        return flags.set, None
     if not flags.body_rate:
         raise UsageError("--body_rate=0: it must be above 0; layers that are to stay: --freeze.")
     if not pathlib.Path(given).expanduser().exists():

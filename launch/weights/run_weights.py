@@ -19,7 +19,7 @@ from common.models.state_dicts import require_whole
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import describe_recipe
 from common.training.health import require_finite_weights
-from common.training.run_record import HAPPENED, differences, overrides_of, read_json
+from common.training.run_record import asked_overrides, differences, read_json
 from launch.settings.overrides import apply, combine, with_data
 
 WEIGHTS = "final.weights.h5"
@@ -85,7 +85,7 @@ def read_recipe(run: Trained, variant: str, paper: Recipe, settings: Sequence[st
     record, there = run.record, run.record["recipe"]
     if record["variant"] != variant:
         raise UsageError(f"{run.folder} holds a run of {record['variant']}, not of {variant}.")
-    own = [one for one in overrides_of(record) if one.field not in ("data", *HAPPENED)]
+    own = asked_overrides(record)
     about = {name: there[name] for name in ("num_classes", "channels")}
     trained_on = types.SimpleNamespace(name=there["data"], title=record["data_title"], **about)
     changed = with_data(paper, trained_on)

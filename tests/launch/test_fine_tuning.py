@@ -31,7 +31,7 @@ from common.recipes.schedules import Constant
 from common.recipes.serialization import describe, describe_recipe
 from common.training.optimizers import build_optimizer, rates_at
 from common.training.run_record import is_finished
-from launch.session import fine_tuning, recipe_table
+from launch.session import recipe_table, starting_weights
 from launch.session.run_session import identify
 from launch.session.setup import build_network
 from launch.settings.options import read_training
@@ -78,7 +78,7 @@ def settle(*words, **flags):
     """The same with what the network and its weights decide, and its source."""
     asked = ask(*words, **flags)
     source = catalog.open_source(asked.experiment.dataset)
-    return fine_tuning.settle(asked, source), source
+    return starting_weights.settle(asked, source), source
 
 
 def published(file, variant, recipe):
@@ -149,7 +149,7 @@ def test_other_classes_have_a_new_head_and_all_else_has_the_weights(tmp_path):
     assert asked.experiment.recipe.fine_tuning.new_layers == ("fc",)
     model = build_network(asked.experiment, tf.distribute.get_strategy())
     began = [w.numpy() for w in model.get_layer("fc").weights]
-    fine_tuning.begin(asked, model)
+    starting_weights.begin(asked, model)
     there = read_layers(FILE)
     for layer in model.layers:
         expected = began if layer.name == "fc" else there.get(layer.name, ())
@@ -157,12 +157,15 @@ def test_other_classes_have_a_new_head_and_all_else_has_the_weights(tmp_path):
             np.testing.assert_array_equal(weight.numpy(), value)
             assert weight.path.startswith(f"{layer.name}/")  # what body_rate goes by
         assert layer.trainable != layer.name.startswith("conv1")
-    kept, mean = fine_tuning.find_statistics(asked), load(SHIPPED / run_weights.STATISTICS)
+    kept, mean = (
+        starting_weights.statistics_of_weights(asked),
+        load(SHIPPED / run_weights.STATISTICS),
+    )
     np.testing.assert_array_equal(kept.mean_image, mean.mean_image)
     told = recipe_table.list_rows("resnet_cifar", "cifar_resnet20", asked.experiment.recipe, model)
     begun = [here for _, here, _ in told if "VarianceScaling" in here]
     assert len(begun) == 1 and begun[0].startswith("fc: ")
-    rows = dict(fine_tuning.describe_start(asked, model))
+    rows = dict(starting_weights.describe_start(asked, model))
     assert "new, for 3 classes: fc" in rows["begins with"]
     assert "10 classes, recipe " in rows["begins with"] and "2 layers" in rows["frozen"]
 
@@ -215,7 +218,7 @@ def test_the_body_learns_at_a_rate_of_its_own():
         schedule=Constant(value=1.0),
         group_schedules=(GroupSchedule(variables="bias$", schedule=Constant(value=2.0)),),
     )
-    scaled = fine_tuning._scale_body(recipe, ("fc",))
+    scaled = starting_weights._scale_body(recipe, ("fc",))
     rates = ["body, bias$: 0.02", "body: 0.01", "fc, bias$: 0.2", "fc: 0.1"]
     assert list(recipe_table.say_rates(scaled)) == rates
     variables = []
@@ -241,21 +244,21 @@ def test_the_body_learns_at_a_rate_of_its_own():
 @pytest.mark.parametrize("head", [(), ("fc",), ("fc", "other-head")])
 @pytest.mark.parametrize("variables", ["", "bias$", "(a|b)"])
 def test_what_is_spelt_of_a_body_is_read_and_nothing_else(head, variables):
-    body = fine_tuning.Body(head, variables)
-    assert fine_tuning.read_body(body.spell()) == body
+    body = starting_weights.Body(head, variables)
+    assert starting_weights.read_body(body.spell()) == body
     for other in (variables or "kernel", f"{body.spell()}x", "^fc"):
-        assert fine_tuning.read_body(other) is None
+        assert starting_weights.read_body(other) is None
 
 
 def test_the_bodys_rate_is_no_second_deviation():
     recipe = reproductions.load("resnet_cifar").RECIPES["cifar_resnet20"]
     tuning = FineTuning(weights="w", sha256="", body_rate=0.1)
     recipe = dataclasses.replace(recipe, fine_tuning=tuning)
-    [change] = fine_tuning._scale_body(recipe, ("fc", "other-head")).overrides
-    assert fine_tuning.repeats_fine_tuning(change)
+    [change] = starting_weights._scale_body(recipe, ("fc", "other-head")).overrides
+    assert starting_weights.repeats_fine_tuning(change)
     own = GroupSchedule(variables="bias$", schedule=Constant(value=2.0))
     with_own = dataclasses.replace(change, new=(*change.new, own))
-    assert not fine_tuning.repeats_fine_tuning(with_own)
+    assert not starting_weights.repeats_fine_tuning(with_own)
 
 
 def test_another_network_is_not_trained_first(tmp_path):
@@ -263,7 +266,7 @@ def test_another_network_is_not_trained_first(tmp_path):
     assert own.initialize_from
     asked = ask("vgg16", published(tmp_path / "w.h5", "vgg16", own))
     assert asked.before is None and asked.experiment.recipe.initialize_from is None
-    rows = dict(fine_tuning.describe_start(asked, None))
+    rows = dict(starting_weights.describe_start(asked, None))
     assert rows["not trained"].startswith(own.initialize_from.variant)
 
 

@@ -33,13 +33,8 @@ def make_panel(paper: str, group: list[curves.Curve]) -> dict:
     first = group[0]
     recipe = measurements.recipe_on(paper, first.variant, first.data)
     changed = measurements.changes_of(vars(first), recipe)
-    what, protocol = f"{first.variant} on {first.data}", (first.data, first.split, first.view)
-    claims = [
-        claim.top1_error
-        for claim in read_expected(reproductions.folder(paper)).result
-        if (first.variant, *protocol) == (claim.variant, claim.data, claim.split, claim.views)
-        and claim.top1_error is not None
-    ]
+    what, expected = f"{first.variant} on {first.data}", read_expected(reproductions.folder(paper))
+    claims = expected.find_errors(first.variant, first.data, first.split, first.view)
     return {
         "title": f"{what} (changed: {'; '.join(changed)})" if changed else what,
         "view": f"{first.split} error, {first.view}",

@@ -107,7 +107,7 @@ def begin(training: Training, model: keras.Model) -> None:
     require_finite_weights(model, str(training.weights))
 
 
-def find_statistics(training: Training) -> Statistics | None:
+def statistics_of_weights(training: Training) -> Statistics | None:
     """What the weights' own training subtracted; None if it is not known, or not needed."""
     recipe = training.experiment.recipe
     if not recipe.fine_tuning or not needed(recipe):
