@@ -1,7 +1,29 @@
 """A run is one folder; this module owns what is in it beside checkpoints.
 
-run.json has the recipe, deviations, seed, data, sessions (command, commit,
-versions, devices) and results; metrics.jsonl and metrics.csv a row per epoch.
+metrics.jsonl and metrics.csv have a row per epoch. run.json is one object:
+
+    key                             written by                   read by
+    variant, seed, data, precision  run_session.identify         IDENTITY; evaluate, report, runs
+    recipe                          identify, go_on              the same, run_weights.read_recipe
+    overrides                       identify, go_on,             overrides_of
+                                    note_recovery
+    deviations                      identify, go_on              people; of early runs overrides_of
+    paper                           identify                     report, results_table
+    data_title, class_names         identify                     what evaluates, predicts, exports
+    sessions                        open_run, end_session        report; `launch RUN` (data_dir,
+                                                                 microbatches), jit_policy
+    status                          open_run, end_session        runs, queue, report, evaluate
+    recipes                         go_on: of several recipes    go_on
+    earlier_ends                    go_on: what OF_AN_END was    people
+    recoveries                      note_recovery                people
+    damaged_checkpoints             Loop                         people
+    best_weights                    run_session.KeepBest         KeepBest, results_table
+    results                         run_session.finish,          report, runs, results_table
+                                    add_result
+    epochs, finished, ended_early,  finish                       report, results_table
+    train_seconds, peak_bytes,
+    images_per_second, best_epoch
+    last_epoch                      finish                       people
 """
 
 import csv
@@ -87,7 +109,8 @@ class Run:
         if not ended and record.get("results"):
             end = {name: record.pop(name) for name in OF_AN_END if name in record}
             record["earlier_ends"] = [*record.get("earlier_ends", []), end]
-        described = {n: own[n] for n in ("recipe", "recipe_hash", "deviations")}
+        record.pop("recipe_hash", None)  # which earlier versions kept; of another recipe by now
+        described = {n: own[n] for n in ("recipe", "deviations")}
         self.update(**described, overrides=[*own["overrides"], *describe(happened)])
         return happened
 

@@ -15,7 +15,7 @@ from common.errors import RunError
 from common.files import save_weights
 from common.models.preprocessing import RECIPE, write
 from common.recipes.recipe import Recipe
-from common.recipes.serialization import describe, describe_recipe, recipe_hash
+from common.recipes.serialization import describe, describe_recipe
 from common.training import checkpoints
 from common.training.loop import Loop, State
 from common.training.run_record import Onlooker, Run, merged, now, open_run, session_facts
@@ -65,7 +65,6 @@ def identify(training: Training, source) -> dict:
         "paper": experiment.paper,
         "variant": experiment.variant,
         "recipe": describe_recipe(recipe),
-        "recipe_hash": recipe_hash(recipe),
         "deviations": describe(recipe.deviations),
         "overrides": describe(recipe.overrides),
         "seed": training.settings.seed,
