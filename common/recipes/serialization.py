@@ -9,17 +9,19 @@ from typing import Any
 NOT_HASHED = ("deviations", "overrides", "views", "healthy_after")
 NETWORK = "network."  # what the paths of the network's parts begin with
 # Fields that came later; at these values a recipe is what it was before them,
-# and its recorded runs remain runs of it.
+# and its recorded runs remain runs of it. By class.
 ABSENT = {
-    "updates": None,
-    "patience": None,
-    "train_images": None,
-    "held_out": 0,
-    "initialize_from": None,
-    "fine_tuning": None,
-    "average_decay": None,
-    "renamed": None,  # of InitializeFrom
-    "kept": 0.0,  # of lenet5's EstimateCurvature
+    "Recipe": {
+        "updates": None,
+        "patience": None,
+        "train_images": None,
+        "held_out": 0,
+        "initialize_from": None,
+        "fine_tuning": None,
+        "average_decay": None,
+    },
+    "InitializeFrom": {"renamed": None},
+    "EstimateCurvature": {"kept": 0.0},  # lenet5's
 }
 
 
@@ -122,6 +124,7 @@ def _without_absent(described: Any) -> Any:
         return [_without_absent(element) for element in described]
     if not isinstance(described, dict):
         return described
+    absent = ABSENT.get(described.get("class"), {})
     return {
-        k: _without_absent(v) for k, v in described.items() if k not in ABSENT or v != ABSENT[k]
+        k: _without_absent(v) for k, v in described.items() if k not in absent or v != absent[k]
     }

@@ -243,3 +243,11 @@ def test_the_hash_tells_trainings_apart_and_not_their_words():
     assert recipe_hash(other) != recipe_hash(RECIPE)
     assert recipe_hash(same) == recipe_hash(RECIPE)
     assert recipe_hash(describe_recipe(RECIPE)) == recipe_hash(RECIPE)
+
+
+@pytest.mark.parametrize(("name", "same"), [("EstimateCurvature", True), ("Dropout", False)])
+def test_a_later_field_is_left_out_of_the_hash_in_its_own_class_alone(name, same):
+    described = describe_recipe(RECIPE)
+    early, late = ({"class": name}, {"class": name, "kept": 0.0})
+    hashes = {recipe_hash(described | {"before_epoch": one}) for one in (early, late)}
+    assert (len(hashes) == 1) == same
