@@ -1,7 +1,11 @@
 """Errors that are shown to people, one paragraph and no traceback."""
 
 import difflib
+import re
 from collections.abc import Iterable
+
+# Lines of TensorFlow's messages that say where, not what.
+_MACHINERY = r"Graph execution error|Detected at node|File |[\d]+ root error|<"
 
 
 class UsageError(ValueError):
@@ -22,6 +26,14 @@ class NoRoom(RunError):
 
 class LostWorker(RunError):
     """Another process of the same training is gone. Exit code 69."""
+
+
+def tensorflow_message(error: Exception) -> str:
+    """The line of one of TensorFlow's errors that says what, not where, as a sentence."""
+    text = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error))
+    lines = [line.strip() for line in text.splitlines()]
+    told = [n for n in lines if n and not re.match(_MACHINERY, n)]
+    return " ".join(told[:1]).rstrip(".") + "."
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Files that appear whole or stay as they were."""
+"""Files that appear whole or stay as they were; and the folders where things lie if not said."""
 
 import contextlib
 import csv
@@ -20,6 +20,17 @@ _OF_A_PLACE = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, err
 _CODES = (*_OF_A_DISK, *_OF_A_PLACE, errno.EFBIG)
 _HDF5_EACH = 4096  # bytes that HDF5 needs for a variable beside its values
 _LONGEST = 200  # bytes of a name, so that what is put around it still fits
+
+
+def cache_dir() -> pathlib.Path:
+    """Where what can be computed again is kept; common/data/README.md says what."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return pathlib.Path(base, "classic-convnets")
+
+
+def default_data_dir() -> str:
+    """Where TFDS data sets lie if --data_dir does not say; it may begin with ~."""
+    return os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
 
 
 @contextlib.contextmanager

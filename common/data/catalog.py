@@ -10,6 +10,7 @@ from typing import Any
 from common.data.dataset import DataSet, Source, TrainingSource, read_manifest
 from common.data.sources import folder
 from common.errors import RunError, UsageError, did_you_mean
+from common.files import default_data_dir
 
 _DOWNLOADS = {"mnist": "11 MB", "cifar10": "163 MB", "cifar100": "161 MB", "svhn": "1.5 GB"}
 _DOWNLOADS["imagenette"] = "95 MB"
@@ -133,21 +134,23 @@ class NotHere(Source):
 
 def is_missing(dataset: DataSet, data_dir: str | None) -> bool:
     """Whether a set of a known name is not prepared here."""
-    if dataset.name == "sample" or ":" in dataset.name:
-        return False
     try:
-        builder_dir(dataset, data_dir)
+        require_here(dataset, data_dir)
     except RunError:
         return True
     return False
 
 
-def open_source(
-    dataset: DataSet, data_dir: str | None = None, cache_dir: str | None = None
-) -> TrainingSource:
-    """The records of a data set.
+def require_here(dataset: DataSet, data_dir: str | None) -> None:
+    """Raises a RunError, which says how to get it, if a set of a known name is not prepared."""
+    if dataset.name != "sample" and ":" not in dataset.name:
+        builder_dir(dataset, data_dir)
 
-    Nothing is ever downloaded. "sample" is made in `cache_dir` if it is not
+
+def open_source(dataset: DataSet, data_dir: str | None = None) -> TrainingSource:
+    """The records of a data set that `find` found.
+
+    Nothing is ever downloaded. "sample" is made in the cache if it is not
     there yet (seconds).
 
     Raises:
@@ -156,10 +159,9 @@ def open_source(
     from common.data.sources import folder_source, sample, tfds  # list does without
 
     if dataset.name.startswith("folder:"):
-        root = _folder_path(dataset.name)
-        return folder_source.FolderSource(dataset, root, cache_dir or default_cache_dir())
+        return folder_source.FolderSource(dataset, _folder_path(dataset.name))
     if dataset.name == "sample":
-        root = sample.prepare(dataset.tfds_names[0], cache_dir or default_cache_dir())
+        root = sample.prepare(dataset.tfds_names[0])
     else:
         root = builder_dir(dataset, data_dir)
     return tfds.RecordSource(_measure(dataset, root), root)
@@ -176,12 +178,6 @@ def _measure(dataset: DataSet, root: pathlib.Path) -> DataSet:
     return dataclasses.replace(dataset, splits=splits, title=title)
 
 
-def default_cache_dir() -> str:
-    """Where what can be computed again is kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return os.path.join(base, "classic-convnets")
-
-
 def builder_dir(dataset: DataSet, data_dir: str | None) -> pathlib.Path:
     """The folder of the newest version that TFDS has prepared.
 
@@ -192,9 +188,7 @@ def builder_dir(dataset: DataSet, data_dir: str | None) -> pathlib.Path:
     def version(folder: pathlib.Path) -> list[int]:
         return [int(part) if part.isdigit() else -1 for part in folder.name.split(".")]
 
-    root = pathlib.Path(
-        data_dir or os.environ.get("TFDS_DATA_DIR") or os.path.expanduser("~/tensorflow_datasets")
-    )
+    root = pathlib.Path(data_dir or os.path.expanduser(default_data_dir()))
     for name in dataset.tfds_names:
         versions = [info.parent for info in (root / name).glob("*/dataset_info.json")]
         if versions:
@@ -279,7 +273,7 @@ def _find_folder(name: str, path: str, progress: Callable | None) -> DataSet:
         raise RunError(f"{name}: there is no folder {path}. Give one laid out as {layout}.")
     from common.data.sources import folder_source
 
-    found = folder_source.read_folder(root, default_cache_dir(), progress=progress)
+    found = folder_source.read_folder(root, progress=progress)
     listing, notes = found.listing, found.notes
     splits = {split: len(images) for split, images in listing.items()}
     trains = not folder.only_tests_imagenet(listing)
@@ -293,4 +287,5 @@ def _find_folder(name: str, path: str, progress: Callable | None) -> DataSet:
         test_split=_test_split(name, splits, trains, hint),
         how_to_get=f"Lay it out as {layout}.",
         notes=notes,
+        folders=found,
     )

@@ -6,8 +6,6 @@ import pathlib
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
-from common.lazy import np, tf
-
 MANIFEST = "manifest.json"
 
 
@@ -24,6 +22,8 @@ class DataSet:
     tfds_names: tuple[str, ...] = ()  # under TFDS's data directory, best first
     how_to_get: str = ""  # a sentence for people who do not have it
     notes: tuple[str, ...] = ()  # what a person must know of a folder's classes and files
+    # Of "folder:" what common.data.sources.folder_source.read_folder found in it.
+    folders: Any = dataclasses.field(default=None, compare=False, repr=False)
 
 
 @runtime_checkable
@@ -76,17 +76,6 @@ class Shuffled:
     read: Callable[[Any], dict[str, Any]]  # from element to record, inside a `Dataset.map`
     decoded: Callable[[int], dict[str, Any] | None] | None = None
     order: Any = None  # (examples,) indices from the first position on, if elements are such
-
-
-def permute(size: int, seed: int, epoch: int) -> "np.ndarray":
-    """The order of an epoch: (size,) indices."""
-    return np.random.default_rng((seed, epoch)).permutation(size)
-
-
-def number(order: "np.ndarray", skip: int) -> Any:
-    """A tf.data.Dataset of (position, index), from position `skip` on."""
-    positions = np.arange(skip, len(order))
-    return tf.data.Dataset.from_tensor_slices((positions, order[skip:]))
 
 
 def read_manifest(folder: pathlib.Path) -> dict[str, Any] | None:

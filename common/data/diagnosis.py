@@ -8,8 +8,7 @@ from common.data.dataset import Source
 from common.data.images.decoder import readable
 from common.data.pipeline import frame
 from common.data.sharding import parallel_map
-from common.data.sources.tfds import line_of
-from common.errors import RunError
+from common.errors import RunError, tensorflow_message
 from common.lazy import tf
 from common.recipes.recipe import Recipe
 
@@ -43,12 +42,12 @@ def explain(error: Exception, source: Source, split: str, recipe: Recipe) -> Run
             pass
         place = _first_bad(source, split, recipe)
     except tf.errors.OpError as damage:
-        told = source.damage(split) or line_of(damage)
+        told = source.damage(split) or tensorflow_message(damage)
         return RunError(f"{what}: a file is damaged: {told} {fix}")
     if place is None:
         return RunError(
             f"Reading {what} failed, though each record reads well by itself: "
-            f"{line_of(error)} Run the same command again."
+            f"{tensorflow_message(error)} Run the same command again."
         )
     record = next(iter(source.records(split).skip(place)))
     name = record["id"].numpy().decode()
@@ -89,5 +88,5 @@ def _reason(source: Source, record: dict[str, Any], recipe: Recipe) -> str:
     except ValueError as error:
         return f"is not used: {error}."
     except tf.errors.OpError as error:
-        return f"does not decode: {line_of(error)}"
+        return f"does not decode: {tensorflow_message(error)}"
     return "failed, but reads well now."

@@ -1,4 +1,4 @@
-"""Randomness per example: a function of (seed, epoch, position, operation)."""
+"""Randomness: of an epoch's order, and per example by (seed, epoch, position, operation)."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -15,6 +15,20 @@ _SEED_KEY = 0x3EC8F720, 0x02461E29  # TensorFlow's, to scramble seeds with
 def fold_in(*numbers: int) -> int:
     """One number of 63 random bits out of several that are not negative."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0]) >> 1
+
+
+def permute(size: int, seed: int, epoch: int) -> "np.ndarray":
+    """The order of an epoch of what is held in memory or is a folder: (size,) indices.
+
+    What is streamed is shuffled by common.data.sources.tfds.RecordSource.shuffled.
+    """
+    return np.random.default_rng((seed, epoch)).permutation(size)
+
+
+def number(order: "np.ndarray", skip: int) -> Any:
+    """A tf.data.Dataset of (position, index), from position `skip` on."""
+    positions = np.arange(skip, len(order))
+    return tf.data.Dataset.from_tensor_slices((positions, order[skip:]))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from common.data.transforms import active
 from common.data.transforms.operation import Statistics
 from common.data.transforms.pixels import SubtractCentreMean, SubtractMeanImage
 from common.errors import UsageError
-from common.files import write_atomically
+from common.files import cache_dir, write_atomically
 from common.lazy import np
 from common.recipes.recipe import Recipe
 
@@ -30,24 +30,22 @@ def needed(recipe: Recipe) -> bool:
 def statistics_for(
     source: TrainingSource,
     recipe: Recipe,
-    cache_dir: str,
     progress: Callable[[int, int], None] | None = None,
 ) -> Statistics | None:
     """The statistics of the training set, or None if none are needed.
 
     One pass over the training split, through the recipe's test_transforms; the
-    result is kept in `cache_dir`, and computed again if the file is damaged.
+    result is kept in the cache, where that can be written, and computed again if
+    the file is damaged.
 
     Args:
         source: See common.data.catalog.open_source.
         recipe: Its test_transforms and channels.
-        cache_dir: Created if it is missing; where it cannot be written,
-            nothing is kept.
         progress: Called with (images done, images in all).
     """
     if not needed(recipe):
         return None
-    file = kept_file(source, recipe, cache_dir)
+    file = kept_file(source, recipe)
     found = load(file)
     if found is None:
         found = compute(source, recipe, progress)
@@ -57,12 +55,12 @@ def statistics_for(
     return found
 
 
-def kept(source: TrainingSource, recipe: Recipe, cache_dir: str) -> Statistics | None:
+def kept(source: TrainingSource, recipe: Recipe) -> Statistics | None:
     """What an earlier `statistics_for` kept; None if there was none."""
-    return load(kept_file(source, recipe, cache_dir))
+    return load(kept_file(source, recipe))
 
 
-def kept_file(source: TrainingSource, recipe: Recipe, cache_dir: str) -> pathlib.Path:
+def kept_file(source: TrainingSource, recipe: Recipe) -> pathlib.Path:
     """Where they are kept, by all that they depend on."""
     facts = {
         "version": _VERSION,
@@ -71,7 +69,7 @@ def kept_file(source: TrainingSource, recipe: Recipe, cache_dir: str) -> pathlib
         "channels": recipe.channels,
     }
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:24]
-    return pathlib.Path(cache_dir, "statistics", f"{key}.npz")
+    return cache_dir() / "statistics" / f"{key}.npz"
 
 
 def compute(

@@ -15,8 +15,7 @@ from threadpoolctl import threadpool_limits
 from common.data.dataset import Source
 from common.data.images.decoder import decode
 from common.data.sharding import parallel_map
-from common.data.sources.tfds import line_of
-from common.errors import RunError, UsageError
+from common.errors import RunError, UsageError, tensorflow_message
 
 SIDE = 8
 FOLDS = 5
@@ -110,7 +109,7 @@ def read(source: Source, split: str, told: Told) -> tuple[np.ndarray, np.ndarray
     except tf.errors.OpError as error:
         raise RunError(
             f"{source.dataset.name}, split {split!r} in {source.where}, cannot be read: "
-            f"{source.damage(split) or line_of(error)} Prepare the data set again. "
+            f"{source.damage(split) or tensorflow_message(error)} Prepare the data set again. "
             f"{source.dataset.how_to_get}"
         ) from error
     images, labels = (np.concatenate(p) for p in zip(*found, strict=True))

@@ -37,9 +37,10 @@ def run(words: list[str], flags: FlagValues) -> int:
     dataset = catalog.find(name, data_dir=data_dir, progress=counting.show)
     if name.startswith("folder:"):
         source = catalog.open_source(dataset)
-        where, cache = pathlib.Path(source.where), catalog.default_cache_dir()
+        where, folders = pathlib.Path(source.where), dataset.folders
+        if flags.deep:
+            folders = read_folder(where, again=True, progress=counting.show)
         labels = {name: label for label, name in enumerate(source.class_names())}
-        folders = read_folder(where, cache, again=flags.deep, progress=counting.show)
         found = of_folder(dataset, labels, folders)
     else:
         counting.clear()

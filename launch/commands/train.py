@@ -8,8 +8,8 @@ import pathlib
 
 from absl.flags import FlagValues
 
-from common.data import catalog
 from common.errors import UsageError
+from common.files import cache_dir
 from common.training.run_record import asked_overrides, read_record
 from launch.commands.names import find, refuse_words
 from launch.session.jit_policy import keep_compiled
@@ -99,7 +99,7 @@ def run(words: list[str], flags: FlagValues) -> int:
         renewed=there is not None,
         weights=weights,
     )
-    keep_compiled(pathlib.Path(catalog.default_cache_dir()))
+    keep_compiled(cache_dir())
     with quiet():
         from launch.session import training
     if flags.dry_run:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from common.data import catalog, imagenet
+from common.data import imagenet
 from common.data.statistics import Statistics, kept, load, published, require_size
 from common.data.transforms import active
 from common.errors import RunError
@@ -76,7 +76,7 @@ def find_statistics(network: Network, source: Any = None) -> Statistics | None:
                 f"which has it, or --data_dir. ({error})"
             ) from error
         if recipe.data == IMAGENET:  # a pass over it takes an hour or more
-            return kept(source, recipe, catalog.default_cache_dir()) or _published(recipe)
+            return kept(source, recipe) or _published(recipe)
     elif run and not has_same_data(run, source):
         if recipe.data == IMAGENET:
             return _published(recipe)

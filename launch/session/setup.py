@@ -14,12 +14,12 @@ from common.data import catalog
 from common.data.dataset import DataSet
 from common.data.diagnosis import explained
 from common.data.sources.subset import plan_subset, take_subset
-from common.data.sources.tfds import line_of
 from common.data.statistics import kept, statistics_for
 from common.distribution import hardware
 from common.distribution.cluster import Cluster
 from common.distribution.strategy import make_strategy, on_gpus
-from common.errors import RunError, UsageError
+from common.errors import RunError, UsageError, tensorflow_message
+from common.files import cache_dir
 from common.recipes.recipe import Recipe, is_small
 from common.training.steps import repeat_bit_for_bit
 from launch.session.rendezvous import waiting
@@ -73,8 +73,8 @@ def set_precision(precision: str, strategy: tf.distribute.Strategy) -> None:
 def open_data(experiment: Experiment):
     """The source of the experiment's data; after the devices were chosen."""
     source = catalog.open_source(experiment.dataset, experiment.data_dir)
-    cache = catalog.default_cache_dir()
-    if source.dataset.name == "sample" and not source.where.startswith(cache):
+    cache = cache_dir()
+    if source.dataset.name == "sample" and not source.where.startswith(str(cache)):
         print(
             f"{cache} cannot be written: the sample is made for this command only.", file=sys.stderr
         )
@@ -97,12 +97,12 @@ def show_notes(dataset: DataSet) -> None:
 
 def training_statistics(source, recipe: Recipe, scanning: Callable):
     """What the recipe needs to know of the training set's pixels."""
-    cache = catalog.default_cache_dir()
     with explained(source, "train", recipe):
-        found = statistics_for(source, recipe, cache, scanning)
-    if found and kept(source, recipe, cache) is None:
+        found = statistics_for(source, recipe, scanning)
+    if found and kept(source, recipe) is None:
         print(
-            f"\n{cache} cannot be written: the training set's mean is not kept for the next time.",
+            f"\n{cache_dir()} cannot be written: the training set's mean is not kept for the next "
+            "time.",
             file=sys.stderr,
         )
     return found
@@ -153,6 +153,6 @@ def explain_memory(recipe: Recipe, replicas: int, microbatches: int) -> Iterator
             smaller = f", or smaller parts: --microbatches {microbatches * parts}."
         raise RunError(
             f"A device's memory is too small for {share} images at a time "
-            f"({line_of(error).rstrip('.')}). Give it more devices (--gpus){smaller} The same "
-            "command with that goes on from the last checkpoint."
+            f"({tensorflow_message(error).rstrip('.')}). Give it more devices (--gpus){smaller} "
+            "The same command with that goes on from the last checkpoint."
         ) from error

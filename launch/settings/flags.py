@@ -7,7 +7,6 @@ What changes a result is a field of the recipe.
 
 import functools
 import math
-import os
 import pathlib
 import textwrap
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from absl import flags
 from absl.flags import FlagValues
 
 from common.errors import UsageError, did_you_mean
+from common.files import default_data_dir
 
 MOST = 1024  # devices, processes or trials: more is a slip of the finger
 Declared = dict[str, Callable]
@@ -71,9 +71,8 @@ def repeated(help: str) -> Callable:
 
 
 def _data_dir(name: str, *, flag_values: FlagValues) -> None:
-    default = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
     about = "where TFDS data sets lie; $TFDS_DATA_DIR sets the default"
-    flags.DEFINE_string(name, default, about, flag_values=flag_values)
+    flags.DEFINE_string(name, default_data_dir(), about, flag_values=flag_values)
 
 
 SHARED: Declared = {

@@ -54,9 +54,7 @@ class Experiment:
 
     def require_data(self) -> None:
         """Raises a RunError, which says how to get it, if a prepared data set is not there."""
-        name, _, path = self.recipe.data.partition(":")
-        if name != "sample" and not path:  # those lie anywhere
-            catalog.builder_dir(self.dataset, str(self.data_dir))
+        catalog.require_here(self.dataset, str(self.data_dir))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -2,9 +2,11 @@
 
 import dataclasses
 import functools
+import os
 import pathlib
 import tempfile
 import zlib
+from unittest import mock
 
 import numpy as np
 import tensorflow as tf
@@ -61,15 +63,16 @@ def _cache() -> tempfile.TemporaryDirectory:
 @functools.cache
 def shapes():
     """30 training and 10 test images of the embedded JPEG set."""
-    cache = _cache().name
-    sample.prepare("sample_shapes", cache, {"train": 30, "test": 10})
-    return catalog.open_source(catalog.find("sample"), None, cache)
+    with mock.patch.dict(os.environ, XDG_CACHE_HOME=_cache().name):
+        sample.prepare("sample_shapes", {"train": 30, "test": 10})
+        return catalog.open_source(catalog.find("sample"))
 
 
 @functools.cache
 def digits():
     """The embedded digits."""
-    return catalog.open_source(catalog.find("sample", 1), None, _cache().name)
+    with mock.patch.dict(os.environ, XDG_CACHE_HOME=_cache().name):
+        return catalog.open_source(catalog.find("sample", 1))
 
 
 @functools.cache

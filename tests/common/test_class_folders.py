@@ -34,7 +34,7 @@ def notes_of(root):
 
 
 def list_images(root):
-    return read_folder(root, str(root / ".cache")).listing
+    return read_folder(root).listing
 
 
 def read_both(root):
@@ -319,13 +319,12 @@ def damage(root):
     return {f"cat/{name}" for name in ("half.jpg", "page.jpg", "empty.jpg", "torn.png")}
 
 
-def test_damaged_files_are_left_out_as_prepare_leaves_them_out(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def test_damaged_files_are_left_out_as_prepare_leaves_them_out(tmp_path, cache, monkeypatch):
     # test_same_pixels starts processes for it, as a training does.
     monkeypatch.setattr(processes, "workers", lambda _, here=processes.workers: here(1))
     root = write_images(tmp_path / "pets", {"cat": 6, "dog": 6})
     bad = damage(root)
-    found = read_folder(root, catalog.default_cache_dir())
+    found = read_folder(root)
     used = {path for images in found.listing.values() for path, _ in images}
     assert len(used) == 14 and not used & bad
     [left] = [note for note in found.notes if "cannot be used" in note]
@@ -358,18 +357,27 @@ def test_a_class_whose_training_images_are_all_damaged_is_refused(tmp_path):
         notes_of(tmp_path)
 
 
-def test_a_file_is_looked_at_again_only_after_it_changed(tmp_path, monkeypatch):
-    root, cache = write_images(tmp_path / "pets", {"cat": 6}), str(tmp_path / "cache")
+def test_a_file_is_looked_at_again_only_after_it_changed(tmp_path, cache, monkeypatch):
+    root = write_images(tmp_path / "pets", {"cat": 6})
     monkeypatch.setattr(look, "_WORTH_KEEPING", 0.0)
     seen = []
     real = look._look
     monkeypatch.setattr(look, "_look", lambda path: seen.append(path.name) or real(path))
-    first = read_folder(root, cache)
+    first = read_folder(root)
     assert len(seen) == 6
-    look._seen.clear()  # as in another process
-    assert read_folder(root, cache) == first and len(seen) == 6
+    assert read_folder(root) == first and len(seen) == 6
     (root / "cat" / "3.jpg").write_bytes(b"")
-    assert read_folder(root, cache).looks["cat/3.jpg"].why == "it has zero bytes"
+    assert read_folder(root).looks["cat/3.jpg"].why == "it has zero bytes"
     assert seen[6:] == ["3.jpg"]
-    read_folder(root, cache, again=True)
+    read_folder(root, again=True)
     assert len(seen) == 13
+
+
+def test_a_folder_is_read_once_for_what_it_is_and_for_its_images(tmp_path, monkeypatch):
+    root = lay_out(tmp_path, train="cat:2 dog:2", validation="cat:1 dog:1")
+    read = []
+    real = folder.find_layout
+    monkeypatch.setattr(folder, "find_layout", lambda root: read.append(root) or real(root))
+    source = catalog.open_source(catalog.find(f"folder:{root}"))
+    assert source.dataset.splits == source.fingerprint()["splits"] == {"train": 4, "validation": 2}
+    assert read == [root]

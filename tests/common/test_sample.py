@@ -67,29 +67,29 @@ def test_like_mnist_keeps_brightness_and_place():
 FEW = {"train": 2, "test": 1}
 
 
-def test_a_second_process_may_finish_first(tmp_path, monkeypatch):
+def test_a_second_process_may_finish_first(cache, monkeypatch):
     write = sample._write_shapes
 
     def slowly(folder, sizes):
         monkeypatch.setattr(sample, "_write_shapes", write)
-        others.append(sample.prepare("sample_shapes", tmp_path, FEW))
+        others.append(sample.prepare("sample_shapes", FEW))
         return write(folder, sizes)
 
     others = []
     monkeypatch.setattr(sample, "_write_shapes", slowly)
-    assert sample.prepare("sample_shapes", tmp_path, FEW) == others[0]
-    folder = tmp_path / "data" / "sample_shapes"
+    assert sample.prepare("sample_shapes", FEW) == others[0]
+    folder = cache / "data" / "sample_shapes"
     assert [entry.name for entry in folder.iterdir()] == ["1.0.0"]
     assert (others[0] / "features.json").exists()
     assert all(entry.is_file() for entry in others[0].iterdir())
 
 
-def test_half_prepared_set_is_not_taken_for_a_whole_one(tmp_path, monkeypatch):
+def test_half_prepared_set_is_not_taken_for_a_whole_one(cache, monkeypatch):
     def interrupted(*args):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(drawing, "draw", interrupted)
-        sample.prepare("sample_shapes", tmp_path, FEW)
-    assert not list((tmp_path / "data" / "sample_shapes").iterdir())
-    assert (sample.prepare("sample_shapes", tmp_path, FEW) / "features.json").exists()
+        sample.prepare("sample_shapes", FEW)
+    assert not list((cache / "data" / "sample_shapes").iterdir())
+    assert (sample.prepare("sample_shapes", FEW) / "features.json").exists()

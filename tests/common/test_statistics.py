@@ -35,30 +35,30 @@ def test_mnists_pixels_have_their_known_mean_and_deviation(shared_data):
     assert pixels.std() == pytest.approx(0.30811, abs=1e-5)
 
 
-def test_statistics_are_needed_by_means_and_colour_noise_only(tmp_path):
+def test_statistics_are_needed_by_means_and_colour_noise_only(cache):
     noise = PcaColourNoise(std=0.1, shrink=1.0)
     assert not statistics.needed(PHOTOS)
-    assert statistics.statistics_for(None, PHOTOS, tmp_path) is None
-    assert not list(tmp_path.iterdir())
+    assert statistics.statistics_for(None, PHOTOS) is None
+    assert not cache.exists()
     assert statistics.needed(MEAN)
     for operation in (noise, UntilEpoch(3, noise)):
         noisy = dataclasses.replace(PHOTOS, train_noise=(operation,))
         assert statistics.needed(noisy)
 
 
-def test_statistics_are_kept_and_damaged_files_recomputed(tmp_path, monkeypatch):
+def test_statistics_are_kept_and_damaged_files_recomputed(cache, monkeypatch):
     calls = []
-    first = statistics.statistics_for(shapes(), MEAN, tmp_path, lambda *done: calls.append(done))
+    first = statistics.statistics_for(shapes(), MEAN, lambda *done: calls.append(done))
     assert calls[-1] == (30, 30)
-    [file] = (tmp_path / "statistics").iterdir()
+    [file] = (cache / "statistics").iterdir()
     with monkeypatch.context() as patched:
         patched.setattr(statistics, "compute", None)  # must not be called
-        kept = statistics.statistics_for(shapes(), MEAN, tmp_path)
+        kept = statistics.statistics_for(shapes(), MEAN)
     assert (kept.mean_image == first.mean_image).all()
     assert (kept.covariance == first.covariance).all()
     for damage in (b"", file.read_bytes()[:1000], b"nonsense" * 100):
         file.write_bytes(damage)
-        again = statistics.statistics_for(shapes(), MEAN, tmp_path)
+        again = statistics.statistics_for(shapes(), MEAN)
         assert (again.mean_image == first.mean_image).all()
     assert [f.name for f in file.parent.iterdir()] == [file.name]
 
@@ -69,5 +69,5 @@ def test_the_file_follows_the_data_and_the_frame(tmp_path):
     other = dataclasses.replace(MEAN, test_transforms=frame)
     grey = dataclasses.replace(MEAN, channels=1)
     asked = [(source, MEAN), (source, other), (shapes(), MEAN), (source, grey), (source, MEAN)]
-    files = [statistics.kept_file(*what, tmp_path) for what in asked]
+    files = [statistics.kept_file(*what) for what in asked]
     assert len(set(files)) == 4 and files[0] == files[-1]

@@ -114,23 +114,24 @@ def test_predictions_that_cannot_begin_leave_nothing(tmp_path):
         PredictionWriter(tmp_path / "file" / "p.npz", {}, 10, classes)
 
 
-def test_without_a_cache_the_mean_is_computed_and_not_kept(tmp_path):
-    (tmp_path / "file").touch()
+def test_without_a_cache_the_mean_is_computed_and_not_kept(cache):
+    cache.parent.touch()
     source, recipe = test_statistics.shapes(), test_statistics.MEAN
-    found = statistics.statistics_for(source, recipe, str(tmp_path / "file"))
+    found = statistics.statistics_for(source, recipe)
     assert found.mean_image.size
+    cache.parent.unlink()
     with full_disk(200):
-        again = statistics.statistics_for(source, recipe, str(tmp_path / "c"))
+        again = statistics.statistics_for(source, recipe)
     np.testing.assert_array_equal(found.mean_image, again.mean_image)
-    assert not names_in(tmp_path / "c" / "statistics")
+    assert not names_in(cache / "statistics")
 
 
-def test_without_a_cache_the_sample_is_made_for_this_process(tmp_path):
-    (tmp_path / "file").touch()
+def test_without_a_cache_the_sample_is_made_for_this_process(cache):
+    cache.parent.touch()
     few = {"train": 10, "test": 10}
-    made = sample.prepare("sample_shapes", str(tmp_path / "file"), few)
+    made = sample.prepare("sample_shapes", few)
     assert (made / "dataset_info.json").is_file()
-    assert sample.prepare("sample_shapes", str(tmp_path / "file"), few) == made
+    assert sample.prepare("sample_shapes", few) == made
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from common.data.dataset import DataSet, Shuffled, TrainingSource, number, permute
+from common.data.dataset import DataSet, Shuffled, TrainingSource
 from common.data.images.decoder import as_readable, readable
+from common.data.rng import number, permute
 from common.data.sharding import parallel_map
 from common.data.sources import folder as folder_layout
 from common.data.sources.look import Look, look_at
@@ -26,7 +27,6 @@ class ClassFolders:
 
 def read_folder(
     root: pathlib.Path,
-    cache_dir: str,
     *,
     again: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
@@ -38,7 +38,7 @@ def read_folder(
     """
     layout, divided = folder_layout.find_layout(root)
     paths = [path for images in layout.listing().values() for path, _ in images]
-    looks = look_at(root, sorted(paths), cache_dir, again=again, progress=progress)
+    looks = look_at(root, sorted(paths), again=again, progress=progress)
     if damaged := {path: look.why for path, look in looks.items() if look.why}:
         layout.take_away(damaged)
     notes = []
@@ -54,11 +54,11 @@ def read_folder(
 
 
 class FolderSource(TrainingSource):
-    """Image files, read when they are needed."""
+    """Image files, read when they are needed; which there are, the data set knows."""
 
-    def __init__(self, dataset: DataSet, root: pathlib.Path, cache_dir: str):
+    def __init__(self, dataset: DataSet, root: pathlib.Path):
         self.dataset, self.where = dataset, str(root)
-        self._found = read_folder(root, cache_dir)
+        self._found = dataset.folders
         self._listing = self._found.listing
 
     def records(self, split: str) -> Any:

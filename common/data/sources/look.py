@@ -19,12 +19,11 @@ from collections.abc import Callable, Sequence
 from common.data.images.decoder import readable
 from common.data.images.repair import Unreadable, mend
 from common.errors import RunError
-from common.files import write_json
+from common.files import cache_dir, write_json
 
 _WORTH_KEEPING = 1.0  # seconds that a look took
 _JUDGED_AT_ONCE = 50  # files that are worth another process, whose start takes seconds
 _VERSION = 1  # of what a Look says
-_seen: dict[pathlib.Path, dict[str, list]] = {}  # by the file that keeps them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,15 +41,15 @@ class Look:
 def look_at(
     root: pathlib.Path,
     paths: Sequence[str],
-    cache_dir: str,
     *,
     again: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> dict[str, Look]:
     """Path -> what it is, of files whose paths are relative to `root`.
 
+    What took long is kept in the cache, until a file changes.
+
     Args:
-        cache_dir: Keeps what took long.
         again: Whether files are read though they did not change.
         progress: Called with what is done, how much of it, and of how much.
     """
@@ -58,26 +57,24 @@ def look_at(
     versions = [importlib.metadata.version(name) for name in ("pillow", "tensorflow")]
     facts = json.dumps([_VERSION, *versions, os.path.realpath(root)])
     key = hashlib.sha256(facts.encode()).hexdigest()[:32]
-    place = pathlib.Path(cache_dir, "folders", f"{key}.json")
-    if place not in _seen:
-        try:
-            _seen[place] = json.loads(place.read_bytes())
-        except (OSError, ValueError):
-            _seen[place] = {}
+    place = cache_dir() / "folders" / f"{key}.json"
+    try:
+        kept = {} if again else json.loads(place.read_bytes())
+    except (OSError, ValueError):
+        kept = {}
     states = {path: _state(root / path) for path in paths}
-    known = {} if again else _seen[place]
-    new = [path for path in paths if known.get(path, [None])[0] != states[path]]
+    new = [path for path in paths if kept.get(path, [None])[0] != states[path]]
     looks = _look_at_all(root, new, progress or (lambda *_: None))
-    _seen[place] = {
-        path: [states[path], dataclasses.astuple(looks[path])] if path in looks else known[path]
+    seen = {
+        path: [states[path], dataclasses.astuple(looks[path])] if path in looks else kept[path]
         for path in paths
     }
     if new and time.monotonic() - began > _WORTH_KEEPING:
         # A disk may be full or read-only: it is looked at again.
         with contextlib.suppress(OSError, RunError):
             place.parent.mkdir(parents=True, exist_ok=True)
-            write_json(place, _seen[place])
-    return {path: Look(*values) for path, (_, values) in _seen[place].items()}
+            write_json(place, seen)
+    return {path: Look(*values) for path, (_, values) in seen.items()}
 
 
 def _state(path: pathlib.Path) -> list[int]:

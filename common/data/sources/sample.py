@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from common.data.sources import drawing
-from common.files import reason
+from common.files import cache_dir, reason
 from common.lazy import tf
 
 _VERSION = "1.0.0"
@@ -27,19 +27,19 @@ _DIGITS_TEST = 360  # of 1,797
 _JPEG_QUALITY = 90
 
 
-def prepare(name: str, cache_dir: str, shapes: dict[str, int] | None = None) -> pathlib.Path:
-    """The folder of the prepared set; made in seconds if it is not there.
+def prepare(name: str, shapes: dict[str, int] | None = None) -> pathlib.Path:
+    """The folder of the prepared set; made in seconds, in the cache, if it is not there.
+
+    Several processes may do this at once: each writes a folder of its own, and one is kept.
+    Where the cache cannot be written, the set is made in a folder of this process.
 
     Args:
         name: "sample_shapes" or "sample_digits".
-        cache_dir: Created if it is missing. Several processes may do this at
-            once: each writes a folder of its own, and one is kept. Where it
-            cannot be written, the set is made in a folder of this process.
         shapes: Images in each split of sample_shapes; `SHAPES` if None. Ask
             for other numbers only in a cache of its own.
     """
     try:
-        return _make(name, pathlib.Path(cache_dir, "data", name), shapes or SHAPES)
+        return _make(name, cache_dir() / "data" / name, shapes or SHAPES)
     except Exception as error:
         if reason(error) is None:
             raise

@@ -8,21 +8,12 @@ import functools
 import hashlib
 import json
 import pathlib
-import re
 from typing import Any
 
-from common.data.dataset import (
-    MANIFEST,
-    DataSet,
-    Shuffled,
-    TrainingSource,
-    number,
-    permute,
-    read_manifest,
-)
-from common.data.rng import fold_in
+from common.data.dataset import MANIFEST, DataSet, Shuffled, TrainingSource, read_manifest
+from common.data.rng import fold_in, number, permute
 from common.data.sharding import parallel_map
-from common.errors import RunError
+from common.errors import RunError, tensorflow_message
 from common.lazy import np, tf
 
 # Splits within both are read once and kept in memory, still encoded.
@@ -31,8 +22,6 @@ HELD_EXAMPLES = 100_000
 SHUFFLE_BUFFER = 8192  # encoded images, where a split is not held
 _PARSED = 1000  # records that are parsed together
 _UNROLLED = 250  # images that one call decodes
-# Lines of TensorFlow's messages that say where, not what.
-_MACHINERY = r"Graph execution error|Detected at node|File |[\d]+ root error|<"
 
 
 class RecordSource(TrainingSource):
@@ -121,7 +110,7 @@ class RecordSource(TrainingSource):
             try:
                 count = int(records.reduce(0, lambda number, _: number + 1))
             except tf.errors.OpError as error:
-                return f"{path}: {line_of(error)}"
+                return f"{path}: {tensorflow_message(error)}"
             if count != length:
                 return f"{path} has {count} whole records, not {length}."
         return None
@@ -143,7 +132,7 @@ class RecordSource(TrainingSource):
             whole = len(held["label"]) == self.dataset.splits[split]
             problem = None if whole else "images are missing."
         except tf.errors.OpError as error:
-            problem = line_of(error)
+            problem = tensorflow_message(error)
         if problem:
             raise RunError(
                 f"{self.dataset.name}: the files of the split {split!r} in "
@@ -252,11 +241,3 @@ def decode_together(encoded: Any, shape: tuple[int, int, int]) -> Any:
         return None
     with tf.device("CPU:0"):
         return tf.constant(pixels)
-
-
-def line_of(error: Exception) -> str:
-    """TensorFlow's message without its machinery."""
-    text = re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error))
-    lines = [line.strip() for line in text.splitlines()]
-    told = [n for n in lines if n and not re.match(_MACHINERY, n)]
-    return " ".join(told[:1]).rstrip(".") + "."
