@@ -17,7 +17,7 @@ from common.errors import RunError, UsageError
 from launch.commands.names import read_data_set
 from launch.settings.flags import path, share, switch, whole
 from launch.terminal.display import Counting
-from launch.terminal.exits import as_called
+from launch.terminal.exits import STOPPED, as_called
 from launch.terminal.quiet import quiet
 
 SHOWN = 5  # repaired files that are named on the screen
@@ -99,7 +99,7 @@ def run(words: list[str], flags: FlagValues) -> int:
 
 def _stop(signum: int, frame: Any) -> None:
     """Nothing has to be written first: a shard is finished or not there."""
-    raise SystemExit(75)
+    raise SystemExit(STOPPED)
 
 
 def _what_to_fetch(name: str) -> str:

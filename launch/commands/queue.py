@@ -25,13 +25,12 @@ from launch.commands.names import find, refuse_words
 from launch.report import records
 from launch.settings.flags import share, switch
 from launch.settings.options import name_workdir, read_experiment
-from launch.terminal.exits import as_called
+from launch.terminal.exits import SIGNALS, STOPPED, as_called
 from launch.terminal.quiet import count_visible_gpus
 from launch.terminal.tables import show
 
 FILE = pathlib.Path(reproductions.__file__).parent / "queue.toml"
 FOLDER = pathlib.Path("runs")
-STOPPED = (75, 130)  # of a training that goes on with the same command
 POLL_SECONDS = 0.2
 
 
@@ -132,7 +131,7 @@ def run(words: list[str], flags: FlagValues) -> int:
             if one.state in ("finished", "recorded") or not (gpu or one.small):
                 continue
             code = _train(one, flags, began)
-            if code in STOPPED:
+            if code in SIGNALS:
                 return code
             if code:
                 failed.append(" ".join(one.words))
@@ -156,6 +155,6 @@ def _train(one: Queued, flags: FlagValues, began: float) -> int:
             if signals.received and not told:
                 told = True
                 child.terminate()
-    if signals.received and child.returncode not in STOPPED:
-        return STOPPED[0]
+    if signals.received and child.returncode not in SIGNALS:
+        return STOPPED
     return child.returncode

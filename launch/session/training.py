@@ -52,14 +52,14 @@ from launch.session.setup import (
 from launch.session.starting_weights import begin, describe_start, settle, statistics_of_weights
 from launch.session.watchdog import Watchdog
 from launch.settings.options import Training
-from launch.terminal.exits import as_called
+from launch.terminal.exits import as_called, code_of_signal
 from launch.terminal.progress import Progress
 from launch.weights.run_weights import STATISTICS, WEIGHTS, load_weights
 
-STOPPED = {  # (exit code, reason)
-    signal.SIGTERM: (75, "SIGTERM"),
-    signal.SIGALRM: (75, "--max_hours"),
-    signal.SIGINT: (130, "SIGINT"),
+REASONS = {
+    signal.SIGTERM: "SIGTERM",
+    signal.SIGALRM: "--max_hours",
+    signal.SIGINT: "SIGINT",
 }
 STARTED = time.monotonic()
 
@@ -126,15 +126,14 @@ def train(training: Training, strategy) -> int:
             with workers.watched(), open(log, "a", buffering=1) as lines:
                 _train(training, record, source, strategy, model, signals, lines)
     except Stopped as stop:
-        code, reason = STOPPED[stop.signum]
-        record.end_session(reason, status="stopped")
+        record.end_session(REASONS[stop.signum], status="stopped")
         if workers.chief:
             print(
                 f"\nStopped at step {stop.step}; nothing before it is lost. "
                 "The same command continues.",
                 file=sys.stderr,
             )
-        return code
+        return code_of_signal(stop.signum)
     except BaseException as error:
         if isinstance(error, OSError) and error.filename is None:  # such as of the log
             error.filename = str(settings.workdir)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 
 from common import files
-from launch.terminal.exits import exit_code
+from launch.terminal.exits import STOPPED, exit_code
 
 NO_ROOM = 74  # EX_IOERR of sysexits.h: the disk is at fault, not what was asked
 PARENT = "LAUNCH_PARENT"  # the process that started this one, for launch.__main__
@@ -49,7 +49,7 @@ def run(command: Callable[[], int], parent: int) -> int:
     """The exit code of a command that the process `parent` started, and that ends with it."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
-        return 75
+        return STOPPED
     refusals = []
 
     def watched() -> int:

@@ -10,7 +10,6 @@ import dataclasses
 import os
 import shlex
 import shutil
-import signal
 import sys
 
 import keras_tuner
@@ -29,6 +28,7 @@ from launch.sweep.search_space import as_text, part_of
 from launch.sweep.sweep_request import Request
 from launch.sweep.tuners import PROJECT, Tuner, plan_trials
 from launch.terminal.display import duration
+from launch.terminal.exits import code_of_signal
 
 
 def run(request: Request, *, dry_run: bool = False) -> int:
@@ -50,7 +50,7 @@ def run(request: Request, *, dry_run: bool = False) -> int:
             "same command continues.",
             file=sys.stderr,
         )
-        return 130 if stop.signum == signal.SIGINT else 75
+        return code_of_signal(stop.signum)
 
 
 def plan(request: Request) -> list[tuple[str, str]]:

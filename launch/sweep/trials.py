@@ -8,7 +8,6 @@ import json
 import os
 import pathlib
 import shutil
-import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -21,9 +20,9 @@ from common.training.signals import Stopped
 from launch.sweep import child, hparams
 from launch.sweep.search_space import settings_of
 from launch.sweep.sweep_request import Request
+from launch.terminal.exits import SIGNALS
 
 POLL_SECONDS = 0.3
-STOPPED = {75: signal.SIGTERM, 130: signal.SIGINT}  # a training's exit codes
 OBJECTIVE = "val_top1_error"  # of the held-out images, in percent
 
 
@@ -133,8 +132,8 @@ def _watched(folder, words, shown: int, watch: Callable[[], None]) -> Iterator[d
         if code is None:
             process.terminate()
             process.wait()
-    if code in STOPPED or (code < 0 and stop):
-        raise stop or Stopped(STOPPED[code], shown)
+    if code in SIGNALS or (code < 0 and stop):
+        raise stop or Stopped(SIGNALS[code], shown)
     if code == child.NO_ROOM:
         raise NoRoom(f"In {folder}: {child.last_words(output)}")
     if code:

@@ -17,8 +17,9 @@ from common.errors import RunError, UsageError
 from common.training.signals import Stopped
 from launch.sweep import child
 from launch.sweep.sweep_request import MEMBER, Request
-from launch.sweep.trials import POLL_SECONDS, STOPPED
+from launch.sweep.trials import POLL_SECONDS
 from launch.sweep.tuners import Tuner
+from launch.terminal.exits import SIGNALS
 from launch.terminal.quiet import count_visible_gpus
 
 
@@ -122,8 +123,8 @@ def _wait(
         chief.require_successes()  # the workers that were told so have ended
         codes = [worker.poll() for worker in workers]
         for number, code in enumerate(codes):
-            if code in STOPPED:
-                raise Stopped(STOPPED[code], 0)
+            if code in SIGNALS:
+                raise Stopped(SIGNALS[code], 0)
             if code:
                 said = child.last_words(chief.request.folder / f"worker{number}.txt")
                 raise RunError(f"Worker {number} has ended with exit code {code}: {said}")

@@ -7,6 +7,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -17,6 +18,9 @@ from common.files import reason
 FULL = (errno.ENOSPC, errno.EDQUOT)
 CLOSED = 141  # what a shell says of a program that SIGPIPE ended
 LOST = 69  # EX_UNAVAILABLE of sysexits.h: another host is gone
+STOPPED = 75  # EX_TEMPFAIL: by SIGTERM or --max_hours; the same command continues
+INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended; the same command continues
+SIGNALS = {STOPPED: signal.SIGTERM, INTERRUPTED: signal.SIGINT}  # of a child that was stopped
 SCRIPT = "classic-convnets"  # of pyproject.toml
 NO_HOME = "Could not determine home directory."  # pathlib's, of ~NAME and of ~ itself
 UNKNOWN_HOME = (
@@ -47,7 +51,7 @@ def exit_code(run: Callable[[], int]) -> int:
         _drop_output()
         return CLOSED
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     except Exception as error:  # of the system; or of HDF5 or TensorFlow, about a disk
         told, code = _of_the_system(error), 1
         if str(error) == NO_HOME:
@@ -57,6 +61,11 @@ def exit_code(run: Callable[[], int]) -> int:
     with contextlib.suppress(OSError):  # of a full disk, too
         print(as_called(" ".join(str(told).split())), file=sys.stderr)
     return code
+
+
+def code_of_signal(signum: int) -> int:
+    """The exit code of a command that this signal stopped."""
+    return INTERRUPTED if signum == signal.SIGINT else STOPPED
 
 
 def by_script(text: str) -> str:
