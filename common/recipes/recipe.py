@@ -222,6 +222,14 @@ def is_fitted(recipe: Recipe) -> bool:
     return getattr(recipe.before_epoch, "fits", False)
 
 
+def normalizes_whole_batches(recipe: Recipe) -> bool:
+    """Whether batch normalisation takes its statistics over the global batch.
+
+    Not where the network has none, as its form's `batch_norm` says.
+    """
+    return recipe.synchronized_batch_norm and getattr(recipe.network, "batch_norm", True)
+
+
 def is_small(recipe: Recipe) -> bool:
     """Whether an update takes less than to start TensorFlow's operations."""
     image = recipe.image_size**2 * recipe.channels

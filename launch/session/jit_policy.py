@@ -20,7 +20,7 @@ import pathlib
 import re
 
 from common.distribution import hardware
-from common.recipes.recipe import is_small
+from common.recipes.recipe import is_small, normalizes_whole_batches
 from common.training.run_record import last_session
 from launch.settings.options import Training
 
@@ -40,7 +40,7 @@ def decide(training: Training, *, replicas: int, platform: str) -> Training:
     recipe = training.experiment.recipe
     before = last_session(training.settings.workdir).get("jit_compile")
     pays = platform == "gpu" or (replicas == 1 and is_small(recipe))
-    able = replicas == 1 or not recipe.synchronized_batch_norm
+    able = replicas == 1 or not normalizes_whole_batches(recipe)
     wanted = pays if before is None else before
     devices = dataclasses.replace(training.devices, jit_compile=wanted and able)
     return dataclasses.replace(training, devices=devices)

@@ -20,7 +20,7 @@ from common.distribution.cluster import Cluster
 from common.distribution.strategy import make_strategy, on_gpus
 from common.errors import RunError, UsageError, tensorflow_message
 from common.files import cache_dir
-from common.recipes.recipe import Recipe, is_small
+from common.recipes.recipe import Recipe, is_small, normalizes_whole_batches
 from common.training.steps import repeat_bit_for_bit
 from launch.session.rendezvous import waiting
 from launch.settings.options import Devices, Experiment
@@ -149,7 +149,7 @@ def explain_memory(recipe: Recipe, replicas: int, microbatches: int) -> Iterator
         share = recipe.global_batch_size // (replicas * microbatches)
         parts = next((n for n in range(2, share + 1) if share % n == 0), None)
         smaller = "."
-        if parts and not recipe.synchronized_batch_norm:
+        if parts and not normalizes_whole_batches(recipe):
             smaller = f", or smaller parts: --microbatches {microbatches * parts}."
         raise RunError(
             f"A device's memory is too small for {share} images at a time "

@@ -13,7 +13,7 @@ from common.data.dataset import DataSet
 from common.distribution.batch_slice import per_replica_batch_size
 from common.errors import UsageError, did_you_mean
 from common.evaluation import views
-from common.recipes.recipe import Override, Recipe
+from common.recipes.recipe import Override, Recipe, normalizes_whole_batches
 from common.recipes.serialization import recipe_hash, spell
 from launch.settings.overrides import apply, scale_with_batch, with_data
 from launch.terminal.display import Counting
@@ -216,7 +216,7 @@ def _check_settings(variant: str, recipe: Recipe, settings: RunSettings, *, gpus
             "--set held_out=N, too, which keeps N training images to choose by."
         )
     per_replica_batch_size(recipe.global_batch_size, gpus, settings.microbatches)
-    if settings.microbatches > 1 and recipe.synchronized_batch_norm:
+    if settings.microbatches > 1 and normalizes_whole_batches(recipe):
         raise UsageError(
             f"{variant} takes batch normalisation's statistics over the whole "
             "batch, which --microbatches cuts into parts. Leave it out, or "

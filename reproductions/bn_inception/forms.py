@@ -28,6 +28,17 @@ class Form:
     caffe: bool = False
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MnistForm:
+    """What tells Sec. 4.1's networks apart.
+
+    Attributes:
+        batch_norm: Between each layer's sum and its sigmoid (Sec. 3.2).
+    """
+
+    batch_norm: bool
+
+
 INCEPTION = Form(batch_norm=False, as_googlenet=True)
 FORMS = {
     "bn_inception": Form(),
@@ -38,4 +49,6 @@ FORMS = {
     "inception_no_bn_sigmoid": dataclasses.replace(INCEPTION, activation="sigmoid"),
     "bn_inception_narrow": Form(narrow=True),
     "bn_inception_caffe": Form(caffe=True),
+    "bn_mnist": MnistForm(batch_norm=True),
+    "bn_mnist_baseline": MnistForm(batch_norm=False),
 }

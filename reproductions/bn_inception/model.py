@@ -33,7 +33,7 @@ from common.models.layers import (
     LocalResponseNormalization,
     symmetric_conv2d,
 )
-from reproductions.bn_inception.forms import FORMS, Form
+from reproductions.bn_inception.forms import FORMS, Form, MnistForm
 
 # Figure 5: filters of 1x1, 3x3 reduce, 3x3, double 3x3 reduce, double 3x3; the
 # pooling and the filters of its projection. No 1x1: stride 2, no projection.
@@ -54,14 +54,12 @@ BIAS = 0.2  # bvlc_googlenet: bias_filler
 # the end of a layer's name; of the others, variance 2 / fan_in.
 DEVIATIONS = {"conv1": 1.0, "conv2_3x3_reduce": 0.1, "reduce": 0.09, "pool_proj": 0.1}
 
-# Sec. 4.1, whether with batch normalisation.
-MNIST = {"bn_mnist": True, "bn_mnist_baseline": False}
 HIDDEN_UNITS = (100, 100, 100)  # Sec. 4.1
 SPREAD = 0.1  # ours
 
 
 def build_model(
-    variant: str, image_size: int, num_classes: int, form: Form | None = None
+    variant: str, image_size: int, num_classes: int, form: Form | MnistForm | None = None
 ) -> keras.Model:
     """See reproductions.build_model; the comments' sizes are for 224 pixels.
 
@@ -70,9 +68,9 @@ def build_model(
     Raises:
         UsageError: if bn_inception_caffe cannot halve images of this size.
     """
-    if variant in MNIST:
-        return mnist_network(variant, image_size, num_classes)
     form = form or FORMS[variant]
+    if isinstance(form, MnistForm):
+        return mnist_network(variant, form, image_size, num_classes)
     if form.caffe and -(-image_size // 2) % 16:  # conv1 rounds up, four more halve exactly
         raise UsageError(
             f"{variant} was asked to take images of {image_size}x{image_size} pixels. It takes "
@@ -92,21 +90,20 @@ def build_model(
     return keras.Model(image, logits, name=variant)
 
 
-def mnist_network(variant: str, image_size: int, num_classes: int) -> keras.Model:
+def mnist_network(variant: str, form: MnistForm, image_size: int, num_classes: int) -> keras.Model:
     """Three layers of 100 sigmoids on the zeros and ones of a binary image (Sec. 4.1).
 
     With batch normalisation between each layer's sum and its sigmoid (Sec. 3.2), which
     then has no bias, or without.
     """
     initial = gaussian(SPREAD)
-    normalized = MNIST[variant]
     image = keras.Input((image_size, image_size, 1), name="image")
     x = keras.layers.Flatten(name="pixels")(image)  # 784
     for i, units in enumerate(HIDDEN_UNITS, 1):
         x = keras.layers.Dense(
-            units, use_bias=not normalized, kernel_initializer=initial, name=f"hidden{i}"
+            units, use_bias=not form.batch_norm, kernel_initializer=initial, name=f"hidden{i}"
         )(x)
-        if normalized:
+        if form.batch_norm:
             x = BatchNormalization(momentum=0.9997, epsilon=1e-3, name=f"hidden{i}_bn")(x)
         x = keras.layers.Activation("sigmoid", name=f"hidden{i}_sigmoid")(x)
     logits = classifier(x, num_classes, initial, name="classifier")

@@ -135,6 +135,10 @@ WRONG = {
     "alexnet --set epochs=many": "whole number",
     "alexnet --set monitor=ten_crp": "'ten_crop'",
     "resnet --set towers=1": "of the network: blocks, ",
+    # batches
+    "bn_inception --microbatches 2": "the whole batch, which --microbatches cuts",
+    "bn_mnist --microbatches 2": "the whole batch, which --microbatches cuts",
+    "bn_inception --microbatches 5 --set batch_norm=False": "32",
     # weights to begin with
     "cifar_resnet20 --freeze conv1": "--freeze goes with --from",
     "cifar_resnet20 --body_rate 2": "--body_rate goes with --from",

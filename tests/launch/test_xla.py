@@ -42,6 +42,7 @@ GPU, TWO_GPUS = {"platform": "gpu"}, {"platform": "gpu", "devices": 2}
         ("alexnet", TWO_GPUS, True),
         ("bn_inception", TWO_GPUS, False),  # which takes the statistics of all devices
         ("bn_inception", TWO_GPUS | {"set": ["synchronized_batch_norm=False"]}, True),
+        ("inception_no_bn", TWO_GPUS, True),  # which has none
         ("lenet5", {}, True),  # single images, on one CPU
         ("lenet5", {"devices": 2}, False),
         ("lenet5", {"set": ["global_batch_size=128"]}, False),

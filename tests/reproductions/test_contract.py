@@ -32,6 +32,7 @@ from common.papers.audit import AGREES, EXPLAINED, agrees, audit_paper, check_ta
 from common.papers.expected import load_toml, read_expected
 from common.papers.folders import list_left
 from common.recipes.losses import SoftmaxCrossEntropy, WithAuxiliary
+from common.recipes.recipe import normalizes_whole_batches
 from common.recipes.serialization import describe
 from launch.report.markdown import with_deviations
 from launch.settings.overrides import apply
@@ -254,6 +255,9 @@ def test_network_at_the_papers_size(paper, variant):
         if type(layer).__module__.startswith("reproductions"):
             config = layer.get_config()
             assert type(layer).from_config(config).get_config() == config
+    if recipe.synchronized_batch_norm:
+        normalizes = any(isinstance(x, keras.layers.BatchNormalization) for x in model.layers)
+        assert normalizes_whole_batches(recipe) == normalizes
     rows = layer_table(model)
     trainable = sum(math.prod(v.shape) for v in model.trainable_variables)
     assert sum(row.params for row in rows) == trainable
