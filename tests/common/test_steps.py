@@ -1,7 +1,4 @@
-"""One device and many, with XLA and without: the same run.
-
-The rows are those of a list of what goes wrong under tf.distribute.
-"""
+"""One device and many, with XLA and without: the same run."""
 
 import functools
 import json
@@ -69,12 +66,12 @@ def assert_same_run(one: dict, other: dict) -> None:
 
 @pytest.mark.parametrize("case", [RMSPROP, "digits"])
 def test_two_devices_make_the_same_run_as_one(case):
-    # Rows 12 (BN), 15 and 16 (no N-fold gradient).
+    # Batch normalisation over all devices; losses divided by the global batch: no gradient twice.
     assert_same_run(run(case), run(case, 2))
 
 
 def test_clipping_follows_the_sum_over_microbatches_and_devices():
-    # Rows 5, 7 and 8: accumulation, alone and on two devices; so do the averages and dropout.
+    # Of accumulated gradients, alone and on two devices; so do the averages and dropout.
     whole = run(TOGETHER)
     assert_same_run(whole, run(f"{TOGETHER} microbatches=2"))
     assert_same_run(whole, run(f"{TOGETHER} microbatches=2", 2))
@@ -82,7 +79,7 @@ def test_clipping_follows_the_sum_over_microbatches_and_devices():
 
 
 def test_local_batch_statistics_are_another_run():
-    # Row 12: what the recipe's synchronized_batch_norm decides.
+    # What the recipe's synchronized_batch_norm decides.
     one, two = run("bn_local"), run("bn_local", 2)
     assert not np.allclose(one["losses"][5:], two["losses"][5:], rtol=1e-5)
 

@@ -9,7 +9,7 @@ from common.evaluation import predictions
 from common.evaluation.metrics import wrong
 from launch.commands import submission as command
 from reproductions.ilsvrc2016 import submission_file
-from tests.common.test_test_server import predictions as drawn
+from tests.common.test_submission_file import predictions as drawn
 from tests.launch import flags
 from tests.launch.test_command_line import launch
 

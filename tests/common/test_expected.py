@@ -1,4 +1,4 @@
-"""Reading expected.toml and reproduced.toml."""
+"""Reading expected.toml."""
 
 import pytest
 
