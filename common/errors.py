@@ -44,5 +44,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     known = list(known)
     if len(name) > 3 and (longer := [one for one in known if name in one]):
         return f" Did you mean {min(longer, key=len)!r}?"
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1)
     return f" Did you mean {near[0]!r}?" if near else ""

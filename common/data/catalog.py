@@ -117,6 +117,10 @@ def find(
     found = [dataset for dataset in _KNOWN if dataset.name == name]
     if not found:
         hint = did_you_mean(name, names())
+        if pathlib.Path(name).expanduser().is_dir():
+            hint = f" A folder of images is --data folder:{name}."
+        elif data_dir and (pathlib.Path(data_dir).expanduser() / name).is_dir():
+            hint = f" What was prepared under a name of its own is tfds:{name}."
         raise UsageError(
             f"There is no data set called {name!r}.{hint} Known: {', '.join(names())}."
         )

@@ -10,9 +10,11 @@ metrics.jsonl and metrics.csv have a row per epoch. run.json is one object:
     deviations                      identify, go_on              people; of early runs overrides_of
     paper                           identify                     report, results_table
     data_title, class_names         identify                     what evaluates, predicts, exports
-    sessions                        open_run, end_session        report; `launch RUN` (data_dir,
-                                                                 microbatches), jit_policy
-    status                          open_run, end_session        runs, queue, report, evaluate
+    sessions                        open_run, end_session        report; `launch RUN`, find_data
+                                                                 (data_dir, microbatches),
+                                                                 jit_policy
+    status                          open_run, go_on, break_off,  runs, queue, report, evaluate
+                                    finish
     recipes                         go_on: of several recipes    go_on
     earlier_ends                    go_on: what OF_AN_END was    people
     recoveries                      note_recovery                people
@@ -79,6 +81,10 @@ class Run:
         self.record["sessions"][-1] |= {"ended": now(), "reason": reason}
         self.update(**facts)
 
+    def break_off(self, reason: str, status: str) -> None:
+        """Says how this session ended early; a run that had been measured stays finished."""
+        self.end_session(reason, **({} if self.record.get("results") else {"status": status}))
+
     def go_on(self, epoch: int, step: int, *, ended: bool) -> list[Override]:
         """Says in run.json that this session's recipe holds from here on.
 
@@ -109,6 +115,7 @@ class Run:
         if not ended and record.get("results"):
             end = {name: record.pop(name) for name in OF_AN_END if name in record}
             record["earlier_ends"] = [*record.get("earlier_ends", []), end]
+            record["status"] = "running"
         record.pop("recipe_hash", None)  # which earlier versions kept; of another recipe by now
         described = {n: own[n] for n in ("recipe", "deviations")}
         self.update(**described, overrides=[*own["overrides"], *describe(happened)])
@@ -148,7 +155,8 @@ class Onlooker:
         """What a Run writes; no override follows from it here."""
         return []
 
-    update = end_session = go_on = note_recovery = write_history = leave_to_chief
+    update = end_session = break_off = go_on = leave_to_chief
+    note_recovery = write_history = leave_to_chief
 
 
 def open_run(folder: pathlib.Path, identity: dict, session: dict, *, renewed: bool = False) -> Run:
@@ -168,10 +176,12 @@ def open_run(folder: pathlib.Path, identity: dict, session: dict, *, renewed: bo
         lock = lock_folder(folder)
         identity = json.loads(json.dumps(identity))
         record = read_record(folder) or identity | {"sessions": []}
+        identity = _keep_place(record, identity)
         _require_same(folder, record, identity, renewed=renewed)
         run = Run(folder, lock, record, identity)
         record["sessions"].append(session)
-        run.update(status="running")
+        # What has been measured stays finished, unless more of it is trained: see `go_on`.
+        run.update(**({} if record.get("results") else {"status": "running"}))
     except OSError as error:
         if is_new:
             shutil.rmtree(folder, ignore_errors=True)
@@ -220,6 +230,7 @@ def is_finished(folder: pathlib.Path, identity: dict) -> bool:
     record, identity = read_record(folder), json.loads(json.dumps(identity))
     if record is None:
         return False
+    identity = _keep_place(record, identity)
     _require_same(folder, record, identity)
     same = not differences(record["recipe"], identity["recipe"])
     return same and record["status"] == "finished"
@@ -357,6 +368,32 @@ def _tell_changes(recipes: list[dict]) -> Override:
         if value != once["recipe"].get(name)
     ]
     return Override(field="continued", old="one recipe throughout", new="; ".join(changes))
+
+
+def is_same_data(there: dict, here: dict) -> bool:
+    """Whether two fingerprints are of the same images; a folder of photographs may have moved."""
+    moved = there["name"].startswith("folder:") and here["name"].startswith("folder:")
+    return there == (here | {"name": there["name"]} if moved else here)
+
+
+def _keep_place(record: dict, identity: dict) -> dict:
+    """The identity, with a folder's place as the record has it where the same images moved."""
+    there, here = record.get("data"), identity["data"]
+    if not there or there == here or not is_same_data(there, here):
+        return identity
+    place = record["recipe"]["data"]
+    overrides = [
+        one | {"new": place} if one["field"] == "data" else one for one in identity["overrides"]
+    ]
+    recipe = identity["recipe"] | {"data": place}
+    return identity | {"data": there, "recipe": recipe, "overrides": overrides}
+
+
+def require_same_run(folder: pathlib.Path, identity: dict, *, renewed: bool) -> None:
+    """Raises a RunError if the folder holds another run, as `open_run` does; changes nothing."""
+    record, identity = read_record(folder), json.loads(json.dumps(identity))
+    if record:
+        _require_same(folder, record, _keep_place(record, identity), renewed=renewed)
 
 
 def _require_same(

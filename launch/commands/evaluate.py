@@ -71,6 +71,8 @@ def run(words: list[str], flags: FlagValues) -> int:
             raise UsageError(
                 f"--predictions writes the scores of one view: name it with --views {asked[0]}."
             )
+        if flags.predictions.suffix != ".npz":
+            raise UsageError(f"--predictions writes an .npz file. Received: {flags.predictions}")
         require_absent(flags.predictions, "--predictions")
     if not flags.dry_run:
         experiment.require_data()

@@ -128,8 +128,16 @@ def _read_run(word: str, flags: FlagValues) -> dict | None:
     own = {name: record[name] for name in ("seed", "precision")}
     own |= {"data": record["recipe"]["data"], "workdir": word}
     own |= {"microbatches": session.get("microbatches", 1)}
-    if "data_dir" in session and not own["data"].startswith(("folder:", "sample")):
-        own["data_dir"] = session["data_dir"]
+    place = session.get("data_dir")
+    if place and own["data"].startswith("folder:"):
+        if flags.data is None and not pathlib.Path(place).is_dir():
+            raise UsageError(
+                f"{folder} was trained on the images in {place}, which is gone: --data folder:PATH "
+                "says where it is now."
+            )
+        own["data"] = f"folder:{place}"
+    elif place and own["data"] != "sample":
+        own["data_dir"] = place
     for name, value in own.items():
         flags.set_default(name, value)
     return record

@@ -122,6 +122,8 @@ def estimate_cost(recipe: Recipe, source, model: keras.Model) -> list[tuple[str,
     rows = layer_table(model)
     flop = 6 * images * sum(row.macs for row in rows)  # with auxiliary heads
     steps = f"{updates / per_epoch:.4g} epochs x {per_epoch:,} = {updates:,}; {images:,} images"
+    if updates < recipe.epochs * per_epoch:
+        steps += f"; it is updates={updates} that ends it, not epochs={recipe.epochs}"
     macs = f"{totals(rows).macs:,} multiply-accumulates per image forward"
     return [("steps", steps), ("arithmetic", f"{macs}, about {flop:.2g} FLOP in all")]
 

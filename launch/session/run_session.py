@@ -18,7 +18,15 @@ from common.recipes.recipe import Recipe
 from common.recipes.serialization import describe, describe_recipe
 from common.training import checkpoints
 from common.training.loop import Loop, State
-from common.training.run_record import Onlooker, Run, merged, now, open_run, session_facts
+from common.training.run_record import (
+    Onlooker,
+    Run,
+    merged,
+    now,
+    open_run,
+    require_same_run,
+    session_facts,
+)
 from launch.session.results_table import results_table
 from launch.settings.options import Training
 from launch.terminal.progress import Progress
@@ -37,6 +45,7 @@ def open_record(
     workdir = training.settings.workdir
     if not workers.chief:
         return Onlooker(workdir)
+    require_same_run(workdir, identity, renewed=training.settings.renewed)
     there = checkpoints.newest_first(workdir / "checkpoints")
     if there and (made := checkpoints.step_of(there[0])) > updates:
         raise RunError(

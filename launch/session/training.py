@@ -126,7 +126,7 @@ def train(training: Training, strategy) -> int:
             with workers.watched(), open(log, "a", buffering=1) as lines:
                 _train(training, record, source, strategy, model, signals, lines)
     except Stopped as stop:
-        record.end_session(REASONS[stop.signum], status="stopped")
+        record.break_off(REASONS[stop.signum], "stopped")
         if workers.chief:
             print(
                 f"\nStopped at step {stop.step}; nothing before it is lost. "
@@ -138,7 +138,7 @@ def train(training: Training, strategy) -> int:
         if isinstance(error, OSError) and error.filename is None:  # such as of the log
             error.filename = str(settings.workdir)
         with contextlib.suppress(OSError):  # the disk may be what failed
-            record.end_session(f"{type(error).__name__}: {error}", status="failed")
+            record.break_off(f"{type(error).__name__}: {error}", "failed")
         raise
     return 0
 

@@ -8,6 +8,7 @@ What changes a result is a field of the recipe.
 import functools
 import math
 import pathlib
+import re
 import textwrap
 from collections.abc import Callable
 
@@ -179,7 +180,8 @@ def parse(command: str, declared: Declared, line: list[str]) -> tuple[list[str],
             f"{', '.join(f'--{name}' for name in declared) or 'no flags'}; {see}"
         ) from error
     except flags.Error as error:
-        raise UsageError(f"{error}; {see}") from error
+        said = re.sub(r"invalid literal for int\(\).*", "it takes a whole number", str(error))
+        raise UsageError(f"{said}; {see}") from error
     for name in sorted(declared):
         value = values[name].value
         if not values[name].present:

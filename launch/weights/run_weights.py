@@ -19,7 +19,13 @@ from common.models.state_dicts import require_whole
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import describe_recipe
 from common.training.health import require_finite_weights
-from common.training.run_record import asked_overrides, differences, read_json
+from common.training.run_record import (
+    asked_overrides,
+    differences,
+    is_running,
+    is_same_data,
+    read_json,
+)
 from launch.settings.overrides import apply, combine, with_data
 
 WEIGHTS = "final.weights.h5"
@@ -65,10 +71,10 @@ def locate(given: str) -> tuple[pathlib.Path, Trained | None]:
         raise RunError(f"{record} cannot be read: it is no record of a run ({error}).") from error
     file = folder / WEIGHTS if is_folder else path
     if is_folder and not file.is_file():
-        raise UsageError(
-            f"{folder} has no {WEIGHTS}: the run did not come to its end. Its own command "
-            "continues it."
-        )
+        why = "the run did not come to its end. Its own command continues it."
+        if is_running(folder):
+            why = "the run is still under way, in another process."
+        raise UsageError(f"{folder} has no {WEIGHTS}: {why}")
     return file, run
 
 
@@ -133,10 +139,7 @@ def use_labels_of(run: Trained, source: Any) -> Any:
 
 def has_same_data(run: Trained, source: Any) -> bool:
     """Whether the source is what the run was trained and measured on."""
-    here = json.loads(json.dumps(source.fingerprint()))
-    if here["name"] == f"folder:{find_data(run)}":  # as it was typed, perhaps from elsewhere
-        here["name"] = run.record["data"]["name"]
-    return run.record["data"] == here
+    return is_same_data(run.record["data"], json.loads(json.dumps(source.fingerprint())))
 
 
 def find_data(run: Trained) -> pathlib.Path | None:

@@ -45,6 +45,14 @@ def test_unknown_name_offers_the_nearest():
         catalog.find("mnits")
 
 
+def test_a_path_and_a_name_of_ones_own_are_told_how_to_say_so(tmp_path):
+    (tmp_path / "pets").mkdir()
+    with pytest.raises(UsageError, match=f"--data folder:{tmp_path}/pets"):
+        catalog.find(f"{tmp_path}/pets")
+    with pytest.raises(UsageError, match="tfds:pets"):
+        catalog.find("pets", data_dir=str(tmp_path))
+
+
 def test_sizes_are_the_published_ones():
     assert catalog.find("mnist").splits == {"train": 60_000, "test": 10_000}
     imagenet = catalog.find("imagenet2012")

@@ -61,6 +61,42 @@ def test_a_measurement_replaces_that_of_its_view_and_split_alone(tmp_path):
     assert record(tmp_path)["results"] == [again, ten, seen]
 
 
+def test_what_was_measured_stays_finished_when_it_is_only_looked_at_again(tmp_path):
+    start(tmp_path).end_session("finished", status="finished", results=[1])
+    run = start(tmp_path)
+    assert record(tmp_path)["status"] == "finished"
+    run.go_on(2, 20, ended=True)
+    run.break_off("SIGINT", "stopped")
+    found = record(tmp_path)
+    assert (found["status"], found["sessions"][-1]["reason"]) == ("finished", "SIGINT")
+    del run
+    run = start(tmp_path)
+    run.go_on(2, 20, ended=False)  # to a later end
+    assert record(tmp_path)["status"] == "running"
+    run.break_off("SIGINT", "stopped")
+    assert record(tmp_path)["status"] == "stopped"
+
+
+def photographs(place, digest="1a"):
+    name = f"folder:{place}"
+    return {
+        "data": {"name": name, "sha256": digest},
+        "recipe": RECIPE | {"data": name},
+        "overrides": [{"field": "data", "old": "mnist", "new": name}],
+    }
+
+
+def test_the_same_photographs_elsewhere_are_the_same_data(tmp_path):
+    start(tmp_path, **photographs("/old"))
+    run = start(tmp_path, **photographs("/new"))
+    run.go_on(1, 10, ended=False)
+    assert "recipes" not in record(tmp_path)  # one recipe throughout
+    assert [one.new for one in overrides_of(record(tmp_path))] == ["folder:/old"]
+    del run
+    with pytest.raises(RunError, match="data.sha256 is 1a there, 2b here"):
+        start(tmp_path, **photographs("/new", "2b"))
+
+
 RECIPE = {
     "epochs": 2,
     "ops": [{"size": 3}],

@@ -107,6 +107,7 @@ WRONG = {
     "runs ~nobody_of_that_name": "whose folder that is is not known",
     "report no_such_run": "no_such_run",
     # flags
+    "alexnet --gpus two": "it takes a whole number",
     "alexnet --gpu 2": "no use for --gpu. Did you mean 'gpus'?",
     "alexnet --gpus two": "--gpus",
     "alexnet --gpus -1": "--gpus",
@@ -161,6 +162,7 @@ WRONG = {
     "evaluate alexnet --dry_run --views dense": "single, centre_crop, nine_crop, ten_crop.\n",
     "evaluate run --views single,centre_crop --predictions q.npz": "writes the scores of one view",
     "evaluate run --predictions p.npz": "p.npz exists already",
+    "evaluate run --predictions q": "writes an .npz file",
     # predict
     "predict alexnet --weights w.weights.h5": "RUN IMAGE...",
     "predict alexnt a.jpg --weights w.weights.h5": "'alexnet'",

@@ -21,6 +21,10 @@ ALEXNET = (
     *("--set", "train_images=512"),
 )
 TWO_DEVICES = (*ALEXNET, "--gpus", "2")
+TWO_NORMALIZED = (  # whose averages each device moves
+    *("cifar_resnet20", "--data", "sample", "--platform", "cpu", "--gpus", "2"),
+    *("--set", "train_images=64", "--set", "global_batch_size=16", "--set", "epochs=3"),
+)
 FINE_TUNED = (
     *("cifar_resnet20", "--from", "cifar_resnet20", "--freeze", "conv1,stage1_"),
     *("--body_rate", "0.1", "--data", "sample", "--set", "updates=40", "--platform", "cpu"),
@@ -109,6 +113,7 @@ def assert_same_end(one, other):
         pytest.param(ALEXNET, 1, id="alexnet"),
         pytest.param(FINE_TUNED, 2, id="fine-tuned"),
         pytest.param(TWO_DEVICES, 3, id="two devices"),
+        pytest.param(TWO_NORMALIZED, 2, id="two devices with batch normalisation"),
         pytest.param(COMPILED_ALEXNET, 2, id="compiled alexnet"),
         pytest.param(COMPILED_GOOGLENET, 2, id="compiled googlenet"),
     ],

@@ -28,8 +28,9 @@ def find(source: pathlib.Path) -> Originals:
         listed = ", ".join(names[:8]) + (" ..." if len(names) > 8 else "") or "nothing"
         raise RunError(
             f"{source} is not laid out as SOURCE/{{train,val}}/CLASS/*.jpg: it "
-            f"has {listed}. Unpack the data set and name the folder "
-            "that has train in it."
+            f"has {listed}. Unpack the data set and name the folder that has train in it. "
+            "A folder of classes alone, which would have to be divided, trains as it is: --data "
+            f"folder:{source}."
         )
     layout = scan(source, places)
     classes, splits = layout.classes(), {}
