@@ -2,6 +2,7 @@
 
 import ast
 import pathlib
+import re
 
 import pytest
 
@@ -223,3 +224,20 @@ def test_what_is_allowed_is_not_a_violation(tmp_path):
         (tmp_path / path).write_text(text)
     assert not violations(tmp_path, {("resnext", "resnet")})
     assert len(violations(tmp_path, set())) == 1
+
+
+def test_what_contributing_names_as_a_place_is_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    table = text.partition("## Where things happen")[2].partition("\n## ")[0]
+    rows = [line.split("|")[2] for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 10
+    for row in rows:
+        for place in row.split(";"):
+            file, *names = re.findall(r"`([\w./]+)`", place) or [""]
+            if "/" not in file:  # a command, or a file that each paper has
+                continue
+            known = {
+                getattr(node, "name", None) or getattr(node, "id", None)
+                for node in ast.walk(ast.parse((ROOT / file).read_text()))
+            }
+            assert {part for name in names for part in name.split(".")} <= known, place

@@ -109,7 +109,6 @@ WRONG = {
     # flags
     "alexnet --gpus two": "it takes a whole number",
     "alexnet --gpu 2": "no use for --gpu. Did you mean 'gpus'?",
-    "alexnet --gpus two": "--gpus",
     "alexnet --gpus -1": "--gpus",
     "alexnet --gpus 3": "128",
     "alexnet --gpus 99": "does not divide among 99",
