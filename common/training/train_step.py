@@ -133,7 +133,8 @@ class TrainStep:
         variables, values = [v for v, _ in pairs], [x for _, x in pairs]
         if values and self.strategy.num_replicas_in_sync > 1:
             context = tf.distribute.get_replica_context()
-            values = context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
+            # Identities: several hosts refuse what was only read, such as LeNet-5's fixed codes.
+            values = context.all_reduce(tf.distribute.ReduceOp.MEAN, list(map(tf.identity, values)))
         for variable, value in zip(variables, values, strict=True):
             variable.assign(value)
 

@@ -20,6 +20,7 @@ from launch.session.setup import open_data, training_statistics
 from launch.terminal.display import Counting
 from launch.weights.bundled_weights import Network
 from launch.weights.run_weights import STATISTICS, has_same_data
+from launch.weights.shipped import shipped_class_names
 
 IMAGENET = "imagenet2012"
 
@@ -34,6 +35,8 @@ def read_class_names(network: Network) -> tuple[str, ...]:
         try:
             names = open_data(network.experiment).class_names()
         except RunError:
+            names = shipped_class_names(recipe.data)
+        if names is None or len(names) != recipe.num_classes:
             names = [f"class {label}" for label in range(recipe.num_classes)]
             print(
                 f"The names of the classes are in {recipe.data}, which is not here: --data_dir "

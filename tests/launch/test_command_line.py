@@ -107,8 +107,8 @@ WRONG = {
     "runs ~nobody_of_that_name": "whose folder that is is not known",
     "report no_such_run": "no_such_run",
     # flags
-    "alexnet --gpus two": "it takes a whole number",
     "alexnet --gpu 2": "no use for --gpu. Did you mean 'gpus'?",
+    "alexnet --gpus two": "--gpus=two: it takes a whole number",
     "alexnet --gpus -1": "--gpus",
     "alexnet --gpus 3": "128",
     "alexnet --gpus 99": "does not divide among 99",

@@ -19,9 +19,12 @@ from common.recipes.serialization import recipe_hash
 from common.training.run_record import ARITHMETIC
 from launch.commands import ship
 from launch.inference import evaluation
+from launch.inference.network_inputs import read_class_names
 from launch.report import records
+from launch.settings.options import read_experiment
 from launch.settings.overrides import apply
 from launch.weights import run_weights, shipped
+from launch.weights.bundled_weights import Network
 from tests.launch import test_predict
 from tests.launch.flags import answer, launch
 
@@ -267,3 +270,12 @@ def test_a_variant_without_weights_names_those_with_some(colours, tmp_path):
     (tmp_path / "trained" / "others" / "run.json").touch()
     with pytest.raises(UsageError, match="RUN_OR_FILE.*come with: others"):
         launch("evaluate", "colours", data_dir="/nowhere")
+
+
+def test_classes_of_a_known_data_set_have_names_where_it_is_not(tmp_path):
+    recipe = reproductions.load("resnet_cifar").RECIPES["akamaster_resnet20"]
+    names = "resnet_cifar", "akamaster_resnet20"
+    experiment = read_experiment(*names, recipe, data_dir=str(tmp_path))
+    network = Network(experiment=experiment, file=tmp_path / "w.weights.h5", run=None)
+    assert read_class_names(network)[:3] == ("airplane", "automobile", "bird")
+    assert shipped.shipped_class_names("svhn") is None
