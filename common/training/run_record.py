@@ -378,7 +378,7 @@ def is_same_data(there: dict, here: dict) -> bool:
 
 def _keep_place(record: dict, identity: dict) -> dict:
     """The identity, with a folder's place as the record has it where the same images moved."""
-    there, here = record.get("data"), identity["data"]
+    there, here = record.get("data"), identity.get("data")
     if not there or there == here or not is_same_data(there, here):
         return identity
     place = record["recipe"]["data"]
