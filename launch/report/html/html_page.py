@@ -115,7 +115,7 @@ def _overlay(folders: list[pathlib.Path]) -> list[str]:
         _figure(
             figures.draw_svg(overlay.draw, [one]),
             f"{one['axis']} of {one['title']}",
-            said + one["chance"],
+            said,
         )
         for one in panels
     ]
