@@ -39,7 +39,7 @@ def show(folders: list[pathlib.Path]) -> list[dict]:
     begun = [one for one in read if one[2]]
     if not begun:
         return []
-    names, unsaid = name_runs([folder for folder, _, _ in begun], [run for _, run, _ in begun])
+    names = name_runs([folder for folder, _, _ in begun], [run for _, run, _ in begun])
     found = [curves.of_run(run, history) for _, run, history in begun]
     splits = {curve.split.replace("_", "-") for curve in found}
     what = " and ".join(dict.fromkeys(f"{curve.variant} on {curve.data}" for curve in found))
@@ -47,13 +47,11 @@ def show(folders: list[pathlib.Path]) -> list[dict]:
         "training loss": [curve.loss for curve in found],
         f"{' or '.join(sorted(splits))} error (top-1, %)": [curve.test_error for curve in found],
     }
-    differences = [f"{name}: {text}" for name, text in zip(names, unsaid, strict=False)]
     return [
         {
             "title": what,
             "axis": axis,
             "runs": list(zip(names, values, strict=True)),
-            "differences": differences,  # of the runs, where their names do not say them
         }
         for axis, values in axes.items()
     ]
