@@ -51,11 +51,13 @@ def readable() -> tuple[str, ...]:
 @functools.cache
 def faults() -> dict[str, str]:
     """Folders whose recipes or claims cannot be read, and why, naming the file."""
+    root = pathlib.Path(__file__).parent
+
+    def read(paper: str) -> None:
+        check_claims(root / paper, _load(paper).RECIPES)
+
     found = {
-        name: fault
-        or find_fault(
-            folder(name), lambda name=name: check_claims(folder(name), load(name).RECIPES)
-        )
+        name: fault or find_fault(root / name, functools.partial(read, name))
         for name, fault in _folders().items()
     }
     return {name: fault for name, fault in found.items() if fault}
@@ -67,26 +69,24 @@ def _folders() -> dict[str, str]:
 
     A name that two have is that of the paper with results and facts; of two such, of the first.
     """
+    root, owners = pathlib.Path(__file__).parent, dict.fromkeys(RESERVED, "the suite")
     facts = REPOSITORY / "tests" / "reproductions" / "facts"
-    owners = dict.fromkeys(RESERVED, "the suite")
 
-    def take(name: str, owner: str) -> None:
-        if owners.setdefault(name, owner) != owner:
-            raise RunError(f"{folder(owner)}: {name} is {owners[name]}'s name; choose another.")
+    def is_finished(paper: str) -> bool:  # a new one has no results, a copy no facts
+        return (root / paper / "results.md").exists() and (facts / f"{paper}.toml").exists()
+
+    def take(name: str, paper: str) -> None:
+        if owners.setdefault(name, paper) != paper:
+            raise RunError(f"{root / paper}: {name} is {owners[name]}'s name; choose another.")
 
     def read(paper: str) -> None:
         take(paper, paper)
-        check_recipes(folder(paper), lambda: _load(paper).RECIPES)
+        check_recipes(root / paper, lambda: _load(paper).RECIPES)
         for variant in _load(paper).RECIPES:
             take(variant, paper)
 
-    papers = [one.name for one in find_folders(pathlib.Path(__file__).parent)]
-    papers.sort(  # a new one has no results, a copy no facts
-        key=lambda name: (
-            not ((folder(name) / "results.md").exists() and (facts / f"{name}.toml").exists())
-        )
-    )
-    found = {name: find_fault(folder(name), functools.partial(read, name)) for name in papers}
+    papers = sorted((one.name for one in find_folders(root)), key=is_finished, reverse=True)
+    found = {name: find_fault(root / name, functools.partial(read, name)) for name in papers}
     return dict(sorted(found.items()))
 
 
@@ -358,5 +358,6 @@ def _unknown(name: str, known: tuple[str, ...]) -> str:
     )
 
 
-# What a paper cannot be called: its module would take the place of what is here.
-RESERVED = frozenset(globals())
+# What a paper cannot be called: its module would take the place of what is here, or its tests
+# could not be chosen by its name.
+RESERVED = frozenset({*globals(), "common", "launch", "test", "tests"})
