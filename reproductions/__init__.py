@@ -26,14 +26,7 @@ except ImportError:
         name="common",
     ) from None
 from common.papers.deviations import add_deviations
-from common.papers.folders import (
-    find_fault,
-    find_folders,
-    find_unclaimed,
-    is_finished,
-    is_of,
-    locate,
-)
+from common.papers.folders import check_claims, check_recipes, find_fault, find_folders
 from common.recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -59,8 +52,12 @@ def readable() -> tuple[str, ...]:
 def faults() -> dict[str, str]:
     """Folders whose recipes or claims cannot be read, and why, naming the file."""
     root = pathlib.Path(__file__).parent
+
+    def read(paper: str) -> None:
+        check_claims(root / paper, _load(paper).RECIPES)
+
     found = {
-        name: fault or find_unclaimed(root / name, _load(name).RECIPES)
+        name: fault or find_fault(root / name, functools.partial(read, name))
         for name, fault in _folders().items()
     }
     return {name: fault for name, fault in found.items() if fault}
@@ -70,22 +67,26 @@ def faults() -> dict[str, str]:
 def _folders() -> dict[str, str]:
     """By paper, why its recipes cannot be read, or are another paper's; "" of most.
 
-    A name that two of them have is that of the finished paper; of two such, the first's.
+    A name that two have is that of the paper with results and facts; of two such, of the first.
     """
-    found, owners = {}, {}
-    folders = find_folders(pathlib.Path(__file__).parent)
-    for one in sorted(folders, key=lambda one: not is_finished(one)):
-        name = one.name
-        if name in RESERVED:
-            found[name] = f"{one}: a part of the suite is called that; rename the folder."
-            continue
-        found[name] = find_fault(one, lambda name=name: _load(name).RECIPES)
-        called = (*(() if found[name] else _load(name).RECIPES), name)
-        if taken := [each for each in called if each in owners]:
-            it = "is called" if taken[0] == name else "has a variant"
-            found[name] = f"{one / 'recipe.py'}: it {it} {taken[0]}, which is {owners[taken[0]]}'s."
-        else:
-            owners |= dict.fromkeys(called, name)
+    root, owners = pathlib.Path(__file__).parent, dict.fromkeys(RESERVED, "the suite")
+    facts = REPOSITORY / "tests" / "reproductions" / "facts"
+
+    def is_finished(paper: str) -> bool:  # a new one has no results, a copy no facts
+        return (root / paper / "results.md").exists() and (facts / f"{paper}.toml").exists()
+
+    def take(name: str, paper: str) -> None:
+        if owners.setdefault(name, paper) != paper:
+            raise RunError(f"{root / paper}: {name} is {owners[name]}'s name; choose another.")
+
+    def read(paper: str) -> None:
+        take(paper, paper)
+        check_recipes(root / paper, lambda: _load(paper).RECIPES)
+        for variant in _load(paper).RECIPES:
+            take(variant, paper)
+
+    papers = sorted((one.name for one in find_folders(root)), key=is_finished, reverse=True)
+    found = {name: find_fault(root / name, functools.partial(read, name)) for name in papers}
     return dict(sorted(found.items()))
 
 
@@ -173,7 +174,6 @@ def build_model(
     Raises:
         UsageError: if the network does not fit such images, cannot have such a form, or
             there cannot be so many classes.
-        RunError: if the paper's own code fails; says in which line.
     """
     recipe = _recipe(paper, variant)
     size = recipe.image_size if image_size is None else image_size
@@ -197,15 +197,12 @@ def build_model(
     with _deep_graphs():
         try:
             built = model.build_model(variant, size, classes or recipe.num_classes, **form)
-        except (UsageError, RunError, MemoryError):
-            raise
-        except Exception as error:
-            if changed and isinstance(error, ValueError):
-                raise UsageError(
-                    f"{variant} cannot be built of such parts, for {size}x{size} pixels: {error}"
-                ) from error
-            _refuse_fault(paper, error)
-            raise
+        except ValueError as error:
+            if not changed or isinstance(error, UsageError):
+                raise
+            raise UsageError(
+                f"{variant} cannot be built of such parts, for {size}x{size} pixels: {error}"
+            ) from error
         if classes:
             return built
         from common.models.headless import headless
@@ -214,47 +211,21 @@ def build_model(
 
 
 def _import_model(paper: str) -> types.ModuleType:
-    try:
-        return importlib.import_module(f"reproductions.{paper}.model")
-    except (Exception, SystemExit) as error:  # whatever a file that is being written does
-        _refuse_fault(paper, error)
-        raise
-
-
-def _refuse_fault(paper: str, error: BaseException) -> None:
-    """RunError for a fault of the paper's own code; one of the suite's is a bug."""
-    if is_of(error, folder(paper)):
-        said = f"{paper}'s network cannot be built: {locate(error, folder(paper))}"
-        raise RunError(said) from error
+    return importlib.import_module(f"reproductions.{paper}.model")
 
 
 def load_model(file: pathlib.Path | str) -> "keras.Model":
     """What `model.save` of such a network wrote (.keras), in any process.
 
     Keras's own load_model knows the papers' layers only where their modules are imported.
-
-    Raises:
-        RunError: if Keras cannot load it, and some paper's module could not be imported.
     """
     import keras
 
-    failed = {paper: fault for paper, fault in _folders().items() if fault}
     for paper in names():
-        try:
-            importlib.import_module(f"reproductions.{paper}.model")
-        except (Exception, SystemExit) as error:  # which may be of no concern to this file
-            failed[paper] = locate(error, folder(paper))
+        with contextlib.suppress(Exception, SystemExit):  # of one that is being written
+            _import_model(paper)
     with _deep_graphs():
-        try:
-            return keras.saving.load_model(file)
-        except Exception as error:
-            if not failed:
-                raise
-            unknown = "; ".join(f"{paper} ({why})" for paper, why in failed.items())
-            raise RunError(
-                f"Keras cannot load {file}: {error} The layers of these papers are not known to "
-                f"it, as their code cannot be imported: {unknown}."
-            ) from error
+        return keras.saving.load_model(file)
 
 
 @contextlib.contextmanager

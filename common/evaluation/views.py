@@ -181,10 +181,8 @@ class FrameView:
         """The frame itself and its crops.
 
         Raises:
-            UsageError: if there is no such view, or it does not fit.
+            UsageError: if it does not fit.
         """
-        if self.name not in NAMES:
-            raise UsageError(f"There is no view called {self.name!r}; known: {', '.join(NAMES)}.")
         if self.size > height or (self.name == "single" and self.size != height):
             raise UsageError(
                 f"The view {self.name!r} cannot cut {self.size} pixels from a frame of "

@@ -4,7 +4,6 @@ Nothing that a file says is ever executed: pickled objects are refused, by NumPy
 """
 
 import argparse
-import io
 import pathlib
 import re
 import zipfile
@@ -175,18 +174,18 @@ def of_keras(path: pathlib.Path, application: str) -> State:
 
     Args:
         path: The .h5 that Keras publishes, or .weights.h5 or .keras as Keras 3 writes them, with
-            the classifying layer.
+            the classifying layer of 1000 classes.
         application: The network's function in keras.applications.
 
     Raises:
         UsageError: for a file of another kind.
-        RunError: if the file is damaged or another network's.
+        RunError: if the file is damaged, or another network's or number of classes.
     """
     require_suffix(path, KERAS_SUFFIXES)
     require_whole(path)
     build = getattr(keras.applications, application)
     try:
-        model = build(weights=None, classes=_count_classes(path))
+        model = build(weights=None)
         model.load_weights(path)
     except Exception as error:  # h5py and Keras raise many kinds
         raise RunError(
@@ -203,21 +202,3 @@ def of_keras_model(model: "keras.Model") -> State:
         for layer in model.layers
         for variable in layer.weights
     }
-
-
-def _count_classes(path: pathlib.Path) -> int:
-    """The columns of the dense kernel that is last by name: dense_2, predictions after fc2."""
-    content, kernels = path, []
-    if path.suffix.lower() == ".keras":
-        with zipfile.ZipFile(path) as archive:
-            content = io.BytesIO(archive.read("model.weights.h5"))
-
-    def collect(name: str, item) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim == 2 and "/optimizer" not in f"/{name}":
-            kernels.append(item)
-
-    with h5py.File(content) as file:
-        file.visititems(collect)  # in the order of the names
-        if not kernels:
-            raise ValueError("it has no dense layer")
-        return kernels[-1].shape[1]

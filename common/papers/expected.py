@@ -8,11 +8,12 @@ In expected.toml a printed row is a row. `[networks]` has each variant's paramet
 be the list of all fields, in their order. A `[[table]]` has `columns` and `rows` as Table says.
 """
 
+import contextlib
 import dataclasses
 import functools
 import pathlib
 import types
-from collections.abc import Iterable
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import tomli
@@ -35,6 +36,10 @@ CLAIM_VERDICTS = {
     "not run": "could be tried here, and was not",
     "not checkable": "cannot be checked here",
 }
+
+
+def _one_of(words: Collection[str]) -> Any:
+    return dataclasses.field(metadata={"words": words})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,7 +85,7 @@ class Cell:
     row: str
     column: str
     layer: str
-    quantity: str
+    quantity: str = _one_of(QUANTITIES)
     paper: str
     explanation: str | None = None
 
@@ -123,7 +128,7 @@ class Ratio:
 
     text: str
     source: str
-    quantity: str
+    quantity: str = _one_of(RATIO_QUANTITIES)
     of: str
     to: str
     paper: str
@@ -136,7 +141,7 @@ class Claim:
 
     text: str
     source: str
-    verdict: str
+    verdict: str = _one_of(CLAIM_VERDICTS)
     note: str
 
 
@@ -203,24 +208,20 @@ def read_expected(folder: pathlib.Path) -> Expected:
 @functools.cache
 def _read_expected(path: pathlib.Path, changed: int | None) -> Expected:
     data = load_toml(path)
-    if "networks" not in data:
-        raise RunError(f"{path}: the top level lacks networks, with their parameters and macs.")
+    with _naming("the top level", path):
+        networks = data.pop("networks")
     counts = {
         variant: make_row(_Counts, count, f"networks.{variant}", path)
-        for variant, count in data.pop("networks").items()
+        for variant, count in networks.items()
     }
     for name in ("parameters", "macs"):
         data[name] = {variant: getattr(count, name) for variant, count in counts.items()}
-    data["table"] = tuple(_read_table(table, path) for table in data.get("table", []))
+    tables = enumerate(data.get("table", []), 1)
+    data["table"] = tuple(_read_table(one, f"table {number}", path) for number, one in tables)
     for kind in (Result, Ratio, Claim, Cost):
         key = kind.__name__.lower()
         data[key] = tuple(_read_rows(kind, data.get(key, []), key, path))
-    expected = make_row(Expected, data, "the top level", path)
-    for ratio in expected.ratio:
-        _require_word(ratio.quantity, RATIO_QUANTITIES, "quantity", path)
-    for claim in expected.claim:
-        _require_word(claim.verdict, CLAIM_VERDICTS, "verdict", path)
-    return expected
+    return make_row(Expected, data, "the top level", path)
 
 
 def load_toml(path: pathlib.Path) -> dict[str, Any]:
@@ -235,69 +236,49 @@ def load_toml(path: pathlib.Path) -> dict[str, Any]:
         raise RunError(f"{path} cannot be read: {error}") from error
 
 
-def _read_rows(kind: type, blocks: list[dict], key: str, path: pathlib.Path) -> Iterable[Any]:
+@contextlib.contextmanager
+def _naming(where: str, path: pathlib.Path) -> Iterator[None]:
+    """Says of what is wrong with a row where it stands."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path}: {where}: {type(error).__name__}: {error}") from error
+
+
+def _read_rows(kind: type, blocks: list[dict], key: str, path: pathlib.Path) -> Iterator[Any]:
     names = [field.name for field in dataclasses.fields(kind)]
     rows = [(block, row) for block in blocks for row in block.get("rows", [{}])]
     for number, (block, row) in enumerate(rows, 1):
-        where = f"{key} {number}"
-        if isinstance(row, list):
-            if len(row) != len(names):
-                raise RunError(f"{path}: {where} has {len(row)} parts, not {', '.join(names)}.")
-            row = dict(zip(names, row, strict=True))
-        if isinstance(row, dict):
-            row = {name: value for name, value in block.items() if name != "rows"} | row
-        yield make_row(kind, row, where, path)
+        with _naming(f"{key} {number}", path):
+            own = dict(zip(names, row, strict=True)) if isinstance(row, list) else row
+            yield _make(kind, {name: block[name] for name in block if name != "rows"} | own)
 
 
-def _read_table(data: dict, path: pathlib.Path) -> Table:
-    data = dict(data)
-    where, columns = f"table {data.get('title', '')!r}", {}
-    for column in data.pop("columns", []):
-        column = [column, column] if isinstance(column, str) else column
-        if len(column) not in (2, 3):
-            raise RunError(
-                f"{path}: {where} has a column {column}; a column is a heading, a quantity and, "
-                "where it is another layer's, what follows the row's layer."
-            )
-        heading, quantity, *suffix = column
-        _require_word(quantity, QUANTITIES, f"{where}: quantity", path)
-        columns[heading] = quantity, "".join(suffix)
-    rows = data.pop("rows", [])
-    cells = tuple(cell for row in rows for cell in _read_cells(row, columns, where, path))
-    return make_row(Table, data | {"cell": cells}, where, path)
+def _read_table(data: dict, where: str, path: pathlib.Path) -> Table:
+    columns, cells = {}, []
+    with _naming(where, path):
+        for column in data.get("columns", []):
+            heading, quantity, *after = [column] * 2 if isinstance(column, str) else column
+            [suffix] = after or [""]
+            columns[heading] = quantity, suffix
+        for number, row in enumerate(data.get("rows", []), 1):
+            with _naming(f"{where}, row {number}", path):
+                cells += _read_cells(row, columns)
+        own = {name: data[name] for name in data if name not in ("columns", "rows")}
+        return _make(Table, own | {"cell": tuple(cells)})
 
 
-def _read_cells(row: dict, columns: dict, where: str, path: pathlib.Path) -> Iterable[Cell]:
+def _read_cells(row: dict, columns: dict) -> Iterator[Cell]:
     """The cells of a row; `columns` has quantity and suffix by heading."""
-    if not isinstance(row, dict) or "row" not in row:
-        raise RunError(f"{path}: a row of {where} lacks row, its label: {row}.")
     label, own = row["row"], row.get("quantity")
-    where = f"row {label!r} of {where}"
-    if own is not None:
-        _require_word(own, QUANTITIES, f"{where}: quantity", path)
     for heading, printed in row.items():
         if heading in ("row", "layer", "quantity"):
             continue
-        if own is None and heading not in columns:
-            raise RunError(
-                f"{path}: {where} has a cell {heading!r}, which is none of the table's columns: "
-                f"{', '.join(columns)}."
-            )
         quantity, suffix = (own, "") if own else columns[heading]
-        paper, *why = printed if isinstance(printed, list) else [printed]
-        if not all(isinstance(text, str) for text in (paper, *why)) or len(why) > 1:
-            raise RunError(
-                f"{path}: {where}: {heading!r} is {printed!r}; it takes a number in quotes, or "
-                "that and an explanation."
-            )
-        yield Cell(
-            row=label,
-            column=heading,
-            layer=row.get("layer", label) + suffix,
-            quantity=quantity,
-            paper=paper,
-            explanation=why[0] if why else None,
-        )
+        paper, explanation = printed if isinstance(printed, list) else (printed, None)
+        layer = row.get("layer", label) + suffix
+        read = {"row": label, "column": heading, "layer": layer, "quantity": quantity}
+        yield _make(Cell, read | {"paper": paper, "explanation": explanation})
 
 
 def make_row(kind: type, data: Any, where: str, path: pathlib.Path) -> Any:
@@ -307,25 +288,18 @@ def make_row(kind: type, data: Any, where: str, path: pathlib.Path) -> Any:
         RunError: if a key is unknown or missing, or a text or number is none; names `where`
             and the file.
     """
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    if not isinstance(data, dict):
-        raise RunError(f"{path}: {where} is {data!r}, not {{{next(iter(fields))} = ..., ...}}.")
-    if unknown := sorted(data.keys() - fields):
-        raise RunError(
-            f"{path}: unknown key in {where}: {', '.join(unknown)}. Known: {', '.join(fields)}."
-        )
-    needed = [name for name, field in fields.items() if field.default is dataclasses.MISSING]
-    if missing := [name for name in needed if name not in data]:
-        raise RunError(f"{path}: {where} lacks {', '.join(missing)}.")
-    for name, value in data.items():
-        wanted = fields[name].type
-        if isinstance(wanted, type | types.UnionType) and not isinstance(value, wanted):
-            nouns = {bool: "truth value (true or false)", int: "whole number"}
-            noun = nouns.get(wanted, "text" if isinstance("", wanted) else "number")
-            raise RunError(f"{path}: {name} of {where} is {value!r}, which is no {noun}.")
-    return kind(**data)
+    with _naming(where, path):
+        return _make(kind, data)
 
 
-def _require_word(word: str, allowed: Iterable[str], key: str, path: pathlib.Path) -> None:
-    if word not in allowed:
-        raise RunError(f"{path}: {key} {word!r} is none of: {', '.join(allowed)}.")
+def _make(kind: type, data: dict) -> Any:
+    row = kind(**data)
+    for field in dataclasses.fields(kind):
+        value = getattr(row, field.name)
+        if isinstance(field.type, type | types.UnionType) and not isinstance(value, field.type):
+            wanted = getattr(field.type, "__name__", field.type)
+            raise TypeError(f"{field.name} is {value!r}, which is no {wanted}")
+        if value not in field.metadata.get("words", [value]):
+            words = ", ".join(field.metadata["words"])
+            raise ValueError(f"{field.name} {value!r} is none of: {words}")
+    return row

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from absl.flags import FlagValues
 
 import reproductions
-from common.errors import RunError, UsageError
 from common.papers.expected import Expected, read_expected
-from common.papers.folders import locate
 from launch.commands.names import find, refuse_words
 from launch.terminal.display import Counting
 from launch.terminal.quiet import quiet
@@ -42,15 +40,15 @@ def run(words: list[str], flags: FlagValues) -> int:
 
     def build_model(variant: str) -> "keras.Model":
         counting.show("building networks", len(counted), len(variants))
-        return build(variant)
+        return reproductions.build_model(*reproductions.find(variant))
 
     for paper, claims in expected.items():
         try:
             found = audit_paper(reproductions.folder(paper), build_model, counted)
-        except RunError as error:
+        except (Exception, SystemExit) as error:  # of a paper that is being written
             if words:
                 raise
-            faults = {**faults, paper: str(error)}
+            faults = {**faults, paper: f"{type(error).__name__}: {error}"}
             continue
         finally:
             counting.clear()
@@ -62,22 +60,6 @@ def run(words: list[str], flags: FlagValues) -> int:
     for paper, fault in faults.items():
         print(f"{paper} is not audited: {fault}", file=sys.stderr)
     return 1 if faults or any(cell.verdict == MISFIT for cell in cells) else 0
-
-
-def build(variant: str) -> "keras.Model":
-    """The variant's network, of any paper, at its paper's size.
-
-    Raises:
-        RunError: if there is no such variant, or its code fails.
-    """
-    try:
-        paper, name = reproductions.find(variant)
-    except UsageError as error:
-        raise RunError(f"A paper's expected.toml: {error}") from error
-    try:
-        return reproductions.build_model(paper, name)
-    except UsageError as error:  # of a model.py that is being written
-        raise RunError(locate(error, reproductions.folder(paper))) from error
 
 
 def show_tables(paper: str, expected: Expected, cells: "list[CellVerdict]") -> None:

@@ -9,7 +9,6 @@ from common.data.dataset import Source
 from common.data.sources.photographs import thumbnail
 from common.evaluation.outcomes import Outcomes, confusion, worst
 from common.files import csv_text, write_text
-from launch.drawing import confusion_matrix
 from launch.terminal import tables
 
 ALL_CLASSES = 20  # classes of which each has a line; of more, the worst
@@ -57,7 +56,7 @@ def write(
         title: Of the pictures.
         source: What the outcomes were measured on, for the worst images' pixels.
     """
-    from launch.drawing import contact_sheet  # with matplotlib, which takes a second
+    from launch.drawing import confusion_matrix, contact_sheet  # with matplotlib: a second
 
     counts = confusion(outcomes, len(names))
     folder.mkdir(parents=True, exist_ok=True)

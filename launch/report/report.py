@@ -125,4 +125,4 @@ def write_svg(folders: list[str], file: pathlib.Path) -> None:
     if not panels:
         raise UsageError("--svg draws runs in which an epoch has ended; give the folders of some.")
     write_text(file, figures.draw_svg(overlay.draw, panels) + "\n")
-    print(f"{file} is written.", *panels[0]["differences"], sep="\n")
+    print(f"{file} is written.")

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import pathlib
 import time
 
 import keras
@@ -24,10 +23,9 @@ from launch.session.recipe_table import list_deviations, list_rows
 from launch.session.run_session import kind_of_device
 from launch.session.setup import build_network
 from launch.session.starting_weights import describe_start, repeats_fine_tuning
-from launch.settings.options import Devices, Experiment, Training
+from launch.settings.options import Devices, Training
 from launch.terminal.display import duration
 
-CPU_INFO = pathlib.Path("/proc/cpuinfo")
 INPUT_BATCHES = 4  # in the step, being made, and prefetched
 _TOLD = ("optimizer", "learning rate", "weight decay", "loss")  # of describe --recipe
 _TOLD += ("augmentation", "normalisation", "noise", "initial weights", "response norm")
@@ -54,7 +52,6 @@ def print_plan(training: Training, source, strategy, cluster=None, *, timed: boo
         model = build_network(experiment, strategy)
     memory = _memory(model, recipe, source, strategy, share, len(workers))
     if timed:
-        step += compare_bfloat16(experiment, devices, model, strategy)
         time_row = measure_time(
             recipe, source, model, strategy, len(workers), jit_compile=devices.jit_compile
         )
@@ -143,30 +140,6 @@ def measure_time(
 def describe_arithmetic(devices: Devices) -> str:
     """How the step is computed."""
     return devices.precision + (", by XLA" if devices.jit_compile else "")
-
-
-def compare_bfloat16(experiment: Experiment, devices: Devices, model, strategy) -> str:
-    """What bfloat16 would gain, where the devices are CPUs with instructions for it."""
-    info = CPU_INFO.read_text().split() if CPU_INFO.exists() else []
-    able = kind_of_device(strategy) == "cpu" and not {"avx512_bf16", "amx_bf16"}.isdisjoint(info)
-    if devices.precision != "float32" or not able:
-        return ""
-    before = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
-    try:
-        lower = build_network(experiment, strategy)
-    finally:
-        keras.mixed_precision.set_dtype_policy(before)
-    slow, fast = (
-        images_per_second(network, experiment.recipe, strategy, devices.jit_compile)
-        for network in (model, lower)
-    )
-    if fast / slow < 1.1:
-        return "; mixed_bfloat16 is no faster here, timed just now"
-    return (
-        f"; --precision mixed_bfloat16 is {fast / slow:.1f} x as fast here, timed "
-        "just now, and another run"
-    )
 
 
 def estimate_memory(model, optimizer, images: int, batch: int) -> dict[str, int]:

@@ -5,8 +5,6 @@ The process that is started leads: it asks the oracle, or serves it to others
 is a process, `python -m launch NAME --set ...`.
 """
 
-import collections
-import dataclasses
 import os
 import shlex
 import shutil
@@ -26,7 +24,7 @@ from launch.session.setup import build_network, plan_data, prepare_tensorflow
 from launch.sweep import hparams, status, workers
 from launch.sweep.search_space import as_text, part_of
 from launch.sweep.sweep_request import Request
-from launch.sweep.tuners import PROJECT, Tuner, plan_trials
+from launch.sweep.tuners import PROJECT, Tuner
 from launch.terminal.display import duration
 from launch.terminal.exits import code_of_signal
 
@@ -56,28 +54,18 @@ def run(request: Request, *, dry_run: bool = False) -> int:
 def plan(request: Request) -> list[tuple[str, str]]:
     """(what, value) rows of --dry_run, which writes nothing in the sweep's folder."""
     training, recipe = request.training, request.recipe
-    planned = plan_trials(request)
-    lengths = sorted(collections.Counter(planned).items())
-    if request.tuner == "hyperband":
-        parts = [f"{n} of epochs {first + 1} to {last}" for (first, last), n in lengths]
-        trials = f"{len(planned)}: {', '.join(parts)}"
-    else:
-        trials = f"{len(planned)}, of {recipe.epochs} epochs each"
+    each = "at most " * (request.tuner == "hyperband")  # which trains most trials for less
     strategy = prepare_tensorflow(training.devices, recipe, training.settings.seed)
     source = plan_data(training.experiment)
     model = build_network(training.experiment, strategy)
-
-    def updates(epochs: int) -> int:
-        return pipeline.updates(source, dataclasses.replace(recipe, epochs=epochs))
-
-    steps = sum(n * (updates(last) - updates(first)) for (first, last), n in lengths)
+    steps = request.trials * pipeline.updates(source, recipe)
     images = steps * recipe.global_batch_size
     speed = images_per_second(model, recipe, strategy, training.devices.jit_compile)
     own = [(d, as_text(part_of(recipe, d.path))) for d in request.space]
     return [
         ("sweep", f"{request.variant}, {request.tuner} search"),
         *(("space", f"{dimension}; the recipe's: {value}") for dimension, value in own),
-        ("trials", trials),
+        ("trials", f"at most {request.trials}, of {each}{recipe.epochs} epochs each"),
         (
             "data",
             f"{source.dataset.title}; the objective is the top-1 error on "
@@ -85,8 +73,8 @@ def plan(request: Request) -> list[tuple[str, str]]:
         ),
         (
             "cost",
-            f"{sum(last - first for first, last in planned)} epochs in all, {steps:,} updates, "
-            f"{images:,} images; about {duration(images / speed / request.workers)} at "
+            f"at most {request.trials * recipe.epochs} epochs in all, {steps:,} updates, "
+            f"{images:,} images; {duration(images / speed / request.workers)} at "
             f"{speed:,.0f} images/s with {request.workers} worker(s), each a device of its own; "
             "start-up, input and tests come on top",
         ),
@@ -123,10 +111,8 @@ def _lead_locked(request: Request, signals: Signals) -> int:
         if trial.name.removeprefix("trial_") not in known:
             shutil.rmtree(trial)
     hparams.write_experiment(folder, request.space)
-    planned = plan_trials(request)
-    epochs = sum(last - first for first, last in planned)
     # This reads all files, before the tuner, which cannot say what is wrong with one.
-    overview = status.Overview(folder, facts, trials=len(planned), epochs=epochs)
+    overview = status.Overview(folder, facts, request.trials)
     watch = signals.watched(overview.tick)
     try:
         if request.workers > 1 or workers.read_role() == "chief":

@@ -1,19 +1,17 @@
 """keras-tuner's own oracles, driven by trials that are processes."""
 
 import contextlib
-import dataclasses
 import io
-import itertools
 import json
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import keras_tuner
 from keras_tuner import errors, oracles
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.src import config
 
-from common.errors import NoRoom, RunError, UsageError
+from common.errors import NoRoom, RunError
 from common.files import write_text
 from launch.sweep import trials
 from launch.sweep.search_space import Dimension
@@ -22,7 +20,6 @@ from launch.sweep.sweep_request import Request
 config.DEBUG = False  # a failed trial is told in a line, without traceback
 FAILURES = 3  # in a row, after which a sweep stops
 HYPERBAND_FACTOR = 3  # the library's default
-MANY = 10**6
 PROJECT = "oracle"  # the tuner's own folder in the sweep's
 
 
@@ -173,46 +170,3 @@ class Tuner(BaseTuner):
 
     def _get_tuner_fname(self) -> str:
         return str(pathlib.Path(self.project_dir, "oracle.json"))
-
-
-def plan_trials(request: Request) -> list[tuple[int, int]]:
-    """(first, last) of the epochs that the trials to come train, were they all equally good.
-
-    From an oracle that keeps no files, asked by as many workers: which epochs
-    Hyperband trains, how many different trials the space has.
-
-    Raises:
-        UsageError: if Hyperband would continue none of so few trials.
-    """
-    last = request.recipe.epochs
-    if request.tuner == "bayesian":
-        return [(0, last)] * request.trials
-    planned = list(_rehearse(request))
-    if request.tuner == "random":
-        return [(0, last) for _ in planned]
-    if last >= HYPERBAND_FACTOR and not any(t["tuner/round"] for t in planned):
-        endless = enumerate(_rehearse(dataclasses.replace(request, trials=MANY)), 1)
-        needed = next(n for n, t in endless if t["tuner/round"] and t["tuner/epochs"] == last)
-        raise UsageError(
-            f"--trials {request.trials} with {request.workers} worker(s) is too few for "
-            f"Hyperband up to {last} epochs: none of its short trials would be continued. "
-            f"Its first bracket takes {needed} trials; give as many, or fewer --set epochs."
-        )
-    return [(t["tuner/initial_epoch"], t["tuner/epochs"]) for t in planned]
-
-
-def _rehearse(request: Request) -> Iterator[dict]:
-    oracle, running = make_oracle(request), []
-    oracle.save = oracle._save_trial = lambda *_: None
-    for number in itertools.count():
-        trial = oracle.create_trial(str(number))
-        if trial.status == "RUNNING":
-            running.append(trial)
-            yield dict(trial.hyperparameters.values)
-        elif not running:
-            return
-        if len(running) == request.workers or trial.status != "RUNNING":
-            done = running.pop(0)
-            oracle.update_trial(done.trial_id, {trials.OBJECTIVE: 0.0})
-            done.status = "COMPLETED"
-            oracle.end_trial(done)

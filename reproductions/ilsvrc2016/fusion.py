@@ -168,13 +168,9 @@ def fuse(rule: Rule, ensemble: Ensemble, seed: int) -> np.ndarray:
     """Scores (N, C) float32; out of fold where the rule is fitted.
 
     Args:
+        rule: One that applies: `why_not` says None.
         seed: Of the folds.
-
-    Raises:
-        UsageError: if the rule cannot be applied.
     """
-    if reason := why_not(rule, ensemble):
-        raise UsageError(f"The rule {rule.name} does not apply: {reason}.")
     logs = rule.takes(ensemble)
     if not rule.tuned:
         return rule.fuse(logs)

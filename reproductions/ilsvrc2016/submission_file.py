@@ -36,11 +36,11 @@ def write(path: pathlib.Path, predictions: Predictions) -> None:
 
     Args:
         path: Replaced whole or not at all.
-        predictions: Of ImageNet's classes, in the order of WNIDS.
+        predictions: Of ImageNet's classes, in the order of WNIDS, as
+            common.evaluation.predictions reads them.
 
     Raises:
-        UsageError: if the classes are not ImageNet's, or the images not in
-            the order of their names.
+        UsageError: if the classes are not ImageNet's.
     """
     if tuple(predictions.classes) != imagenet.WNIDS:
         raise UsageError(
@@ -48,8 +48,6 @@ def write(path: pathlib.Path, predictions: Predictions) -> None:
             f"predictions have {len(predictions.classes)} classes, "
             f"{predictions.classes[0]} first, not the WNIDs in their order."
         )
-    if list(predictions.ids) != sorted(predictions.ids):
-        raise UsageError(f"{path}: the images must be in the order of their file names.")
     labels = np.array(imagenet.devkit_ids())[best(predictions.scores, GUESSES)]
     lines = (" ".join(f"{label} {PLACEHOLDER}" for label in row) for row in labels)
     write_text(path, "".join(f"{line}\n" for line in lines))
@@ -98,19 +96,12 @@ def score(path: pathlib.Path, truth_path: pathlib.Path, *, left_out: Collection[
 
     Raises:
         RunError: if a file is damaged, or the two are of different images.
-        UsageError: if an image is left out that there is not.
     """
     labels, truth = read(path), read_truth(truth_path)
     if len(labels) != len(truth):
         raise RunError(
             f"{path} has {len(labels):,} images, {truth_path} has "
             f"{len(truth):,}: they are not of the same images."
-        )
-    if left_out and max(left_out) > len(truth):
-        raise UsageError(
-            f"Image {max(left_out):,} was to be left out, but {truth_path} has "
-            f"{len(truth):,} images: the blacklist belongs to the 50,000 "
-            "validation images."
         )
     counted = np.ones(len(truth), bool)
     counted[[number - 1 for number in left_out]] = False

@@ -30,7 +30,7 @@ def toy(weights=None, classes=1000):
 def model(monkeypatch):
     """With an optimizer, whose variables a file may hold as well."""
     monkeypatch.setattr(keras.applications, "Toy", toy, raising=False)
-    model = toy(classes=7)
+    model = toy()
     model.compile("adam", "mse")
     model.optimizer.build(model.trainable_variables)
     for weight in model.weights:
@@ -60,7 +60,7 @@ FILES = {
 def test_every_format_gives_the_weights_by_name(name, model, tmp_path):
     FILES[name](tmp_path / name, model)
     state = of_keras(tmp_path / name, "Toy")
-    assert state["predictions/kernel"].shape == (6, 7)
+    assert state["predictions/kernel"].shape == (6, 1000)
     assert "block1_bn/moving_variance" in state and len(state) == 11
     for entry, array in of_keras_model(model).items():
         np.testing.assert_array_equal(state[entry], array, strict=True)
@@ -76,11 +76,15 @@ def of_another_network(path):
     keras.Sequential([keras.Input((3,)), *layers]).save_weights(path)
 
 
+def of_other_classes(path):
+    toy(classes=7).save_weights(path)
+
+
 def noise(path):
     path.write_bytes(bytes(range(256)) * 20)
 
 
-@pytest.mark.parametrize("write", [without_top, of_another_network, noise])
+@pytest.mark.parametrize("write", [without_top, of_another_network, of_other_classes, noise])
 @pytest.mark.parametrize("name", ["a.weights.h5", "a.keras"])
 def test_other_files_are_a_plain_error(name, write, model, tmp_path):
     write(tmp_path / "a.weights.h5")

@@ -166,22 +166,6 @@ def test_area_crop_comes_first_and_resizes_do_not_follow(chain):
         PAPER(corner, ExampleRng(STREAM, 1))
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"area": (0.5, 0.08)},
-        {"area": (0.0, 1.0)},
-        {"area": (0.08, 1.1)},
-        {"aspect": (4 / 3, 3 / 4)},
-    ],
-)
-def test_intervals_that_are_none_are_refused(fields):
-    with pytest.raises(UsageError, match="lowest <= highest"):
-        dataclasses.replace(PAPER, **fields)(View.whole(9, 9), ExampleRng(STREAM, 0))
-    with pytest.raises(UsageError, match="low <= high"):
-        RandomShorterSide(480, 256)(View.whole(9, 9), ExampleRng(STREAM, 0))
-
-
 def of_the_lua_text(size, draws, attempts=10):
     """(height, width) of many draws of M.RandomSizedCrop; 0 where it fell."""
     rng, found = np.random.default_rng(0), []

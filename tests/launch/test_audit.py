@@ -6,7 +6,7 @@ import keras
 import pytest
 
 import reproductions
-from common.errors import RunError
+from common.errors import UsageError
 from tests.launch import toy
 from tests.launch.flags import launch
 
@@ -77,7 +77,7 @@ paper = "0.5"
 
 
 def test_a_ratio_names_a_network_of_another_paper(audited, monkeypatch):
-    with pytest.raises(RunError, match="called 'wide'"):
+    with pytest.raises(UsageError, match="called 'wide'"):
         audited("1K", RATIO.format(to="wide"))
     # Of 20 units, the network of a second paper.
     papers = {

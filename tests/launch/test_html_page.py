@@ -23,7 +23,6 @@ from launch.report.figures import figures, overlay
 from launch.report.html import first_filters, html_page
 from launch.report.papers import Paper
 from launch.report.run_names import name_runs
-from launch.settings.overrides import apply
 from tests.launch import toy
 from tests.launch.flags import launch
 
@@ -135,9 +134,8 @@ def test_several_runs_are_drawn_over_each_other(paper, tmp_path):
     begun = toy.write_run(tmp_path / "c", seed=2, **UNDER_WAY)
     text = html_page.page([one, two, begun])
     assert text.index("Runs over each other") < text.index("In short")
-    assert text.count("2 runs, named by what differs") == 2  # loss and error
+    assert text.count("2 runs, with the last value.") == 2  # loss and error
     assert "In 1 more no epoch has ended yet." in text
-    assert text.count("10,000 images tell an error to about ±0.2 points (95 %)") == 1  # no loss
     loss, error, *own = pictures_in(text)
     for svg in (loss, error):
         assert count_lines(svg, overlay.COLOURS[:3]) == [2, 2, 0]
@@ -153,7 +151,7 @@ def test_a_sweep_is_drawn_as_its_trials(paper, tmp_path):
     assert [panel["axis"] for panel in panels] == ["training loss", "test error (top-1, %)"]
     assert panels[1]["runs"] == [("learning rate 0.09", (2, 1)), ("learning rate 0.1", (2, 1))]
     text = html_page.page([str(tmp_path / "sweep")])
-    assert text.count("2 runs, named by what differs") == 2
+    assert text.count("2 runs, with the last value.") == 2
     assert "Runs given" not in text
 
 
@@ -175,27 +173,6 @@ def test_one_picture_of_runs_is_written(paper, tmp_path, capsys):
             launch("report", *words, svg=file)
 
 
-def test_names_that_would_be_long_are_the_folders_and_what_differs_is_said_once(
-    paper, tmp_path, capsys
-):
-    more = {"data": "folder:/somewhere/there", "history": toy.history(2)}
-    settings = ["global_batch_size=20", "optimizer.learning_rate=0.01", "held_out=24"]
-    recipe = describe_recipe(apply(toy.RECIPE, settings))
-    recipe |= {"data": "folder:/somewhere/else/that/has/a/very/long/name"}
-    runs = [
-        toy.write_run(tmp_path / "fish", **more),
-        toy.write_run(tmp_path / "fish_held", settings=settings, recipe=recipe, **more),
-    ]
-    text = html_page.page(runs)
-    said = "fish_held: name; global batch size 20; learning rate 0.01; held out 24"
-    assert text.count(f"<li>{said}</li>") == 1
-    assert text.count("2 runs, named by their folders") == 2
-    for svg in pictures_in(text)[:2]:
-        assert "fish: " in svg and "fish_held: " in svg and "batch size" not in svg
-    assert launch("report", *runs, svg=tmp_path / "a.svg") == 0
-    assert said in capsys.readouterr().out.splitlines()
-
-
 @pytest.mark.parametrize("panels", [1, 2])
 def test_a_title_ends_within_its_picture(panels):
     title = "akamaster_resnet20 on folder:/tmp/photos and cifar_resnet20 on folder:/tmp/mine"
@@ -208,7 +185,7 @@ def test_a_title_ends_within_its_picture(panels):
 
 
 def names_of(*runs):
-    """The names of runs given as (folder, facts of run.json); what they leave out."""
+    """The names of runs given as (folder, facts of run.json)."""
     records = [{"variant": "toy", "precision": "float32", "seed": 0} | run for _, run in runs]
     records = [{"recipe": describe_recipe(toy.RECIPE)} | run for run in records]
     return name_runs([pathlib.Path(folder) for folder, _ in runs], records)
@@ -236,33 +213,15 @@ def changed(field, old, new):
     ],
 )  # fmt: skip
 def test_names_of_runs_say_what_differs(runs, names):
-    assert names_of(*((str(n), run) for n, run in enumerate(runs))) == (names, [])
+    assert names_of(*((str(n), run) for n, run in enumerate(runs))) == names
 
 
-def test_of_many_runs_each_names_its_own_change_shortly():
-    noise = changed("train_noise", [{"class": "UntilEpoch", "epoch": 67, "what": "x" * 40}], [])
-    noise["recipe"] = describe_recipe(toy.RECIPE) | {"train_noise": []}
-    other = [{}, changed("network.lrn", True, False), changed("network.dropout", 0.5, 0.1)]
-    for run in other:  # what the change left is in their recipes
-        run["recipe"] = describe_recipe(toy.RECIPE) | {"train_noise": noise["overrides"][0]["old"]}
-    runs = [(str(n), run) for n, run in enumerate([noise, *other])]
-    names = ["train noise off", "none of these", "lrn off", "dropout 0.1"]
-    assert names_of(*runs) == (names, [])
-    assert names_of(*runs[:2]) == (["train noise off", "train noise UntilEpoch"], [])
-
-
-def test_what_is_no_word_is_in_no_name_and_said_of_those_that_changed_it():
-    runs = [("x/a", changed("continued", "one recipe throughout", "epochs=3 from epoch 2 on"))]
-    said = ["continued epochs=3 from epoch 2 on; seed 0", "seed 1"]
-    assert names_of(*runs, ("x/b", {"seed": 1})) == (["a", "b"], said)
-    rates = [f"Constant(value={factor})" for factor in (1.0, 2.0)]
-    runs = [(str(n), changed("schedule", "", rate)) for n, rate in enumerate(rates)]
-    assert names_of(*runs) == (["0", "1"], [f"schedule {rate}" for rate in rates])
-
-
-def test_equal_names_get_their_folders():
-    runs = [("x/a", {}), ("y/a", {}), ("y/b", {"seed": 1})]
-    assert names_of(*runs) == (["seed 0, a, x/a", "seed 0, a, y/a", "seed 1"], [])
+def test_what_no_short_name_tells_apart_is_called_as_its_folder():
+    long = changed("continued", "one recipe throughout", "epochs=3 from epoch 2 on, and " * 3)
+    assert names_of(("x/a", long), ("x/b", {"seed": 1})) == ["a", "b"]
+    assert names_of(("x/a", {}), ("x/b", {}), ("x/c", {"seed": 1})) == ["a", "b", "c"]
+    assert names_of(("x/a", {}), ("y/a", {})) == ["x/a", "y/a"]
+    assert names_of(("x/a", {})) == ["a"]
 
 
 def test_the_first_layer_of_a_checkpoint_is_drawn(paper, tmp_path):

@@ -11,7 +11,6 @@ from common.distribution import hardware
 from common.recipes.recipe import WeightDecay
 from common.training.optimizers import build_optimizer
 from launch.session import plan
-from launch.settings.options import Devices
 from tests.launch import toy
 
 MAIN, AUXILIARY = 99 * 10, 99 * 4  # weights, each used once for an image
@@ -115,35 +114,3 @@ def test_the_memory_is_the_least_that_the_process_may_have(tmp_path, monkeypatch
     assert hardware.memory_bytes(cpu) == whole > 2**20
     limit.write_text("1048576\n")
     assert hardware.memory_bytes(cpu) == 2**20
-
-
-@pytest.mark.parametrize(
-    ("speeds", "said"),
-    [
-        ((100.0, 190.0), "float32; --precision mixed_bfloat16 is 1.9 x as fast"),
-        ((100.0, 90.0), "float32; mixed_bfloat16 is no faster here"),
-    ],
-)
-def test_the_plan_says_what_bfloat16_would_gain(monkeypatch, tmp_path, speeds, said):
-    policies = []
-
-    def build(*_):
-        policies.append(keras.mixed_precision.dtype_policy().name)
-        return policies[-1]
-
-    networks = dict(zip(("float32", "mixed_bfloat16"), speeds, strict=True))
-    monkeypatch.setattr(plan, "CPU_INFO", tmp_path / "cpuinfo")
-    monkeypatch.setattr(plan, "kind_of_device", lambda _: "cpu")
-    monkeypatch.setattr(plan, "images_per_second", lambda model, *_: networks[model])
-    monkeypatch.setattr(plan, "build_network", build)
-    devices, experiment = Devices(jit_compile=False), types.SimpleNamespace(recipe=None)
-
-    def compare(flags):
-        plan.CPU_INFO.write_text(f"flags : fpu {flags} avx2\n")
-        gain = plan.compare_bfloat16(experiment, devices, "float32", None)
-        return plan.describe_arithmetic(devices) + gain
-
-    assert compare("") == "float32" and not policies
-    assert compare("avx512_bf16").startswith(said)
-    assert policies == ["mixed_bfloat16"]
-    assert keras.mixed_precision.dtype_policy().name == "float32"

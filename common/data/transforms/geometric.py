@@ -80,8 +80,6 @@ class RandomShorterSide(Geometric):
     lengths: ClassVar[tuple[str, ...]] = ("low", "high")
 
     def __call__(self, view: View, rng: Rng) -> View:
-        if not 1 <= self.low <= self.high:
-            raise UsageError(f"{self}: 1 <= low <= high must hold")
         drawn = rng.uniform(1)[0] * (self.high - self.low + 1)
         size = self.low + tf.cast(drawn, tf.int32)
         return view.resize(*_to_shorter_side(view, size), chance=True)

@@ -16,7 +16,6 @@ from typing import Any
 from common.data.rng import Rng
 from common.data.transforms.operation import Geometric
 from common.data.transforms.view import Box, Patch, View
-from common.errors import UsageError
 from common.lazy import tf
 
 
@@ -52,11 +51,6 @@ class RandomAreaCrop(Geometric):
 
     def __call__(self, view: View, rng: Rng) -> View:
         (small, large), (tall, flat) = self.area, self.aspect
-        if not (0 < small <= large <= 1 and 0 < tall <= flat):
-            raise UsageError(
-                f"{self}: 0 < lowest <= highest must hold for area and aspect, "
-                "and no area is above 1"
-            )
         drawn = rng.uniform(5)
         # A window of the share a and the aspect r is sqrt(a H W / r) high and
         # sqrt(a H W r) wide. It fits if a s <= r <= s / a, where s = W / H.

@@ -4,7 +4,6 @@ import pathlib
 import textwrap
 from typing import TYPE_CHECKING
 
-from common.evaluation.metrics import wilson
 from launch.report import curves
 from launch.report.figures.training_curves import scale
 from launch.report.run_names import name_runs
@@ -40,7 +39,7 @@ def show(folders: list[pathlib.Path]) -> list[dict]:
     begun = [one for one in read if one[2]]
     if not begun:
         return []
-    names, unsaid = name_runs([folder for folder, _, _ in begun], [run for _, run, _ in begun])
+    names = name_runs([folder for folder, _, _ in begun], [run for _, run, _ in begun])
     found = [curves.of_run(run, history) for _, run, history in begun]
     splits = {curve.split.replace("_", "-") for curve in found}
     what = " and ".join(dict.fromkeys(f"{curve.variant} on {curve.data}" for curve in found))
@@ -48,32 +47,14 @@ def show(folders: list[pathlib.Path]) -> list[dict]:
         "training loss": [curve.loss for curve in found],
         f"{' or '.join(sorted(splits))} error (top-1, %)": [curve.test_error for curve in found],
     }
-    chance = _tell_chance([run for _, run, _ in begun])
-    differences = [f"{name}: {text}" for name, text in zip(names, unsaid, strict=False)]
     return [
         {
             "title": what,
             "axis": axis,
             "runs": list(zip(names, values, strict=True)),
-            "chance": chance * ("error" in axis),
-            "differences": differences,  # of the runs, where their names do not say them
         }
         for axis, values in axes.items()
     ]
-
-
-def _tell_chance(runs: list[dict]) -> str:
-    """How far apart finished runs may be by chance, a sentence; "" where none is finished."""
-    results = [run["results"][0] for run in runs if run.get("results")]
-    if not results:
-        return ""
-    of = min(results, key=lambda result: result["num_images"])  # the least certain
-    low, high = wilson(of["top1_error"] / 100 * of["num_images"], of["num_images"])
-    images, points = f"{of['num_images']:,} images", f"±{50 * (high - low):.1f} points"
-    return (
-        f" {images} tell an error to about {points} (95 %), "
-        "and another seed has another error: smaller differences may be chance."
-    )
 
 
 def draw(panels: list[dict]) -> "Figure":

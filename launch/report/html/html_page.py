@@ -106,23 +106,13 @@ def _overlay(folders: list[pathlib.Path]) -> list[str]:
     """The runs over each other, a picture each of loss and error."""
     panels = overlay.show(folders)
     shown = len(panels[0]["runs"]) if panels else 0
-    differences = panels[0]["differences"] if panels else []
-    by = "their folders" if differences else "what differs between them"
-    said = f"{shown} runs, named by {by}, with the last value."
+    said = f"{shown} runs, with the last value."
     if shown < len(folders):
         said += f" In {len(folders) - shown} more no epoch has ended yet."
-    drawn = [
-        _figure(
-            figures.draw_svg(overlay.draw, [one]),
-            f"{one['axis']} of {one['title']}",
-            said + one["chance"],
-        )
+    return [
+        _figure(figures.draw_svg(overlay.draw, [one]), f"{one['axis']} of {one['title']}", said)
         for one in panels
     ]
-    if differences:
-        items = "".join(f"<li>{escape(one)}</li>" for one in differences)
-        drawn.append(f'<div class="wide">What differs:<ul>{items}</ul></div>')
-    return drawn
 
 
 def _run(path: pathlib.Path) -> str:
