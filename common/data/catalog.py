@@ -200,8 +200,7 @@ def builder_dir(dataset: DataSet, data_dir: str | None) -> pathlib.Path:
     raise RunError(
         f"The data set {dataset.name!r} ({dataset.title}) is not under {root}: there is no "
         f"{' or '.join(dataset.tfds_names)}/VERSION prepared by TFDS in it. {dataset.how_to_get} "
-        "Nothing was downloaded. To see it run without: --data sample --set epochs=1 --set "
-        "train_images=40 --set global_batch_size=4 (ten updates)."
+        "Nothing was downloaded."
     )
 
 

@@ -11,9 +11,9 @@ import reproductions
 from common.data import catalog
 from common.data.dataset import DataSet
 from common.distribution.batch_slice import per_replica_batch_size
-from common.errors import UsageError, did_you_mean
+from common.errors import RunError, UsageError, did_you_mean
 from common.evaluation import views
-from common.recipes.recipe import Override, Recipe, normalizes_whole_batches
+from common.recipes.recipe import Override, Recipe, is_fitted, normalizes_whole_batches
 from common.recipes.serialization import recipe_hash, spell
 from launch.settings.overrides import apply, scale_with_batch, with_data
 from launch.terminal.display import Counting
@@ -52,9 +52,16 @@ class Experiment:
         kind, _, path = self.recipe.data.partition(":")
         return pathlib.Path(path).expanduser() if kind == "folder" else self.data_dir
 
-    def require_data(self) -> None:
-        """Raises a RunError, which says how to get it, if a prepared data set is not there."""
-        catalog.require_here(self.dataset, str(self.data_dir))
+    def require_data(self, *, tip: str = "") -> None:
+        """Raises a RunError, which says how to get it, if a prepared data set is not there.
+
+        Args:
+            tip: What to try without it; follows the error.
+        """
+        try:
+            catalog.require_here(self.dataset, str(self.data_dir))
+        except RunError as error:
+            raise RunError(f"{error}{tip}") from error
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -197,7 +204,9 @@ def read_training(
     settings = RunSettings(**of_flags, renewed=renewed)
     _check_settings(variant, recipe, settings, gpus=flags.gpus or 1)
     if needs_data:
-        experiment.require_data()
+        few = "" if is_fitted(recipe) else " --set train_images=40 --set global_batch_size=4"
+        tip = f" To see it run without: --data sample --set epochs=1{few}."
+        experiment.require_data(tip="" if renewed else tip)
     return Training(
         experiment=experiment,
         devices=read_devices(flags),

@@ -57,7 +57,8 @@ def test_an_image_costs_the_main_path_and_training_all(rows):
 def test_a_recipe_may_end_within_an_epoch(rows):
     assert rows(epochs=20)["steps"] == "20 epochs x 60 = 1,200; 12,000 images"
     cut = rows(epochs=20, updates=90)
-    assert cut["steps"] == "1.5 epochs x 60 = 90; 900 images"
+    told = "; it is updates=90 that ends it, not epochs=20"
+    assert cut["steps"] == "1.5 epochs x 60 = 90; 900 images" + told
     assert f"{6 * (MAIN + AUXILIARY) * 900:.2g} FLOP" in cut["arithmetic"]
 
 

@@ -25,7 +25,7 @@ colours = test_predict.colours
 RGB = {"red": (200, 0, 0), "green": (0, 200, 0), "blue": (0, 0, 200)}
 
 
-def folder_of(root, shown=None):
+def folder_of(root, shown=None, height=40):
     """Two images of each class and split; `shown`: class -> its colour."""
     shown = RGB if shown is None else shown
     for split in ("train", "validation"):
@@ -33,7 +33,7 @@ def folder_of(root, shown=None):
             place = root / split / name
             place.mkdir(parents=True)
             for number in range(2):
-                image = Image.new("RGB", (30 + number, 40), rgb)
+                image = Image.new("RGB", (30 + number, height), rgb)
                 image.save(place / f"{name}_{number}.png")
     return f"folder:{root}"
 
@@ -201,7 +201,7 @@ def test_a_run_that_does_not_know_its_classes_is_measured_on_its_own_data_only(
     folder = run(class_names=None)
     assert measured(folder, capsys)[0] == 0
     with pytest.raises(UsageError, match="did not keep the names"):
-        measured(folder, capsys, data=folder_of(tmp_path / "other"))
+        measured(folder, capsys, data=folder_of(tmp_path / "other", height=400))
 
 
 def test_relabelled_records_keep_their_order(tmp_path):
@@ -284,7 +284,7 @@ def test_what_was_subtracted_in_training_is_subtracted_now(run, tmp_path, capsys
         measured(folder, capsys, set=["image_size=8"])
     (folder / run_weights.STATISTICS).unlink()
     with pytest.raises(RunError, match="did not keep the mean"):
-        measured(folder, capsys, data=folder_of(tmp_path / "other"))
+        measured(folder, capsys, data=folder_of(tmp_path / "other", height=400))
 
 
 def test_predict_and_export_take_the_runs_data_and_no_other(run, tmp_path):
