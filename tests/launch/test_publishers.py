@@ -208,7 +208,8 @@ def require_same_answers(case, said, folder, files, given, wanted):
     """Of predict, the exported model and evaluate."""
     cifar = case is CIFAR
     assert launch("predict", case.variant, *files, **given) == 0
-    names = [f"class {k}" for k in range(10)] if cifar else list(imagenet.names())
+    ten = "airplane automobile bird cat deer dog frog horse ship truck".split()
+    names = ten if cifar else list(imagenet.names())
     for file, probabilities in zip(files, wanted, strict=True):
         best = [(names.index(name), p) for name, p in said[file]]
         require_close(best, probabilities)

@@ -24,6 +24,7 @@ def residual_counts(
     project=lambda maps, out: maps != out,
     stride_on_3x3=False,
     preactivated=False,
+    fair=False,
     cifar_stem=None,
 ):
     """(parameters, multiply-accumulates) of a residual network, by arithmetic.
@@ -33,11 +34,12 @@ def residual_counts(
         out: Maps that its blocks give; a block of two 3x3 has no others.
         project: Whether a block from `maps` to `out` has a projection.
         preactivated: A convolution's input is normalised, not its output; at last, the sum.
+        fair: The stem's and the projections' outputs are, too.
         cifar_stem: Maps of the first 3x3, for images of 32x32; or None: ImageNet's 7x7.
     """
     size, maps, side, classes = (3, cifar_stem, 32, 10) if cifar_stem else (7, 64, 112, 1000)
     convs = [(size * size * 3 * maps, maps, side)]  # weights, maps out, side of the output
-    norms = [] if preactivated else [maps]
+    norms = [] if preactivated and not fair else [maps]
     for stage, number in enumerate(blocks):
         wide, to = int(inner * 2**stage), int(out * 2**stage)
         after = (32 if cifar_stem else 56) // 2**stage
@@ -53,6 +55,7 @@ def residual_counts(
                 branch.append((maps * to, to, after))
             convs += branch
             norms += inputs if preactivated else [o for _, o, _ in branch]
+            norms += [to] if fair and project(maps, to) else []
             maps = to
     norms += [maps] if preactivated else []
     weights, macs = sum(w for w, _, _ in convs), sum(w * s * s for w, _, s in convs)
@@ -76,8 +79,8 @@ def counts(paper, form):
         return residual_counts(form.blocks, inner, 256, **groups)
     if paper == "preact_resnet":  # on ImageNet
         out, bottleneck = (256, True) if form.layers == 3 else (64, False)
-        on_3x3 = {"stride_on_3x3": form.stride_on_3x3, "preactivated": not form.order.after}
-        return residual_counts(form.units, 64, out, bottleneck=bottleneck, **on_3x3)
+        kinds = {"stride_on_3x3": form.fair, "preactivated": not form.order.after}
+        return residual_counts(form.units, 64, out, bottleneck=bottleneck, fair=form.fair, **kinds)
     if isinstance(form, CifarForm):
         return wide_counts(form.depth, form.width)
     out = 256 if form.bottleneck else 64 * form.width
