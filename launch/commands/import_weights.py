@@ -37,12 +37,15 @@ def run(words: list[str], flags: FlagValues) -> int:
         RunError: if the file is damaged, or another network's.
     """
     layout, target = flags["from"].value, flags.out
+    paper, variant = find(words[0]) if words else (None, None)
+    known = layouts(paper) if paper else ()
     if len(words) < 2 or not layout or not target:
-        raise UsageError(f"import takes a name, a layout and two files: python -m launch {USAGE}.")
+        hint = f" {variant} knows the layouts {', '.join(known)}." if known else ""
+        raise UsageError(
+            f"import takes a name, a layout and two files: python -m launch {USAGE}.{hint}"
+        )
     refuse_words("import NAME FILE", words[2:])
-    paper, variant = find(words[0])
     source = pathlib.Path(words[1]).expanduser()
-    known = layouts(paper)
     if not known:
         raise UsageError(
             f"No published weights are known for {variant}: {paper} has no weights.py that maps "
@@ -82,7 +85,7 @@ def run(words: list[str], flags: FlagValues) -> int:
     with open(source, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     print(
-        f"{variant}: {model.count_params():,} parameters written to {target}, from {source} "
+        f"{variant}: {model.count_params():,} weights written to {target}, from {source} "
         f"({layout}, sha256 {digest}), for images as {layout} prepares them: {recipe.normalize}"
     )
     return 0

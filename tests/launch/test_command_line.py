@@ -189,7 +189,7 @@ WRONG = {
     # import
     "import": "--from LAYOUT FILE --out",
     "import alexnet --from caffe --out w.weights.h5": "--from LAYOUT FILE --out",
-    "import alexnet a.npz --out w.weights.h5": "--from LAYOUT",
+    "import alexnet a.npz --out w.weights.h5": "alexnet knows the layouts caffe",
     "import alexnet --from caffe a.npz": "--out W.weights.h5",
     "import alexnt a.npz --from caffe --out w.weights.h5": "'alexnet'",
     "import alexnet --from cafe a.npz --out w.weights.h5": "'cafe'. Did you mean 'caffe'? Known "
