@@ -2,6 +2,7 @@
 
 import gc
 import json
+import random
 import re
 
 import h5py
@@ -9,6 +10,7 @@ import pytest
 
 import reproductions
 from common.models import preprocessing
+from launch.session import training
 from tests.launch.flags import answer
 from tests.launch.test_resume import finish, start
 
@@ -70,6 +72,21 @@ def test_the_run_can_be_told_from_its_record(trained):
     assert best["top1_error"] == min(row["val_top1_error"] for row in rows)
     assert best["chosen_on"] == "the test set"
     assert "best epoch" not in screen  # on screen it would invite to quote it
+
+
+def test_the_seed_alone_decides_how_weights_start(trained, tmp_path, monkeypatch, capsys):
+    """Whatever drew before: sample images that are made first, or another network."""
+    real = training.open_data
+
+    def draw_and_open(experiment):
+        random.random()
+        return real(experiment)
+
+    monkeypatch.setattr(training, "open_data", draw_and_open)
+    code, _, err = answer(capsys, *SMALL, "--workdir", tmp_path / "run")
+    assert code == 0, err
+    losses = [[row["loss"] for row in read(run)[1]] for run in (tmp_path / "run", trained[0])]
+    assert losses[0] == losses[1]
 
 
 def test_everything_is_written_by_default(trained):
