@@ -46,16 +46,7 @@ def run(words: list[str], flags: FlagValues) -> int:
         )
     refuse_words("import NAME FILE", words[2:])
     source = pathlib.Path(words[1]).expanduser()
-    if not known:
-        raise UsageError(
-            f"No published weights are known for {variant}: {paper} has no weights.py that maps "
-            "another implementation's names to ours."
-        )
-    if layout not in known:
-        raise UsageError(
-            f"{paper} has no layout called {layout!r}.{did_you_mean(layout, known)} Known for "
-            f"--from: {', '.join(known)}."
-        )
+    _require_layout(layout, known, paper, variant)
     if not source.is_file():
         raise UsageError(f"There is no file {source} to import weights from.")
     state_dicts.require_suffix(
@@ -89,3 +80,16 @@ def run(words: list[str], flags: FlagValues) -> int:
         f"({layout}, sha256 {digest}), for images as {layout} prepares them: {recipe.normalize}"
     )
     return 0
+
+
+def _require_layout(layout: str, known: tuple[str, ...], paper: str, variant: str) -> None:
+    if not known:
+        raise UsageError(
+            f"No published weights are known for {variant}: {paper} has no weights.py that maps "
+            "another implementation's names to ours."
+        )
+    if layout not in known:
+        raise UsageError(
+            f"{paper} has no layout called {layout!r}.{did_you_mean(layout, known)} Known for "
+            f"--from: {', '.join(known)}."
+        )

@@ -33,7 +33,7 @@ def test_caffes_weights_give_caffes_logits_from_either_format(tmp_path, capsys, 
         assert import_here("bvlc_googlenet", "caffe", source, target) == 0
         digest = hashlib.sha256(source.read_bytes()).hexdigest()
         assert capsys.readouterr() == (
-            f"bvlc_googlenet: {PARAMETERS:,} parameters written to {target}, from {source} "
+            f"bvlc_googlenet: {PARAMETERS:,} weights written to {target}, from {source} "
             f"(caffe, sha256 {digest}), for images as caffe prepares them: "
             "SubtractMeanPixel(order='BGR', mean=(104.0, 117.0, 123.0))\n",
             "",
