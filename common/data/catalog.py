@@ -118,7 +118,7 @@ def find(
     if not found:
         hint = did_you_mean(name, names())
         if pathlib.Path(name).expanduser().is_dir():
-            hint = f" A folder of images is --data folder:{name}."
+            hint = f" A folder of images is called folder:{name}."
         elif data_dir and (pathlib.Path(data_dir).expanduser() / name).is_dir():
             hint = f" What was prepared under a name of its own is tfds:{name}."
         raise UsageError(

@@ -129,13 +129,15 @@ class TrainStep:
         Assigned as it is, each would keep its own, and only the first one's are saved.
         """
         pairs = zip(statistics, moved, strict=True)
-        pairs = [(v, x) for v, x in pairs if id(v) not in self.frozen and x.dtype.is_floating]
-        variables, values = [v for v, _ in pairs], [x for _, x in pairs]
-        if values and self.strategy.num_replicas_in_sync > 1:
+        pairs = [(v, x) for v, x in pairs if id(v) not in self.frozen]
+        floats = [x for _, x in pairs if x.dtype.is_floating]  # a counter has no mean
+        if floats and self.strategy.num_replicas_in_sync > 1:
             context = tf.distribute.get_replica_context()
             # Identities: several hosts refuse what was only read, such as LeNet-5's fixed codes.
-            values = context.all_reduce(tf.distribute.ReduceOp.MEAN, list(map(tf.identity, values)))
-        for variable, value in zip(variables, values, strict=True):
+            means = context.all_reduce(tf.distribute.ReduceOp.MEAN, list(map(tf.identity, floats)))
+            means = iter(means)
+            pairs = [(v, next(means) if x.dtype.is_floating else x) for v, x in pairs]
+        for variable, value in pairs:
             variable.assign(value)
 
     def compute_gradients(self, weights, statistics, batch, tables, start, step, scale):

@@ -47,7 +47,7 @@ def test_unknown_name_offers_the_nearest():
 
 def test_a_path_and_a_name_of_ones_own_are_told_how_to_say_so(tmp_path):
     (tmp_path / "pets").mkdir()
-    with pytest.raises(UsageError, match=f"--data folder:{tmp_path}/pets"):
+    with pytest.raises(UsageError, match=f"called folder:{tmp_path}/pets"):
         catalog.find(f"{tmp_path}/pets")
     with pytest.raises(UsageError, match="tfds:pets"):
         catalog.find("pets", data_dir=str(tmp_path))

@@ -226,6 +226,28 @@ def test_frozen_layers_keep_their_weights_and_statistics():
     assert any("conv2_bn/moving_mean" in path for path in changed)
 
 
+class Counted(keras.layers.Layer):
+    """Counts its calls in training."""
+
+    def build(self, shape):
+        self.calls = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False)
+
+    def call(self, inputs, training=False):
+        if training:
+            self.calls.assign(self.calls + 1)
+        return inputs
+
+
+def test_a_whole_number_that_a_layer_keeps_moves_too():
+    image = keras.Input((4, 4, 1))
+    x = keras.layers.Flatten()(Counted(name="counted")(image))
+    model = keras.Model(image, keras.layers.Dense(3)(x))
+    run = build_steps(model, batch_size=2)
+    batch = np.ones((2, 4, 4, 1), "float32"), np.zeros(2, "int64")
+    run(iter(tf.data.Dataset.from_tensors(batch).repeat()), 0, [[0.1]] * 3)
+    assert int(model.get_layer("counted").calls.numpy()) == 3
+
+
 def test_gradients_that_meet_are_added_in_one_order():
     # AddN adds to whichever input is free first: Inception-v3's gradients,
     # where four meet, changed in the last bits from call to call.
