@@ -32,7 +32,7 @@ demo: .venv/installed
 test: .venv/installed-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/python -m pytest -n 2 -m "not full and not gpu"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not full and not gpu"
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

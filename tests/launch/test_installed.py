@@ -38,7 +38,7 @@ def site(tmp_path_factory):
     made = tmp_path_factory.mktemp("site-packages")
     for package, patterns in PACKAGES.items():
         for pattern in ("**/*.py", *patterns):
-            for file in (ROOT / package).glob(pattern):
+            for file in filter(pathlib.Path.is_file, (ROOT / package).glob(pattern)):
                 target = made / file.relative_to(ROOT)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, target)
