@@ -100,8 +100,9 @@ BVLC_RECIPE = dataclasses.replace(
 RECIPES = {"googlenet": GOOGLENET, "googlenet_separable": GOOGLENET, "bvlc_googlenet": BVLC_RECIPE}
 
 # GoogLeNet's test protocol, Section 7: 144 crops.
-# "4 scales where the shorter dimension is 256, 288, 320 and 352"; "4 x 3 x 6 x
-# 2 = 144 crops"; "the softmax probabilities are averaged over multiple crops".
+# "4 scales where the shorter dimension (height or width) is 256, 288, 320 and 352
+# respectively"; "4 x 3 x 6 x 2 = 144 crops per image"; "the softmax probabilities are
+# averaged over multiple crops and over all the individual classifiers".
 CROPS = views.SquareCrops(sides=(256, 288, 320, 352), size=224, mirrored=True)
 
 VIEWS = {variant: {"144_crop": CROPS} for variant in RECIPES}

@@ -49,7 +49,7 @@ RESNET20 = Recipe(
     ),
     normalize=SubtractMeanImage(),  # Sec. 4.2: "per-pixel mean subtracted"
     test_transforms=FRAME,
-    views=("single",),  # Sec. 4.2: "the single view of the original image"
+    views=("single",),  # Sec. 4.2: "the single view of the original 32x32 image"
     monitor="single",  # Fig. 6: the test error along the training
     healthy_after=10,  # ours
 )

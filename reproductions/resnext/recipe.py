@@ -97,8 +97,8 @@ RECIPES = {
 
 # ResNeXt's test protocols beyond its centre crop, Section 5.1 and Table 5.
 IMAGENET_VIEWS = {
-    # Sec. 5.1: "multi-scale dense testing", without its scales; ResNet's here,
-    # its mirror images none: see reproductions/resnet/recipe.py.
+    # Sec. 5.1: "the multi-scale dense testing in [14]", ResNet; its sizes, and no
+    # mirror images: see reproductions/resnet/recipe.py.
     "multi_scale_dense": views.Dense(sides=(224, 256, 384, 480, 640), mirrored=False),
     "centre_crop_320": views.CentreCrop(sides=(320,), size=320),  # Table 5
     # torchvision, IMAGENET1K_V2
