@@ -86,6 +86,7 @@ class ResidentSet:
         for place, op in geometric:
             if str(place) in rows:
                 view = op(view, BatchRng(rows[str(place)]))
+        examples.require_frame(view, pixel, self._statistics)
         images = gather_windows(pixels, size, which, view.window, view.mirrored)
         images = tf.cast(images, tf.float32)
         for place, op in pixel:

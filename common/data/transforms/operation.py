@@ -60,6 +60,14 @@ class Operation:
             lengths[name] = length * factor if isinstance(length, float) else round(length * factor)
         return dataclasses.replace(self, **lengths)
 
+    def frame_for(self, window: Any, statistics: Statistics | None) -> tuple[int, int] | None:
+        """(height, width) that a view's frame must have, so that its window has a place; or None.
+
+        Args:
+            window: A common.data.transforms.view.Box of that size.
+        """
+        return None
+
     def require_statistics(self, context: Context) -> Statistics:
         """The context's.
 

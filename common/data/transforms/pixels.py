@@ -7,7 +7,7 @@ those that are `batched` or `on_device`, (images, height, width, channels), too.
 import dataclasses
 from typing import Any, ClassVar
 
-from common.data.transforms.operation import Context, Operation
+from common.data.transforms.operation import Context, Operation, Statistics
 from common.data.transforms.view import Box, gather_windows, mirror, with_zero_pixel
 from common.errors import UsageError
 from common.lazy import np, tf
@@ -30,6 +30,10 @@ class SubtractMeanImage(_OfMany):
     """
 
     needs_statistics: ClassVar[bool] = True
+
+    def frame_for(self, window: Any, statistics: Statistics | None) -> tuple[int, int] | None:
+        """The mean image's: it is of one frame, at each window's place in it."""
+        return statistics and statistics.mean_image.shape[:2]
 
     def __call__(self, image: Any, context: Context) -> Any:
         mean = self.require_statistics(context).mean_image
@@ -205,6 +209,10 @@ class ZeroBorder(_OfMany):
     After `normalize`, so that the border has the mean colour and not black.
     The window is as large as the frame: see RandomShift.
     """
+
+    def frame_for(self, window: Any, statistics: Statistics | None) -> tuple[int, int] | None:
+        """The window's."""
+        return window.height, window.width
 
     def __call__(self, image: Any, context: Context) -> Any:
         def inside(start: Any, places: Any, length: int) -> Any:
