@@ -12,6 +12,7 @@ import pytest
 import reproductions
 from common.data import catalog
 from common.errors import RunError, UsageError
+from common.papers.expected import read_expected
 from common.recipes.serialization import describe_recipe
 from launch.report import curves, measurements, records, report
 from launch.report.figures import figures
@@ -136,6 +137,21 @@ def test_another_precision_stands_beside_the_papers_number_with_a_mark(write):
     assert "1 of 2 recipes were not trained as a whole, and 2 of 3" in write.top()
     assert line_of(write.top(), "0.90 %").endswith("| d1, precision mixed_bfloat16 |")
     assert line_of(write.top(), "1.00 %").endswith("| d1 |")
+
+
+def test_other_peoples_numbers_are_not_called_the_papers(write, paper):
+    other = (
+        'rows = [\n  {variant = "toy", views = "single", top1_error = 0.5, source = "x/y, README"},'
+    )
+    text = toy.EXPECTED.replace("rows = [", other, 1)
+    (paper / "expected.toml").write_text(text)
+    write({"error": 0.93})
+    assert "| 0.95 % | agrees |" in write.top()
+    assert "| 0.5 % (x/y, README) | higher |" in write.top()
+    assert read_expected(paper).find_errors("toy", "mnist", "test", "single") == [0.95]
+    toy_paper = read_papers()["toy"]
+    said = measurements.status("toy", toy_paper.expected, toy_paper.measured)
+    assert said == "0.93 % (paper 0.95 %)"
 
 
 def test_published_weights_stand_apart_with_how_they_were_selected(papers):
