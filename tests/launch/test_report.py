@@ -128,6 +128,21 @@ def test_a_changed_run_never_counts_as_the_papers(write, changed, setting, label
     assert "1 more measurements are of changed" in write.top() and "0.93 %" not in write.top()
 
 
+def test_a_row_names_the_code_and_the_devices_of_every_session(write):
+    """A later one may have trained a part only, or nothing."""
+
+    def session(commit, version, platform):
+        facts = {"started": "2026", "command": platform, "commit": commit, "devices": 1}
+        return facts | {"versions": {"python": "3.11", "keras": version}, "platform": platform}
+
+    told = [("abc", "3.14", "gpu"), ("def+changes", "3.15", "cpu"), ("def+changes", "3.15", "cpu")]
+    write({"sessions": [session(*one) for one in told]})
+    (row,) = write.rows()
+    assert row["commit"] == "abc, def+changes" and row["devices"] == "1 x gpu; 1 x cpu"
+    assert row["command"] == "gpu; then cpu"
+    assert row["versions"] == ["python 3.11", "keras 3.14", "keras 3.15"] and row["sessions"] == 3
+
+
 def test_another_precision_stands_beside_the_papers_number_with_a_mark(write):
     text = write({"error": 0.9, "precision": "mixed_bfloat16"}, {"error": 1.0})
     first, second = [x for x in text.splitlines() if "| Table 1 |" in x]
