@@ -161,7 +161,8 @@ def status(variant: str, expected: Expected, found: list[Measurement]) -> str:
         for claim in sorted(expected.result, key=lambda claim: not claim.own)
         if claim.top1_error is not None and (runs := of_claim(claim, own))
     ]
-    beside += [(one, "no such number in the paper") for one in own if one.whole]
+    tested = [one for one in own if one.whole and one.split != "train"]
+    beside += [(one, "no such number in the paper") for one in tested]
     if beside:
         one, said = beside[0]
         return f"{one.mean('top1_error'):.2f} % ({'; '.join([said, *one.changes])})"

@@ -169,6 +169,16 @@ def test_other_peoples_numbers_are_not_called_the_papers(write, paper):
     assert said == "0.93 % (paper 0.95 %)"
 
 
+def test_the_error_that_is_listed_is_no_training_error(papers):
+    """Which `evaluate --split train` measures, and whose row comes before "validation"."""
+    own = [
+        measurements.Measurement(*("toy", "imagenette", split, "single", ()), rows=({name: error},))
+        for split, name, error in (("train", "top1_error", 1.0), ("validation", "top1_error", 9.0))
+    ]
+    said = measurements.status("toy", papers["lenet5"].expected, own)
+    assert said == "9.00 % (no such number in the paper)"
+
+
 def test_published_weights_stand_apart_with_how_they_were_selected(papers):
     about = {c.variant: c for c in papers["resnet_cifar"].expected.result}
     text = report.RESULTS.read_text()
