@@ -119,7 +119,11 @@ def describe_network(network: Network, view: str, precision: str) -> dict[str, A
         "data": experiment.recipe.data,
         "recipe": recipe_hash(experiment.recipe),
         "weights": digest,
-        "layout": stated.layout if stated else preprocessing.RECIPE if network.run else "unknown",
+        "layout": stated.layout
+        if stated
+        else preprocessing.RECIPE
+        if network.run
+        else preprocessing.NOT_SAID,
         "precision": precision,
         "command": command(),
         "versions": versions(),

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 import reproductions
-from common.models.preprocessing import RECIPE
+from common.models.preprocessing import NOT_SAID, RECIPE
 from common.papers.expected import Result, read_expected
 from common.training.run_record import commit_of, now
 from launch.report.error_counts import Count, Missed, percent
@@ -78,7 +78,7 @@ def find_published(claim: Result, rows: list[dict]) -> dict | None:
         if (row["rule"], row["data"], row["split"]) == ("alone", claim.data, claim.split)
         and row.get("variants", row["members"]) == [claim.variant]
         and row.get("views", [claim.views]) == [claim.views]
-        and RECIPE not in row.get("layouts", ())
+        and all(map(_is_published, row.get("layouts", ())))
     ]
     return max(found, key=lambda row: (row["n"], row["finished"]), default=None)
 
@@ -90,9 +90,12 @@ def _has_published(row: dict, variant: str) -> bool:
     """
     if "variants" not in row:
         return any(member.startswith(variant) for member in row["members"])
-    return (variant, True) in zip(
-        row["variants"], (layout != RECIPE for layout in row["layouts"]), strict=True
-    )
+    layouts = map(_is_published, row["layouts"])
+    return (variant, True) in zip(row["variants"], layouts, strict=True)
+
+
+def _is_published(layout: str) -> bool:
+    return layout not in (RECIPE, NOT_SAID)
 
 
 def group_rows() -> list[list[dict]]:
