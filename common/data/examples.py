@@ -50,7 +50,8 @@ def split_operations(recipe: Recipe, epoch: int) -> Operations:
     """Those at work in an epoch; the same ones in two epochs are equal.
 
     Raises:
-        UsageError: if some on views come after one on pixel values.
+        UsageError: if some on views come after one on pixel values, or noise in the unit of pixels
+            after a normalisation that changes it.
     """
     chain = (*recipe.train_transforms, recipe.normalize, *recipe.train_noise)
     operations = active(chain, epoch)
@@ -61,6 +62,13 @@ def split_operations(recipe: Recipe, epoch: int) -> Operations:
             "A recipe's geometric transforms (resize, crop, flip, pad) must "
             "come before those of pixel values."
         )
+    for _, noise in active(recipe.train_noise, epoch):
+        if noise.of_pixels and not getattr(recipe.normalize, "only_subtracts", True):
+            raise UsageError(
+                f"train_noise has {noise}, which adds to pixels of 0 .. 255 in the order RGB, and "
+                f"normalize, {recipe.normalize}, makes other values of them before: put it at the "
+                "end of train_transforms."
+            )
     # All or nothing: once one pixel operation ran on the host, the image is float32 and sending it
     # saves nothing.
     on_device = all(op.on_device for _, op in pixel)

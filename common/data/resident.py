@@ -137,7 +137,8 @@ def open_resident(
     decoded = _decode(source, recipe, epoch=0)
     if decoded is None:
         return None
-    values = decoded[0], examples.require_class(decoded[1], recipe)
+    with tf.device("CPU:0"):  # a GPU would find class 0 for a label that is none
+        values = decoded[0], examples.require_class(decoded[1], recipe)
     if strategy.num_replicas_in_sync == 1:
         with tf.device(strategy.extended.worker_devices[0]):
             tables = [tf.identity(value) for value in values]

@@ -46,6 +46,8 @@ class Operation:
     # Whether it works on many images, with what `draw` gave, and XLA compiles it.
     on_device: ClassVar[bool] = False
     inside: ClassVar[bool] = False  # whether a geometric one's window stays on the canvas
+    of_pixels: ClassVar[bool] = False  # whether what it adds is in pixels, 0 .. 255, of RGB
+    only_subtracts: ClassVar[bool] = False  # whether pixels keep that unit and order
     # The fields, of those it has, that are pixels of the network's input.
     lengths: ClassVar[tuple[str, ...]] = ("size", "pixels")
 

@@ -29,6 +29,7 @@ class SubtractMeanImage(_OfMany):
     mean had been subtracted before zeros were padded.
     """
 
+    only_subtracts: ClassVar[bool] = True
     needs_statistics: ClassVar[bool] = True
 
     def frame_for(self, window: Any, statistics: Statistics | None) -> tuple[int, int] | None:
@@ -60,6 +61,7 @@ class SubtractCentreMean(_OfMany):
     What the published source of Krizhevsky et al. 2012 does (net 145).
     """
 
+    only_subtracts: ClassVar[bool] = True
     needs_statistics: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
@@ -78,6 +80,7 @@ class SubtractChannelMean(_OfMany):
     Simonyan and Zisserman 2014, Sec. 2.1: "the mean RGB value".
     """
 
+    only_subtracts: ClassVar[bool] = True
     needs_statistics: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
@@ -118,6 +121,11 @@ class SubtractMeanPixel(Operation):
 
     order: str
     mean: tuple[float, ...]
+
+    @property
+    def only_subtracts(self) -> bool:
+        """See Operation."""
+        return self.order == "RGB"
 
     def __call__(self, image: Any, context: Context) -> Any:
         if self.order not in ("RGB", "BGR"):
@@ -174,6 +182,7 @@ class PcaColourNoise(Operation):
 
     std: float
     shrink: float
+    of_pixels: ClassVar[bool] = True
     on_device: ClassVar[bool] = True
     needs_statistics: ClassVar[bool] = True
 
