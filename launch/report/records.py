@@ -149,5 +149,5 @@ def say_code(sessions: list[dict]) -> dict:
 def without_places(command: str) -> str:
     """The command without the folders of the machine that it ran on."""
     command = re.sub(r" --(data_dir|workdir|predictions|out)[ =]\S+", "", command)
-    command = re.sub(r"(?<=launch evaluate) \S*/\S*", " RUN", command)
+    command = re.sub(r"(?<=launch)( evaluate)? \S*/\S*", r"\1 RUN", command)
     return re.sub(r" --weights[ =]\S+", " --weights RUN", command)

@@ -143,6 +143,17 @@ def test_a_row_names_the_code_and_the_devices_of_every_session(write):
     assert row["versions"] == ["python 3.11", "keras 3.14", "keras 3.15"] and row["sessions"] == 3
 
 
+def test_a_recorded_command_has_no_place_of_the_machine_in_it():
+    begin = "python -m launch"
+    for given, kept in (
+        ("runs/toy --set epochs=3", "RUN --set epochs=3"),
+        ("evaluate /d/runs/toy --views ten_crop", "evaluate RUN --views ten_crop"),
+        ("toy --data_dir /d/x --workdir=/d/y --seed 3", "toy --seed 3"),
+        ("evaluate toy --weights /d/w.weights.h5", "evaluate toy --weights RUN"),
+    ):
+        assert records.without_places(f"{begin} {given}") == f"{begin} {kept}"
+
+
 def test_another_precision_stands_beside_the_papers_number_with_a_mark(write):
     text = write({"error": 0.9, "precision": "mixed_bfloat16"}, {"error": 1.0})
     first, second = [x for x in text.splitlines() if "| Table 1 |" in x]
