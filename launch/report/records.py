@@ -5,9 +5,8 @@ import re
 
 import reproductions
 from common.errors import RunError
-from common.recipes.serialization import recipe_hash, spell
-from common.training.run_record import overrides_of
-from launch.report.curves import read_run
+from common.recipes.serialization import recipe_hash
+from launch.report.curves import list_changes, read_run
 from launch.report.row_file import RowFile
 
 KEY = ("variant", "data", "split", "views", "recipe", "precision", "seed", "deviations")
@@ -100,9 +99,6 @@ def rows_of(folder: pathlib.Path) -> tuple[str, list[dict]]:
 def _about(run: dict) -> dict:
     """What all rows of a run have."""
     sessions = run["sessions"]
-    changes = [f"{one.field} {spell(one.new)}" for one in overrides_of(run)]
-    if side := run["data"].get("shorter_side"):  # of `prepare`
-        changes.append(f"data shrunk once to a shorter side of {side} pixels")
     devices = ["; ".join(dict.fromkeys(map(_say_devices, sessions)))]
     if run.get("peak_bytes"):
         devices.append(f"at most {run['peak_bytes'] / 2**20:,.0f} MiB")
@@ -112,7 +108,7 @@ def _about(run: dict) -> dict:
         "seed": run["seed"],
         "recipe": recipe_hash(run["recipe"]),
         "precision": run["precision"],
-        "deviations": changes,
+        "deviations": list_changes(run),
         "epochs": run.get("epochs", run["recipe"]["epochs"]),
         "images_per_second": run["images_per_second"],
         "devices": ", ".join(devices),

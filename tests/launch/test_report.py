@@ -15,7 +15,7 @@ from common.errors import RunError, UsageError
 from common.papers.expected import read_expected
 from common.recipes.serialization import describe_recipe
 from launch.report import curves, measurements, records, report
-from launch.report.figures import figures
+from launch.report.figures import figures, training_curves
 from launch.report.papers import read_oracles, read_papers
 from launch.settings.overrides import apply, with_data
 from tests.launch import toy
@@ -141,6 +141,23 @@ def test_a_row_names_the_code_and_the_devices_of_every_session(write):
     assert row["commit"] == "abc, def+changes" and row["devices"] == "1 x gpu; 1 x cpu"
     assert row["command"] == "gpu; then cpu"
     assert row["versions"] == ["python 3.11", "keras 3.14", "keras 3.15"] and row["sessions"] == 3
+
+
+def test_a_run_that_went_another_way_keeps_no_other_runs_curve(write, paper):
+    """Of the same recipe and seed: on images that were shrunk, or back at a checkpoint once."""
+    recovered = [{"field": "recovered", "old": "in one go", "new": "once"}]
+    write(
+        {"history": toy.history(4)},
+        {"history": toy.history(3), "data": SHRUNK},
+        {"history": toy.history(2), "overrides": recovered},
+    )
+    kept = {curve.deviations: len(curve.loss) for curve in curves.read("toy")}
+    shrunk = "data shrunk once to a shorter side of 256 pixels"
+    assert kept == {(): 4, (shrunk,): 3, ("recovered once",): 2}
+    panels = {p["title"]: p["paper"] for p in training_curves.show(read_papers()["toy"])}
+    own = {title: numbers for title, numbers in panels.items() if "changed" not in title}
+    assert own == {"toy on mnist": [0.95]} and len(panels) == 3
+    assert all(panels[title] == [] for title in panels.keys() - own.keys())
 
 
 def test_a_recorded_command_has_no_place_of_the_machine_in_it():
