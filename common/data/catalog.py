@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
-from common.data.dataset import DataSet, Source, TrainingSource, read_manifest
+from common.data.dataset import DataSet, Source, TrainingSource, read_manifest, shrunk_to
 from common.data.sources import folder
 from common.errors import RunError, UsageError, did_you_mean
 from common.files import default_data_dir
@@ -177,7 +177,7 @@ def _measure(dataset: DataSet, root: pathlib.Path) -> DataSet:
     if dataset.splits and splits != dataset.splits:
         sizes = " + ".join(f"{size:,}" for size in splits.values())
         title += f", another set of {sizes} images ({root.parent.name})"
-    if side := (read_manifest(root) or {}).get("shorter_side"):
+    if side := shrunk_to(read_manifest(root)):
         title += f", shrunk to a shorter side of {side}"
     return dataclasses.replace(dataset, splits=splits, title=title)
 

@@ -87,3 +87,12 @@ def read_manifest(folder: pathlib.Path) -> dict[str, Any] | None:
         return json.loads((folder / MANIFEST).read_text())
     except FileNotFoundError:
         return None
+
+
+def shrunk_to(manifest: dict[str, Any] | None) -> int | None:
+    """The shorter side, pixels, that `prepare` shrank images to; None if it shrank none.
+
+    Earlier manifests do not say whether any was larger.
+    """
+    asked = (manifest or {}).get("shorter_side")
+    return asked if asked and manifest.get("shrunk", True) else None

@@ -50,7 +50,8 @@ def split_operations(recipe: Recipe, epoch: int) -> Operations:
     """Those at work in an epoch; the same ones in two epochs are equal.
 
     Raises:
-        UsageError: if some on views come after one on pixel values.
+        UsageError: if some on views come after one on pixel values, or noise in the unit of pixels
+            after a normalisation that changes it.
     """
     chain = (*recipe.train_transforms, recipe.normalize, *recipe.train_noise)
     operations = active(chain, epoch)
@@ -61,6 +62,13 @@ def split_operations(recipe: Recipe, epoch: int) -> Operations:
             "A recipe's geometric transforms (resize, crop, flip, pad) must "
             "come before those of pixel values."
         )
+    for _, noise in active(recipe.train_noise, epoch):
+        if noise.of_pixels and not getattr(recipe.normalize, "only_subtracts", True):
+            raise UsageError(
+                f"train_noise has {noise}, which adds to pixels of 0 .. 255 in the order RGB, and "
+                f"normalize, {recipe.normalize}, makes other values of them before: put it at the "
+                "end of train_transforms."
+            )
     # All or nothing: once one pixel operation ran on the host, the image is float32 and sending it
     # saves nothing.
     on_device = all(op.on_device for _, op in pixel)
@@ -93,6 +101,7 @@ def make_example(
         view = view_of(source, encoded)
         for place, op in geometric:
             view = op(view, rng_of(place))
+        require_frame(view, pixel, statistics)
         if enlarged:
             image, places = excerpt(view, encoded, recipe.channels, source.jpeg)
         else:
@@ -149,6 +158,25 @@ def context_of(view: View, statistics: Statistics | None, rng: Rng | None = None
     top = view.window.top - view.frame.top
     left = view.window.left - view.frame.left
     return Context(top, left, view.mirrored, statistics, rng)
+
+
+def require_frame(
+    view: View, operations: list[tuple[int, Operation]], statistics: Statistics | None
+) -> None:
+    """Fails if the window of a view, or of many, has no place in an operation's frame."""
+    found = tuple(view.frame[2:])
+    known = all(isinstance(side, int) for side in found)  # tensors have no `==`
+    for _, op in operations:
+        wanted = op.frame_for(view.window, statistics)
+        if wanted and not (known and found == wanted):
+            size = "{} x {}".format(*found) if known else "a size that differs from image to image"
+            raise UsageError(
+                f"{op} goes by the window's place in a frame of {wanted[0]} x {wanted[1]} pixels, "
+                f"and train_transforms make one of {size}: what is subtracted or set to 0 would be "
+                "that of another place. Let them make the frame that test_transforms make, and "
+                "move the window in it (RandomCrop, or RandomShift in the place of Pad and "
+                "RandomCrop); SubtractCentreMean and SubtractChannelMean go by no place."
+            )
 
 
 def view_of(source: Source, encoded: Any) -> View:

@@ -86,6 +86,7 @@ class ResidentSet:
         for place, op in geometric:
             if str(place) in rows:
                 view = op(view, BatchRng(rows[str(place)]))
+        examples.require_frame(view, pixel, self._statistics)
         images = gather_windows(pixels, size, which, view.window, view.mirrored)
         images = tf.cast(images, tf.float32)
         for place, op in pixel:
@@ -136,7 +137,8 @@ def open_resident(
     decoded = _decode(source, recipe, epoch=0)
     if decoded is None:
         return None
-    values = decoded[0], examples.require_class(decoded[1], recipe)
+    with tf.device("CPU:0"):  # a GPU would find class 0 for a label that is none
+        values = decoded[0], examples.require_class(decoded[1], recipe)
     if strategy.num_replicas_in_sync == 1:
         with tf.device(strategy.extended.worker_devices[0]):
             tables = [tf.identity(value) for value in values]

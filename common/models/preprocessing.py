@@ -27,6 +27,7 @@ from common.recipes.serialization import describe, restore
 
 ATTRIBUTE = "preprocessing"
 RECIPE = "recipe"  # in a layout's place: weights that a recipe trained
+NOT_SAID = "not said"  # likewise: weights that somebody trained
 STATISTICS = "statistics.npz"  # of the training set, beside the weights whose recipe uses them
 
 

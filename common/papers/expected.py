@@ -12,8 +12,9 @@ import contextlib
 import dataclasses
 import functools
 import pathlib
+import re
 import types
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import tomli
@@ -36,6 +37,7 @@ CLAIM_VERDICTS = {
     "not run": "could be tried here, and was not",
     "not checkable": "cannot be checked here",
 }
+_OWN = re.compile(r"(^|; )(Tables?|Secs?\.|Figs?\.|log)(?!\w)")  # sources that are of the paper
 
 
 def _one_of(words: Collection[str]) -> Any:
@@ -52,7 +54,7 @@ class Result:
         data: The data set; a name of common.data.catalog where it is one.
         split: "validation", "test" ...
         views: The test protocol, as in Recipe.views.
-        source: Table, section or log.
+        source: Table, section, figure or log of the paper; or whose it is.
         selected: Of published weights that were chosen by this very number: on what, and by
             whom. Testing them again reproduces no training.
     """
@@ -66,6 +68,11 @@ class Result:
     top1_error: int | float | None = None
     top5_error: int | float | None = None
     note: str | None = None
+
+    @property
+    def own(self) -> bool:
+        """Whether the paper itself prints it; else it is of a release, or of other people."""
+        return bool(_OWN.search(self.source))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -182,13 +189,20 @@ class Expected:
     cost: tuple[Cost, ...] = ()
 
     def find_errors(self, variant: str, data: str, split: str, views: str) -> list[float]:
-        """The top-1 errors that the paper prints of it, in percent."""
+        """The top-1 errors that the paper prints of it, or else others do, in percent."""
         asked = variant, data, split, views
-        return [
-            row.top1_error
+        found = (
+            row
             for row in self.result
             if (row.variant, row.data, row.split, row.views) == asked and row.top1_error is not None
-        ]
+        )
+        return [row.top1_error for row in prefer_own(found)]
+
+
+def prefer_own(claims: Iterable[Result]) -> list[Result]:
+    """Those that the paper itself prints; all, if it prints none of them."""
+    claims = list(claims)
+    return [claim for claim in claims if claim.own] or claims
 
 
 def read_expected(folder: pathlib.Path) -> Expected:

@@ -10,7 +10,7 @@ from typing import Any
 from absl.flags import FlagValues
 
 from common.data import catalog
-from common.data.dataset import MANIFEST, read_manifest
+from common.data.dataset import MANIFEST, read_manifest, shrunk_to
 from common.data.preparation.expected import OFFICIAL, from_file
 from common.data.preparation.prepare import Request, prepare
 from common.errors import RunError, UsageError
@@ -119,8 +119,8 @@ def _tell(name: str, folder: pathlib.Path, manifest: dict) -> None:
     known = name in catalog.names()
     if known and manifest["splits"] != catalog.find(name).splits:
         print(f"That is not the whole of {name}: results say so.")
-    if manifest["shorter_side"]:
-        print(f"Shrunk to a shorter side of {manifest['shorter_side']} pixels.")
+    if side := shrunk_to(manifest):
+        print(f"Shrunk to a shorter side of {side} pixels.")
     for what in ("repaired", "left_out"):
         files = manifest[what]
         if files:

@@ -13,6 +13,7 @@ from common.data import imagenet
 from common.data.statistics import Statistics, kept, load, published, require_size
 from common.data.transforms import active
 from common.errors import RunError
+from common.models import preprocessing
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import recipe_hash
 from common.training.run_record import command, versions
@@ -108,6 +109,7 @@ def _published(recipe: Recipe) -> Statistics:
 def describe_network(network: Network, view: str, precision: str) -> dict[str, Any]:
     """What a file that a network made says of it."""
     experiment = network.experiment
+    stated = preprocessing.read(network.file)
     with open(network.file, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
@@ -117,6 +119,11 @@ def describe_network(network: Network, view: str, precision: str) -> dict[str, A
         "data": experiment.recipe.data,
         "recipe": recipe_hash(experiment.recipe),
         "weights": digest,
+        "layout": stated.layout
+        if stated
+        else preprocessing.RECIPE
+        if network.run
+        else preprocessing.NOT_SAID,
         "precision": precision,
         "command": command(),
         "versions": versions(),

@@ -3,6 +3,7 @@
 import os
 import pathlib
 import sys
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from common.evaluation.inputs import test_batches
 from common.evaluation.metrics import best
 from common.evaluation.views import FrameView
 from common.files import csv_text, write_json, write_text
+from common.recipes.recipe import Recipe
 from launch.drawing import contact_sheet
 from launch.inference.network_inputs import find_statistics, read_class_names
 from launch.session.setup import build_network, prepare_tensorflow
@@ -24,6 +26,7 @@ from launch.weights.run_weights import load_weights
 
 SHOWN = 5
 DIGITS = ("mnist", "sample")  # where they are grey
+DIGIT_SIDE = 28  # pixels, as they are stored
 
 
 def run(
@@ -47,8 +50,7 @@ def run(
     statistics, names = find_statistics(network), read_class_names(network)
     model = build_network(experiment, strategy)
     load_weights(model, network.file, recipe)
-    digits = recipe.channels == 1 and recipe.data in DIGITS
-    photographs = Photographs(paths, side=stored_side(recipe), digits=digits)
+    photographs = open_photographs(recipe, paths)
     seen = FrameView(name=view or recipe.monitor, size=recipe.image_size)
     # One at a time: nobody knows yet how many can be read.
     batches = test_batches(photographs, SPLIT, recipe, statistics, seen, batch_size=1)
@@ -84,6 +86,12 @@ def run(
     for path, why in photographs.unreadable.items():
         print(f"{path} was left out: {why}.", file=sys.stderr)
     return 1 if photographs.unreadable else 0
+
+
+def open_photographs(recipe: Recipe, paths: Sequence[pathlib.Path]) -> Photographs:
+    """Photographs as the training images were stored; digits also where the recipe resizes them."""
+    digits = recipe.channels == 1 and recipe.data in DIGITS
+    return Photographs(paths, side=DIGIT_SIDE if digits else stored_side(recipe), digits=digits)
 
 
 def _write(outs: dict[str, pathlib.Path], heading: str, entries: list[tuple]) -> None:

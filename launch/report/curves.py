@@ -14,7 +14,7 @@ from common.recipes.serialization import recipe_hash, spell
 from common.training.run_record import overrides_of, read_history, read_json
 from launch.report.row_file import RowFile
 
-KEY = ("variant", "data", "recipe", "precision", "seed")
+KEY = ("variant", "data", "recipe", "precision", "deviations", "seed")
 
 
 def file(paper: str) -> RowFile:
@@ -36,7 +36,7 @@ class Curve:
     Attributes:
         recipe: The hash of the recipe that was trained.
         view: The test view, which the recipe monitors.
-        deviations: What `--data` and `--set` changed.
+        deviations: What set it apart from the paper's recipe; see `list_changes`.
         total: Epochs of the whole run.
         loss: The training loss, one value an epoch, as the two that follow.
         train_error: Top-1.
@@ -81,6 +81,14 @@ def read_run(folder: pathlib.Path) -> tuple[dict, list[dict]]:
         raise UsageError(f"{folder} is no run's folder: it cannot be read ({error}).") from error
 
 
+def list_changes(run: dict) -> list[str]:
+    """What flags and the training's course changed in a run's recipe, and `prepare` in its data."""
+    changes = [f"{one.field} {spell(one.new)}" for one in overrides_of(run)]
+    if side := run["data"].get("shorter_side"):
+        changes.append(f"data shrunk once to a shorter side of {side} pixels")
+    return changes
+
+
 def of_run(run: dict, history: list[dict]) -> Curve:
     """The curve of a run's record and its epochs so far."""
     recipe = run["recipe"]
@@ -104,7 +112,7 @@ def of_run(run: dict, history: list[dict]) -> Curve:
         # Under way nobody has said.
         split=splits[0] if splits else "held_out" if recipe.get("held_out") else "test",
         view=recipe["monitor"],
-        deviations=tuple(f"{one.field} {spell(one.new)}" for one in overrides_of(run)),
+        deviations=tuple(list_changes(run)),
         total=total,
         loss=column("loss", 4),
         train_error=column("top1_error", 3),

@@ -4,7 +4,8 @@ import dataclasses
 from typing import Any
 
 import reproductions
-from common.papers.expected import read_expected
+from common.models.preprocessing import NOT_SAID, RECIPE
+from common.papers.expected import Result, read_expected
 from common.training.run_record import commit_of, now
 from launch.report.error_counts import Count, Missed, percent
 from launch.report.markdown import table
@@ -19,6 +20,8 @@ ORDER = (
 )
 
 
+# Of each member: facts of its prediction file, which rows of before 2026-12 lack.
+_OF_MEMBERS = {"variants": "variant", "views": "view", "layouts": "layout"}
 COUNTED = ("Wrong, top-1", "Top-1 error", "Wrong, top-5", "Top-5 error")
 
 
@@ -53,10 +56,46 @@ def row(members: dict[str, dict], rule: str, how: str, found: Missed, **facts: A
         "members": list(members),
         "predictions": [str(r.get("sha256", "unknown"))[:16] for r in members.values()],
         "weights": [str(r.get("weights", "unknown"))[:16] for r in members.values()],
+        **{
+            name: [str(r.get(fact, "unknown")) for r in members.values()]
+            for name, fact in _OF_MEMBERS.items()
+        },
         **facts,
         "finished": now(),
         "commit": commit_of(reproductions.REPOSITORY),
     }
+
+
+def find_published(claim: Result, rows: list[dict]) -> dict | None:
+    """The row of weights that were published, under a claim's protocol, on most images.
+
+    Not of weights that were trained here. Of rows that do not say so, the member's name is the
+    variant's, and its weights were published.
+    """
+    found = [
+        row
+        for row in rows
+        if (row["rule"], row["data"], row["split"]) == ("alone", claim.data, claim.split)
+        and row.get("variants", row["members"]) == [claim.variant]
+        and row.get("views", [claim.views]) == [claim.views]
+        and all(map(_is_published, row.get("layouts", ())))
+    ]
+    return max(found, key=lambda row: (row["n"], row["finished"]), default=None)
+
+
+def _has_published(row: dict, variant: str) -> bool:
+    """Whether published weights of a variant are a member.
+
+    In a row that does not say so, a member is the variant that its name begins with.
+    """
+    if "variants" not in row:
+        return any(member.startswith(variant) for member in row["members"])
+    layouts = map(_is_published, row["layouts"])
+    return (variant, True) in zip(row["variants"], layouts, strict=True)
+
+
+def _is_published(layout: str) -> bool:
+    return layout not in (RECIPE, NOT_SAID)
 
 
 def group_rows() -> list[list[dict]]:
@@ -118,12 +157,11 @@ def section() -> str:
             )
         first = group[-1]
         where, who = f"{first['data']}, {first['split']}", ", ".join(first["members"])
-        # How published weights among the members were chosen, if by these errors; a member is
-        # the variant whose name it begins with.
+        # How published weights among the members were chosen, if by these errors.
         selected = {
             claim.selected: None
             for claim in claims
-            if claim.selected and any(m.startswith(claim.variant) for m in first["members"])
+            if claim.selected and _has_published(first, claim.variant)
         }
         who += "".join(f" (members selected {how})" for how in selected)
         rows.append(

@@ -157,11 +157,12 @@ def status(variant: str, expected: Expected, found: list[Measurement]) -> str:
     """The measured error beside the paper's, or what there is instead."""
     own = [one for one in found if one.variant == variant]
     beside = [
-        (runs[0], f"paper {claim.top1_error} %")
-        for claim in expected.result
+        (runs[0], f"{'paper' if claim.own else claim.source} {claim.top1_error} %")
+        for claim in sorted(expected.result, key=lambda claim: not claim.own)
         if claim.top1_error is not None and (runs := of_claim(claim, own))
     ]
-    beside += [(one, "no such number in the paper") for one in own if one.whole]
+    tested = [one for one in own if one.whole and one.split != "train"]
+    beside += [(one, "no such number in the paper") for one in tested]
     if beside:
         one, said = beside[0]
         return f"{one.mean('top1_error'):.2f} % ({'; '.join([said, *one.changes])})"

@@ -5,9 +5,8 @@ import re
 
 import reproductions
 from common.errors import RunError
-from common.recipes.serialization import recipe_hash, spell
-from common.training.run_record import overrides_of
-from launch.report.curves import read_run
+from common.recipes.serialization import recipe_hash
+from launch.report.curves import list_changes, read_run
 from launch.report.row_file import RowFile
 
 KEY = ("variant", "data", "split", "views", "recipe", "precision", "seed", "deviations")
@@ -99,15 +98,8 @@ def rows_of(folder: pathlib.Path) -> tuple[str, list[dict]]:
 
 def _about(run: dict) -> dict:
     """What all rows of a run have."""
-    session = run["sessions"][-1]
-    changes = [f"{one.field} {spell(one.new)}" for one in overrides_of(run)]
-    if side := run["data"].get("shorter_side"):  # of `prepare`
-        changes.append(f"data shrunk once to a shorter side of {side} pixels")
-    facts = dict(session.get("hardware", {}))
-    processor = facts.pop("processor", None)
-    devices = [f"{session['devices']} x {session['platform']}", facts.pop("gpu", processor)]
-    names = {"compute_capability": "capability", "cuda": "CUDA", "cudnn": "cuDNN"}
-    devices += [f"{names.get(name, name)} {value}" for name, value in facts.items()]
+    sessions = run["sessions"]
+    devices = ["; ".join(dict.fromkeys(map(_say_devices, sessions)))]
     if run.get("peak_bytes"):
         devices.append(f"at most {run['peak_bytes'] / 2**20:,.0f} MiB")
     return {
@@ -116,22 +108,42 @@ def _about(run: dict) -> dict:
         "seed": run["seed"],
         "recipe": recipe_hash(run["recipe"]),
         "precision": run["precision"],
-        "deviations": changes,
+        "deviations": list_changes(run),
         "epochs": run.get("epochs", run["recipe"]["epochs"]),
         "images_per_second": run["images_per_second"],
-        "devices": ", ".join(filter(None, devices)),
-        "sessions": len(run["sessions"]),
-        "started": run["sessions"][0]["started"],
+        "devices": ", ".join(devices),
+        "sessions": len(sessions),
+        "started": sessions[0]["started"],
         "finished": run["finished"],
-        "commit": session["commit"],
-        "versions": [f"{k} {v}" for k, v in session["versions"].items()],
+        **say_code(sessions),
         "read": run["data"]["name"],
-        "command": without_places(session["command"]),
+        "command": "; then ".join(
+            dict.fromkeys(without_places(session["command"]) for session in sessions)
+        ),
+    }
+
+
+def _say_devices(session: dict) -> str:
+    """What a session computed on."""
+    facts = dict(session.get("hardware", {}))
+    processor = facts.pop("processor", None)
+    devices = [f"{session['devices']} x {session['platform']}", facts.pop("gpu", processor)]
+    names = {"compute_capability": "capability", "cuda": "CUDA", "cudnn": "cuDNN"}
+    devices += [f"{names.get(name, name)} {value}" for name, value in facts.items()]
+    return ", ".join(filter(None, devices))
+
+
+def say_code(sessions: list[dict]) -> dict:
+    """The commits and versions of all sessions, each once: any of them made a part."""
+    versions = (f"{k} {v}" for session in sessions for k, v in session["versions"].items())
+    return {
+        "commit": ", ".join(dict.fromkeys(session["commit"] for session in sessions)),
+        "versions": list(dict.fromkeys(versions)),
     }
 
 
 def without_places(command: str) -> str:
     """The command without the folders of the machine that it ran on."""
     command = re.sub(r" --(data_dir|workdir|predictions|out)[ =]\S+", "", command)
-    command = re.sub(r"(?<=launch evaluate) \S*/\S*", " RUN", command)
+    command = re.sub(r"(?<=launch)( evaluate)? \S*/\S*", r"\1 RUN", command)
     return re.sub(r" --weights[ =]\S+", " --weights RUN", command)

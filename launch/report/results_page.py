@@ -120,16 +120,21 @@ def front_table(papers: dict[str, Paper]) -> str:
 
 
 def _compare(paper: Paper, claim: Result, one: Measurement) -> dict[str, str]:
-    name, which = ("top1_error", "") if claim.top1_error is not None else ("top5_error", " top-5")
+    name, which = _choose(claim)
     printed = getattr(claim, name)
     return {
         "Network": _network(paper, claim.variant),
         "Data": f"{one.data}, {one.split}",
         "Views": one.views,
         "Error here": one.error(name) + which,
-        "In the paper": as_printed(printed) + which,
+        "In the paper": as_printed(printed) + which + ("" if claim.own else f" ({claim.source})"),
         "Verdict": one.compare(name, printed),
     }
+
+
+def _choose(claim: Result) -> tuple[str, str]:
+    """(the error of a claim that is compared, what is said behind it)."""
+    return ("top1_error", "") if claim.top1_error is not None else ("top5_error", " top-5")
 
 
 def _network(paper: Paper, shown: str) -> str:
@@ -137,25 +142,23 @@ def _network(paper: Paper, shown: str) -> str:
 
 
 def _published(papers: list[Paper]) -> str:
-    """Members of fusions that have a variant's name: published weights."""
-    alone = {
-        (row["members"][0], row["data"], row["split"]): row
-        for row in fusion_records.file().read()
-        if row["rule"] == "alone"
-    }
+    """Members of fusions that are published weights of a variant, under a claim's protocol."""
+    recorded = fusion_records.file().read()
     rows, sources = [], []
     for paper in papers:
         for claim in paper.expected.result:
-            row = alone.get((claim.variant, claim.data, claim.split))
+            row = fusion_records.find_published(claim, recorded)
             if row is None or claim.variant not in paper.recipes:
                 continue
+            printed, which = _choose(claim)
+            wrong = row.get("wrong5" if which else "wrong1")
             rows.append(
                 {
                     "Network": _network(paper, claim.variant),
                     "Data": f"{claim.data}, {claim.split}",
                     "Views": claim.views,
-                    "Error here": f"{100 * row['wrong1'] / row['n']:.2f} %",
-                    "As published": as_printed(claim.top1_error),
+                    "Error here": f"{100 * wrong / row['n']:.2f} %" + which,
+                    "As published": as_printed(getattr(claim, printed)) + which,
                     "Selected": claim.selected or "not known",
                 }
             )
@@ -232,4 +235,5 @@ the papers' pages.
 ![Parameters, multiply-accumulates and the papers' errors of all \
 networks](reproductions/networks.svg)
 
-The papers' own numbers: area is parameters. Measured ones are in the first table."""
+Area is parameters; the errors are the papers' own, or where a paper prints none those of releases \
+and other people. Measured ones are in the first table."""

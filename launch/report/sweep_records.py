@@ -12,7 +12,7 @@ import reproductions
 from common.errors import RunError, UsageError
 from common.recipes.serialization import recipe_hash
 from launch.report.markdown import table
-from launch.report.records import without_places
+from launch.report.records import say_code, without_places
 from launch.report.row_file import RowFile
 
 _INTRODUCTION = """\
@@ -83,8 +83,7 @@ def _row(facts: dict[str, Any], best: dict[str, Any]) -> dict[str, Any]:
         "held_out_error": round(best["best"], 4),
         "sessions": len(facts["sessions"]),
         "started": facts["sessions"][0]["started"],
-        "commit": session["commit"],
-        "versions": [f"{k} {v}" for k, v in session["versions"].items()],
+        **say_code(facts["sessions"]),
         "command": without_places(session["command"]),
         "in_full": without_places(facts["in_full"]),
     }
@@ -97,7 +96,8 @@ def section(paper: str) -> str:
         return ""
     lines = []
     for row in rows:
-        commit, changed, _ = row["commit"].partition("+")
+        commits = (commit.partition("+") for commit in row["commit"].split(", "))
+        code = (c[:7] + " with uncommitted changes" * bool(plus) for c, plus, _ in commits)
         lines.append(
             {
                 "Row": row["name"],
@@ -107,8 +107,7 @@ def section(paper: str) -> str:
                 "The recipe's": ", ".join(row["paper_values"]),
                 "Held-out error of the best": f"{row['held_out_error']:.2f} %",
                 "How": f"`{row['command']}`; {row['failed']} trials failed; in "
-                f"{row['sessions']} session(s); seed {row['seed']}, commit {commit[:7]}"
-                + (" with uncommitted changes" if changed else ""),
+                f"{row['sessions']} session(s); seed {row['seed']}, commit {', '.join(code)}",
             }
         )
     return f"## Sweeps: tuned here\n\n{_INTRODUCTION}\n\n{table(lines)}"

@@ -3,7 +3,7 @@
 import pytest
 
 from common.errors import RunError
-from common.papers.expected import Cell, Claim, read_expected
+from common.papers.expected import Cell, Claim, Result, read_expected
 
 TEXT = """
 title = "t"
@@ -124,3 +124,22 @@ def test_a_mistake_is_named_with_its_file(tmp_path, old, new, message):
     with pytest.raises(RunError, match=message) as error:
         read(tmp_path, TEXT.replace(old, new, 1))
     assert "expected.toml" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "own"),
+    [
+        ("Table 3", True),
+        ("Tables 2, 3, 4", True),
+        ("Sec. 6, footnote 5", True),
+        ("README; issue 1; Fig. 1", True),
+        ("log of net 145, epoch 91", True),
+        ("torchvision, IMAGENET1K_V1", False),
+        ("FAIR, table of 1-crop errors", False),
+        ("someone/tables, log", False),
+        ("Another Paper (2016), Table 5", False),
+    ],
+)
+def test_a_number_is_the_papers_own_where_its_source_is_a_place_in_it(source, own):
+    claim = Result(variant="x", data="mnist", split="test", views="single", source=source)
+    assert claim.own is own

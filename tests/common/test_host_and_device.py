@@ -11,6 +11,7 @@ from common.data.sharding import WorkerShard
 from common.data.transforms import (
     Binarize,
     CentreCrop,
+    Lighting,
     Pad,
     PcaColourNoise,
     PhotometricDistortions,
@@ -25,9 +26,11 @@ from common.data.transforms import (
     SubtractCentreMean,
     SubtractChannelMean,
     SubtractMeanImage,
+    SubtractMeanPixel,
     UntilEpoch,
     ZeroBorder,
 )
+from common.errors import UsageError
 from tests.common.data_fixtures import PHOTOS, noise_image, shapes, statistics_of, write_image
 
 FRAME = (ResizeShorterSide(64), CentreCrop(64))
@@ -167,3 +170,21 @@ def test_a_larger_image_than_was_said_is_no_silent_error(source, tmp_path):
     recipe = dataclasses.replace(ENLARGED["AlexNet"], global_batch_size=1)
     with pytest.raises(tf.errors.InvalidArgumentError, match="larger than its"):
         list(both(other, recipe))
+
+
+@pytest.mark.parametrize("noise", [NOISE, UntilEpoch(3, NOISE), Lighting(std=0.1)])
+def test_noise_on_pixels_is_refused_after_what_changes_their_unit(noise):
+    """It would be 58 times as strong as the paper's after a Standardize."""
+    fitting = (SubtractChannelMean(), SubtractMeanPixel(order="RGB", mean=(1.0, 2.0, 3.0)))
+    changed = (
+        Standardize(mean=(0.1, 0.2, 0.3), std=(0.3, 0.2, 0.1)),
+        ScalePixels(-0.1, 1.175),
+        SubtractMeanPixel(order="BGR", mean=(1.0, 2.0, 3.0)),
+    )
+    for normalize in fitting:
+        examples.split_operations(of(*FRAME, normalize=normalize, noise=(noise,)), epoch=0)
+    for normalize in changed:
+        recipe = of(*FRAME, normalize=normalize, noise=(noise,))
+        with pytest.raises(UsageError, match="train_noise has .* at the end of train_transforms"):
+            examples.split_operations(recipe, epoch=0)
+        examples.split_operations(of(*FRAME, noise, normalize=normalize), epoch=0)

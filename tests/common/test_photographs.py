@@ -2,11 +2,14 @@
 
 import io
 import itertools
+import struct
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from common.data.images import decoder
+from common.data.images.repair import decode
 from common.data.sources import photographs
 from common.errors import UsageError
 from tests.common.data_fixtures import as_predict_sees
@@ -63,12 +66,21 @@ TURNED = {
 }
 
 
+@pytest.mark.parametrize("kind", ["jpg", "png", "tiff", "webp"])
 @pytest.mark.parametrize("orientation", TURNED)
-def test_a_photograph_of_a_turned_camera_is_upright(orientation, tmp_path):
+def test_a_photograph_of_a_turned_camera_is_upright_and_trained_on_as_stored(
+    orientation, kind, tmp_path
+):
+    """Pillow turns TIFF files by itself, and forgets that they were."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored = two_halves().transpose(TURNED[orientation])
-    assert_two_halves(as_predict_sees(saved(stored, tmp_path / "a.jpg", exif=exif)))
+    path = saved(stored, tmp_path / f"a.{kind}", exif=exif)
+    assert_two_halves(as_predict_sees(path))
+    found = decoder.readable(path.read_bytes())
+    pixels = decode(found.data, found.header, 3).numpy().astype(int)
+    assert found.orientation == orientation and pixels.shape == (*stored.size[::-1], 3)
+    assert np.abs(pixels - np.asarray(stored)).mean() < 6
 
 
 def test_16_bits_become_8_and_are_not_clipped(tmp_path):
@@ -77,6 +89,29 @@ def test_16_bits_become_8_and_are_not_clipped(tmp_path):
     found = np.asarray(as_predict_sees(path))
     assert found.shape == (4, 256, 3)
     assert np.abs(found[0, :, 0].astype(int) - np.arange(256)).max() <= 1
+
+
+def write_tiff(path, bits, white_is_0, data):
+    """A grey TIFF file of 256 x 1 pixels, which Pillow does not write in these forms."""
+    tags = {256: 256, 257: 1, 258: bits, 259: 1, 262: not white_is_0, 273: 8, 277: 1, 278: 1}
+    tags[279] = len(data)
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items()]
+    table = struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4)
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(data)) + data + table)
+    return path
+
+
+@pytest.mark.parametrize(("bits", "white_is_0"), [(12, False), (16, False), (16, True)])
+def test_deep_tiff_files_are_as_bright_as_they_say(bits, white_is_0, tmp_path):
+    """Pillow leaves 12 bits in the lower ones, and does not turn 16 bits with a white 0."""
+    values = np.arange(256) << (bits - 8)
+    data = values.astype("<u2").tobytes()
+    if bits == 12:  # two values in three bytes
+        pairs = values.reshape(-1, 2)
+        data = b"".join(int(a << 12 | b).to_bytes(3, "big") for a, b in pairs)
+    found = np.asarray(as_predict_sees(write_tiff(tmp_path / "a.tiff", bits, white_is_0, data)))
+    brightness = np.arange(256)[:: -1 if white_is_0 else 1]
+    np.testing.assert_array_equal(found[0, :, 0], brightness)
 
 
 def test_what_is_transparent_is_white(tmp_path):

@@ -131,6 +131,14 @@ def test_a_prepared_set_stays_as_it_is(made, prepared):
     assert hashes(prepared) == before
 
 
+def test_a_shorter_side_that_no_image_was_larger_than_changes_no_name(made, prepared, tmp_path):
+    """Runs on such a set are runs on the set as it is."""
+    source = source_of(run(made.folder, tmp_path, shorter_side=4000))
+    assert "shorter_side" not in source.fingerprint()
+    assert source.dataset.title == source_of(prepared).dataset.title
+    assert source.shorter_side == 4000  # which the pipeline goes by
+
+
 def test_shorter_side_is_in_the_fingerprint_and_the_title(made, prepared, tmp_path):
     assert "shorter_side" not in source_of(prepared).fingerprint()
     folder = run(made.folder, tmp_path, shorter_side=32)

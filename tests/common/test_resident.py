@@ -30,6 +30,7 @@ from common.data.transforms import (
     ZeroBorder,
 )
 from common.data.transforms.view import with_zero_pixel
+from common.errors import UsageError
 from common.training.steps import repeat_bit_for_bit
 from tests.common.data_fixtures import DIGITS, digits, shapes, statistics_of
 
@@ -220,3 +221,26 @@ def test_whole_files_are_read_as_tfds_reads_them():
     for one, other in zip(read, streamed, strict=True):
         assert one == other
     assert list_ids(source._builder.info.splits["test"])[0].endswith("__0")
+
+
+@pytest.mark.parametrize("for_device", [False, True])
+@pytest.mark.parametrize(
+    ("source", "transforms", "operation", "found"),
+    [
+        (digits, (Pad(4), RandomCrop(28), RandomFlip()), SubtractMeanImage(), "36 x 36"),
+        (digits, (Pad(4), RandomCrop(28), RandomFlip()), ZeroBorder(), "36 x 36"),
+        (digits, (CentreCrop(24), Pad(2)), SubtractMeanImage(), None),
+        (shapes, (ResizeShorterSide(40), RandomCrop(28)), SubtractMeanImage(), "a size that"),
+    ],
+)
+def test_what_goes_by_a_place_in_another_frame_is_refused(
+    source, transforms, operation, found, for_device
+):
+    """It would subtract the mean of pixels beside these, and nothing at the mean image's end."""
+    recipe = of(COLOUR, *transforms, normalize=operation, global_batch_size=8)
+    asked = {"seed": 0, "epoch": 0, "for_device": for_device}
+    if found is None:
+        assert pipeline.train_batches(source(), recipe, STATISTICS, **asked)
+        return
+    with pytest.raises(UsageError, match=f"frame of 28 x 28 pixels, .* one of {found}"):
+        pipeline.train_batches(source(), recipe, STATISTICS, **asked)

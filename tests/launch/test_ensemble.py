@@ -321,6 +321,24 @@ def test_recorded_counts_stand_in_results_md(files, challenge, monkeypatch, caps
     assert len(again) == len(rows)
 
 
+def test_published_weights_stand_beside_the_number_of_their_view_alone(
+    tmp_path, challenge, monkeypatch, capsys
+):
+    """Whatever their file is called; never weights that a training here made."""
+    monkeypatch.chdir(tmp_path)
+    scores, labels = simulated(1, per_class=20)
+    facts = {"data": "mnist", "variant": "toy", "view": "ten_crop"}
+    save("published", scores[0], labels, **facts, layout="publisher")
+    save("toy", scores[1], labels, **facts, layout="recipe")
+    save("toy_small", scores[2], labels, **facts | {"view": "dense"}, layout="publisher")
+    run("published.npz", "toy.npz", "toy_small.npz", rules=["simple"], record=True)
+    page = "".join(texts(read_papers()).values())
+    table = page.partition("## Published weights, tested again")[2].partition("## Every")[0]
+    [line] = [line for line in table.splitlines() if line.startswith("| [toy")]
+    error = 100 * wrong(scores[0], labels, 1).mean()
+    assert f"| mnist, test | ten_crop | {error:.2f} % | 0.8 % |" in line
+
+
 def test_no_fusion_stands_there_before_one_was_measured_and_a_row_lacks_nothing(challenge):
     assert fusion_records.section() == ""
     assert not any("Fusion" in text for text in texts(read_papers()).values())

@@ -296,6 +296,25 @@ def test_the_size_of_the_training_images_is_known(transforms, size, side):
     assert stored_side(recipe) == side
 
 
+@pytest.mark.parametrize(("paper", "variant"), [("lenet5", "lenet5"), ("lenet5", "lenet1")])
+def test_a_digit_on_paper_is_cut_out_and_bright_on_dark(paper, variant, tmp_path):
+    """LeNet-1 shrinks MNIST's images, which its photographs must become all the same."""
+    from common.data.pipeline import frame
+    from launch.inference.prediction import open_photographs
+
+    page = Image.new("L", (300, 400), 230)
+    page.paste(20, (130, 90, 160, 210))  # a one, not in the middle
+    page.save(tmp_path / "one.png")
+    recipe = reproductions.load(paper).RECIPES[variant]
+    source = open_photographs(recipe, [tmp_path / "one.png"])
+    [record] = source.records("photographs")
+    seen = frame(source, record, recipe)["image"].numpy()[..., 0]
+    side = recipe.image_size
+    assert seen.shape == (side, side) and seen[side // 2, side // 2] > 200
+    border = np.concatenate([seen[:3].ravel(), seen[-3:].ravel(), seen[:, :3].ravel()])
+    assert not border.any()
+
+
 def test_photographs_of_several_folders_are_called_by_theirs(colours, tmp_path, monkeypatch):
     shown = []
     monkeypatch.setattr(contact_sheet, "write", lambda *sheet: shown.append(sheet[2]))

@@ -12,9 +12,10 @@ import pytest
 import reproductions
 from common.data import catalog
 from common.errors import RunError, UsageError
+from common.papers.expected import read_expected
 from common.recipes.serialization import describe_recipe
 from launch.report import curves, measurements, records, report
-from launch.report.figures import figures
+from launch.report.figures import figures, training_curves
 from launch.report.papers import read_oracles, read_papers
 from launch.settings.overrides import apply, with_data
 from tests.launch import toy
@@ -127,6 +128,49 @@ def test_a_changed_run_never_counts_as_the_papers(write, changed, setting, label
     assert "1 more measurements are of changed" in write.top() and "0.93 %" not in write.top()
 
 
+def test_a_row_names_the_code_and_the_devices_of_every_session(write):
+    """A later one may have trained a part only, or nothing."""
+
+    def session(commit, version, platform):
+        facts = {"started": "2026", "command": platform, "commit": commit, "devices": 1}
+        return facts | {"versions": {"python": "3.11", "keras": version}, "platform": platform}
+
+    told = [("abc", "3.14", "gpu"), ("def+changes", "3.15", "cpu"), ("def+changes", "3.15", "cpu")]
+    write({"sessions": [session(*one) for one in told]})
+    (row,) = write.rows()
+    assert row["commit"] == "abc, def+changes" and row["devices"] == "1 x gpu; 1 x cpu"
+    assert row["command"] == "gpu; then cpu"
+    assert row["versions"] == ["python 3.11", "keras 3.14", "keras 3.15"] and row["sessions"] == 3
+
+
+def test_a_run_that_went_another_way_keeps_no_other_runs_curve(write, paper):
+    """Of the same recipe and seed: on images that were shrunk, or back at a checkpoint once."""
+    recovered = [{"field": "recovered", "old": "in one go", "new": "once"}]
+    write(
+        {"history": toy.history(4)},
+        {"history": toy.history(3), "data": SHRUNK},
+        {"history": toy.history(2), "overrides": recovered},
+    )
+    kept = {curve.deviations: len(curve.loss) for curve in curves.read("toy")}
+    shrunk = "data shrunk once to a shorter side of 256 pixels"
+    assert kept == {(): 4, (shrunk,): 3, ("recovered once",): 2}
+    panels = {p["title"]: p["paper"] for p in training_curves.show(read_papers()["toy"])}
+    own = {title: numbers for title, numbers in panels.items() if "changed" not in title}
+    assert own == {"toy on mnist": [0.95]} and len(panels) == 3
+    assert all(panels[title] == [] for title in panels.keys() - own.keys())
+
+
+def test_a_recorded_command_has_no_place_of_the_machine_in_it():
+    begin = "python -m launch"
+    for given, kept in (
+        ("runs/toy --set epochs=3", "RUN --set epochs=3"),
+        ("evaluate /d/runs/toy --views ten_crop", "evaluate RUN --views ten_crop"),
+        ("toy --data_dir /d/x --workdir=/d/y --seed 3", "toy --seed 3"),
+        ("evaluate toy --weights /d/w.weights.h5", "evaluate toy --weights RUN"),
+    ):
+        assert records.without_places(f"{begin} {given}") == f"{begin} {kept}"
+
+
 def test_another_precision_stands_beside_the_papers_number_with_a_mark(write):
     text = write({"error": 0.9, "precision": "mixed_bfloat16"}, {"error": 1.0})
     first, second = [x for x in text.splitlines() if "| Table 1 |" in x]
@@ -136,6 +180,31 @@ def test_another_precision_stands_beside_the_papers_number_with_a_mark(write):
     assert "1 of 2 recipes were not trained as a whole, and 2 of 3" in write.top()
     assert line_of(write.top(), "0.90 %").endswith("| d1, precision mixed_bfloat16 |")
     assert line_of(write.top(), "1.00 %").endswith("| d1 |")
+
+
+def test_other_peoples_numbers_are_not_called_the_papers(write, paper):
+    other = (
+        'rows = [\n  {variant = "toy", views = "single", top1_error = 0.5, source = "x/y, README"},'
+    )
+    text = toy.EXPECTED.replace("rows = [", other, 1)
+    (paper / "expected.toml").write_text(text)
+    write({"error": 0.93})
+    assert "| 0.95 % | agrees |" in write.top()
+    assert "| 0.5 % (x/y, README) | higher |" in write.top()
+    assert read_expected(paper).find_errors("toy", "mnist", "test", "single") == [0.95]
+    toy_paper = read_papers()["toy"]
+    said = measurements.status("toy", toy_paper.expected, toy_paper.measured)
+    assert said == "0.93 % (paper 0.95 %)"
+
+
+def test_the_error_that_is_listed_is_no_training_error(papers):
+    """Which `evaluate --split train` measures, and whose row comes before "validation"."""
+    own = [
+        measurements.Measurement(*("toy", "imagenette", split, "single", ()), rows=({name: error},))
+        for split, name, error in (("train", "top1_error", 1.0), ("validation", "top1_error", 9.0))
+    ]
+    said = measurements.status("toy", papers["lenet5"].expected, own)
+    assert said == "9.00 % (no such number in the paper)"
 
 
 def test_published_weights_stand_apart_with_how_they_were_selected(papers):

@@ -17,6 +17,11 @@ from common.lazy import np, tf
 PNG = b"\x89PNG\r\n\x1a\n"
 _MOST_BYTES = 2**29  # TensorFlow's limit for a JPEG file, decoded
 _FORMATS = ("AVIF", "BMP", "GIF", "JPEG2000", "PPM", "TIFF", "WEBP")
+_BITS, _WHITE_IS_0 = 258, 262  # TIFF's tags: of a sample; 0 if its white is 0
+_TURNED_BACK = {  # from TIFF's orientation: what undoes that Pillow turned the image
+    **{2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE"},
+    **{6: "ROTATE_90", 7: "TRANSVERSE", 8: "ROTATE_270"},
+}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,20 +75,32 @@ def _as_png(data: bytes) -> tuple[bytes, int]:
     built = [name for name in _FORMATS if name in Image.OPEN]  # AVIF came with Pillow 11.3
     with Image.open(io.BytesIO(data), formats=built) as image:
         _require_size(*image.size, 3)
+        kind, turned = image.format, image.getexif().get(ORIENTATION, 1)
         image.load()
-        turned = image.getexif().get(ORIENTATION, 1)
-        if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
-            # Of 16 bits the upper 8, as TensorFlow takes of a PNG.
-            upper = np.asarray(image).astype(np.int64) >> 8
-            image = Image.fromarray(upper.clip(0, 255).astype(np.uint8))
+        if image.mode.startswith("I;16") or (image.mode == "I" and kind == "PPM"):
+            image = Image.fromarray(_upper_bits(image))
         if image.mode in ("I", "F"):
             raise Unreadable(
                 "its pixels are no 8 or 16 bits, and what is white is not known: save it as 8 bits"
             )
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if kind == "TIFF" and turned in _TURNED_BACK:
+        image = image.transpose(getattr(Image.Transpose, _TURNED_BACK[turned]))
     file = io.BytesIO()
     image.save(file, "png", compress_level=1)
     return file.getvalue(), turned if turned in range(1, 9) else 1
+
+
+def _upper_bits(image: Any) -> "np.ndarray":
+    """(height, width) uint8: of 16 bits the upper 8, as TensorFlow takes of a PNG.
+
+    Of a TIFF file with fewer bits, which Pillow leaves in the lower ones, the upper 8 of those;
+    and Pillow forgets which of them have 0 for white.
+    """
+    tags = getattr(image, "tag_v2", {})
+    [bits] = tags.get(_BITS, (16,))[:1]
+    upper = (np.asarray(image).astype(np.int64) >> (bits - 8)).clip(0, 255).astype(np.uint8)
+    return 255 - upper if tags.get(_WHITE_IS_0) == 0 else upper
 
 
 def _require_size(width: int, height: int, layers: int) -> None:

@@ -17,6 +17,7 @@ from common.lazy import tf
 
 REPAIR_QUALITY = 100  # as TFDS's builder
 RESIZE_QUALITY = 95
+SHRUNK = "; shrunk and encoded as "  # in `Mended.pixels` of an image that was too large
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,7 +63,7 @@ def mend(data: bytes, shorter_side: int | None, *, lossless: bool = False) -> Me
         image = tf.image.resize(decode(data, header), size, antialias=True)
         image = tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
         data = encode_png(image) if header.kind == "PNG" else _encode(image, RESIZE_QUALITY)
-        pixels += f"; shrunk and encoded as {header.kind} again"
+        pixels += f"{SHRUNK}{header.kind} again"
     turned = found.orientation != 1
     return Mended(data=data, repairs=tuple(repairs), pixels=pixels, turned=turned)
 

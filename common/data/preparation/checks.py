@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from common.data import imagenet
-from common.data.dataset import MANIFEST, DataSet, read_manifest
+from common.data.dataset import MANIFEST, DataSet, read_manifest, shrunk_to
 from common.data.preparation import expected
 from common.data.preparation.inspection import Examined
 from common.data.sources import folder
@@ -288,7 +288,7 @@ def _validation(seen: list[Examined]) -> Iterator[Finding]:
 
 def _done(manifest: dict[str, Any]) -> Iterator[Finding]:
     """What prepare did, from its manifest."""
-    if side := manifest["shorter_side"]:
+    if side := shrunk_to(manifest):
         what = f"Images were shrunk to a shorter side of {side} pixels and encoded again."
         yield Finding(False, what)
     for split, pixels in manifest.get("pixels", {}).items():

@@ -5,7 +5,8 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any
 
-from common.data.dataset import MANIFEST
+from common.data.dataset import MANIFEST, shrunk_to
+from common.data.images.repair import SHRUNK
 from common.data.preparation.raw_images import Originals
 from common.files import write_json
 
@@ -36,8 +37,10 @@ def write(
         for label, images in note["classes"].items():
             counts[note["split"]][originals.classes[int(label)]] += images
     left_out = ({name: why for name, (why, _) in n["unreadable"].items()} for n in notes)
+    forms = sum(pixels.values(), collections.Counter())
     manifest = {
         "shorter_side": shorter_side,
+        "shrunk": sum(images for form, images in forms.items() if SHRUNK in form),
         "splits": {split: each.total() for split, each in counts.items()},
         "pixels": {split: dict(sorted(each.items())) for split, each in pixels.items()},
         "repaired": _merge(note["repaired"] for note in notes),
@@ -50,7 +53,8 @@ def write(
     }
     write_json(folder / MANIFEST, manifest)
     _features(originals, notes).save_config(folder)
-    resized = f", shrunk to a shorter side of {shorter_side} pixels" if shorter_side else ""
+    side = shrunk_to(manifest)
+    resized = f", shrunk to a shorter side of {side} pixels" if side else ""
     info = {
         "description": f"Prepared by python -m launch prepare{resized}.",
         "fileFormat": "tfrecord",

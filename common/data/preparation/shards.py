@@ -22,7 +22,7 @@ from common.files import whole, write_text, writing
 from common.lazy import tf
 
 NOTES = "notes"
-_VERSION = 2  # of how an image is written; another one makes notes stale
+_VERSION = 3  # of how an image is written; another one makes notes stale
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ from common.files import cache_dir, write_json
 
 _WORTH_KEEPING = 1.0  # seconds that a look took
 _JUDGED_AT_ONCE = 50  # files that are worth another process, whose start takes seconds
-_VERSION = 1  # of what a Look says
+_VERSION = 2  # of what a Look says
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,14 @@ import json
 import pathlib
 from typing import Any
 
-from common.data.dataset import MANIFEST, DataSet, Shuffled, TrainingSource, read_manifest
+from common.data.dataset import (
+    MANIFEST,
+    DataSet,
+    Shuffled,
+    TrainingSource,
+    read_manifest,
+    shrunk_to,
+)
 from common.data.rng import fold_in, number, permute
 from common.data.sharding import parallel_map
 from common.errors import RunError, tensorflow_message
@@ -88,7 +95,7 @@ class RecordSource(TrainingSource):
         for name in names + [MANIFEST] * (manifest is not None):
             digest.update((folder / name).read_bytes())
         info = self._builder.info
-        side = (manifest or {}).get("shorter_side")
+        side = shrunk_to(manifest)
         return {
             "name": info.full_name,
             "version": str(info.version),

@@ -86,6 +86,7 @@ class Lighting(Operation):
     """
 
     std: float
+    of_pixels: ClassVar[bool] = True
     values: ClassVar[tuple[float, ...]] = (0.2175, 0.0188, 0.0045)
     vectors: ClassVar[tuple[tuple[float, ...], ...]] = (  # a row per channel
         (-0.5675, 0.7192, 0.4009),

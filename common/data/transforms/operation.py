@@ -46,6 +46,8 @@ class Operation:
     # Whether it works on many images, with what `draw` gave, and XLA compiles it.
     on_device: ClassVar[bool] = False
     inside: ClassVar[bool] = False  # whether a geometric one's window stays on the canvas
+    of_pixels: ClassVar[bool] = False  # whether what it adds is in pixels, 0 .. 255, of RGB
+    only_subtracts: ClassVar[bool] = False  # whether pixels keep that unit and order
     # The fields, of those it has, that are pixels of the network's input.
     lengths: ClassVar[tuple[str, ...]] = ("size", "pixels")
 
@@ -59,6 +61,14 @@ class Operation:
         for name, length in lengths.items():
             lengths[name] = length * factor if isinstance(length, float) else round(length * factor)
         return dataclasses.replace(self, **lengths)
+
+    def frame_for(self, window: Any, statistics: Statistics | None) -> tuple[int, int] | None:
+        """(height, width) that a view's frame must have, so that its window has a place; or None.
+
+        Args:
+            window: A common.data.transforms.view.Box of that size.
+        """
+        return None
 
     def require_statistics(self, context: Context) -> Statistics:
         """The context's.

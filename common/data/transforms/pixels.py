@@ -7,7 +7,7 @@ those that are `batched` or `on_device`, (images, height, width, channels), too.
 import dataclasses
 from typing import Any, ClassVar
 
-from common.data.transforms.operation import Context, Operation
+from common.data.transforms.operation import Context, Operation, Statistics
 from common.data.transforms.view import Box, gather_windows, mirror, with_zero_pixel
 from common.errors import UsageError
 from common.lazy import np, tf
@@ -29,7 +29,12 @@ class SubtractMeanImage(_OfMany):
     mean had been subtracted before zeros were padded.
     """
 
+    only_subtracts: ClassVar[bool] = True
     needs_statistics: ClassVar[bool] = True
+
+    def frame_for(self, window: Any, statistics: Statistics | None) -> tuple[int, int] | None:
+        """The mean image's: it is of one frame, at each window's place in it."""
+        return statistics and statistics.mean_image.shape[:2]
 
     def __call__(self, image: Any, context: Context) -> Any:
         mean = self.require_statistics(context).mean_image
@@ -56,6 +61,7 @@ class SubtractCentreMean(_OfMany):
     What the published source of Krizhevsky et al. 2012 does (net 145).
     """
 
+    only_subtracts: ClassVar[bool] = True
     needs_statistics: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
@@ -74,6 +80,7 @@ class SubtractChannelMean(_OfMany):
     Simonyan and Zisserman 2014, Sec. 2.1: "the mean RGB value".
     """
 
+    only_subtracts: ClassVar[bool] = True
     needs_statistics: ClassVar[bool] = True
 
     def __call__(self, image: Any, context: Context) -> Any:
@@ -114,6 +121,11 @@ class SubtractMeanPixel(Operation):
 
     order: str
     mean: tuple[float, ...]
+
+    @property
+    def only_subtracts(self) -> bool:
+        """See Operation."""
+        return self.order == "RGB"
 
     def __call__(self, image: Any, context: Context) -> Any:
         if self.order not in ("RGB", "BGR"):
@@ -170,6 +182,7 @@ class PcaColourNoise(Operation):
 
     std: float
     shrink: float
+    of_pixels: ClassVar[bool] = True
     on_device: ClassVar[bool] = True
     needs_statistics: ClassVar[bool] = True
 
@@ -205,6 +218,10 @@ class ZeroBorder(_OfMany):
     After `normalize`, so that the border has the mean colour and not black.
     The window is as large as the frame: see RandomShift.
     """
+
+    def frame_for(self, window: Any, statistics: Statistics | None) -> tuple[int, int] | None:
+        """The window's."""
+        return window.height, window.width
 
     def __call__(self, image: Any, context: Context) -> Any:
         def inside(start: Any, places: Any, length: int) -> Any:

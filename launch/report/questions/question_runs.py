@@ -107,7 +107,7 @@ def find_lines(question: Question, papers: dict[str, Paper]) -> list[Line]:
             key=lambda one: max((row["epochs"], row["finished"]) for row in one.rows),
             default=None,
         )
-        keys = [tuple(row[name] for name in curves.KEY) for row in best.rows] if best else []
+        keys = [curves.file(paper.name).key_of(row) for row in best.rows] if best else []
         own = {curve.seed: curve for curve in paper.curves if curve.key() in keys}
         lines.append(Line(wanted=wanted, paper=paper, measured=best, curves=own))
     return lines
