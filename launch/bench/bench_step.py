@@ -159,15 +159,12 @@ def list_sets(recipe: Recipe, gpus: int, precisions: tuple[str, ...]) -> list[li
     ways = list_ways(recipe, gpus)
     if not precisions:
         return [ways, list_devices(recipe, gpus)]
-    loops = [dataclasses.replace(ways[0], precision=precision) for precision in precisions]
-    return [
-        [
-            loop,
-            dataclasses.replace(loop, kind="bare"),
-            Way(kind="product", precision=loop.precision, platform=loop.platform),
-        ]
-        for loop in loops
-    ]
+    found = []
+    for precision in precisions:
+        loop = dataclasses.replace(ways[0], precision=precision)
+        product = Way(kind="product", precision=precision, platform=loop.platform)
+        found += [loop, dataclasses.replace(loop, kind="bare"), product]
+    return [found]
 
 
 def split_by_memory(ways: list[Way]) -> list[list[Way]]:

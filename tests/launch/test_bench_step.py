@@ -95,21 +95,18 @@ def test_on_a_gpu_few_networks_share_its_memory_and_a_precision_stays_together()
 
 def test_of_chosen_precisions_loop_and_bare_step_are_measured():
     recipe = reproductions.load("resnet").RECIPES["resnet50"]
-    found = bench_step.list_sets(recipe, 1, ("mixed_bfloat16", "tensorfloat32"))
-    assert [[way.kind for way in ways] for ways in found] == [["loop", "bare", "product"]] * 2
-    for ways, precision in zip(found, ("mixed_bfloat16", "tensorfloat32"), strict=True):
-        assert {(way.precision, way.platform) for way in ways} == {(precision, "gpu")}
-        assert all(way.jit_compile for way in ways[:2])
-        facts = {
-            "save_cpu": 0.0,
-            "bytes": 2**20,
-            "predicted": 2**20,
-            "flop": 1,
-            "first": 7.2,
-            "device": "B",
-        }
-        rows = rows_of("net", {way: process((1.0, 1.0), **facts) for way in ways})
-        assert rows[0].limit == rows[1].what and rows[1].limit == ""
+    asked = ("mixed_bfloat16", "tensorfloat32")
+    [ways] = bench_step.list_sets(recipe, 1, asked)
+    found = [(way.kind, way.precision) for way in ways]
+    assert found == [(kind, p) for p in asked for kind in ("loop", "bare", "product")]
+    assert all(way.platform == "gpu" for way in ways)
+    assert all(way.jit_compile for way in ways if way.kind != "product")
+    assert bench_step.split_by_memory(ways) == [ways]  # compiled at the same time
+    facts = {"save_cpu": 0.0, "bytes": 2**20, "predicted": 2**20}
+    facts |= {"flop": 1, "first": 7.2, "device": "B"}
+    rows = rows_of("net", {way: process((1.0, 1.0), **facts) for way in ways})
+    for loop, bare in ((rows[0], rows[1]), (rows[3], rows[4])):
+        assert loop.limit == bare.what and bare.limit == ""
 
 
 def test_a_network_that_does_not_fit_is_one_line_of_the_table():
