@@ -30,17 +30,20 @@ class Operations(NamedTuple):
 class HostBatch(NamedTuple):
     """Images as they travel to the device: tensors, the images' axis first.
 
+    None is int32: TensorFlow keeps those of a loop on a GPU's host, and the next update would
+    wait for the one before to fetch them from the device and send them there again.
+
     Attributes:
         pixels: (B, S, S, C) uint8, excerpts of the stored images, see
             common.data.transforms.view.excerpt; or (B, H, W, C) float32, where
             resampling left no whole numbers.
         taps: What common.data.transforms.resampling.enlarge makes windows of excerpts
-            by: (B, 2, H) int32 and (B, 2, H, 2) float64; or empty.
+            by: (B, 2, H) int64 and (B, 2, H, 2) float64; or empty.
     """
 
     pixels: Any
     taps: tuple
-    top: Any  # (B,) int32, the windows' places in their frames
+    top: Any  # (B,) int64, the windows' places in their frames
     left: Any
     mirrored: Any  # (B,) bool; `enlarge` and the host have seen to it
     drawn: tuple  # by each of the device's operations, (B, n) float32; (B, 0) if nothing
@@ -112,7 +115,8 @@ def make_example(
             return require_size(image, recipe), label
         drawn = tuple(op.draw(context_of(view, statistics, rng_of(p))) for p, op in device)
         context = context_of(view, statistics)
-        return HostBatch(image, places, context.top, context.left, view.mirrored, drawn), label
+        place = (tf.cast(number, tf.int64) for number in (context.top, context.left))
+        return HostBatch(image, places, *place, view.mirrored, drawn), label
 
     return make
 
@@ -146,8 +150,8 @@ def finish_on_device(
         images = enlarge(batch.pixels, *batch.taps) if batch.taps else batch.pixels
         images = tf.cast(images, tf.float32)
         for (_, op), drawn in zip(operations, batch.drawn, strict=True):
-            place = (batch.top, batch.left, batch.mirrored)
-            images = op(images, Context(*place, statistics, drawn=drawn))
+            place = (tf.cast(number, tf.int32) for number in (batch.top, batch.left))
+            images = op(images, Context(*place, batch.mirrored, statistics, drawn=drawn))
         return require_size(images, recipe)
 
     return finish

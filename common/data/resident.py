@@ -123,13 +123,20 @@ def open_on_host(
 
 
 def open_resident(
-    source: TrainingSource, recipe: Recipe, statistics: Statistics | None, strategy: Any
+    source: TrainingSource,
+    recipe: Recipe,
+    statistics: Statistics | None,
+    strategy: Any,
+    *,
+    jit_compile: bool = True,
 ) -> ResidentSet | None:
     """The recipe's training set on the devices of a strategy; None if that cannot be.
 
-    If it is large, an image is damaged, the recipe has operations that work
-    on one image at a time or that XLA does not know, or there are several
-    workers: TensorFlow cannot send them the first values of a uint8 variable.
+    If it is large, an image is damaged, the recipe has operations that work on one image at
+    a time or that XLA does not know, or there are several workers: TensorFlow cannot send them the
+    first values of a uint8 variable. Pixels are bytes; on GPUs without `jit_compile` float16, with
+    the same values: TensorFlow has no gather of bytes there, and would fetch the whole set from
+    the device for each update.
     """
     several = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
     if several or not examples.split_operations(recipe, epoch=0).device:
@@ -137,14 +144,16 @@ def open_resident(
     decoded = _decode(source, recipe, epoch=0)
     if decoded is None:
         return None
-    with tf.device("CPU:0"):  # a GPU would find class 0 for a label that is none
-        values = decoded[0], examples.require_class(decoded[1], recipe)
+    with tf.device("CPU:0"):  # a GPU takes a label that is no class for 0, silently
+        pixels, labels = decoded[0], examples.require_class(decoded[1], recipe)
+        if not jit_compile and "GPU" in strategy.extended.worker_devices[0]:
+            pixels = tf.cast(pixels, tf.float16)
     if strategy.num_replicas_in_sync == 1:
         with tf.device(strategy.extended.worker_devices[0]):
-            tables = [tf.identity(value) for value in values]
+            tables = [tf.identity(value) for value in (pixels, labels)]
     else:
         with strategy.scope():
-            tables = [tf.Variable(value, trainable=False) for value in values]
+            tables = [tf.Variable(value, trainable=False) for value in (pixels, labels)]
     return ResidentSet(source, recipe, statistics, tables)
 
 

@@ -11,15 +11,26 @@ from common.errors import UsageError
 from common.lazy import tf
 
 
+def of_labels(values, labels):
+    """The label's value in each row: (batch, classes) and (batch,) -> (batch,); NaN of no class.
+
+    The bits of tf.gather, in its gradient, too. TensorFlow makes that of a scatter, and so it does
+    in tf.nn.sparse_softmax_cross_entropy_with_logits; where runs are to repeat, XLA on a GPU makes
+    of a scatter a loop over the images, one after the other, or sorts them.
+    """
+    labels, classes = tf.convert_to_tensor(labels), values.shape[-1]
+    own = labels[:, None] == tf.range(classes, dtype=labels.dtype)
+    found = tf.reduce_sum(tf.where(own, values, tf.zeros_like(values)), axis=-1)
+    return tf.where((labels >= 0) & (labels < classes), found, math.nan)
+
+
 @dataclasses.dataclass(frozen=True)
 class SoftmaxCrossEntropy:
     """-log softmax(outputs)[label], in nats."""
 
     def __call__(self, outputs, labels):
         """(batch, classes) logits and (batch,) labels -> (batch,) float32."""
-        return tf.nn.sparse_softmax_cross_entropy_with_logits(
-            labels=labels, logits=tf.cast(outputs, tf.float32)
-        )
+        return -of_labels(tf.nn.log_softmax(tf.cast(outputs, tf.float32)), labels)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

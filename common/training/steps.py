@@ -111,13 +111,17 @@ class TrainSteps:
         return *totals, max(0.0, waited)
 
     def _run_rows(self, rows, step, updates, rates):
-        def row(here):  # not x[...]: XLA would compile again for each number
-            return tf.nest.map_structure(lambda x: tf.gather(x, here - rows.start), rows.values)
+        last = tf.nest.flatten(rows.values)[0].shape[0] - 1
 
-        return self._loop(row(step), row, step, updates, rates)
+        def row(here):  # not x[...]: XLA would compile again for each number
+            place = tf.minimum(here - rows.start, last)
+            return tf.nest.map_structure(lambda x: tf.gather(x, place), rows.values)
+
+        # After the last update a row is taken in vain: on a GPU XLA waits for every branch.
+        return self._loop(row(step), lambda here, *_: row(here), step, updates, rates)
 
     def _run_iterator(self, first, iterator, step, updates, rates):
-        def following(_):
+        def following():
             # Of several workers only the first batch's shape is known here.
             return tf.nest.map_structure(
                 lambda new, old: tf.ensure_shape(new, old.shape),
@@ -126,9 +130,12 @@ class TrainSteps:
                 expand_composites=True,
             )
 
-        return self._loop(first, following, step, updates, rates)
+        def batch_after(_, more, batch):
+            return tf.cond(more, following, lambda: batch)
 
-    def _loop(self, batch, following, step, updates, rates):
+        return self._loop(first, batch_after, step, updates, rates)
+
+    def _loop(self, batch, batch_after, step, updates, rates):
         types = (tf.float32, tf.float32, tf.int32)
         losses, own, wrong = (tf.TensorArray(t, MAX_UPDATES, element_shape=()) for t in types)
         i = tf.constant(0)
@@ -139,6 +146,5 @@ class TrainSteps:
             own = own.write(i, totals[1])
             wrong = wrong.write(i, totals[2])
             i += 1
-            if i < updates:
-                batch = following(here + 1)
+            batch = batch_after(here + 1, i < updates, batch)
         return losses.stack(), own.stack(), wrong.stack()

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import reproductions
 from common.errors import RunError, UsageError
 from common.recipes.recipe import Recipe, is_small
-from launch.bench.rows import Request, Row, compare
+from launch.bench.rows import PRECISIONS, Request, Row, compare
 from launch.settings.overrides import apply
 from launch.terminal.display import Counting
 from launch.terminal.quiet import count_visible_gpus
@@ -26,6 +26,7 @@ from launch.terminal.quiet import count_visible_gpus
 NAMES = ("cifar_resnet20", "lenet5", "alexnet")
 SECONDS = 2.0  # of a turn; a step that takes longer is finished
 CHECKPOINTS = 300.0  # seconds between two, as launch has it
+TOGETHER = 5  # networks on one GPU, each of which keeps the memory that its first step took
 KINDS = {  # what each is called in the table
     "run": "run with its input",
     "loop": "loop",
@@ -122,10 +123,13 @@ def run(request: Request) -> list[Row]:
         paper, variant = reproductions.find(name)
         recipe = apply(reproductions.load(paper).RECIPES[variant], request.changes)
         gpus = count_gpus(request, recipe)
-        for ways in filter(None, (list_ways(recipe, gpus), list_devices(recipe, gpus))):
-            with _start(ways, variant, request) as processes:
-                _take_turns(processes, variant, request.rounds, counting)
-                rows += rows_of(variant, processes)
+        for ways in filter(None, list_sets(recipe, gpus, request.precisions)):
+            processes = {}
+            for some in split_by_memory(ways):
+                with _start(some, variant, request) as started:
+                    _take_turns(started, variant, request.rounds, counting)
+                processes |= started
+            rows += rows_of(variant, processes)
     counting.clear()
     return rows
 
@@ -150,6 +154,32 @@ def count_gpus(request: Request, recipe: Recipe) -> int:
     return wanted
 
 
+def list_sets(recipe: Recipe, gpus: int, precisions: tuple[str, ...]) -> list[list[Way]]:
+    """What is compared with each other; of `precisions`, if there are any, loop and bare step."""
+    ways = list_ways(recipe, gpus)
+    if not precisions:
+        return [ways, list_devices(recipe, gpus)]
+    found = []
+    for precision in precisions:
+        loop = dataclasses.replace(ways[0], precision=precision)
+        product = Way(kind="product", precision=precision, platform=loop.platform)
+        found += [loop, dataclasses.replace(loop, kind="bare"), product]
+    return [found]
+
+
+def split_by_memory(ways: list[Way]) -> list[list[Way]]:
+    """Those that take turns; on GPUs a precision's by themselves if they are over TOGETHER."""
+    if ways[0].platform == "cpu":
+        return [ways]
+    groups = [[]]
+    for precision in dict.fromkeys(way.precision for way in ways):
+        more = [way for way in ways if way.precision == precision]
+        if groups[-1] and sum(way.kind != "product" for way in groups[-1] + more) > TOGETHER:
+            groups.append([])
+        groups[-1] += more
+    return groups
+
+
 def list_ways(recipe: Recipe, gpus: int = 0) -> list[Way]:
     """What is compared: first the loop as launch starts it, then its limit.
 
@@ -158,8 +188,7 @@ def list_ways(recipe: Recipe, gpus: int = 0) -> list[Way]:
     """
     default = bool(gpus) or is_small(recipe)
     how = {"platform": "gpu" if gpus else "cpu"}
-    precisions = ("float32", "tensorfloat32", "mixed_bfloat16")
-    others, batch = precisions[1:], recipe.global_batch_size
+    precisions, others, batch = PRECISIONS, PRECISIONS[1:], recipe.global_batch_size
     if not gpus:
         precisions, others = ("float32", "mixed_bfloat16"), ()
         batch = min(batch, 128 if recipe.image_size < 64 else 32)
@@ -229,11 +258,14 @@ def rows_of(name: str, processes: dict[Way, Process]) -> list[Row]:
 
     A loop's and a run's is the bare step in the same arithmetic, that step's
     Keras's fit; the other bare steps are compared with the one that launch
-    takes, two devices with one.
+    takes, on a GPU in their own arithmetic; two devices with one.
     """
     loop, limit, *_ = processes
-    limits = {way: limit for way in processes if way.kind == "bare"}
+    limits = {}
     for way in processes:
+        if way.kind == "bare":
+            own = way.precision if way.platform == "gpu" else limit.precision
+            limits[way] = dataclasses.replace(limit, precision=own)
         if way.kind in ("loop", "run"):
             limits[way] = dataclasses.replace(way, kind="bare")
         if way.devices > 1:
@@ -241,6 +273,8 @@ def rows_of(name: str, processes: dict[Way, Process]) -> list[Row]:
         if way.kind == "fit":
             limits[limit] = way
     rows = [_row(name, way, processes, limits.get(way)) for way in processes]
+    if processes[loop].failure:
+        return rows
     taken, predicted = (processes[loop].facts[key] for key in ("bytes", "predicted"))
     memory = Row(
         what=f"{name} memory",
@@ -254,14 +288,14 @@ def rows_of(name: str, processes: dict[Way, Process]) -> list[Row]:
 
 
 def _row(name: str, way: Way, processes: dict[Way, Process], limit: Way | None) -> Row:
-    one, what = processes[way], f"{name} {way}"
+    one, what = processes[way], str(way) if way.kind == "product" else f"{name} {way}"
     clock = way.platform == "gpu"  # whose time the CPU does not know
+    if one.failure:
+        return Row(what=what, note=f"impossible: {one.failure}")
     if way.kind == "product":
         second = "second" if clock else "CPU second"
         note = f"of square matrices, in a {second}; {one.facts['device']}"
-        return Row(what=str(way), value=_flops(way, one) / 1e9, unit="GFLOP/s", note=note)
-    if one.failure:
-        return Row(what=what, note=f"impossible: {one.failure}")
+        return Row(what=what, value=_flops(way, one) / 1e9, unit="GFLOP/s", note=note)
     cpu, seconds = map(statistics.median, zip(*one.turns, strict=True))
     note, share = "", 0.0
     if way.kind == "loop":
@@ -272,12 +306,14 @@ def _row(name: str, way: Way, processes: dict[Way, Process], limit: Way | None) 
         note = f"on {one.facts['data']}"
     if way.kind == "bare":
         product = Way(kind="product", precision=way.precision, platform=way.platform)
-        rate, most = _flops(way, one), _flops(way, processes[product])
-        note = f"{rate / 1e12:.2f} TFLOP/s, {rate / most:.0%} of its rate"
+        note = f"{(rate := _flops(way, one)) / 1e12:.2f} TFLOP/s"
+        if not processes[product].failure:
+            note += f", {rate / _flops(way, processes[product]):.0%} of its rate"
+        note += f"; the first took {one.facts['first']:.0f} s"
         if clock:
             note += f"; {one.facts['bytes'] / 2**20:,.0f} MiB at most"
     other = processes.get(limit)
-    compared = other and not other.failure
+    compared = other is not None and other is not one and not other.failure
     ratio = compare(one.turns, other.turns, clock=clock) * (1 + share) if compared else None
     return Row(
         what=what,

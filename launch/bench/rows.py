@@ -9,6 +9,7 @@ from common.data import catalog
 from common.data.dataset import DataSet
 from launch.terminal.display import Counting
 
+PRECISIONS = ("float32", "tensorfloat32", "mixed_bfloat16")  # of a step
 Turns = list[tuple[float, float]]  # (CPU seconds of all threads, seconds) of each round
 
 
@@ -48,6 +49,7 @@ class Request:
         data_dir: Where TFDS data sets lie.
         gpus, platform: As for a training.
         changes: Of recipes, as --set.
+        precisions: Of the step's arithmetic; empty means all, and all that is compared with them.
         rounds: How often everything takes its turn.
         images: In one turn of the input.
     """
@@ -58,6 +60,7 @@ class Request:
     gpus: int | None = None
     platform: str = "auto"
     changes: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ()
     rounds: int = 5
     images: int = 256
 

@@ -30,7 +30,7 @@ from common.data import catalog
 from common.data.resident import open_resident
 from common.distribution import hardware
 from common.distribution.hardware import peak_bytes
-from common.distribution.strategy import make_strategy
+from common.distribution.strategy import make_strategy, on_gpus
 from common.models.layer_table import layer_table
 from common.recipes.recipe import Recipe
 from common.training.loop import Job, Loop
@@ -47,7 +47,10 @@ from launch.session.watchdog import Watchdog
 from launch.settings.overrides import apply
 from launch.terminal.progress import Progress
 
-MATRIX = 2048  # rows and columns of the matrices whose product is timed
+# Rows and columns of the matrices whose product is timed: a GPU has done with those of a CPU in
+# the time in which its next operation is started.
+MATRIX = {"cpu": 2048, "gpu": 8192}
+WAITS = 8  # in a turn, at least
 
 
 def build(way: dict, strategy: tf.distribute.Strategy) -> Job:
@@ -102,8 +105,11 @@ class FromMemory(Loop):
     """The suite's loop; its batches are one, again and again, which nothing has to finish."""
 
     def batches(self, skip_steps: int) -> tf.data.Dataset:
-        """Of noise."""
-        return tf.data.Dataset.from_tensors(draw_noise(self.job.recipe)).repeat()
+        """Of noise; bytes for a GPU, to which runs send them, where Keras makes float32 of them."""
+        images, labels = draw_noise(self.job.recipe)
+        if on_gpus(self.job.strategy):
+            images = (images > 0).astype("uint8")
+        return tf.data.Dataset.from_tensors((images, labels)).repeat()
 
     def _operations(self) -> list:
         return []
@@ -155,7 +161,9 @@ def run_loop(job: Job, way: dict, empty: int) -> None:
         dataset = find_data(way["data"], recipe.data, recipe.channels, data_dir)
         source = catalog.open_source(dataset, data_dir)
         statistics = training_statistics(source, recipe, lambda *_: None)
-        resident = open_resident(source, recipe, statistics, job.strategy)
+        resident = open_resident(
+            source, recipe, statistics, job.strategy, jit_compile=job.jit_compile
+        )
         job = dataclasses.replace(job, source=source, statistics=statistics, resident=resident)
 
     def begin() -> None:
@@ -195,8 +203,10 @@ def run_bare(job: Job) -> None:
     number = tf.constant(0, tf.int64)
     rates = tf.zeros((len(recipe.group_schedules) + 1,))
     macs = sum(row.macs for row in layer_table(model))
+    began = time.monotonic()
     run(batch, number, rates)[0].numpy()
-    facts = {"flop": 6 * macs, "bytes": peak_bytes(job.strategy)}
+    facts = {"flop": 6 * macs, "first": time.monotonic() - began}
+    facts["bytes"] = peak_bytes(job.strategy)
     take_turns(lambda: run(batch, number, rates)[0], size, **facts)
 
 
@@ -219,26 +229,35 @@ def run_fit(job: Job) -> None:
 def run_product(precision: str, strategy: tf.distribute.Strategy) -> None:
     """A matrix product on the strategy's first device; one is counted as one image."""
     facts = hardware.describe(strategy)
-    draws = np.random.default_rng(0).normal(size=(2, MATRIX, MATRIX))
+    size = MATRIX["gpu" if on_gpus(strategy) else "cpu"]
+    draws = np.random.default_rng(0).standard_normal((2, size, size), "float32")
     dtype = precision.removeprefix("mixed_").replace("tensorfloat32", "float32")
     with tf.device(strategy.extended.worker_devices[0]):
         a, b = tf.cast(draws, dtype)
         product = tf.function(lambda: tf.reduce_sum(a @ b))
         device = facts.get("gpu", facts["processor"])
-        take_turns(product, 1, flop=2 * MATRIX**3, device=device)
+        take_turns(product, 1, flop=2 * size**3, device=device)
 
 
 def take_turns(step: Callable, images: int, **facts: float | str) -> None:
-    """Calls `step()`, which returns a tensor, for as long as each turn is."""
+    """Calls `step()`, which returns a tensor, for as long as each turn is.
+
+    A GPU is asked for many steps before it has done one: it is waited for now and then, or a turn
+    would take as much longer as steps had piled up.
+    """
     step().numpy()
     say(**facts)
+    at_once = 1
     while True:
         began, until = await_turn()
-        done = 0
-        while time.monotonic() < until:
-            last = step()
-            done += 1
-        last.numpy()
+        done, most = 0, (until - began[1]) / WAITS
+        while (asked := time.monotonic()) < until:
+            for _ in range(at_once):
+                last = step()
+            last.numpy()
+            done += at_once
+            if 2 * (time.monotonic() - asked) < most:
+                at_once *= 2
         answer(began, done * images)
 
 

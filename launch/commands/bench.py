@@ -12,15 +12,22 @@ from common.distribution.hardware import processor
 from common.errors import UsageError, did_you_mean
 from common.files import write_json
 from common.training.run_record import command, commit_of, now, versions
-from launch.bench.rows import Request, Row
+from launch.bench.rows import PRECISIONS, Request, Row
 from launch.commands.names import find
-from launch.settings.flags import path, share
+from launch.settings.flags import items, path, share, whole
 from launch.terminal import tables
 from launch.terminal.new_files import require_place
 from launch.terminal.quiet import quiet
 
 USAGE = "bench [input|step|start] [NAME...] [--out FILE.json]"
-FLAGS = share("gpus", "platform", "data", "data_dir", "set") | {"out": path("a JSON file")}
+FLAGS = share("gpus", "platform", "data", "data_dir", "set") | {
+    "precision": items(
+        f"of step: only loop and bare step in these, with commas: {', '.join(PRECISIONS)}; "
+        "default: all, and all that they are compared with"
+    ),
+    "rounds": whole("in which everything takes its turn", 5, low=1),
+    "out": path("a JSON file"),
+}
 PARTS = ("input", "step", "start")
 COLUMNS = [*("what", ">CPU ms/image", ">images/s", ">value", ">ratio", "to its limit"), "note"]
 
@@ -35,6 +42,8 @@ def run(words: list[str], flags: FlagValues) -> int:
         gpus=flags.gpus,
         platform=flags.platform,
         changes=tuple(flags.set),
+        precisions=read_precisions(parts, flags.precision),
+        rounds=flags.rounds,
     )
     return measure(parts, request, flags.out)
 
@@ -57,6 +66,23 @@ def read_parts(words: list[str]) -> tuple[tuple[str, ...], list[str]]:
     if part == "start" and names:
         raise UsageError("bench start takes no names: it starts cifar_resnet20.")
     return (part,), names
+
+
+def read_precisions(parts: tuple[str, ...], asked: list[str]) -> tuple[str, ...]:
+    """What `--precision` names.
+
+    Raises:
+        UsageError: for another one, or where no step is measured.
+    """
+    for name in asked:
+        if name not in PRECISIONS:
+            raise UsageError(
+                f"--precision {name}: bench measures {', '.join(PRECISIONS)}."
+                f"{did_you_mean(name, PRECISIONS)}"
+            )
+    if asked and parts != ("step",):
+        raise UsageError("--precision is for bench step.")
+    return tuple(asked)
 
 
 def measure(parts: tuple[str, ...], request: Request, out: pathlib.Path | None) -> int:

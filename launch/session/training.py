@@ -205,7 +205,9 @@ def _train(
     if statistics and chief:  # for predict, where the data may not be
         save(statistics, record.folder / STATISTICS)
     with explained(source, "train", recipe):
-        resident = open_resident(source, recipe, statistics, strategy)
+        resident = open_resident(
+            source, recipe, statistics, strategy, jit_compile=devices.jit_compile
+        )
     job = Job(
         recipe=recipe,
         source=source,

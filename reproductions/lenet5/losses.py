@@ -7,6 +7,7 @@
 import dataclasses
 
 from common.lazy import np
+from common.recipes.losses import of_labels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,9 +31,8 @@ class MapLoss:
         import tensorflow as tf
 
         rubbish = tf.fill((tf.shape(outputs)[0], 1), -self.j)
-        return self.scale * tf.nn.sparse_softmax_cross_entropy_with_logits(
-            labels, tf.concat([outputs, rubbish], axis=-1)
-        )
+        logs = tf.nn.log_softmax(tf.concat([outputs, rubbish], axis=-1))
+        return -self.scale * of_labels(logs, labels)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -43,9 +43,7 @@ class MseLoss:
 
     def __call__(self, outputs, labels):
         """(batch, 10) and (batch,) -> (batch,)."""
-        import tensorflow as tf
-
-        return -self.scale * tf.gather(outputs, labels, batch_dims=1)
+        return -self.scale * of_labels(outputs, labels)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -87,7 +85,7 @@ class PairsMse:
 
         if not isinstance(outputs, list | tuple):
             others = outputs.shape[-1] - 1
-            return (tf.gather(outputs, labels, batch_dims=1) - others) ** 2 / others
+            return (of_labels(outputs, labels) - others) ** 2 / others
         scores, units = outputs
         targets = tf.gather(pairs(scores.shape[-1]), labels)
         return tf.reduce_sum(tf.abs(targets) * (units - targets) ** 2, axis=-1)

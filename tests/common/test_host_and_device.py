@@ -122,6 +122,14 @@ def test_enlarged_images_travel_as_stored_with_the_same_bits(source, recipe):
     assert count == 28
 
 
+@pytest.mark.parametrize("recipe", [ENLARGED["AlexNet"], FLOAT["shrunk"]])
+def test_nothing_travels_that_tensorflow_keeps_on_a_gpus_host(source, recipe):
+    asked = {"seed": 3, "epoch": 0, "for_device": True}
+    sent = pipeline.train_batches(source, recipe, STATISTICS, **asked).element_spec
+    kept = {tf.int32, tf.string}
+    assert not kept & {spec.dtype for spec in tf.nest.flatten(sent)}
+
+
 @pytest.mark.parametrize("recipe", FLOAT.values(), ids=FLOAT)
 def test_others_travel_as_float32_with_the_same_bits(source, recipe):
     for batch, _ in both(source, recipe):

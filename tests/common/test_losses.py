@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.recipes.losses import SmoothedCrossEntropy, SoftmaxCrossEntropy, WithAuxiliary, plain
+from common.recipes.losses import (
+    SmoothedCrossEntropy,
+    SoftmaxCrossEntropy,
+    WithAuxiliary,
+    of_labels,
+    plain,
+)
+from common.training.steps import repeat_bit_for_bit
 
 LABELS = np.array([2, 0, 4, 4])
 
@@ -72,3 +79,36 @@ def test_bfloat16_outputs_are_summed_in_float32():
     wanted = by_definition(tf.cast(outputs, tf.float32).numpy(), [5], 0.1)
     assert found.dtype == "float32"
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
+
+
+def test_the_labels_values_and_their_gradient_are_those_of_gather():
+    values, labels = tf.constant(logits()), tf.constant(LABELS)
+    found = []
+    for choose in (of_labels, lambda v, i: tf.gather(v, i, batch_dims=1)):
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            chosen = choose(values, labels)
+            total = tf.reduce_sum(chosen * [1.0, 2.0, 3.0, 4.0])
+        found.append((chosen, tape.gradient(total, values)))
+    for mine, gathers in zip(*found, strict=True):
+        np.testing.assert_array_equal(mine, tf.convert_to_tensor(gathers))
+
+
+def test_a_label_of_no_class_has_no_loss():
+    found = SoftmaxCrossEntropy()(tf.constant(logits()), np.array([2, -1, 5, 0]))
+    np.testing.assert_array_equal(np.isnan(found), [False, True, True, False])
+
+
+def test_no_gradient_of_a_loss_is_scattered():
+    """XLA on a GPU would add up one image after the other."""
+
+    @tf.function(jit_compile=True)
+    def gradient(outputs):
+        return tf.gradients(SmoothedCrossEntropy(smoothing=0.1)(outputs, LABELS), outputs)
+
+    repeat_bit_for_bit()
+    tf.random.set_seed(0)  # asking for the text draws a number
+    text = gradient.experimental_get_compiler_ir(tf.constant(logits()))(
+        stage="hlo", platform_name="GPU"
+    )
+    assert "exponential(" in text and "scatter" not in text

@@ -39,8 +39,11 @@ AFFINE = RandomAffine(probability=0.9, translate_pixels=2.0, scale=0.15, squeeze
 COLOUR = dataclasses.replace(DIGITS, image_size=28, channels=3)
 MEAN = np.random.default_rng(0).uniform(0, 255, (28, 28, 3)).astype("float32")
 STATISTICS = statistics_of(MEAN)
-CPU = types.SimpleNamespace(
-    num_replicas_in_sync=1, extended=types.SimpleNamespace(worker_devices=("/CPU:0",))
+CPU, GPU = (
+    types.SimpleNamespace(
+        num_replicas_in_sync=1, extended=types.SimpleNamespace(worker_devices=(device,))
+    )
+    for device in ("/CPU:0", "/GPU:0")  # without one TensorFlow takes the CPU
 )
 
 
@@ -87,13 +90,13 @@ def assert_same(found, expected):
         assert one.dtype == other.dtype
 
 
-def open_digits(recipe):
-    return resident.open_resident(digits(), recipe, STATISTICS, CPU)
+def open_digits(recipe, strategy=CPU, **how):
+    return resident.open_resident(digits(), recipe, STATISTICS, strategy, **how)
 
 
-def on_device(recipe, epoch, count):
+def on_device(recipe, epoch, count, *how, **more):
     """The batches that a training set on the device makes, or None."""
-    kept = open_digits(recipe)
+    kept = open_digits(recipe, *how, **more)
     if kept is None:
         return None
     size = recipe.global_batch_size
@@ -121,6 +124,16 @@ def test_two_epochs_a_resume_and_the_device_are_those_of_one_by_one(name, monkey
             assert_same(one, other)
     assert (resident_ones is None) == (name == "distorted")  # which XLA does not know
     for one, other in zip(resident_ones or alone[0], alone[0], strict=True):
+        assert_same(one, other)
+
+
+def test_bytes_lie_on_a_gpu_where_xla_gathers_them_and_else_the_same_values():
+    recipe = CASES["shift, then flip, mean image"]
+    kept = {compiled: open_digits(recipe, GPU, jit_compile=compiled) for compiled in (True, False)}
+    assert [kept[compiled].tables[0].dtype for compiled in kept] == [tf.uint8, tf.float16]
+    assert open_digits(recipe, jit_compile=False).tables[0].dtype == tf.uint8
+    found = on_device(recipe, 0, 3, GPU, jit_compile=False)
+    for one, other in zip(found, on_device(recipe, 0, 3), strict=True):
         assert_same(one, other)
 
 

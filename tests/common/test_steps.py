@@ -5,6 +5,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
@@ -13,7 +14,7 @@ import tensorflow as tf
 
 from common.distribution.strategy import make_strategy
 from common.errors import UsageError
-from common.training.steps import repeat_bit_for_bit
+from common.training.steps import MAX_UPDATES, Rows, TrainSteps, repeat_bit_for_bit
 from common.training.train_step import TrainStep
 from tests.common import device_runs
 from tests.common.device_runs import build_step, build_steps, operations
@@ -261,3 +262,26 @@ def test_gradients_that_meet_are_added_in_one_order():
     assert sums and max(sums) == 2
     grappler = tf.config.optimizer.get_experimental_options()
     assert grappler["arithmetic_optimization"] is False
+
+
+def test_xla_meets_no_branch_between_the_updates_of_rows():
+    """On a GPU its host would wait for each."""
+
+    def update(batch, step, rates):
+        total = tf.reduce_sum(batch["x"])
+        return total, total * rates[0], tf.cast(step, tf.int32)
+
+    step = types.SimpleNamespace(
+        update=update, jit_compile=True, strategy=tf.distribute.get_strategy()
+    )
+    steps = TrainSteps(step, compile_loop=True)
+    x = np.arange(8, dtype="float32").reshape(4, 2)
+    rows = Rows({"x": tf.constant(x)}, tf.constant(10, tf.int64))
+    losses, scaled, where, _ = steps(rows, 11, [[0.5], [2.0], [4.0]])  # to the last row
+    np.testing.assert_array_equal(losses, [5, 9, 13])
+    np.testing.assert_array_equal(scaled, [2.5, 18, 52])
+    np.testing.assert_array_equal(where, [11, 12, 13])
+    tf.random.set_seed(0)  # asking for the text draws a number
+    asked = (rows, tf.constant(11, tf.int64), tf.constant(3), tf.zeros((MAX_UPDATES, 1)))
+    text = steps._of_rows.experimental_get_compiler_ir(*asked)(stage="hlo", platform_name="GPU")
+    assert " while(" in text and " conditional(" not in text

@@ -223,6 +223,8 @@ WRONG = {
     "bench inptu": "'input'",
     "bench strat": "'start'",
     "bench start alexnet": "no names",
+    "bench step --precision float23": "'float32'",
+    "bench input --precision float32": "for bench step",
     "bench input --out no/bench.json": "no folder",
     # new
     "new zf-2": "cannot be a paper's name",

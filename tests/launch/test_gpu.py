@@ -1,8 +1,9 @@
-"""On a GPU: the training of the CPU, and every paper's network.
+"""On a GPU: the training of the CPU, killed ones that go on, and every paper's network.
 
-    pytest -m gpu tests/launch/test_gpu.py
+    pytest -m gpu -n 6 tests/launch/test_gpu.py
 
-FIRST_UPDATES_ON=cpu tries the tests themselves where there is no GPU.
+Each is programs of its own, which share the card. FIRST_UPDATES_ON=cpu tries the tests
+themselves where there is no GPU.
 """
 
 import json
@@ -14,6 +15,11 @@ import pytest
 import reproductions
 from tests.common.data_fixtures import noise_image, write_image
 from tests.launch.flags import run_alone
+from tests.launch.test_resume import (
+    COMPILED_ALEXNET,
+    COMPILED_GOOGLENET,
+    assert_killed_it_ends_the_same,
+)
 
 DEVICE = os.environ.get("FIRST_UPDATES_ON", "gpu")
 SMALLER = {  # batches that a CPU makes, too, in minutes
@@ -23,6 +29,8 @@ SMALLER = {  # batches that a CPU makes, too, in minutes
     # in these updates, and the last bits with it.
     "alexnet": ("global_batch_size=8", "optimizer.learning_rate=0.000625"),
 }
+RESNET = ("cifar_resnet20", "--platform", "cpu", "--jit_compile", "--data", "sample")
+RESNET += ("--set", "global_batch_size=16", "--set", "updates=60")
 
 
 def run(module, *words):
@@ -60,17 +68,26 @@ def test_two_devices_on_one_card_make_the_curve_of_one(name, tmp_path):
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("command", [RESNET, COMPILED_ALEXNET, COMPILED_GOOGLENET])
+def test_killed_at_a_random_step_it_ends_the_same(command, tmp_path):
+    here = [DEVICE if word == "cpu" else word for word in command]
+    assert_killed_it_ends_the_same(tmp_path, here, kills=1)
+
+
+@pytest.mark.gpu
 @pytest.mark.parametrize("paper", reproductions.names())
-def test_every_papers_network_trains_evaluates_and_predicts(paper, tmp_path):
-    """20 updates, the errors, and an answer for a photograph."""
+def test_every_papers_network_trains_continues_evaluates_and_predicts(paper, tmp_path):
+    """10 updates, 10 more, the errors, and an answer for a photograph."""
     name = next(iter(reproductions.load(paper).RECIPES))
     folder, photograph = tmp_path / "run", tmp_path / "photograph.jpg"
     write_image(photograph, noise_image(300, 320))
-    small = ("--set", "global_batch_size=16", "--set", "updates=20")
     on = ("--data", "sample", "--workdir", folder, "--platform", DEVICE)
-    run("launch", name, *on, *small)
+    for updates in (10, 20):
+        small = ("--set", "global_batch_size=16", "--set", f"updates={updates}")
+        run("launch", name, *on, *small)
     record = json.loads((folder / "run.json").read_text())
     assert record["status"] == "finished" and record["peak_bytes"] > 0
+    assert len(record["sessions"]) == 2
     trained = ("--weights", folder, "--platform", DEVICE)
     assert "top-1 error" in run("launch", "evaluate", name, *trained)
     assert "%" in run("launch", "predict", name, photograph, *trained)

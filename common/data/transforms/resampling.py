@@ -96,7 +96,7 @@ def taps(place: Any, length: int, mirrored: Any) -> tuple[Any, Any]:
         mirrored: (images,), whether left and right are exchanged.
 
     Returns:
-        (images, 2, length) int32, the first neighbour's place in the excerpt,
+        (images, 2, length) int64, the first neighbour's place in the excerpt,
         for rows and for columns; (images, 2, length, 2), both weights, numbers
         of float32 as float64, as `enlarge` says.
     """
@@ -115,7 +115,7 @@ def taps(place: Any, length: int, mirrored: Any) -> tuple[Any, Any]:
     near = tf.where(turned, near[..., ::-1], near)
     turned = turned[..., None]
     weights = tf.where(turned, weights[..., ::-1, :], weights)
-    return near, tf.cast(weights, tf.float64)
+    return tf.cast(near, tf.int64), tf.cast(weights, tf.float64)
 
 
 def enlarge(excerpts: Any, near: Any, weights: Any) -> Any:
@@ -131,6 +131,7 @@ def enlarge(excerpts: Any, near: Any, weights: Any) -> Any:
     """
 
     def along(axis: int, images: Any) -> Any:
+        images = tf.cast(images, tf.float32)  # of bytes TensorFlow has no gather on GPUs
         last, shape = images.shape[axis] - 1, [-1, 1, 1, 1]
         shape[axis] = near.shape[2]
 
