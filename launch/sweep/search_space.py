@@ -76,7 +76,10 @@ def read(recipe: Recipe, texts: list[str], tuner: str) -> list[Dimension]:
     paths = [d.path for d in dimensions]
     fixed = {name: "trials that differ in it cannot be compared" for name in FIXED}
     if tuner == "hyperband":
-        fixed["epochs"] = "Hyperband itself decides how long each trial trains"
+        why = "Hyperband itself decides how long each trial trains"
+        fixed |= {"epochs": why, "patience": why}
+        if recipe.patience is not None:  # what it continues may have ended for good
+            raise UsageError(f"--set patience={recipe.patience} with --tuner hyperband: {why}.")
     for path in paths:
         if why := fixed.get(path.partition(".")[0]):
             raise UsageError(f"--space cannot search {path}: {why}.")

@@ -21,8 +21,8 @@ from launch.terminal.exits import as_called
 
 # What must not change between the sessions of one sweep.
 IDENTITY = ("variant", "recipe", "data", "space", "tuner", "seed", "precision")
-# A full run has the paper's own length, and the whole training set.
-BUDGET = ("epochs", "updates", "held_out", "views")
+# A full run has the paper's own length, and the whole training set: none to stop early by.
+BUDGET = ("epochs", "updates", "patience", "train_images", "held_out", "views")
 # What the process of a trial knows of it.
 OUTCOME = ("reason", "seconds", "started", "ended", "worker", "words")
 REFRESH_SECONDS = 2.0
@@ -110,7 +110,8 @@ def write(sweep: pathlib.Path, facts: dict[str, Any]) -> list[dict]:
 def _train_in_full(facts: dict[str, Any], trial: dict) -> str:
     """The command for a trial's values, the paper's own time, on all images."""
     kept = [text for text in facts["settings"] if text.partition("=")[0] not in BUDGET]
-    sets = [f"--set {shlex.quote(text)}" for text in (*kept, *trial["values"])]
+    values = [text for text in trial["values"] if not text.startswith("patience=")]
+    sets = [f"--set {shlex.quote(text)}" for text in (*kept, *values)]
     return " ".join(["python -m launch", facts["variant"], *facts["flags"], *sets])
 
 

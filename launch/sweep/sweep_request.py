@@ -87,9 +87,8 @@ def read_request(paper: str, variant: str, flags: FlagValues) -> Request:
         settled = dataclasses.replace(training.settings, workdir=folder)
         training = dataclasses.replace(training, settings=settled)
     recipe, gpus = training.experiment.recipe, flags.gpus or 1
-    texts = flags.space or default_space(
-        recipe, images - recipe.held_out, gpus * flags.microbatches
-    )
+    trained = recipe.train_images or images - recipe.held_out
+    texts = flags.space or default_space(recipe, trained, gpus * flags.microbatches)
     space = read(recipe, texts, flags.tuner)
     for dimension in space:
         if (dimension.path, dimension.kind) == ("global_batch_size", "choice"):

@@ -6,7 +6,7 @@ import reproductions
 from common.errors import UsageError
 from common.recipes.recipe import is_fitted
 from launch.settings.overrides import apply
-from launch.sweep import search_space
+from launch.sweep import search_space, status
 from launch.sweep.sweep_request import MEMBER
 from launch.sweep.workers import share_gpus
 from reproductions.resnet_cifar.recipe import RESNET20
@@ -67,8 +67,11 @@ def test_a_field_is_fixed_or_searched_and_only_once():
     with pytest.raises(UsageError, match="both --set and --space"):
         read(space, recipe=fixed)
     assert read("epochs=choice(1,2)")
-    with pytest.raises(UsageError, match="Hyperband itself"):
-        read("epochs=choice(1,2)", tuner="hyperband")
+    for field in ("epochs", "patience"):
+        with pytest.raises(UsageError, match="Hyperband itself"):
+            read(f"{field}=choice(1,2)", tuner="hyperband")
+    with pytest.raises(UsageError, match="--set patience=2 with --tuner hyperband: Hyperband"):
+        request(set=["patience=2"], tuner="hyperband")
 
 
 def test_a_rate_that_was_set_to_zero_is_no_fitted_network():
@@ -112,6 +115,26 @@ def test_only_what_can_matter_and_is_not_fixed_is_searched():
     assert paths(dataclasses.replace(short, weight_decay=None)) == always
     asked = request(set=["optimizer.learning_rate=0.01", "global_batch_size=8"])
     assert asked.space and always.isdisjoint(dimension.path for dimension in asked.space)
+
+
+def test_batches_are_searched_among_those_that_fit_into_the_images_of_a_trial():
+    def batches(images):
+        space = request("cifar_resnet20", set=[f"train_images={images}"]).space
+        return [one.values for one in space if one.path == "global_batch_size"]
+
+    assert batches(300) == [(64, 128, 256)]
+    assert batches(200) == []  # 256 are more than a trial trains on
+
+
+def test_a_winner_is_trained_in_full_on_all_images_to_the_papers_end():
+    asked = ("epochs=3", "train_images=300", "patience=2", "weight_decay.rate=0.1")
+    settings = request("cifar_resnet20", set=asked).settings
+    facts = {"variant": "cifar_resnet20", "flags": ["--data=sample"], "settings": settings}
+    trial = {"values": ["optimizer.learning_rate=0.2", "patience=3"]}
+    assert status._train_in_full(facts, trial) == (
+        "python -m launch cifar_resnet20 --data=sample --set weight_decay.rate=0.1 "
+        "--set optimizer.learning_rate=0.2"
+    )
 
 
 def test_trials_are_compared_on_training_images_that_are_held_out(tmp_path):
