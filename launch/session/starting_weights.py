@@ -165,7 +165,7 @@ def _has_same_classes(training: Training, source) -> bool:
     """Whether the weights choose among the classes of `source`, in its order."""
     own = reproductions.load(training.experiment.paper).RECIPES[training.experiment.variant]
     _, run = locate(str(training.weights))
-    names = run.record.get("class_names") if run else None
+    names = run.record["class_names"] if run else None
     if not run and own.data == "imagenet2012":
         names = imagenet.WNIDS
     if names and hasattr(source, "class_names"):  # one that is not here has none

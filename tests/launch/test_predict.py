@@ -236,7 +236,7 @@ def test_imagenet_itself_is_not_needed(colours, tmp_path, capsys, monkeypatch):
     """Without it the published means serve, and its names are known."""
     recipe = dataclasses.replace(COLOURS, data="imagenet2012", normalize=SubtractMeanImage())
     monkeypatch.setitem(reproductions.load("").RECIPES, "colours", recipe)
-    write_record(colours, recipe, class_names=None)
+    write_record(colours, recipe)
     photographs = []
     for place in range(3):
         rgb = np.round(imagenet.CHANNEL_MEAN).astype(int)

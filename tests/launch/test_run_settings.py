@@ -196,15 +196,6 @@ def test_classes_of_other_names_are_refused(run, tmp_path, capsys):
         measured(tmp_path / "run", capsys)
 
 
-def test_a_run_that_does_not_know_its_classes_is_measured_on_its_own_data_only(
-    run, tmp_path, capsys
-):
-    folder = run(class_names=None)
-    assert measured(folder, capsys)[0] == 0
-    with pytest.raises(UsageError, match="did not keep the names"):
-        measured(folder, capsys, data=folder_of(tmp_path / "other", height=400))
-
-
 def test_relabelled_records_keep_their_order(tmp_path):
     source = catalog.open_source(catalog.find(folder_of(tmp_path)))
     other = relabel(source, ("red", "green", "white", "blue"), "a run")
