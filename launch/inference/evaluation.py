@@ -12,7 +12,6 @@ import reproductions
 from common.data import imagenet
 from common.data.dataset import DataSet
 from common.data.sources.subset import HELD_OUT, measure_on, own_name, plan_subset
-from common.errors import UsageError
 from common.evaluation.evaluator import Evaluator, Result
 from common.evaluation.outcomes import Outcomes, confusion
 from common.evaluation.predictions import PredictionWriter
@@ -158,7 +157,7 @@ def _show(
         else:
             how = {"command": command(), "commit": commit_of(reproductions.REPOSITORY)}
             add_result(run.folder, dataclasses.asdict(result) | how | {"finished": now()})
-            print(f"Written into {run.folder}{_say_reader()}.")
+            print(f"Written into {run.folder}.")
         if why_not in (None, _OTHER_DATA, _OTHER_SPLIT):
             out = out or run.folder / "evaluated" / f"{short_name(data.name)}_{result.split}"
     names = in_english(source.class_names())
@@ -168,15 +167,6 @@ def _show(
         mistakes.write(out, result.view, title, names, source, outcomes)
     else:
         print("--out FOLDER keeps the confusion matrix and the worst images.")
-
-
-def _say_reader() -> str:
-    """Who reads a run's results: `report`, which an installed copy refuses."""
-    try:
-        reproductions.require_repository("report")
-    except UsageError:
-        return ""
-    return ", for `report`"
 
 
 def _restore_split(experiment: Experiment, run: Trained | None, split: str | None) -> Experiment:

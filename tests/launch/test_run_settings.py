@@ -165,15 +165,6 @@ def test_labels_of_other_images_go_by_the_names_of_the_classes(run, tmp_path, ca
     assert "has 2 of the 3 classes" in err
 
 
-def test_an_installed_copy_does_not_name_report_which_it_refuses(
-    run, tmp_path, capsys, monkeypatch
-):
-    folder = run()
-    for repository, ends in ((reproductions.REPOSITORY, ", for `report`."), (tmp_path, ".")):
-        monkeypatch.setattr(reproductions, "REPOSITORY", repository)
-        assert measured(folder, capsys)[1][1] == f"Written into {folder}{ends}"
-
-
 def test_a_file_of_weights_is_said_not_to_know_its_classes(run, tmp_path, capsys):
     file = run() / run_weights.WEIGHTS
     alone = file.rename(tmp_path / "alone.weights.h5")
