@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import reproductions
 from common.data import catalog
 from common.data.sources.relabelled import relabel
 from common.data.statistics import save
