@@ -22,7 +22,6 @@ def file(paper: str) -> RowFile:
         key=KEY,
         header="# Measured rows, written by `python -m launch report RUN...` from\n"
         "# finished runs; never by hand. Errors in percent.\n",
-        needed=("epochs", "top1_error", "num_images", "command", "commit", "versions"),
     )
 
 

@@ -29,10 +29,6 @@ def file(paper: str) -> RowFile:
         key=("variant", "data", "tuner", "space", "recipe", "precision", "seed"),
         header="# Sweeps, written by `python -m launch sweep ... --record`; never by\n"
         "# hand. Errors in percent, of training images that were held out.\n",
-        needed=(
-            *("name", "trials", "failed", "epochs", "held_out", "best", "held_out_error"),
-            *("settings", "command", "commit", "finished"),
-        ),
     )
 
 

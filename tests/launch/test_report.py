@@ -13,7 +13,7 @@ import reproductions
 from common.data import catalog
 from common.errors import RunError, UsageError
 from common.recipes.serialization import describe_recipe
-from launch.report import curves, measurements, records, report
+from launch.report import curves, measurements, report
 from launch.report.figures import figures
 from launch.report.papers import read_oracles, read_papers
 from launch.settings.overrides import apply, with_data
@@ -376,16 +376,3 @@ def test_links_of_the_written_pages_lead_somewhere(papers):
             if anchor and target.suffix == ".md":
                 known = anchors.get(target, set()) | headings_of(target)
                 assert anchor in known, f"{file}: {address}"
-
-
-def test_measured_rows_need_their_fields(write, paper):
-    assert records.file("toy").read() == []
-    write({})
-    file = paper / "reproduced.toml"
-    file.write_text(file.read_text() + 'extra = "kept"\n')
-    (row,) = records.file("toy").read()
-    assert row["extra"] == "kept"
-    for name in ("variant", "top1_error", "commit", "versions"):
-        file.write_text("[[run]]\n" + "".join(f'{key} = "x"\n' for key in row if key != name))
-        with pytest.raises(RunError, match=f"reproduced.toml: run 1 lacks {name}"):
-            records.file("toy").read()
