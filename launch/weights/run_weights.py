@@ -22,7 +22,6 @@ from common.training.health import require_finite_weights
 from common.training.run_record import (
     asked_overrides,
     differences,
-    is_running,
     is_same_data,
     read_json,
 )
@@ -71,10 +70,10 @@ def locate(given: str) -> tuple[pathlib.Path, Trained | None]:
         raise RunError(f"{record} cannot be read: it is no record of a run ({error}).") from error
     file = folder / WEIGHTS if is_folder else path
     if is_folder and not file.is_file():
-        why = "the run did not come to its end. Its own command continues it."
-        if is_running(folder):
-            why = "the run is still under way, in another process."
-        raise UsageError(f"{folder} has no {WEIGHTS}: {why}")
+        raise UsageError(
+            f"{folder} has no {WEIGHTS}: the run has not come to its end. Its own command goes on "
+            "with it."
+        )
     return file, run
 
 

@@ -14,7 +14,7 @@ from common.errors import RunError, UsageError
 from common.evaluation.metrics import wrong
 from common.evaluation.predictions import Predictions, read, write
 from launch.commands import ensemble
-from launch.report import fusion_records, leaderboard, results_slides
+from launch.report import fusion_records, leaderboard
 from launch.report.error_counts import missed, percent, without_blacklist
 from launch.report.papers import read_papers
 from launch.report.report import texts
@@ -223,18 +223,6 @@ def test_the_leaderboard_is_shown(capsys):
     assert "3.046 % (" in said and "3.049 % (" in said  # of the slides' digits
     assert "not in the slides" in said
     assert '"16% better performance" (slides, ILSVRC2016): checked;' in said
-
-
-def test_without_a_leaderboard_there_is_none(tmp_path, monkeypatch):
-    papers = read_papers()
-    assert "\n\nILSVRC2016, the last table" in results_slides.page(papers)
-    folder = reproductions.folder
-    nowhere = {"ilsvrc2016": tmp_path}
-    monkeypatch.setattr(reproductions, "folder", lambda paper: nowhere.get(paper) or folder(paper))
-    with pytest.raises(RunError, match=f"There is no {tmp_path / 'leaderboard.toml'}"):
-        run("ilsvrc2016")
-    assert "ILSVRC2016, the last table" not in results_slides.page(papers)
-    assert results_slides.entries() == ""
 
 
 def test_fused_predictions_are_a_prediction_file(files, tmp_path, capsys):

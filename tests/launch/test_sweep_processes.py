@@ -32,7 +32,6 @@ WRONG = {  # what is said of it
     "sweep lenet5": "--trials N",
     "sweep": "--trials N",
     "sweep lenet5 --trials 0": "--trials",
-    "sweep lenet5 --data sample --trials 2 --workers 3": "at most as many workers",
     "sweep lenet5 --trials 2 --tuner grid": "bayesian",
     "sweep lenet5 --trials 2 --weights x": "--weights",
     "lenet5 --trials 2": "--trials",
