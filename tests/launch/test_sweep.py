@@ -294,7 +294,6 @@ def test_tensorboard_finds_the_values_and_the_metric(finished):
         file.relative_to(finished).as_posix().rpartition("/")[0]: data
         for file in finished.rglob("events.*")
         for data in hparams_in(file)
-        if data.WhichOneof("data") != "session_end_info"
     }
     experiment = found.pop("").experiment
     [field] = experiment.hparam_infos
