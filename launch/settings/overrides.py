@@ -159,8 +159,6 @@ def _apply_one(recipe: Recipe, change: str | Override) -> Recipe:
     if new == old:
         return recipe
     if path == "image_size":
-        if new < 1:
-            raise UsageError(f"--set {path}={new}: it must be at least 1.")
         parts = {name: _scale(getattr(changed, name), new / old) for name in _SCALED}
         changed = dataclasses.replace(changed, **parts)
     override = Override(field=path, old=old, new=new)

@@ -13,7 +13,7 @@ from PIL import Image
 import reproductions
 from common.data import imagenet
 from common.data.pipeline import stored_side
-from common.data.statistics import Statistics, save
+from common.data.statistics import save
 from common.data.transforms import CentreCrop, Pad
 from common.data.transforms.geometric import ResizeShorterSide
 from common.data.transforms.pixels import ScalePixels, SubtractMeanImage
@@ -24,6 +24,7 @@ from common.recipes.serialization import describe, describe_recipe
 from launch.drawing import contact_sheet
 from launch.settings.overrides import apply
 from launch.weights import run_weights
+from tests.common.data_fixtures import statistics_of
 from tests.launch import toy
 from tests.launch.flags import answer, launch
 
@@ -105,13 +106,6 @@ def write_record(folder, recipe, **more):
         "class_names": NAMES,
     }
     toy.write_run(folder, **facts | more)
-
-
-def statistics_of(mean_image):
-    """A training set's: its mean image, and numbers for the rest."""
-    return Statistics(
-        mean_image=mean_image, pixel_mean=np.arange(3.0), pixel_std=np.ones(3), covariance=np.eye(3)
-    )
 
 
 def predict_here(folder, *words, **given):

@@ -308,16 +308,6 @@ def test_a_line_that_was_wiped_is_drawn_again_at_once(monkeypatch):
         counting.clear()
 
 
-def run_command(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "launch", *map(str, words)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-
-
 @pytest.mark.full
 @pytest.mark.parametrize("name,code", [("SIGTERM", 75), ("SIGINT", 130)])
 def test_asked_to_stop_it_says_that_it_continues(made, tmp_path, name, code):
@@ -348,8 +338,8 @@ def test_imagenet_in_its_official_form_is_prepared_and_trained_on(tmp_path):
     """1,000 classes, through the commands a person types."""
     made = synthetic.make(tmp_path / "source", 1000, 3)
     data_dir = tmp_path / "data"
-    prepared = run_command(
-        *("prepare", "imagenet2012", "--source", made.folder),
+    prepared = flags.run_alone(
+        *("-m", "launch", "prepare", "imagenet2012", "--source", made.folder),
         *("--data_dir", data_dir, "--counts", made.counts, "--leave_out_bad"),
     )
     assert prepared.returncode == 0, prepared.stderr
@@ -360,12 +350,12 @@ def test_imagenet_in_its_official_form_is_prepared_and_trained_on(tmp_path):
         "validation": len(made.validation),
     }
     assert len(read_manifest(folder)["classes"]["train"]) == 1000
-    examined = run_command("doctor", "imagenet2012", "--data_dir", data_dir)
+    examined = flags.run_alone("-m", "launch", "doctor", "imagenet2012", "--data_dir", data_dir)
     assert examined.returncode in (0, 1)
     assert "validation images are right" in examined.stdout
     recipe = ("--set", "image_size=67", "--set", "epochs=1")
-    trained = run_command(
-        *("alexnet_as_run", "--data_dir", data_dir, "--platform", "cpu"),
+    trained = flags.run_alone(
+        *("-m", "launch", "alexnet_as_run", "--data_dir", data_dir, "--platform", "cpu"),
         *("--workdir", tmp_path / "run", *recipe),
     )
     assert trained.returncode == 0, trained.stderr[-3000:]

@@ -17,6 +17,7 @@ from common.recipes.recipe import Override
 from launch.inference import evaluation, network_inputs
 from launch.settings.overrides import apply, combine, with_data
 from launch.weights import bundled_weights, run_weights
+from tests.common.data_fixtures import statistics_of
 from tests.launch import test_predict
 from tests.launch.flags import launch, read
 
@@ -247,7 +248,7 @@ def test_what_was_subtracted_in_training_is_subtracted_now(run, tmp_path, capsys
     monkeypatch.setitem(evaluation.reproductions.load("colours").RECIPES, "colours", recipe)
     folder = run()
     mean = np.zeros((24, 24, 3), np.float32)
-    save(test_predict.statistics_of(mean), folder / run_weights.STATISTICS)
+    save(statistics_of(mean), folder / run_weights.STATISTICS)
     seen = []
     monkeypatch.setattr(
         network_inputs, "training_statistics", lambda *a: pytest.fail("the run has its own")

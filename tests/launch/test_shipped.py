@@ -25,6 +25,7 @@ from launch.settings.options import read_experiment
 from launch.settings.overrides import apply
 from launch.weights import run_weights, shipped
 from launch.weights.bundled_weights import Network
+from tests.common.data_fixtures import statistics_of
 from tests.launch import test_predict
 from tests.launch.flags import answer, launch
 
@@ -204,7 +205,7 @@ def test_the_mean_that_is_subtracted_goes_with_the_weights(colours, tmp_path, mo
     finished(colours, recipe)
     with pytest.raises(RunError, match="it has no statistics.npz"):
         ship_here(colours)
-    statistics = test_predict.statistics_of(np.ones((24, 24, 3), np.float32))
+    statistics = statistics_of(np.ones((24, 24, 3), np.float32))
     save(statistics, colours / run_weights.STATISTICS)
     assert ship_here(colours) == 0
     kept = load(tmp_path / "trained" / "colours" / run_weights.STATISTICS)
