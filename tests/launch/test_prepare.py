@@ -26,7 +26,6 @@ from launch.terminal.exits import SCRIPT
 from tests.common import synthetic_imagenet as synthetic
 from tests.common.data_fixtures import image_folder, write_image, write_images
 from tests.common.prepare_runs import run, small
-from tests.common.test_small_sets import assert_read_back, write_idx
 from tests.launch import flags
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -365,20 +364,3 @@ def test_imagenet_in_its_official_form_is_prepared_and_trained_on(tmp_path):
     assert record["data"]["splits"]["train"] == 2998
     [result] = [r for r in record["results"] if r["view"] == "centre_crop"]
     assert result["num_images"] == len(made.validation)
-
-
-@pytest.mark.full
-def test_mnist_of_tfds_is_the_idx_files(shared_data, tmp_path, capsys):
-    """TFDS's set, written as idx files and prepared, is TFDS's set."""
-    mnist = catalog.find("mnist", channels=1)
-    theirs = catalog.open_source(mnist, str(shared_data / "tfds"))
-    arrays = {}
-    for split in ("train", "test"):
-        records = theirs.records(split).batch(60_000).get_single_element()
-        images = [tf.io.decode_png(png)[..., 0] for png in records["image"]]
-        arrays[split] = np.uint8(images), np.uint8(records["label"])
-    write_idx(tmp_path, arrays)
-    _, ours = small("mnist", tmp_path, tmp_path / "data")
-    assert doctor(capsys, tmp_path / "data", "mnist")[0] == 0
-    for split, (images, labels) in arrays.items():
-        assert_read_back(ours, split, images, labels.tolist())
