@@ -281,9 +281,7 @@ def test_predict_and_export_take_the_runs_data_and_no_other(run, tmp_path):
 
 def test_the_cost_of_a_runs_views_is_that_of_its_settings(run, capsys, monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        evaluation.evaluation_plan, "print_plan", lambda model, *rest: seen.append(model) or 0
-    )
+    monkeypatch.setattr(evaluation, "print_plan", lambda model, *rest: seen.append(model) or 0)
     folder = run("image_size=8")
     code, _, _ = measured(folder, capsys, dry_run=True)
     assert code == 0 and seen[0].input_shape[1:3] == (8, 8)
