@@ -45,6 +45,7 @@ def test_a_dimension_is_typed_as_set_types_it():
         ("optimizer.learning_rate=log(a,b)", "a number"),
         ("global_batch_size=choice(64.5,32)", "whole number"),
         ("global_batch_size=choice(64)", "two values"),
+        ("global_batch_size=choice(64,32,64)", "all different"),
         ("optimizer.nesterov=linear(false,true)", "two numbers"),
         ("num_classes=choice(1,2)", "it follows from --data"),
         ("held_out=choice(1,2)", "cannot be compared"),
