@@ -153,16 +153,6 @@ def test_what_cannot_be_set_is_refused_and_explained(setting, said):
     assert said in str(error.value)
 
 
-def test_another_data_set_brings_its_classes_and_is_a_deviation():
-    mnist = catalog.find("mnist", channels=1)
-    changed = overrides.with_data(RECIPE, mnist)
-    assert (changed.data, changed.num_classes, changed.channels) == ("mnist", 10, 1)
-    (override,) = changed.overrides
-    assert override.field == "data"
-    assert "imagenet2012, 1000" in override.old
-    assert "MNIST, 10" in override.new
-
-
 def test_the_learning_rate_follows_the_batch_on_record():
     changed = overrides.apply(RECIPE, ["global_batch_size=32"])
     scaled = overrides.scale_with_batch(changed, RECIPE)
