@@ -198,17 +198,10 @@ def test_a_value_of_a_class_that_is_gone_is_refused():
         overrides.apply(RECIPE, [gone])
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ([], "the batch is the paper's"),
-        (["optimizer.learning_rate=1"], "the batch is the paper's"),
-        (["global_batch_size=64", "optimizer.learning_rate=1"], "set to 1.0"),
-    ],
-)
-def test_a_rate_is_scaled_with_a_changed_batch_only(settings, said):
+@pytest.mark.parametrize("settings", [[], ["global_batch_size=64", "optimizer.learning_rate=1"]])
+def test_a_rate_is_scaled_with_a_changed_batch_only(settings):
     changed = overrides.apply(RECIPE, settings)
-    with pytest.raises(UsageError, match=f"--scale_learning_rate .*{said}"):
+    with pytest.raises(UsageError, match="--scale_learning_rate .* to other than 128, and not the"):
         overrides.scale_with_batch(changed, RECIPE)
 
 
