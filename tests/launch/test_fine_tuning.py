@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
 import reproductions
 from common.data import catalog
@@ -38,6 +37,7 @@ from launch.settings.options import read_training
 from launch.weights import run_weights
 from launch.weights.fine_tuning import _change_images, read_changes
 from launch.weights.shipped import find_folder
+from tests.common.data_fixtures import write_images
 from tests.launch import test_predict
 from tests.launch.flags import answer, read
 from tests.launch.test_resume import finish, start
@@ -55,15 +55,8 @@ ANIMALS = ("cat", "dog", "eel")
 
 def folder_of(root, names=ANIMALS, images=4):
     """So many noisy images of each class and split."""
-    noise = np.random.default_rng(0)
-    for split in ("train", "validation"):
-        for name in names:
-            place = root / split / name
-            place.mkdir(parents=True)
-            for number in range(images):
-                pixels = noise.integers(0, 256, (32, 32, 3), np.uint8)
-                Image.fromarray(pixels).save(place / f"{number}.png")
-    return f"folder:{root}"
+    places = [f"{split}/{name}" for split in ("train", "validation") for name in names]
+    return f"folder:{write_images(root, dict.fromkeys(places, images), (32, 32))}"
 
 
 def ask(variant, weights, data=None, **flags):

@@ -56,9 +56,7 @@ document.getElementById("seen").textContent = JSON.stringify(seen);
 """
 
 
-@pytest.fixture
-def paper(tmp_path, monkeypatch):
-    return toy.make(tmp_path, monkeypatch)
+paper = toy.paper
 
 
 class Reader(html.parser.HTMLParser):

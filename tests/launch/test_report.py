@@ -23,9 +23,7 @@ TESTS = pathlib.Path(__file__).parents[1]
 NOT_THE_PAPERS = "not the paper's experiment"
 
 
-@pytest.fixture
-def paper(tmp_path, monkeypatch):
-    return toy.make(tmp_path, monkeypatch)
+paper = toy.paper
 
 
 @pytest.fixture
