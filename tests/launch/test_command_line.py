@@ -202,6 +202,14 @@ WRONG = {
     "bench inptu": "'input'",
     "bench start alexnet": "no names",
     "bench input --out no/bench.json": "no folder",
+    # sweep
+    "sweep lenet5": "--trials N",
+    "sweep": "--trials N",
+    "sweep lenet5 --trials 0": "--trials",
+    "sweep lenet5 --trials 2 --tuner grid": "bayesian",
+    "sweep lenet5 --data sample --trials 2 --space optimizer.lerning_rate=log(1,2)": (
+        "'learning_rate'"
+    ),
     # new
     "new zf-2": "cannot be a paper's name",
     "new class": "cannot be a paper's name",
