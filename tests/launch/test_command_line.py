@@ -105,6 +105,8 @@ WRONG = {
     "list alexnet vgg": "'vgg'",
     "--dry_run evaluate lenet5": "evaluate goes before its flags",
     "describe --svg a.svg": "describe NAME",
+    "describe lenet5 --svg a.png": "must end in .svg",
+    "describe lenet5 --svg no/a.svg": "no folder no",
     "runs ~nobody_of_that_name": "whose folder that is is not known",
     "report no_such_run": "no_such_run",
     # flags
@@ -202,6 +204,9 @@ WRONG = {
     "bench inptu": "'input'",
     "bench start alexnet": "no names",
     "bench input --out no/bench.json": "no folder",
+    # baseline
+    "baseline": "takes a data set",
+    "baseline imagenete": "'imagenette'",
     # sweep
     "sweep lenet5": "--trials N",
     "sweep": "--trials N",
@@ -265,13 +270,14 @@ def test_a_missing_data_set_is_found_before_tensorflow_loads(tmp_path):
     (tmp_path / "w.h5").touch()
     weights = ["--weights", "w.h5", "--views", "multi_crop"]  # of the network it begins with
     lines = [["alexnet"], ["lenet5"], ["evaluate", "vgg16_jitter", *weights]]
+    lines.append(["baseline", "imagenette"])
     said = []
     for code, out, err in launch_all(lines, cwd=tmp_path, data_dir=tmp_path):
         assert (code, out) == (1, "")
         assert str(tmp_path) in err and "Nothing was downloaded" in err
         assert err.count("\n") == 1
         said.append("--data sample" in err)  # which is no other network's images
-    assert said == [True, True, False]
+    assert said == [True, True, False, False]
     assert [path.name for path in tmp_path.iterdir()] == ["w.h5"]
 
 
