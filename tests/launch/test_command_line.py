@@ -136,7 +136,11 @@ WRONG = {
     # batches
     "bn_inception --microbatches 2": "the whole batch, which --microbatches cuts",
     "bn_inception --microbatches 5 --set batch_norm=False": "32",
+    # what chooses by images
+    "mnist_300 --data sample --patience 2": "patience would choose by the test split",
+    "mnist_300 --data sample --keep_best --set patience=2": "--keep_best and patience would choose",
     # weights to begin with
+    "mnist_rbf --from cifar_resnet20": "fitted to the images anew",
     "cifar_resnet20 --freeze conv1": "--freeze goes with --from",
     "cifar_resnet20 --from cifar_resnet20 --body_rate 0": "above 0",
     "cifar_resnet20 --from cifar_resnet2": "Did you mean 'cifar_resnet20'",

@@ -179,18 +179,3 @@ def test_patience_ends_a_run_on_record(tmp_path, capsys):
     train(folder, "patience=3", gpus=0)
     assert record(folder)["epochs"] == 4 and "recipes" not in record(folder)
     assert newest_first(folder / "checkpoints")[0].name == "step-000000080.npz"
-
-
-@pytest.mark.parametrize(
-    ("flags", "named"),
-    [
-        ({"patience": 2}, "patience"),
-        ({"set": ["patience=2"]}, "patience"),
-        ({"keep_best": True}, "--keep_best"),
-        ({"keep_best": True, "patience": 2}, "--keep_best and patience"),
-    ],
-)
-def test_nothing_is_chosen_by_the_test_split(tmp_path, flags, named):
-    with pytest.raises(UsageError, match=f"^{named} would choose by the test split.*held_out=N"):
-        launch("mnist_300", workdir=tmp_path / "run", **HERE, **flags)
-    assert not (tmp_path / "run").exists()

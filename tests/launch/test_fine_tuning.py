@@ -132,11 +132,6 @@ def test_another_variants_weights_are_refused_though_they_fit(tmp_path):
     assert ask("akamaster_resnet20", file).weights == file
 
 
-def test_a_network_that_is_fitted_begins_with_no_weights():
-    with pytest.raises(UsageError, match="mnist_rbf is fitted .* leave out --from"):
-        ask("mnist_rbf", FILE)
-
-
 def test_other_classes_have_a_new_head_and_all_else_has_the_weights(tmp_path):
     asked, _ = settle("cifar_resnet20", "cifar_resnet20", folder_of(tmp_path), freeze="conv1")
     assert asked.experiment.recipe.fine_tuning.new_layers == ("fc",)

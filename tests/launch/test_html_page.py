@@ -278,8 +278,6 @@ def test_the_command_writes_the_page_and_nothing_else(paper, tmp_path, capsys):
     assert "is written" in capsys.readouterr().out
     assert file.read_text() == html_page.page([])
     assert set(paper.iterdir()) == before
-    with pytest.raises(UsageError, match="no use for --gpus"):
-        launch("report", html=file, gpus=1)
 
 
 def test_the_real_page_is_small_and_has_every_cell():
