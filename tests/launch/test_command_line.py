@@ -172,6 +172,7 @@ WRONG = {
     "predict run a.jpg --out old.png": "old.png exists already",
     "predict run a.jpg --out no/s.png": "no folder no",
     # export
+    "export alexnet --out made": "come with: lenet5",
     "export run --out made --format onx": "Did you mean 'onnx'",
     "export run --out gone/deeper/made": "no folder",
     "export run --out made.tf --format tflite": "must end in .tflite",

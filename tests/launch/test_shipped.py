@@ -13,7 +13,7 @@ import reproductions
 from common.data import catalog
 from common.data.statistics import load, needed, save
 from common.data.transforms.pixels import SubtractMeanImage
-from common.errors import RunError, UsageError
+from common.errors import RunError
 from common.files import write_json
 from common.recipes.serialization import recipe_hash
 from common.training.run_record import ARITHMETIC
@@ -256,21 +256,6 @@ def test_evaluate_measures_in_the_runs_precision_and_says_so(
     assert "trained in mixed_bfloat16, used here in mixed_bfloat16" in err
     predict_here(test_predict.colour(tmp_path / "a.png", (0, 0, 255)))
     assert "mixed_bfloat16, used here in float32" in capsys.readouterr().err
-
-
-def test_a_variant_without_weights_names_those_with_some(colours, tmp_path):
-    for words, given in (
-        (("evaluate", "colours"), {}),
-        (("predict", "colours", tmp_path), {}),
-        (("export", "colours"), {"out": str(tmp_path / "new")}),
-    ):
-        test_predict.colour(tmp_path / "a.png", (1, 2, 3))
-        with pytest.raises(UsageError, match="come with: no variant"):
-            launch(*words, data_dir="/nowhere", **given)
-    (tmp_path / "trained" / "others").mkdir(parents=True)
-    (tmp_path / "trained" / "others" / "run.json").touch()
-    with pytest.raises(UsageError, match="RUN_OR_FILE.*come with: others"):
-        launch("evaluate", "colours", data_dir="/nowhere")
 
 
 def test_classes_of_a_known_data_set_have_names_where_it_is_not(tmp_path):
