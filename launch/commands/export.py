@@ -64,11 +64,6 @@ def read_format(out: pathlib.Path, named: str | None, views: Sequence[str] = ())
     single = kind != "savedmodel"
     if single and out.suffix != SUFFIXES[kind]:
         raise UsageError(f"--out {out} must end in {SUFFIXES[kind]}.")
-    if not single and out.suffix in ends:
-        raise UsageError(
-            f"--out {out} ends as a file of {ends[out.suffix]}; a SavedModel "
-            "is a folder. Leave out --format, or give another --out."
-        )
     if views and (single or len(views) > 1 or views[0] not in NAMES):
         raise UsageError(
             "A SavedModel looks at an image under one of the views "

@@ -7,7 +7,6 @@ be stopped at any moment.
 """
 
 import dataclasses
-import json
 import pathlib
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from absl.flags import FlagValues
 import reproductions
 from common.errors import RunError
 from common.recipes.serialization import recipe_hash
-from common.training.run_record import lock_folder
+from common.training.run_record import lock_folder, read_record
 from common.training.signals import Signals
 from launch.commands.names import find, refuse_words
 from launch.report import records
@@ -67,15 +66,8 @@ class Queued:
         """Is "recorded"; or of its folder: "finished", "stopped" ...; or "new"."""
         if self.recorded:
             return "recorded"
-        try:
-            return json.loads((self.workdir / "run.json").read_text())["status"]
-        except FileNotFoundError:
-            return "new"
-        except (OSError, ValueError, KeyError) as error:
-            raise RunError(
-                f"{self.workdir}/run.json cannot be read ({error}). "
-                "Move the folder away; the run then starts anew."
-            ) from error
+        record = read_record(self.workdir)
+        return record["status"] if record else "new"
 
 
 def read(data_dir: str, file: pathlib.Path = FILE) -> list[Queued]:

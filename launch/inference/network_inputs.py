@@ -31,19 +31,19 @@ def read_class_names(network: Network) -> tuple[str, ...]:
     recipe = network.experiment.recipe
     if recipe.data == IMAGENET:
         return imagenet.names()
-    names = network.run.record.get("class_names") if network.run else None
-    if names is None:
-        try:
-            names = open_data(network.experiment).class_names()
-        except RunError:
-            names = shipped_class_names(recipe.data)
-        if names is None or len(names) != recipe.num_classes:
-            names = [f"class {label}" for label in range(recipe.num_classes)]
-            print(
-                f"The names of the classes are in {recipe.data}, which is not here: --data_dir "
-                "says where it is.",
-                file=sys.stderr,
-            )
+    if network.run:
+        return in_english(network.run.record["class_names"])
+    try:
+        names = open_data(network.experiment).class_names()
+    except RunError:
+        names = shipped_class_names(recipe.data)
+    if names is None or len(names) != recipe.num_classes:
+        names = [f"class {label}" for label in range(recipe.num_classes)]
+        print(
+            f"The names of the classes are in {recipe.data}, which is not here: --data_dir "
+            "says where it is.",
+            file=sys.stderr,
+        )
     return in_english(names)
 
 

@@ -14,7 +14,6 @@ def file() -> RowFile:
         key=("data", "split", "read", "seed"),
         header="# Logistic regressions on thumbnails, written by `python -m launch\n"
         "# baseline DATASET --record`; never by hand. Errors in percent.\n",
-        needed=("num_images", "wrong", "top1_error", "c", "command", "commit"),
     )
 
 

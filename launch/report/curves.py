@@ -9,7 +9,7 @@ import math
 import pathlib
 
 import reproductions
-from common.errors import RunError, UsageError
+from common.errors import UsageError
 from common.recipes.serialization import recipe_hash, spell
 from common.training.run_record import overrides_of, read_history, read_json
 from launch.report.row_file import RowFile
@@ -140,11 +140,7 @@ def read(paper: str) -> list[Curve]:
     Raises:
         RunError: if the file is damaged.
     """
-    recorded = file(paper)
-    try:
-        return [
-            Curve(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
-            for row in recorded.read()
-        ]
-    except TypeError as error:  # an unknown field, or none where one is needed
-        raise RunError(f"{recorded.path} cannot be read: {error}.") from error
+    return [
+        Curve(**{k: tuple(v) if isinstance(v, list) else v for k, v in row.items()})
+        for row in file(paper).read()
+    ]

@@ -33,7 +33,6 @@ def file() -> RowFile:
         key=("data", "split", "predictions", "rule", "seed", "n"),
         header="# Measured fusions, written by `python -m launch ensemble ... --record`;\n"
         "# never by hand. Counts are wrong images of n.\n",
-        needed=("members", "weights", "how", "wrong1", "command", "commit"),
     )
 
 

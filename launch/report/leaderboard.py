@@ -5,7 +5,6 @@ import pathlib
 import tomli
 
 import reproductions
-from common.errors import RunError
 from launch.report.error_counts import percent
 from launch.terminal.tables import show
 
@@ -35,14 +34,8 @@ def name_members(team: str) -> tuple[list[str], list[str]]:
 
 
 def run() -> None:
-    """Prints the 22 rows, then what is known of each team's members.
-
-    Raises:
-        RunError: if there is no leaderboard.toml.
-    """
+    """Prints the 22 rows, then what is known of each team's members."""
     data = read()
-    if not data:
-        raise RunError(f"There is no {_file('leaderboard')}: take it from the repository again.")
     images = data["classification_images"]
     rows = [
         [str(place), one["team"], one["entry"], *errors(one, images), one["rule"]]

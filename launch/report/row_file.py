@@ -19,35 +19,25 @@ class RowFile:
         key: Fields. Rows that agree in them are one measurement: the later
             one stays.
         header: Comments, at the beginning of the file.
-        needed: Further fields without which a row is refused.
     """
 
     path: pathlib.Path
     kind: str
     key: tuple[str, ...]
     header: str
-    needed: tuple[str, ...] = ()
 
     def read(self) -> list[dict[str, Any]]:
         """The rows; none if there is no file.
 
         Raises:
-            RunError: if the file is damaged, has other tables, or a row lacks a field.
+            RunError: if the file is damaged.
         """
         if not self.path.exists():
             return []
         try:
-            data = tomli.loads(self.path.read_text(encoding="utf-8"))
+            return tomli.loads(self.path.read_text(encoding="utf-8")).get(self.kind, [])
         except (OSError, ValueError) as error:
             raise RunError(f"{self.path} cannot be read: {error}.") from error
-        rows = data.pop(self.kind, [])
-        if data:
-            raise RunError(f"{self.path} has keys other than {self.kind}: {', '.join(data)}.")
-        for number, row in enumerate(rows, 1):
-            missing = [name for name in (*self.key, *self.needed) if name not in row]
-            if missing:
-                raise RunError(f"{self.path}: {self.kind} {number} lacks {', '.join(missing)}.")
-        return rows
 
     def add(self, rows: list[dict[str, Any]]) -> bool:
         """Writes rows, each in place of its older self; whether that changed the file."""

@@ -4,12 +4,10 @@ A row is a named result with its provenance. It edits no recipe, and its error
 is of held-out training images: it stands beside no number of a paper.
 """
 
-import json
 import pathlib
 from typing import Any
 
 import reproductions
-from common.errors import RunError, UsageError
 from common.recipes.serialization import recipe_hash
 from launch.report.markdown import table
 from launch.report.records import say_code, without_places
@@ -29,34 +27,18 @@ def file(paper: str) -> RowFile:
         key=("variant", "data", "tuner", "space", "recipe", "precision", "seed"),
         header="# Sweeps, written by `python -m launch sweep ... --record`; never by\n"
         "# hand. Errors in percent, of training images that were held out.\n",
-        needed=(
-            *("name", "trials", "failed", "epochs", "held_out", "best", "held_out_error"),
-            *("settings", "command", "commit", "finished"),
-        ),
     )
 
 
-def add(sweep: pathlib.Path) -> pathlib.Path:
-    """Writes the row of a finished sweep's folder; the file that has it.
+def add(facts: dict[str, Any]) -> pathlib.Path:
+    """Writes the row of a finished sweep that has a best trial; the file that has it.
 
-    Raises:
-        UsageError: if the folder holds no sweep.
-        RunError: if it is not finished. Nothing was written then.
+    Args:
+        facts: Its sweep.json.
     """
-    try:
-        facts = json.loads((sweep / "sweep.json").read_text())
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{sweep} is no sweep's folder: its sweep.json cannot be read ({error})."
-        ) from error
-    best = [trial for trial in facts["trials"] if trial["id"] == facts["best"]]
-    if facts["status"] != "finished" or not best:
-        raise RunError(
-            f"The sweep in {sweep} is not finished (status "
-            f"{facts['status']!r}). The command that started it continues it."
-        )
+    [best] = [trial for trial in facts["trials"] if trial["id"] == facts["best"]]
     recorded = file(facts["paper"])
-    recorded.add([_row(facts, best[0])])
+    recorded.add([_row(facts, best)])
     return recorded.path
 
 

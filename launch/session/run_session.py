@@ -1,7 +1,6 @@
 """What a training writes of itself into its run's record."""
 
 import dataclasses
-import math
 import os
 import pathlib
 
@@ -119,8 +118,7 @@ class KeepBest(keras.callbacks.Callback):
         """Writes them, if this epoch is the best; its checkpoint is written."""
         best = self.run.record.get("best_weights")
         error, loss = _rank(logs)
-        # A record without a loss is of an earlier version, which kept the first of equals.
-        if best and (error, loss) >= (best["top1_error"], best.get("loss", -math.inf)):
+        if best and (error, loss) >= (best["top1_error"], best["loss"]):
             return
         save_tested(self.run.folder / BEST, self.run.record["variant"], self.recipe, self.model)
         place = {"epoch": epoch + 1, "step": logs["step"]}

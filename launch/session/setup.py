@@ -14,12 +14,11 @@ from common.data import catalog
 from common.data.dataset import DataSet
 from common.data.diagnosis import explained
 from common.data.sources.subset import plan_subset, take_subset
-from common.data.statistics import kept, statistics_for
+from common.data.statistics import statistics_for
 from common.distribution import hardware
 from common.distribution.cluster import Cluster
 from common.distribution.strategy import make_strategy, on_gpus
 from common.errors import RunError, UsageError, tensorflow_message
-from common.files import cache_dir
 from common.recipes.recipe import Recipe, is_small, normalizes_whole_batches
 from common.training.steps import repeat_bit_for_bit
 from launch.session.rendezvous import waiting
@@ -73,11 +72,6 @@ def set_precision(precision: str, strategy: tf.distribute.Strategy) -> None:
 def open_data(experiment: Experiment):
     """The source of the experiment's data; after the devices were chosen."""
     source = catalog.open_source(experiment.dataset, experiment.data_dir)
-    cache = cache_dir()
-    if source.dataset.name == "sample" and not source.where.startswith(str(cache)):
-        print(
-            f"{cache} cannot be written: the sample is made for this command only.", file=sys.stderr
-        )
     return take_subset(source, experiment.recipe)
 
 
@@ -98,14 +92,7 @@ def show_notes(dataset: DataSet) -> None:
 def training_statistics(source, recipe: Recipe, scanning: Callable):
     """What the recipe needs to know of the training set's pixels."""
     with explained(source, "train", recipe):
-        found = statistics_for(source, recipe, scanning)
-    if found and kept(source, recipe) is None:
-        print(
-            f"\n{cache_dir()} cannot be written: the training set's mean is not kept for the next "
-            "time.",
-            file=sys.stderr,
-        )
-    return found
+        return statistics_for(source, recipe, scanning)
 
 
 def build_network(experiment: Experiment, strategy: tf.distribute.Strategy) -> keras.Model:

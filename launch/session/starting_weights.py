@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-from typing import NamedTuple
 
 import keras
 
@@ -23,33 +22,11 @@ from launch.settings.overrides import apply
 from launch.weights.run_weights import STATISTICS, locate
 
 
-class Body(NamedTuple):
-    """The variables outside of the head whose path `variables` finds: all of them, if it is ""."""
-
-    head: tuple[str, ...]
-    variables: str = ""
-
-    def spell(self) -> str:
-        """The expression of a GroupSchedule that finds them."""
-        outside = rf"(?!(?:{'|'.join(map(re.escape, self.head))})/)" if self.head else ""
-        return f"^{outside}(?=.*(?:{self.variables}))" if self.variables else f"^{outside}"
-
-
-def read_body(expression: str) -> Body | None:
-    """What Body.spell has spelt; None of other expressions."""
-    form = r"\^(?:\(\?!\(\?:([^()]*)\)/\))?(?:\(\?=\.\*\(\?:(.*)\)\))?"
-    found = re.fullmatch(form, expression)
-    if not found:
-        return None
-    head = found[1].replace("\\", "").split("|") if found[1] else ()
-    return Body(tuple(head), found[2] or "")
-
-
 def repeats_fine_tuning(one: Override) -> bool:
     """Whether a change of `group_schedules` is but the body's rate, which `fine_tuning` says."""
     if one.field != "group_schedules":
         return False
-    groups = [group for group in describe(one.new) if not read_body(group["variables"])]
+    groups = [group for group in describe(one.new) if group["schedule"]["class"] != "Scaled"]
     return groups == list(describe(one.old))
 
 
@@ -165,7 +142,7 @@ def _has_same_classes(training: Training, source) -> bool:
     """Whether the weights choose among the classes of `source`, in its order."""
     own = reproductions.load(training.experiment.paper).RECIPES[training.experiment.variant]
     _, run = locate(str(training.weights))
-    names = run.record.get("class_names") if run else None
+    names = run.record["class_names"] if run else None
     if not run and own.data == "imagenet2012":
         names = imagenet.WNIDS
     if names and hasattr(source, "class_names"):  # one that is not here has none
@@ -193,14 +170,18 @@ def _check_frozen(layers: tuple[str, ...], frozen: tuple[str, ...], new: tuple[s
 
 
 def _scale_body(recipe: Recipe, head: tuple[str, ...]) -> Recipe:
-    """`body_rate` as schedules of its own for all variables outside of the head."""
+    """`body_rate` as schedules of its own for all variables outside of the head.
+
+    They come before the recipe's, one for each of these and one for all others.
+    """
     times = recipe.fine_tuning.body_rate
     if times == 1:
         return recipe
+    outside = rf"^(?!(?:{'|'.join(map(re.escape, head))})/)" if head else "^"
     schedules = [(group.variables, group.schedule) for group in recipe.group_schedules]
     groups = [
         GroupSchedule(
-            variables=Body(head, variables).spell(),
+            variables=f"{outside}(?=.*(?:{variables}))" if variables else outside,
             schedule=Scaled(times=times, schedule=schedule),
         )
         for variables, schedule in (*schedules, ("", recipe.schedule))

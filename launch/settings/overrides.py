@@ -108,12 +108,9 @@ def scale_with_batch(recipe: Recipe, paper: Recipe) -> Recipe:
     factor = recipe.global_batch_size / paper.global_batch_size
     rate, own = recipe.optimizer.learning_rate, paper.optimizer.learning_rate
     if factor == 1 or rate != own:
-        why = ", and the batch is the paper's."
-        if factor != 1:
-            why = f"; it was set to {rate} already. Give one of the two."
         raise UsageError(
-            "--scale_learning_rate changes the learning rate as --set "
-            f"global_batch_size changes the batch{why}"
+            "--scale_learning_rate changes the learning rate as --set global_batch_size changes "
+            f"the batch: set that, to other than {paper.global_batch_size}, and not the rate."
         )
     new = rate * factor
     override = Override(field="optimizer.learning_rate", old=rate, new=new)
@@ -159,8 +156,6 @@ def _apply_one(recipe: Recipe, change: str | Override) -> Recipe:
     if new == old:
         return recipe
     if path == "image_size":
-        if new < 1:
-            raise UsageError(f"--set {path}={new}: it must be at least 1.")
         parts = {name: _scale(getattr(changed, name), new / old) for name in _SCALED}
         changed = dataclasses.replace(changed, **parts)
     override = Override(field=path, old=old, new=new)

@@ -6,7 +6,7 @@ The errors themselves are those that each trial writes as a run: `tensorboard --
 import pathlib
 from typing import Any
 
-from tensorboard.plugins.hparams import api, api_pb2, summary
+from tensorboard.plugins.hparams import api
 
 from launch.session.board import TAGS
 from launch.sweep.search_space import Dimension
@@ -32,15 +32,7 @@ def write_experiment(folder: pathlib.Path, space: tuple[Dimension, ...]) -> None
 
 def write_start(folder: pathlib.Path, trial_id: str, values: dict[str, Any]) -> None:
     """A trial's values; once, however often it is continued."""
-    for end in folder.glob("events.*.end"):
-        end.unlink()  # of a failure that is tried again
     _write(folder, api.hparams_pb(values, trial_id=f"trial {trial_id}"), ".start")
-
-
-def write_end(folder: pathlib.Path, *, succeeded: bool) -> None:
-    """Whether the trial came to its end."""
-    status = api_pb2.STATUS_SUCCESS if succeeded else api_pb2.STATUS_FAILURE
-    _write(folder, summary.session_end_pb(status), ".end")
 
 
 def _write(folder: pathlib.Path, message: Any, suffix: str) -> None:

@@ -140,7 +140,7 @@ def _report(request: Request, facts: dict) -> int:
     if request.record:
         from launch.report import sweep_records
 
-        print(f"Recorded in {sweep_records.add(request.folder)}.")
+        print(f"Recorded in {sweep_records.add(facts)}.")
     return 0
 
 

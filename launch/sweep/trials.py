@@ -82,7 +82,6 @@ def _note_end(folder: pathlib.Path, first: int, **facts: str) -> None:
     clock = [0.0] + [row["seconds"] for row in read_metrics(folder)]
     seconds = clock[-1] - clock[min(first, len(clock) - 1)]
     _note(folder, ended=now(), seconds=round(seconds, 1), **facts)
-    hparams.write_end(folder, succeeded=facts["status"] == "finished")
 
 
 def _begin_with(folder: pathlib.Path, sweep: pathlib.Path, parent: str | None) -> None:

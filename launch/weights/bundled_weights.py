@@ -60,7 +60,7 @@ def find_network(
             raise UsageError(
                 f"No weights come with {variant}, so --weights must name a run's folder or a "
                 f"file: python -m launch {usage}. Weights come with: "
-                f"{', '.join(list_variants()) or 'no variant'}."
+                f"{', '.join(list_variants())}."
             )
         weights = str(folder)
     file, run = run_weights.locate(weights)

@@ -105,7 +105,7 @@ def _find_shipped(variant: str) -> str:
     raise UsageError(
         f"--from {variant}: there is no such folder of a run or file of weights, and no weights "
         f"come with a variant of that name.{did_you_mean(variant, known)} They come with: "
-        f"{', '.join(known) or 'no variant'}."
+        f"{', '.join(known)}."
     )
 
 

@@ -85,14 +85,11 @@ def _say_unknown(variant: str, file: pathlib.Path, known: tuple[str, ...]) -> st
     """The words for a file that does not say what its network is fed."""
     if not file.name.endswith(OURS):
         return _say_import(variant, file, known)
-    imported = (
-        f", or the layout that it was imported from ({', '.join(known)}); import writes it "
-        "into the file"
-    )
     return (
         f"{file} does not say what its network must be fed (order of colours, range, mean, "
         "size): another program or an older version made it. Say it with --preprocessing: "
-        f"{RECIPE}, if the paper's recipe trained it{imported if known else ''}."
+        f"{RECIPE}, if the paper's recipe trained it, or whose it is; layouts of {variant}: "
+        f"{', '.join(known) or 'none'}."
     )
 
 

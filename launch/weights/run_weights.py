@@ -22,7 +22,6 @@ from common.training.health import require_finite_weights
 from common.training.run_record import (
     asked_overrides,
     differences,
-    is_running,
     is_same_data,
     read_json,
 )
@@ -66,15 +65,15 @@ def locate(given: str) -> tuple[pathlib.Path, Trained | None]:
         )
     try:
         run = Trained(folder, read_json(record))
-        run.record["variant"]
+        run.record["variant"], run.record["class_names"]
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{record} cannot be read: it is no record of a run ({error}).") from error
     file = folder / WEIGHTS if is_folder else path
     if is_folder and not file.is_file():
-        why = "the run did not come to its end. Its own command continues it."
-        if is_running(folder):
-            why = "the run is still under way, in another process."
-        raise UsageError(f"{folder} has no {WEIGHTS}: {why}")
+        raise UsageError(
+            f"{folder} has no {WEIGHTS}: the run has not come to its end. Its own command goes on "
+            "with it."
+        )
     return file, run
 
 
@@ -116,25 +115,17 @@ def use_labels_of(run: Trained, source: Any) -> Any:
     """The source with the labels that the run's network gives its classes.
 
     Raises:
-        UsageError: if they have other names, or the run does not know its own.
+        UsageError: if they have other names.
     """
-    names = run.record.get("class_names")
-    if names is not None:
-        found = relabel(source, tuple(names), str(run.folder))
-        if (few := len(source.class_names())) < len(names):
-            print(
-                f"{source.dataset.name} has {few} of the {len(names)} classes that {run.folder} "
-                "chooses among.",
-                file=sys.stderr,
-            )
-        return found
-    if has_same_data(run, source):
-        return source
-    raise UsageError(
-        f"{run.folder} is an early run, which did not keep the names of its classes: the labels "
-        f"of {source.dataset.name}, which is not the data that it was trained on, cannot be told "
-        "to be the same. Train it again."
-    )
+    names = run.record["class_names"]
+    found = relabel(source, tuple(names), str(run.folder))
+    if (few := len(source.class_names())) < len(names):
+        print(
+            f"{source.dataset.name} has {few} of the {len(names)} classes that {run.folder} "
+            "chooses among.",
+            file=sys.stderr,
+        )
+    return found
 
 
 def has_same_data(run: Trained, source: Any) -> bool:

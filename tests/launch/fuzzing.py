@@ -106,54 +106,6 @@ def _line(draw):
     return words
 
 
-SMALL = ["--data=sample", "--set=train_images=64", "--set=updates=2"]
-SMALL += ["--set=before_epoch.samples=64", "--set=global_batch_size=8"]
-COMPUTED = {  # words of lines that compute: short ones
-    "evaluate": ["evaluate", "lenet5"],
-    "predict": ["predict", "lenet5", "a.png", "folder/train/cat"],
-    "export": ["export", "lenet5"],
-    "describe": ["describe", "lenet5"],
-    "": ["lenet5", *SMALL],
-}
-TRIED = """
-    optimizer.learning_rate=1e30 optimizer.mu=0 loss.j=-1e30
-    optimizer=Sgd(learning_rate=1,momentum=0.9,nesterov=True) x=1
-    train_transforms=[RandomCrop(32)] test_transforms=() views=
-    train_transforms=[Pad(2),RandomShift(3)] image_size=28 test_transforms.0.pixels=3
-    normalize.background=1e30 normalize=SubtractMeanImage() clip_global_norm=-1 held_out=9
-    updates=0 before_epoch.kept=1 average_decay=0 average_decay=0.9 clip_global_norm=1e-30
-    before_epoch=None schedule=Constant(0) weight_decay=WeightDecay(1,'x') epochs=3
-    monitor=ten_crop views=ten_crop num_classes=3 loss=Map() loss=SoftmaxCrossEntropy()
-    synchronized_batch_norm=true schedule=DivideOnPlateau(2,1,1,'val_loss',0) held_out=5000
-""".split()
-
-
-def computed(seed, count):
-    """Lines of small networks, to be run to their end."""
-    draw = random.Random(seed)
-    return [_computed(draw) for _ in range(count)]
-
-
-def _computed(draw):
-    verb = draw.choice(list(COMPUTED))
-    words = list(COMPUTED[verb])
-    if verb in ("evaluate", "predict", "export", "") and draw.random() < 0.7:
-        words.append(f"--set={draw.choice(TRIED)}")
-    odd = sorted(OWN[verb].keys() & {"weights", "views", "split", "recover"})
-    if odd and draw.random() < 0.3:
-        words += _flag(draw, draw.choice(odd))
-    if verb == "evaluate":
-        words.append(f"--data={draw.choice(['sample', 'folder:folder'])}")
-    new = f"new{draw.randrange(10**6)}"  # a place of its own
-    if not verb:
-        words.append(f"--workdir={new}")
-    if verb == "export":
-        words.append(f"--out={new}{draw.choice(['.tflite', ''])}")
-    if verb == "describe":
-        words.append(f"--svg={new}.svg")
-    return words
-
-
 def _flag(draw, name):
     flag = DEFINED[name]
     kind = flag.flag_type()

@@ -5,7 +5,6 @@ import pathlib
 import pytest
 
 from common.data import catalog
-from common.errors import RunError, UsageError
 from launch.commands import baseline
 from launch.report import baseline_records
 from tests.launch.flags import launch
@@ -19,15 +18,11 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "any"
 
 
-def say(*words, record=True, data_dir="~"):
-    return launch("baseline", *words, record=record, data_dir=data_dir)
-
-
 def test_the_sample_is_measured_and_recorded(folder, capsys, monkeypatch):
     words = ["x", "baseline", "sample", "--record", "--data_dir", "/d/x"]
     monkeypatch.setattr("sys.argv", words)
     monkeypatch.setattr("common.evaluation.thumbnail_baseline.CHOICES", (1e-3, 1e-2))
-    assert say("sample") == 0
+    assert launch("baseline", "sample", record=True, data_dir="~") == 0
     (row,) = baseline_records.file().read()
     assert f"{row['top1_error']:.2f} % (" in capsys.readouterr().out
     assert row["top1_error"] == 100 * row["wrong"] / row["num_images"]
@@ -68,19 +63,6 @@ def test_a_row_replaces_its_older_self_and_counts_for_the_same_images_only(folde
 def test_a_folder_is_recorded_by_its_name():
     assert baseline._without_place("folder:/home/me/birds") == "folder:birds"
     assert baseline._without_place("tfds:birds") == "tfds:birds"
-
-
-def test_wrong_usage_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="takes a data set"):
-        say()
-    with pytest.raises(UsageError, match="imagenette"):
-        say("imagenete")
-    with pytest.raises(UsageError, match="no more words"):
-        say("mnist", "cifar10")
-    with pytest.raises(UsageError, match="--seed"):
-        launch("baseline", "mnist", seed=1)
-    with pytest.raises(RunError, match="is not under"):
-        say("imagenette", data_dir=str(tmp_path))
 
 
 @pytest.mark.full

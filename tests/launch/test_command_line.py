@@ -98,16 +98,15 @@ WRONG = {
     "": "--help",
     "alexnt": "'alexnet'",
     "resnet20": "Did you mean 'cifar_resnet20'?",
-    "alexnet_1towr": "'alexnet_1tower'",
-    "ilsvrc2016": "ensemble ilsvrc2016 shows",
     "alexnet lenet5": "'lenet5'",
     "train alexnet": "python -m launch alexnet",
     "evalute alexnet": "'evaluate'",
-    "imports alexnet": "'import'",
     "audit lenet": "'lenet5'",
     "list alexnet vgg": "'vgg'",
     "--dry_run evaluate lenet5": "evaluate goes before its flags",
     "describe --svg a.svg": "describe NAME",
+    "describe lenet5 --svg a.png": "must end in .svg",
+    "describe lenet5 --svg no/a.svg": "no folder no",
     "runs ~nobody_of_that_name": "whose folder that is is not known",
     "report no_such_run": "no_such_run",
     # flags
@@ -126,13 +125,8 @@ WRONG = {
     "alexnet --weights w": "Did you mean --from?",
     "alexnet --workdir=": "--workdir is empty",
     "alexnet --max_hours=nan": "--max_hours=nan",
-    "alexnet --out w.weights.h5": "no use for --out",
     "list --gpus 2": "list has no use for --gpus.",
     "bench input --outt x": "Did you mean 'out'?",
-    "ensemble a.npz p.npz --gpus 1": "no use for --gpus",
-    "import alexnet --from caffe a.npz --out w.weights.h5 --gpus 1": "--gpus",
-    "predict alexnet a.jpg --weights w.weights.h5 --seed 1": "no use for --seed",
-    "submission a.npz --seed 1": "no use for --seed",
     # fields
     "alexnet --set epoch=2": "'epochs'",
     "alexnet --set optimizer.learning_rte=2": "'learning_rate'",
@@ -141,12 +135,13 @@ WRONG = {
     "resnet --set towers=1": "of the network: blocks, ",
     # batches
     "bn_inception --microbatches 2": "the whole batch, which --microbatches cuts",
-    "bn_mnist --microbatches 2": "the whole batch, which --microbatches cuts",
     "bn_inception --microbatches 5 --set batch_norm=False": "32",
+    # what chooses by images
+    "mnist_300 --data sample --patience 2": "patience would choose by the test split",
+    "mnist_300 --data sample --keep_best --set patience=2": "--keep_best and patience would choose",
     # weights to begin with
+    "mnist_rbf --from cifar_resnet20": "fitted to the images anew",
     "cifar_resnet20 --freeze conv1": "--freeze goes with --from",
-    "cifar_resnet20 --body_rate 2": "--body_rate goes with --from",
-    "cifar_resnet20 --preprocessing recipe": "--preprocessing goes with --from",
     "cifar_resnet20 --from cifar_resnet20 --body_rate 0": "above 0",
     "cifar_resnet20 --from cifar_resnet2": "Did you mean 'cifar_resnet20'",
     "cifar_resnet20 --from cifar_resnet20 --set image_size=64": "mean image",
@@ -154,12 +149,10 @@ WRONG = {
     "cifar_resnet32 --from cifar_resnet20": "a run of cifar_resnet20, not of",
     # evaluate
     "evaluate alexnet": "No weights come with",
-    "evaluate vgg16": "--weights RUN_OR_FILE",
     "evaluate alexnet --weights no.h5": "no.h5",
     "evaluate empty": "empty is no run's folder: it has no run.json",
     "evaluate runs/x": "There is no folder runs/x",
     "evaluate run --weights=w.weights.h5": "leave out --weights",
-    "evaluate lenet6": "'lenet6'",
     "evaluate vgg16 --dry_run --views dens": "no view called 'dens'. Did you mean 'dense'? Known: "
     "single, centre_crop, nine_crop, ten_crop, dense, dense_multi_scale.",
     "evaluate alexnet --dry_run --views dense": "single, centre_crop, nine_crop, ten_crop.\n",
@@ -170,8 +163,6 @@ WRONG = {
     "predict alexnet --weights w.weights.h5": "RUN IMAGE...",
     "predict alexnt a.jpg --weights w.weights.h5": "'alexnet'",
     "predict alexnet a.jpg": "come with: lenet5",
-    "predict alexnet a.jpg --weights v.h5": "no file v.h5",
-    "predict alexnet a.jpg --weights empty": "no run.json",
     "predict alexnet b.jpg --weights w.weights.h5": "b.jpg",
     "predict alexnet empty --weights w.weights.h5": "no photographs",
     "predict w.weights.h5 a.jpg": "w.weights.h5 is no run.",
@@ -181,27 +172,23 @@ WRONG = {
     "predict run a.jpg --out old.png": "old.png exists already",
     "predict run a.jpg --out no/s.png": "no folder no",
     # export
+    "export alexnet --out made": "come with: lenet5",
     "export run --out made --format onx": "Did you mean 'onnx'",
     "export run --out gone/deeper/made": "no folder",
     "export run --out made.tf --format tflite": "must end in .tflite",
-    "export run --out made.onnx --format savedmodel": "is a folder",
     "export run --out made.tflite --views ten_crop": "they take pixels",
     "export run --out made --views dense": "centre_crop",
     "export run --out empty": "empty exists already",
-    "export run --out old.tflite": "old.tflite exists already",
     "export run --out other.tflite": "other.tflite.json exists already",
     # import
-    "import": "--from LAYOUT FILE --out",
     "import alexnet --from caffe --out w.weights.h5": "--from LAYOUT FILE --out",
     "import alexnet a.npz --out w.weights.h5": "alexnet knows the layouts caffe",
     "import alexnet --from caffe a.npz": "--out W.weights.h5",
-    "import alexnt a.npz --from caffe --out w.weights.h5": "'alexnet'",
     "import alexnet --from cafe a.npz --out w.weights.h5": "'cafe'. Did you mean 'caffe'? Known "
     "for --from: caffe",
     "import lenet5 --from caffe a.npz --out w.weights.h5": "No published weights are known for "
     "lenet5",
     "import alexnet --from caffe no.npz --out w.weights.h5": "no file no.npz",
-    "import alexnet --from caffe empty --out w.weights.h5": "no file empty",
     "import alexnet --from caffe a.onnx --out w.weights.h5": ".npz, .safetensors, .pth",
     "import alexnet --from caffe a.h5 --out w.weights.h5": ".npz, ",
     "import alexnet --from caffe a.npz --out w.npz": "must end in .weights.h5",
@@ -216,16 +203,25 @@ WRONG = {
     "ensemble a.npz p.npz --rules simple --out a.npz": "exists already",
     "ensemble a.npz p.npz --rules simple --out fused.csv": "end in .npz",
     "submission": "takes a prediction file",
-    "submission a.npz": "takes a prediction file",
     "submission a b --out c.txt": "takes a prediction file",
     "submission a.npz --out old.png": "old.png exists already",
     # bench
     "bench inptu": "'input'",
-    "bench strat": "'start'",
     "bench start alexnet": "no names",
     "bench step --precision float23": "'float32'",
     "bench input --precision float32": "for bench step",
     "bench input --out no/bench.json": "no folder",
+    # baseline
+    "baseline": "takes a data set",
+    "baseline imagenete": "'imagenette'",
+    # sweep
+    "sweep lenet5": "--trials N",
+    "sweep": "--trials N",
+    "sweep lenet5 --trials 0": "--trials",
+    "sweep lenet5 --trials 2 --tuner grid": "bayesian",
+    "sweep lenet5 --data sample --trials 2 --space optimizer.lerning_rate=log(1,2)": (
+        "'learning_rate'"
+    ),
     # new
     "new zf-2": "cannot be a paper's name",
     "new class": "cannot be a paper's name",
@@ -234,11 +230,9 @@ WRONG = {
     "new alexnet_no_lrn": "is called that",
     "new list": "is called that",
     "new load": "a part of the suite is called that",
-    "new make_preprocessing": "a part of the suite is called that",
-    "new test": "a part of the suite is called that",
     "new common": "a part of the suite is called that",
 }
-FILES = "a.npz p.npz a.h5 a.onnx a.jpg old.png old.tflite other.tflite.json"
+FILES = "a.npz p.npz a.h5 a.onnx a.jpg old.png other.tflite.json"
 FILES += " old.weights.h5 w.weights.h5"
 
 
@@ -283,13 +277,14 @@ def test_a_missing_data_set_is_found_before_tensorflow_loads(tmp_path):
     (tmp_path / "w.h5").touch()
     weights = ["--weights", "w.h5", "--views", "multi_crop"]  # of the network it begins with
     lines = [["alexnet"], ["lenet5"], ["evaluate", "vgg16_jitter", *weights]]
+    lines.append(["baseline", "imagenette"])
     said = []
     for code, out, err in launch_all(lines, cwd=tmp_path, data_dir=tmp_path):
         assert (code, out) == (1, "")
         assert str(tmp_path) in err and "Nothing was downloaded" in err
         assert err.count("\n") == 1
         said.append("--data sample" in err)  # which is no other network's images
-    assert said == [True, True, False]
+    assert said == [True, True, False, False]
     assert [path.name for path in tmp_path.iterdir()] == ["w.h5"]
 
 

@@ -8,7 +8,6 @@ import keras
 import pytest
 
 import reproductions
-from common.errors import UsageError
 from common.models.graph import Parallel, boxes_of, folded, network
 from common.models.layer_table import layer_table, totals, without_weights
 from launch.drawing import block_table
@@ -323,9 +322,3 @@ def test_the_command_writes_a_new_picture(tmp_path, capsys):
     assert "5×5 sparse conv, 16" in said and "60,000" in said
     ElementTree.parse(file)
     assert [path.name for path in tmp_path.iterdir()] == ["lenet5.svg"]
-    with pytest.raises(UsageError, match="exists already"):
-        launch("describe", "lenet5", svg=file)
-    with pytest.raises(UsageError, match=r"must end in \.svg"):
-        launch("describe", "lenet5", svg=tmp_path / "lenet5.png")
-    with pytest.raises(UsageError, match="no folder"):
-        launch("describe", "lenet5", svg=tmp_path / "gone" / "a.svg")

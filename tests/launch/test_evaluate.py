@@ -18,7 +18,7 @@ from common.data import catalog, imagenet
 from common.evaluation.predictions import read
 from common.evaluation.views import Dense, FrameView
 from common.models.layer_table import layer_table, totals, without_weights
-from launch.inference import evaluation_plan
+from launch.inference import evaluation
 from tests.common.data_fixtures import noise_image, write_image
 from tests.conftest import ROOT
 from tests.launch import test_predict
@@ -31,7 +31,7 @@ VGG11 = ("evaluate", "vgg11")
 @pytest.fixture
 def plan(here, tmp_path, monkeypatch, capsys):
     """The plan of a network that makes 10 inputs a second; without weights and data."""
-    monkeypatch.setattr(evaluation_plan, "inputs_per_second", lambda *_: 10.0)
+    monkeypatch.setattr(evaluation, "inputs_per_second", lambda *_: 10.0)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
 
     def of(*words):
@@ -65,19 +65,19 @@ def test_every_protocol_of_the_paper_has_its_cost(plan):
 def test_inputs_of_several_sizes_are_counted_by_size():
     dense = Dense(sides=(256, 384), mirrored=True)
     sizes = {(256, 341): 2, (384, 512): 2}
-    assert evaluation_plan.input_sizes(dense, (224, 224)) == sizes
-    assert evaluation_plan.input_sizes(FrameView(name="ten_crop", size=9), (9, 9)) == {(9, 9): 10}
+    assert evaluation.input_sizes(dense, (224, 224)) == sizes
+    assert evaluation.input_sizes(FrameView(name="ten_crop", size=9), (9, 9)) == {(9, 9): 10}
     single = FrameView(name="single", size=9)
-    assert evaluation_plan.input_sizes(single, (9, 9)) == {(9, 9): 1}
+    assert evaluation.input_sizes(single, (9, 9)) == {(9, 9): 1}
 
 
 def test_speed_is_measured(monkeypatch):
-    monkeypatch.setattr(evaluation_plan, "TIMED_SECONDS", 0.2)
+    monkeypatch.setattr(evaluation, "TIMED_SECONDS", 0.2)
     image = keras.Input((8, 8, 3))
     scores = keras.layers.Dense(2)(keras.layers.Flatten()(image))
     model = keras.Model(image, scores)
     strategy = tf.distribute.get_strategy()
-    assert evaluation_plan.inputs_per_second(model, 384, strategy) > 100
+    assert evaluation.inputs_per_second(model, 384, strategy) > 100
 
 
 def photographs(root, wnids=imagenet.WNIDS[3:6]):

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from common.errors import RunError, UsageError
+from common.errors import RunError
 from launch.commands import export as command
 from launch.weights import run_weights
 from tests.launch import test_predict
@@ -83,8 +83,3 @@ def test_a_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(command, "ONNX_NEEDS", ("tf2onnx_is_gone",))
     with pytest.raises(RunError, match=r"tf2onnx_is_gone.*\[onnx\]"):
         command.read_format(tmp_path / "made.onnx", None)
-
-
-def test_weights_that_are_not_there_are_told(colours, tmp_path):
-    with pytest.raises(UsageError, match="no file .*gone"):
-        export(tmp_path / "gone.weights.h5", tmp_path / "made")

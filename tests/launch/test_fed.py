@@ -9,7 +9,7 @@ import pytest
 import reproductions
 from common.data.transforms import CentreCrop
 from common.data.transforms.geometric import ResizeShorterSide
-from common.data.transforms.pixels import ScalePixels, SubtractMeanPixel
+from common.data.transforms.pixels import SubtractMeanPixel
 from common.errors import RunError, UsageError
 from common.models import preprocessing
 from launch.weights import run_weights
@@ -140,10 +140,3 @@ def test_every_recipe_can_be_written_and_read(tmp_path):
             assert preprocessing.read(file).of(other) == recipe
             seen.add(paper)
     assert len(seen) > 10
-
-
-def test_a_recipe_without_its_preprocessing_is_another(alone):
-    """What is written is what comes back, whatever the recipe's own is."""
-    preprocessing.write(alone, "recipe", "colours", SWAPPED)
-    other = dataclasses.replace(COLOURS, normalize=ScalePixels(0.0, 9.0), test_transforms=())
-    assert preprocessing.read(alone).of(other) == SWAPPED

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
 
 import reproductions
 from common.data import catalog
@@ -38,6 +37,7 @@ from launch.settings.options import read_training
 from launch.weights import run_weights
 from launch.weights.fine_tuning import _change_images, read_changes
 from launch.weights.shipped import find_folder
+from tests.common.data_fixtures import write_images
 from tests.launch import test_predict
 from tests.launch.flags import answer, read
 from tests.launch.test_resume import finish, start
@@ -55,15 +55,8 @@ ANIMALS = ("cat", "dog", "eel")
 
 def folder_of(root, names=ANIMALS, images=4):
     """So many noisy images of each class and split."""
-    noise = np.random.default_rng(0)
-    for split in ("train", "validation"):
-        for name in names:
-            place = root / split / name
-            place.mkdir(parents=True)
-            for number in range(images):
-                pixels = noise.integers(0, 256, (32, 32, 3), np.uint8)
-                Image.fromarray(pixels).save(place / f"{number}.png")
-    return f"folder:{root}"
+    places = [f"{split}/{name}" for split in ("train", "validation") for name in names]
+    return f"folder:{write_images(root, dict.fromkeys(places, images), (32, 32))}"
 
 
 def ask(variant, weights, data=None, **flags):
@@ -137,11 +130,6 @@ def test_another_variants_weights_are_refused_though_they_fit(tmp_path):
     with pytest.raises(UsageError, match="of akamaster_resnet20, not of cifar_resnet20: give the"):
         ask("cifar_resnet20", file)
     assert ask("akamaster_resnet20", file).weights == file
-
-
-def test_a_network_that_is_fitted_begins_with_no_weights():
-    with pytest.raises(UsageError, match="mnist_rbf is fitted .* leave out --from"):
-        ask("mnist_rbf", FILE)
 
 
 def test_other_classes_have_a_new_head_and_all_else_has_the_weights(tmp_path):
@@ -219,7 +207,7 @@ def test_the_body_learns_at_a_rate_of_its_own():
         group_schedules=(GroupSchedule(variables="bias$", schedule=Constant(value=2.0)),),
     )
     scaled = starting_weights._scale_body(recipe, ("fc",))
-    rates = ["body, bias$: 0.02", "body: 0.01", "fc, bias$: 0.2", "fc: 0.1"]
+    rates = ["body, bias$: 0.02", "body: 0.01", "head, bias$: 0.2", "head: 0.1"]
     assert list(recipe_table.say_rates(scaled)) == rates
     variables = []
     for path in ("conv1/kernel", "conv1/bias", "fc/kernel", "fc/bias", "fc_not/kernel"):
@@ -239,15 +227,6 @@ def test_the_body_learns_at_a_rate_of_its_own():
     }
     expected = {"conv1/kernel": 0.1, "conv1/bias": 0.2, "fc/kernel": 1, "fc/bias": 2}
     assert found == pytest.approx(expected | {"fc_not/kernel": 0.1, "fc_not/bias": 0.2})
-
-
-@pytest.mark.parametrize("head", [(), ("fc",), ("fc", "other-head")])
-@pytest.mark.parametrize("variables", ["", "bias$", "(a|b)"])
-def test_what_is_spelt_of_a_body_is_read_and_nothing_else(head, variables):
-    body = starting_weights.Body(head, variables)
-    assert starting_weights.read_body(body.spell()) == body
-    for other in (variables or "kernel", f"{body.spell()}x", "^fc"):
-        assert starting_weights.read_body(other) is None
 
 
 def test_the_bodys_rate_is_no_second_deviation():

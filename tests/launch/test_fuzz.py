@@ -15,7 +15,6 @@ from tests.launch import fuzzing
 
 LINES = int(os.environ.get("FUZZ_LINES", 1500))
 SEED = int(os.environ.get("FUZZ_SEED", 0))
-DEEP = int(os.environ.get("FUZZ_DEEP", 60))
 
 
 @pytest.fixture
@@ -67,24 +66,6 @@ def test_no_line_ends_in_a_traceback(here, no_work):
     assert len(made) >= 500 and made == fuzzing.lines(SEED, LINES)
     faults = [found for words in made if (found := fuzzing.fault(words))]
     assert not faults, f"{len(faults)} of {LINES}:\n" + "\n".join(faults[:20])
-
-
-@pytest.mark.full
-@pytest.mark.timeout(3600)
-def test_no_line_that_computes_ends_in_a_traceback(here, monkeypatch):
-    """In one process, so on its one device."""
-    import tensorflow as tf
-
-    from launch.inference import evaluation, prediction
-    from launch.session import training
-
-    for module in (evaluation, prediction, training):
-        monkeypatch.setattr(
-            module, "prepare_tensorflow", lambda *_: tf.distribute.OneDeviceStrategy("CPU:0")
-        )
-    made = fuzzing.computed(SEED, DEEP)
-    faults = [found for words in made if (found := fuzzing.fault(words))]
-    assert not faults, f"{len(faults)} of {DEEP}:\n" + "\n".join(faults[:20])
 
 
 def test_every_verb_and_flag_has_its_lines():

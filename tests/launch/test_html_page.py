@@ -56,9 +56,7 @@ document.getElementById("seen").textContent = JSON.stringify(seen);
 """
 
 
-@pytest.fixture
-def paper(tmp_path, monkeypatch):
-    return toy.make(tmp_path, monkeypatch)
+paper = toy.paper
 
 
 class Reader(html.parser.HTMLParser):
@@ -95,7 +93,7 @@ def test_the_page_is_whole_and_loads_nothing(paper, tmp_path):
     assert "default-src 'none'" in text
     menu = re.search(r"<nav .*?</nav>", text)[0]  # calls each part as its heading does
     parts = re.findall(r'<h2 id="(.*?)">(.*?)</h2>', text)
-    assert re.findall(r'<a href="#(.*?)">(.*?)</a>', menu) == parts and len(parts) == 5
+    assert re.findall(r'<a href="#(.*?)">(.*?)</a>', menu) == parts and len(parts) == 4
     assert "Runs given" in text and "Runs over each other" not in text  # it is but one
 
 
@@ -133,7 +131,7 @@ def test_several_runs_are_drawn_over_each_other(paper, tmp_path):
     two = toy.write_run(tmp_path / "b", seed=1, history=toy.history(4), status="running")
     begun = toy.write_run(tmp_path / "c", seed=2, **UNDER_WAY)
     text = html_page.page([one, two, begun])
-    assert text.index("Runs over each other") < text.index("In short")
+    assert text.index("Runs over each other") < text.index('id="variants"')
     assert text.count("2 runs, with the last value.") == 2  # loss and error
     assert "In 1 more no epoch has ended yet." in text
     loss, error, *own = pictures_in(text)
@@ -280,8 +278,6 @@ def test_the_command_writes_the_page_and_nothing_else(paper, tmp_path, capsys):
     assert "is written" in capsys.readouterr().out
     assert file.read_text() == html_page.page([])
     assert set(paper.iterdir()) == before
-    with pytest.raises(UsageError, match="no use for --gpus"):
-        launch("report", html=file, gpus=1)
 
 
 def test_the_real_page_is_small_and_has_every_cell():

@@ -1,16 +1,11 @@
 import dataclasses
 
-import pytest
-
 import reproductions
 from launch.report import report
 from tests.launch import toy
 from tests.launch.flags import launch
 
-
-@pytest.fixture
-def paper(tmp_path, monkeypatch):
-    return toy.make(tmp_path, monkeypatch)
+paper = toy.paper
 
 
 def lines(capsys):

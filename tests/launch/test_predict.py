@@ -13,7 +13,7 @@ from PIL import Image
 import reproductions
 from common.data import imagenet
 from common.data.pipeline import stored_side
-from common.data.statistics import Statistics, save
+from common.data.statistics import save
 from common.data.transforms import CentreCrop, Pad
 from common.data.transforms.geometric import ResizeShorterSide
 from common.data.transforms.pixels import ScalePixels, SubtractMeanImage
@@ -24,8 +24,9 @@ from common.recipes.serialization import describe, describe_recipe
 from launch.drawing import contact_sheet
 from launch.settings.overrides import apply
 from launch.weights import run_weights
+from tests.common.data_fixtures import statistics_of
 from tests.launch import toy
-from tests.launch.flags import answer, launch
+from tests.launch.flags import launch
 
 # Says which of red, green and blue an image has most of.
 COLOURS = dataclasses.replace(
@@ -105,13 +106,6 @@ def write_record(folder, recipe, **more):
         "class_names": NAMES,
     }
     toy.write_run(folder, **facts | more)
-
-
-def statistics_of(mean_image):
-    """A training set's: its mean image, and numbers for the rest."""
-    return Statistics(
-        mean_image=mean_image, pixel_mean=np.arange(3.0), pixel_std=np.ones(3), covariance=np.eye(3)
-    )
 
 
 def predict_here(folder, *words, **given):
@@ -236,7 +230,7 @@ def test_imagenet_itself_is_not_needed(colours, tmp_path, capsys, monkeypatch):
     """Without it the published means serve, and its names are known."""
     recipe = dataclasses.replace(COLOURS, data="imagenet2012", normalize=SubtractMeanImage())
     monkeypatch.setitem(reproductions.load("").RECIPES, "colours", recipe)
-    write_record(colours, recipe, class_names=None)
+    write_record(colours, recipe)
     photographs = []
     for place in range(3):
         rgb = np.round(imagenet.CHANNEL_MEAN).astype(int)
@@ -348,42 +342,16 @@ PUBLISHED = {  # variant -> (file, images of CIFAR-10 that it errs on, as publis
 }
 
 
-@pytest.fixture
-def imported(shared_data, tmp_path, here, monkeypatch):
-    """`of(variant)`: its published weights, imported."""
-    pytest.importorskip("torch")  # reads the files
-    monkeypatch.setenv("TFDS_DATA_DIR", str(shared_data / "tfds"))
-
-    def of(variant):
-        source, target = shared_data / "weights" / PUBLISHED[variant][0], tmp_path / "w.weights.h5"
-        launch("import", variant, source, **{"from": "akamaster", "out": target})
-        return target
-
-    return of
-
-
 @pytest.mark.full
 @pytest.mark.parametrize("variant", PUBLISHED)
-def test_cifar_weights_err_on_as_many_images_as_published(variant, imported, capsys):
-    assert launch("evaluate", variant, weights=imported(variant)) == 0
+def test_cifar_weights_err_on_as_many_images_as_published(
+    variant, shared_data, tmp_path, here, monkeypatch, capsys
+):
+    pytest.importorskip("torch")  # reads the files
+    monkeypatch.setenv("TFDS_DATA_DIR", str(shared_data / "tfds"))
+    source, target = shared_data / "weights" / PUBLISHED[variant][0], tmp_path / "w.weights.h5"
+    launch("import", variant, source, **{"from": "akamaster", "out": target})
+    assert launch("evaluate", variant, weights=target) == 0
     said = capsys.readouterr().out
     error = re.search(r"top-1 error ([\d.]+) .* 10,000 images of CIFAR-10", said)
     assert round(float(error[1]) * 100) == PUBLISHED[variant][1]  # 0.01 % is one image
-
-
-@pytest.mark.full
-def test_published_cifar_weights_know_cats_from_ships(imported, shared_data, tmp_path, capsys):
-    """The import, the network and the photographs are all real."""
-    shown = {
-        "n02123045": "cat",  # tabby
-        "n02088238": "dog",  # basset
-        "n04347754": "ship",  # submarine
-        "n02423022": "deer",  # gazelle
-    }
-    weights, sheet = imported("akamaster_resnet20"), tmp_path / "sheet.png"
-    words = ["akamaster_resnet20", *(shared_data / "photos" / wnid for wnid in shown)]
-    code, out, err = answer(capsys, "predict", *words, "--weights", weights, "--out", sheet)
-    assert (code, err) == (0, "")
-    first = [out.splitlines()[6 * place + 1].split()[-1] for place in range(4)]
-    assert first == list(shown.values())
-    assert Image.open(sheet).width > 1000

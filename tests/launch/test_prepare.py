@@ -26,7 +26,6 @@ from launch.terminal.exits import SCRIPT
 from tests.common import synthetic_imagenet as synthetic
 from tests.common.data_fixtures import image_folder, write_image, write_images
 from tests.common.prepare_runs import run, small
-from tests.common.test_small_sets import assert_read_back, write_idx
 from tests.launch import flags
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -308,16 +307,6 @@ def test_a_line_that_was_wiped_is_drawn_again_at_once(monkeypatch):
         counting.clear()
 
 
-def run_command(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "launch", *map(str, words)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-
-
 @pytest.mark.full
 @pytest.mark.parametrize("name,code", [("SIGTERM", 75), ("SIGINT", 130)])
 def test_asked_to_stop_it_says_that_it_continues(made, tmp_path, name, code):
@@ -348,8 +337,8 @@ def test_imagenet_in_its_official_form_is_prepared_and_trained_on(tmp_path):
     """1,000 classes, through the commands a person types."""
     made = synthetic.make(tmp_path / "source", 1000, 3)
     data_dir = tmp_path / "data"
-    prepared = run_command(
-        *("prepare", "imagenet2012", "--source", made.folder),
+    prepared = flags.run_alone(
+        *("-m", "launch", "prepare", "imagenet2012", "--source", made.folder),
         *("--data_dir", data_dir, "--counts", made.counts, "--leave_out_bad"),
     )
     assert prepared.returncode == 0, prepared.stderr
@@ -360,12 +349,12 @@ def test_imagenet_in_its_official_form_is_prepared_and_trained_on(tmp_path):
         "validation": len(made.validation),
     }
     assert len(read_manifest(folder)["classes"]["train"]) == 1000
-    examined = run_command("doctor", "imagenet2012", "--data_dir", data_dir)
+    examined = flags.run_alone("-m", "launch", "doctor", "imagenet2012", "--data_dir", data_dir)
     assert examined.returncode in (0, 1)
     assert "validation images are right" in examined.stdout
     recipe = ("--set", "image_size=67", "--set", "epochs=1")
-    trained = run_command(
-        *("alexnet_as_run", "--data_dir", data_dir, "--platform", "cpu"),
+    trained = flags.run_alone(
+        *("-m", "launch", "alexnet_as_run", "--data_dir", data_dir, "--platform", "cpu"),
         *("--workdir", tmp_path / "run", *recipe),
     )
     assert trained.returncode == 0, trained.stderr[-3000:]
@@ -375,20 +364,3 @@ def test_imagenet_in_its_official_form_is_prepared_and_trained_on(tmp_path):
     assert record["data"]["splits"]["train"] == 2998
     [result] = [r for r in record["results"] if r["view"] == "centre_crop"]
     assert result["num_images"] == len(made.validation)
-
-
-@pytest.mark.full
-def test_mnist_of_tfds_is_the_idx_files(shared_data, tmp_path, capsys):
-    """TFDS's set, written as idx files and prepared, is TFDS's set."""
-    mnist = catalog.find("mnist", channels=1)
-    theirs = catalog.open_source(mnist, str(shared_data / "tfds"))
-    arrays = {}
-    for split in ("train", "test"):
-        records = theirs.records(split).batch(60_000).get_single_element()
-        images = [tf.io.decode_png(png)[..., 0] for png in records["image"]]
-        arrays[split] = np.uint8(images), np.uint8(records["label"])
-    write_idx(tmp_path, arrays)
-    _, ours = small("mnist", tmp_path, tmp_path / "data")
-    assert doctor(capsys, tmp_path / "data", "mnist")[0] == 0
-    for split, (images, labels) in arrays.items():
-        assert_read_back(ours, split, images, labels.tolist())

@@ -221,9 +221,6 @@ def test_the_papers_difference_is_of_one_protocol(record):
     assert line.printed_size() == pytest.approx(1.7 - 0.95)
     (row,) = cells(only(QUESTION, run=(wanted,)), papers)
     assert row["In the paper"] == "higher by 0.75 points than toy (Table 3)"
-    wrong = dataclasses.replace(wanted, size=("toy", "another"))
-    with pytest.raises(RunError, match="another"):
-        dataclasses.replace(line, wanted=wrong).printed_size()
 
 
 @pytest.mark.parametrize(
@@ -328,11 +325,8 @@ variant = "toy"
     [
         ("not toml", "cannot be read"),
         ("", r"has no \[\[question\]\]"),
-        (FILE.replace("differences", "guess"), "kind is 'guess'"),
         (FILE.replace('title = "Does size help?"\n', ""), "question 1: .*missing .*'title'"),
         (FILE + 'agianst = "toy"\n', "question 1, run: .*'agianst'"),
-        (FILE + 'against = "tyo"\n', "against 'tyo', which is none of toy"),
-        (FILE + 'claim = "better"\n', "'better', not higher or lower"),
     ],
 )
 def test_a_wrong_file_says_what_is_wrong(tmp_path, text, said):
@@ -373,10 +367,13 @@ def test_the_questions_of_results_md_name_what_the_papers_say():
     papers = read_papers()
     text = questions.page(papers, name_settings(papers))
     for question in question_spec.read():
-        assert f"## {question.title}" in text
+        assert f"## {question.title}" in text and question.kind in ("working", "differences")
         found = find_lines(question, papers)
         assert len(found) == len(question.run)
+        variants = [line.wanted.variant for line in found]
         for line in found:
+            assert line.wanted.claim in ("", "higher", "lower")
+            assert line.wanted.against in (None, *variants)
             if line.wanted.size:
                 higher = line.printed_size() > 0
                 assert line.wanted.claim == ("higher" if higher else "lower")

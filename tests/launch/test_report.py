@@ -24,9 +24,7 @@ TESTS = pathlib.Path(__file__).parents[1]
 NOT_THE_PAPERS = "not the paper's experiment"
 
 
-@pytest.fixture
-def paper(tmp_path, monkeypatch):
-    return toy.make(tmp_path, monkeypatch)
+paper = toy.paper
 
 
 @pytest.fixture
@@ -445,16 +443,3 @@ def test_links_of_the_written_pages_lead_somewhere(papers):
             if anchor and target.suffix == ".md":
                 known = anchors.get(target, set()) | headings_of(target)
                 assert anchor in known, f"{file}: {address}"
-
-
-def test_measured_rows_need_their_fields(write, paper):
-    assert records.file("toy").read() == []
-    write({})
-    file = paper / "reproduced.toml"
-    file.write_text(file.read_text() + 'extra = "kept"\n')
-    (row,) = records.file("toy").read()
-    assert row["extra"] == "kept"
-    for name in ("variant", "top1_error", "commit", "versions"):
-        file.write_text("[[run]]\n" + "".join(f'{key} = "x"\n' for key in row if key != name))
-        with pytest.raises(RunError, match=f"reproduced.toml: run 1 lacks {name}"):
-            records.file("toy").read()

@@ -9,7 +9,7 @@ from launch.report.row_file import RowFile
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "rows.toml"
-    return RowFile(path=path, kind="row", key=("name", "seed"), header="# Rows.\n", needed=("x",))
+    return RowFile(path=path, kind="row", key=("name", "seed"), header="# Rows.\n")
 
 
 def row(name, seed=0, **more):
@@ -33,17 +33,9 @@ def test_the_later_of_two_rows_with_one_key_stays(file):
     assert [one["x"] for one in file.read()] == [4, 2]
 
 
-@pytest.mark.parametrize(
-    ("text", "what"),
-    [
-        ("no toml", "cannot be read"),
-        ("[[other]]\nx = 1\n", "has keys other than row: other"),
-        ('[[row]]\nname = "a"\n', "row 1 lacks seed, x"),
-    ],
-)
-def test_a_damaged_file_is_named(file, text, what):
-    file.path.write_text(text)
-    with pytest.raises(RunError, match=f"rows.toml:? {what}"):
+def test_a_damaged_file_is_named(file):
+    file.path.write_text("no toml")
+    with pytest.raises(RunError, match="rows.toml cannot be read"):
         file.read()
 
 

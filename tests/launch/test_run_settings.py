@@ -8,17 +8,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import reproductions
 from common.data import catalog
 from common.data.sources.relabelled import relabel
 from common.data.statistics import save
 from common.data.transforms.pixels import SubtractMeanImage
 from common.errors import RunError, UsageError
 from common.recipes.recipe import Override
-from common.training.run_record import lock_folder
 from launch.inference import evaluation, network_inputs
 from launch.settings.overrides import apply, combine, with_data
 from launch.weights import bundled_weights, run_weights
+from tests.common.data_fixtures import statistics_of
 from tests.launch import test_predict
 from tests.launch.flags import launch, read
 
@@ -165,15 +164,6 @@ def test_labels_of_other_images_go_by_the_names_of_the_classes(run, tmp_path, ca
     assert "has 2 of the 3 classes" in err
 
 
-def test_an_installed_copy_does_not_name_report_which_it_refuses(
-    run, tmp_path, capsys, monkeypatch
-):
-    folder = run()
-    for repository, ends in ((reproductions.REPOSITORY, ", for `report`."), (tmp_path, ".")):
-        monkeypatch.setattr(reproductions, "REPOSITORY", repository)
-        assert measured(folder, capsys)[1][1] == f"Written into {folder}{ends}"
-
-
 def test_a_file_of_weights_is_said_not_to_know_its_classes(run, tmp_path, capsys):
     file = run() / run_weights.WEIGHTS
     alone = file.rename(tmp_path / "alone.weights.h5")
@@ -194,15 +184,6 @@ def test_classes_of_other_names_are_refused(run, tmp_path, capsys):
         (place / "green").rename(place / "violet")
     with pytest.raises(UsageError, match="'violet'"):  # the run's own folder
         measured(tmp_path / "run", capsys)
-
-
-def test_a_run_that_does_not_know_its_classes_is_measured_on_its_own_data_only(
-    run, tmp_path, capsys
-):
-    folder = run(class_names=None)
-    assert measured(folder, capsys)[0] == 0
-    with pytest.raises(UsageError, match="did not keep the names"):
-        measured(folder, capsys, data=folder_of(tmp_path / "other", height=400))
 
 
 def test_relabelled_records_keep_their_order(tmp_path):
@@ -267,7 +248,7 @@ def test_what_was_subtracted_in_training_is_subtracted_now(run, tmp_path, capsys
     monkeypatch.setitem(evaluation.reproductions.load("colours").RECIPES, "colours", recipe)
     folder = run()
     mean = np.zeros((24, 24, 3), np.float32)
-    save(test_predict.statistics_of(mean), folder / run_weights.STATISTICS)
+    save(statistics_of(mean), folder / run_weights.STATISTICS)
     seen = []
     monkeypatch.setattr(
         network_inputs, "training_statistics", lambda *a: pytest.fail("the run has its own")
@@ -300,20 +281,16 @@ def test_predict_and_export_take_the_runs_data_and_no_other(run, tmp_path):
 
 def test_the_cost_of_a_runs_views_is_that_of_its_settings(run, capsys, monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        evaluation.evaluation_plan, "print_plan", lambda model, *rest: seen.append(model) or 0
-    )
+    monkeypatch.setattr(evaluation, "print_plan", lambda model, *rest: seen.append(model) or 0)
     folder = run("image_size=8")
     code, _, _ = measured(folder, capsys, dry_run=True)
     assert code == 0 and seen[0].input_shape[1:3] == (8, 8)
 
 
-def test_a_run_that_goes_on_or_is_under_way_says_so(run, tmp_path):
+def test_a_run_that_has_not_ended_or_goes_on_says_so(run, tmp_path):
     folder = run(sessions=[{"data_dir": str(tmp_path / "data")}])
     (folder / run_weights.WEIGHTS).unlink()
-    with lock_folder(folder), pytest.raises(UsageError, match="still under way"):
-        find("evaluate", folder)
-    with pytest.raises(UsageError, match="did not come to its end"):
+    with pytest.raises(UsageError, match="has not come to its end"):
         find("evaluate", folder)
     (tmp_path / "data").rename(tmp_path / "moved")
     with pytest.raises(UsageError, match="data, which is gone: --data folder:PATH"):

@@ -13,7 +13,7 @@ import reproductions
 from common.data import catalog
 from common.data.statistics import load, needed, save
 from common.data.transforms.pixels import SubtractMeanImage
-from common.errors import RunError, UsageError
+from common.errors import RunError
 from common.files import write_json
 from common.recipes.serialization import recipe_hash
 from common.training.run_record import ARITHMETIC
@@ -25,6 +25,7 @@ from launch.settings.options import read_experiment
 from launch.settings.overrides import apply
 from launch.weights import run_weights, shipped
 from launch.weights.bundled_weights import Network
+from tests.common.data_fixtures import statistics_of
 from tests.launch import test_predict
 from tests.launch.flags import answer, launch
 
@@ -159,7 +160,7 @@ def finished(folder, recipe=test_predict.COLOURS, **more):
 
 
 def ship_here(*folders):
-    return launch("ship", *folders, data_dir="/nowhere")
+    return launch("ship", *folders)
 
 
 def predict_here(*photographs, **given):
@@ -202,9 +203,9 @@ def test_the_mean_that_is_subtracted_goes_with_the_weights(colours, tmp_path, mo
     recipe = dataclasses.replace(test_predict.COLOURS, normalize=SubtractMeanImage())
     monkeypatch.setitem(reproductions.load("").RECIPES, "colours", recipe)
     finished(colours, recipe)
-    with pytest.raises(RunError, match="'cifar10' .* is not under"):
+    with pytest.raises(RunError, match="it has no statistics.npz"):
         ship_here(colours)
-    statistics = test_predict.statistics_of(np.ones((24, 24, 3), np.float32))
+    statistics = statistics_of(np.ones((24, 24, 3), np.float32))
     save(statistics, colours / run_weights.STATISTICS)
     assert ship_here(colours) == 0
     kept = load(tmp_path / "trained" / "colours" / run_weights.STATISTICS)
@@ -255,21 +256,6 @@ def test_evaluate_measures_in_the_runs_precision_and_says_so(
     assert "trained in mixed_bfloat16, used here in mixed_bfloat16" in err
     predict_here(test_predict.colour(tmp_path / "a.png", (0, 0, 255)))
     assert "mixed_bfloat16, used here in float32" in capsys.readouterr().err
-
-
-def test_a_variant_without_weights_names_those_with_some(colours, tmp_path):
-    for words, given in (
-        (("evaluate", "colours"), {}),
-        (("predict", "colours", tmp_path), {}),
-        (("export", "colours"), {"out": str(tmp_path / "new")}),
-    ):
-        test_predict.colour(tmp_path / "a.png", (1, 2, 3))
-        with pytest.raises(UsageError, match="come with: no variant"):
-            launch(*words, data_dir="/nowhere", **given)
-    (tmp_path / "trained" / "others").mkdir(parents=True)
-    (tmp_path / "trained" / "others" / "run.json").touch()
-    with pytest.raises(UsageError, match="RUN_OR_FILE.*come with: others"):
-        launch("evaluate", "colours", data_dir="/nowhere")
 
 
 def test_classes_of_a_known_data_set_have_names_where_it_is_not(tmp_path):

@@ -69,8 +69,6 @@ def test_a_killed_sweep_repeats_and_loses_nothing(tmp_path, tuner, asked):
 
     with pytest.raises(Killed):
         search(tmp_path, kill_in_the_third, trials=asked, tuner=tuner)
-    with pytest.raises(RunError, match="not finished"):
-        sweep_records.add(tmp_path)
     before = status.read_trials(tmp_path)
     assert [t["status"] for t in before] == ["finished"] * 2 + ["under way"]
     _, record = search(tmp_path, by_rate, trials=asked, tuner=tuner)
@@ -294,7 +292,6 @@ def test_tensorboard_finds_the_values_and_the_metric(finished):
         file.relative_to(finished).as_posix().rpartition("/")[0]: data
         for file in finished.rglob("events.*")
         for data in hparams_in(file)
-        if data.WhichOneof("data") != "session_end_info"
     }
     experiment = found.pop("").experiment
     [field] = experiment.hparam_infos
@@ -333,8 +330,6 @@ def test_a_recorded_sweep_is_a_row_of_its_own(finished, tmp_path, monkeypatch):
     text = sweep_records.section("lenet5")
     assert "held out" in text and f"{row['held_out_error']:.2f} %" in text
     assert row["paper_values"] == ["optimizer.learning_rate=0.0005"]
-    with pytest.raises(UsageError, match="no sweep's folder"):
-        sweep_records.add(tmp_path)
 
 
 def test_a_worker_waits_for_the_process_of_a_killed_sweep(tmp_path, monkeypatch):

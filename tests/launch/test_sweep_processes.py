@@ -11,7 +11,6 @@ from unittest import mock
 import pytest
 
 from launch.sweep.sweep_request import MEMBER
-from tests.launch.test_command_line import launch_all
 from tests.launch.test_resume import assert_same_end, checkpoint_seen, finish, record, start
 
 BASE = (*("lenet5", "--data", "sample", "--platform", "cpu"), *("--set", "global_batch_size=48"))
@@ -26,26 +25,6 @@ def results(folder):
     return [
         (t["id"], t["values"], t["objective"], t["status"]) for t in sweep_json(folder)["trials"]
     ]
-
-
-WRONG = {  # what is said of it
-    "sweep lenet5": "--trials N",
-    "sweep": "--trials N",
-    "sweep lenet5 --trials 0": "--trials",
-    "sweep lenet5 --data sample --trials 2 --workers 3": "at most as many workers",
-    "sweep lenet5 --trials 2 --tuner grid": "bayesian",
-    "sweep lenet5 --trials 2 --weights x": "--weights",
-    "lenet5 --trials 2": "--trials",
-    "sweep lenet5 --data sample --trials 2 --space optimizer.lerning_rate=log(1,2)": (
-        "'learning_rate'"
-    ),
-}
-
-
-def test_wrong_usage_is_told_before_tensorflow_loads(tmp_path):
-    answers = launch_all([line.split() for line in WRONG], data_dir=tmp_path)
-    for said, (code, out, err) in zip(WRONG.values(), answers, strict=True):
-        assert (code, out) == (2, "") and said in err
 
 
 @pytest.mark.full

@@ -3,6 +3,8 @@
 import dataclasses
 import json
 
+import pytest
+
 import reproductions
 from common.recipes.recipe import Deviation, Recipe, Sgd
 from common.recipes.serialization import describe, describe_recipe
@@ -53,6 +55,12 @@ rows = [["It is small.", "Sec. 1", "checked", ""]]
 """
 HEAD = EXPECTED.partition("toy =")[0]
 README = "# Toy\n\nBefore.\n<!-- deviations -->\nold\n<!-- /deviations -->\nAfter.\n"
+
+
+@pytest.fixture
+def paper(tmp_path, monkeypatch):
+    """The toy as the only paper; its folder."""
+    return make(tmp_path, monkeypatch)
 
 
 def make(tmp_path, monkeypatch):

@@ -3,7 +3,6 @@
 import dataclasses
 
 from common.data import catalog
-from common.errors import RunError
 from common.evaluation.comparisons import paired, unpaired
 from common.recipes.recipe import Recipe
 from launch.report import curves
@@ -67,24 +66,15 @@ class Line:
         )
 
     def printed_size(self) -> float:
-        """By how many points the two errors of `wanted.size` differ in print.
-
-        Raises:
-            RunError: if expected.toml has no such two under one protocol.
-        """
+        """By how many points the two errors of `wanted.size` differ in print."""
         of, to = self.wanted.size
         errors: dict[str, dict] = {of: {}, to: {}}  # by protocol
         for claim in self.paper.expected.result:
             if claim.variant in errors and claim.top1_error is not None:
                 protocol = (claim.data, claim.split, claim.views)
                 errors[claim.variant].setdefault(protocol, claim.top1_error)
-        for protocol, error in errors[of].items():
-            if protocol in errors[to]:
-                return error - errors[to][protocol]
-        raise RunError(
-            f"questions.toml wants the printed errors of {of} and {to} under one protocol, "
-            f"which reproductions/{self.paper.name}/expected.toml has not."
-        )
+        protocol = next(one for one in errors[of] if one in errors[to])
+        return errors[of][protocol] - errors[to][protocol]
 
 
 def find_lines(question: Question, papers: dict[str, Paper]) -> list[Line]:
