@@ -304,14 +304,6 @@ def test_stopped_while_testing_it_keeps_the_epoch(source, tmp_path):
     assert train(again).history[0]["step"] == STEPS
 
 
-def test_a_loss_that_is_not_finite_stops_with_the_step(source, tmp_path):
-    wild = Sgd(learning_rate=1e30, momentum=0.9, nesterov=False)
-    diverging = loop(source, tmp_path, optimizer=wild)
-    diverging.save()
-    with pytest.raises(RunError, match=r"step \d+ .*step-000000000.npz, is kept"):
-        train(diverging)
-
-
 class Spoil(keras.callbacks.Callback):
     """Puts a NaN into the weights after some updates, each time once."""
 
@@ -362,7 +354,7 @@ def test_it_goes_back_as_often_as_it_may(source, tmp_path):
 
 def test_the_step_that_is_named_is_the_first_bad_one(tmp_path):
     losses = np.array([2.3, 2.2, np.nan, np.inf])
-    with pytest.raises(RunError, match=r"nan at step 102 \(epoch 6\)"):
+    with pytest.raises(RunError, match=r"nan at step 102 \(epoch 6\).* no checkpoint"):
         require_finite(losses, first_step=100, epoch=5, folder=tmp_path)
 
 
