@@ -194,15 +194,6 @@ def test_dense_scores_are_those_of_the_windows(evaluator, scored):
         np.testing.assert_allclose(found[place], expected, atol=1e-4)
 
 
-def test_a_part_is_averaged_after_its_softmax(scored):
-    def probabilities(view):
-        return np.exp(tf.nn.log_softmax(scores_of(scored, view)))
-
-    both = probabilities(views.MeanOf((CENTRE, DENSE)))
-    apart = (probabilities(CENTRE) + probabilities(DENSE)) / 2
-    np.testing.assert_allclose(both, apart, atol=1e-6)
-
-
 def open_writer(evaluator, path):
     classes = np.array(evaluator.source.class_names())
     return PredictionWriter(path, {"view": "a"}, IMAGES, classes)
