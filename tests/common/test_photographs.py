@@ -79,15 +79,6 @@ def test_16_bits_become_8_and_are_not_clipped(tmp_path):
         assert np.abs(found[0, :, 0].astype(int) - np.arange(256)).max() <= 1
 
 
-def test_what_is_transparent_is_white(tmp_path):
-    """Cut-outs have any colour under what is transparent, mostly black."""
-    image = two_halves().convert("RGBA")
-    image.paste((0, 0, 0, 0), (40, 0, 80, 40))
-    found = as_predict_sees(saved(image, tmp_path / "a.png"))
-    np.testing.assert_allclose(mean(found, (44, 0, 80, 40)), 255)
-    np.testing.assert_allclose(mean(found, (0, 0, 36, 40)), RED)
-
-
 def test_a_jpeg_is_the_file_itself(shared_data):
     """The pipeline decodes it, as in training."""
     files = list(itertools.islice((shared_data / "photos").glob("*/*.JPEG"), 3))
