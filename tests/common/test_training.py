@@ -259,18 +259,6 @@ def test_patience_counts_the_epochs_since_the_best(errors, patience, over):
     assert has_stalled([{"val_top1_error": error} for error in errors], patience) is over
 
 
-def test_patience_ends_a_training_and_more_of_it_goes_on(source, tmp_path):
-    still = dict(optimizer=STILL, healthy_after=0, epochs=3)
-    impatient = loop(source, tmp_path, patience=1, **still)
-    assert train(impatient).epoch == 2 and impatient.ended_early
-    impatient.job.run._lock.close()
-    again = loop(source, tmp_path, patience=1, **still)
-    assert again.is_over() and train(again).epoch == 2
-    again.job.run._lock.close()
-    patient = loop(source, tmp_path, patience=3, **still)
-    assert train(patient).epoch == 3 and not patient.ended_early
-
-
 def test_the_averaged_weights_are_tested_and_the_last_ones_trained(whole_runs):
     made, *_ = whole_runs[AVERAGE]
     [kernel, *_] = made.job.model.trainable_variables
