@@ -12,7 +12,7 @@ import pathlib
 import sys
 import types
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 try:
     from common.errors import RunError, UsageError, did_you_mean
@@ -25,12 +25,10 @@ except ImportError:
         "Python where it is not on the path: in another folder, or as python -P.",
         name="common",
     ) from None
+from common.lazy import keras
 from common.papers.deviations import add_deviations
 from common.papers.folders import check_claims, check_recipes, find_fault, find_folders
 from common.recipes.recipe import Recipe
-
-if TYPE_CHECKING:
-    import keras
 
 REPOSITORY = pathlib.Path(__file__).parents[1]
 # Keras walks a graph by recursion, a few calls for each operation on its longest path:
@@ -203,11 +201,18 @@ def build_model(
             raise UsageError(
                 f"{variant} cannot be built of such parts, for {size}x{size} pixels: {error}"
             ) from error
-        if classes:
-            return built
-        from common.models.headless import headless
+        return built if classes else _without_classifier(built)
 
-        return headless(built)
+
+def _without_classifier(model: "keras.Model") -> "keras.Model":
+    """(batch, H, W, C) images -> (batch, features), what the main head's classifier sees.
+
+    The classifier is the last layer with weights.
+    """
+    layer = model.outputs[0]._keras_history.operation
+    while not layer.weights:
+        layer = layer.input._keras_history.operation
+    return keras.Model(model.inputs, layer.input, name=model.name)
 
 
 def _import_model(paper: str) -> types.ModuleType:
@@ -219,8 +224,6 @@ def load_model(file: pathlib.Path | str) -> "keras.Model":
 
     Keras's own load_model knows the papers' layers only where their modules are imported.
     """
-    import keras
-
     for paper in names():
         with contextlib.suppress(Exception, SystemExit):  # of one that is being written
             _import_model(paper)

@@ -45,10 +45,7 @@ def describe(strategy: Any) -> dict[str, str]:
 
 def processor() -> str:
     """The CPU, as the kernel names it."""
-    try:
-        named = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    except OSError:
-        return platform.processor() or platform.machine()
+    named = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     return named[1] if named else platform.machine()
 
 

@@ -89,7 +89,7 @@ def read(path: pathlib.Path) -> State:
 
     Of a training checkpoint the weights are taken, which are under `state_dict`, `model`
     (torchvision's own training script) or `model_state_dict`, and the prefix `module.` of networks
-    that trained on several devices is taken off. bfloat16 becomes float32.
+    that trained on several devices is taken off.
 
     Raises:
         UsageError: for a file of another kind.
@@ -105,13 +105,9 @@ def read(path: pathlib.Path) -> State:
             with np.load(path, allow_pickle=False) as arrays:
                 state = {name: arrays[name] for name in arrays.files}
         else:
-            import ml_dtypes  # also tells NumPy what a bfloat16 is
             from safetensors.numpy import load_file
 
-            state = {
-                name: array.astype("float32") if array.dtype == ml_dtypes.bfloat16 else array
-                for name, array in load_file(path).items()
-            }
+            state = load_file(path)
     except RunError:
         raise
     except Exception as error:  # a damaged file can raise anything
@@ -157,7 +153,6 @@ def _read_torch(path: pathlib.Path) -> State:
     for name, tensor in content.items():
         if not isinstance(tensor, torch.Tensor):
             raise _unreadable(path, f"{name} is no tensor")
-        tensor = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
         state[str(name)] = tensor.detach().numpy()
     return state
 

@@ -70,16 +70,6 @@ def test_what_both_kinds_of_view_can_say_is_the_same(source, view, name, alike):
     assert own_ids.tolist() == ids.tolist() and counts.all()
 
 
-def test_dense_inputs_are_the_images_and_their_mirror_images(source):
-    shapes = set()
-    for parts, *_ in batches(source, DENSE):
-        for part, side in zip(parts, (60, 72), strict=True):
-            assert part.shape[:2] == (1, 2) and min(part.shape[2:4]) == side
-            np.testing.assert_array_equal(part[:, 1], part[:, 0, :, ::-1])
-        shapes.add(parts[0].shape)
-    assert len(shapes) > 1  # each image has its own
-
-
 def test_the_whole_square_is_resized(source):
     (large,), *_ = next(batches(source, views.SquareCrops(sides=(64,), size=56)))
     assert large.shape == (1, 18, 56, 56, 3)
@@ -192,15 +182,6 @@ def test_dense_scores_are_those_of_the_windows(evaluator, scored):
         assert len(windows) > 3
         expected = evaluator.model(windows).numpy().mean(axis=0)
         np.testing.assert_allclose(found[place], expected, atol=1e-4)
-
-
-def test_a_part_is_averaged_after_its_softmax(scored):
-    def probabilities(view):
-        return np.exp(tf.nn.log_softmax(scores_of(scored, view)))
-
-    both = probabilities(views.MeanOf((CENTRE, DENSE)))
-    apart = (probabilities(CENTRE) + probabilities(DENSE)) / 2
-    np.testing.assert_allclose(both, apart, atol=1e-6)
 
 
 def open_writer(evaluator, path):

@@ -66,8 +66,3 @@ def test_the_blacklisted_images_are_those_of_the_public_list():
         (127, "n02422699"),
     ]
     assert found[-3:] == [(49_875, "n07717556"), (49_877, "n07716358"), (49_981, "n01981276")]
-
-
-def test_the_photographs_at_hand_have_known_classes(shared_data):
-    folders = [entry.name for entry in (shared_data / "photos").iterdir()]
-    assert folders and set(folders) <= set(imagenet.WNIDS)

@@ -81,43 +81,6 @@ def test_depth_counts_layers_with_kernels_up_to_each(rows):
     assert totals(rows).depth == totals(rows).layers == 5
 
 
-def conv(x, name, size=1, **more):
-    return layers.Conv2D(4, size, padding="same", name=name, **more)(x)
-
-
-def test_depth_follows_the_longest_branch():
-    image = keras.Input((8, 8, 3))
-    x = conv(image, "conv1", 7)
-    branches = [
-        conv(x, "mix_1x1"),
-        conv(conv(x, "mix_3x3_reduce"), "mix_3x3", 3),
-        conv(layers.MaxPooling2D(3, 1, "same", name="mix_pool")(x), "mix_proj"),
-    ]
-    x = layers.Concatenate(name="mix_concat")(branches)
-    logits = layers.Dense(2, name="fc")(layers.GlobalAveragePooling2D()(x))
-    rows = layer_table(keras.Model(image, logits))
-    depths = {row.name: row.depth for row in rows}
-    assert (depths["mix_1x1"], depths["mix_proj"]) == (2, 2)
-    assert depths["mix_3x3"] == depths["mix_concat"] == 3
-    assert find_row(rows, "total").depth == 4
-    mix = find_row(rows, "mix")
-    assert (mix.depth, mix.layers) == (3, 2)  # GoogLeNet, Table 1, "depth"
-
-
-@pytest.mark.parametrize("shortcut", ["identity", "projection", "operation"])
-def test_a_shortcut_adds_no_depth(shortcut):
-    x = image = keras.Input((8, 8, 4))
-    for block in range(3):
-        inside = conv(conv(x, f"conv{block}_1", 3), f"conv{block}_2", 3)
-        if shortcut == "projection":
-            x = conv(x, f"conv{block}_0")
-        # keras.ops make nodes of the graph that are no layers.
-        x = inside + x if shortcut == "operation" else layers.add([inside, x])
-    rows = layer_table(keras.Model(image, x))
-    assert totals(rows).depth == 6
-    assert find_row(rows, "conv2_1").depth == 5
-
-
 def test_a_graph_deeper_than_the_recursion_limit_is_counted():
     x = image = keras.Input((1,))
     for _ in range(550):  # 2^550 paths, too
@@ -136,37 +99,6 @@ def test_a_layer_that_is_used_twice_is_deep_twice_and_counted_once():
     image = keras.Input((3,))
     rows = layer_table(keras.Model(image, dense(dense(image))))
     assert (totals(rows).depth, totals(rows).params) == (2, 12)
-
-
-@pytest.fixture(scope="module")
-def three_heads():
-    """conv1 - conv2 - main, aux1 and aux2 on conv1; aux1 is the deepest."""
-    image = keras.Input((4, 4, 3))
-    x = conv(image, "conv1")
-    aux = layers.Flatten(name="aux1_flatten")(x)
-    for index in range(3):
-        aux = layers.Dense(5, name=f"aux1_fc{index}")(aux)
-    aux2 = layers.Dense(2, name="aux2_fc")(layers.Flatten()(x))
-    main = layers.Dense(2, name="fc")(layers.Flatten()(conv(x, "conv2")))
-    return keras.Model(image, [main, aux, aux2])
-
-
-def test_total_is_what_the_main_head_depends_on(three_heads):
-    rows = layer_table(three_heads)
-    assert {r.name for r in rows if r.main and r.params} == {"conv1", "conv2", "fc"}
-    total = totals(rows)
-    assert total.params == (3 * 4 + 4) + (4 * 4 + 4) + (64 * 2 + 2)
-    assert total.macs == 16 * 12 + 16 * 16 + 128
-    assert (total.output, total.depth, total.main) == ((2,), 3, True)
-    everything = sum(row.params for row in rows)
-    assert everything == three_heads.count_params() > total.params
-
-
-def test_an_auxiliary_head_is_a_row_by_its_prefix(three_heads):
-    aux = find_row(layer_table(three_heads), "aux1")
-    assert aux.params == (64 * 5 + 5) + 2 * (5 * 5 + 5)
-    assert (aux.macs, aux.output, aux.main) == (320 + 50, (5,), False)
-    assert (aux.depth, aux.layers) == (4, 3)
 
 
 def test_kernels_that_no_rule_counts_are_refused():

@@ -140,16 +140,6 @@ def resume(path, stop=None, batch=3):
     return there
 
 
-def test_what_was_begun_is_continued_and_sorted_by_name(tmp_path):
-    path = tmp_path / "p.npz"
-    assert resume(path, stop=7).done == 7
-    assert not path.exists()
-    assert PredictionWriter(path, RECORD, 20, CLASSES).done == 7
-    assert_equal(resume(path).finish(), some())
-    assert_equal(read(path), some())
-    assert [f.name for f in tmp_path.iterdir()] == ["p.npz"]
-
-
 def test_a_file_cut_at_any_byte_loses_it_and_what_comes_after_it(tmp_path):
     path = tmp_path / "p.npz"
     resume(path, 12)

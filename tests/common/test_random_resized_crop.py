@@ -117,21 +117,6 @@ def test_long_image_gives_all_areas_that_it_has_windows_for():
     assert np.ptp(drawn[:, 0]) > 8000
 
 
-def test_every_place_is_reached():
-    quarter = RandomAreaCrop(8, (0.25, 0.25), (1.0, 1.0), FILTERS)
-    drawn = windows(quarter, (12, 12), 600)
-    assert (drawn[:, 2:4] == 6).all()
-    counts = np.bincount(drawn[:, 0] * 7 + drawn[:, 1], minlength=49)
-    assert counts.shape == (49,) and counts.min() >= 1 and counts.max() < 30
-
-
-def test_filters_are_equally_likely_and_one_alone_is_certain():
-    counts = np.bincount(windows(PAPER, (50, 50), 800)[:, 4])
-    assert counts.shape == (4,) and (abs(counts - 200) < 50).all()
-    alone = dataclasses.replace(PAPER, resampling=("area",))
-    assert (windows(alone, (50, 50), 50)[:, 4] == 0).all()
-
-
 def test_no_more_of_the_file_is_read_than_the_window_needs():
     """The lower half of the file is missing; the upper rows do not mind."""
     encoded = tf.io.encode_jpeg(noise_image(400, 400), quality=90)

@@ -149,14 +149,6 @@ def test_an_operation_of_the_first_epochs_is_left_out_later(epoch):
     assert ("2" in drawn) == (epoch == 0)
 
 
-def test_xla_computes_them_to_its_rounding():
-    kept = open_digits(CASES["LeNet-5"])
-    drawn = kept.draw(seed=3, epoch=0, count=8)
-    plain, _ = tf.function(kept.examples)(drawn, *kept.tables)
-    compiled, _ = tf.function(kept.examples, jit_compile=True)(drawn, *kept.tables)
-    np.testing.assert_allclose(plain, compiled, rtol=0, atol=2e-7)
-
-
 def test_the_examples_before_an_epoch_are_those_of_the_pipeline():
     recipe, how = CASES["flip, then shift"], {"seed": 3, "epoch": 2, "size": 20}
     wanted = pipeline.sample_batch(digits(), recipe, STATISTICS, **how)

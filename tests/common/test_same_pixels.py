@@ -177,7 +177,6 @@ NO_IMAGES = {
     "no_image": (b"<html>404", "no image"),
     "no_header": (b"\xff\xd8\xff\xe0\0\x10JFIF", "cut off"),
     "cut_jpeg": (FILES["plain.jpg"][:300], "is cut off after 300 bytes"),
-    "zip": (b"PK\3\4" + bytes(40), "a zip file"),
     "heic": (b"\0\0\0\x18ftypheic" + bytes(40), "HEIC"),
     "float": (None, "no 8 or 16 bits"),
     "cut_gif": (FILES["gif_called.jpg"][:60], "GIF, and damaged"),

@@ -37,10 +37,6 @@ def test_another_schedule_times_a_constant():
     assert factors(Scaled(times=0.1, schedule=stairs), (0, 3)) == [0.1, 0.05]
 
 
-def test_constant_is_constant():
-    assert factors(Constant(value=2.0), (0, 50)) == [2.0, 2.0]
-
-
 @pytest.mark.parametrize(
     "starts, values", [((1, 2), (1, 0.1)), ((0, 2, 2), (1, 0.1, 0.01)), ((0, 2), (1,))]
 )

@@ -134,17 +134,6 @@ def test_pixels_are_normalised_as_the_frames_centre(centre):
     np.testing.assert_array_equal(one, other)
 
 
-def test_grey_and_png_files_do_as_well(tmp_path):
-    served = dataclasses.replace(
-        photos("centre_crop"), recipe=dataclasses.replace(PHOTOS, loss=SoftmaxCrossEntropy())
-    )
-    grey = noise_image(90, 70).mean(axis=-1, keepdims=True).astype(np.uint8)
-    colour = np.repeat(grey, 3, axis=-1)
-    files = [tf.io.encode_png(image) for image in (grey, colour)]
-    probabilities = export.probabilities_of_files(served, tf.stack(files))
-    np.testing.assert_array_equal(*probabilities.numpy())
-
-
 def answer_of_tflite(served, pixels, file):
     export.write_tflite(served, file)
     answer = tf.lite.Interpreter(str(file)).get_signature_runner()(pixels=pixels)

@@ -1,11 +1,10 @@
 import dataclasses
 
 import numpy as np
-import pytest
 
 from common.data import pipeline, statistics
 from common.data.transforms import CentreCrop, PcaColourNoise, SubtractMeanImage, UntilEpoch
-from tests.common.data_fixtures import PHOTOS, image_folder, mnist, shapes
+from tests.common.data_fixtures import PHOTOS, image_folder, shapes
 
 MEAN = dataclasses.replace(PHOTOS, normalize=SubtractMeanImage())
 
@@ -25,14 +24,6 @@ def test_statistics_are_numpys():
     np.testing.assert_allclose(found.pixel_mean, pixels.mean(0))
     np.testing.assert_allclose(found.pixel_std, pixels.std(0))
     np.testing.assert_allclose(found.covariance, np.cov(pixels.T, bias=True), rtol=1e-9)
-
-
-def test_mnists_pixels_have_their_known_mean_and_deviation(shared_data):
-    order = mnist(shared_data).shuffled("train", seed=0, epoch=0, skip=0)
-    pixels = order.decoded(1)["image"].numpy()[1:] / 255  # the first is the padding's
-    assert pixels.shape == (60_000 * 28 * 28, 1)
-    assert pixels.mean() == pytest.approx(0.13066, abs=1e-5)
-    assert pixels.std() == pytest.approx(0.30811, abs=1e-5)
 
 
 def test_statistics_are_needed_by_means_and_colour_noise_only(cache):

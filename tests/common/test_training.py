@@ -259,18 +259,6 @@ def test_patience_counts_the_epochs_since_the_best(errors, patience, over):
     assert has_stalled([{"val_top1_error": error} for error in errors], patience) is over
 
 
-def test_patience_ends_a_training_and_more_of_it_goes_on(source, tmp_path):
-    still = dict(optimizer=STILL, healthy_after=0, epochs=3)
-    impatient = loop(source, tmp_path, patience=1, **still)
-    assert train(impatient).epoch == 2 and impatient.ended_early
-    impatient.job.run._lock.close()
-    again = loop(source, tmp_path, patience=1, **still)
-    assert again.is_over() and train(again).epoch == 2
-    again.job.run._lock.close()
-    patient = loop(source, tmp_path, patience=3, **still)
-    assert train(patient).epoch == 3 and not patient.ended_early
-
-
 def test_the_averaged_weights_are_tested_and_the_last_ones_trained(whole_runs):
     made, *_ = whole_runs[AVERAGE]
     [kernel, *_] = made.job.model.trainable_variables
@@ -302,14 +290,6 @@ def test_stopped_while_testing_it_keeps_the_epoch(source, tmp_path):
     again = loop(source, tmp_path, updates=STEPS)
     assert again.resumed_from == STEPS and again.state.epoch == 0
     assert train(again).history[0]["step"] == STEPS
-
-
-def test_a_loss_that_is_not_finite_stops_with_the_step(source, tmp_path):
-    wild = Sgd(learning_rate=1e30, momentum=0.9, nesterov=False)
-    diverging = loop(source, tmp_path, optimizer=wild)
-    diverging.save()
-    with pytest.raises(RunError, match=r"step \d+ .*step-000000000.npz, is kept"):
-        train(diverging)
 
 
 class Spoil(keras.callbacks.Callback):
@@ -362,7 +342,7 @@ def test_it_goes_back_as_often_as_it_may(source, tmp_path):
 
 def test_the_step_that_is_named_is_the_first_bad_one(tmp_path):
     losses = np.array([2.3, 2.2, np.nan, np.inf])
-    with pytest.raises(RunError, match=r"nan at step 102 \(epoch 6\)"):
+    with pytest.raises(RunError, match=r"nan at step 102 \(epoch 6\).* no checkpoint"):
         require_finite(losses, first_step=100, epoch=5, folder=tmp_path)
 
 

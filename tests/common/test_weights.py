@@ -6,8 +6,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from common.errors import RunError
-from common.models.state_dicts import of_keras_model
-from common.models.weight_import import assign_keras, assign_torch, copy_layers
+from common.models.weight_import import assign_torch, copy_layers
 
 PREFIXES = {"stem": "features.0", "grouped": "features.1", "norm": "features.2", "fc": "classifier"}
 EPSILON = 1e-3
@@ -95,17 +94,6 @@ def test_fully_connected_kernels_may_be_convolutions():
         assert abs(model(IMAGES).numpy() - wanted).max() < 1e-5 * abs(wanted).max()
 
 
-def test_another_keras_models_weights_give_its_logits():
-    keras.utils.set_random_seed(3)
-    names = ("conv1", "conv2", "bn", "predictions")
-    theirs, ours = toy(names), toy()
-    for weight in theirs.weights:
-        weight.assign(np.random.default_rng(5).uniform(0.5, 1.5, weight.shape))
-    prefixes = dict(zip(PREFIXES, names, strict=True))
-    assign_keras(ours, of_keras_model(theirs), prefixes)
-    np.testing.assert_array_equal(ours(IMAGES), theirs(IMAGES))
-
-
 WRONG = {
     "a missing entry": ({"classifier.bias": None}, "Missing: classifier.bias;"),
     "an unknown entry": ({"fc.bias": np.zeros(5)}, "unknown: fc.bias"),
@@ -134,15 +122,6 @@ def test_other_weights_are_refused_and_nothing_is_set(name):
         assign_torch(model, state, PREFIXES)
     for weight, value in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(weight, value)
-
-
-def test_a_keras_state_is_checked_as_well():
-    state = of_keras_model(toy())
-    same = {name: name for name in PREFIXES}
-    with pytest.raises(RunError, match="unknown: fc/kernel2"):
-        assign_keras(toy(), state | {"fc/kernel2": np.zeros(5)}, same)
-    with pytest.raises(RunError, match="fc/kernel has the shape"):
-        assign_keras(toy(), state | {"fc/kernel": np.zeros((5, 36))}, same)
 
 
 def nets():

@@ -38,11 +38,6 @@ def test_n_is_the_number_of_convolutions():
         cifar_maps(keras.Input((32, 32, 3)), CifarForm(depth=27, width=1, dropout=0.0))
 
 
-def test_with_one_time_the_width_the_first_group_needs_no_projection():
-    layers = graph_of("wide_resnet", "cifar_wrn_40_1").layers
-    assert sum(isinstance(x, keras.layers.Conv2D) for x in layers) == 39
-
-
 def test_gamma_starts_as_in_the_release():
     keras.utils.set_random_seed(0)
     form = CifarForm(depth=10, width=1, dropout=0.0)
@@ -187,15 +182,6 @@ def test_shifted_images_are_filled_with_their_reflection():
         seen.add(tuple(place))
     every = range(-4, 5)
     assert seen == {(i, j) for i in every for j in every}
-
-
-def test_the_same_shift_comes_inside_a_data_set():
-    image = np.random.default_rng(0).uniform(size=(32, 32, 3))
-    image = image.astype("float32")
-    shift = RandomReflectedShift(4)
-    mapped = tf.data.Dataset.range(5).map(lambda p: shift(image, context(p)))
-    for position, found in enumerate(mapped):
-        np.testing.assert_array_equal(found, shift(image, context(position)))
 
 
 def test_torchvisions_entries_fit(monkeypatch):

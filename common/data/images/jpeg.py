@@ -27,12 +27,6 @@ _OTHERS = {  # how they begin
 _KNOWN = {  # what else people have in the place of an image
     rb"version https://git-lfs": "a Git LFS pointer: `git lfs pull` fetches it",
     rb"<!doctype html|<html": "a web page, such as a failed download leaves",
-    rb"<svg": "an SVG drawing: save it as PNG",
-    rb"<\?xml": "XML, an SVG drawing perhaps: save it as PNG",
-    rb"%pdf": "a PDF file: save its picture as PNG",
-    rb"8bps": "a Photoshop file: save it as PNG",
-    rb"pk\x03\x04": "a zip file: unpack it",
-    rb"\x1f\x8b": "a gzip file: unpack it",
 }
 
 

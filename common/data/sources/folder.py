@@ -306,12 +306,9 @@ def find_layout(root: pathlib.Path) -> tuple[Layout, bool]:
     outside = Layout(root=root)
     folders, files = outside.sort_out("")
     if files and not folders:
-        above = root.absolute().parent
-        above = above.parent if above.name.lower() in _LIKE_SPLITS else above
         raise RunError(
             f"{root} has no folders, and images in itself, such as {_few(files[:1])}. A class is a "
-            "folder of images: give the folder above, which the classes or splits lie in "
-            f"({_few([str(above)])}, if this is a class)."
+            "folder of images: give the folder that the classes or the splits lie in."
         )
     if folders and not {name.lower() for name in folders} & _LIKE_SPLITS:
         tested = set(folders) <= set(WNIDS)
