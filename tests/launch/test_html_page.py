@@ -93,7 +93,7 @@ def test_the_page_is_whole_and_loads_nothing(paper, tmp_path):
     assert "default-src 'none'" in text
     menu = re.search(r"<nav .*?</nav>", text)[0]  # calls each part as its heading does
     parts = re.findall(r'<h2 id="(.*?)">(.*?)</h2>', text)
-    assert re.findall(r'<a href="#(.*?)">(.*?)</a>', menu) == parts and len(parts) == 4
+    assert re.findall(r'<a href="#(.*?)">(.*?)</a>', menu) == parts and len(parts) == 5
     assert "Runs given" in text and "Runs over each other" not in text  # it is but one
 
 
@@ -131,7 +131,7 @@ def test_several_runs_are_drawn_over_each_other(paper, tmp_path):
     two = toy.write_run(tmp_path / "b", seed=1, history=toy.history(4), status="running")
     begun = toy.write_run(tmp_path / "c", seed=2, **UNDER_WAY)
     text = html_page.page([one, two, begun])
-    assert text.index("Runs over each other") < text.index('id="variants"')
+    assert text.index("Runs over each other") < text.index("In short")
     assert text.count("2 runs, with the last value.") == 2  # loss and error
     assert "In 1 more no epoch has ended yet." in text
     loss, error, *own = pictures_in(text)

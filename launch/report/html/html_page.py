@@ -13,7 +13,7 @@ from html import escape
 from launch.report import curves
 from launch.report.figures import figures, overlay, training_curves
 from launch.report.html import first_filters, tables
-from launch.report.papers import read_papers
+from launch.report.papers import Paper, count_differing, read_papers
 
 FOLDER = pathlib.Path(__file__).parent
 
@@ -39,6 +39,7 @@ def page(given: list[str]) -> str:
     sections = [
         _section("over", "Runs over each other", over),
         _section("runs", "Runs given", runs),
+        _summary(list(papers.values())),
         *tables.make_parts(papers),
         _section("pictures", "Pictures", pictures),
     ]
@@ -73,6 +74,31 @@ def _figure(svg: str, title: str, caption: str) -> str:
         f'<figure style="width:{max(360, width):g}pt"><img style="min-width:{0.85 * width:g}pt" '
         f'src="data:image/svg+xml;base64,{data}" alt="{escape(title)}">'
         f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+def _summary(papers: list[Paper]) -> str:
+    printed = [cell for paper in papers for cell in paper.printed()]
+    claims = [claim for paper in papers for claim in paper.expected.result]
+    beside = sum(paper.claims_measured() for paper in papers)
+    not_run = sum(len(paper.not_run()) for paper in papers)
+    recipes = sum(len(paper.recipes) for paper in papers)
+    facts = {
+        f"{len(printed):,}": f"numbers of {len(papers)} papers and the slides recomputed from "
+        f"the networks; {count_differing(printed)} differ, each explained",
+        f"{beside} of {len(claims)}": "printed error rates that a run of the paper's whole recipe "
+        "stands beside, with what it departs from",
+        f"{not_run} of {recipes}": "recipes not trained here as the papers say; the tables have "
+        "their cost",
+    }
+    items = "".join(f"<li><b>{n}</b>{escape(text)}</li>" for n, text in facts.items())
+    return (
+        '<section aria-labelledby="summary"><h2 id="summary">In short</h2>'
+        "<p>A number counts as measured only if this program measured it. It "
+        "stands beside the paper's only if data, split and test views are the "
+        "paper's and its whole recipe was run, as it is here; what that "
+        f'departs from stands beside it.</p><ul class="facts">{items}</ul>'
+        "</section>"
     )
 
 
