@@ -45,7 +45,8 @@ def describe(strategy: Any) -> dict[str, str]:
 
 def processor() -> str:
     """The CPU, as the kernel names it."""
-    named = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    told = pathlib.Path("/proc/cpuinfo")  # of Linux
+    named = told.exists() and re.search(r"model name\s*: (.*)", told.read_text())
     return named[1] if named else platform.machine()
 
 
