@@ -201,8 +201,10 @@ class Told(Exception):
     """The first turn would begin."""
 
 
-def test_a_loop_says_what_it_took_once_it_has_compiled(tmp_path, monkeypatch):
+@pytest.mark.parametrize("bytes_travel", [False, True])  # as on a GPU
+def test_a_loop_says_what_it_took_once_it_has_compiled(bytes_travel, tmp_path, monkeypatch):
     said = {}
+    monkeypatch.setattr(step_child, "on_gpus", lambda _: bytes_travel)
     monkeypatch.setattr(step_child, "say", lambda **facts: said.update(facts))
     monkeypatch.setattr(step_child, "await_turn", lambda: exec("raise Told", globals()))
     way = dataclasses.asdict(LOOP) | {"name": "lenet5", "folder": str(tmp_path), "changes": []}
