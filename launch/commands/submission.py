@@ -32,10 +32,10 @@ def run(words: list[str], flags: FlagValues) -> int:
     if flags.out and len(paths) == 1:
         require_new(flags.out, "--out")
         predictions = read(paths[0])
-        submission_file.write(flags.out, predictions)
+        first = submission_file.write(flags.out, predictions)
         print(
             f"{flags.out}: {submission_file.GUESSES} guesses for each of "
-            f"{len(predictions.ids):,} images, {predictions.ids[0]} first; the "
+            f"{len(predictions.ids):,} images, {first} first; the "
             "boxes are placeholders."
         )
     elif not flags.out and len(paths) == 2:

@@ -66,7 +66,8 @@ def without_blacklist(predictions: "Predictions") -> "np.ndarray | None":
 
     None for any other set of images.
     """
-    found = [VALIDATION.match(name) for name in predictions.ids.tolist()]
+    # Also where the files lie in folders of their classes.
+    found = [VALIDATION.match(name.rpartition("/")[2]) for name in predictions.ids.tolist()]
     if len(found) != 50_000 or not all(found):
         return None
     numbers = np.array([int(match[1]) for match in found])

@@ -31,16 +31,22 @@ class Score(NamedTuple):
     top5_errors: int
 
 
-def write(path: pathlib.Path, predictions: Predictions) -> None:
+def write(path: pathlib.Path, predictions: Predictions) -> str:
     """Writes the five best classes of each image, with placeholders for their boxes.
+
+    The order is that of the files' own names, whatever folders they lie in: those of classes
+    would put them in another one than the ground truth's.
 
     Args:
         path: Replaced whole or not at all.
         predictions: Of ImageNet's classes, in the order of WNIDS, as
             common.evaluation.predictions reads them.
 
+    Returns:
+        The name of the first line's file.
+
     Raises:
-        UsageError: if the classes are not ImageNet's.
+        UsageError: if the classes are not ImageNet's, or two files have the same name.
     """
     if tuple(predictions.classes) != imagenet.WNIDS:
         raise UsageError(
@@ -48,9 +54,17 @@ def write(path: pathlib.Path, predictions: Predictions) -> None:
             f"predictions have {len(predictions.classes)} classes, "
             f"{predictions.classes[0]} first, not the WNIDs in their order."
         )
-    labels = np.array(imagenet.devkit_ids())[best(predictions.scores, GUESSES)]
+    names = [pathlib.PurePosixPath(name).name for name in predictions.ids.tolist()]
+    if len(set(names)) < len(names):
+        raise UsageError(
+            f"{path}: the test server takes a line an image, in the order of the files' names, and "
+            "two images of these predictions have the same: they are no images of its set."
+        )
+    order = sorted(range(len(names)), key=names.__getitem__)
+    labels = np.array(imagenet.devkit_ids())[best(predictions.scores[order], GUESSES)]
     lines = (" ".join(f"{label} {PLACEHOLDER}" for label in row) for row in labels)
     write_text(path, "".join(f"{line}\n" for line in lines))
+    return names[order[0]]
 
 
 def read(path: pathlib.Path) -> np.ndarray:

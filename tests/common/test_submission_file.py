@@ -50,6 +50,19 @@ def test_a_line_has_five_labels_of_the_devkit_and_boxes(tmp_path):
     )
 
 
+def test_files_in_folders_of_their_classes_stand_in_the_order_of_their_names(files, tmp_path):
+    made, path, _ = files
+    folders = [f"n0{9 - i}/{name}" for i, name in enumerate(made.ids)]  # the last is the first
+    turned = {"ids": np.array(folders[::-1]), "scores": made.scores[::-1]}
+    assert list(turned["ids"]) == sorted(folders)
+    first = submission_file.write(tmp_path / "folders.txt", predictions(**turned))
+    assert (tmp_path / "folders.txt").read_text() == path.read_text()
+    assert first == "ILSVRC2012_val_00000001.JPEG"
+    same = np.array([f"n0{i}/a.JPEG" for i in range(6)])
+    with pytest.raises(UsageError, match="have the same"):
+        submission_file.write(tmp_path / "same.txt", predictions(ids=same))
+
+
 def test_the_file_has_the_errors_of_the_scores(files):
     made, path, truth = files
     found = submission_file.score(path, truth)

@@ -267,6 +267,8 @@ def test_the_blacklist_is_left_out_of_the_validation_set_only():
     assert kept.sum() == 48_238
     numbers = set((np.flatnonzero(~kept) + 1).tolist())
     assert numbers == imagenet.blacklist()
+    in_folders = np.char.add("val/n01440764/", ids)
+    assert (without_blacklist(dataclasses.replace(predictions, ids=in_folders)) == kept).all()
     for other in (ids[:-1], np.char.replace(ids, "val", "test")):
         assert without_blacklist(dataclasses.replace(predictions, ids=other)) is None
 
