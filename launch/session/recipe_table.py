@@ -145,8 +145,7 @@ def say_rates(recipe: Recipe, updates: int | None = None) -> Iterator[str]:
     end = recipe.epochs, updates or recipe.updates or math.inf
     groups, others = recipe.group_schedules, "all others"
     names = [one.variables for one in groups]
-    apart = recipe.fine_tuning and recipe.fine_tuning.body_rate != 1
-    if apart and len(groups) % 2:  # as starting_weights._scale_body makes them; not after --set
+    if recipe.fine_tuning and recipe.fine_tuning.body_rate != 1:  # starting_weights._scale_body
         own, others = names[len(groups) // 2 + 1 :], "head"
         names = [*(f"body, {name}" for name in own), "body", *(f"head, {name}" for name in own)]
     for name, one in zip(names, groups, strict=True):
