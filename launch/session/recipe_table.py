@@ -14,6 +14,7 @@ from common.papers.sources import read_sources
 from common.recipes import schedules
 from common.recipes.recipe import Deviation, Recipe
 from common.recipes.serialization import NETWORK, spell
+from launch.session.starting_weights import read_body
 from launch.terminal.tables import show
 
 COLUMNS = ["what", "here", "where the paper says it; ours"]
@@ -143,16 +144,17 @@ def say_rates(recipe: Recipe, updates: int | None = None) -> Iterator[str]:
     """
     rate = getattr(recipe.optimizer, "learning_rate", 1.0)
     end = recipe.epochs, updates or recipe.updates or math.inf
-    groups, others = recipe.group_schedules, "all others"
-    names = [one.variables for one in groups]
-    if recipe.fine_tuning and recipe.fine_tuning.body_rate != 1:  # starting_weights._scale_body
-        own, others = names[len(groups) // 2 + 1 :], "head"
-        names = [*(f"body, {name}" for name in own), "body", *(f"head, {name}" for name in own)]
-    for name, one in zip(names, groups, strict=True):
+    apart = recipe.fine_tuning and recipe.fine_tuning.body_rate != 1
+    head = ""
+    for one in recipe.group_schedules:
+        which = ", ".join(filter(None, (head, one.variables)))
+        if apart and (body := read_body(one.variables)):
+            head, which = ", ".join(body.head), ", ".join(filter(None, ("body", body.variables)))
         for line in _say(one.schedule, rate, *end):
-            yield f"{name}: {line}"
+            yield f"{which}: {line}"
+    others = head or "all others"
     for line in _say(recipe.schedule, rate, *end):
-        yield f"{others}: {line}" if groups else line
+        yield f"{others}: {line}" if recipe.group_schedules else line
 
 
 def _say(schedule, rate: float, epochs: float, updates: float) -> Iterator[str]:

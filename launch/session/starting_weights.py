@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from typing import NamedTuple
 
 import keras
 
@@ -22,11 +23,33 @@ from launch.settings.overrides import apply
 from launch.weights.run_weights import STATISTICS, locate
 
 
+class Body(NamedTuple):
+    """The variables outside of the head whose path `variables` finds: all of them, if it is ""."""
+
+    head: tuple[str, ...]
+    variables: str = ""
+
+    def spell(self) -> str:
+        """The expression of a GroupSchedule that finds them."""
+        outside = rf"(?!(?:{'|'.join(map(re.escape, self.head))})/)" if self.head else ""
+        return f"^{outside}(?=.*(?:{self.variables}))" if self.variables else f"^{outside}"
+
+
+def read_body(expression: str) -> Body | None:
+    """What Body.spell has spelt; None of other expressions."""
+    form = r"\^(?:\(\?!\(\?:([^()]*)\)/\))?(?:\(\?=\.\*\(\?:(.*)\)\))?"
+    found = re.fullmatch(form, expression)
+    if not found:
+        return None
+    head = found[1].replace("\\", "").split("|") if found[1] else ()
+    return Body(tuple(head), found[2] or "")
+
+
 def repeats_fine_tuning(one: Override) -> bool:
     """Whether a change of `group_schedules` is but the body's rate, which `fine_tuning` says."""
     if one.field != "group_schedules":
         return False
-    groups = [group for group in describe(one.new) if group["schedule"]["class"] != "Scaled"]
+    groups = [group for group in describe(one.new) if not read_body(group["variables"])]
     return groups == list(describe(one.old))
 
 
@@ -170,18 +193,14 @@ def _check_frozen(layers: tuple[str, ...], frozen: tuple[str, ...], new: tuple[s
 
 
 def _scale_body(recipe: Recipe, head: tuple[str, ...]) -> Recipe:
-    """`body_rate` as schedules of its own for all variables outside of the head.
-
-    They come before the recipe's, one for each of these and one for all others.
-    """
+    """`body_rate` as schedules of its own for all variables outside of the head."""
     times = recipe.fine_tuning.body_rate
     if times == 1:
         return recipe
-    outside = rf"^(?!(?:{'|'.join(map(re.escape, head))})/)" if head else "^"
     schedules = [(group.variables, group.schedule) for group in recipe.group_schedules]
     groups = [
         GroupSchedule(
-            variables=f"{outside}(?=.*(?:{variables}))" if variables else outside,
+            variables=Body(head, variables).spell(),
             schedule=Scaled(times=times, schedule=schedule),
         )
         for variables, schedule in (*schedules, ("", recipe.schedule))

@@ -207,7 +207,7 @@ def test_the_body_learns_at_a_rate_of_its_own():
         group_schedules=(GroupSchedule(variables="bias$", schedule=Constant(value=2.0)),),
     )
     scaled = starting_weights._scale_body(recipe, ("fc",))
-    rates = ["body, bias$: 0.02", "body: 0.01", "head, bias$: 0.2", "head: 0.1"]
+    rates = ["body, bias$: 0.02", "body: 0.01", "fc, bias$: 0.2", "fc: 0.1"]
     assert list(recipe_table.say_rates(scaled)) == rates
     variables = []
     for path in ("conv1/kernel", "conv1/bias", "fc/kernel", "fc/bias", "fc_not/kernel"):
@@ -227,6 +227,15 @@ def test_the_body_learns_at_a_rate_of_its_own():
     }
     expected = {"conv1/kernel": 0.1, "conv1/bias": 0.2, "fc/kernel": 1, "fc/bias": 2}
     assert found == pytest.approx(expected | {"fc_not/kernel": 0.1, "fc_not/bias": 0.2})
+
+
+@pytest.mark.parametrize("head", [(), ("fc",), ("fc", "other-head")])
+@pytest.mark.parametrize("variables", ["", "bias$", "(a|b)"])
+def test_what_is_spelt_of_a_body_is_read_and_nothing_else(head, variables):
+    body = starting_weights.Body(head, variables)
+    assert starting_weights.read_body(body.spell()) == body
+    for other in (variables or "kernel", f"{body.spell()}x", "^fc"):
+        assert starting_weights.read_body(other) is None
 
 
 def test_the_bodys_rate_is_no_second_deviation():
