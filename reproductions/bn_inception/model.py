@@ -96,17 +96,17 @@ def mnist_network(variant: str, form: MnistForm, image_size: int, num_classes: i
     With batch normalisation between each layer's sum and its sigmoid (Sec. 3.2), which
     then has no bias, or without.
     """
-    initial = gaussian(SPREAD)
     image = keras.Input((image_size, image_size, 1), name="image")
     x = keras.layers.Flatten(name="pixels")(image)  # 784
     for i, units in enumerate(HIDDEN_UNITS, 1):
+        initial = gaussian(SPREAD)  # of each layer its own: one draws the same numbers again
         x = keras.layers.Dense(
             units, use_bias=not form.batch_norm, kernel_initializer=initial, name=f"hidden{i}"
         )(x)
         if form.batch_norm:
             x = BatchNormalization(momentum=0.9997, epsilon=1e-3, name=f"hidden{i}_bn")(x)
         x = keras.layers.Activation("sigmoid", name=f"hidden{i}_sigmoid")(x)
-    logits = classifier(x, num_classes, initial, name="classifier")
+    logits = classifier(x, num_classes, gaussian(SPREAD), name="classifier")
     return keras.Model(image, logits, name=variant)
 
 

@@ -225,6 +225,19 @@ def test_a_papers_first_variant_is_what_its_name_means(paper):
     assert reproductions.find(paper) == (paper, first)
 
 
+def list_shared_draws(model):
+    """Weights that begin as others do: a Keras initializer has one seed, and repeats itself."""
+    drawn = [
+        (value, f"{layer.name}: {name}")
+        for layer in model.layers
+        if layer.weights
+        for name, value in vars(layer).items()
+        if name.endswith("_initializer") and hasattr(value, "seed")
+    ]
+    own = {id(value): name for value, name in reversed(drawn)}
+    return [(name, own[id(value)]) for value, name in drawn if own[id(value)] != name]
+
+
 @pytest.mark.parametrize(
     ("paper", "variant"),
     [
@@ -255,6 +268,7 @@ def test_network_at_the_papers_size(paper, variant):
         if type(layer).__module__.startswith("reproductions"):
             config = layer.get_config()
             assert type(layer).from_config(config).get_config() == config
+    assert not list_shared_draws(model)
     if recipe.synchronized_batch_norm:
         normalizes = any(isinstance(x, keras.layers.BatchNormalization) for x in model.layers)
         assert normalizes_whole_batches(recipe) == normalizes
