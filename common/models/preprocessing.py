@@ -1,8 +1,9 @@
-"""What a network must be fed, as the publisher of its weights feeds it.
+"""What a network must be fed, as the publisher of its weights feeds it, and what it is made of.
 
-Weights fit every network of their shape, whatever is done to the pixels: a file that `import` or a
-training wrote says it, in JSON, as an attribute of the HDF5 file. It takes the place of two fields
-of the recipe, `normalize` and `test_transforms`, and all that reads a recipe follows. Importing
+Weights fit every network of their shape, whatever is done to the pixels, and with or without layers
+that have none: a file that `import` or a training wrote says it, in JSON, as an attribute of the
+HDF5 file. It takes the place of two fields of the recipe, `normalize` and `test_transforms`, and of
+the parts of its `network` that --set had changed, and all that reads a recipe follows. Importing
 this module imports no TensorFlow.
 """
 
@@ -10,6 +11,7 @@ import contextlib
 import dataclasses
 import json
 import pathlib
+import sys
 from typing import Any
 
 from common.data import transforms
@@ -22,8 +24,8 @@ from common.data.transforms import (
 from common.errors import RunError, UsageError
 from common.lazy import h5py
 from common.models.state_dicts import require_whole
-from common.recipes.recipe import Recipe
-from common.recipes.serialization import describe, restore
+from common.recipes.recipe import Override, Recipe
+from common.recipes.serialization import NETWORK, describe, restore
 
 ATTRIBUTE = "preprocessing"
 RECIPE = "recipe"  # in a layout's place: weights that a recipe trained
@@ -81,6 +83,7 @@ class Stated:
         """
         known = vars(transforms)
         try:
+            recipe = _restore_parts(recipe, self.described.get("network", {}))
             stated = Preprocessing(
                 normalize=restore(self.described["normalize"], known),
                 test_transforms=restore(self.described["test_transforms"], known),
@@ -94,8 +97,29 @@ class Stated:
         return stated.scaled(recipe.image_size / self.described["image_size"]).of(recipe)
 
 
+def _restore_parts(recipe: Recipe, parts: dict[str, Any]) -> Recipe:
+    """The recipe with the parts of its network that a file describes, as --set would have them."""
+    if not parts:
+        return recipe
+    network = recipe.network
+    known = vars(sys.modules[type(network).__module__])
+    made = {name: restore(value, known) for name, value in parts.items()}
+    changes = [
+        Override(field=NETWORK + name, old=getattr(network, name), new=part)
+        for name, part in made.items()
+        if part != getattr(network, name)
+    ]
+    network = dataclasses.replace(network, **made)
+    return dataclasses.replace(recipe, network=network, overrides=(*recipe.overrides, *changes))
+
+
 def write(file: pathlib.Path, layout: str, variant: str, recipe: Recipe) -> None:
-    """Lets a file of weights say whose they are, and what the network is fed: the recipe's."""
+    """Lets a file of weights say whose they are, and what the network is fed: the recipe's.
+
+    And what --set had made of the network, if anything.
+    """
+    changed = [one.field for one in recipe.overrides if one.field.startswith(NETWORK)]
+    parts = sorted({field.split(".")[1] for field in changed})
     facts = {
         "layout": layout,
         "variant": variant,
@@ -103,6 +127,8 @@ def write(file: pathlib.Path, layout: str, variant: str, recipe: Recipe) -> None
         "normalize": describe(recipe.normalize),
         "test_transforms": describe(recipe.test_transforms),
     }
+    if parts:
+        facts["network"] = {name: describe(getattr(recipe.network, name)) for name in parts}
     with h5py.File(file, "r+") as weights:
         weights.attrs[ATTRIBUTE] = json.dumps(facts)
 

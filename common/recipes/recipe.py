@@ -176,7 +176,8 @@ class Recipe:
         monitor: The view whose error is measured on the test split after each epoch (and that a
             plateau schedule looks at).
         before_epoch: Called with (model, optimizer, loss, examples) before each epoch,
-            `before_epoch.samples` examples (None: all) as one batch; or None.
+            `before_epoch.samples` examples (None, or where there are fewer: all) as one batch; or
+            None.
         healthy_after: Epochs after which a loss still at ln(num_classes) means that the run is
             broken and stops.
         deviations: Where this differs from its paper; common.papers.deviations reads them.

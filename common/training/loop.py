@@ -127,8 +127,6 @@ class Loop:
         self.variables = checkpoints.named_variables(job.model, job.optimizer)
         self.workers = Workers(job.strategy)
         self.state = self._restored()
-        if self.state.step < min(self.state.epoch * self.steps_per_epoch, self.updates):
-            self.state.reopen(self.steps_per_epoch, job.recipe)
         self.resumed_from = self.state.step
         self.callbacks = keras.callbacks.CallbackList(
             callbacks,
@@ -152,7 +150,10 @@ class Loop:
         self._steps_per_call = 1
 
     def _restored(self) -> State:
-        """Of the chief's newest checkpoint, whose values all workers get."""
+        """Of the chief's newest checkpoint, whose values all workers get.
+
+        Its last epoch goes on, where an earlier end of the training had cut it short.
+        """
         found = None
         if self.workers.chief:
             found = checkpoints.restore(self.job.run.checkpoints, self.variables)
@@ -163,7 +164,10 @@ class Loop:
         if self.workers.count > 1:
             arrays = self.workers.broadcast(checkpoints.pack(self.variables, state))
             state = checkpoints.unpack(self.variables, arrays)
-        return State(**state)
+        state = State(**state)
+        if state.step < min(state.epoch * self.steps_per_epoch, self.updates):
+            state.reopen(self.steps_per_epoch, self.job.recipe)
+        return state
 
     def train(self, signals: Signals, progress: Callable[[int, int], None]) -> State:
         """Runs the epochs that are left.
@@ -308,7 +312,8 @@ class Loop:
         job, prepare = self.job, self.job.recipe.before_epoch
         if prepare is None:
             return
-        size = prepare.samples or job.source.dataset.splits["train"]
+        images = job.source.dataset.splits["train"]
+        size = min(prepare.samples or images, images)
         where = {"seed": job.seed, "epoch": self.state.epoch, "size": size}
         if job.resident:
             batch = job.resident.sample_batch(**where)

@@ -286,6 +286,8 @@ def _find_difference(network: Network, precision: str, source: Any) -> str | Non
         return _OTHER_DATA
     if dataclasses.replace(experiment.recipe, **same) != trained_as:
         return "its recipe was another one"
+    if experiment.recipe.network != trained_as.network:  # which recipes are not compared by
+        return "its network was another one"
     if precision != run.record["precision"]:
         return f"its arithmetic was {run.record['precision']}"
     if network.file.name != WEIGHTS:

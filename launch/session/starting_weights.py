@@ -10,7 +10,7 @@ import reproductions
 from common.data import imagenet
 from common.data.statistics import Statistics, load, needed
 from common.errors import RunError, UsageError
-from common.models.layer_table import without_weights
+from common.models.layer_table import layer_table, without_weights
 from common.models.state_dicts import require_whole
 from common.models.weight_import import Shapes, read_layers, require_same_layers
 from common.recipes.recipe import GroupSchedule, Override, Recipe
@@ -72,11 +72,16 @@ def settle(training: Training, source) -> Training:
                 f"{workdir} has no checkpoint yet, so it needs the weights that it begins with: "
                 "give the command that began it, with --from."
             )
-        return training
+        experiment = training.experiment
+        experiment = dataclasses.replace(experiment, recipe=_follow_schedule(experiment.recipe))
+        return dataclasses.replace(training, experiment=experiment)
     file, variant = training.weights, training.experiment.variant
     require_whole(file)
     there = read_layers(file, lambda weight: tuple(weight.shape))
     here, head = _shapes(training.experiment)
+    if left_out := there.keys() - here.keys():
+        heads = _find_auxiliary(training.experiment)
+        there = {name: shapes for name, shapes in there.items() if name not in left_out & heads}
     fits = all(there.get(name) == here[name] for name in head)
     new = () if fits and _has_same_classes(training, source) else head
     kept = {name: shapes for name, shapes in there.items() if name not in new}
@@ -145,6 +150,7 @@ def _shapes(experiment: Experiment) -> tuple[Shapes, tuple[str, ...]]:
             experiment.variant,
             image_size=experiment.recipe.image_size,
             num_classes=num_classes,
+            network=experiment.recipe.network,
         )
         return {x.name: [tuple(w.shape) for w in x.weights] for x in model.layers if x.weights}
 
@@ -159,6 +165,17 @@ def _shapes(experiment: Experiment) -> tuple[Shapes, tuple[str, ...]]:
     finally:  # which it clears
         keras.mixed_precision.set_dtype_policy(policy)
     return here, tuple(name for name in here if here[name] != other[name])
+
+
+def _find_auxiliary(experiment: Experiment) -> set[str]:
+    """Layers of the paper's own network that serve its training only: --set may leave them out."""
+    policy = keras.mixed_precision.dtype_policy()
+    try:
+        with without_weights():
+            model = reproductions.build_model(experiment.paper, experiment.variant)
+            return {row.name for row in layer_table(model) if not row.main}
+    finally:  # which it clears
+        keras.mixed_precision.set_dtype_policy(policy)
 
 
 def _has_same_classes(training: Training, source) -> bool:
@@ -206,4 +223,25 @@ def _scale_body(recipe: Recipe, head: tuple[str, ...]) -> Recipe:
         for variables, schedule in (*schedules, ("", recipe.schedule))
     ]
     groups = describe((*groups, *recipe.group_schedules))
-    return apply(recipe, [Override(field="group_schedules", old=None, new=groups)])
+    changed = apply(recipe, [Override(field="group_schedules", old=None, new=groups)])
+    *others, own = changed.overrides
+    if earlier := [one for one in others if one.field == own.field]:  # --set has said, too
+        others = [one for one in others if one.field != own.field]
+        own = dataclasses.replace(own, old=earlier[0].old)
+    return dataclasses.replace(changed, overrides=(*others, own))
+
+
+def _follow_schedule(recipe: Recipe) -> Recipe:
+    """The recipe of a run that goes on; where --set has changed its schedule, its body's, too."""
+    if recipe.fine_tuning.body_rate == 1:
+        return recipe
+    pairs = [(read_body(group.variables), group) for group in recipe.group_schedules]
+    found = [pair for pair in pairs if pair[0] and not pair[0].variables]
+    by_hand = any(one.field.startswith("group_schedules.") for one in recipe.overrides)
+    if by_hand or not found:
+        return recipe
+    [(all_others, group)] = found
+    if group.schedule.schedule == recipe.schedule:
+        return recipe
+    own = tuple(group for body, group in pairs if not body)
+    return _scale_body(dataclasses.replace(recipe, group_schedules=own), all_others.head)

@@ -5,6 +5,7 @@ module imports no TensorFlow.
 """
 
 import contextlib
+import dataclasses
 import hashlib
 import pathlib
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from common.errors import UsageError, did_you_mean
 from common.models import preprocessing
 from common.models.state_dicts import require_whole
 from common.recipes.recipe import FineTuning, Override, Recipe, is_fitted
-from common.recipes.serialization import describe, recipe_hash
+from common.recipes.serialization import NETWORK, describe, recipe_hash
 from launch.settings.overrides import apply, combine, path_of
 from launch.weights.preprocessing import adapt
 from launch.weights.run_weights import STATISTICS, Trained, locate, read_recipe
@@ -91,10 +92,23 @@ def read_changes(
     if recipe.initialize_from:
         own["initialize_from"] = None
     changes = [Override(field=name, old=None, new=describe(new)) for name, new in own.items()]
-    changes = combine(changes, flags.set)
+    changes = combine([*changes, *_list_parts(recipe, seen)], flags.set)
     if "normalize" not in map(path_of, flags.set):
         _require_mean(apply(recipe, changes), seen, file, run)
     return changes, file
+
+
+def _list_parts(recipe: Recipe, seen: Recipe) -> list[Override]:
+    """What the weights' network is made of other than the recipe's: they are of no other."""
+    if seen.network == recipe.network:
+        return []
+    names = [field.name for field in dataclasses.fields(seen.network)]
+    parts = [(name, getattr(seen.network, name)) for name in names]
+    return [
+        Override(field=NETWORK + name, old=None, new=describe(part))
+        for name, part in parts
+        if part != getattr(recipe.network, name)
+    ]
 
 
 def _find_shipped(variant: str) -> str:

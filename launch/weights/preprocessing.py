@@ -5,6 +5,7 @@ at all.
 """
 
 import ast
+import dataclasses
 import importlib
 import pathlib
 import sys
@@ -15,6 +16,7 @@ from common.models import preprocessing
 from common.models.preprocessing import RECIPE
 from common.models.state_dicts import SUFFIXES
 from common.recipes.recipe import Recipe
+from common.recipes.serialization import spell
 from launch.terminal.quiet import quiet
 
 OURS = ".weights.h5"  # Keras takes no other
@@ -72,13 +74,21 @@ def adapt(
         with quiet():
             weights = importlib.import_module(f"reproductions.{paper}.weights")
         changed = weights.PREPROCESSING[asked].of(recipe)
-    if changed != recipe:
+    if dataclasses.replace(changed, overrides=recipe.overrides) != recipe:
         print(
             f"{file}: images are prepared as {said or asked} prepares them, {changed.normalize} "
             f"after {', '.join(map(str, changed.test_transforms))}.",
             file=sys.stderr,
         )
+    _say_parts(file, stated)
     return changed
+
+
+def _say_parts(file: pathlib.Path, stated: preprocessing.Stated | None) -> None:
+    """What a file says that --set had made of its network, if it does."""
+    if stated and (parts := stated.described.get("network")):
+        made = ", ".join(f"{name}={spell(part)}" for name, part in parts.items())
+        print(f"{file}: its network is made with {made}.", file=sys.stderr)
 
 
 def _say_unknown(variant: str, file: pathlib.Path, known: tuple[str, ...]) -> str:

@@ -51,7 +51,7 @@ def diagonal_curvature(model: keras.Model, loss, images, labels) -> list:
             h = slope(layer, x) ** 2 * tf.cast(h, x.dtype)  # bfloat16, say
         else:
             h, of_weights = linear_curvature(layer, x, h)
-            for variable, value in zip(layer.trainable_variables, of_weights, strict=True):
+            for variable, value in zip(layer.weights, of_weights, strict=True):
                 found[variable.path] = value / len(images)
     return [found[v.path] for v in model.trainable_variables]
 
@@ -86,16 +86,21 @@ def linear_curvature(layer, x, h) -> tuple[tf.Tensor, list[tf.Tensor]]:
 
     a = sum_j w_j x_j gives d2E/dx_j^2 = sum w_j^2 d2E/da^2 and d2E/dw_j^2 =
     sum x_j^2 d2E/da^2, over the connections (App. C). These are the sums of
-    back-propagation, with the weights squared and with the inputs squared.
+    back-propagation, with the weights squared and with the inputs squared. A frozen
+    layer has some, too: what is below it may be trained.
     """
-    weights = [v.value for v in layer.trainable_variables]
+
+    def call(values, x):
+        return layer.stateless_call(*([values, []] if layer.trainable else [[], values]), x)
+
+    weights = [v.value for v in layer.weights]
     squares = [w**2 for w in weights]
     with tf.GradientTape() as tape:
         tape.watch(x)
-        a, _ = layer.stateless_call(squares, [], x)
+        a, _ = call(squares, x)
     h = tf.cast(h, a.dtype)
     of_input = tape.gradient(a, x, output_gradients=h)
     with tf.GradientTape() as tape:
         tape.watch(weights)
-        a, _ = layer.stateless_call(weights, [], x**2)
+        a, _ = call(weights, x**2)
     return of_input, tape.gradient(a, weights, output_gradients=h)

@@ -32,7 +32,7 @@ class EstimateCurvature:
     """Measures h_kk before a pass.
 
     Attributes:
-        samples: Examples that it is averaged over.
+        samples: Examples that it is averaged over; all, where there are fewer.
         kept: The share of the last pass's h_kk that stays; with 0 it is the
             new measurement alone.
     """

@@ -333,6 +333,30 @@ def test_a_training_that_diverges_goes_back_with_a_smaller_rate(source, tmp_path
     assert loop(source, tmp_path).state.recovered == 2  # after a kill, too
 
 
+def test_it_goes_back_into_the_epoch_that_an_earlier_end_had_cut(source, tmp_path):
+    ended = loop(source, tmp_path, updates=STEPS + 5)
+    train(ended)
+    ended.job.run._lock.close()
+    made = loop(source, tmp_path, [Spoil(STEPS + 7)], recover=1)
+    state = train(made)
+    assert made.resumed_from == STEPS + 5 and state.recovered == 1
+    assert [row["step"] for row in state.history] == [STEPS, 2 * STEPS, 3 * STEPS]
+    assert state.step == made.job.optimizer.iterations.numpy() == EPOCHS * STEPS
+
+
+def test_what_comes_before_an_epoch_sees_no_more_than_there_is(source, tmp_path):
+    seen = []
+
+    class Look:
+        samples = 5_000
+
+        def __call__(self, model, optimizer, loss, examples):
+            seen.append([len(part) for part in examples])
+
+    train(loop(source, tmp_path, before_epoch=Look(), updates=1))
+    assert seen == [[1437, 1437]]
+
+
 def test_it_goes_back_as_often_as_it_may(source, tmp_path):
     spoil = Spoil(0, 0, 0)  # before the first checkpoint of its own
     with pytest.raises(NotFinite, match="The loss is nan at step"):

@@ -68,6 +68,15 @@ def test_a_runs_folder_and_more_epochs_are_the_longer_run(whole, ended, capsys):
     assert "Nothing is left to train: epochs=4 is its end." in capsys.readouterr().err
 
 
+def test_the_folder_keeps_the_best_epoch_as_the_first_command_did(ended):
+    facts = record(ended)
+    facts["best_weights"]["top1_error"] = 100.0  # all later ones are better
+    (ended / "run.json").write_text(json.dumps(facts))
+    train(ended, "epochs=3", gpus=0)
+    rows = [row["val_top1_error"] for row in metrics(ended)]
+    assert record(ended)["best_weights"]["top1_error"] == min(rows[1:]) < 100
+
+
 def test_fewer_epochs_than_were_trained_are_refused(whole):
     before = record(whole)
     with pytest.raises(RunError, match="has made 80 updates already, .* ends after 60"):

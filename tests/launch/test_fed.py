@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import h5py
 import pytest
@@ -12,6 +13,8 @@ from common.data.transforms.geometric import ResizeShorterSide
 from common.data.transforms.pixels import SubtractMeanPixel
 from common.errors import RunError, UsageError
 from common.models import preprocessing
+from common.recipes.serialization import recipe_hash
+from launch.settings.overrides import apply
 from launch.weights import run_weights
 from launch.weights.preprocessing import adapt
 from tests.launch import test_predict, toy
@@ -140,3 +143,28 @@ def test_every_recipe_can_be_written_and_read(tmp_path):
             assert preprocessing.read(file).of(other) == recipe
             seen.add(paper)
     assert len(seen) > 10
+
+
+@pytest.mark.parametrize(
+    ("paper", "variant", "settings"),
+    [
+        ("alexnet", "alexnet", ["lrn=false", "filters.0=8", "after_conv1=('relu','pool')"]),
+        ("preact_resnet", "cifar_preact_resnet110", ["order.after=relu"]),
+        ("wide_resnet", "wrn_50_2", ["blocks=(1,1,1,1)"]),
+    ],
+)
+def test_a_file_says_what_set_had_made_of_its_network(tmp_path, paper, variant, settings, capsys):
+    file = tmp_path / "w.weights.h5"
+    h5py.File(file, "w").close()
+    own = reproductions.load(paper).RECIPES[variant]
+    made = apply(own, settings)
+    preprocessing.write(file, "recipe", variant, made)
+    found = adapt(paper, variant, own, file, None, of_a_run=False)
+    assert found.network == made.network != own.network
+    changed = {one.field.split(".")[1]: one.new for one in found.overrides}
+    assert changed == {name: getattr(made.network, name) for name in changed}
+    assert len(changed) == len(settings) and recipe_hash(found) != recipe_hash(own)
+    name = settings[0].partition("=")[0].partition(".")[0]
+    assert re.search(rf"its network is made with .*{name}=", capsys.readouterr().err)
+    preprocessing.write(file, "recipe", variant, own)
+    assert preprocessing.read(file).of(made).network == made.network  # it says nothing of it

@@ -22,18 +22,20 @@ from common.data.transforms import (
     TorchvisionResize,
 )
 from common.errors import RunError, UsageError
+from common.files import save_weights
 from common.models import preprocessing
 from common.models.preprocessing import torchvision
 from common.models.weight_import import read_layers
-from common.recipes.recipe import FineTuning, GroupSchedule
+from common.recipes.recipe import FineTuning, GroupSchedule, Override
 from common.recipes.schedules import Constant
 from common.recipes.serialization import describe, describe_recipe
 from common.training.optimizers import build_optimizer, rates_at
-from common.training.run_record import is_finished
+from common.training.run_record import asked_overrides, is_finished
 from launch.session import recipe_table, starting_weights
 from launch.session.run_session import identify
 from launch.session.setup import build_network
 from launch.settings.options import read_training
+from launch.settings.overrides import apply, combine
 from launch.weights import run_weights
 from launch.weights.fine_tuning import _change_images, read_changes
 from launch.weights.shipped import find_folder
@@ -199,6 +201,58 @@ def test_weights_of_another_network_are_refused_by_name(tmp_path, shape):
         settle("cifar_resnet20", run, folder_of(tmp_path / "data"))
 
 
+def weights_of(folder, variant, *settings):
+    """The run of a network that --set has made another; its weights are random."""
+    paper, _ = reproductions.find(variant)
+    asked = read_training(paper, variant, read("NAME", data="sample"), settings, needs_data=False)
+    source = catalog.open_source(asked.experiment.dataset)
+    model = build_network(asked.experiment, tf.distribute.get_strategy())
+    folder.mkdir()
+    recipe = asked.experiment.recipe
+    save_weights(
+        model,
+        folder / run_weights.WEIGHTS,
+        lambda made: preprocessing.write(made, preprocessing.RECIPE, variant, recipe),
+    )
+    (folder / "run.json").write_text(json.dumps(identify(asked, source)))
+    return folder
+
+
+SMALL = ("train_images=4", "global_batch_size=2", "image_size=67", "normalize=ScalePixels(0, 1)")
+NARROW = "filters=(2,4,4,4,4)"
+
+
+def test_the_network_is_made_as_that_of_the_runs_weights(tmp_path):
+    run = weights_of(tmp_path / "run", "alexnet", *SMALL, NARROW, "lrn=false")
+    begun, source = settle("alexnet", run, "sample", set=SMALL)
+    network = begun.experiment.recipe.network
+    assert (network.filters, network.lrn) == ((2, 4, 4, 4, 4), False)
+    on_record = {one["field"] for one in identify(begun, source)["overrides"]}
+    assert {"network.filters", "network.lrn"} <= on_record
+    alone = shutil.copy(run / run_weights.WEIGHTS, tmp_path / "w.weights.h5")  # says it, too
+    assert ask("alexnet", alone, "sample", set=SMALL).experiment.recipe.network == network
+    asked = ask("alexnet", run, "sample", set=[*SMALL, "lrn=true"])
+    assert asked.experiment.recipe.network.lrn  # --set has the last word
+    with pytest.raises(RunError, match="of another shape: conv5"):
+        settle("alexnet", run, "sample", set=[*SMALL, "filters=(2,4,4,4,2)"])
+
+
+def test_auxiliary_heads_may_be_left_out_and_are_not_missed(tmp_path):
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    weights_of(run, "googlenet", *SMALL, "auxiliary=false")
+    begun, _ = settle("googlenet", run, "sample", set=SMALL)
+    assert begun.experiment.recipe.network.auxiliary is False
+    with pytest.raises(RunError, match="Missing: "):
+        settle("googlenet", run, "sample", set=[*SMALL, "auxiliary=true"])
+    weights_of(whole, "googlenet", *SMALL)
+    begun, _ = settle("googlenet", whole, "sample", set=[*SMALL, "auxiliary=false"])
+    model = build_network(begun.experiment, tf.distribute.get_strategy())
+    starting_weights.begin(begun, model)
+    name = "conv1_7x7"
+    there = read_layers(whole / run_weights.WEIGHTS)
+    np.testing.assert_array_equal(model.get_layer(name).get_weights()[0], there[name][0])
+
+
 def test_the_body_learns_at_a_rate_of_its_own():
     recipe = dataclasses.replace(
         reproductions.load("resnet_cifar").RECIPES["cifar_resnet20"],
@@ -247,6 +301,36 @@ def test_the_bodys_rate_is_no_second_deviation():
     own = GroupSchedule(variables="bias$", schedule=Constant(value=2.0))
     with_own = dataclasses.replace(change, new=(*change.new, own))
     assert not starting_weights.repeats_fine_tuning(with_own)
+
+
+def read_again(recipe, *settings):
+    """A run's recipe, as `launch RUN --set ...` reads it from the record."""
+    record = json.loads(json.dumps({"overrides": describe(recipe.overrides)}))
+    own = [one for one in asked_overrides(record) if one.field != "data"]
+    paper = reproductions.load("resnet_cifar").RECIPES["cifar_resnet20"]
+    return starting_weights._follow_schedule(apply(paper, combine(own, settings)))
+
+
+TUNING = {"weights": "w", "sha256": "", "body_rate": 0.1}
+GROUPS = "GroupSchedule(variables='gamma$', schedule=Constant(value=2.0))"
+
+
+@pytest.mark.parametrize("asked", [[], [f"group_schedules=({GROUPS},)"]])
+def test_the_body_follows_a_schedule_that_a_run_goes_on_with(asked):
+    paper = reproductions.load("resnet_cifar").RECIPES["cifar_resnet20"]
+    tuning = Override(field="fine_tuning", old=None, new=describe(FineTuning(**TUNING)))
+    recipe = starting_weights._scale_body(apply(paper, [tuning, *asked]), ("fc",))
+    assert [one.field for one in recipe.overrides] == ["fine_tuning", "group_schedules"]
+    assert read_again(recipe) == recipe
+    changed = read_again(recipe, "schedule=Constant(value=1)")
+    rates = list(recipe_table.say_rates(changed))
+    assert "body: 0.01" in rates and rates[-1] == "fc: 0.1"
+    assert [one.field for one in changed.overrides].count("group_schedules") == 1
+    assert read_again(changed) == changed
+    by_hand = read_again(
+        recipe, "schedule=Constant(value=1)", f"group_schedules.{len(asked)}.schedule.times=0.5"
+    )
+    assert by_hand.group_schedules[len(asked)].schedule.times == 0.5
 
 
 def test_another_network_is_not_trained_first(tmp_path):

@@ -18,7 +18,7 @@ from launch.inference import evaluation, network_inputs
 from launch.settings.overrides import apply, combine, with_data
 from launch.weights import bundled_weights, run_weights
 from tests.common.data_fixtures import statistics_of
-from tests.launch import test_predict
+from tests.launch import test_fine_tuning, test_predict
 from tests.launch.flags import launch, read
 
 colours = test_predict.colours
@@ -206,6 +206,21 @@ def test_a_result_under_other_settings_is_no_part_of_the_run(run, capsys):
     assert (folder / "run.json").read_text() == before
     same = ["views=ten_crop"]  # changes nothing
     assert "Written into" in measured(folder, capsys, set=same, views=None)[1][1]
+
+
+def test_a_result_of_another_network_is_no_part_of_the_run(tmp_path):
+    folder = test_fine_tuning.weights_of(tmp_path / "run", "bn_mnist", "batch_norm=false")
+    record = json.loads((folder / "run.json").read_text()) | {"status": "finished"}
+    (folder / "run.json").write_text(json.dumps(record))
+
+    def why_not(*settings):
+        flags = read("evaluate", weights=folder, set=settings)
+        found = bundled_weights.find_network("evaluate", "bn_inception", "bn_mnist", flags)
+        source = catalog.open_source(found.experiment.dataset)
+        return evaluation._find_difference(found, "float32", source)
+
+    assert why_not() is None and why_not("batch_norm=false") is None
+    assert why_not("batch_norm=true") == "its network was another one"
 
 
 def test_what_was_not_held_out_in_training_is_not_said_to_have_been(run, capsys):

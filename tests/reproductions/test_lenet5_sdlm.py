@@ -143,6 +143,20 @@ def test_curvature_is_the_mean_over_examples_and_nonnegative():
         np.testing.assert_allclose(h, one / 4 + 3 * three / 4, 1e-3, 1e-6)
 
 
+def test_curvature_goes_back_through_layers_that_are_frozen():
+    keras.utils.set_random_seed(0)
+    model = build_model("lenet5")
+    given = MapLoss(j=1.0, scale=1.0), tf.constant(normal(4, 32, 32, 1)), np.arange(4)
+    paths = [v.path for v in model.trainable_variables]
+    found = dict(zip(paths, diagonal_curvature(model, *given), strict=True))
+    for name in ("C1", "S4"):
+        model.get_layer(name).trainable = False
+    left = [v.path for v in model.trainable_variables]
+    assert set(paths) - set(left) == {p for p in paths if p.startswith(("C1/", "S4/"))}
+    for path, h in zip(left, diagonal_curvature(model, *given), strict=True):
+        np.testing.assert_array_equal(h, found[path])
+
+
 def test_curvature_in_bfloat16_is_float32s_to_its_digits():
     loss, found = MapLoss(j=1.0, scale=1.0), {}
     images, labels = tf.constant(normal(4, 32, 32, 1)), np.arange(4)
