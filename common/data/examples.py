@@ -69,8 +69,8 @@ def split_operations(recipe: Recipe, epoch: int) -> Operations:
         if noise.of_pixels and not getattr(recipe.normalize, "only_subtracts", True):
             raise UsageError(
                 f"train_noise has {noise}, which adds to pixels of 0 .. 255 in the order RGB, and "
-                f"normalize, {recipe.normalize}, makes other values of them before: put it at the "
-                "end of train_transforms."
+                f"normalize, {recipe.normalize}, makes other values of them before: leave it out "
+                "(--set train_noise=()), or put it at the end of train_transforms."
             )
     # All or nothing: once one pixel operation ran on the host, the image is float32 and sending it
     # saves nothing.

@@ -16,6 +16,11 @@ def find(name: str) -> tuple[str, str]:
     try:
         return reproductions.find(name)
     except UsageError:
+        if name == "ilsvrc2016":
+            raise UsageError(
+                "ilsvrc2016 has no network of its own: python -m launch "
+                "ensemble ilsvrc2016 shows its ensembles."
+            ) from None
         if near := difflib.get_close_matches(name, COMMANDS, n=1, cutoff=0.7):
             raise UsageError(
                 f"There is no verb, paper or variant called {name!r}. Did you "

@@ -94,7 +94,7 @@ def read_request(paper: str, variant: str, flags: FlagValues) -> Request:
         if (dimension.path, dimension.kind) == ("global_batch_size", "choice"):
             for batch in dimension.values:
                 per_replica_batch_size(batch, gpus, flags.microbatches)
-    _check_workers(flags.workers)
+    _check_workers(flags.workers, flags.trials)
     return Request(
         training=training,
         flags=tuple(f"--{name}={flags[name].value}" for name in PASSED if flags[name].present),
@@ -123,7 +123,12 @@ def _measure_held_out(recipe: Recipe, asked: list[str], images: int) -> list[str
     return settings
 
 
-def _check_workers(workers: int) -> None:
+def _check_workers(workers: int, trials: int) -> None:
+    if workers > trials:
+        raise UsageError(
+            f"--workers {workers} would share {trials} trial(s): give at most "
+            "as many workers as trials."
+        )
     missing = [name for name in MEMBER if not os.environ.get(name)]
     if missing and len(missing) < len(MEMBER):
         raise UsageError(

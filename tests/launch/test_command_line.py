@@ -98,6 +98,7 @@ WRONG = {
     "": "--help",
     "alexnt": "'alexnet'",
     "resnet20": "Did you mean 'cifar_resnet20'?",
+    "ilsvrc2016": "ensemble ilsvrc2016 shows",
     "alexnet lenet5": "'lenet5'",
     "train alexnet": "python -m launch alexnet",
     "evalute alexnet": "'evaluate'",
@@ -215,6 +216,7 @@ WRONG = {
     "baseline": "takes a data set",
     "baseline imagenete": "'imagenette'",
     # sweep
+    "sweep lenet5 --data sample --trials 2 --workers 3": "at most as many workers",
     "sweep lenet5": "--trials N",
     "sweep": "--trials N",
     "sweep lenet5 --trials 0": "--trials",
