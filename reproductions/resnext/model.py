@@ -36,13 +36,14 @@ def build_model(
     for stage, index, strides in blocks.each_block(form.blocks):
         width, filters = (maps * 2 ** (stage - 1) for maps in (form.width, 256))
         paths = {"cardinality": form.cardinality, "width": width, "filters": filters}
-        x = block(x, **paths, strides=strides, name=f"conv{stage + 1}_{index}")
+        shape = {"strides": strides, "shortcut": form.shortcuts}
+        x = block(x, **paths, **shape, name=f"conv{stage + 1}_{index}")
     x = keras.layers.GlobalAveragePooling2D(name="pool5")(x)
     logits = blocks.classifier(x, num_classes, blocks.torch_linear())
     return keras.Model(image, logits, name=variant)
 
 
-def block(x, *, cardinality, width, filters, strides, name):
+def block(x, *, cardinality, width, filters, strides, name, shortcut=True):
     """An aggregated residual transformation, Fig. 3(c) and Eq. 3.
 
     (batch, H, W, C) -> (batch, H / strides, W / strides, filters). Equal to
@@ -52,9 +53,10 @@ def block(x, *, cardinality, width, filters, strides, name):
     y = convolution(x, maps, 1, name=f"{name}_a")
     y = convolution(y, maps, 3, strides=strides, groups=cardinality, name=f"{name}_b")
     y = convolution(y, filters, 1, relu=False, name=f"{name}_c")
-    if x.shape[-1] != filters:  # option B
-        x = convolution(x, filters, 1, strides=strides, relu=False, name=f"{name}_shortcut")
-    y = keras.layers.Add(name=f"{name}_add")([x, y])
+    if shortcut:
+        if x.shape[-1] != filters:  # option B
+            x = convolution(x, filters, 1, strides=strides, relu=False, name=f"{name}_shortcut")
+        y = keras.layers.Add(name=f"{name}_add")([x, y])
     return keras.layers.ReLU(name=f"{name}_relu")(y)
 
 

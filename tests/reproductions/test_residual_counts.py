@@ -76,7 +76,8 @@ def counts(paper, form):
     if paper == "resnext":
         inner, stem = form.cardinality * form.width, 64 if form.small_images else None
         groups = {"groups": form.cardinality, "stride_on_3x3": True, "cifar_stem": stem}
-        return residual_counts(form.blocks, inner, 256, **groups)
+        project = PROJECTED["B" if form.shortcuts else ""]
+        return residual_counts(form.blocks, inner, 256, project=project, **groups)
     if paper == "preact_resnet":  # on ImageNet
         out, bottleneck = (256, True) if form.layers == 3 else (64, False)
         kinds = {"stride_on_3x3": form.fair, "preactivated": not form.order.after}

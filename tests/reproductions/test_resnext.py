@@ -53,11 +53,12 @@ def concatenated_paths(x, weights, cardinality, strides):
     return normalized(convolve(joined, kernels["c"]), norms["c"])
 
 
-def toy_block(maps, filters, strides):
+def toy_block(maps, filters, strides, shortcut):
     """Keras's block of 4x3, with random weights and statistics."""
     image = keras.Input((6, 6, maps))
     shape = {"cardinality": 4, "width": 3, "filters": filters, "strides": strides}
-    model = randomize(keras.Model(image, block(image, **shape, name="toy")), 0.5)
+    output = block(image, **shape, shortcut=shortcut, name="toy")
+    model = randomize(keras.Model(image, output), 0.5)
     kernels, norms = {}, {}
     for layer in model.layers:
         name = layer.name.removeprefix("toy_")
@@ -71,11 +72,12 @@ def toy_block(maps, filters, strides):
 
 @pytest.mark.parametrize("form", [summed_paths, concatenated_paths])
 @pytest.mark.parametrize("filters,strides", [(8, 1), (16, 2)])
-def test_a_block_is_split_transform_merge(form, filters, strides):
-    model, weights = toy_block(8, filters, strides)
+@pytest.mark.parametrize("shortcut", [True, False])
+def test_a_block_is_split_transform_merge(form, filters, strides, shortcut):
+    model, weights = toy_block(8, filters, strides, shortcut)
     kernels, norms = weights
     x = np.random.default_rng(1).normal(size=(6, 6, 8))
-    short = x
+    short = x if shortcut else 0
     if "shortcut" in kernels:
         short = convolve(x, kernels["shortcut"], strides)
         short = normalized(short, norms["shortcut"])
