@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .PHONY: demo test
 
 LAUNCH := $(BIN)/python -m launch
-# At a reduced size: the whole path in a few minutes on two cores.
+# At a reduced size: the whole path in some seven minutes on two cores.
 DEMO := $(LAUNCH) alexnet_as_run --gpus 2 --platform cpu --data sample \
 	--set image_size=67 --set epochs=10 --set global_batch_size=32
 # What local response normalisation is good for, in this setting.

@@ -1,8 +1,8 @@
 """Which hosts train together, as the environment of this process says.
 
 $TF_CONFIG, or a Slurm step of several tasks; read by TensorFlow's resolvers. Kubernetes' manifest
-writes $TF_CONFIG (README.md): TensorFlow's resolver for it needs the cluster's API, and cannot tell
-a pod which worker it is.
+writes $TF_CONFIG (launch/README.md): TensorFlow's resolver for it needs the cluster's API, and
+cannot tell a pod which worker it is.
 """
 
 import dataclasses

@@ -35,10 +35,11 @@ def make_strategy(
         )
     asked = max(wanted, 1) if platform == "gpu" else wanted
     if asked > len(present):
+        flags = ["--gpus"] * (gpus is not None) + ["--platform gpu"] * (platform == "gpu")
         raise UsageError(
             f"GPUs asked for: {asked}; TensorFlow sees {len(present)} on this machine. "
-            + (f"Ask for at most {len(present)}" if present else "Leave --gpus out")
-            + ", or add --platform cpu to run the same program on logical CPU devices. If there "
+            + (f"Ask for at most {len(present)}" if present else f"Leave out {' and '.join(flags)}")
+            + ", or say --platform cpu to run the same program on logical CPU devices. If there "
             "should be more, check nvidia-smi and that tensorflow[and-cuda] is installed."
         )
     if platform == "cpu" and cluster is not None and gpus is not None and gpus > 1:

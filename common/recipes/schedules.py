@@ -112,8 +112,9 @@ class WarmUp:
 class DivideOnPlateau:
     """Divide by `divisor` when a metric has stopped improving.
 
-    An epoch improves if it is lower than every one since the last drop, by more than `min_delta`;
-    after `patience` epochs in a row that do not, the rate drops, `max_drops` times at the most.
+    An epoch improves if it is by more than `min_delta` lower than the last that did, or is the
+    first after a drop; after `patience` epochs in a row that do not, the rate drops, `max_drops`
+    times at the most.
 
     Attributes:
         metric: A key of the history, lower is better.

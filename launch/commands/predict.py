@@ -19,7 +19,9 @@ from launch.weights.bundled_weights import announce, find_network
 
 USAGE = "predict RUN IMAGE... [--out FILE]; or predict NAME IMAGE... [--weights RUN_OR_FILE]"
 FLAGS = share("weights", "preprocessing", "platform", "data", "data_dir", "set") | {
-    "views": items("one of the recipe's views; default: the one that it is monitored with"),
+    "views": items(
+        f"one of {', '.join(views.NAMES)}; default: the one that the recipe is monitored with"
+    ),
     "out": repeated(
         "a file to write: a contact sheet, .png, or a table, .csv or .json; repeatable"
     ),

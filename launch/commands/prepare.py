@@ -24,7 +24,7 @@ SHOWN = 5  # repaired files that are named on the screen
 _WHAT = {
     "mnist": "its four files, {train,t10k}-{images-idx3,labels-idx1}-ubyte.gz "
     "(11 MB, https://storage.googleapis.com/cvdf-datasets/mnist/)",
-    "cifar10": "cifar-10-binary.tar.gz or cifar-10-python.tar.gz (170 MB, "
+    "cifar10": "cifar-10-binary.tar.gz or cifar-10-python.tar.gz (163 MB, "
     "https://www.cs.toronto.edu/~kriz/cifar.html)",
     "cifar100": "cifar-100-binary.tar.gz or cifar-100-python.tar.gz (161 MB, "
     "https://www.cs.toronto.edu/~kriz/cifar.html), or its images as PNG files, "

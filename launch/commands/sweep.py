@@ -9,7 +9,7 @@ from absl.flags import FlagValues
 import reproductions
 from common.errors import UsageError
 from launch.commands.names import read_name
-from launch.settings.flags import MOST, choice, repeated, share, switch, whole
+from launch.settings.flags import MOST, choice, repeated, share, switch, text, whole
 from launch.terminal.quiet import quiet
 
 USAGE = "sweep NAME --trials N [--tuner random] [--space 'FIELD=log(LOW,HIGH)']"
@@ -31,7 +31,13 @@ FLAGS = {
     ),
     "record": switch("keep the result in the paper's sweeps.toml"),
 }
-FLAGS |= share("gpus", "platform", "data", "data_dir", "workdir", "seed", "precision")
+FLAGS |= share("gpus", "platform", "data", "data_dir") | {
+    "workdir": text(
+        "the sweep's folder, which the same command continues; default: runs/sweep_... with "
+        "NAME, data, seed, --set and --tuner"
+    )
+}
+FLAGS |= share("seed", "precision")
 FLAGS |= share("jit_compile", "microbatches", "set", "dry_run", "checkpoint_minutes")
 FLAGS |= share("stalled_minutes", "max_hours")
 

@@ -47,10 +47,11 @@ def open_record(
     require_same_run(workdir, identity, renewed=training.settings.renewed)
     there = checkpoints.newest_first(workdir / "checkpoints")
     if there and (made := checkpoints.step_of(there[0])) > updates:
+        longer = "epochs" if training.experiment.recipe.updates is None else "updates"
         raise RunError(
             f"{workdir} has made {made:,} updates already, and this recipe ends after "
-            f"{updates:,}. Give it more epochs to go on there, or a --workdir of its own; "
-            "nothing was changed."
+            f"{updates:,}. Give it more {longer} (--set {longer}=N) to go on there, or a --workdir "
+            "of its own; nothing was changed."
         )
     session = session_facts(
         reproductions.REPOSITORY,

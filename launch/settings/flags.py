@@ -82,7 +82,8 @@ SHARED: Declared = {
         "CPU device where there are none"
     ),
     "platform": choice(
-        "cpu with --gpus N makes N logical CPU devices, to try that path anywhere",
+        "auto: GPUs where there are any; cpu, where there is a --gpus N: N logical CPU devices, to "
+        "try that path anywhere",
         ["auto", "cpu", "gpu"],
     ),
     "data": text(

@@ -18,7 +18,7 @@ from common.errors import UsageError, did_you_mean
 from common.recipes import losses, recipe, schedules
 from common.recipes.fields import fit, list_kinds
 
-_TRANSFORMS = [one for _, one in sorted(vars(transforms).items())]
+_TRANSFORMS = [one for name, one in sorted(vars(transforms).items()) if name != "Context"]
 _SCHEDULES = tuple(vars(schedules).values())
 # What a field of the recipe, or of a part of it, can hold.
 _KNOWN = {
@@ -60,13 +60,16 @@ def read(text: str, kind: Any, path: str, present: Any) -> Any:
     known = list_classes(path, present)
     if "(" in text or text[:1] == "[":
         return _read_part(text, path, known)
-    fields = dataclasses.fields(present) if dataclasses.is_dataclass(present) else None
-    part = "0.FIELD" if fields is None else fields[0].name if fields else "FIELD"
-    raise UsageError(
-        f"--set {path}: it is {present!r}, which one value cannot replace. Set a part of it, "
-        f"such as {path}.{part}=..., or all of it by name: "
-        f"{', '.join(f'{name}(...)' for name in known) or 'none is known'}."
-    )
+    part, first = path, present[0] if present and isinstance(present, tuple) else present
+    if first is not present:
+        part += ".0"
+    parts = dataclasses.fields(first) if dataclasses.is_dataclass(first) else ()
+    ways = [f"a part of it, such as {part}.{parts[0].name}=..."] if parts else []
+    if known:
+        names = (f"{name}(...)" for name in _list_whole(path, known))
+        ways.append(f"all of it by name: {', '.join(names)}")
+    advice = f"Set {', or '.join(ways)}." if ways else "Leave it as it is."
+    raise UsageError(f"--set {path}: it is {present!r}, which one value cannot replace. {advice}")
 
 
 def list_classes(path: str, present: Any) -> dict[str, type]:
@@ -77,6 +80,12 @@ def list_classes(path: str, present: Any) -> dict[str, type]:
         for one in known
         if isinstance(one, type) and dataclasses.is_dataclass(one)
     }
+
+
+def _list_whole(path: str, known: dict[str, type]) -> dict[str, type]:
+    """Those that stand at `path` themselves; schedules are parts of a GroupSchedule."""
+    of_groups = path == "group_schedules"
+    return {n: k for n, k in known.items() if not of_groups or k is recipe.GroupSchedule}
 
 
 def _find_types(value: Any) -> Iterator[type]:
@@ -141,9 +150,10 @@ def _read_part(text: str, path: str, known: dict[str, type]) -> Any:
     several = path in _SEVERAL
     if several and not isinstance(value, tuple):
         value = (value,)
-    if not all(type(part) in known.values() for part in (value if several else (value,))):
+    whole = _list_whole(path, known)
+    if not all(type(part) in whole.values() for part in (value if several else (value,))):
         what = "a list of parts" if several else "one part"
-        raise UsageError(f"--set {path}={text}: it takes {what}; known here: {listed}.")
+        raise UsageError(f"--set {path}={text}: it takes {what}; known here: {', '.join(whole)}.")
     return value
 
 

@@ -127,8 +127,14 @@ def test_xla_makes_the_same_run(case, like, devices):
 
 
 def test_more_gpus_than_present_are_refused(monkeypatch):
-    with pytest.raises(UsageError, match="asked for: 99; .* --platform cpu"):
-        make_strategy(99, "auto")
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    for gpus, platform, flags in (
+        (99, "auto", "--gpus"),
+        (None, "gpu", "--platform gpu"),
+        (1, "gpu", "--gpus and --platform gpu"),
+    ):
+        with pytest.raises(UsageError, match=f"Leave out {flags}, or say --platform cpu"):
+            make_strategy(gpus, platform)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: "ab")
     with pytest.raises(UsageError, match="--platform gpu"):
         make_strategy(0, "gpu")  # was a training on the CPU

@@ -79,7 +79,7 @@ def test_the_folder_keeps_the_best_epoch_as_the_first_command_did(ended):
 
 def test_fewer_epochs_than_were_trained_are_refused(whole):
     before = record(whole)
-    with pytest.raises(RunError, match="has made 80 updates already, .* ends after 60"):
+    with pytest.raises(RunError, match="has made 80 updates already, .* 60. Give it more epochs"):
         train(whole, "epochs=3", gpus=0)
     with pytest.raises(UsageError, match="leave out --workdir"):
         train(whole, gpus=0, workdir="elsewhere")

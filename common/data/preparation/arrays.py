@@ -107,7 +107,7 @@ def cifar10(folder: pathlib.Path) -> Originals:
         return found
     raise RunError(
         f"{folder} has neither cifar-10-binary.tar.gz nor cifar-10-python.tar.gz, nor what is "
-        "inside of them. Both are at https://www.cs.toronto.edu/~kriz/cifar.html (170 MB)."
+        "inside of them. Both are at https://www.cs.toronto.edu/~kriz/cifar.html (163 MB)."
     )
 
 

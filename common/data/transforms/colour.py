@@ -78,8 +78,8 @@ class Lighting(Operation):
     """Add sum_i a_i l_i v_i to all pixels, a_i ~ N(0, std), once per image.
 
     Lighting of fb.resnet.torch, with the l_i, of pixels 0 .. 1, and the v_i of
-    its datasets/imagenet.lua. It is weaker than PcaColourNoise: the squares of
-    the l_i add up to 0.05, ImageNet's variances of pixels to 0.15.
+    its datasets/imagenet.lua. It is weaker than PcaColourNoise: the l_i are
+    eigenvalues, and that takes their roots, 0.47 for 0.2175.
 
     Attributes:
         std: Of the a_i.
