@@ -81,6 +81,8 @@ def test_fewer_epochs_than_were_trained_are_refused(whole):
     before = record(whole)
     with pytest.raises(RunError, match="has made 80 updates already, .* 60. Give it more epochs"):
         train(whole, "epochs=3", gpus=0)
+    with pytest.raises(RunError, match="more updates .--set updates=N. to go on there"):
+        train(whole, "updates=60", gpus=0)
     with pytest.raises(UsageError, match="leave out --workdir"):
         train(whole, gpus=0, workdir="elsewhere")
     with pytest.raises(UsageError, match="no run's folder"):

@@ -45,6 +45,15 @@ def test_weights_are_refused_by_networks_that_would_compute_something_else(paper
         assert advised == (same or FITTING[paper, layout]), variant
 
 
+def test_pages_import_weights_into_networks_that_take_them():
+    folders = [reproductions.REPOSITORY / name for name in ("common", "launch", "reproductions")]
+    pages = "".join(page.read_text() for folder in folders for page in folder.rglob("*.md"))
+    found = set(re.findall(r"launch import (\w+) --from (\w+)", pages)) - {("NAME", "LAYOUT")}
+    assert found
+    for variant, layout in found:
+        assert variant in FITTING[reproductions.find(variant)[0], layout], (variant, layout)
+
+
 def advice_of(load, variant):
     """The variants that a refusal names, or None if there is none."""
     model = keras.Model(*[keras.Input((1,))] * 2, name=variant)
