@@ -80,8 +80,8 @@ def per_replica_batch_size(global_batch_size: int, replicas: int, microbatches: 
     """
     parts = replicas * microbatches
     if global_batch_size % parts:
-        divisors = [n for n in range(1, global_batch_size + 1) if global_batch_size % n == 0]
-        fits = ", ".join(str(n) for n in divisors if n < parts)
+        most = min(global_batch_size, max(2 * parts, 256))
+        fits = ", ".join(str(n) for n in range(1, most + 1) if global_batch_size % n == 0)
         raise UsageError(
             f"The recipe's batch of {global_batch_size} does not divide among {replicas} devices x "
             f"{microbatches} microbatches. Parts that divide it: {fits}."

@@ -204,7 +204,10 @@ def read_training(
     settings = RunSettings(**of_flags, renewed=renewed)
     _check_settings(variant, recipe, settings, gpus=flags.gpus or 1)
     if needs_data:
-        few = "" if is_fitted(recipe) else " --set train_images=40 --set global_batch_size=4"
+        parts = (flags.gpus or 1) * settings.microbatches
+        batch = -(-4 // parts) * parts
+        few = f" --set train_images={10 * batch} --set global_batch_size={batch}"
+        few = "" if is_fitted(recipe) else few
         tip = f" To see it run without: --data sample --set epochs=1{few}."
         experiment.require_data(tip="" if renewed else tip)
     return Training(

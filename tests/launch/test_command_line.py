@@ -278,15 +278,15 @@ def test_wrong_usage_is_one_paragraph_and_exit_code_2_without_tensorflow(answers
 def test_a_missing_data_set_is_found_before_tensorflow_loads(tmp_path):
     (tmp_path / "w.h5").touch()
     weights = ["--weights", "w.h5", "--views", "multi_crop"]  # of the network it begins with
-    lines = [["alexnet"], ["lenet5"], ["evaluate", "vgg16_jitter", *weights]]
+    lines = [["alexnet"], ["resnet50", "--gpus", "8"], ["evaluate", "vgg16_jitter", *weights]]
     lines.append(["baseline", "imagenette"])
     said = []
     for code, out, err in launch_all(lines, cwd=tmp_path, data_dir=tmp_path):
         assert (code, out) == (1, "")
         assert str(tmp_path) in err and "Nothing was downloaded" in err
         assert err.count("\n") == 1
-        said.append("--data sample" in err)  # which is no other network's images
-    assert said == [True, True, False, False]
+        said.append(re.findall("--data sample.* --set global_batch_size=(.*)[.]$", err))
+    assert said == [["4"], ["8"], [], []]  # a batch that the devices divide
     assert [path.name for path in tmp_path.iterdir()] == ["w.h5"]
 
 
