@@ -202,8 +202,9 @@ def prepared_for(
         require_variant(file, found, variant)
         return resized
     raise UsageError(
-        f"{file} does not say what its network must be fed (order of colours, range, mean, "
-        "size): another program made it. Import it with python -m launch import, which writes it."
+        f"{file} does not say what its network must be fed (order of colours, range, mean, size): "
+        "another program made it. Published weights say it once python -m launch import has read "
+        "them; for what the recipe feeds leave out weights=."
     )
 
 

@@ -125,7 +125,7 @@ def test_pixels_that_nobody_knows_are_refused(tmp_path):
     torch = tmp_path / "w.th"
     torch.write_bytes(b"no HDF5")
     for file in (other, torch):
-        with pytest.raises(UsageError, match="does not say what its network must be fed"):
+        with pytest.raises(UsageError, match="must be fed .* leave out weights=."):
             reproductions.make_preprocessing(*CIFAR, weights=file)
     with pytest.raises(UsageError, match="weights of cifar_resnet20, not of akamaster_resnet20"):
         reproductions.make_preprocessing(CIFAR[0], "akamaster_resnet20", weights=SHIPPED)
