@@ -405,10 +405,13 @@ def _require_same(
     if is_same_training(there["recipe"], here["recipe"]):
         odd = [difference for difference in odd if not LENGTH.match(difference)]
     if odd and not (new and renewed):
+        own = "Give this run a folder of its own with --workdir"
+        if renewed:  # by the folder, which goes without one
+            own = f"Begin another run by its network's name, {there['variant']}"
         raise RunError(
             f"{folder} holds another run: {'; '.join(odd[:3])}"
             + f" and {len(odd) - 3} more differences" * bool(odd[3:])
-            + ". Give this run a folder of its own with --workdir; nothing was changed."
+            + f". {own}; nothing was changed."
             + f" To go on with it by another recipe, on record: python -m launch {folder} --set "
             "FIELD=VALUE." * new
         )

@@ -50,8 +50,8 @@ def open_record(
         longer = "epochs" if training.experiment.recipe.updates is None else "updates"
         raise RunError(
             f"{workdir} has made {made:,} updates already, and this recipe ends after "
-            f"{updates:,}. Give it more {longer} (--set {longer}=N) to go on there, or a --workdir "
-            "of its own; nothing was changed."
+            f"{updates:,}. Give it more {longer} (--set {longer}=N) to go on there; nothing was "
+            "changed."
         )
     session = session_facts(
         reproductions.REPOSITORY,

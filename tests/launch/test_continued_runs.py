@@ -85,6 +85,8 @@ def test_fewer_epochs_than_were_trained_are_refused(whole):
         train(whole, "updates=60", gpus=0)
     with pytest.raises(UsageError, match="leave out --workdir"):
         train(whole, gpus=0, workdir="elsewhere")
+    with pytest.raises(RunError, match="is 12 there, 6 here. Begin another run by .*, mnist_300;"):
+        train(whole, "global_batch_size=6", gpus=0)
     with pytest.raises(UsageError, match="no run's folder"):
         train(whole / "checkpoints", gpus=0)
     assert record(whole) == before
