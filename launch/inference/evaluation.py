@@ -23,9 +23,11 @@ from common.evaluation.views import NAMES, FrameView, rescale
 from common.models.fully_convolutional import fully_convolutional
 from common.models.layer_table import layer_table, totals
 from common.recipes.recipe import Recipe
+from common.recipes.serialization import describe
 from common.training.run_record import add_result, command, commit_of, now
 from launch.inference import mistakes
 from launch.inference.network_inputs import describe_network, find_statistics, in_english
+from launch.report.curves import list_changes
 from launch.session.plan import count_parameters
 from launch.session.results_table import interval, percent
 from launch.session.setup import build_network, open_data, prepare_tensorflow, show_notes
@@ -207,11 +209,13 @@ def _open_writer(
     file: pathlib.Path, about: dict[str, Any], evaluator: Evaluator
 ) -> PredictionWriter:
     """Of the scores of each image; `about` is the network."""
-    source = evaluator.source
+    source, recipe = evaluator.source, evaluator.recipe
+    changed = {"overrides": describe(recipe.overrides), "data": source.fingerprint()}
     record = about | {
-        "data_sha256": source.fingerprint()["sha256"],
+        "changes": "; ".join(list_changes(changed)),
+        "data_sha256": changed["data"]["sha256"],
         "split": evaluator.split,
-        "image_size": evaluator.recipe.image_size,
+        "image_size": recipe.image_size,
     }
     return PredictionWriter(file, record, evaluator.num_images, np.array(source.class_names()))
 
