@@ -23,7 +23,7 @@ from common.evaluation.views import NAMES, FrameView, rescale
 from common.models.fully_convolutional import fully_convolutional
 from common.models.layer_table import layer_table, totals
 from common.recipes.recipe import Recipe
-from common.recipes.serialization import describe
+from common.recipes.serialization import describe, describe_recipe
 from common.training.run_record import add_result, command, commit_of, now
 from launch.inference import mistakes
 from launch.inference.network_inputs import describe_network, find_statistics, in_english
@@ -211,6 +211,7 @@ def _open_writer(
     """Of the scores of each image; `about` is the network."""
     source, recipe = evaluator.source, evaluator.recipe
     changed = {"overrides": describe(recipe.overrides), "data": source.fingerprint()}
+    changed |= {"recipe": describe_recipe(recipe)}
     record = about | {
         "changes": "; ".join(list_changes(changed)),
         "data_sha256": changed["data"]["sha256"],
