@@ -284,7 +284,8 @@ def _find_difference(network: Network, precision: str, source: Any) -> str | Non
     own = reproductions.load(experiment.paper).RECIPES[experiment.variant]
     trained_as = read_recipe(run, experiment.variant, own)
     same = {name: getattr(trained_as, name) for name in ("data", "deviations", "overrides")}
-    of_its_data = experiment.recipe.data == trained_as.data
+    same_files = source.fingerprint()["sha256"] == run.record["data"].get("sha256")  # or moved
+    of_its_data = same_files or experiment.recipe.data == trained_as.data
     if of_its_data and _stands_for_held_out(trained_as, source.dataset):
         return _OTHER_SPLIT
     if not has_same_data(run, source):

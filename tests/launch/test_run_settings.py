@@ -139,6 +139,14 @@ def test_the_test_split_of_a_run_that_held_images_out_is_no_result_of_it(
         measured(folder, capsys, split="tests")
 
 
+def test_the_same_images_elsewhere_are_no_other_data_set(run, tmp_path, capsys):
+    folder = run("held_out=2")
+    (tmp_path / "data").rename(tmp_path / "moved")
+    _, (_, note, *_), _ = measured(folder, capsys, data=f"folder:{tmp_path / 'moved'}")
+    said = "Not written into the run: its results are those of the images that it held out."
+    assert note == said
+
+
 def test_a_setting_replaces_the_runs_of_its_field_and_its_parts():
     own = ["optimizer.momentum=0", "optimizer.nesterov=true", "epochs=2"]
     assert combine(own, ["optimizer=X"]) == ["epochs=2", "optimizer=X"]
