@@ -283,13 +283,8 @@ def _find_difference(network: Network, precision: str, source: Any) -> str | Non
     run, experiment = network.run, network.experiment
     own = reproductions.load(experiment.paper).RECIPES[experiment.variant]
     trained_as = read_recipe(run, experiment.variant, own)
-    same = {name: getattr(trained_as, name) for name in ("data", "deviations", "overrides")}
-    same_files = source.fingerprint()["sha256"] == run.record["data"].get("sha256")  # or moved
-    of_its_data = same_files or experiment.recipe.data == trained_as.data
-    if of_its_data and _stands_for_held_out(trained_as, source.dataset):
-        return _OTHER_SPLIT
-    if not has_same_data(run, source):
-        return _OTHER_DATA
+    of_images = ("data", "also_on", "held_out", "train_images")
+    same = {name: getattr(trained_as, name) for name in ("deviations", "overrides", *of_images)}
     if dataclasses.replace(experiment.recipe, **same) != trained_as:
         return "its recipe was another one"
     if experiment.recipe.network != trained_as.network:  # which recipes are not compared by
@@ -298,6 +293,12 @@ def _find_difference(network: Network, precision: str, source: Any) -> str | Non
         return f"its arithmetic was {run.record['precision']}"
     if network.file.name != WEIGHTS:
         return f"its result is that of {WEIGHTS}"
+    same_files = source.fingerprint()["sha256"] == run.record["data"].get("sha256")  # or moved
+    of_its_data = same_files or experiment.recipe.data == trained_as.data
+    if of_its_data and _stands_for_held_out(trained_as, source.dataset):
+        return _OTHER_SPLIT
+    if not has_same_data(run, source):
+        return _OTHER_DATA
     return None if run.record["status"] == "finished" else "it is not finished"
 
 

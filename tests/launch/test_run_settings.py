@@ -172,6 +172,18 @@ def test_labels_of_other_images_go_by_the_names_of_the_classes(run, tmp_path, ca
     assert "has 2 of the 3 classes" in err
 
 
+def test_what_is_wrong_on_other_images_is_kept_of_the_runs_own_network_alone(run, tmp_path, capsys):
+    """Of others it would take the same place."""
+    folder, other = run(), folder_of(tmp_path / "other", height=50)
+    best = shutil.copy(folder / run_weights.WEIGHTS, folder / run_weights.BEST)
+    for asked in ({"weights": best}, {"set": ["test_transforms.0.size=30"]}):
+        code, lines, _ = measured(folder, capsys, data=other, **asked)
+        assert code == 0 and lines[-1].startswith("--out FOLDER keeps")
+    assert not (folder / "evaluated").exists()
+    measured(folder, capsys, data=other)
+    assert (folder / "evaluated" / "other_validation").is_dir()
+
+
 def test_a_file_of_weights_is_said_not_to_know_its_classes(run, tmp_path, capsys):
     file = run() / run_weights.WEIGHTS
     alone = file.rename(tmp_path / "alone.weights.h5")
