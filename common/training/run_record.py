@@ -270,7 +270,7 @@ def changed_data(record: dict) -> list[str]:
     if cut or "splits" not in read or any(one.field == "data" for one in overrides_of(record)):
         return found
     own, there = catalog.find(recipe["data"], recipe["channels"]), read["splits"]
-    sizes = {split: there.get(split, 0) for split in ("train", own.test_split)}
+    sizes = {split: there[split] for split in ("train", own.test_split) if split in there}
     if any(abs(1 - size / own.splits[split]) > FEW_LEFT_OUT for split, size in sizes.items()):
         found.append(f"another set of {' + '.join(f'{size:,}' for size in sizes.values())} images")
     return found

@@ -210,11 +210,12 @@ def _open_writer(
 ) -> PredictionWriter:
     """Of the scores of each image; `about` is the network."""
     source, recipe = evaluator.source, evaluator.recipe
-    changed = {"overrides": describe(recipe.overrides), "data": source.fingerprint()}
+    measured = source.fingerprint() | {"splits": {evaluator.split: evaluator.num_images}}
+    changed = {"overrides": describe(recipe.overrides), "data": measured}
     changed |= {"recipe": describe_recipe(recipe)}
     record = about | {
         "changes": "; ".join(list_changes(changed)),
-        "data_sha256": changed["data"]["sha256"],
+        "data_sha256": measured["sha256"],
         "split": evaluator.split,
         "image_size": recipe.image_size,
     }

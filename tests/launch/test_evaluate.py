@@ -104,16 +104,17 @@ def test_folders_of_wnids_are_a_test_set_of_imagenet(tmp_path):
 
 def test_a_prediction_file_says_what_is_not_the_recipes(tmp_path):
     own = reproductions.load("resnet").RECIPES["resnet50_v1_5"]
-    few = {"train": 1_281_164, "validation": 5_000}
+    few = {"train": 100, "validation": 5_000}  # none is trained on
     shrunk = {"sha256": "0", "shorter_side": 256, "splits": few}
     source = types.SimpleNamespace(fingerprint=lambda: shrunk, class_names=lambda: imagenet.WNIDS)
     asked = apply(own, ["image_size=288"])
-    measured = types.SimpleNamespace(source=source, recipe=asked, split="validation", num_images=1)
+    about = {"split": "validation", "num_images": 5_000}
+    measured = types.SimpleNamespace(source=source, recipe=asked, **about)
     writer = evaluation._open_writer(tmp_path / "a.npz", {}, measured)
     said = json.loads((writer.folder / "record.json").read_text())["changes"]
     assert said == (
         "image_size 288; data shrunk once to a shorter side of 256 pixels; "
-        "data another set of 1,281,164 + 5,000 images"
+        "data another set of 5,000 images"
     )
 
 
