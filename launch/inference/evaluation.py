@@ -16,6 +16,7 @@ import reproductions
 from common.data import imagenet
 from common.data.dataset import DataSet
 from common.data.sources.subset import HELD_OUT, measure_on, own_name, plan_subset
+from common.errors import RunError
 from common.evaluation.evaluator import Evaluator, Result
 from common.evaluation.outcomes import Outcomes, confusion
 from common.evaluation.predictions import PredictionWriter
@@ -183,6 +184,8 @@ def run(
             file=sys.stderr,
         )
     source.dataset = measure_on(source.dataset, split)
+    if network.run:
+        _require_held_out(network.run, recipe, source)
     model = build_network(experiment, strategy)
     load_weights(model, network.file, recipe)
     statistics = find_statistics(network, source)
@@ -272,6 +275,22 @@ def _restore_split(experiment: Experiment, run: Trained | None, split: str | Non
     if recipe.held_out != (run.record["recipe"].get("held_out", 0) if run else own.held_out):
         return experiment
     return dataclasses.replace(experiment, recipe=dataclasses.replace(recipe, held_out=0))
+
+
+def _require_held_out(run: Trained, recipe: Recipe, source: Any) -> None:
+    """Refuses images that stand where those stood that a training held out.
+
+    Raises:
+        RunError: if its folder has other images by now: their order is another one.
+    """
+    there = run.record["data"].get("sha256")
+    same_place = recipe.data == run.record["recipe"]["data"] and source.dataset.folders
+    if HELD_OUT in source.dataset.splits and same_place and there != source.fingerprint()["sha256"]:
+        raise RunError(
+            f"{source.where} has other images than when {run.folder} was trained on it: which of "
+            "them were held out is not known any more, and most would be images that the network "
+            "learned from. Give it the images of then; or measure the test images, --split test."
+        )
 
 
 def _stands_for_held_out(recipe: Recipe, dataset: DataSet) -> bool:

@@ -139,6 +139,16 @@ def test_the_test_split_of_a_run_that_held_images_out_is_no_result_of_it(
         measured(folder, capsys, split="tests")
 
 
+def test_what_was_held_out_is_not_known_of_a_folder_that_has_grown(run, tmp_path, capsys):
+    """Whose images are mixed anew: most of the last ones were trained on."""
+    folder = run("held_out=2")
+    assert measured(folder, capsys)[0] == 0
+    shutil.copy(tmp_path / "data/train/red/red_0.png", tmp_path / "data/train/red/red_9.png")
+    with pytest.raises(RunError, match="other images than when .*--split test"):
+        measured(folder, capsys)
+    assert measured(folder, capsys, split="test")[0] == 0
+
+
 def test_the_same_images_elsewhere_are_no_other_data_set(run, tmp_path, capsys):
     folder = run("held_out=2")
     (tmp_path / "data").rename(tmp_path / "moved")
