@@ -3,8 +3,9 @@
 Weights fit every network of their shape, whatever is done to the pixels, and with or without layers
 that have none: a file that `import` or a training wrote says it, in JSON, as an attribute of the
 HDF5 file. It takes the place of two fields of the recipe, `normalize` and `test_transforms`, and of
-the parts of its `network` that --set had changed, and all that reads a recipe follows. Importing
-this module imports no TensorFlow.
+the parts of its `network` that --set had changed, and all that reads a recipe follows. It says the
+image size and the data, too, which commands follow that are not given others. Importing this module
+imports no TensorFlow.
 """
 
 import contextlib
@@ -123,6 +124,7 @@ def write(file: pathlib.Path, layout: str, variant: str, recipe: Recipe) -> None
     facts = {
         "layout": layout,
         "variant": variant,
+        "data": recipe.data,
         "image_size": recipe.image_size,
         "normalize": describe(recipe.normalize),
         "test_transforms": describe(recipe.test_transforms),

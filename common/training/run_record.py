@@ -43,6 +43,7 @@ import subprocess
 import sys
 from typing import Any, TextIO
 
+from common.data import catalog
 from common.errors import RunError
 from common.files import json_text, write_json, write_text
 from common.recipes.recipe import Override
@@ -59,6 +60,7 @@ RENEWABLE = re.compile(
 )
 HAPPENED = ("recovered", "continued")  # overrides that no flag sets
 OF_AN_END = ("epochs", "finished", "results", "last_epoch", "best_epoch", "ended_early")
+FEW_LEFT_OUT = 1e-3  # of a split: less than 0.1 points of an error rate
 PACKAGES = ("tensorflow", "keras", "tensorflow-datasets", "numpy")
 # Environment variables that change what is computed; the record of a command begins with them.
 ARITHMETIC = ("NVIDIA_TF32_OVERRIDE", "TF_ENABLE_ONEDNN_OPTS")
@@ -257,6 +259,21 @@ def overrides_of(record: dict) -> tuple[Override, ...]:
 def asked_overrides(record: dict) -> list[Override]:
     """Those of a run.json that flags set, but for the data set's."""
     return [one for one in overrides_of(record) if one.field not in ("data", *HAPPENED)]
+
+
+def changed_data(record: dict) -> list[str]:
+    """What sets the images of a run.json apart from those of its recipe, where no flag says it."""
+    recipe, read, found = record["recipe"], record["data"], []
+    if side := read.get("shorter_side"):
+        found.append(f"shrunk once to a shorter side of {side} pixels")
+    cut = recipe.get("held_out") or recipe.get("train_images")
+    if cut or "splits" not in read or any(one.field == "data" for one in overrides_of(record)):
+        return found
+    own, there = catalog.find(recipe["data"], recipe["channels"]), read["splits"]
+    sizes = {split: there[split] for split in ("train", own.test_split) if split in there}
+    if any(abs(1 - size / own.splits[split]) > FEW_LEFT_OUT for split, size in sizes.items()):
+        found.append(f"another set of {' + '.join(f'{size:,}' for size in sizes.values())} images")
+    return found
 
 
 def value_at(described: Any, path: str) -> Any:

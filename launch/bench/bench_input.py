@@ -34,6 +34,7 @@ from common.distribution.strategy import feed_gpus
 from common.errors import UsageError
 from common.recipes.recipe import Recipe
 from launch.bench.rows import Request, Row, find_data, list_rows, take_turns
+from launch.settings.overrides import apply
 from launch.terminal.quiet import count_visible_gpus, quiet
 
 NAMES = ("alexnet", "googlenet", "resnet34")
@@ -77,7 +78,7 @@ def run(request: Request) -> list[Row]:
     rows = []
     for name in request.names or NAMES:
         paper, variant = reproductions.find(name)
-        recipe = reproductions.load(paper).RECIPES[variant]
+        recipe = apply(reproductions.load(paper).RECIPES[variant], request.changes)
         source = encode(recipe, request)
         recipe, own = dataclasses.replace(recipe, global_batch_size=BATCH), f"{variant} input"
         with tempfile.TemporaryDirectory() as folder:

@@ -46,6 +46,8 @@ def list_commands(request: Request, folder: str) -> dict[str, list[str]]:
     data_dir = str(request.data_dir)
     data = request.data or find_data(None, "cifar10", 3, data_dir).name
     train = [NAME, "--data", data, "--workdir", f"{folder}/run", "--data_dir", data_dir]
+    train += ["--platform", request.platform, *(f"--set={change}" for change in request.changes)]
+    train += [] if request.gpus is None else ["--gpus", str(request.gpus)]
     return {
         IMPORT: ["-c", "import tensorflow"],
         "--help": ["-m", "launch", "--help"],

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import reproductions
 from common.errors import RunError, UsageError
-from common.recipes.recipe import Recipe, is_small
+from common.recipes.recipe import Recipe, is_small, normalizes_whole_batches
 from launch.bench.rows import PRECISIONS, Request, Row, compare
 from launch.settings.overrides import apply
 from launch.terminal.display import Counting
@@ -215,8 +215,12 @@ def list_devices(recipe: Recipe, gpus: int = 0) -> list[Way]:
     batch = recipe.global_batch_size
     if batch % 2 or gpus == 1:
         return []
-    how = {"platform": "gpu" if gpus else "cpu", "jit_compile": bool(gpus)}
-    return [Way(kind="loop", devices=n, batch=batch, **how) for n in (1, max(gpus, 2))]
+    how = {"platform": "gpu" if gpus else "cpu", "batch": batch}
+    together = not normalizes_whole_batches(recipe)  # by XLA, as launch.session.jit_policy has it
+    return [
+        Way(kind="loop", devices=n, jit_compile=bool(gpus) and (n == 1 or together), **how)
+        for n in (1, max(gpus, 2))
+    ]
 
 
 @contextlib.contextmanager

@@ -42,8 +42,9 @@ from common.training.train_step import TrainStep
 from launch.bench.rows import find_data
 from launch.session.board import Board
 from launch.session.plan import estimate_memory
-from launch.session.setup import set_precision, training_statistics
+from launch.session.setup import build_network, set_precision, training_statistics
 from launch.session.watchdog import Watchdog
+from launch.settings.options import Experiment
 from launch.settings.overrides import apply
 from launch.terminal.progress import Progress
 
@@ -63,9 +64,9 @@ def build(way: dict, strategy: tf.distribute.Strategy) -> Job:
         updates=None,
         before_epoch=None,
     )
-    size, classes = recipe.image_size, recipe.num_classes
+    asked = Experiment(paper=paper, variant=variant, recipe=recipe, data_dir=pathlib.Path())
+    model = build_network(asked, strategy)
     with strategy.scope():
-        model = reproductions.build_model(paper, variant, image_size=size, num_classes=classes)
         optimizer = build_optimizer(recipe)
         optimizer.build(model.trainable_variables)
     splits = {"train": 2**40, "test": 1}

@@ -16,6 +16,7 @@ import reproductions
 from common.data import imagenet
 from common.data.dataset import DataSet
 from common.data.sources.subset import HELD_OUT, measure_on, own_name, plan_subset
+from common.errors import RunError
 from common.evaluation.evaluator import Evaluator, Result
 from common.evaluation.outcomes import Outcomes, confusion
 from common.evaluation.predictions import PredictionWriter
@@ -23,9 +24,11 @@ from common.evaluation.views import NAMES, FrameView, rescale
 from common.models.fully_convolutional import fully_convolutional
 from common.models.layer_table import layer_table, totals
 from common.recipes.recipe import Recipe
+from common.recipes.serialization import describe, describe_recipe
 from common.training.run_record import add_result, command, commit_of, now
 from launch.inference import mistakes
 from launch.inference.network_inputs import describe_network, find_statistics, in_english
+from launch.report.curves import list_changes
 from launch.session.plan import count_parameters
 from launch.session.results_table import interval, percent
 from launch.session.setup import build_network, open_data, prepare_tensorflow, show_notes
@@ -181,6 +184,8 @@ def run(
             file=sys.stderr,
         )
     source.dataset = measure_on(source.dataset, split)
+    if network.run:
+        _require_held_out(network.run, recipe, source)
     model = build_network(experiment, strategy)
     load_weights(model, network.file, recipe)
     statistics = find_statistics(network, source)
@@ -207,11 +212,15 @@ def _open_writer(
     file: pathlib.Path, about: dict[str, Any], evaluator: Evaluator
 ) -> PredictionWriter:
     """Of the scores of each image; `about` is the network."""
-    source = evaluator.source
+    source, recipe = evaluator.source, evaluator.recipe
+    measured = source.fingerprint() | {"splits": {evaluator.split: evaluator.num_images}}
+    changed = {"overrides": describe(recipe.overrides), "data": measured}
+    changed |= {"recipe": describe_recipe(recipe)}
     record = about | {
-        "data_sha256": source.fingerprint()["sha256"],
+        "changes": "; ".join(list_changes(changed)),
+        "data_sha256": measured["sha256"],
         "split": evaluator.split,
-        "image_size": evaluator.recipe.image_size,
+        "image_size": recipe.image_size,
     }
     return PredictionWriter(file, record, evaluator.num_images, np.array(source.class_names()))
 
@@ -268,6 +277,22 @@ def _restore_split(experiment: Experiment, run: Trained | None, split: str | Non
     return dataclasses.replace(experiment, recipe=dataclasses.replace(recipe, held_out=0))
 
 
+def _require_held_out(run: Trained, recipe: Recipe, source: Any) -> None:
+    """Refuses images that stand where those stood that a training held out.
+
+    Raises:
+        RunError: if its folder has other images by now: their order is another one.
+    """
+    there = run.record["data"].get("sha256")
+    same_place = recipe.data == run.record["recipe"]["data"] and source.dataset.folders
+    if HELD_OUT in source.dataset.splits and same_place and there != source.fingerprint()["sha256"]:
+        raise RunError(
+            f"{source.where} has other images than when {run.folder} was trained on it: which of "
+            "them were held out is not known any more, and most would be images that the network "
+            "learned from. Give it the images of then; or measure the test images, --split test."
+        )
+
+
 def _stands_for_held_out(recipe: Recipe, dataset: DataSet) -> bool:
     """Whether a split is measured in the place of the recipe's held-out images."""
     return bool(recipe.held_out) and HELD_OUT not in dataset.splits
@@ -278,12 +303,8 @@ def _find_difference(network: Network, precision: str, source: Any) -> str | Non
     run, experiment = network.run, network.experiment
     own = reproductions.load(experiment.paper).RECIPES[experiment.variant]
     trained_as = read_recipe(run, experiment.variant, own)
-    same = {name: getattr(trained_as, name) for name in ("data", "deviations", "overrides")}
-    of_its_data = experiment.recipe.data == trained_as.data
-    if of_its_data and _stands_for_held_out(trained_as, source.dataset):
-        return _OTHER_SPLIT
-    if not has_same_data(run, source):
-        return _OTHER_DATA
+    of_images = ("data", "also_on", "held_out", "train_images")
+    same = {name: getattr(trained_as, name) for name in ("deviations", "overrides", *of_images)}
     if dataclasses.replace(experiment.recipe, **same) != trained_as:
         return "its recipe was another one"
     if experiment.recipe.network != trained_as.network:  # which recipes are not compared by
@@ -292,6 +313,12 @@ def _find_difference(network: Network, precision: str, source: Any) -> str | Non
         return f"its arithmetic was {run.record['precision']}"
     if network.file.name != WEIGHTS:
         return f"its result is that of {WEIGHTS}"
+    same_files = source.fingerprint()["sha256"] == run.record["data"].get("sha256")  # or moved
+    of_its_data = same_files or experiment.recipe.data == trained_as.data
+    if of_its_data and _stands_for_held_out(trained_as, source.dataset):
+        return _OTHER_SPLIT
+    if not has_same_data(run, source):
+        return _OTHER_DATA
     return None if run.record["status"] == "finished" else "it is not finished"
 
 

@@ -1,6 +1,8 @@
 """Fusions: reproductions/ilsvrc2016/reproduced.toml, and their part of the contest's page."""
 
 import dataclasses
+import itertools
+import re
 from typing import Any
 
 import reproductions
@@ -21,7 +23,16 @@ ORDER = (
 
 
 # Of each member: facts of its prediction file, which rows of before 2026-12 lack.
-_OF_MEMBERS = {"variants": "variant", "views": "view", "layouts": "layout"}
+_OF_MEMBERS = {"variants": "variant", "views": "view", "layouts": "layout", "changes": "changes"}
+_NONE = ("", "unknown")  # changes
+# By layout, where the claims on such weights are from: others than who made them have numbers, too.
+_PUBLISHERS = {
+    "torchvision": "torchvision, IMAGENET1K_V1|timm, results of tv_",
+    "torchvision_232": "torchvision",
+    "keras": "keras-applications|TF-slim",
+    "caffe": "BVLC|release",
+    "cadene": "README|Tables [34] and [45]",  # of the port, or of the authors' release
+}
 COUNTED = ("Wrong, top-1", "Top-1 error", "Wrong, top-5", "Top-5 error")
 
 
@@ -66,18 +77,28 @@ def row(members: dict[str, dict], rule: str, how: str, found: Missed, **facts: A
 
 
 def find_published(claim: Result, rows: list[dict]) -> dict | None:
-    """The row of weights that were published, under a claim's protocol, on most images.
+    """The row of weights that were published with a claim, under its protocol, on most images.
 
     Not of weights that were trained here. Of rows that do not say so, the member's name is the
     variant's, and its weights were published.
     """
+
+    def fits(row: dict) -> bool:
+        if "layouts" not in row:
+            return row["members"] == [claim.variant]
+        [view], [layout], [changes] = (row.get(n, [""]) for n in ("views", "layouts", "changes"))
+        if (layout, view) == ("torchvision_232", "centre_crop"):  # its frame has 232 pixels
+            view = "centre_crop_224_of_232"
+        whose = _PUBLISHERS.get(layout, re.escape(layout))
+        of_claim = row["variants"] == [claim.variant] and view == claim.views
+        own = _is_published(layout) and changes in _NONE
+        return of_claim and own and bool(re.search(whose, claim.source))
+
     found = [
         row
         for row in rows
         if (row["rule"], row["data"], row["split"]) == ("alone", claim.data, claim.split)
-        and row.get("variants", row["members"]) == [claim.variant]
-        and row.get("views", [claim.views]) == [claim.views]
-        and all(map(_is_published, row.get("layouts", ())))
+        and fits(row)
     ]
     return max(found, key=lambda row: (row["n"], row["finished"]), default=None)
 
@@ -155,7 +176,9 @@ def section() -> str:
                 {"Rule": name, "How": one["how"], **dict(zip(COUNTED, cells, strict=True))}
             )
         first = group[-1]
-        where, who = f"{first['data']}, {first['split']}", ", ".join(first["members"])
+        where, changes = f"{first['data']}, {first['split']}", first.get("changes", ())
+        told = itertools.zip_longest(first["members"], changes, fillvalue="")
+        who = ", ".join(f"{name} ({what})" if what not in _NONE else name for name, what in told)
         # How published weights among the members were chosen, if by these errors.
         selected = {
             claim.selected: None

@@ -60,7 +60,7 @@ def _row(facts: dict[str, Any], best: dict[str, Any]) -> dict[str, Any]:
         **{name: facts[name] for name in copied},
         "trials": len(trials),
         "failed": sum(trial["status"] == "failed" for trial in trials),
-        "epochs": best["epochs"] or facts["recipe"]["epochs"],
+        "epochs": best["objective"][-1]["epoch"],
         "best": best["values"],
         "held_out_error": round(best["best"], 4),
         "sessions": len(facts["sessions"]),

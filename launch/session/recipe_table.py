@@ -37,6 +37,11 @@ _FIELDS = (
     ("test images", "test_transforms"),
     ("test views", "views"),
 )
+_ALSO = {  # what else changes what is told of a field
+    "schedule": ("optimizer.learning_rate", "group_schedules"),
+    "train_transforms": ("image_size",),
+    "test_transforms": ("image_size",),
+}
 
 
 def show_recipe(paper: str, variant: str, recipe: Recipe) -> None:
@@ -109,7 +114,7 @@ def list_rows(
             lines = list(say_rates(recipe, updates))
         elif isinstance(value, tuple) and field != "views":
             lines = [spell(one) for one in value]
-        add(name, lines, sources.get(field, ""), field)
+        add(name, lines, sources.get(field, ""), field, *_ALSO.get(field, ()))
     tuning = recipe.fine_tuning
     drawn = [one for one in model.layers if not tuning or one.name in tuning.new_layers]
     if starts := list_initial_weights(drawn):

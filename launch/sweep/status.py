@@ -192,7 +192,7 @@ def show(facts: dict[str, Any]) -> None:
             [
                 trial["id"] + (f" from {trial['from']}" if trial["from"] else ""),
                 *(values[path] for path in paths),
-                str(trial["epochs"] or facts["recipe"]["epochs"]),
+                str(max((seen["epoch"] for seen in trial["objective"]), default=0)),
                 "-" if trial["best"] is None else f"{trial['best']:.2f} %",
                 duration(trial.get("seconds", 0)),
                 trial["status"] + because,

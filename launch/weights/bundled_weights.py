@@ -1,5 +1,6 @@
 """Which weights a command means."""
 
+import contextlib
 import dataclasses
 import pathlib
 import sys
@@ -10,6 +11,7 @@ import reproductions
 from common.data import catalog
 from common.data.dataset import DataSet
 from common.errors import UsageError
+from common.models import preprocessing
 from common.recipes.recipe import Recipe
 from launch.settings.options import Experiment, read_experiment, short_name
 from launch.settings.overrides import combine, with_data
@@ -44,7 +46,8 @@ def find_network(
 ) -> Network:
     """The network of --weights, or the shipped one.
 
-    A run's own settings stay; --set and --data change them one by one.
+    A run's own settings stay, and a file's image size and data; --set and --data change them
+    one by one.
 
     Args:
         usage: The command's, for people who gave no weights.
@@ -70,6 +73,9 @@ def find_network(
         recipe, found, data_dir = _read_run(run, variant, recipe, flags, measures=measures)
         of_now = {}
     recipe = adapt(paper, variant, recipe, file, flags.preprocessing, of_a_run=run is not None)
+    with contextlib.suppress(OSError):  # no such file: said below
+        if not (run or flags.data) and (stated := preprocessing.read(file)):
+            of_now["data"] = stated.described.get("data")
     experiment = read_experiment(paper, variant, recipe, data_dir=data_dir, **of_now)
     if not file.is_file():
         raise UsageError(f"There is no file {file} to read weights from (given with --weights).")

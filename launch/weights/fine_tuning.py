@@ -4,7 +4,6 @@ Images are prepared as those of the weights were, in the recipe's place. Importi
 module imports no TensorFlow.
 """
 
-import contextlib
 import dataclasses
 import hashlib
 import pathlib
@@ -22,7 +21,6 @@ from common.data.transforms import (
     active,
 )
 from common.errors import UsageError, did_you_mean
-from common.models import preprocessing
 from common.models.state_dicts import require_whole
 from common.recipes.recipe import FineTuning, Override, Recipe, is_fitted
 from common.recipes.serialization import NETWORK, describe, recipe_hash
@@ -77,9 +75,6 @@ def read_changes(
         )
     seen = adapt(paper, variant, seen, file, flags.preprocessing, of_a_run=run is not None)
     require_whole(file)
-    with contextlib.suppress(OSError):  # no such file: who reads the weights says so
-        if not run and (stated := preprocessing.read(file)):
-            seen = apply(seen, [f"image_size={stated.described['image_size']}"])
     with open(file, "rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     tuning = FineTuning(

@@ -17,6 +17,7 @@ from common.models.preprocessing import RECIPE
 from common.models.state_dicts import SUFFIXES
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import spell
+from launch.settings.overrides import apply
 from launch.terminal.quiet import quiet
 
 OURS = ".weights.h5"  # Keras takes no other
@@ -31,7 +32,7 @@ def adapt(
     *,
     of_a_run: bool,
 ) -> Recipe:
-    """The recipe with the preprocessing of the weights; says so if it is not the recipe's own.
+    """The recipe with the preprocessing and image size of the weights; says so if not its own.
 
     Args:
         file: Of weights; what is no such file is left to who reads it.
@@ -67,7 +68,7 @@ def adapt(
             "import it again."
         )
     if stated and not (of_a_run and said == RECIPE):
-        changed = stated.of(recipe)
+        changed = stated.of(apply(recipe, [f"image_size={stated.described['image_size']}"]))
     elif (said or asked) == RECIPE:
         return recipe
     else:

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import pathlib
 
@@ -51,6 +52,19 @@ def test_input_stands_beside_its_limits_in_table_and_file(
         assert 1e-5 < row["cpu_seconds_per_image"] < 1
         assert f"{1e3 * row['cpu_seconds_per_image']:.3f}" in shown
     assert own["ratio"] > 0.5
+
+
+def test_input_and_start_are_of_what_was_asked_for(photographs, monkeypatch):
+    request = dataclasses.replace(
+        asked(photographs, "resnet34"), changes=("image_size=64",), gpus=2, platform="cpu"
+    )
+    seen = []
+    monkeypatch.setattr(bench_input, "encode", lambda recipe, _: seen.append(recipe.image_size))
+    with pytest.raises(AttributeError):  # there is no source
+        bench_input.run(request)
+    assert seen == [64]
+    *_, train = bench_start.list_commands(request, "folder").values()
+    assert train[-5:] == ["--platform", "cpu", "--set=image_size=64", "--gpus", "2"]
 
 
 def test_bare_loop_decodes_the_windows_that_the_suite_drew(photographs, monkeypatch):

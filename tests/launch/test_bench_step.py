@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 import types
 
+import keras
 import pytest
 import tensorflow as tf
 
@@ -195,6 +196,16 @@ def test_memory_is_within_a_third_of_what_was_predicted(tmp_path):
     finally:
         one.process.kill()
         one.process.wait()
+
+
+@pytest.mark.parametrize("changes", [[], ["batch_norm=false"]])
+def test_the_network_is_that_of_a_training(changes, tmp_path):
+    way = dataclasses.asdict(LOOP) | {"name": "bn_mnist", "folder": str(tmp_path)}
+    job = step_child.build(way | {"changes": changes}, tf.distribute.OneDeviceStrategy("CPU:0"))
+    norms = [x for x in job.model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    assert bool(norms) == (not changes) and all(norm.synchronized for norm in norms)
+    compiled = [way.jit_compile for way in bench_step.list_devices(job.recipe, gpus=2)]
+    assert compiled == [True, bool(changes)]  # XLA cannot ask the other device
 
 
 class Told(Exception):

@@ -172,6 +172,16 @@ def test_a_recipe_is_told_with_the_papers_sections(capsys, monkeypatch):
         assert words in said, words
 
 
+def test_what_another_field_changes_is_not_what_the_paper_says(capsys, monkeypatch):
+    monkeypatch.setattr(recipe_table, "WIDTH", None)
+    changed = ["optimizer.learning_rate=0.02", "image_size=112"]
+    launch("describe", "alexnet", recipe=True, set=changed)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "learning rate 0.02 set here; paper: optimizer.learning_rate 0.01" in said
+    for name in ("augmentation", "test images"):
+        assert f"{name} ResizeShorterSide(size=128) set here; paper: image_size 224" in said
+
+
 def test_recipes_fit_a_terminal_of_100_columns_and_lose_no_word(capsys, monkeypatch):
     said = []
     for width in (100, None):

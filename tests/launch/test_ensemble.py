@@ -13,6 +13,7 @@ from common.data import imagenet
 from common.errors import RunError, UsageError
 from common.evaluation.metrics import wrong
 from common.evaluation.predictions import Predictions, read, write
+from common.papers.expected import Result
 from launch.commands import ensemble
 from launch.report import fusion_records, leaderboard
 from launch.report.error_counts import missed, percent, without_blacklist
@@ -311,22 +312,54 @@ def test_recorded_counts_stand_in_results_md(files, challenge, monkeypatch, caps
     assert len(again) == len(rows)
 
 
-def test_published_weights_stand_beside_the_number_of_their_view_alone(
+OTHERS = """  {variant = "toy", views = "ten_crop", top1_error = 0.6, source = "publisher, README"},
+  {variant = "toy", views = "ten_crop", top1_error = 0.5, source = "somebody else"},
+"""
+
+
+def test_published_weights_stand_beside_the_number_of_their_view_and_publisher_alone(
     tmp_path, challenge, monkeypatch, capsys
 ):
-    """Whatever their file is called; never weights that a training here made."""
+    """Whatever their file is called; never weights that a training here made, or changed ones."""
+    head, end, rest = toy.EXPECTED.partition("]\n[[claim]]")
+    (challenge.parent / "toy/expected.toml").write_text(head + OTHERS + end + rest)
     monkeypatch.chdir(tmp_path)
     scores, labels = simulated(1, per_class=20)
     facts = {"data": "mnist", "variant": "toy", "view": "ten_crop"}
-    save("published", scores[0], labels, **facts, layout="publisher")
+    save("published", scores[0], labels, **facts, layout="publisher", changes="")
     save("toy", scores[1], labels, **facts, layout="recipe")
     save("toy_small", scores[2], labels, **facts | {"view": "dense"}, layout="publisher")
+    changed = {"layout": "publisher", "changes": "image_size 64"}
+    save("larger", np.tile(scores[1], (2, 1)), np.tile(labels, 2), **facts, **changed)
+    save("again", np.tile(scores[2], (2, 1)), np.tile(labels, 2), **facts, layout="recipe")
     run("published.npz", "toy.npz", "toy_small.npz", rules=["simple"], record=True)
+    run("larger.npz", "again.npz", rules=["simple"], record=True)
+    assert ": larger (image_size 64), again |" in fusion_records.section()
     page = "".join(texts(read_papers()).values())
     table = page.partition("## Published weights, tested again")[2].partition("## Every")[0]
     [line] = [line for line in table.splitlines() if line.startswith("| [toy")]
     error = 100 * wrong(scores[0], labels, 1).mean()
-    assert f"| mnist, test | ten_crop | {error:.2f} % | 0.8 % |" in line
+    assert f"| mnist, test | ten_crop | {error:.2f} % | 0.6 % |" in line
+
+
+@pytest.mark.parametrize(
+    ("layout", "views", "source", "stands"),
+    [
+        ("torchvision", "centre_crop", "torchvision, IMAGENET1K_V1", True),
+        ("torchvision", "centre_crop", "Table 3", False),
+        ("torchvision_232", "centre_crop", "torchvision, IMAGENET1K_V1", False),
+        ("torchvision_232", "centre_crop_224_of_232", "torchvision, IMAGENET1K_V2", True),
+    ],
+)
+def test_torchvisions_two_sets_of_weights_stand_beside_their_own_numbers(
+    layout, views, source, stands
+):
+    where = {"variant": "resnet50_v1_5", "data": "imagenet2012", "split": "validation"}
+    claim = Result(**where, views=views, source=source)
+    record = where | {"view": "centre_crop", "layout": layout, "changes": ""}
+    wrong = missed(np.eye(6)[[0, 1]], np.array([0, 0]))
+    row = fusion_records.row({"a": record}, "alone", "", wrong, seed=0, command="")
+    assert fusion_records.find_published(claim, [row]) == (row if stands else None)
 
 
 def test_no_fusion_stands_there_before_one_was_measured(challenge):

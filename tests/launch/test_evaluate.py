@@ -1,12 +1,14 @@
 """`python -m launch evaluate`: views, prediction files, costs, photographs."""
 
 import functools
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+import types
 
 import keras
 import numpy as np
@@ -19,6 +21,7 @@ from common.evaluation.predictions import read
 from common.evaluation.views import Dense, FrameView
 from common.models.layer_table import layer_table, totals, without_weights
 from launch.inference import evaluation
+from launch.settings.overrides import apply
 from tests.common.data_fixtures import noise_image, write_image
 from tests.conftest import ROOT
 from tests.launch import test_predict
@@ -97,6 +100,22 @@ def test_folders_of_wnids_are_a_test_set_of_imagenet(tmp_path):
     }
     wnid = imagenet.WNIDS[4]
     assert labels[f"{wnid}/{wnid}_x.JPEG"] == 4
+
+
+def test_a_prediction_file_says_what_is_not_the_recipes(tmp_path):
+    own = reproductions.load("resnet").RECIPES["resnet50_v1_5"]
+    few = {"train": 100, "validation": 5_000}  # none is trained on
+    shrunk = {"sha256": "0", "shorter_side": 256, "splits": few}
+    source = types.SimpleNamespace(fingerprint=lambda: shrunk, class_names=lambda: imagenet.WNIDS)
+    asked = apply(own, ["image_size=288"])
+    about = {"split": "validation", "num_images": 5_000}
+    measured = types.SimpleNamespace(source=source, recipe=asked, **about)
+    writer = evaluation._open_writer(tmp_path / "a.npz", {}, measured)
+    said = json.loads((writer.folder / "record.json").read_text())["changes"]
+    assert said == (
+        "image_size 288; data shrunk once to a shorter side of 256 pixels; "
+        "data another set of 5,000 images"
+    )
 
 
 SMALL = ("--set", "image_size=32", "--platform", "cpu")

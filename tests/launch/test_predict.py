@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -252,6 +253,23 @@ def test_the_weights_alone_are_enough(colours, tmp_path, capsys):
     said = capsys.readouterr()
     assert said.out.splitlines()[1].endswith("%  class 1")
     assert "cifar10, which is not here" in said.err
+
+
+def test_the_weights_alone_know_their_image_size_and_their_data(colours, tmp_path, capsys):
+    """And not the classes of the paper's own data, which are as many."""
+    photos = tmp_path / "photos"
+    for split, name in itertools.product(("train", "test"), ("ant", "bee", "cat")):
+        (photos / split / name).mkdir(parents=True)
+        colour(photos / split / name / "x.png", (0, 255, 0))
+    made = apply(dataclasses.replace(COLOURS, data=f"folder:{photos}"), ["image_size=8"])
+    alone = (colours / run_weights.WEIGHTS).rename(tmp_path / "w.weights.h5")
+    preprocessing.write(alone, "recipe", "colours", made)
+    assert predict_here(alone, photos / "test/bee/x.png") == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[1].endswith("%  bee")
+    assert "after ResizeShorterSide(size=12), CentreCrop(size=12)." in said.err
+    predict_here(alone, photos / "test/bee/x.png", set=["image_size=16"], data="cifar10")
+    assert capsys.readouterr().out.splitlines()[1].endswith("%  class 1")
 
 
 def test_a_run_brings_its_settings_and_its_data_or_is_refused(colours):

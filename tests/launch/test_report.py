@@ -17,6 +17,7 @@ from common.recipes.serialization import describe_recipe
 from launch.report import curves, measurements, records, report
 from launch.report.figures import figures, training_curves
 from launch.report.papers import read_oracles, read_papers
+from launch.session.results_table import results_table
 from launch.settings.overrides import apply, with_data
 from tests.launch import toy
 
@@ -101,6 +102,7 @@ def test_a_run_says_on_what_it_ran_and_how_fast(write, tmp_path):
 
 
 SHRUNK = {"name": "toys/1.0.0", "shorter_side": 256}
+FEW = {"name": "mnist/3.0.1", "splits": {"train": 600, "test": 10_000}}
 CIFAR10 = {
     "recipe": {"data": "cifar10", "epochs": 20},
     "overrides": [{"field": "data", "old": "mnist", "new": "cifar10 (10 classes)"}],
@@ -112,6 +114,7 @@ CIFAR10 = {
     [
         ({"settings": ["epochs=5"]}, "mnist-5ep", "epochs 5"),  # enough to be no toy
         ({"data": SHRUNK}, "mnist-changed", "data shrunk once to a shorter side of 256 pixels"),
+        ({"data": FEW}, "mnist-changed", "data another set of 600 \\+ 10,000 images"),
         # A recipe's own length is no toy's, however short.
         ({"recipe": {"data": "mnist", "epochs": 1}}, "mnist-earlier-", "an earlier recipe"),
         (CIFAR10, "cifar10-changed", "data cifar10"),
@@ -124,6 +127,22 @@ def test_a_changed_run_never_counts_as_the_papers(write, changed, setting, label
     explained = rf"\*\*{setting}\w*\*\*: {label}.*\. Of \[toy\]\(toy/results\.md\)\."
     assert re.search(explained, write.settings())
     assert "1 more measurements are of changed" in write.top() and "0.93 %" not in write.top()
+
+
+@pytest.mark.parametrize(
+    ("data", "papers", "because"),
+    [
+        ({"name": "mnist/3.0.1", "splits": {"train": 59_990, "test": 10_000}}, "0.95 %", None),
+        (FEW, "not comparable", "  data: another set of 600 + 10,000 images"),
+        (SHRUNK, "not comparable", "  data: shrunk once to a shorter side of 256 pixels"),
+    ],
+)
+def test_a_runs_own_table_compares_the_papers_images_alone(paper, tmp_path, data, papers, because):
+    about = {"data_title": "MNIST", "epochs": 1, "train_seconds": 1.0, "data": data}
+    record = json.loads((pathlib.Path(toy.write_run(tmp_path, **about)) / "run.json").read_text())
+    lines = results_table(record, toy.history(1))
+    assert next(line for line in lines if line.startswith("single")).endswith(papers)
+    assert [line for line in lines if line.startswith("  ")] == [because] * bool(because)
 
 
 def test_a_row_names_the_code_and_the_devices_of_every_session(write):

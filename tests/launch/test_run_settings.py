@@ -139,6 +139,24 @@ def test_the_test_split_of_a_run_that_held_images_out_is_no_result_of_it(
         measured(folder, capsys, split="tests")
 
 
+def test_what_was_held_out_is_not_known_of_a_folder_that_has_grown(run, tmp_path, capsys):
+    """Whose images are mixed anew: most of the last ones were trained on."""
+    folder = run("held_out=2")
+    assert measured(folder, capsys)[0] == 0
+    shutil.copy(tmp_path / "data/train/red/red_0.png", tmp_path / "data/train/red/red_9.png")
+    with pytest.raises(RunError, match="other images than when .*--split test"):
+        measured(folder, capsys)
+    assert measured(folder, capsys, split="test")[0] == 0
+
+
+def test_the_same_images_elsewhere_are_no_other_data_set(run, tmp_path, capsys):
+    folder = run("held_out=2")
+    (tmp_path / "data").rename(tmp_path / "moved")
+    _, (_, note, *_), _ = measured(folder, capsys, data=f"folder:{tmp_path / 'moved'}")
+    said = "Not written into the run: its results are those of the images that it held out."
+    assert note == said
+
+
 def test_a_setting_replaces_the_runs_of_its_field_and_its_parts():
     own = ["optimizer.momentum=0", "optimizer.nesterov=true", "epochs=2"]
     assert combine(own, ["optimizer=X"]) == ["epochs=2", "optimizer=X"]
@@ -162,6 +180,18 @@ def test_labels_of_other_images_go_by_the_names_of_the_classes(run, tmp_path, ca
     assert code == 0 and "top-1 error 0.00" in line and "4 images" in line
     assert note == "Not written into the run: its data set was another one."
     assert "has 2 of the 3 classes" in err
+
+
+def test_what_is_wrong_on_other_images_is_kept_of_the_runs_own_network_alone(run, tmp_path, capsys):
+    """Of others it would take the same place."""
+    folder, other = run(), folder_of(tmp_path / "other", height=50)
+    best = shutil.copy(folder / run_weights.WEIGHTS, folder / run_weights.BEST)
+    for asked in ({"weights": best}, {"set": ["test_transforms.0.size=30"]}):
+        code, lines, _ = measured(folder, capsys, data=other, **asked)
+        assert code == 0 and lines[-1].startswith("--out FOLDER keeps")
+    assert not (folder / "evaluated").exists()
+    measured(folder, capsys, data=other)
+    assert (folder / "evaluated" / "other_validation").is_dir()
 
 
 def test_a_file_of_weights_is_said_not_to_know_its_classes(run, tmp_path, capsys):

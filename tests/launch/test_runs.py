@@ -36,6 +36,8 @@ def test_a_finished_run_has_its_changes_and_its_error(tmp_path, capsys):
     assert lines(capsys, tmp_path)["a"] == (
         "toy mnist 2ep, learning_rate=0.02, seed 4 done 0.93 % 2026-01-01 01:00"
     )
+    toy.write_run(tmp_path / "b", data={"name": "toys/1.0.0", "shorter_side": 256})
+    assert "mnist shrunk once to a shorter side of 256 pixels" in lines(capsys, tmp_path)["b"]
 
 
 def test_the_newest_is_the_last(tmp_path, capsys):

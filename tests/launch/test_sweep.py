@@ -330,6 +330,18 @@ def test_a_recorded_sweep_is_a_row_of_its_own(finished, tmp_path, monkeypatch):
     text = sweep_records.section("lenet5")
     assert "held out" in text and f"{row['held_out_error']:.2f} %" in text
     assert row["paper_values"] == ["optimizer.learning_rate=0.0005"]
+    assert row["epochs"] == 3
+
+
+def test_a_trial_has_the_epochs_that_it_trained(tmp_path, monkeypatch, capsys):
+    """Which may be searched, or end early by updates or patience."""
+    monkeypatch.setattr("reproductions.folder", lambda name: tmp_path)
+    flags = {"space": ["epochs=choice(1,2)"], "set": [], "trials": 2, "record": True}
+    search(tmp_path / "sweep", lambda _, epoch: 9.0 - epoch, **flags)
+    table = [line.split() for line in capsys.readouterr().out.splitlines() if " % " in line]
+    assert [line[1:4] for line in table] == [["2", "2", "7.00"], ["1", "1", "8.00"]]
+    [row] = sweep_records.file("lenet5").read()
+    assert row["best"] == ["epochs=2"] and row["epochs"] == 2
 
 
 def test_a_worker_waits_for_the_process_of_a_killed_sweep(tmp_path, monkeypatch):

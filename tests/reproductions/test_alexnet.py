@@ -11,11 +11,9 @@ import tensorflow as tf
 
 import reproductions
 from common.distribution.batch_slice import batch_slice
-from common.errors import RunError
 from common.training.optimizers import build_optimizer
 from reproductions.alexnet.cifar import LocallyConnected
 from reproductions.alexnet.model import SpatialResponseNormalization
-from reproductions.alexnet.weights import from_caffe
 from tests.reproductions.graphs import draws, graph_of
 
 build_model = functools.partial(reproductions.build_model, "alexnet")
@@ -159,8 +157,3 @@ def test_an_update_costs_each_layers_weights_and_no_biases(variant, costs):
             expected[i] = expected[i] + speeds[i]
     for v, w in zip(model.trainable_variables, expected, strict=True):
         np.testing.assert_allclose(v, w, rtol=1e-4, atol=1e-6)
-
-
-def test_caffes_weights_are_of_another_network():
-    with pytest.raises(RunError, match=f"{ELEVEN} is another one"):
-        from_caffe({}, graph_of("alexnet", ELEVEN))

@@ -13,6 +13,7 @@ RESNETS = ("resnet50", "resnet101", "resnet152")
 # (paper, layout) -> the variants that take them; of Inception-v4, whose layout has weights
 # of two networks, and of ResNeXt, whose weights say their template, see their own tests.
 FITTING = {
+    ("alexnet", "caffe"): {"bvlc_alexnet", "caffenet"},
     ("bn_inception", "cadene"): {"bn_inception_caffe"},
     ("googlenet", "caffe"): {"bvlc_googlenet", "googlenet"},
     ("inception_v3", "torchvision"): {"inception_v3_torchvision"},
