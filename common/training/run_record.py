@@ -29,6 +29,7 @@ metrics.jsonl and metrics.csv have a row per epoch. run.json is one object:
 """
 
 import csv
+import dataclasses
 import datetime
 import fcntl
 import io
@@ -43,6 +44,7 @@ import subprocess
 import sys
 from typing import Any, TextIO
 
+from common.data import catalog
 from common.errors import RunError
 from common.files import json_text, write_json, write_text
 from common.recipes.recipe import Override
@@ -252,6 +254,22 @@ def overrides_of(record: dict) -> tuple[Override, ...]:
             new = value_at(record["recipe"], one["field"]) if trained else one["here"]
             found.append(Override(field=one["field"], old=one["paper"], new=new))
     return tuple(found)
+
+
+def data_changes(record: dict) -> list[str]:
+    """In what a run's images are not the paper's, though its data set is called as the paper's."""
+    data, recipe, told = record["data"], record["recipe"], []
+    if side := data.get("shorter_side"):
+        told.append(f"data shrunk once to a shorter side of {side} pixels")
+    other = ":" in recipe["data"] or any(one.field == "data" for one in overrides_of(record))
+    if "splits" in data and not other:
+        row = catalog.find(recipe["data"], recipe["channels"])
+        train = recipe.get("train_images") or row.splits["train"] - recipe.get("held_out", 0)
+        row = dataclasses.replace(row, splits=row.splits | {"train": train})
+        if catalog.is_another(row, data["splits"]):
+            sizes = " + ".join(f"{size:,}" for size in data["splits"].values())
+            told.append(f"data another set of {sizes} images")
+    return told
 
 
 def asked_overrides(record: dict) -> list[Override]:

@@ -11,7 +11,7 @@ import pathlib
 import reproductions
 from common.errors import UsageError
 from common.recipes.serialization import recipe_hash, spell
-from common.training.run_record import overrides_of, read_history, read_json
+from common.training.run_record import data_changes, overrides_of, read_history, read_json
 from launch.report.row_file import RowFile
 
 KEY = ("variant", "data", "recipe", "precision", "deviations", "seed")
@@ -83,10 +83,7 @@ def read_run(folder: pathlib.Path) -> tuple[dict, list[dict]]:
 
 def list_changes(run: dict) -> list[str]:
     """What flags and the training's course changed in a run's recipe, and `prepare` in its data."""
-    changes = [f"{one.field} {spell(one.new)}" for one in overrides_of(run)]
-    if side := run["data"].get("shorter_side"):
-        changes.append(f"data shrunk once to a shorter side of {side} pixels")
-    return changes
+    return [*(f"{one.field} {spell(one.new)}" for one in overrides_of(run)), *data_changes(run)]
 
 
 def of_run(run: dict, history: list[dict]) -> Curve:

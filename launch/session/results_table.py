@@ -7,7 +7,7 @@ import reproductions
 from common.evaluation.metrics import wilson
 from common.papers.expected import read_expected
 from common.recipes.serialization import spell
-from common.training.run_record import overrides_of
+from common.training.run_record import data_changes, overrides_of
 from launch.session.starting_weights import repeats_fine_tuning
 from launch.terminal.display import duration
 from launch.terminal.tables import plain
@@ -24,11 +24,12 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
         history: Its epochs.
     """
     changes, results = overrides_of(record), record["results"]
+    of_data = data_changes(record)
     rows = []
     for result in results:
         other = "" if result["split"] == results[0]["split"] else f", {result['split']}"
         error = interval(result["top1_error"], result["num_images"])
-        paper = "not comparable" if changes else paper_says(record, result)
+        paper = "not comparable" if changes or of_data else paper_says(record, result)
         images, top5 = f"{result['num_images']:,}", percent(result["top5_error"])
         rows.append([result["view"] + other, images, error, top5, paper])
     title = (
@@ -36,10 +37,11 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
         f"seed {record['seed']}, {record['epochs']} epochs"
     )
     lines = ["", title, "", *plain("", COLUMNS, rows).splitlines()]
-    if changes:
+    if changes or of_data:
         lines += ["", "Not the paper's experiment, because:"]
         told = [one for one in changes if not repeats_fine_tuning(one)]
         lines += [f"  {one.field}: {spell(one.new)}, not {spell(one.old)}" for one in told]
+        lines += [f"  {change}" for change in of_data]
     first, last = history[0], history[-1]
     lines += [
         "",

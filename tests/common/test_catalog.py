@@ -58,6 +58,11 @@ def test_sizes_are_the_published_ones():
     imagenet = catalog.find("imagenet2012")
     assert imagenet.splits == {"train": 1_281_167, "validation": 50_000}
     assert imagenet.test_split == "validation"
+    extra = {"test": 100_000}  # of TFDS, whose images have no labels: it is the same set
+    assert not catalog.is_another(imagenet, imagenet.splits | extra)
+    assert catalog.is_another(imagenet, imagenet.splits | {"validation": 49_999})
+    svhn = catalog.find("svhn")  # of which prepare takes as much as there is
+    assert not catalog.is_another(svhn, {"train": 73_257, "test": 26_032})
     assert catalog.find("sample", channels=1).tfds_names == ("sample_digits",)
     assert catalog.find("sample", channels=3).tfds_names == ("sample_shapes",)
 

@@ -17,6 +17,7 @@ from common.recipes.serialization import describe_recipe
 from launch.report import curves, measurements, records, report
 from launch.report.figures import figures, training_curves
 from launch.report.papers import read_oracles, read_papers
+from launch.session.results_table import results_table
 from launch.settings.overrides import apply, with_data
 from tests.launch import toy
 
@@ -101,6 +102,7 @@ def test_a_run_says_on_what_it_ran_and_how_fast(write, tmp_path):
 
 
 SHRUNK = {"name": "toys/1.0.0", "shorter_side": 256}
+PART = {"name": "toys/1.0.0", "splits": {"train": 600, "test": 10_000}}
 CIFAR10 = {
     "recipe": {"data": "cifar10", "epochs": 20},
     "overrides": [{"field": "data", "old": "mnist", "new": "cifar10 (10 classes)"}],
@@ -112,6 +114,7 @@ CIFAR10 = {
     [
         ({"settings": ["epochs=5"]}, "mnist-5ep", "epochs 5"),  # enough to be no toy
         ({"data": SHRUNK}, "mnist-changed", "data shrunk once to a shorter side of 256 pixels"),
+        ({"data": PART}, "mnist-changed", "data another set of 600 \\+ 10,000 images"),
         # A recipe's own length is no toy's, however short.
         ({"recipe": {"data": "mnist", "epochs": 1}}, "mnist-earlier-", "an earlier recipe"),
         (CIFAR10, "cifar10-changed", "data cifar10"),
@@ -124,6 +127,29 @@ def test_a_changed_run_never_counts_as_the_papers(write, changed, setting, label
     explained = rf"\*\*{setting}\w*\*\*: {label}.*\. Of \[toy\]\(toy/results\.md\)\."
     assert re.search(explained, write.settings())
     assert "1 more measurements are of changed" in write.top() and "0.93 %" not in write.top()
+
+
+def test_a_whole_set_and_what_a_recipe_takes_of_it_are_no_other_set(write, tmp_path):
+    """Also with a split that nothing is trained or tested on; the run's own table goes by it."""
+    for number, (settings, splits, rest) in enumerate(
+        (
+            ((), {"train": 60_000, "test": 10_000, "extra": 7}, []),
+            (("held_out=500",), {"train": 59_500, "held_out": 500}, ["held_out 500"]),
+            (("train_images=500",), {"train": 500, "test": 10_000}, ["train_images 500"]),
+            ((), PART["splits"], ["data another set of 600 + 10,000 images"]),
+        )
+    ):
+        folder = toy.write_run(
+            tmp_path / f"run{number}",
+            settings=settings,
+            data={"name": "toys/1.0.0", "splits": splits},
+            **{"data_title": "MNIST", "epochs": 20, "train_seconds": 1},
+        )
+        record = json.loads((pathlib.Path(folder) / "run.json").read_text())
+        assert curves.list_changes(record) == rest
+        table = "\n".join(results_table(record, [{"loss": 1.0, "epoch": 20}]))
+        assert ("0.95 %" in table) == (not rest) and ("not comparable" in table) == bool(rest)
+        assert all(change.split()[-1] in table for change in rest)
 
 
 def test_a_row_names_the_code_and_the_devices_of_every_session(write):
