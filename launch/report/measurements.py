@@ -6,6 +6,7 @@ import statistics
 
 import reproductions
 from common.data import catalog
+from common.data.sources.subset import plan_subset
 from common.evaluation.comparisons import unpaired
 from common.evaluation.metrics import wilson
 from common.papers.expected import Expected, Result
@@ -120,8 +121,8 @@ def training_macs(recipe: Recipe, macs: int) -> float:
     """Multiply-accumulates of the whole recipe: a backward pass costs two; 0 is unknown."""
     if ":" in recipe.data:  # a set without a published size, which may not be here
         return 0.0
-    images = catalog.find(recipe.data, recipe.channels).splits["train"]
-    images *= recipe.epochs
+    dataset = plan_subset(catalog.find(recipe.data, recipe.channels), recipe)
+    images = dataset.splits["train"] * recipe.epochs
     if recipe.updates is not None:
         images = min(images, recipe.updates * recipe.global_batch_size)
     return 3.0 * macs * images

@@ -201,6 +201,9 @@ def changed(field, old, new):
         ([{}, {"variant": "toy_small", "seed": 1}], ["toy, seed 0", "toy_small, seed 1"]),
         # A part of the network is in no recipe: what it was stands in the change.
         ([changed("network.dropout", 0.5, 0.0), {}], ["dropout off", "dropout 0.5"]),
+        # Another variant's network may have another one, or none.
+        ([changed("network.dropout", 0.5, 0.0), {"variant": "toy_small"}],
+         ["toy, dropout off", "toy_small"]),
         ([changed("optimizer.nesterov", False, True), {}], ["nesterov on", "nesterov off"]),
         # The other run's own recipe says what it has, whatever the change left.
         ([changed("epochs", 999, 3), {}], ["epochs 3", "epochs 20"]),

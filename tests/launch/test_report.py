@@ -79,6 +79,15 @@ def test_a_run_stands_beside_the_papers_number(write):
     assert row["versions"] == ["python 3.11", "keras 3.15"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "images"),
+    [({}, 60_000), ({"train_images": 15_000}, 15_000), ({"held_out": 20_000}, 40_000)],
+)
+def test_the_cost_is_of_the_images_that_are_trained_on(fields, images):
+    recipe = dataclasses.replace(toy.RECIPE, **fields)
+    assert measurements.training_macs(recipe, 2_000) == 3 * 2_000 * images * 20
+
+
 def test_seeds_are_taken_together(write):
     errors = [0.90, 0.94, 1.01]
     text = write(*({"seed": seed, "error": error} for seed, error in enumerate(errors)))
