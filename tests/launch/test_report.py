@@ -94,6 +94,13 @@ def test_seeds_are_taken_together(write):
     assert f"0.95 ± {statistics.stdev(errors):.2f} % (3 seeds)" in line_of(text, "Table 1")
 
 
+def test_seeds_are_taken_together_in_whatever_order_the_same_was_set(write):
+    settings = ("epochs=7", "healthy_after=2")
+    text = write({"settings": settings}, {"settings": settings[::-1], "seed": 1, "error": 0.97})
+    assert "0.95 ± 0.03 % (2 seeds)" in line_of(text, "mnist-7ep")
+    assert write.settings().count("mnist-7ep**") == 1
+
+
 def test_another_view_is_not_compared(write):
     text = write({"view": "ten_crop"})
     assert "not run" in line_of(text, "Table 1")
