@@ -90,6 +90,9 @@ def of_run(run: dict, history: list[dict]) -> Curve:
     """The curve of a run's record and its epochs so far."""
     recipe = run["recipe"]
     splits = [r["split"] for r in run.get("results") or ()]
+    if not splits:  # under way nobody has said
+        there = run["data"].get("splits", ())
+        splits = [s for s in ("held_out", "validation", "val", "test") if s in there]
     total, updates = recipe["epochs"], recipe.get("updates")
     if updates is not None and history:  # may end it earlier
         total = min(total, math.ceil(updates / (history[0]["step"] / history[0]["epoch"])))
@@ -106,8 +109,7 @@ def of_run(run: dict, history: list[dict]) -> Curve:
         recipe=recipe_hash(recipe),
         precision=run["precision"],
         seed=run["seed"],
-        # Under way nobody has said.
-        split=splits[0] if splits else "held_out" if recipe.get("held_out") else "test",
+        split=(*splits, "held_out" if recipe.get("held_out") else "test")[0],
         view=recipe["monitor"],
         deviations=tuple(list_changes(run)),
         total=total,
