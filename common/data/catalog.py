@@ -174,12 +174,22 @@ def open_source(dataset: DataSet, data_dir: str | None = None) -> TrainingSource
 def _measure(dataset: DataSet, root: pathlib.Path) -> DataSet:
     """The catalogue's row with the sizes that are there, in its title too."""
     splits, title = _read_info(root)["splits"], dataset.title
-    if dataset.splits and splits != dataset.splits:
+    if is_another(dataset, splits):
         sizes = " + ".join(f"{size:,}" for size in splits.values())
         title += f", another set of {sizes} images ({root.parent.name})"
     if side := shrunk_to(read_manifest(root)):
         title += f", shrunk to a shorter side of {side}"
     return dataclasses.replace(dataset, splits=splits, title=title)
+
+
+def is_another(dataset: DataSet, splits: dict[str, int], but: float = 0.0) -> bool:
+    """Whether there are not as many images to train or to test on as in the catalogue's row.
+
+    Args:
+        but: What share of a split may be missing.
+    """
+    used = ((s, dataset.splits[s]) for s in ("train", dataset.test_split) if s in dataset.splits)
+    return any(abs(splits.get(split, n) - n) > but * n for split, n in used)
 
 
 def builder_dir(dataset: DataSet, data_dir: str | None) -> pathlib.Path:

@@ -29,6 +29,7 @@ metrics.jsonl and metrics.csv have a row per epoch. run.json is one object:
 """
 
 import csv
+import dataclasses
 import datetime
 import fcntl
 import io
@@ -256,24 +257,25 @@ def overrides_of(record: dict) -> tuple[Override, ...]:
     return tuple(found)
 
 
+def list_data_changes(record: dict) -> list[str]:
+    """In what a run's images are not the paper's, though its data set is called as the paper's."""
+    data, recipe, told = record["data"], record["recipe"], []
+    if side := data.get("shorter_side"):
+        told.append(f"shrunk once to a shorter side of {side} pixels")
+    other = ":" in recipe["data"] or any(one.field == "data" for one in overrides_of(record))
+    if "splits" in data and not other:
+        row = catalog.find(recipe["data"], recipe["channels"])
+        train = recipe.get("train_images") or row.splits["train"] - recipe.get("held_out", 0)
+        row = dataclasses.replace(row, splits=row.splits | {"train": train})
+        if catalog.is_another(row, data["splits"], but=FEW_LEFT_OUT):
+            sizes = " + ".join(f"{size:,}" for size in data["splits"].values())
+            told.append(f"another set of {sizes} images")
+    return told
+
+
 def asked_overrides(record: dict) -> list[Override]:
     """Those of a run.json that flags set, but for the data set's."""
     return [one for one in overrides_of(record) if one.field not in ("data", *HAPPENED)]
-
-
-def changed_data(record: dict) -> list[str]:
-    """What sets the images of a run.json apart from those of its recipe, where no flag says it."""
-    recipe, read, found = record["recipe"], record["data"], []
-    if side := read.get("shorter_side"):
-        found.append(f"shrunk once to a shorter side of {side} pixels")
-    cut = recipe.get("held_out") or recipe.get("train_images")
-    if cut or "splits" not in read or any(one.field == "data" for one in overrides_of(record)):
-        return found
-    own, there = catalog.find(recipe["data"], recipe["channels"]), read["splits"]
-    sizes = {split: there[split] for split in ("train", own.test_split) if split in there}
-    if any(abs(1 - size / own.splits[split]) > FEW_LEFT_OUT for split, size in sizes.items()):
-        found.append(f"another set of {' + '.join(f'{size:,}' for size in sizes.values())} images")
-    return found
 
 
 def value_at(described: Any, path: str) -> Any:
@@ -389,6 +391,8 @@ def _tell_changes(recipes: list[dict]) -> Override:
 
 def is_same_data(there: dict, here: dict) -> bool:
     """Whether two fingerprints are of the same images; a folder of photographs may have moved."""
+    if "contents" not in there:  # as of earlier runs, which knew the files' sizes alone
+        here = {name: fact for name, fact in here.items() if name != "contents"}
     moved = there["name"].startswith("folder:") and here["name"].startswith("folder:")
     return there == (here | {"name": there["name"]} if moved else here)
 

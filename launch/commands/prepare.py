@@ -117,7 +117,7 @@ def _tell(name: str, folder: pathlib.Path, manifest: dict) -> None:
     sizes = ", ".join(f"{n:,} {s}" for s, n in manifest["splits"].items())
     print(f"{folder} is ready: {sizes}.")
     known = name in catalog.names()
-    if known and manifest["splits"] != catalog.find(name).splits:
+    if known and catalog.is_another(catalog.find(name), manifest["splits"]):
         print(f"That is not the whole of {name}: results say so.")
     if side := shrunk_to(manifest):
         print(f"Shrunk to a shorter side of {side} pixels.")

@@ -49,12 +49,13 @@ class Row:
 
 @dataclasses.dataclass(frozen=True)
 class Queued:
-    """A run of the queue; `recorded`: in the paper's reproduced.toml."""
+    """A run of the queue; `recorded`: in the paper's reproduced.toml; `recipe` is its hash."""
 
     words: tuple[str, ...]
     workdir: pathlib.Path
     small: bool
     recorded: bool
+    recipe: str
 
     @property
     def command(self) -> str:
@@ -67,6 +68,8 @@ class Queued:
         if self.recorded:
             return "recorded"
         record = read_record(self.workdir)
+        if record and recipe_hash(record["recipe"]) != self.recipe:
+            return "of an earlier recipe"  # which a training goes on from, or refuses
         return record["status"] if record else "new"
 
 
@@ -93,8 +96,9 @@ def read(data_dir: str, file: pathlib.Path = FILE) -> list[Queued]:
         recipe = reproductions.load(paper).RECIPES[variant]
         experiment = read_experiment(paper, variant, recipe, data=row.data, data_dir=data_dir)
         folder = name_workdir(experiment, seed, row.precision, changed=False)
-        key = (variant, recipe_hash(experiment.recipe), row.precision, seed)
-        runs.append(Queued(tuple(words), folder, row.small, key in done[paper]))
+        recipe = recipe_hash(experiment.recipe)
+        recorded = (variant, recipe, row.precision, seed) in done[paper]
+        runs.append(Queued(tuple(words), folder, row.small, recorded, recipe))
     return runs
 
 

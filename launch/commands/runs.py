@@ -12,8 +12,8 @@ from absl.flags import FlagValues
 from common.errors import UsageError
 from common.recipes.serialization import spell
 from common.training.run_record import (
-    changed_data,
     is_running,
+    list_data_changes,
     overrides_of,
     read_history,
     read_json,
@@ -91,7 +91,7 @@ def _list_changes(record: dict[str, Any]) -> str:
         overrides = [one for one in overrides if one.field not in _WITH_WEIGHTS]
         overrides.sort(key=lambda one: one.field == "fine_tuning")
     changes = [say_setting(one.field, spell(one.new)) for one in overrides]
-    changes += changed_data(record)
+    changes += list_data_changes(record)
     changes += [record["precision"]] * (record["precision"] != "float32")
     changes += [f"seed {record['seed']}"] * (record["seed"] != 0)
     said = ", ".join(changes)

@@ -11,7 +11,7 @@ import pathlib
 import reproductions
 from common.errors import UsageError
 from common.recipes.serialization import recipe_hash, spell
-from common.training.run_record import changed_data, overrides_of, read_history, read_json
+from common.training.run_record import list_data_changes, overrides_of, read_history, read_json
 from launch.report.row_file import RowFile
 
 KEY = ("variant", "data", "recipe", "precision", "deviations", "seed")
@@ -84,13 +84,16 @@ def read_run(folder: pathlib.Path) -> tuple[dict, list[dict]]:
 def list_changes(run: dict) -> list[str]:
     """What flags and the training's course changed in a run's recipe, and `prepare` in its data."""
     changes = [f"{one.field} {spell(one.new)}" for one in overrides_of(run)]
-    return changes + [f"data {one}" for one in changed_data(run)]
+    return changes + [f"data {one}" for one in list_data_changes(run)]
 
 
 def of_run(run: dict, history: list[dict]) -> Curve:
     """The curve of a run's record and its epochs so far."""
     recipe = run["recipe"]
     splits = [r["split"] for r in run.get("results") or ()]
+    if not splits:  # under way nobody has said
+        there = run["data"].get("splits", ())
+        splits = [s for s in ("held_out", "validation", "val", "test") if s in there]
     total, updates = recipe["epochs"], recipe.get("updates")
     if updates is not None and history:  # may end it earlier
         total = min(total, math.ceil(updates / (history[0]["step"] / history[0]["epoch"])))
@@ -107,8 +110,7 @@ def of_run(run: dict, history: list[dict]) -> Curve:
         recipe=recipe_hash(recipe),
         precision=run["precision"],
         seed=run["seed"],
-        # Under way nobody has said.
-        split=splits[0] if splits else "held_out" if recipe.get("held_out") else "test",
+        split=(*splits, "held_out" if recipe.get("held_out") else "test")[0],
         view=recipe["monitor"],
         deviations=tuple(list_changes(run)),
         total=total,

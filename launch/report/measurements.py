@@ -6,6 +6,7 @@ import statistics
 
 import reproductions
 from common.data import catalog
+from common.data.sources.subset import plan_subset
 from common.evaluation.comparisons import unpaired
 from common.evaluation.metrics import wilson
 from common.papers.expected import Expected, Result
@@ -70,13 +71,16 @@ class Measurement:
 
 
 def measurements(paper: str, rows: list[dict]) -> list[Measurement]:
-    """The rows, those that differ in their seed only taken together."""
-    groups: dict[tuple, list[dict]] = {}
+    """The rows, those that differ in their seed only, or in the order of --set, together."""
+    groups: dict[tuple, dict[int, dict]] = {}
+    orders: dict[frozenset, tuple[str, ...]] = {}  # of the same changes: that of the first row
     for row in sorted(rows, key=lambda row: row["seed"]):
         changes = changes_of(row, recipe_on(paper, row["variant"], row["data"]))
+        changes = orders.setdefault(frozenset(changes), changes)
         what = (row["variant"], row["data"], row["split"], row["views"], changes)
-        groups.setdefault((*what, row["recipe"]), []).append(row)
-    return [Measurement(*what, tuple(group)) for (*what, _), group in groups.items()]
+        group = groups.setdefault((*what, row["recipe"]), {})
+        group[row["seed"]] = max(group.get(row["seed"], row), row, key=lambda one: one["finished"])
+    return [Measurement(*what, tuple(group.values())) for (*what, _), group in groups.items()]
 
 
 def recipe_on(paper: str, variant: str, data: str) -> Recipe | None:
@@ -120,8 +124,8 @@ def training_macs(recipe: Recipe, macs: int) -> float:
     """Multiply-accumulates of the whole recipe: a backward pass costs two; 0 is unknown."""
     if ":" in recipe.data:  # a set without a published size, which may not be here
         return 0.0
-    images = catalog.find(recipe.data, recipe.channels).splits["train"]
-    images *= recipe.epochs
+    dataset = plan_subset(catalog.find(recipe.data, recipe.channels), recipe)
+    images = dataset.splits["train"] * recipe.epochs
     if recipe.updates is not None:
         images = min(images, recipe.updates * recipe.global_batch_size)
     return 3.0 * macs * images

@@ -71,7 +71,8 @@ def print_plan(training: Training, source, strategy, cluster=None, *, timed: boo
     ]
     name = ""
     updates = pipeline.updates(source, recipe)
-    told = list_rows(experiment.paper, experiment.variant, recipe, model, updates)
+    ends = {"updates": updates, "epochs": updates / pipeline.steps_per_epoch(source, recipe)}
+    told = list_rows(experiment.paper, experiment.variant, recipe, model, **ends)
     for what, here, where in told:
         name = what or name  # a part of several lines has its name in the first
         if name in _TOLD:

@@ -85,14 +85,12 @@ def list_deviations(recipe: Recipe) -> list[Deviation]:
     return [one for one in recipe.deviations if holds(one.field)]
 
 
-def list_rows(
-    paper: str, variant: str, recipe: Recipe, model, updates: int | None = None
-) -> list[list[str]]:
+def list_rows(paper: str, variant: str, recipe: Recipe, model, **ends: float) -> list[list[str]]:
     """(what, here, in the paper) rows; a part of several lines has them in several rows.
 
     The last column is the comment of recipe.py or forms.py beside the value, what the form's
     docstring says of it where there is none, or what the paper's value was before --set.
-    `updates` are the whole training's, if they are known.
+    `ends` are the whole training's, if they are known; see `say_rates`.
     """
     folder, rows = reproductions.folder(paper), []
 
@@ -111,7 +109,7 @@ def list_rows(
             continue
         lines = [spell(value)]
         if field == "schedule":
-            lines = list(say_rates(recipe, updates))
+            lines = list(say_rates(recipe, **ends))
         elif isinstance(value, tuple) and field != "views":
             lines = [spell(one) for one in value]
         add(name, lines, sources.get(field, ""), field, *_ALSO.get(field, ()))
@@ -142,13 +140,15 @@ def _explain_parts(form: Any) -> dict[str, str]:
     return {name: " ".join(text.split()) for name, text in found}
 
 
-def say_rates(recipe: Recipe, updates: int | None = None) -> Iterator[str]:
+def say_rates(
+    recipe: Recipe, *, epochs: float | None = None, updates: int | None = None
+) -> Iterator[str]:
     """The learning rate over time, a line for each value or rule.
 
-    `updates` are the whole training's, if they are known.
+    `epochs`, also a part of one, and `updates` are the whole training's, if they are known.
     """
     rate = getattr(recipe.optimizer, "learning_rate", 1.0)
-    end = recipe.epochs, updates or recipe.updates or math.inf
+    end = epochs or recipe.epochs, updates or recipe.updates or math.inf
     apart = recipe.fine_tuning and recipe.fine_tuning.body_rate != 1
     head = ""
     for one in recipe.group_schedules:

@@ -7,7 +7,7 @@ import reproductions
 from common.evaluation.metrics import wilson
 from common.papers.expected import read_expected
 from common.recipes.serialization import spell
-from common.training.run_record import changed_data, overrides_of
+from common.training.run_record import list_data_changes, overrides_of
 from launch.session.starting_weights import repeats_fine_tuning
 from launch.terminal.display import duration
 from launch.terminal.tables import plain
@@ -23,12 +23,13 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
         record: A finished run's run.json.
         history: Its epochs.
     """
-    changes, data, results = overrides_of(record), changed_data(record), record["results"]
+    changes, results = overrides_of(record), record["results"]
+    of_data = list_data_changes(record)
     rows = []
     for result in results:
         other = "" if result["split"] == results[0]["split"] else f", {result['split']}"
         error = interval(result["top1_error"], result["num_images"])
-        paper = "not comparable" if changes or data else paper_says(record, result)
+        paper = "not comparable" if changes or of_data else paper_says(record, result)
         images, top5 = f"{result['num_images']:,}", percent(result["top5_error"])
         rows.append([result["view"] + other, images, error, top5, paper])
     title = (
@@ -36,11 +37,11 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
         f"seed {record['seed']}, {record['epochs']} epochs"
     )
     lines = ["", title, "", *plain("", COLUMNS, rows).splitlines()]
-    if changes or data:
+    if changes or of_data:
         lines += ["", "Not the paper's experiment, because:"]
         told = [one for one in changes if not repeats_fine_tuning(one)]
         lines += [f"  {one.field}: {spell(one.new)}, not {spell(one.old)}" for one in told]
-        lines += [f"  data: {one}" for one in data]
+        lines += [f"  data: {change}" for change in of_data]
     first, last = history[0], history[-1]
     lines += [
         "",

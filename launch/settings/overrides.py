@@ -42,8 +42,9 @@ _SCALED = ("train_transforms", "normalize", "train_noise", "test_transforms")
 def apply(recipe: Recipe, changes: Sequence[str | Override]) -> Recipe:
     """The recipe with `changes`, and an Override on record for each.
 
-    `image_size` goes first and scales the transforms' pixel sizes with it, so
-    that a setting of one transform's size has the last word.
+    `image_size` goes first and scales the transforms' pixel sizes with it, and whole
+    parts before what is set in them, so that a setting of one transform's size has the
+    last word.
 
     Args:
         changes: What --set says ("epochs=2"), or what a run has on record.
@@ -56,7 +57,12 @@ def apply(recipe: Recipe, changes: Sequence[str | Override]) -> Recipe:
     for path in paths:
         if paths.count(path) > 1:
             raise UsageError(f"--set gives {path} more than once.")
-    for change in sorted(changes, key=lambda change: path_of(change) != "image_size"):
+
+    def place(change: str | Override) -> tuple[bool, bool]:
+        path = path_of(change)
+        return path != "image_size", not any(p.startswith(f"{path}.") for p in paths)
+
+    for change in sorted(changes, key=place):
         recipe = _apply_one(recipe, change)
     if changes:
         try:

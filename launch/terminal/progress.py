@@ -72,11 +72,12 @@ class Progress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """One lasting line for each epoch."""
+        pace = f"{duration(logs['seconds'])} of training so far"
+        if self.speed:  # not known by the compiler's call alone
+            pace = f"{self._pace()}, {pace}, {duration(self.left)} left"
         self.say(
             f"epoch {epoch + 1}/{self.params['epochs']}: "
             f"loss {logs['loss']:.4f}, error {logs['top1_error']:.2f} %; "
             f"{self.measured} loss {logs['val_loss']:.4f}, "
-            f"{self.measured} error {logs['val_top1_error']:.2f} %; "
-            f"{self._pace()}, {duration(logs['seconds'])} of "
-            f"training so far, {duration(self.left)} left"
+            f"{self.measured} error {logs['val_top1_error']:.2f} %; {pace}"
         )

@@ -11,6 +11,7 @@ from common.data.sources.photographs import Photographs
 from common.data.sources.relabelled import relabel
 from common.data.sources.subset import TrainingSubset, measure_on
 from common.errors import RunError, UsageError
+from common.training.run_record import is_same_data
 from tests.common.data_fixtures import digits, image_folder, noise_image, write_image
 
 
@@ -58,6 +59,11 @@ def test_sizes_are_the_published_ones():
     imagenet = catalog.find("imagenet2012")
     assert imagenet.splits == {"train": 1_281_167, "validation": 50_000}
     assert imagenet.test_split == "validation"
+    extra = {"test": 100_000}  # of TFDS, whose images have no labels: it is the same set
+    assert not catalog.is_another(imagenet, imagenet.splits | extra)
+    assert catalog.is_another(imagenet, imagenet.splits | {"validation": 49_999})
+    svhn = catalog.find("svhn")  # of which prepare takes as much as there is
+    assert not catalog.is_another(svhn, {"train": 73_257, "test": 26_032})
     assert catalog.find("sample", channels=1).tfds_names == ("sample_digits",)
     assert catalog.find("sample", channels=3).tfds_names == ("sample_shapes",)
 
@@ -126,6 +132,26 @@ def test_fingerprint_changes_with_a_files_size(tmp_path):
     file = next((tmp_path / "train" / "a").iterdir())
     file.write_bytes(file.read_bytes() + b"\0")
     assert source.fingerprint()["sha256"] != before["sha256"]
+
+
+def test_fingerprint_changes_with_what_is_in_a_file(tmp_path):
+    """Files without compression keep their size, and so did the mean that was kept of them."""
+    file = tmp_path / "train" / "a" / "1.pgm"
+    for split, name in (("train", "a"), ("train", "b"), ("validation", "a")):
+        (tmp_path / split / name).mkdir(parents=True)
+        (tmp_path / split / name / "1.pgm").write_bytes(b"P5 2 2 255\n\0\1\2\3")
+
+    def fingerprint():
+        return catalog.open_source(catalog.find(f"folder:{tmp_path}")).fingerprint()
+
+    before = fingerprint()
+    assert fingerprint() == before
+    file.write_bytes(b"P5 2 2 255\n\7\7\7\7")
+    after = fingerprint()
+    assert after != before and after["sha256"] == before["sha256"]
+    assert not is_same_data(before, after)
+    earlier = {name: fact for name, fact in before.items() if name != "contents"}
+    assert is_same_data(earlier, after)  # such runs go on
 
 
 def test_sets_that_are_there_describe_themselves(shared_data):

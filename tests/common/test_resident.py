@@ -29,7 +29,7 @@ from common.data.transforms import (
     UntilEpoch,
     ZeroBorder,
 )
-from common.data.transforms.view import with_zero_pixel
+from common.data.transforms.view import View, realize, with_zero_pixel
 from common.errors import UsageError
 from common.training.steps import repeat_bit_for_bit
 from tests.common.data_fixtures import DIGITS, digits, shapes, statistics_of
@@ -249,3 +249,14 @@ def test_what_goes_by_a_place_in_another_frame_is_refused(
         return
     with pytest.raises(UsageError, match=f"frame of 28 x 28 pixels, .* one of {found}"):
         pipeline.train_batches(source(), recipe, STATISTICS, **asked)
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+def test_what_is_transparent_is_on_white_in_training_as_in_tests(channels):
+    """Of a set whose images are all of one size, too: they are not decoded together."""
+    image = np.full((4, 5, channels), 9, np.uint8)
+    encoded = tf.io.encode_png(image).numpy()
+    assert (realize(View.whole(4, 5), tf.constant(encoded), 3, jpeg=False) > 240).numpy().all()
+    opaque = tf.io.encode_png(image[..., : channels - 1]).numpy()
+    assert decode_together(tf.constant([opaque, encoded]), (4, 5, 3)) is None
+    assert decode_together(tf.constant([opaque, opaque]), (4, 5, 3)) is not None

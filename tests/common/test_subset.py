@@ -45,6 +45,17 @@ def test_the_first_images_are_trained_on_and_the_last_held_out(first, last, titl
         assert ids(source.records("test")) == ids(digits().records("test"))
 
 
+def test_a_class_that_is_held_out_as_a_whole_is_told(tmp_path):
+    """Which the folder as it is would be refused for; the last two of its listing are both a's."""
+    source = image_folder(tmp_path, train=4)
+    kept = ["b", "b", "a", "a"]
+    listing = source.dataset.folders.listing
+    listing["train"].sort(key=lambda image: kept.index(image[1]))
+    assert TrainingSubset(source, None, 1).dataset.notes == source.dataset.notes
+    [told] = set(TrainingSubset(source, None, 2).dataset.notes) - set(source.dataset.notes)
+    assert told == "No image that is trained on is of a: theirs count as errors."
+
+
 def test_a_recipe_of_the_whole_set_has_the_whole_set():
     assert take_subset(digits(), DIGITS) is digits()
     fewer = dataclasses.replace(DIGITS, train_images=9)

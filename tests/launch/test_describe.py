@@ -266,6 +266,8 @@ def test_rates_that_a_training_ends_before_are_told_so():
         "0.01 after 100 epochs",
         "0.001 after 150 epochs (not reached)",
     ]
+    cut = list(recipe_table.say_rates(apply(recipe, ["updates=42901"]), epochs=42_901 / 390))
+    assert cut[1:] == ["0.01 after 100 epochs", "0.001 after 150 epochs (not reached)"]
     recipe = reproductions.load("resnet_cifar").RECIPES["cifar_resnet20"]
     assert not any("not reached" in line for line in recipe_table.say_rates(recipe))
     told = list(recipe_table.say_rates(recipe, updates=40_000))

@@ -153,10 +153,13 @@ def test_a_sweep_is_drawn_as_its_trials(paper, tmp_path):
     assert "Runs given" not in text
 
 
-def test_what_is_held_out_is_called_so_while_a_run_is_under_way(paper, tmp_path):
+def test_the_split_is_called_as_it_is_while_a_run_is_under_way(paper, tmp_path):
     more = {"history": toy.history(2), **UNDER_WAY}
     toy.write_run(tmp_path / "a", settings=["held_out=100"], **more)
     assert overlay.show([tmp_path / "a"])[1]["axis"] == "held-out error (top-1, %)"
+    data = {"name": "toys/1.0.0", "splits": {"train": 9, "validation": 3, "test": 3}}
+    toy.write_run(tmp_path / "b", data=data, **more)  # whose results will say validation
+    assert overlay.show([tmp_path / "b"])[1]["axis"] == "validation error (top-1, %)"
 
 
 def test_one_picture_of_runs_is_written(paper, tmp_path, capsys):
@@ -201,6 +204,9 @@ def changed(field, old, new):
         ([{}, {"variant": "toy_small", "seed": 1}], ["toy, seed 0", "toy_small, seed 1"]),
         # A part of the network is in no recipe: what it was stands in the change.
         ([changed("network.dropout", 0.5, 0.0), {}], ["dropout off", "dropout 0.5"]),
+        # Another variant's network may have another one, or none.
+        ([changed("network.dropout", 0.5, 0.0), {"variant": "toy_small"}],
+         ["toy, dropout off", "toy_small"]),
         ([changed("optimizer.nesterov", False, True), {}], ["nesterov on", "nesterov off"]),
         # The other run's own recipe says what it has, whatever the change left.
         ([changed("epochs", 999, 3), {}], ["epochs 3", "epochs 20"]),

@@ -71,6 +71,16 @@ def test_a_field_is_set_with_its_type_and_recorded(setting, expected):
     assert changed.overrides == (Override(field=path, old=at(RECIPE, path), new=expected),)
 
 
+def test_what_is_set_in_a_part_holds_in_whatever_order_it_is_said():
+    """The part came with its own value, and the record had both."""
+    whole = "optimizer=Sgd(learning_rate=0.5,momentum=0.0,nesterov=True)"
+    given = ["optimizer.learning_rate=0.02", "epochs=3", whole]
+    for changed in (overrides.apply(RECIPE, given), overrides.apply(RECIPE, given[::-1])):
+        assert changed.optimizer == Sgd(learning_rate=0.02, momentum=0.0, nesterov=True)
+    crop = ["train_transforms.0.size=99", "train_transforms=[RandomCrop(size=64)]"]
+    assert overrides.apply(RECIPE, crop).train_transforms[0].size == 99
+
+
 @pytest.mark.parametrize(
     ("word", "path"),
     [

@@ -1,5 +1,6 @@
 """`python -m launch queue`: order, what is passed over, stopping."""
 
+import json
 import pathlib
 import signal
 import sys
@@ -7,7 +8,9 @@ import types
 
 import pytest
 
+import reproductions
 from common.errors import RunError
+from common.recipes.serialization import describe_recipe
 from common.training.run_record import lock_folder
 from launch.commands import queue
 from launch.report import records
@@ -62,7 +65,9 @@ class Training:
             mark = "_mixed_bfloat16" if "--precision" in self.words else ""
             folder = pathlib.Path("runs", f"{name}_{data}_seed{seed}{mark}")
             folder.mkdir(parents=True)
-            (folder / "run.json").write_text('{"status": "finished"}')
+            recipe = reproductions.load(reproductions.find(name)[0]).RECIPES[name]
+            record = {"status": "finished", "recipe": describe_recipe(recipe)}
+            (folder / "run.json").write_text(json.dumps(record))
         return self.returncode
 
     def terminate(self):
@@ -111,6 +116,24 @@ def test_runs_are_trained_in_the_files_order_within_max_hours(start):
     hours = [float(line.rpartition("--max_hours ")[2]) for line in Training.started]
     assert hours == sorted(hours, reverse=True)
     assert 1.0 >= hours[0] > hours[-1] > 0.9  # of all runs together
+
+
+def test_a_finished_run_of_another_recipe_is_not_this_one(start, capsys):
+    """Its folder is called the same: the training says what is wrong, or goes on to a later end."""
+    assert start() == 0
+    file = pathlib.Path("runs", "lenet5_mnist_seed0", "run.json")
+    record = json.loads(file.read_text())
+    record["recipe"]["epochs"] -= 1
+    file.write_text(json.dumps(record))
+    capsys.readouterr()
+    assert start(dry_run=True) == 0
+    [first, *others] = [x for x in capsys.readouterr().out.splitlines() if "python -m" in x]
+    assert first.endswith("of an earlier recipe")
+    assert [line.endswith("finished") for line in others if "wrn" not in line] == [True] * 4
+    Training.started = []
+    with pytest.raises(RunError, match="failed: lenet5"):
+        start(doing={"lenet5": "fail"})
+    assert calls() == ["lenet5"]
 
 
 def test_what_needs_a_gpu_is_trained_when_there_is_one(start, capsys):

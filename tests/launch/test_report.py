@@ -79,10 +79,26 @@ def test_a_run_stands_beside_the_papers_number(write):
     assert row["versions"] == ["python 3.11", "keras 3.15"]
 
 
+@pytest.mark.parametrize(
+    ("fields", "images"),
+    [({}, 60_000), ({"train_images": 15_000}, 15_000), ({"held_out": 20_000}, 40_000)],
+)
+def test_the_cost_is_of_the_images_that_are_trained_on(fields, images):
+    recipe = dataclasses.replace(toy.RECIPE, **fields)
+    assert measurements.training_macs(recipe, 2_000) == 3 * 2_000 * images * 20
+
+
 def test_seeds_are_taken_together(write):
     errors = [0.90, 0.94, 1.01]
     text = write(*({"seed": seed, "error": error} for seed, error in enumerate(errors)))
     assert f"0.95 ± {statistics.stdev(errors):.2f} % (3 seeds)" in line_of(text, "Table 1")
+
+
+def test_seeds_are_taken_together_in_whatever_order_the_same_was_set(write):
+    settings = ("epochs=7", "healthy_after=2")
+    text = write({"settings": settings}, {"settings": settings[::-1], "seed": 1, "error": 0.97})
+    assert "0.95 ± 0.03 % (2 seeds)" in line_of(text, "mnist-7ep")
+    assert write.settings().count("mnist-7ep**") == 1
 
 
 def test_another_view_is_not_compared(write):
@@ -102,7 +118,7 @@ def test_a_run_says_on_what_it_ran_and_how_fast(write, tmp_path):
 
 
 SHRUNK = {"name": "toys/1.0.0", "shorter_side": 256}
-FEW = {"name": "mnist/3.0.1", "splits": {"train": 600, "test": 10_000}}
+PART = {"name": "toys/1.0.0", "splits": {"train": 600, "test": 10_000}}
 CIFAR10 = {
     "recipe": {"data": "cifar10", "epochs": 20},
     "overrides": [{"field": "data", "old": "mnist", "new": "cifar10 (10 classes)"}],
@@ -114,7 +130,7 @@ CIFAR10 = {
     [
         ({"settings": ["epochs=5"]}, "mnist-5ep", "epochs 5"),  # enough to be no toy
         ({"data": SHRUNK}, "mnist-changed", "data shrunk once to a shorter side of 256 pixels"),
-        ({"data": FEW}, "mnist-changed", "data another set of 600 \\+ 10,000 images"),
+        ({"data": PART}, "mnist-changed", "data another set of 600 \\+ 10,000 images"),
         # A recipe's own length is no toy's, however short.
         ({"recipe": {"data": "mnist", "epochs": 1}}, "mnist-earlier-", "an earlier recipe"),
         (CIFAR10, "cifar10-changed", "data cifar10"),
@@ -129,20 +145,28 @@ def test_a_changed_run_never_counts_as_the_papers(write, changed, setting, label
     assert "1 more measurements are of changed" in write.top() and "0.93 %" not in write.top()
 
 
-@pytest.mark.parametrize(
-    ("data", "papers", "because"),
-    [
-        ({"name": "mnist/3.0.1", "splits": {"train": 59_990, "test": 10_000}}, "0.95 %", None),
-        (FEW, "not comparable", "  data: another set of 600 + 10,000 images"),
-        (SHRUNK, "not comparable", "  data: shrunk once to a shorter side of 256 pixels"),
-    ],
-)
-def test_a_runs_own_table_compares_the_papers_images_alone(paper, tmp_path, data, papers, because):
-    about = {"data_title": "MNIST", "epochs": 1, "train_seconds": 1.0, "data": data}
-    record = json.loads((pathlib.Path(toy.write_run(tmp_path, **about)) / "run.json").read_text())
-    lines = results_table(record, toy.history(1))
-    assert next(line for line in lines if line.startswith("single")).endswith(papers)
-    assert [line for line in lines if line.startswith("  ")] == [because] * bool(because)
+def test_a_whole_set_and_what_a_recipe_takes_of_it_are_no_other_set(write, tmp_path):
+    """Also with a split that nothing is trained or tested on; the run's own table goes by it."""
+    for number, (settings, splits, rest) in enumerate(
+        (
+            ((), {"train": 60_000, "test": 10_000, "extra": 7}, []),
+            ((), {"train": 59_990, "test": 10_000}, []),  # a few left out
+            (("held_out=500",), {"train": 59_500, "held_out": 500}, ["held_out 500"]),
+            (("train_images=500",), {"train": 500, "test": 10_000}, ["train_images 500"]),
+            ((), PART["splits"], ["data another set of 600 + 10,000 images"]),
+        )
+    ):
+        folder = toy.write_run(
+            tmp_path / f"run{number}",
+            settings=settings,
+            data={"name": "toys/1.0.0", "splits": splits},
+            **{"data_title": "MNIST", "epochs": 20, "train_seconds": 1},
+        )
+        record = json.loads((pathlib.Path(folder) / "run.json").read_text())
+        assert curves.list_changes(record) == rest
+        table = "\n".join(results_table(record, [{"loss": 1.0, "epoch": 20}]))
+        assert ("0.95 %" in table) == (not rest) and ("not comparable" in table) == bool(rest)
+        assert all(change.split()[-1] in table for change in rest)
 
 
 def test_a_row_names_the_code_and_the_devices_of_every_session(write):

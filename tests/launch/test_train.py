@@ -1,6 +1,7 @@
 """`python -m launch NAME`, end to end, as users run it."""
 
 import gc
+import io
 import json
 import random
 import re
@@ -11,6 +12,7 @@ import pytest
 import reproductions
 from common.models import preprocessing
 from launch.session import training
+from launch.terminal.progress import Progress
 from tests.launch.flags import answer
 from tests.launch.test_resume import finish, start
 
@@ -208,3 +210,19 @@ def test_what_cannot_be_is_one_paragraph(tmp_path, arguments, words, capsys):
     for word in words:
         assert word in err
     assert not (tmp_path / "run").exists()
+
+
+def test_no_speed_and_no_end_is_said_before_one_is_known():
+    """Of few photographs an epoch is one update, and the first is the compiler's."""
+    log = io.StringIO()
+    progress = Progress(log, images_per_step=10, screen=io.StringIO())
+    progress.set_params({"steps": 1, "epochs": 3, "updates": 3})
+    row = dict.fromkeys(("loss", "top1_error", "val_loss", "val_top1_error"), 1.0)
+    for epoch in range(2):
+        progress.on_epoch_begin(epoch)
+        call = {"loss": 1.0, "top1_error": 1.0, "images_per_second": 5.0, "input_wait": 0.0}
+        progress.on_train_batch_end(epoch, call)
+        progress.on_epoch_end(epoch, row | {"seconds": 7.0})
+    first, second = log.getvalue().splitlines()
+    assert first.endswith("; 7 s of training so far")
+    assert "5 images/s" in second and second.endswith("7 s of training so far, 2 s left")

@@ -81,17 +81,19 @@ class FolderSource(TrainingSource):
         return folder_layout.class_names(self._listing)
 
     def fingerprint(self) -> dict[str, Any]:
-        """What tells this folder from another one: its files and sizes, and what was done."""
-        digest = hashlib.sha256()
+        """What tells this folder from another one: its files, and what was done."""
+        digest, contents = hashlib.sha256(), hashlib.sha256()
         for split in sorted(self._listing):
             for path, _ in self._listing[split]:
                 size = pathlib.Path(self.where, path).stat().st_size
                 digest.update(f"{path}\0{size}\0".encode())
+                contents.update(self._found.looks[path].digest.encode())
         told = {
             "name": self.dataset.name,
             "version": "",
             "splits": dict(self.dataset.splits),
             "sha256": digest.hexdigest(),
+            "contents": contents.hexdigest(),
         }
         if self._found.divided:
             told["divided"] = folder_layout.DIVIDED

@@ -110,6 +110,11 @@ def _cut(dataset: DataSet, train_images: int | None, held_out: int) -> DataSet:
             f"held_out={held_out} cannot be cut from it."
         )
     splits = dataset.splits | {"train": num_train}
+    if dataset.folders:  # of others the labels are not known without reading all
+        classes = [name for _, name in dataset.folders.listing["train"]]
+        if lost := sorted(set(classes) - set(classes[:num_train])):
+            told = f"No image that is trained on is of {', '.join(lost)}: theirs count as errors."
+            dataset = dataclasses.replace(dataset, notes=(*dataset.notes, told))
     if num_train + held_out < whole:
         title = f"{title}, {num_train:,} training images"
     if not held_out:

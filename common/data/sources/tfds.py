@@ -226,9 +226,12 @@ def decode_together(encoded: Any, shape: tuple[int, int, int]) -> Any:
         shape: (height, width, channels).
 
     Returns:
-        As common.data.transforms.view.with_zero_pixel. None if an image is damaged: where
-        they are read one by one, an error will name it.
+        As common.data.transforms.view.with_zero_pixel. None if an image is damaged, or may be
+        transparent: where they are read one by one, an error will name it, or white is under it.
     """
+    headers = tf.strings.substr(encoded, 0, 26)  # up to the colour type
+    if tf.reduce_any(tf.strings.regex_full_match(headers, r"\C{25}[\x04\x06]")):
+        return None
     images, (height, width, channels) = len(encoded), shape
     pixels = np.zeros((1 + images * height * width, channels), np.uint8)
     blank = tf.repeat(encoded[:1], -images % _UNROLLED)
