@@ -33,7 +33,7 @@ class LayerRow:
         output: Shape without the batch.
         params: Trainable parameters.
         weights: Those of them that are no biases, nor a batch norm's.
-        macs: Multiply-accumulates for one image.
+        macs: Multiply-accumulates for one image, all uses of the layer together.
         volume: Values in the output for one image.
         depth: Layers with a kernel on the longest path from the input up to here, included.
         layers: Layers with a kernel on the longest path through this row alone: 1 or 0 for one
@@ -83,16 +83,17 @@ def layer_table(model: keras.Model) -> list[LayerRow]:
     """
     main = {id(node.operation) for node in calls_of(model.outputs[:1])}
     calls = calls_of(model.outputs)
-    # Another network may share its layers: they have their first one's shape.
-    first = {id(node.operation): node for node in reversed(calls)}
+    # Another network may share its layers: they have the shapes of these calls.
+    uses: dict[int, list] = {}
     of_call: dict[int, int] = {}
     depths: dict[int, int] = {}
     for node in calls:
         before = max((of_call[id(parent)] for parent in node.parent_nodes), default=0)
         of_call[id(node)] = depth = before + _has_kernel(node.operation)
         depths[id(node.operation)] = max(depth, depths.get(id(node.operation), 0))
+        uses.setdefault(id(node.operation), []).append(node)
     return [
-        _row(layer, first[id(layer)], main=id(layer) in main, depth=depths[id(layer)])
+        _row(layer, uses[id(layer)], main=id(layer) in main, depth=depths[id(layer)])
         for layer in model.layers
         if not isinstance(layer, keras.layers.InputLayer)
     ]
@@ -158,8 +159,8 @@ def _has_kernel(operation) -> bool:
     return own or isinstance(operation, _WITH_KERNEL)
 
 
-def _row(layer: keras.layers.Layer, call, *, main: bool, depth: int) -> LayerRow:
-    output = tuple(call.outputs[0].shape[1:])
+def _row(layer: keras.layers.Layer, calls: list, *, main: bool, depth: int) -> LayerRow:
+    output = tuple(calls[0].outputs[0].shape[1:])
     trainable = layer.trainable_variables
     window = {}
     if isinstance(layer, keras.layers.Conv2D):
@@ -179,7 +180,7 @@ def _row(layer: keras.layers.Layer, call, *, main: bool, depth: int) -> LayerRow
         output=output,
         params=sum(math.prod(v.shape) for v in trainable),
         weights=sum(math.prod(v.shape) for v in trainable if v.name not in _NO_WEIGHTS),
-        macs=_macs(layer, call),
+        macs=sum(_macs(layer, call) for call in calls),
         volume=math.prod(output),
         depth=depth,
         layers=int(_has_kernel(layer)),

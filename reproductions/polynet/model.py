@@ -26,7 +26,6 @@ Not in the paper:
 
 import dataclasses
 import functools
-import math
 
 import keras
 import tensorflow as tf
@@ -124,13 +123,7 @@ def module(x, form, stage, kind, add, name):
 
 @keras.saving.register_keras_serializable(package="polynet")
 class ReusedConv2D(keras.layers.Conv2D):
-    """A convolution that a network may apply more than once."""
-
-    def macs(self, input_shape, output_shape):
-        """Of one image, all uses together; see common.models.layer_table."""
-        _, height, width, _ = output_shape
-        uses = len(self._inbound_nodes)
-        return uses * height * width * math.prod(self.kernel.shape)
+    """A convolution that a network may apply more than once: files of weights name its class."""
 
 
 def kernels(filters, kernel_size, name, **options):

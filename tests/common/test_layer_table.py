@@ -6,6 +6,7 @@ import keras
 import pytest
 
 from common.errors import RunError
+from common.models.fully_convolutional import fully_convolutional
 from common.models.layer_table import find_row, layer_table, totals
 
 layers = keras.layers
@@ -106,3 +107,13 @@ def test_kernels_that_no_rule_counts_are_refused():
     x = layers.SeparableConv2D(4, 3, name="sep")(image)
     with pytest.raises(RunError, match=r"sep \(SeparableConv2D\).*macs\("):
         layer_table(keras.Model(image, x))
+
+
+def test_uses_in_another_network_cost_nothing_here():
+    conv = layers.Conv2D(4, 3, padding="same", use_bias=False, name="conv")
+    image = keras.Input((8, 8, 4))
+    x = layers.GlobalAveragePooling2D()(conv(conv(image)))
+    model = keras.Model(image, layers.Dense(3)(x))
+    larger = fully_convolutional(model, (16, 16))
+    for network, side in ((model, 8), (larger, 16)):
+        assert find_row(layer_table(network), "conv").macs == 2 * 144 * side**2
