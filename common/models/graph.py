@@ -331,6 +331,7 @@ def _draw(layer: keras.layers.Layer, call) -> Box:
         (isinstance(layer, keras.layers.Concatenate), "concat", "concat"),
         (isinstance(layer, keras.layers.Conv2D), "conv", f"{window} conv"),
         ("Conv2D" in name, "conv", f"{window} {words}"),
+        (isinstance(layer, keras.layers.Multiply), "other", "×"),
         (isinstance(layer.input, list) and len(layer.input) > 1, "sum", "+"),
         ("ormalization" in name, "norm", words),
         (True, "other", words),

@@ -78,6 +78,8 @@ def _list_paths(chain: Chain) -> list[str]:
 
 
 def _say_paths(part: Parallel) -> list[str]:
+    if part.crossing:
+        return ["crossing paths of " + "; ".join(map(_say, part.paths[0]))]
     paths = [" > ".join(map(_say, path)) for path in part.paths]
     return [*paths, "identity"] if part.identity else paths
 

@@ -285,6 +285,17 @@ def test_paths_that_cross_are_one():
     assert parallel.crossing and join.name == "d"
     assert {box.name for box in parallel.paths[0]} == {"a", "b", "c"}
     ElementTree.fromstring(draw("crossing", found))
+    said = block_table.rows_of(found)[0][-1]  # not one behind the other
+    assert said == "crossing paths of 1×1 conv, 4; 1×1 conv, 4; +   (concat)"
+
+
+def test_a_product_is_no_sum():
+    image = keras.Input((8, 8, 4))
+    gate = keras.layers.Conv2D(4, 1, name="gate")(image)
+    product = keras.layers.Multiply(name="product")([image, gate])
+    found = network(keras.Model(image, keras.layers.Conv2D(4, 1, name="end")(product)))
+    assert [row[-1] for row in block_table.rows_of(found)[:2]] == ["1×1 conv, 4", "identity   (×)"]
+    assert ">×</text>" in draw("product", found)
 
 
 def rectangles(element, x=0.0, y=0.0):
