@@ -104,7 +104,7 @@ def branch(x, form, base, strides, name):
         kernels, filters = (1, 3, 1), (base, base, 4 * base)
     else:
         kernels, filters = (3,) * form.layers, (base,) * form.layers
-    strided = 2 if form.fair else 1
+    strided = 2 if form.fair and form.layers == 3 else 1  # fb.resnet.torch's
     for layer, (kernel, maps) in enumerate(zip(kernels, filters, strict=True), 1):
         step = strides if layer == strided else 1
         x = convolution(x, form, maps, kernel, step, name=f"{name}_conv{layer}")
@@ -128,7 +128,8 @@ def modulated(short, y, x, form, strides, name):
         short = layers.Rescaling(0.5, name=f"{name}_shortcut_scale")(short)
     if form.branch == "scale":
         y = layers.Rescaling(0.5, name=f"{name}_branch_scale")(y)
-    if form.shortcut == "gate":  # g(x) = sigmoid(W_g x + b_g), a 1x1 convolution (Sec. 3.1)
+    # g(x) = sigmoid(W_g x + b_g), a 1x1 convolution (Sec. 3.1)
+    if "gate" in (form.shortcut, form.branch):
         g = layers.Conv2D(
             y.shape[-1],
             1,
@@ -138,8 +139,9 @@ def modulated(short, y, x, form, strides, name):
             bias_initializer=keras.initializers.Constant(form.gate_bias),
             name=f"{name}_gate",
         )(x)
-        rest = layers.Rescaling(-1.0, offset=1.0, name=f"{name}_gate_rest")(g)
-        short = layers.Multiply(name=f"{name}_shortcut_gated")([short, rest])
+        if form.shortcut == "gate":
+            rest = layers.Rescaling(-1.0, offset=1.0, name=f"{name}_gate_rest")(g)
+            short = layers.Multiply(name=f"{name}_shortcut_gated")([short, rest])
         if form.branch == "gate":
             y = layers.Multiply(name=f"{name}_branch_gated")([y, g])
     return short, y

@@ -190,6 +190,23 @@ def test_shortcuts_are_those_of_table_1(variant, halves):
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_a_gate_may_be_of_the_branch_alone():  # --set branch=gate
+    form = dataclasses.replace(FORMS[TABLE_1[0]], units=(2, 2, 2), shortcut="", branch="gate")
+    model = randomize(build_model(TABLE_1[0], image_size=8, network=form))
+    names = ("stage1_1_add_relu", "stage1_2_conv2_bn", "stage1_2_gate", "stage1_2_add_relu")
+    x, f, g, found = forward(model, *names)
+    np.testing.assert_allclose(found, np.maximum(x + g * f, 0), rtol=1e-4, atol=1e-5)
+
+
+def test_fair_moves_the_stride_of_bottlenecks_alone():
+    """fb.resnet.torch, preresnet.lua: a basic block has it in its first 3x3."""
+    for layers, strides in ((2, [2, 1]), (3, [1, 2, 1])):
+        form = dataclasses.replace(FORMS["preact_resnet18"], layers=layers, fair=True)
+        model = build_model("preact_resnet18", image_size=64, network=form)
+        convs = [model.get_layer(f"stage2_1_conv{i + 1}") for i in range(layers)]
+        assert [conv.strides[0] for conv in convs] == strides
+
+
 def test_dropout_zeroes_half_of_the_shortcut_in_training():
     model = toy("cifar_resnet110_dropout_shortcut")
     dropped = part(model, "image", "stage1_1_shortcut_dropout", "conv1_relu")
