@@ -56,8 +56,8 @@ class Paper:
 
     def not_run(self) -> list[str]:
         """The variants whose recipe, as it is, has not been trained."""
-        trained = {one.variant for one in self.measured if one.whole}
-        return [variant for variant in self.recipes if variant not in trained]
+        trained = {(one.variant, one.data) for one in self.measured if one.whole}
+        return [name for name, recipe in self.recipes.items() if (name, recipe.data) not in trained]
 
     def macs(self, variant: str) -> float:
         """Multiply-accumulates of a variant's whole training."""

@@ -16,7 +16,7 @@ from common.papers.expected import read_expected
 from common.recipes.serialization import describe_recipe
 from launch.report import curves, measurements, records, report
 from launch.report.figures import figures, training_curves
-from launch.report.papers import read_oracles, read_papers
+from launch.report.papers import Paper, read_oracles, read_papers
 from launch.session.results_table import results_table
 from launch.settings.overrides import apply, with_data
 from tests.launch import toy
@@ -451,6 +451,15 @@ def test_a_papers_other_data_set_is_no_change():
         if recipe:
             (said,) = measurements.changes_of(row, apply(recipe, ["epochs=19"]))
             assert "earlier recipe" in said
+
+
+def test_a_training_on_a_papers_other_data_set_is_not_that_on_its_own():
+    paper = Paper("wide_resnet")
+    one = measurements.Measurement("cifar_wrn_16_8", "cifar100", "test", "single", (), ({},))
+    paper.measured = [one]
+    assert "cifar_wrn_16_8" in paper.not_run()
+    paper.measured = [dataclasses.replace(one, data="cifar10")]
+    assert "cifar_wrn_16_8" not in paper.not_run()
 
 
 def test_settings_that_differ_have_different_names(write):
