@@ -128,7 +128,8 @@ def _read_run(word: str, flags: FlagValues) -> dict | None:
     own = {name: record[name] for name in ("seed", "precision")}
     own |= {"data": record["recipe"]["data"], "workdir": word}
     own |= {"microbatches": session.get("microbatches", 1)}
-    own |= {"keep_best": bool(record.get("best_weights"))}  # else it would stay an earlier best
+    keeps = session.get("keep_best") or bool(record.get("best_weights"))
+    own |= {"keep_best": keeps}  # else it would stay an earlier best
     place = session.get("data_dir")
     if place and own["data"].startswith("folder:"):
         if flags.data is None and not pathlib.Path(place).is_dir():

@@ -13,13 +13,15 @@ from common.distribution.collectives import Workers
 from common.errors import RunError
 from common.files import save_weights
 from common.models.preprocessing import RECIPE, write
-from common.recipes.recipe import Recipe
+from common.recipes.recipe import Override, Recipe
 from common.recipes.serialization import describe, describe_recipe
 from common.training import checkpoints
 from common.training.loop import Loop, State
 from common.training.run_record import (
+    LENGTH,
     Onlooker,
     Run,
+    differences,
     merged,
     now,
     open_run,
@@ -60,11 +62,34 @@ def open_record(
         platform=kind_of_device(strategy),
         jit_compile=training.devices.jit_compile,
         microbatches=training.settings.microbatches,
+        keep_best=training.settings.keep_best,
         cores=os.cpu_count(),
         data_dir=str(training.experiment.place().absolute()),
         hardware=hardware.describe(strategy),
     )
     return open_run(workdir, identity, session, renewed=training.settings.renewed)
+
+
+def go_on(run: Run | Onlooker, loop: Loop) -> list[Override]:
+    """As Run.go_on, from where the loop stands.
+
+    Raises:
+        RunError: if no update is left to be made with what is another recipe.
+    """
+    if isinstance(run, Run) and loop.is_over():
+        _require_trained(run, loop.state.step)
+    return run.go_on(loop.state.epoch, loop.state.step, ended=loop.is_over())
+
+
+def _require_trained(run: Run, step: int) -> None:
+    first = {"step": 0, "recipe": run.record["recipe"]}
+    made = [one for one in run.record.get("recipes", [first]) if one["step"] < step]
+    odd = differences(made[-1]["recipe"], run.identity["recipe"], "recipe")
+    if odd := [line for line in odd if not LENGTH.match(line)]:
+        raise RunError(
+            f"Nothing is left to train in {run.folder}, so no update would be made with another "
+            f"recipe: {odd[0]}. Give it more epochs or updates, too."
+        )
 
 
 def identify(training: Training, source) -> dict:

@@ -10,6 +10,7 @@ import reproductions
 from common.data import imagenet
 from common.data.statistics import Statistics, load, needed
 from common.errors import RunError, UsageError
+from common.models import preprocessing
 from common.models.layer_table import layer_table, without_weights
 from common.models.state_dicts import require_whole
 from common.models.weight_import import Shapes, read_layers, require_same_layers
@@ -180,14 +181,17 @@ def _find_auxiliary(experiment: Experiment) -> set[str]:
 
 def _has_same_classes(training: Training, source) -> bool:
     """Whether the weights choose among the classes of `source`, in its order."""
-    own = reproductions.load(training.experiment.paper).RECIPES[training.experiment.variant]
-    _, run = locate(str(training.weights))
-    names = run.record["class_names"] if run else None
-    if not run and own.data == "imagenet2012":
-        names = imagenet.WNIDS
+    file, run = locate(str(training.weights))
+    if run:
+        names, data = run.record["class_names"], run.record["recipe"]["data"]
+    else:
+        own = reproductions.load(training.experiment.paper).RECIPES[training.experiment.variant]
+        stated = preprocessing.read(file)
+        data = stated and stated.described.get("data") or own.data
+        names = imagenet.WNIDS if data == "imagenet2012" else None
     if names and hasattr(source, "class_names"):  # one that is not here has none
         return tuple(names) == tuple(source.class_names())
-    return source.dataset.name == (run.record["recipe"]["data"] if run else own.data)
+    return source.dataset.name == data
 
 
 def _check_frozen(layers: tuple[str, ...], frozen: tuple[str, ...], new: tuple[str, ...]) -> None:

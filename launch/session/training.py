@@ -35,6 +35,7 @@ from launch.session.results_table import next_commands
 from launch.session.run_session import (
     KeepBest,
     finish,
+    go_on,
     identify,
     kind_of_device,
     open_record,
@@ -227,7 +228,7 @@ def _train(
     board = Board(record.folder, "held_out" if recipe.held_out else "test")
     watchdog = Watchdog(60 * settings.stalled_minutes)
     loop = Loop(job, [progress, *best, *[board] * chief, watchdog])
-    happened = record.go_on(loop.state.epoch, loop.state.step, ended=loop.is_over())
+    happened = go_on(record, loop)
     if chief:
         checkpoints.require_room(record.folder, loop.variables)
     for line in _opening(training, source, strategy, model, loop, happened):

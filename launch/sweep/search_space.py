@@ -154,9 +154,15 @@ def default_space(recipe: Recipe, images: int, devices: int) -> list[str]:
     return [text for text in texts if text.partition("=")[0] not in mine]
 
 
+def count_epochs(recipe: Recipe, images: int) -> int:
+    """The epochs of a training on so many images; its updates may cut the last one short."""
+    steps = max(1, images // recipe.global_batch_size)
+    return min(recipe.epochs, -(-(recipe.updates or recipe.epochs * steps) // steps))
+
+
 def _search_schedule(recipe: Recipe, images: int) -> list[str]:
     """When the learning rate changes: the paper's time, and half of it."""
-    schedule, end = recipe.schedule, recipe.epochs
+    schedule, end = recipe.schedule, count_epochs(recipe, images)
     if isinstance(schedule, ByStep):
         end = min(recipe.updates or float("inf"), end * images // recipe.global_batch_size)
     starts = getattr(schedule, "starts", ())

@@ -118,8 +118,8 @@ def _train_in_full(facts: dict[str, Any], trial: dict) -> str:
 class Overview:
     """Shows the trials and the time left; keeps sweep.json in step with the sweep's files."""
 
-    def __init__(self, sweep: pathlib.Path, facts: dict[str, Any], trials: int):
-        self.sweep, self.facts, self.trials = sweep, facts, trials
+    def __init__(self, sweep: pathlib.Path, facts: dict[str, Any], trials: int, epochs: int):
+        self.sweep, self.facts, self.trials, self.epochs = sweep, facts, trials, epochs
         self._began, self._refreshed = time.monotonic(), 0.0
         earlier = read_trials(sweep)
         self._before = self._count_epochs(earlier)
@@ -157,16 +157,15 @@ class Overview:
         done = self._count_epochs(trials)
         if done > self._before:
             each = (time.monotonic() - self._began) / (done - self._before)
-            most = self.trials * self.facts["recipe"]["epochs"]
+            most = self.trials * self.epochs
             word = "at most" if self.facts["tuner"] == "hyperband" else "about"
             parts.append(f"{word} {duration(max(0, each * (most - done)))} left")
         self._display.show("; ".join(parts))
 
     def _count_epochs(self, trials: list[dict]) -> int:
         """Epochs that need not be trained any more."""
-        whole = self.facts["recipe"]["epochs"]
         return sum(
-            (t["epochs"] or whole) if t["status"] == "failed" else len(t["objective"])
+            (t["epochs"] or self.epochs) if t["status"] == "failed" else len(t["objective"])
             for t in trials
         )
 

@@ -65,7 +65,7 @@ def plan(request: Request) -> list[tuple[str, str]]:
     return [
         ("sweep", f"{request.variant}, {request.tuner} search"),
         *(("space", f"{dimension}; the recipe's: {value}") for dimension, value in own),
-        ("trials", f"at most {request.trials}, of {each}{recipe.epochs} epochs each"),
+        ("trials", f"at most {request.trials}, of {each}{request.epochs} epochs each"),
         (
             "data",
             f"{source.dataset.title}; the objective is the top-1 error on "
@@ -73,7 +73,7 @@ def plan(request: Request) -> list[tuple[str, str]]:
         ),
         (
             "cost",
-            f"at most {request.trials * recipe.epochs} epochs in all, {steps:,} updates, "
+            f"at most {request.trials * request.epochs} epochs in all, {steps:,} updates, "
             f"{images:,} images; {duration(images / speed / request.workers)} at "
             f"{speed:,.0f} images/s with {request.workers} worker(s), each a device of its own; "
             "start-up, input and tests come on top",
@@ -112,7 +112,7 @@ def _lead_locked(request: Request, signals: Signals) -> int:
             shutil.rmtree(trial)
     hparams.write_experiment(folder, request.space)
     # This reads all files, before the tuner, which cannot say what is wrong with one.
-    overview = status.Overview(folder, facts, request.trials)
+    overview = status.Overview(folder, facts, request.trials, request.epochs)
     watch = signals.watched(overview.tick)
     try:
         if request.workers > 1 or workers.read_role() == "chief":

@@ -12,7 +12,7 @@ from common.distribution.batch_slice import per_replica_batch_size
 from common.errors import UsageError
 from common.recipes.recipe import Recipe
 from launch.settings.options import Training, read_training
-from launch.sweep.search_space import Dimension, default_space, read
+from launch.sweep.search_space import Dimension, count_epochs, default_space, read
 
 MOST_HELD_OUT = 10_000
 # What a trial's own command is given as the sweep was.
@@ -33,6 +33,7 @@ class Request:
         flags: Words of every trial's command that say where and on what.
         settings: --set of every trial.
         trials: At most so many.
+        epochs: Of each, at most, as the recipe is.
         workers: Processes here that train at the same time.
         record: Whether the result goes to the paper's sweeps.toml.
     """
@@ -43,6 +44,7 @@ class Request:
     space: tuple[Dimension, ...]
     tuner: str
     trials: int
+    epochs: int
     workers: int
     record: bool
 
@@ -102,6 +104,7 @@ def read_request(paper: str, variant: str, flags: FlagValues) -> Request:
         space=tuple(space),
         tuner=flags.tuner,
         trials=flags.trials,
+        epochs=count_epochs(recipe, trained),
         workers=flags.workers,
         record=flags.record,
     )

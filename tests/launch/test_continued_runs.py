@@ -3,12 +3,16 @@
 import gc
 import json
 import shutil
+import signal
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
 
 from common.errors import RunError, UsageError
 from common.training.checkpoints import newest_first
+from common.training.loop import Loop
+from common.training.signals import Stopped
 from launch.session import run_session
 from launch.session.run_session import KeepBest
 from launch.weights.run_weights import BEST
@@ -77,6 +81,17 @@ def test_the_folder_keeps_the_best_epoch_as_the_first_command_did(ended):
     assert record(ended)["best_weights"]["top1_error"] == min(rows[1:]) < 100
 
 
+def test_the_folder_keeps_the_best_epoch_of_a_run_that_was_stopped_in_its_first(tmp_path):
+    with mock.patch.object(Loop, "measure", side_effect=Stopped(signal.SIGTERM, 20)):
+        folder = tmp_path / "run"
+        words = {"set": (*SETTINGS, "epochs=1"), "workdir": folder, "keep_best": True}
+        assert launch("mnist_300", **words, **HERE) != 0
+    gc.collect()
+    assert "best_weights" not in record(folder)
+    train(folder, gpus=0)
+    assert record(folder)["best_weights"]["epoch"] == 1 and (folder / BEST).exists()
+
+
 def test_fewer_epochs_than_were_trained_are_refused(whole):
     before = record(whole)
     with pytest.raises(RunError, match="has made 80 updates already, .* 60. Give it more epochs"):
@@ -109,6 +124,13 @@ def test_another_recipe_goes_on_and_both_are_on_record(ended, capsys):
     assert [one["field"] for one in found["overrides"]][-1] == "continued"
     assert launch("evaluate", "mnist_300", weights=ended, gpus=0) == 0
     assert "Written into" in capsys.readouterr().out
+
+
+def test_a_recipe_that_nothing_is_trained_with_is_not_the_runs(ended):
+    before = record(ended)
+    with pytest.raises(RunError, match="Nothing is left .*: recipe.schedule.class is ByEpoch"):
+        train(ended, "schedule=Constant(value=0.5)", gpus=0)
+    assert record(ended) | {"sessions": []} == before | {"sessions": []}
 
 
 def test_a_fine_tuned_run_goes_on_without_the_weights_that_it_began_with(whole, tmp_path):

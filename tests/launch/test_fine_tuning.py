@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from types import SimpleNamespace
 
 import h5py
 import keras
@@ -172,6 +173,16 @@ def test_the_head_stays_if_its_classes_do(tmp_path):
     names = [f"other {name}" for name in CIFAR]
     other, _ = settle("cifar_resnet20", "cifar_resnet20", folder_of(tmp_path / "b", names, 1))
     assert other.experiment.recipe.fine_tuning.new_layers == ("fc",)
+
+
+def test_a_file_on_its_own_says_whose_classes_its_head_is_of(tmp_path):
+    plain = "normalize=ScalePixels(0, 1)"
+    run = weights_of(tmp_path / "run", "cifar_resnet20", plain)  # of the sample's ten digits
+    file = shutil.copy(run / run_weights.WEIGHTS, tmp_path / "digits.weights.h5")
+    asked, _ = settle("cifar_resnet20", file, "sample")
+    assert asked.experiment.recipe.fine_tuning.new_layers == ()
+    cifar = SimpleNamespace(dataset=SimpleNamespace(name="cifar10"))
+    assert not starting_weights._has_same_classes(asked, cifar)
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,9 @@ def test_only_what_can_matter_and_is_not_fixed_is_searched():
     short = dataclasses.replace(RESNET20, epochs=10)  # which no time of the schedule is in
     assert paths(short) == always | {"weight_decay.rate"}
     assert paths(dataclasses.replace(short, weight_decay=None)) == always
+    assert "schedule.starts" in {one.path for one in request().space}
+    ends = request(set=["updates=1300"])  # within the second epoch of 1,294 images
+    assert "schedule.starts" not in {one.path for one in ends.space} and ends.epochs == 2
     asked = request(set=["optimizer.learning_rate=0.01", "global_batch_size=8"])
     assert asked.space and always.isdisjoint(dimension.path for dimension in asked.space)
 
