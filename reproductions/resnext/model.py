@@ -47,7 +47,8 @@ def block(x, *, cardinality, width, filters, strides, name, shortcut=True):
     """An aggregated residual transformation, Fig. 3(c) and Eq. 3.
 
     (batch, H, W, C) -> (batch, H / strides, W / strides, filters). Equal to
-    the sum of `cardinality` paths of 1x1, 3x3 and 1x1 with `width` maps.
+    the sum of `cardinality` paths of 1x1, 3x3 and 1x1 with `width` maps, to
+    which the input is added unless `shortcut` is false (Sec. 5.1).
     """
     maps = cardinality * width
     y = convolution(x, maps, 1, name=f"{name}_a")
