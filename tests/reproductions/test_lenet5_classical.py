@@ -145,7 +145,8 @@ def test_layers_are_fitted_in_order_and_know_what_they_were_shown(variant):
     strokes = np.random.default_rng(0).uniform(0, 1, (10, 28, 28, 1)) > 0.7
     images = (strokes[labels] * 1.2 + draws(2000, 28, 28, 1) / 10).astype("float32")
     FitLayers()(model, None, None, (tf.constant(images), tf.constant(labels)))
-    assert (model.predict(images, verbose=0).argmax(-1) == labels).mean() > 0.99
+    found = model.predict(images[:200], verbose=0).argmax(-1)
+    assert (found == labels[:200]).mean() > 0.99
 
 
 def test_what_is_fitted_asks_for_all_digits_and_no_step_changes_it():

@@ -60,6 +60,7 @@ def sequence(model, start, stop):
     return " ".join(reversed(found))
 
 
+@pytest.mark.full
 def test_1001_layers_are_built_within_a_minute():
     limit, began = sys.getrecursionlimit(), time.monotonic()
     rows = rows_of("preact_resnet", "cifar_preact_resnet1001")
