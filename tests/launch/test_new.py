@@ -47,6 +47,12 @@ def test_a_new_paper_passes_the_contract_but_for_what_is_left_to_do(repository):
     assert "tests/reproductions/facts/novelnet.toml:1: " in told
 
 
+def test_a_name_of_24_letters_leaves_no_line_of_its_python_files_too_long():
+    for source in (ROOT / "launch" / "commands" / "template").glob("*.[pt][yx]*"):
+        for line in source.read_text().replace("the_paper", 24 * "n").splitlines():
+            assert len(line.replace("THE_PAPER", 24 * "N")) <= 100, (source.name, line)
+
+
 CHANGED = """\
 import dataclasses
 from reproductions.novelnet.recipe import NOVELNET

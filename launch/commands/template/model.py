@@ -8,7 +8,8 @@ Differences from the paper:
 
 import keras
 
-SMALLEST_IMAGE = {"the_paper": 3}  # TODO the side that leaves every window something
+# TODO the side that leaves every window something
+SMALLEST_IMAGE = {"the_paper": 3}
 
 
 def build_model(variant: str, image_size: int, num_classes: int) -> keras.Model:

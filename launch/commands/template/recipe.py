@@ -29,4 +29,5 @@ THE_PAPER = Recipe(
     monitor="single",  # TODO one of them, a cheap one
 )
 
-RECIPES = {"the_paper": THE_PAPER}  # TODO the headline network first, then each other one
+# TODO the headline network first, then each other one
+RECIPES = {"the_paper": THE_PAPER}
