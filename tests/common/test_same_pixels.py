@@ -165,6 +165,8 @@ def test_a_jpeg_without_its_end_is_refused_by_all(tmp_path):
     refuse(source, r"cut\.jpg")
     with pytest.raises(RunError, match=r"Left out: 2 images .*a/cut.jpg \(it is cut off"):
         catalog.find(f"folder:{tmp_path}")
+    with pytest.raises(RunError, match="cut off"):
+        small("cut", tmp_path, tmp_path / "data")
 
 
 NO_IMAGES = {

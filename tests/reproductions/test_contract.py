@@ -239,22 +239,12 @@ def list_shared_draws(model):
     return [(name, own[id(value)]) for value, name in drawn if own[id(value)] != name]
 
 
-def is_quick(paper, variant):
-    """Neither of 1,000 layers, nor counted from its form as well, by arithmetic.
-
-    See test_residual_counts.py and test_polynet.py.
-    """
-    if variant in (next(iter(reproductions.load(paper).RECIPES)), *EXAMPLES.get(paper, ())):
-        return True
-    counted = {"polynet", "preact_resnet", "resnet", "resnext", "wide_resnet"}
-    return not re.search("1001|1202", variant) and (
-        paper not in counted or variant.startswith("cifar_")
-    )
-
-
 @pytest.mark.parametrize(
     ("paper", "variant"),
-    [pytest.param(*one, marks=[] if is_quick(*one) else [pytest.mark.full]) for one in VARIANTS],
+    [
+        pytest.param(*one, marks=[pytest.mark.full] if re.search("1001|1202", one[1]) else [])
+        for one in VARIANTS
+    ],
 )
 def test_network_at_the_papers_size(paper, variant):
     recipe, expected = (recipe_of(paper, variant), read_expected(reproductions.folder(paper)))
@@ -381,8 +371,9 @@ def test_the_smallest_image_is_the_smallest(paper, variant):
     smallest = reproductions.smallest_image(paper, variant)
     build = importlib.import_module(f"reproductions.{paper}.model").build_model
     with without_weights():
-        model = reproductions.build_model(paper, variant, image_size=smallest)
-        assert all(0 not in layer.output.shape for layer in model.layers)
+        for size in (smallest, smallest + 32):
+            model = reproductions.build_model(paper, variant, image_size=size)
+            assert all(0 not in layer.output.shape for layer in model.layers)
         if smallest == 1:
             return
         try:

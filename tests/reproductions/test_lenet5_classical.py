@@ -145,8 +145,9 @@ def test_layers_are_fitted_in_order_and_know_what_they_were_shown(variant):
     strokes = np.random.default_rng(0).uniform(0, 1, (10, 28, 28, 1)) > 0.7
     images = (strokes[labels] * 1.2 + draws(2000, 28, 28, 1) / 10).astype("float32")
     FitLayers()(model, None, None, (tf.constant(images), tf.constant(labels)))
-    found = model.predict(images[:200], verbose=0).argmax(-1)
-    assert (found == labels[:200]).mean() > 0.99
+    asked = slice(None, None, 9)  # of all classes, from the first to the last
+    found = model.predict(images[asked], verbose=0).argmax(-1)
+    assert (found == labels[asked]).mean() > 0.99
 
 
 def test_what_is_fitted_asks_for_all_digits_and_no_step_changes_it():
