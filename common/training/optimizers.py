@@ -89,10 +89,6 @@ class Shared:
         index = self._get_variable_index(variable)
         return tf.cast(self.rates[self._group[index]], variable.dtype)
 
-    def update_step(self, gradient, variable, learning_rate):
-        """One update of one variable; `learning_rate` is that of its group instead."""
-        super().update_step(gradient, variable, self.rate_of(variable))
-
     def _all_reduce_sum_gradients(self, grads_and_vars):
         """Clips and decays what Keras has summed over the replicas."""
         grads_and_vars = super()._all_reduce_sum_gradients(grads_and_vars)
@@ -106,8 +102,13 @@ class Shared:
         ]
 
     def _distributed_tf_update_step(self, distribution, grads_and_vars, rate):
-        """Updates, then averages, on each device."""
-        super()._distributed_tf_update_step(distribution, grads_and_vars, rate)
+        """Updates each variable at its group's rate, then averages, on each device."""
+
+        def update(variable, gradient):
+            self.update_step(gradient, variable, self.rate_of(variable))
+
+        for gradient, variable in grads_and_vars:
+            distribution.extended.update(variable, update, args=(gradient,), group=False)
         for _, variable in grads_and_vars if self.averages else ():
             average = self.averages[self._get_variable_index(variable)]
             distribution.extended.update(

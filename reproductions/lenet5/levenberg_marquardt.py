@@ -28,7 +28,7 @@ class SdlmOptimizer(Shared, keras.optimizers.Optimizer):
     def update_step(self, gradient, variable, learning_rate):
         """One update of one variable; `learning_rate` is its group's."""
         h = self.curvatures[self._get_variable_index(variable)]
-        step = self.rate_of(variable) / (self.mu + h)
+        step = learning_rate / (self.mu + h)
         self.assign_sub(variable, step * gradient)
 
 

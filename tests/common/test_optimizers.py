@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from common.recipes import recipe
 from common.recipes.schedules import ByEpoch, Constant
-from common.training.optimizers import MomentumSgd, RmsProp, build_optimizer, rates_at
+from common.training.optimizers import MomentumSgd, RmsProp, Shared, build_optimizer, rates_at
 
 # Inception-v3, Sec. 8: decay 0.9, epsilon 1.0; 0.9 is the release's momentum.
 INCEPTION = dict(rho=0.9, momentum=0.9, epsilon=1.0)
@@ -83,6 +83,15 @@ def test_clipping_is_global_and_comes_before_the_decay_and_the_rule():
     ):
         found = updated(optimizer, [[3.0, 4.0]], [[0.2, 0.1]])
         np.testing.assert_allclose(found[0], 1 - rates * step, rtol=1e-6)
+
+
+def test_an_update_rule_is_given_the_rate_of_its_group():
+    class Plain(Shared, keras.optimizers.Optimizer):
+        def update_step(self, gradient, variable, learning_rate):
+            self.assign_sub(variable, learning_rate * gradient)
+
+    found = updated(Plain(groups=["bias"]), [[3.0, 4.0]], [[0.2, 0.1]])
+    np.testing.assert_allclose(found[0], 1 - np.array([0.1 * 3, 0.2 * 4]), rtol=1e-6)
 
 
 def test_rates_are_those_of_the_groups_and_last_of_the_others():
