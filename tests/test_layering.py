@@ -46,8 +46,9 @@ FLOORS = (
     ("launch.terminal",),
     ("launch.drawing", "launch.settings"),
     ("launch.weights",),
-    ("launch.report", "launch.session"),
-    ("launch.bench", "launch.inference", "launch.sweep"),
+    ("launch.session",),
+    ("launch.inference", "launch.report"),
+    ("launch.bench", "launch.sweep"),
     ("launch.commands",),
     ("launch.__main__",),
 )

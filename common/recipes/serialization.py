@@ -128,3 +128,10 @@ def _without_absent(described: Any) -> Any:
     return {
         k: _without_absent(v) for k, v in described.items() if k not in absent or v != absent[k]
     }
+
+
+def value_at(described: Any, path: str) -> Any:
+    """The part of a described recipe that a path such as "train_noise.0.std" names."""
+    for name in path.split("."):
+        described = described[int(name) if isinstance(described, list) else name]
+    return described

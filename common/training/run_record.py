@@ -48,7 +48,7 @@ from common.data import catalog
 from common.errors import RunError
 from common.files import json_text, write_json, write_text
 from common.recipes.recipe import Override
-from common.recipes.serialization import describe, spell
+from common.recipes.serialization import describe, spell, value_at
 
 # What must not change between the sessions of one run.
 IDENTITY = ("variant", "recipe", "seed", "data", "precision")
@@ -273,16 +273,15 @@ def list_data_changes(record: dict) -> list[str]:
     return told
 
 
+def list_changes(record: dict) -> list[str]:
+    """What flags and the training's course changed in a run's recipe, and `prepare` in its data."""
+    changes = [f"{one.field} {spell(one.new)}" for one in overrides_of(record)]
+    return changes + [f"data {one}" for one in list_data_changes(record)]
+
+
 def asked_overrides(record: dict) -> list[Override]:
     """Those of a run.json that flags set, but for the data set's."""
     return [one for one in overrides_of(record) if one.field not in ("data", *HAPPENED)]
-
-
-def value_at(described: Any, path: str) -> Any:
-    """The part of a described recipe that a path such as "train_noise.0.std" names."""
-    for name in path.split("."):
-        described = described[int(name) if isinstance(described, list) else name]
-    return described
 
 
 def lock_folder(folder: pathlib.Path) -> TextIO:

@@ -25,10 +25,9 @@ from common.models.fully_convolutional import fully_convolutional
 from common.models.layer_table import layer_table, totals
 from common.recipes.recipe import Recipe
 from common.recipes.serialization import describe, describe_recipe
-from common.training.run_record import add_result, command, commit_of, now
+from common.training.run_record import add_result, command, commit_of, list_changes, now
 from launch.inference import mistakes
 from launch.inference.network_inputs import describe_network, find_statistics, in_english
-from launch.report.curves import list_changes
 from launch.session.plan import count_parameters
 from launch.session.results_table import interval, percent
 from launch.session.setup import build_network, open_data, prepare_tensorflow, show_notes

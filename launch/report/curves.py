@@ -10,8 +10,8 @@ import pathlib
 
 import reproductions
 from common.errors import UsageError
-from common.recipes.serialization import recipe_hash, spell
-from common.training.run_record import list_data_changes, overrides_of, read_history, read_json
+from common.recipes.serialization import recipe_hash
+from common.training.run_record import list_changes, read_history, read_json
 from launch.report.row_file import RowFile
 
 KEY = ("variant", "data", "recipe", "precision", "deviations", "seed")
@@ -36,7 +36,7 @@ class Curve:
     Attributes:
         recipe: The hash of the recipe that was trained.
         view: The test view, which the recipe monitors.
-        deviations: What set it apart from the paper's recipe; see `list_changes`.
+        deviations: What set it apart from the paper's recipe; see `run_record.list_changes`.
         total: Epochs of the whole run.
         loss: The training loss, one value an epoch, as the two that follow.
         train_error: Top-1.
@@ -79,12 +79,6 @@ def read_run(folder: pathlib.Path) -> tuple[dict, list[dict]]:
         return read_json(folder / "run.json"), read_history(folder)
     except (OSError, ValueError) as error:
         raise UsageError(f"{folder} is no run's folder: it cannot be read ({error}).") from error
-
-
-def list_changes(run: dict) -> list[str]:
-    """What flags and the training's course changed in a run's recipe, and `prepare` in its data."""
-    changes = [f"{one.field} {spell(one.new)}" for one in overrides_of(run)]
-    return changes + [f"data {one}" for one in list_data_changes(run)]
 
 
 def of_run(run: dict, history: list[dict]) -> Curve:

@@ -6,7 +6,8 @@ import re
 import reproductions
 from common.errors import RunError
 from common.recipes.serialization import recipe_hash
-from launch.report.curves import list_changes, read_run
+from common.training.run_record import list_changes
+from launch.report.curves import read_run
 from launch.report.row_file import RowFile
 
 KEY = ("variant", "data", "split", "views", "recipe", "precision", "seed", "deviations")

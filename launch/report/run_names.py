@@ -5,8 +5,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from common.recipes.serialization import NOT_HASHED, spell
-from common.training.run_record import overrides_of, value_at
+from common.recipes.serialization import NOT_HASHED, spell, value_at
+from common.training.run_record import overrides_of
 from launch.settings.options import short_name, shorten_path
 
 SPOKEN = {"None": "off", "False": "off", "()": "off", "True": "on"}

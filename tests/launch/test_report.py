@@ -14,6 +14,7 @@ from common.data import catalog
 from common.errors import RunError, UsageError
 from common.papers.expected import read_expected
 from common.recipes.serialization import describe_recipe
+from common.training.run_record import list_changes
 from launch.report import curves, measurements, records, report
 from launch.report.figures import figures, training_curves
 from launch.report.papers import Paper, read_oracles, read_papers
@@ -163,7 +164,7 @@ def test_a_whole_set_and_what_a_recipe_takes_of_it_are_no_other_set(write, tmp_p
             **{"data_title": "MNIST", "epochs": 20, "train_seconds": 1},
         )
         record = json.loads((pathlib.Path(folder) / "run.json").read_text())
-        assert curves.list_changes(record) == rest
+        assert list_changes(record) == rest
         table = "\n".join(results_table(record, [{"loss": 1.0, "epoch": 20}]))
         assert ("0.95 %" in table) == (not rest) and ("not comparable" in table) == bool(rest)
         assert all(change.split()[-1] in table for change in rest)
