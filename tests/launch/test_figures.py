@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import types
 from xml.etree import ElementTree
 
 import pytest
@@ -77,6 +78,19 @@ def test_each_network_stands_at_its_numbers():
     assert found["bvlc_alexnet"].error == 19.8  # which no paper prints
     cifar = error_over_cost.points(read_papers(), "cifar10", "test", "top1_error")
     assert {p.variant: p.protocol for p in cifar}["cifar_alexnet_11pct"] == "nine or ten crops"
+
+
+@pytest.mark.parametrize("views", ["ten_crop", "ten_crop_of_logits"])
+def test_ten_crops_are_ten_crops_however_they_are_averaged(views):
+    paper = read_papers()["zfnet"]
+    own = {"variant": "zfnet", "data": "toys", "split": "test", "views": views, "own": True}
+    claims = [types.SimpleNamespace(**own, top5_error=9.0)]
+    sizes = {"parameters": paper.expected.parameters, "macs": paper.expected.macs}
+    expected = types.SimpleNamespace(result=claims, **sizes)
+    shown = types.SimpleNamespace(name="zfnet", recipes=["zfnet"], expected=expected)
+    papers = {"zfnet": shown}
+    [point] = error_over_cost.points(papers, "toys", "test", "top5_error")
+    assert point.protocol == "nine or ten crops"
 
 
 @pytest.mark.parametrize("what", ["shown", "code"])

@@ -100,7 +100,7 @@ def color_of(number: int) -> str:
 def _rank_views(claim: Result) -> int:
     if "centre_crop" in claim.views or claim.views == "single":
         return 0
-    return 1 if claim.views in ("nine_crop", "ten_crop") else 2
+    return 1 if claim.views.startswith(("nine_crop", "ten_crop")) else 2
 
 
 def show(papers: dict[str, Paper]) -> list[list[dict]]:
