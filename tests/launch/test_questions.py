@@ -109,6 +109,12 @@ def test_of_runs_as_long_the_latest_counts(record):
     assert find_lines(QUESTION, papers)[0].tests() == {0: (100.0, 10_000)}
 
 
+def test_a_later_run_of_one_seed_does_not_replace_all_seeds(record):
+    later = {"error": 9.0, "settings": ["train_images=600"], **LATE}
+    papers = record({"error": 1.0}, {"error": 2.0, "seed": 1}, later)
+    assert list(find_lines(QUESTION, papers)[0].tests()) == [0, 1]
+
+
 def test_what_is_missing_is_said_with_its_command(record):
     first, second = cells(QUESTION, record())
     command = "python -m launch toy --precision float32 --set epochs=2"

@@ -80,7 +80,8 @@ class Line:
 def find_lines(question: Question, papers: dict[str, Paper]) -> list[Line]:
     """The lines of a question; without what the given papers lack.
 
-    Of several groups of seeds the one with the most epochs counts, then the latest.
+    Of several groups of seeds the one with the most epochs counts, then with the most of the
+    seeds that were asked for, then the latest.
     """
     lines = []
     for wanted, paper in [(w, p) for w in question.run for p in papers.values()]:
@@ -94,7 +95,11 @@ def find_lines(question: Question, papers: dict[str, Paper]) -> list[Line]:
                 if what == (one.variant, one.data, one.split, one.views)
                 and question.takes(one.changes)
             ),
-            key=lambda one: max((row["epochs"], row["finished"]) for row in one.rows),
+            key=lambda one: (
+                max(row["epochs"] for row in one.rows),
+                sum(row["seed"] in wanted.seeds for row in one.rows),
+                max(row["finished"] for row in one.rows),
+            ),
             default=None,
         )
         keys = [curves.file(paper.name).key_of(row) for row in best.rows] if best else []
