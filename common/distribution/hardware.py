@@ -8,7 +8,6 @@ import os
 import pathlib
 import platform
 import re
-import resource
 import subprocess
 from typing import Any
 
@@ -61,7 +60,9 @@ def peak_bytes(strategy: Any) -> int:
     """The most memory that this process has had: of a GPU, or in all."""
     if "GPU" in strategy.extended.worker_devices[0]:
         return tf.config.experimental.get_memory_info("GPU:0")["peak"]
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # getrusage's begins with that of the process which started this one.
+    status = pathlib.Path("/proc/self/status").read_text()
+    return 1024 * int(re.search(r"VmHWM:\s*(\d+)", status)[1])
 
 
 def memory_bytes(strategy: Any) -> int:

@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import subprocess
+import sys
 import types
 
 import keras
@@ -115,3 +117,17 @@ def test_the_memory_is_the_least_that_the_process_may_have(tmp_path, monkeypatch
     assert hardware.memory_bytes(cpu) == whole > 2**20
     limit.write_text("1048576\n")
     assert hardware.memory_bytes(cpu) == 2**20
+
+
+ASK = """
+import types
+from common.distribution import hardware
+cpu = types.SimpleNamespace(worker_devices=["/device:CPU:0"])
+print(hardware.peak_bytes(types.SimpleNamespace(extended=cpu)))
+"""
+
+
+def test_a_process_did_not_have_the_memory_of_the_one_that_started_it():
+    larger = b"x" * 2**28
+    said = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, check=True)
+    assert 2**20 < int(said.stdout) < len(larger)
