@@ -4,7 +4,6 @@ Those of tests/oracles, and keras.applications. Differences are parts of the lar
 in float32 unless said; what was measured stands beside the limits.
 """
 
-import dataclasses
 import importlib
 import re
 from unittest import mock
@@ -170,21 +169,17 @@ def test_no_float32_network_can_have_all_their_digits(variant):
 
 @pytest.mark.full
 @pytest.mark.parametrize(
-    ("variant", "other", "changes", "least"),
+    ("variant", "other", "least"),
     [
-        ("inception_v3_torchvision", "inception_v3", {}, 0.1),  # zeros in average pooling
-        ("preact_resnet50", "preact_resnet50", {"stride_on_3x3": True}, 0.05),  # fb.resnet.torch
-        ("resnet50_caffe", "resnet50", {}, 0.05),  # padding of the max pooling
-        ("resnet50_v1_5", "resnet50", {}, 0.05),  # stride of a bottleneck
+        ("inception_v3_torchvision", "inception_v3", 0.1),  # zeros in average pooling
+        ("resnet50_caffe", "resnet50", 0.05),  # padding of the max pooling
+        ("resnet50_v1_5", "resnet50", 0.05),  # stride of a bottleneck
     ],
 )
-def test_what_no_shape_shows_shows_in_the_logits(variant, other, changes, least):
+def test_what_no_shape_shows_shows_in_the_logits(variant, other, least):
     """Without the refusals of test_refused_weights.py they would just be wrong."""
     model, images = imported(variant)
-    paper, _ = reproductions.find(other)
-    form = reproductions.load(paper).RECIPES[other].network
-    network = dataclasses.replace(form, **changes) if changes else None
-    wrong = reproductions.build_model(paper, other, network=network)
+    wrong = reproductions.build_model(reproductions.find(other)[0], other)
     wrong.set_weights(model.get_weights())
     assert golden.difference(main_logits(wrong, images), OF_VARIANT[variant][1]) > least
 
