@@ -50,7 +50,7 @@ def rows_of(paper: str) -> list[list[str]]:
             f"{expected.macs[variant]:,}",
             recipe.data,
             cost(recipe, expected.macs[variant]),
-            status(variant, expected, found),
+            status(variant, recipe.data, expected, found),
         ]
         for variant, recipe in reproductions.load(paper).RECIPES.items()
     ]

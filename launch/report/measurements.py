@@ -157,8 +157,8 @@ def time_at_rate(macs: float) -> str:
     return f"{short} at 1e13 a second"
 
 
-def status(variant: str, expected: Expected, found: list[Measurement]) -> str:
-    """The measured error beside the paper's, or what there is instead."""
+def status(variant: str, data: str, expected: Expected, found: list[Measurement]) -> str:
+    """The measured error beside the paper's, or what there is instead; on `data` if there is."""
     own = [one for one in found if one.variant == variant]
     beside = [
         (runs[0], f"{'paper' if claim.own else claim.source} {claim.top1_error} %")
@@ -168,6 +168,7 @@ def status(variant: str, expected: Expected, found: list[Measurement]) -> str:
     tested = [one for one in own if one.whole and one.split != "train"]
     beside += [(one, "no such number in the paper") for one in tested]
     if beside:
-        one, said = beside[0]
-        return f"{one.mean('top1_error'):.2f} % ({'; '.join([said, *one.changes])})"
+        one, said = min(beside, key=lambda pair: pair[0].data != data)  # the first of equals
+        where = "" if one.data == data else f" on {one.data}"
+        return f"{one.mean('top1_error'):.2f} %{where} ({'; '.join([said, *one.changes])})"
     return "with deviations only" if own else "not run"

@@ -52,7 +52,7 @@ def _row(paper: Paper) -> dict[str, str]:
     cells += [ratio for ratio in about.ratio if on_slides(ratio)]
     verdicts = Counter(claim.verdict for claim in about.claim if on_slides(claim))
     variant, recipe = next(iter(paper.recipes.items()))
-    trained = status(variant, about, paper.measured)
+    trained = status(variant, recipe.data, about, paper.measured)
     if variant in paper.not_run():
         trained += f": {cost(recipe, about.macs[variant])}"
     numbers = f"{len(cells)} recomputed" if cells else "none printed"

@@ -235,7 +235,7 @@ def test_other_peoples_numbers_are_not_called_the_papers(write, paper):
     assert "| 0.5 % (x/y, README) | higher |" in write.top()
     assert read_expected(paper).find_errors("toy", "mnist", "test", "single") == [0.95]
     toy_paper = read_papers()["toy"]
-    said = measurements.status("toy", toy_paper.expected, toy_paper.measured)
+    said = measurements.status("toy", "mnist", toy_paper.expected, toy_paper.measured)
     assert said == "0.93 % (paper 0.95 %)"
 
 
@@ -245,8 +245,9 @@ def test_the_error_that_is_listed_is_no_training_error(papers):
         measurements.Measurement(*("toy", "imagenette", split, "single", ()), rows=({name: error},))
         for split, name, error in (("train", "top1_error", 1.0), ("validation", "top1_error", 9.0))
     ]
-    said = measurements.status("toy", papers["lenet5"].expected, own)
-    assert said == "9.00 % (no such number in the paper)"
+    for data, where in (("imagenette", ""), ("mnist", " on imagenette")):
+        said = measurements.status("toy", data, papers["lenet5"].expected, own)
+        assert said == f"9.00 %{where} (no such number in the paper)"
 
 
 def test_published_weights_stand_apart_with_how_they_were_selected(papers):

@@ -119,7 +119,9 @@ def _list_variants(papers: Papers) -> list[dict[str, Cell]]:
             "Parameters": _number(paper.expected.parameters[variant]),
             "MACs an image": _number(paper.expected.macs[variant]),
             "Full recipe": (cost(recipe, paper.expected.macs[variant]), paper.macs(variant)),
-            "Top-1 error measured here": status(variant, paper.expected, paper.measured),
+            "Top-1 error measured here": status(
+                variant, recipe.data, paper.expected, paper.measured
+            ),
             "Data": recipe.data,
             "Paper": paper.name,
         }
