@@ -11,6 +11,7 @@ import re
 import keras
 import tensorflow as tf
 
+from common.errors import UsageError
 from common.recipes import recipe as recipes
 from common.recipes.recipe import Recipe
 
@@ -47,7 +48,7 @@ class Shared:
         **settings,
     ):
         super().__init__(learning_rate=0.0, **settings)
-        self.groups, self.decay, self.clip_global = tuple(groups), decay, clip_global_norm
+        self.groups, self.decay, self.clip_global_norm = tuple(groups), decay, clip_global_norm
         self.average_decay, self.loss_scaling = average_decay, loss_scaling
 
     def build(self, variables):
@@ -93,8 +94,8 @@ class Shared:
         """Clips and decays what Keras has summed over the replicas."""
         grads_and_vars = super()._all_reduce_sum_gradients(grads_and_vars)
         grads, variables = zip(*grads_and_vars, strict=True)
-        if self.clip_global is not None:
-            grads, _ = tf.clip_by_global_norm(grads, self.clip_global)
+        if self.clip_global_norm is not None:
+            grads, _ = tf.clip_by_global_norm(grads, self.clip_global_norm)
         decays = [self._decay[self._get_variable_index(v)] for v in variables]
         return [
             (g + d * tf.convert_to_tensor(v) if d else g, v)
@@ -169,10 +170,14 @@ class RmsProp(Shared, keras.optimizers.RMSprop):
 
 
 def build_optimizer(recipe: Recipe, *, loss_scaling: bool = False) -> keras.optimizers.Optimizer:
-    """The recipe's optimizer, with all that `Shared` adds."""
+    """The recipe's optimizer, with all that `Shared` adds.
+
+    Raises:
+        UsageError: if a paper's own is without what the recipe asks of it.
+    """
     decay = recipe.weight_decay
     shared = {
-        "groups": [group.variables for group in recipe.group_schedules],
+        "groups": tuple(group.variables for group in recipe.group_schedules),
         "decay": decay and (decay.rate, decay.variables),
         "clip_global_norm": recipe.clip_global_norm,
         "average_decay": recipe.average_decay,
@@ -183,8 +188,17 @@ def build_optimizer(recipe: Recipe, *, loss_scaling: bool = False) -> keras.opti
             return MomentumSgd(momentum, nesterov=nesterov, **shared)
         case recipes.RmsProp(decay=rho, momentum=momentum, epsilon=epsilon):
             return RmsProp(rho=rho, momentum=momentum, epsilon=epsilon, **shared)
+        case keras.optimizers.Optimizer() as made:
+            lost = ["learning_rate and build(**shared)"]
         case of_a_paper:
-            return of_a_paper.build(**shared)
+            made = of_a_paper.build(**shared)
+            lost = [name for name, value in shared.items() if getattr(made, name, None) != value]
+    if lost:
+        raise UsageError(
+            f"The recipe's optimizer, {type(made).__name__}, is without {', '.join(lost)}: "
+            'CONTRIBUTING.md says under "Adding an optimizer" how one is made.'
+        )
+    return made
 
 
 def rates_at(

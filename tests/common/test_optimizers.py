@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from common.errors import UsageError
 from common.recipes import recipe
 from common.recipes.schedules import ByEpoch, Constant
 from common.training.optimizers import MomentumSgd, RmsProp, Shared, build_optimizer, rates_at
@@ -68,7 +69,7 @@ def test_a_recipe_builds_rmsprop():
         average_decay=0.9999,
     )
     optimizer = build_optimizer(plan)
-    assert (optimizer.clip_global, optimizer.average_decay) == (1e9, 0.9999)
+    assert (optimizer.clip_global_norm, optimizer.average_decay) == (1e9, 0.9999)
     found = updated(optimizer, GRADIENTS, [[rate] for rate in RATES])
     wanted = by_formula(0.1, rho=0.8, momentum=0.7, epsilon=0.5)
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
@@ -92,6 +93,23 @@ def test_an_update_rule_is_given_the_rate_of_its_group():
 
     found = updated(Plain(groups=["bias"]), [[3.0, 4.0]], [[0.2, 0.1]])
     np.testing.assert_allclose(found[0], 1 - np.array([0.1 * 3, 0.2 * 4]), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("build", "lost"),
+    [
+        (lambda **shared: MomentumSgd(0.9, nesterov=False), "decay, average_decay"),
+        (lambda **shared: keras.optimizers.Lion(), "groups, decay, average_decay, loss_scaling"),
+        (None, "learning_rate and build"),
+    ],
+)
+def test_an_optimizer_that_drops_what_the_recipe_has_is_refused(build, lost):
+    own = types.SimpleNamespace(build=build) if build else keras.optimizers.Lion()
+    decay = recipe.WeightDecay(rate=0.1, variables="kernel")
+    more = {"group_schedules": (), "clip_global_norm": None, "average_decay": 0.9}
+    plan = types.SimpleNamespace(optimizer=own, weight_decay=decay, **more)
+    with pytest.raises(UsageError, match=f"is without {lost}.*CONTRIBUTING.md"):
+        build_optimizer(plan)
 
 
 def test_rates_are_those_of_the_groups_and_last_of_the_others():
