@@ -169,7 +169,7 @@ def _evaluate(node: ast.expr, known: dict[str, type]) -> Any:
             if name not in known:  # before its values, which may be right elsewhere
                 raise UsageError(
                     f"there is no {name!r} here.{did_you_mean(name, known)} Known: "
-                    f"{', '.join(known) or 'none'}."
+                    f"{', '.join(known) or 'none'}; CONTRIBUTING.md says how one is added."
                 )
             given = [(one.arg, _evaluate(one.value, known)) for one in keywords]
             return _build(known[name], [_evaluate(one, known) for one in args], given)

@@ -188,6 +188,13 @@ def test_an_operation_that_tflite_lacks_is_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_answers_that_differ_are_told_apart_where_all_classes_are_as_likely(tmp_path):
+    one, other = (odd_network(lambda x, s=s: s * x[:, 0] / 255) for s in (3e-3, -3e-3))
+    export.write_tflite(one, tmp_path / "one")
+    with pytest.raises(RunError, match="gives other prob"):
+        export._require_same(other, (tmp_path / "one").read_bytes())
+
+
 def test_a_conversion_that_answers_otherwise_is_refused(tmp_path):
     """TensorFlow's converter gives one without an error here."""
     served = odd_network(lambda x: tf.math.lgamma(x)[:, 0])
