@@ -10,14 +10,15 @@ import tensorflow as tf
 
 from common.data.transforms import SubtractCentreMean, SubtractMeanImage
 from common.evaluation import inputs, views
-from common.evaluation.evaluator import Evaluator, score
+from common.evaluation.evaluator import Evaluator, _add_up, score
+from common.evaluation.metrics import wrong
 from common.evaluation.predictions import PredictionWriter, read
 from common.evaluation.views import FrameView
 from common.recipes.losses import SoftmaxCrossEntropy
 from tests.common.data_fixtures import PHOTOS, image_folder, statistics_of
 
 IMAGES = 5
-RECIPE = dataclasses.replace(PHOTOS, num_classes=2, loss=SoftmaxCrossEntropy())
+RECIPE = dataclasses.replace(PHOTOS, num_classes=5, loss=SoftmaxCrossEntropy())
 TEN = views.CornerCrops(sides=(64,), size=56, mirrored=True)
 CENTRE = views.CentreCrop(sides=(64,), size=56)
 DENSE = views.Dense(sides=(60, 72), mirrored=True)
@@ -40,9 +41,10 @@ def evaluator(source):
     image = keras.Input((56, 56, 3))
     x = keras.layers.Rescaling(1 / 255)(image)
     x = keras.layers.Conv2D(6, 8, strides=8, activation="relu")(x)
+    x = keras.layers.BatchNormalization()(x)  # of a batch of tests it would take the statistics
     x = keras.layers.Flatten()(x)
     x = keras.layers.Dense(9, activation="relu")(x)
-    return evaluator_of(keras.Model(image, keras.layers.Dense(2)(x)), source)
+    return evaluator_of(keras.Model(image, keras.layers.Dense(5)(x)), source)
 
 
 def batches(source, view, recipe=RECIPE, statistics=None, **more):
@@ -95,7 +97,7 @@ def test_every_image_is_there_once_whatever_the_batches(source):
     everything = ids()
     assert len(set(everything)) == IMAGES
     assert ids(batch_size=2) == ids(batch_size=3, replicas=2) == everything
-    assert ids(batch_size=2, skip=2) == everything[2:]
+    assert ids(batch_size=5, skip=2) == everything[2:]
     padded = list(batches(source, CENTRE, batch_size=2, replicas=2))
     assert len(padded) == 4 and padded[-1][2].tolist() == [0, 0]
 
@@ -157,6 +159,18 @@ def test_logits_are_averaged_where_the_paper_does_so():
     np.testing.assert_array_equal(average([logits[:, :1]], CENTRE), logits[:, 0])
 
 
+def test_the_devices_sums_are_those_of_the_metrics_without_the_padding():
+    """Few distinct scores, so that most are tied: a dead network is not right."""
+    drawn, counts = np.random.default_rng(0), np.float32(np.arange(50) < 45)
+    scores, labels = drawn.integers(0, 4, (50, 12)).astype("float32"), drawn.integers(0, 12, 50)
+    losses = drawn.uniform(size=50).astype("float32")
+    found = _add_up(scores, np.where(counts, losses, np.nan), labels, counts)
+    sums = [x[:45].sum() for x in (losses, wrong(scores, labels, 1), wrong(scores, labels, 5))]
+    assert [float(x) for x in found] == pytest.approx([*sums, 45])
+    scores[3, labels[3] - 1] = np.inf  # which the loss of another class does not show
+    assert np.isnan(_add_up(scores, losses, labels, counts)[0])
+
+
 @pytest.fixture(scope="module")
 def scored(evaluator):
     """Each view's batches of (ids, labels, scores), computed once."""
@@ -184,9 +198,8 @@ def test_dense_scores_are_those_of_the_windows(evaluator, scored):
         np.testing.assert_allclose(found[place], expected, atol=1e-4)
 
 
-def open_writer(evaluator, path):
-    classes = np.array(evaluator.source.class_names())
-    return PredictionWriter(path, {"view": "a"}, IMAGES, classes)
+def open_writer(path):
+    return PredictionWriter(path, {"view": "a"}, IMAGES, np.array(list("abcde")))
 
 
 FRAMES = [FrameView(name=name, size=56) for name in ("centre_crop", "ten_crop", "nine_crop")]
@@ -199,13 +212,14 @@ def test_a_file_counts_what_the_device_counts_and_goes_on_where_it_was_killed(
     evaluator, scored, view, tmp_path
 ):
     counted = evaluator.measure("v", view, silent)
+    assert counted.top5_error is None  # of five classes
     first = [column[:2] for column in scored(view)[0]]
-    begun = open_writer(evaluator, tmp_path / "killed.npz")
+    begun = open_writer(tmp_path / "killed.npz")
     begun.append(*first)
-    again = open_writer(evaluator, tmp_path / "killed.npz")
+    again = open_writer(tmp_path / "killed.npz")
     assert again.done == len(first[0])
     written, outcomes = evaluator.measure_each("v", view, silent, again)
-    writer = open_writer(evaluator, tmp_path / "whole.npz")
+    writer = open_writer(tmp_path / "whole.npz")
     for batch in scored(view):
         writer.append(*batch)
     without = evaluator_of(None, evaluator.source)  # nothing is left to compute

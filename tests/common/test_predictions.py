@@ -55,10 +55,11 @@ def test_files_that_are_changed_damaged_others_or_missing_are_refused(tmp_path):
     content = path.read_bytes()
     with np.load(path) as file:
         arrays = dict(file)
-    arrays["scores"][3, 1] += 1
-    np.savez(path, **arrays)
-    with pytest.raises(RunError, match="changed since it was written"):
-        read(path)
+    changes = {"ids": np.char.upper, "labels": lambda x: 2 - x, "classes": np.flip}
+    for name, change in (changes | {"scores": np.negative}).items():
+        np.savez(path, **arrays | {name: change(arrays[name])})
+        with pytest.raises(RunError, match="changed since it was written"):
+            read(path)
     for keep in (0, 10, 300, -1):
         path.write_bytes(content[:keep])
         with pytest.raises(RunError, match="not a prediction file"):

@@ -1,9 +1,11 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
 from common.data import pipeline, statistics
 from common.data.transforms import CentreCrop, PcaColourNoise, SubtractMeanImage, UntilEpoch
+from common.errors import UsageError
 from tests.common.data_fixtures import PHOTOS, image_folder, shapes
 
 MEAN = dataclasses.replace(PHOTOS, normalize=SubtractMeanImage())
@@ -24,6 +26,10 @@ def test_statistics_are_numpys():
     np.testing.assert_allclose(found.pixel_mean, pixels.mean(0))
     np.testing.assert_allclose(found.pixel_std, pixels.std(0))
     np.testing.assert_allclose(found.covariance, np.cov(pixels.T, bias=True), rtol=1e-9)
+    assert statistics.require_size(found, MEAN) is found
+    smaller = dataclasses.replace(MEAN, test_transforms=(CentreCrop(60),))
+    with pytest.raises(UsageError, match="is of 64 x 64 pixels.* want one of 60 x 60"):
+        statistics.require_size(found, smaller)
 
 
 def test_statistics_are_needed_by_means_and_colour_noise_only(cache):

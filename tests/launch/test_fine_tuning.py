@@ -111,6 +111,8 @@ def test_weights_that_miss_the_mean_they_were_trained_with_are_refused(tmp_path)
         ask("cifar_resnet20", alone)
     with pytest.raises(UsageError, match="less the mean of its training set"):
         ask("cifar_resnet20", alone, preprocessing="recipe")
+    with pytest.raises(UsageError, match="subtracts a mean image of 32x32"):
+        ask("cifar_resnet20", SHIPPED, set=["image_size=48"])
     given = ["normalize=SubtractChannelMean()", "global_batch_size=4"]
     assert ask("cifar_resnet20", alone, preprocessing="recipe", set=given).weights == alone
 

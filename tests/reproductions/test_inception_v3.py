@@ -130,6 +130,8 @@ def test_brightness_is_even_and_both_orders_occur():
     added = [distorted(grey, i, brightness=0.1)[0, 0, 0] - 128 for i in range(200)]
     assert abs(np.mean(added)) < 3
     assert -25.51 < min(added) < -24 < 24 < max(added) < 25.51
+    red = np.float32([[[200, 90, 90]]])
+    assert {distorted(red, i, hue=0.2).argmin() for i in range(20)} == {1, 2}  # either way
     image = np.random.default_rng(0).uniform(80, 170, (3, 3, 3)).astype("f4")
     amounts = dict(saturation=(1.5, 1.5), contrast=(0.5, 0.5))
     results = {distorted(image, i, **amounts).round(2).tobytes() for i in range(20)}

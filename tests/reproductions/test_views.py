@@ -3,6 +3,8 @@
 resnet_cifar's is no paper's; it gives `ensemble` a second scale.
 """
 
+import dataclasses
+
 import pytest
 
 import reproductions
@@ -38,23 +40,36 @@ def test_own_views_are_of_variants_and_hide_no_common_one(paper):
                 assert sum(s.weight for s in view.scaled_images(3, 4)) == pytest.approx(1)
 
 
-def sides(name, variant):
-    return reproductions.load("vgg").VIEWS[variant][name].sides
+def dense(*sides, mirrored=True):
+    return views.Dense(sides=sides, mirrored=mirrored)
 
 
-def test_vggs_scales():  # Tables 3 and 4
-    assert sides("dense", "vgg16") == (256,)
-    assert sides("dense", "vgg16_384") == (384,)
-    assert sides("dense", "vgg16_jitter") == (384,)
-    assert sides("dense_multi_scale", "vgg16") == (224, 256, 288)
-    assert sides("dense_multi_scale", "vgg19_384") == (352, 384, 416)
-    assert sides("dense_multi_scale", "vgg19_jitter") == (256, 384, 512)
+FOUR = views.SquareCrops(sides=(256, 288, 320, 352), size=224, mirrored=True)
+CORNERS = views.CornerCrops(sides=(256,), size=224, mirrored=True, average="logits")
+JITTER = (256, 384, 512)
+OWN = {
+    ("googlenet", "144_crop"): FOUR,  # Sec. 7
+    ("bn_inception", "144_crop"): FOUR,
+    ("inception_v3", "144_crop"): dataclasses.replace(FOUR, sides=(320, 352, 384, 416), size=299),
+    ("vgg16", "dense"): dense(256),  # Tables 3 to 5
+    ("vgg16_384", "dense"): dense(384),
+    ("vgg16_jitter", "dense"): dense(384),
+    ("vgg16", "dense_multi_scale"): dense(224, 256, 288),
+    ("vgg19_384", "dense_multi_scale"): dense(352, 384, 416),
+    ("vgg19_jitter", "dense_multi_scale"): dense(*JITTER),
+    ("vgg16_jitter", "multi_crop"): views.GridCrops(
+        sides=JITTER, size=224, places=5, mirrored=True
+    ),
+    ("resnet152", "multi_scale_dense"): dense(224, 256, 384, 480, 640, mirrored=False),  # Sec. 3.4
+    ("preact_resnet200_fair", "ten_crop_of_logits"): CORNERS,  # transforms.lua: TenCrop
+}
+
+
+def test_each_looks_where_its_paper_says():
+    for (variant, name), view in OWN.items():
+        paper, _ = reproductions.find(variant)
+        assert reproductions.views(paper, variant)[name] == view, (variant, name)
     assert "multi_crop" not in reproductions.views("vgg", "vgg16")  # Table 5
-
-
-def test_resnets_scales():  # Sec. 3.4
-    view = reproductions.views("resnet", "resnet152")["multi_scale_dense"]
-    assert view.sides == (224, 256, 384, 480, 640)
 
 
 def test_smaller_networks_have_smaller_views():
