@@ -9,7 +9,7 @@ from common.papers.expected import read_expected
 from common.recipes.serialization import spell
 from common.training.run_record import list_data_changes, overrides_of
 from launch.session.starting_weights import repeats_fine_tuning
-from launch.terminal.display import duration
+from launch.terminal.display import duration, epochs
 from launch.terminal.tables import plain
 from launch.weights.run_weights import BEST
 
@@ -34,7 +34,7 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
         rows.append([result["view"] + other, images, error, top5, paper])
     title = (
         f"{record['variant']} on {record['data_title']}, "
-        f"seed {record['seed']}, {record['epochs']} epochs"
+        f"seed {record['seed']}, {epochs(record['epochs'])}"
     )
     lines = ["", title, "", *plain("", COLUMNS, rows).splitlines()]
     if changes or of_data:
@@ -46,7 +46,7 @@ def results_table(record: dict, history: list[dict]) -> list[str]:
     lines += [
         "",
         f"training loss {first['loss']:.3f} -> {last['loss']:.3f} in "
-        f"{last['epoch']} epochs; {record['images_per_second']:,} images/s, "
+        f"{epochs(last['epoch'])}; {record['images_per_second']:,} images/s, "
         f"{duration(record['train_seconds'])} of training",
     ]
     best = record.get("best_epoch")

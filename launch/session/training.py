@@ -53,6 +53,7 @@ from launch.session.setup import (
 from launch.session.starting_weights import begin, describe_start, settle, statistics_of_weights
 from launch.session.watchdog import Watchdog
 from launch.settings.options import Training
+from launch.terminal.display import epochs
 from launch.terminal.exits import as_called, code_of_signal
 from launch.terminal.progress import Progress
 from launch.weights.run_weights import STATISTICS, WEIGHTS, load_weights
@@ -239,7 +240,7 @@ def _train(
         testing = watchdog.fed_by(progress.counting.testing)
         loop.train(signals, testing)
         if loop.ended_early:
-            progress.say(f"Ended early: no lower held-out error for {recipe.patience} epochs.")
+            progress.say(f"Ended early: no lower held-out error for {epochs(recipe.patience)}.")
         if chief:  # before anything is measured with them
             save_tested(record.folder / WEIGHTS, record.record["variant"], recipe, model)
         results = [loop.measure(view, signals, testing) for view in recipe.views]

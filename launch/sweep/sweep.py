@@ -25,7 +25,7 @@ from launch.sweep import hparams, status, workers
 from launch.sweep.search_space import as_text, part_of
 from launch.sweep.sweep_request import Request
 from launch.sweep.tuners import PROJECT, Tuner
-from launch.terminal.display import duration
+from launch.terminal.display import duration, epochs
 from launch.terminal.exits import code_of_signal
 
 
@@ -65,7 +65,7 @@ def plan(request: Request) -> list[tuple[str, str]]:
     return [
         ("sweep", f"{request.variant}, {request.tuner} search"),
         *(("space", f"{dimension}; the recipe's: {value}") for dimension, value in own),
-        ("trials", f"at most {request.trials}, of {each}{request.epochs} epochs each"),
+        ("trials", f"at most {request.trials}, of {each}{epochs(request.epochs)} each"),
         (
             "data",
             f"{source.dataset.title}; the objective is the top-1 error on "
@@ -73,7 +73,7 @@ def plan(request: Request) -> list[tuple[str, str]]:
         ),
         (
             "cost",
-            f"at most {request.trials * request.epochs} epochs in all, {steps:,} updates, "
+            f"at most {epochs(request.trials * request.epochs)} in all, {steps:,} updates, "
             f"{images:,} images; {duration(images / speed / request.workers)} at "
             f"{speed:,.0f} images/s with {request.workers} worker(s), each a device of its own; "
             "start-up, input and tests come on top",

@@ -111,3 +111,8 @@ def duration(seconds: Any) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def epochs(count: int) -> str:
+    """Such as "3 epochs"."""
+    return f"{count} epoch{'s' * (count != 1)}"

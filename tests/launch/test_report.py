@@ -161,11 +161,13 @@ def test_a_whole_set_and_what_a_recipe_takes_of_it_are_no_other_set(write, tmp_p
             tmp_path / f"run{number}",
             settings=settings,
             data={"name": "toys/1.0.0", "splits": splits},
-            **{"data_title": "MNIST", "epochs": 20, "train_seconds": 1},
+            **{"data_title": "MNIST", "epochs": 1 if number else 20, "train_seconds": 1},
         )
         record = json.loads((pathlib.Path(folder) / "run.json").read_text())
         assert list_changes(record) == rest
-        table = "\n".join(results_table(record, [{"loss": 1.0, "epoch": 20}]))
+        table = "\n".join(results_table(record, [{"loss": 1.0, "epoch": record["epochs"]}]))
+        length = "1 epoch" if number else "20 epochs"
+        assert f"seed 0, {length}\n" in table and f"in {length};" in table
         assert ("0.95 %" in table) == (not rest) and ("not comparable" in table) == bool(rest)
         assert all(change.split()[-1] in table for change in rest)
 

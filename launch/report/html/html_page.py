@@ -14,6 +14,7 @@ from launch.report import curves
 from launch.report.figures import figures, overlay, training_curves
 from launch.report.html import first_filters, tables
 from launch.report.papers import Paper, count_differing, read_papers
+from launch.terminal.display import epochs
 
 FOLDER = pathlib.Path(__file__).parent
 
@@ -140,7 +141,7 @@ def _chart(folder: pathlib.Path) -> str:
     said = "; ".join(
         [
             f"seed {curve.seed}: {curve.test_error[-1]:.2f} % after {len(curve.test_error)} of "
-            f"{curve.total} epochs",
+            f"{epochs(curve.total)}",
             *(f"the paper: {error:g} %" for error in panel["paper"]),
         ]
     )
