@@ -52,7 +52,7 @@ def run(words: list[str], flags: FlagValues) -> int:
 def _find(folder: pathlib.Path) -> list[pathlib.Path]:
     """Folders of runs, and those beside them that should be and are not."""
     runs = [file.parent for depth in _DEPTHS for file in folder.glob(f"{depth}run.json")]
-    if folder in runs:
+    if folder in runs or (folder / "sweep.json").exists():
         return runs
     inside = {above for found in runs for above in found.parents}
     others = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]

@@ -80,6 +80,9 @@ def test_a_broken_folder_is_a_line_that_says_so(tmp_path, capsys):
         assert found[name].startswith("broken: "), name
     assert found["empty"].startswith("no run: it has no run.json")
     assert found["sweep"].startswith("a sweep of several runs")
+    (tmp_path / "sweep" / "oracle").mkdir()
+    toy.write_run(tmp_path / "sweep" / "trials" / "0")
+    assert set(lines(capsys, tmp_path / "sweep")) == {"0"}
 
 
 def test_what_a_run_began_with_is_one_too_and_a_runs_folder_is_itself(tmp_path, capsys):
