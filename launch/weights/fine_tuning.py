@@ -26,7 +26,7 @@ from common.recipes.recipe import FineTuning, Override, Recipe, is_fitted
 from common.recipes.serialization import NETWORK, describe, recipe_hash
 from launch.settings.overrides import apply, combine, path_of
 from launch.weights.preprocessing import adapt
-from launch.weights.run_weights import STATISTICS, Trained, locate, read_recipe
+from launch.weights.run_weights import STATISTICS, WEIGHTS, Trained, locate, read_recipe
 from launch.weights.shipped import find_folder, list_variants
 
 _WITH_FROM = ("freeze", "body_rate", "preprocessing")
@@ -69,6 +69,11 @@ def read_changes(
     whose, seen = file.name, recipe
     if run:
         seen, of = read_recipe(run, variant, recipe), run.record
+        if file.name == WEIGHTS and of["status"] != "finished":
+            raise UsageError(
+                f"{run.folder} goes on with another end or recipe: its {WEIGHTS} is of an earlier "
+                "end. Wait for the new one, or give --from a copy of that file."
+            )
         whose = (
             f"run of {of['variant']}, {of['data_title']}, {of['recipe']['num_classes']} classes, "
             f"recipe {recipe_hash(of['recipe'])}, seed {of['seed']}"

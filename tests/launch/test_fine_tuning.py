@@ -117,6 +117,15 @@ def test_weights_that_miss_the_mean_they_were_trained_with_are_refused(tmp_path)
     assert ask("cifar_resnet20", alone, preprocessing="recipe", set=given).weights == alone
 
 
+def test_weights_of_an_earlier_end_are_not_taken_for_the_recipe_that_goes_on(tmp_path):
+    run = shutil.copytree(SHIPPED, tmp_path / "run")
+    record = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(record | {"status": "stopped"}))
+    with pytest.raises(UsageError, match="of an earlier end"):
+        ask("cifar_resnet20", run)
+    ask("cifar_resnet20", shutil.copy(run / run_weights.WEIGHTS, run / run_weights.BEST))
+
+
 @pytest.mark.parametrize("name", ["w.pth", "w.TH", "w.npz", "w.safetensors", "w.h5", "w.keras"])
 def test_a_published_file_is_to_be_imported_first(tmp_path, name):
     file = tmp_path / name
