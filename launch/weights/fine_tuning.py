@@ -69,7 +69,7 @@ def read_changes(
     whose, seen = file.name, recipe
     if run:
         seen, of = read_recipe(run, variant, recipe), run.record
-        if file.name == WEIGHTS and of["status"] != "finished":
+        if file.name == WEIGHTS and of.get("status", "finished") != "finished":
             raise UsageError(
                 f"{run.folder} goes on with another end or recipe: its {WEIGHTS} is of an earlier "
                 "end. Wait for the new one, or give --from a copy of that file."

@@ -130,6 +130,7 @@ def here():
     """
     said, built, build_new = {}, {}, reproductions.build_model
 
+    @functools.wraps(build_new)
     def build(*args, **more):
         key = repr((args, more))  # a form may hold a dict
         if key not in built:
