@@ -1,13 +1,18 @@
 """Many examples at a time, on host or device, are bit for bit the same one by one."""
 
 import dataclasses
+import io
+import struct
 import types
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from common.data import pipeline, resident, transforms
+from common.data.images.decoder import decode
 from common.data.rng import ExampleRng, draw_uniform, fold_in
 from common.data.sharding import WHOLE, WorkerShard
 from common.data.sources.tfds import decode_together, list_ids
@@ -260,3 +265,33 @@ def test_what_is_transparent_is_on_white_in_training_as_in_tests(channels):
     opaque = tf.io.encode_png(image[..., : channels - 1]).numpy()
     assert decode_together(tf.constant([opaque, encoded]), (4, 5, 3)) is None
     assert decode_together(tf.constant([opaque, opaque]), (4, 5, 3)) is not None
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "RGB"])
+def test_a_colour_that_is_transparent_is_on_white_in_training_as_in_tests(mode):
+    """Of a file without a channel for it, such as a GIF's that was saved as PNG."""
+    hole = {"P": 0, "L": 9, "RGB": (9, 9, 9)}[mode]
+    opaque, encoded = io.BytesIO(), io.BytesIO()
+    image = Image.new("RGB", (5, 4), (9, 9, 9))
+    image = image.quantize(2) if mode == "P" else image.convert(mode)
+    image.save(opaque, "png")
+    image.save(encoded, "png", transparency=hole)
+    opaque, encoded = opaque.getvalue(), encoded.getvalue()
+    assert (decode(tf.constant(encoded), 3, jpeg=False) == 255).numpy().all()
+    assert decode_together(tf.constant([opaque, encoded]), (4, 5, 3)) is None
+    assert decode_together(tf.constant([opaque, opaque]), (4, 5, 3)) is not None
+
+
+def test_the_luminance_of_a_png_is_of_its_pixels_whatever_gamma_it_states():
+    """As screenshots do; libpng alone would mix the colours in linear light."""
+    image = np.zeros((4, 5, 3), np.uint8) + np.uint8([10, 200, 60])
+    plain, grey = tf.io.encode_png(image).numpy(), tf.io.encode_png(image[..., :1]).numpy()
+    for name, value in ((b"sRGB", b"\0"), (b"gAMA", struct.pack(">I", 45455))):
+        chunk = struct.pack(">I", len(value)) + name + value
+        stated = plain[:33] + chunk + struct.pack(">I", zlib.crc32(name + value)) + plain[33:]
+        seen = [decode(tf.constant(file), 1, jpeg=False) for file in (plain, stated)]
+        np.testing.assert_array_equal(*seen)
+        files = tf.constant([plain, stated, grey])
+        together = tf.reshape(decode_together(files, (4, 5, 1))[1:], (3, 4, 5, 1))
+        np.testing.assert_array_equal(together, [*seen, image[..., :1]])
+        assert together[0, 0, 0, 0] == 127  # 0.299 * 10 + 0.587 * 200 + 0.114 * 60

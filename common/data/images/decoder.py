@@ -125,23 +125,30 @@ def decode(encoded: Any, channels: int, *, jpeg: bool) -> Any:
         seen = tf.io.decode_png(encoded, channels=4)
         part = tf.cast(seen[..., 3:], tf.int32)
         mixed = tf.cast(seen[..., :3], tf.int32) * part + 255 * (255 - part)
-        mixed = tf.cast((mixed + 127) // 255, tf.uint8)
-        if channels == 3:
-            return mixed
-        return tf.io.decode_png(tf.io.encode_png(mixed), channels)
+        return tf.cast((mixed + 127) // 255, tf.uint8)
 
-    return tf.cond(has_alpha(encoded), on_white, lambda: tf.io.decode_png(encoded, channels))
+    pixels = tf.cond(has_alpha(encoded), on_white, lambda: tf.io.decode_png(encoded, channels=3))
+    return pixels if channels == 3 else luminance(pixels)
+
+
+def luminance(pixels: Any) -> Any:
+    """(H, W, 3) uint8 -> (H, W, 1), by libpng's weights; what is grey stays.
+
+    Never of the file itself: where that states its gamma (gAMA, sRGB), as screenshots do, libpng
+    mixes the colours in linear light, and a pure green is 200 in the place of 149.
+    """
+    return tf.io.decode_png(tf.io.encode_png(pixels, compression=0), channels=1)
 
 
 def has_alpha(encoded: Any) -> Any:
-    """Whether a PNG file may be transparent anywhere; a scalar, bool.
+    """Whether PNG files may be transparent anywhere: a string tensor -> bool, of its shape.
 
-    By its header: asked for four channels, TensorFlow makes opaque files of
+    By their headers: asked for four channels, TensorFlow makes opaque files of
     1, 2 and 4 bits transparent.
     """
     colour_type = tf.strings.substr(encoded, 25, 1)
     own = (colour_type == b"\4") | (colour_type == b"\6")
-    header = tf.strings.split(encoded, "IDAT", maxsplit=1)[0]
+    header = tf.strings.regex_replace(encoded, r"IDAT\C*", "")
     return own | tf.strings.regex_full_match(header, r"\C*tRNS\C*")
 
 

@@ -18,6 +18,7 @@ from common.data.dataset import (
     read_manifest,
     shrunk_to,
 )
+from common.data.images.decoder import has_alpha, luminance
 from common.data.rng import fold_in, number, permute
 from common.data.sharding import parallel_map
 from common.errors import RunError, tensorflow_message
@@ -229,15 +230,20 @@ def decode_together(encoded: Any, shape: tuple[int, int, int]) -> Any:
         As common.data.transforms.view.with_zero_pixel. None if an image is damaged, or may be
         transparent: where they are read one by one, an error will name it, or white is under it.
     """
-    headers = tf.strings.substr(encoded, 0, 26)  # up to the colour type
-    if tf.reduce_any(tf.strings.regex_full_match(headers, r"\C{25}[\x04\x06]")):
-        return None
     images, (height, width, channels) = len(encoded), shape
+    try:
+        if tf.reduce_any(has_alpha(encoded)):
+            return None
+    except tf.errors.OpError:  # too short for a header
+        return None
+    colours = tf.strings.substr(encoded, 25, 1) != b"\0"
+    coloured = channels == 1 and bool(tf.reduce_any(colours))
     pixels = np.zeros((1 + images * height * width, channels), np.uint8)
     blank = tf.repeat(encoded[:1], -images % _UNROLLED)
 
     def several(files: Any) -> Any:
-        one = [tf.io.decode_png(f, channels) for f in tf.unstack(files)]
+        one = [tf.io.decode_png(f, 3 if coloured else channels) for f in tf.unstack(files)]
+        one = [luminance(image) for image in one] if coloured else one
         return tf.ensure_shape(tf.stack(one), (_UNROLLED, *shape))
 
     files = tf.data.Dataset.from_tensor_slices(tf.concat([encoded, blank], 0))
