@@ -141,6 +141,7 @@ def test_dropout_of_whole_maps_is_refused_in_a_training_step():
 
 
 def test_dropout_outside_of_our_training_steps_is_keras():
+    keras.utils.set_random_seed(0)  # wanted once a training has made this process deterministic
     x = np.ones((8, 4), "float32")
     np.testing.assert_array_equal(Dropout(0.5)(x), x)
     model = keras.Sequential([keras.Input((4,)), Dropout(0.5), keras.layers.Dense(1)])
